@@ -1,0 +1,1 @@
+"""Stateless operations: arrays in, arrays out. The only floor that checks arguments (all in ``checks``)."""

@@ -1,0 +1,404 @@
+"""The door: every argument of every public operation is looked at here, and nowhere below.
+
+What comes in is whatever a user wrote; what leaves is plain: native, aligned float32 or float64 arrays, Python ints,
+pairs of ints, pads as ((top, bottom), (left, right)). The drivers in ``_core`` trust it without another look, so a
+condition that is not checked here is a crash there.
+
+Each helper takes the value and the name of the argument, and either returns the value in its plain form or raises a
+``TypeError`` (wrong kind of thing) or ``ValueError`` (right kind, impossible value) that says which argument it was,
+what was given and what it must be.
+"""
+
+import math
+import operator
+import sys
+
+import numpy as np
+
+DATA_FORMATS = ("NCHW", "NHWC")
+PADDING_MODES = ("constant", "reflect", "replicate", "circular")
+REDUCTIONS = ("mean", "sum", "none")
+
+# Strides, pads and dilations beyond this are refused, so that a driver may multiply any of them by an index in 64 bits.
+LARGEST_OPTION = 2**31 - 1
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def _shown(value):
+    """A short form of a value for an error message: never a page of numbers."""
+    if isinstance(value, np.ndarray) and value.size > 4:
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Arrays
+
+
+def array(value, name):
+    """`value` as an ndarray of native, aligned float32 or float64; a view where possible, a copy only where not.
+
+    Accepted are NumPy arrays, nested lists, and everything with ``__dlpack__``, ``__array__`` or the buffer protocol.
+    """
+    if type(value) is not np.ndarray:
+        value = _foreign_array(value, name)
+    dtype = value.dtype
+    if dtype not in _FLOATS:
+        native = dtype.newbyteorder("=")
+        if native not in _FLOATS:
+            raise TypeError(f"{name} must be float32 or float64, got {dtype}: {_conversion_hint(dtype, name)}")
+        value, dtype = value.astype(native), native
+    if not value.flags.aligned:
+        value = value.copy()
+    return value
+
+
+def _foreign_array(value, name):
+    if value is None or isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} must be an array, got {_shown(value)}")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost: pass {name}.filled(value)")
+    try:
+        if hasattr(value, "__dlpack__") and not isinstance(value, (np.ndarray, np.generic)):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except MemoryError:
+        raise
+    except ValueError as error:  # np.asarray on a ragged list
+        raise ValueError(f"{name} could not be read as an array: {error}") from error
+    except Exception as error:  # whatever a foreign __dlpack__ or __array__ raises
+        raise TypeError(f"{name} ({type(value).__name__}) could not be read as an array: {error}") from error
+
+
+def _conversion_hint(dtype, name):
+    if dtype.kind in "iub" or dtype == np.float16:
+        return f"convert it with np.asarray({name}, dtype=np.float32)"
+    if dtype.kind == "f":
+        return f"convert it with np.asarray({name}, dtype=np.float64)"
+    if dtype.kind == "c":
+        return f"the operations are real: pass {name}.real and {name}.imag one after the other"
+    return "convert it to numbers first, as np.float32 or np.float64"
+
+
+def same_dtype(**arrays):
+    """All arrays (None is skipped) have one dtype, which is returned; two float dtypes in one call are a TypeError."""
+    first_name, first = None, None
+    for name, value in arrays.items():
+        if value is None:
+            continue
+        if first is None:
+            first_name, first = name, value.dtype
+        elif value.dtype != first:
+            raise TypeError(f"{name} is {value.dtype} but {first_name} is {first}: one call has one dtype, "
+                            f"convert one of them, for example with {name}.astype(np.{first})")
+    return first
+
+
+def shape(value, name, expected, reason=""):
+    """The array `value` has exactly the shape `expected`; `reason` says in the error where that shape comes from."""
+    if value.shape != tuple(expected):
+        raise ValueError(f"{name} must have shape {tuple(expected)}{' ' + reason if reason else ''}, got {value.shape}")
+    return value
+
+
+def images(x, data_format, name="x"):
+    """A batch or one image in either data format -> (its (N, C, H, W) view, whether it was a batch).
+
+    `x` is an array already. A batch may be empty; channels, rows and columns may not.
+    """
+    choice(data_format, "data_format", DATA_FORMATS)
+    if x.ndim not in (3, 4):
+        axes = ", ".join(data_format[1:])
+        raise ValueError(f"{name} must be a batch (N, {axes}) or one image ({axes}), "
+                         f"got {x.ndim} dimension{'' if x.ndim == 1 else 's'}, shape {x.shape}")
+    batched = x.ndim == 4
+    view = x if batched else x[None]
+    if data_format == "NHWC":
+        view = view.transpose(0, 3, 1, 2)
+    if 0 in view.shape[1:]:
+        raise ValueError(f"{name} must have at least one channel, row and column, got shape {x.shape} in {data_format}")
+    return view, batched
+
+
+def image_shape(value, data_format, name):
+    """Like `images`, for a shape: four or three sizes -> ((N, C, H, W), whether it was a batch)."""
+    choice(data_format, "data_format", DATA_FORMATS)
+    sizes = integers(value, name, minimum=0)
+    if len(sizes) not in (3, 4):
+        raise ValueError(f"{name} must have 4 sizes (a batch) or 3 (one image), got {_shown(value)}")
+    batched = len(sizes) == 4
+    sizes = sizes if batched else (1, *sizes)
+    if data_format == "NHWC":
+        sizes = (sizes[0], sizes[3], sizes[1], sizes[2])
+    if 0 in sizes[1:]:
+        raise ValueError(f"{name} must have at least one channel, row and column, got {_shown(value)}")
+    return sizes, batched
+
+
+def result_shape(nchw, data_format, batched):
+    """The shape a result is returned in, from its (N, C, H, W) sizes."""
+    n, c, h, w = nchw
+    sizes = (c, h, w) if data_format == "NCHW" else (h, w, c)
+    return (n, *sizes) if batched else sizes
+
+
+def fits_memory(sizes, dtype, name="the result"):
+    """An array of these sizes can be addressed at all; whether the machine has that memory is seen when it is taken."""
+    if math.prod(max(size, 1) for size in sizes) * np.dtype(dtype).itemsize > sys.maxsize:
+        raise MemoryError(f"{name} would have shape {tuple(sizes)}, more bytes than can be addressed")
+
+
+def out(value, expected_shape, dtype, *inputs):
+    """`out=` as it is, or None: writable, C-contiguous, of the result's shape and dtype, apart from every input."""
+    if value is None:
+        return None
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, got {type(value).__name__}")
+    if value.dtype != dtype or not value.dtype.isnative:
+        raise ValueError(f"out must have the dtype of the result, {np.dtype(dtype)}, got {value.dtype}")
+    shape(value, "out", expected_shape)
+    if not value.flags.c_contiguous:
+        raise ValueError(f"out must be C-contiguous, got strides {value.strides} for shape {value.shape}")
+    if not value.flags.aligned:
+        raise ValueError("out must be aligned to its dtype")
+    if not value.flags.writeable:
+        raise ValueError("out must be writable, got a read-only array")
+    for given in inputs:
+        if given is not None and _overlap(value, given):
+            raise ValueError("out must not overlap an input: pass a separate array")
+    return value
+
+
+def _overlap(a, b):
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=100_000)
+    except np.exceptions.TooHardError:
+        return True
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Numbers and choices
+
+
+def integer(value, name, minimum=None, maximum=LARGEST_OPTION):
+    """A Python int from anything that is an integer; a bool, a float or None is a TypeError."""
+    if type(value) is not int:
+        if isinstance(value, (bool, np.bool_)) or getattr(value, "dtype", None) == np.bool_:
+            raise TypeError(f"{name} must be an integer, got the bool {_shown(value)}")
+        try:
+            value = operator.index(value)
+        except TypeError:
+            raise TypeError(f"{name} must be an integer, got {_shown(value)} ({type(value).__name__})") from None
+    if minimum is not None and value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {_shown(value)}")
+    return value
+
+
+def _sequence(value):
+    """The elements of a tuple, a list or a one-dimensional array; None for anything else."""
+    if isinstance(value, (tuple, list)):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim >= 1:
+        return list(value)
+    return None
+
+
+def integers(value, name, minimum=None, maximum=sys.maxsize):
+    """A tuple of Python ints from a tuple, a list or an array of them: a shape, for example."""
+    items = _sequence(value)
+    if items is None:
+        raise TypeError(f"{name} must be a sequence of integers, got {_shown(value)} ({type(value).__name__})")
+    return tuple(integer(item, name, minimum, maximum) for item in items)
+
+
+def per_axis(value, name, axes=2, minimum=1):
+    """One integer for all axes, or one for each: ``3`` or ``(3, 5)`` -> ``(3, 5)``."""
+    items = _sequence(value)
+    if items is None:
+        return (integer(value, name, minimum),) * axes
+    if len(items) != axes:
+        raise ValueError(f"{name} must be one integer or {axes} of them, got {len(items)}: {_shown(value)}")
+    return tuple(integer(item, name, minimum) for item in items)
+
+
+def pair(value, name, minimum=1):
+    """``per_axis`` for rows and columns."""
+    return per_axis(value, name, 2, minimum)
+
+
+def number(value, name):
+    """A Python float from a real number (NaN and infinities too); a bool, a string or None is a TypeError."""
+    if isinstance(value, (bool, np.bool_)) or isinstance(value, (str, bytes)) or np.ndim(value) != 0:
+        raise TypeError(f"{name} must be a real number, got {_shown(value)}")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, got {_shown(value)} ({type(value).__name__})") from None
+    except OverflowError:
+        raise ValueError(f"{name} must be representable as a float64, got {_shown(value)}") from None
+
+
+def flag(value, name):
+    """True or False, nothing that merely counts as one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {_shown(value)}")
+    return bool(value)
+
+
+def choice(value, name, choices):
+    """One of a few strings (None may be among them)."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {_shown(value)}")
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {_shown(value)}")
+    return value
+
+
+def axis(value, name, ndim):
+    """An axis of an array with `ndim` dimensions, counted from 0."""
+    value = integer(value, name)
+    if not -ndim <= value < ndim:
+        raise ValueError(f"{name} must be in {-ndim} to {ndim - 1} for {ndim} dimensions, got {value}")
+    return value % ndim
+
+
+def needs(value):
+    """The three flags that say which gradients are wanted."""
+    items = _sequence(value)
+    if items is None:
+        raise TypeError(f"needs must be three flags (grad_x, grad_weight, grad_bias), got {_shown(value)}")
+    if len(items) != 3:
+        raise ValueError(f"needs must be three flags (grad_x, grad_weight, grad_bias), got {_shown(value)}")
+    return tuple(flag(item, "needs") for item in items)
+
+
+def labels(value, name, count, classes):
+    """`count` class numbers from 0 to `classes` - 1, as contiguous int64."""
+    if value is None or isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} must be an array of class numbers, got {_shown(value)}")
+    if type(value) is not np.ndarray:
+        value = _foreign_array(value, name)
+    if value.dtype.kind not in "iu" and not (value.size == 0 and count == 0):
+        raise TypeError(f"{name} must be integer class numbers, got {value.dtype}")
+    shape(value, name, (count,), "(one class number for each row)")
+    if count:
+        lowest, highest = int(value.min()), int(value.max())
+        if lowest < 0 or highest >= classes:
+            wrong = lowest if lowest < 0 else highest
+            raise ValueError(f"{name} must be class numbers from 0 to {classes - 1}, got {wrong}")
+    return np.ascontiguousarray(value, dtype=np.int64)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Windows: kernels that move over an image, of convolution and of pooling
+
+
+def padding(value, size, kernel_size, stride, dilation):
+    """Every form of the argument `padding` -> a pair (before, after) for each axis.
+
+    The forms are one int, one int an axis, one pair an axis, "valid" (none), and "same": ceil(size / stride) outputs,
+    with the odd pixel of padding at the end. The other arguments are tuples of checked ints, one an axis.
+    """
+    axes = len(size)
+    if isinstance(value, str):
+        choice(value, "padding", ("same", "valid"))
+        if value == "valid":
+            return ((0, 0),) * axes
+        return tuple(_same_padding(*of_axis) for of_axis in zip(size, kernel_size, stride, dilation))
+    items = _sequence(value)
+    if items is None:
+        each = integer(value, "padding", 0)
+        return ((each, each),) * axes
+    if len(items) != axes:
+        raise ValueError(f"padding must be an integer, {axes} integers or {axes} pairs (before, after), "
+                         f"got {len(items)} entries: {_shown(value)}")
+    pairs = [_sequence(item) for item in items]
+    if all(of_axis is None for of_axis in pairs):
+        each_axis = [integer(item, "padding", 0) for item in items]
+        return tuple((each, each) for each in each_axis)
+    if any(of_axis is None or len(of_axis) != 2 for of_axis in pairs):
+        raise ValueError(f"padding must be an integer, {axes} integers or {axes} pairs (before, after), "
+                         f"got {_shown(value)}")
+    return tuple((integer(before, "padding", 0), integer(after, "padding", 0)) for before, after in pairs)
+
+
+def _same_padding(size, kernel_size, stride, dilation):
+    outputs = -(-size // stride)
+    total = max((outputs - 1) * stride + dilation * (kernel_size - 1) + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def _axis_name(index, axes):
+    return ("depth", "height", "width")[3 - axes + index]
+
+
+def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, names=("x", "kernel_size")):
+    """The output size of each axis, after the check that the (dilated) kernel fits into the padded image.
+
+    floor((size + before + after - dilation (kernel_size - 1) - 1) / stride) + 1; with `ceil_mode` rounded up, but the
+    last window must start inside the image or the padding before it (PyTorch's rule).
+    """
+    outputs = []
+    for index, (length, taps, step, (before, after), distance) in enumerate(
+        zip(size, kernel_size, stride, pads, dilation)
+    ):
+        extent = distance * (taps - 1) + 1
+        room = length + before + after - extent
+        if room < 0:
+            what = _axis_name(index, len(size))
+            spread = f" with dilation {distance}" if distance != 1 else ""
+            raise ValueError(f"{names[1]} does not fit into {names[0]}: its {what} {taps}{spread} covers {extent}, "
+                             f"but {names[0]} has {what} {length} + padding {before} + {after} = {length + before + after}")
+        count = room // step + 1
+        if ceil_mode and room % step and count * step < length + before:
+            count += 1
+        outputs.append(count)
+    return tuple(outputs)
+
+
+def pooling_window(size, kernel_size, stride=None, pads=0, dilation=1, ceil_mode=False):
+    """The options of a pooling over (rows, columns) -> (kernel_size, stride, pads, dilation, output size), all plain.
+
+    `stride` None is the kernel size. At most half of the kernel is padding (PyTorch's rule) and every window must hold
+    a pixel, which a dilated one may miss on a small image.
+    """
+    kernel_size = pair(kernel_size, "kernel_size")
+    stride = kernel_size if stride is None else pair(stride, "stride")
+    dilation = pair(dilation, "dilation")
+    ceil_mode = flag(ceil_mode, "ceil_mode")
+    pads = padding(pads, size, kernel_size, stride, dilation)
+    for (before, after), taps, distance in zip(pads, kernel_size, dilation):
+        half = (distance * (taps - 1) + 1) // 2
+        if max(before, after) > half:
+            raise ValueError(f"padding must be at most half of kernel_size, {half} for {taps}"
+                             f"{f' with dilation {distance}' if distance != 1 else ''}, got {max(before, after)}")
+    outputs = window_output(size, kernel_size, stride, pads, dilation, ceil_mode)
+    for length, count, step, (before, _), distance in zip(size, outputs, stride, pads, dilation):
+        # Only taps further apart than the image is long can step over it, from a start in the padding before it.
+        if distance > length and any((i * step - before) % distance >= length
+                                     for i in range(min(count, -(-before // step)))):
+            raise ValueError(f"padding {before} with dilation {distance} leaves a window without a pixel of x "
+                             f"(size {length}): reduce the padding or the dilation")
+    return kernel_size, stride, pads, dilation, outputs
+
+
+def padding_mode(value, padding_value, pads, size):
+    """The padding mode and the padding value; reflect and circular need an image as large as the padding asks."""
+    choice(value, "padding_mode", PADDING_MODES)
+    fill = number(padding_value, "padding_value")
+    if value == "constant":
+        return value, fill
+    if fill != 0:
+        raise ValueError(f"padding_value must be left at 0 with padding_mode={value!r}, got {fill}")
+    for index, ((before, after), length) in enumerate(zip(pads, size)):
+        largest = {"reflect": length - 1, "circular": length, "replicate": LARGEST_OPTION}[value]
+        if max(before, after) > largest:
+            raise ValueError(f"padding must be at most {largest} with padding_mode={value!r} "
+                             f"on {_axis_name(index, len(size))} {length}, got {max(before, after)}")
+    return value, fill
