@@ -1,0 +1,11 @@
+"""fastconv: convolution and pooling for NumPy on CPUs, forward and backward, and a CNN library on top.
+
+Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*_backward`. Layers and models are in
+`fastconv.nn`, optimisers in `fastconv.optim`, data sets in `fastconv.data`, training in `fc.Trainer`.
+"""
+
+from fastconv.config import get_num_threads, num_threads, set_num_threads, show_config
+
+__version__ = "0.1.0"
+
+__all__ = ["get_num_threads", "num_threads", "set_num_threads", "show_config"]

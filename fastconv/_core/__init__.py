@@ -1,0 +1,1 @@
+"""Floor 1: the compiled core. It checks nothing: arguments are checked in `fastconv.functional`."""

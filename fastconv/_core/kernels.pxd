@@ -1,0 +1,41 @@
+"""src_c/kernels.h, for Cython."""
+
+cdef extern from "kernels.h" nogil:
+    enum:
+        FC_MAX_MR
+        FC_MAX_NV
+
+    ctypedef struct fc_run:
+        Py_ssize_t src, dst, length
+
+    ctypedef struct fc_kernels_f32:
+        int vector
+        int mr
+        void (*gemm_tile[2][15])(Py_ssize_t depth, const float *a, const float *b, float *c, Py_ssize_t ldc,
+                                 const float *bias, int accumulate) noexcept
+        void (*pack_rows)(const float *src, Py_ssize_t channel_stride, Py_ssize_t channels, const Py_ssize_t *taps,
+                          Py_ssize_t n_taps, const fc_run *runs, Py_ssize_t n_runs, float *dst, Py_ssize_t width,
+                          int padded) noexcept
+        void (*transpose)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
+                          Py_ssize_t step) noexcept
+
+    ctypedef struct fc_kernels_f64:
+        int vector
+        int mr
+        void (*gemm_tile[2][15])(Py_ssize_t depth, const double *a, const double *b, double *c, Py_ssize_t ldc,
+                                 const double *bias, int accumulate) noexcept
+        void (*pack_rows)(const double *src, Py_ssize_t channel_stride, Py_ssize_t channels, const Py_ssize_t *taps,
+                          Py_ssize_t n_taps, const fc_run *runs, Py_ssize_t n_runs, double *dst, Py_ssize_t width,
+                          int padded) noexcept
+        void (*transpose)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,
+                          Py_ssize_t step) noexcept
+
+    ctypedef struct fc_table:
+        const char *name
+        fc_kernels_f32 f32
+        fc_kernels_f64 f64
+
+    int fc_isa_count()
+    const char *fc_isa_name(int index)
+    int fc_isa_supported(int index)
+    const fc_table *fc_isa_table(int index)

@@ -1,0 +1,5 @@
+cdef class Block:
+    cdef char *data          # 64-byte aligned
+    cdef readonly size_t size
+
+cdef Block take(size_t size)  # uninitialised; goes back to the pool when its last reference does

@@ -1,0 +1,101 @@
+"""The thread policy: how many threads a call uses. Every `prange` takes its `num_threads` from here.
+
+The limit is, in this order: `num_threads(n)` in a with block of this Python thread, `set_num_threads(n)`, the environment's
+`FASTCONV_NUM_THREADS`, then `OMP_NUM_THREADS`, then the CPUs this process may use. A call uses fewer where it has little
+work. The split of the work never depends on the number, so results are the same bits for any.
+
+GCC's OpenMP runtime cannot be used in a process that was forked after it had started threads: it would wait for threads
+that no longer exist. In such a child everything runs on one thread.
+"""
+
+import os
+
+cdef extern from *:
+    """
+    static _Thread_local int fc_thread_override; /* 0: none */
+    #ifdef _OPENMP
+    #include <omp.h>
+    #define FC_OPENMP _OPENMP
+    #else
+    #define FC_OPENMP 0
+    #endif
+    """
+    int fc_thread_override
+    int FC_OPENMP
+
+# Under this much work (about the nanoseconds that it takes on one thread) a second thread costs more than it saves.
+cdef double SMALL = 20e3
+
+MOST = 1024
+
+cdef int default_limit = 1
+cdef bint started = False    # whether a call has used more than one thread in this process
+cdef bint forked = False     # whether this process was forked after that
+
+
+cdef int limit() noexcept:
+    if FC_OPENMP == 0 or forked:
+        return 1
+    return fc_thread_override if fc_thread_override else default_limit
+
+
+cdef int team(double work) noexcept:
+    global started
+    cdef int n = limit()
+    if n > 1 and work < SMALL * n:
+        n = <int>(work / SMALL)
+        if n < 1:
+            n = 1
+    if n > 1:
+        started = True
+    return n
+
+
+def openmp():
+    """The date of the OpenMP specification that the build follows, as yyyymm; 0 without OpenMP."""
+    return FC_OPENMP
+
+
+def get_num_threads():
+    """Threads that a call from this Python thread uses at most."""
+    return limit()
+
+
+def set_limit(int n):
+    """The limit for all Python threads; returns what it was."""
+    global default_limit
+    before = default_limit
+    default_limit = n
+    return before
+
+
+def set_override(int n):
+    """The limit for this Python thread alone, 0 for none; returns what it was."""
+    global fc_thread_override
+    before = fc_thread_override
+    fc_thread_override = n
+    return before
+
+
+def _after_fork():
+    global forked
+    forked = started
+
+
+def _from_environment():
+    for name in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").split(",")[0].strip()   # OpenMP allows a list, one number for each level of nesting
+        if not text:
+            continue
+        if text.isdecimal() and 1 <= int(text) <= MOST:
+            return int(text)
+        if name == "FASTCONV_NUM_THREADS":
+            raise ImportError(f"FASTCONV_NUM_THREADS={text!r} must be a whole number from 1 to {MOST}")
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MOST)
+    return min(os.cpu_count() or 1, MOST)
+
+
+default_limit = _from_environment()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

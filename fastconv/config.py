@@ -1,0 +1,114 @@
+"""Threads and configuration: what the user sets and what the build can do."""
+
+import contextlib
+import numbers
+
+from fastconv._core import isa, memory, threads
+
+get_num_threads = threads.get_num_threads
+
+
+def _checked(n):
+    if isinstance(n, bool) or not isinstance(n, numbers.Integral):
+        raise TypeError(f"n must be a whole number of threads, got {n!r}")
+    if not 1 <= n <= threads.MOST:
+        raise ValueError(f"n must be from 1 to {threads.MOST} threads, got {n}")
+    return int(n)
+
+
+def set_num_threads(n):
+    """Set how many threads a call uses at most.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024. Results do not depend on it: they are the same bits for any number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where n is not such a number.
+
+    Examples
+    --------
+    >>> import fastconv as fc
+    >>> fc.set_num_threads(2)
+    >>> fc.get_num_threads()
+    2
+    """
+    threads.set_limit(_checked(n))
+
+
+@contextlib.contextmanager
+def num_threads(n):
+    """Within the block, calls from this Python thread use at most n threads.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024.
+
+    Examples
+    --------
+    >>> import fastconv as fc
+    >>> with fc.num_threads(1):
+    ...     fc.get_num_threads()
+    1
+    """
+    before = threads.set_override(_checked(n))
+    try:
+        yield
+    finally:
+        threads.set_override(before)
+
+
+def show_config(mode="stdout"):
+    """Show what this build can do and what it uses.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}
+        Print the configuration, or return it as a dictionary.
+
+    Returns
+    -------
+    dict or None
+        With "dicts": version, numpy, compiler, isa (in use, usable on this CPU, compiled in, missing from the build),
+        threads, openmp (None where the build has none) and pool_mb, the bound of the pool of freed buffers.
+
+    Examples
+    --------
+    >>> import fastconv as fc
+    >>> fc.show_config("dicts")["isa"]["in_use"] in ("baseline", "avx2", "avx512", "neon")
+    True
+    """
+    if mode not in ("stdout", "dicts"):
+        raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
+    import numpy
+
+    import fastconv
+
+    config = {
+        "version": fastconv.__version__,
+        "numpy": numpy.__version__,
+        "compiler": isa.COMPILER,
+        "isa": {
+            "in_use": isa.in_use(),
+            "usable": isa.usable(),
+            "compiled": isa.compiled(),
+            "missing": [name for name in isa.known() if name not in isa.compiled()],
+        },
+        "threads": get_num_threads(),
+        "openmp": str(threads.openmp()) if threads.openmp() else None,
+        "pool_mb": memory.pool_statistics()["bound"] >> 20,
+    }
+    if mode == "dicts":
+        return config
+    print(f"fastconv {config['version']}, NumPy {config['numpy']}, built with {config['compiler']}")
+    print(f"instruction set   {config['isa']['in_use']} (this CPU: {', '.join(config['isa']['usable'])};"
+          f" compiled in: {', '.join(config['isa']['compiled'])}"
+          + (f"; not in this build: {', '.join(config['isa']['missing'])})" if config["isa"]["missing"] else ")"))
+    print(f"threads           {config['threads']}")
+    print(f"OpenMP            {config['openmp'] or 'not in this build: everything runs on one thread'}")
+    print(f"buffer pool       {config['pool_mb']} MB")
+    return None

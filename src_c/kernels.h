@@ -1,0 +1,59 @@
+/* The contract between the micro-kernels and the drivers in fastconv/_core.
+ *
+ * Each instruction set is one compiled copy of table.c; its only external symbol is its `fc_table`: pointers to the
+ * kernels and the tile sizes that go with them. A kernel knows nothing of Python, threads, allocation or options; it never
+ * reads or writes outside what its comment here says. Strides and steps count elements, not bytes.
+ *
+ * To add a kernel: declare it here, define it in the header of its subject, name it in table.c.
+ */
+#ifndef FASTCONV_KERNELS_H
+#define FASTCONV_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
+
+/* What a driver copies as one piece: `length` elements from `src` to `dst`, both counted from a moving base. */
+typedef struct {
+    ptrdiff_t src, dst, length;
+} fc_run;
+
+#define FC_DECLARE_KERNELS(T, NAME)                                                                                           \
+    typedef struct {                                                                                                          \
+        int vector; /* elements of one vector register */                                                                     \
+        int mr;     /* rows of the tallest GEMM tile; its width is FC_MAX_NV vectors */                                       \
+                                                                                                                              \
+        /* gemm.h: C[m][nv vectors] = A B (+ bias[row]) or, with accumulate, C += A B. A is packed [depth][m], B is packed    \
+         * [depth][nv * vector]; rows of C are ldc apart. Index: [nv - 1][m], m from 1 to mr. bias may be NULL. */            \
+        void (*gemm_tile[FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t depth, const T *a, const T *b, T *c, ptrdiff_t ldc,             \
+                                                    const T *bias, int accumulate);                                           \
+                                                                                                                              \
+        /* pack.h: for each channel and each tap, the runs, each read at src + channel * channel_stride + taps[tap] + run.src \
+         * and written to dst + row * width + run.dst, row counting channels * n_taps. Runs ascend in dst. With padded != 0   \
+         * whole vectors are moved: up to vector - 1 elements past a run's end may be read, and written (to be overwritten by \
+         * what follows; the last row needs that much slack behind it). Otherwise nothing but the run is touched. */          \
+        void (*pack_rows)(const T *src, ptrdiff_t channel_stride, ptrdiff_t channels, const ptrdiff_t *taps,                  \
+                          ptrdiff_t n_taps, const fc_run *runs, ptrdiff_t n_runs, T *dst, ptrdiff_t width, int padded);       \
+                                                                                                                              \
+        /* pack.h: dst[p * step + i] = src[rows[i] + p] for i < n_rows (at most 2 * vector or mr), p < length. Reads exactly  \
+         * that; writes up to vector - 1 elements past the last i, so dst needs that slack behind its last row. */            \
+        void (*transpose)(const T *src, const ptrdiff_t *rows, int n_rows, ptrdiff_t length, T *dst, ptrdiff_t step);         \
+    } fc_kernels_##NAME;
+
+FC_DECLARE_KERNELS(float, f32)
+FC_DECLARE_KERNELS(double, f64)
+
+typedef struct {
+    const char *name; /* "baseline", "avx2", "avx512", "neon" */
+    fc_kernels_f32 f32;
+    fc_kernels_f64 f64;
+} fc_table;
+
+/* cpu.c: the instruction sets, best last. Each function takes an index from 0 to fc_isa_count() - 1. */
+int fc_isa_count(void);
+const char *fc_isa_name(int index);
+int fc_isa_supported(int index);            /* by the CPU that runs this */
+const fc_table *fc_isa_table(int index);    /* NULL where it was not compiled in */
+
+#endif

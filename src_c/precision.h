@@ -1,0 +1,12 @@
+/* All kernels of one precision and their table. */
+#include "simd.h"
+#include "gemm.h"
+#include "pack.h"
+
+static const NAME(fc_kernels) NAME(kernels) = {
+    .vector = LANES,
+    .mr = GEMM_MR,
+    .gemm_tile = {GEMM_ROW(1), GEMM_ROW(2)},
+    .pack_rows = NAME(pack_rows),
+    .transpose = NAME(transpose),
+};

@@ -1,0 +1,50 @@
+/* Vectors of one precision, with the vector extensions of GCC and Clang. Included once for each precision, as every kernel
+ * header is: before it, T is `float` or `double`, BITS its width and NAME(x) x with the precision's suffix.
+ *
+ * VECTOR_BYTES follows the instruction set of the compilation unit. Loads and stores are unaligned.
+ */
+#ifndef VECTOR_BYTES
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define VECTOR_REGISTERS 32
+#else
+#define VECTOR_REGISTERS 16
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 32")
+
+/* SHUFFLE(mask type, a, b, indices...): lanes of a and b by constant indices. GCC before 12 has only __builtin_shuffle. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(M, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#ifndef SHUFFLE
+#define SHUFFLE(M, a, b, ...) __builtin_shuffle(a, b, (M){__VA_ARGS__})
+#endif
+#endif
+
+#undef LANES
+#undef V
+#undef M
+#define LANES (VECTOR_BYTES * 8 / BITS)
+#define V NAME(vector)
+#define M NAME(mask)
+
+typedef T V __attribute__((vector_size(VECTOR_BYTES), aligned(BITS / 8), may_alias));
+#if BITS == 32
+typedef int32_t M __attribute__((vector_size(VECTOR_BYTES)));
+#else
+typedef int64_t M __attribute__((vector_size(VECTOR_BYTES)));
+#endif
+
+INLINE V NAME(load)(const T *p) { return *(const V *)p; }
+INLINE void NAME(store)(T *p, V v) { *(V *)p = v; }
+INLINE V NAME(broadcast)(T x) { return x - (V){0}; }
