@@ -13,7 +13,6 @@ import os
 import numpy as np
 
 cimport numpy as cnp
-from cpython.ref cimport Py_INCREF
 from libc.stddef cimport size_t
 from libc.stdlib cimport free
 
@@ -149,7 +148,6 @@ def empty(tuple shape, dtype):
         raise MemoryError(f"an array of shape {shape} and type {descr} ({total} bytes) cannot be allocated")
     cdef Block block = take(total)
     array = cnp.PyArray_SimpleNewFromData(len(shape), dims, descr.num, block.data)
-    Py_INCREF(block)
     cnp.set_array_base(array, block)
     return array
 
