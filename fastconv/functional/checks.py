@@ -114,12 +114,16 @@ def images(x, data_format, name="x"):
         raise ValueError(f"{name} must be a batch (N, {axes}) or one image ({axes}), "
                          f"got {x.ndim} dimension{'' if x.ndim == 1 else 's'}, shape {x.shape}")
     batched = x.ndim == 4
-    view = x if batched else x[None]
-    if data_format == "NHWC":
-        view = view.transpose(0, 3, 1, 2)
+    view = nchw(x, data_format)
     if 0 in view.shape[1:]:
         raise ValueError(f"{name} must have at least one channel, row and column, got shape {x.shape} in {data_format}")
     return view, batched
+
+
+def nchw(array, data_format):
+    """An image or a batch in either format, already checked, as an (N, C, H, W) view."""
+    view = array if array.ndim == 4 else array[None]
+    return view if data_format == "NCHW" else view.transpose(0, 3, 1, 2)
 
 
 def image_shape(value, data_format, name):
@@ -335,7 +339,9 @@ def _same_padding(size, kernel_size, stride, dilation):
 
 
 def _axis_name(index, axes):
-    return ("depth", "height", "width")[3 - axes + index]
+    """Depth, height, width; the only axis is a length, those of more than three are numbered."""
+    return {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(
+        axes, tuple(f"size {i} " for i in range(axes)))[index]
 
 
 def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, names=("x", "kernel_size")):
@@ -360,6 +366,38 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
             count += 1
         outputs.append(count)
     return tuple(outputs)
+
+
+def convolution_window(x_shape, weight_shape, stride, pads, dilation, groups):
+    """The options of a two-dimensional convolution -> (stride, pads, dilation, groups, output size), all plain."""
+    stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
+    groups = integer(groups, "groups", 1)
+    channels = x_shape[1]
+    if len(weight_shape) != 4 or 0 in weight_shape:
+        raise ValueError(f"weight must have shape (K, C/groups, R, S) without an empty axis, got {weight_shape}")
+    if channels % groups or weight_shape[0] % groups:
+        raise ValueError(f"groups must divide the channels of x and the filters of weight, "
+                         f"got groups {groups} for {channels} channels and {weight_shape[0]} filters")
+    if weight_shape[1] * groups != channels:
+        raise ValueError(f"weight must have shape (K, C/groups, R, S) with C/groups = {channels // groups} "
+                         f"(x has {channels} channels, groups is {groups}), got {weight_shape}")
+    pads = padding(pads, x_shape[2:], weight_shape[2:], stride, dilation)
+    outputs = window_output(x_shape[2:], weight_shape[2:], stride, pads, dilation, names=("x", "weight"))
+    return stride, pads, dilation, groups, outputs
+
+
+def output_sizes(size, kernel_size, stride, pads, dilation):
+    """The output size along one axis (an int) or several (a tuple), from sizes alone."""
+    if _sequence(size) is None:
+        if not isinstance(pads, str) and _sequence(pads) is not None:
+            pads = (pads,)  # (before, after) of the only axis
+        return output_sizes((size,), kernel_size, stride, pads, dilation)[0]
+    size = integers(size, "size", 1, LARGEST_OPTION)
+    kernel_size = per_axis(kernel_size, "kernel_size", len(size))
+    stride = per_axis(stride, "stride", len(size))
+    dilation = per_axis(dilation, "dilation", len(size))
+    pads = padding(pads, size, kernel_size, stride, dilation)
+    return window_output(size, kernel_size, stride, pads, dilation, names=("size", "kernel_size"))
 
 
 def pooling_window(size, kernel_size, stride=None, pads=0, dilation=1, ceil_mode=False):

@@ -1,0 +1,106 @@
+"""The sizes of a convolution, worked out once: output size, and the data gradient as convolutions of stride 1.
+
+Notation, in one dimension (rows and columns are independent): S the stride, D the dilation, P the padding before the
+first pixel, w[r] the R taps, X the image x extended by the padding mode to positions u < 0 and u >= H. The forward pass is
+
+    y[i] = sum_r w[r] X(i S + r D - P),        OH = floor((H + padding - D (R - 1) - 1) / S) + 1.
+
+The data gradient
+-----------------
+The gradient that falls on position u is the sum over all outputs i and taps r that meet it:
+
+    G(u) = sum of g[i] w[r] over i S + r D - P = u.
+
+Write u = a + S m with a phase 0 <= a < S. A tap r belongs to the phase where (a + P - r D) is a multiple of S. Two such
+taps differ by a multiple of S / gcd(S, D), so the taps of a phase are an arithmetic progression: r = r0 + t step with
+step = S / gcd(S, D), t = 0 .. T - 1, and with q = (a + P - r0 D) / S (exact) and D' = D / gcd(S, D)
+
+    i = (u + P - r D) / S = m + q - t D',      G(a + S m) = sum_t g[m + q - t D'] w[r0 + t step].
+
+With the taps turned around, t' = T - 1 - t, this is
+
+    G(a + S m) = sum_t' w[r0 + (T - 1 - t') step] g[m + t' D' - ((T - 1) D' - q)],
+
+a forward convolution of g (zero outside) with stride 1, dilation D' and padding (T - 1) D' - q before, which may be
+negative (a crop); its weights are a strided view of w, its output a strided view of the gradient. In two dimensions
+there is one such convolution for each pair of phases, with input and output channels swapped. Pixels of a phase
+without taps get zero. For S = 1 there is one phase: step 1, D' = D, padding D (R - 1) - P, the textbook's "full"
+convolution with the turned filter.
+
+The same formula serves any stretch of positions starting at u0, with P + u0 in place of P. So where the padding repeats
+pixels (reflect, replicate, circular), the gradient on the frame around the image is computed strip by strip and added
+to the pixels that the frame repeats; see ``data_gradient``.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+PADDING_MODES = ("constant", "reflect", "replicate", "circular")  # the drivers take the index
+
+
+@dataclass(frozen=True)
+class ConvGeometry:
+    """The sizes of one two-dimensional convolution; pairs are (rows, columns), `pads` ((top, bottom), (left, right))."""
+
+    x_shape: tuple[int, int, int, int]
+    weight_shape: tuple[int, int, int, int]
+    stride: tuple[int, int]
+    pads: tuple[tuple[int, int], tuple[int, int]]
+    dilation: tuple[int, int]
+    groups: int
+    output_size: tuple[int, int]
+
+    @property
+    def output_shape(self):
+        return (self.x_shape[0], self.weight_shape[0], *self.output_size)
+
+    @property
+    def origin(self):
+        """The padding before the first row and column, as the drivers take it."""
+        return (self.pads[0][0], self.pads[1][0])
+
+    @property
+    def flops(self):
+        """Multiplications and additions of the direct sum."""
+        return 2 * math.prod(self.output_shape) * math.prod(self.weight_shape[1:])
+
+    def bytes(self, itemsize):
+        """The fewest bytes that must move: input, weights and output once each."""
+        return itemsize * sum(map(math.prod, (self.x_shape, self.weight_shape, self.output_shape)))
+
+
+class Phase(NamedTuple):
+    """One stride-1 convolution of the data gradient along one axis, in the notation above."""
+
+    first: int  # a, the first position of the phase; the others follow at the stride
+    tap: int  # r0
+    tap_step: int
+    dilation: int  # D'
+    padding: int  # (T - 1) D' - q
+
+
+def phases(size, taps, stride, padding, dilation):
+    """The phases with taps among `size` positions, of which the first has `padding` positions before it.
+
+    At most one for each tap, however large the stride.
+    """
+    common = math.gcd(stride, dilation)
+    step = stride // common
+    result = []
+    for tap in range(min(step, taps)):
+        first = (tap * dilation - padding) % stride
+        if first < size:
+            last = (taps - 1 - tap) // step
+            q = (first + padding - tap * dilation) // stride
+            result.append(Phase(first, tap, step, dilation // common, last * (dilation // common) - q))
+    return result
+
+
+def source(position, size, mode):
+    """The pixel that a position beyond the image repeats."""
+    if mode == "reflect":
+        return -position if position < 0 else 2 * (size - 1) - position
+    if mode == "replicate":
+        return 0 if position < 0 else size - 1
+    return position % size

@@ -1,0 +1,223 @@
+"""Convolution in two dimensions, forward and backward.
+
+A call is: check the arguments, find the plan, make the output, run the plan's driver. Below this file an image is always
+an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose and never copied.
+"""
+
+from fastconv._core import gemm, memory
+from fastconv._core.data_gradient import data_gradient
+from fastconv._core.geometry import PADDING_MODES
+from fastconv._core.plan import ALGORITHMS, conv2d_plan, unavailable
+from fastconv.functional import checks
+
+ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh")  # the drivers take the index
+NEGATIVE_SLOPE = 0.01  # of activation="leaky_relu", as the default of fc.leaky_relu
+
+
+def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
+           padding_value=0.0, data_format="NCHW", activation=None, algorithm="auto", out=None):
+    """Convolution (cross-correlation: the filters are not turned) of a batch of images, or of one image.
+
+    ``y[n, k, i, j] = bias[k] + sum over c, r, s of weight[k, c, r, s] * X[n, c, i*sh + r*dh - top, j*sw + s*dw - left]``
+    where X is x continued beyond its border by the padding.
+
+    Parameters
+    ----------
+    x : array (N, C, H, W) or (C, H, W), float32 or float64
+        A batch or one image; with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C). Any strides.
+    weight : array (K, C/groups, R, S)
+        K filters, in this order of axes whatever data_format says. Any strides.
+    bias : array (K,), optional
+        Added to each output channel.
+    stride : int or (int, int)
+        Step of the filter in rows and columns.
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
+        Rows and columns added around the image. "same" gives ceil(size / stride) outputs, with the odd row or column
+        at the end; "valid" is no padding.
+    dilation : int or (int, int)
+        Distance between neighbouring taps of the filter.
+    groups : int
+        Input and output channels are cut into this many groups that do not see each other; C gives a depthwise
+        convolution.
+    padding_mode : {"constant", "reflect", "replicate", "circular"}
+        What stands in the padding: padding_value, or the image mirrored without its edge pixel, its edge pixel
+        repeated, or the image repeated. Reflect needs less padding than pixels, circular no more.
+    padding_value : float
+        The constant of ``padding_mode="constant"``.
+    data_format : {"NCHW", "NHWC"}
+        Order of the axes of x and of the result.
+    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
+        Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
+    algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
+        "auto" chooses by the shape (see `explain`). This version has "gemm", and "direct" for one input channel a group.
+    out : array, optional
+        Filled and returned: writable, C-contiguous, of the result's shape and dtype, and apart from the inputs.
+
+    Returns
+    -------
+    array (N, K, OH, OW) or (K, OH, OW); (N, OH, OW, K) or (OH, OW, K) with NHWC
+        Of the dtype of x, with ``OH = floor((H + top + bottom - dilation (R - 1) - 1) / stride) + 1``.
+
+    Raises
+    ------
+    TypeError
+        Wrong dtype (anything but float32 or float64, or two of them mixed) or kind of option.
+    ValueError
+        A shape or option that is impossible; the message names it.
+    MemoryError
+        A result that does not fit into memory.
+
+    Notes
+    -----
+    Besides the output a call takes a few MB of scratch a thread, never a matrix of image patches. The result is the same
+    bits for any number of threads. The layout of loops follows Goto and van de Geijn, "Anatomy of High-Performance
+    Matrix Multiplication", 2008.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> edge = np.array([[[[-1, 1]]]], dtype=np.float32)
+    >>> fc.conv2d(x, edge).shape
+    (1, 1, 4, 3)
+    >>> fc.conv2d(x, edge, padding="same", padding_mode="replicate")[0, 0, 0]
+    array([1., 1., 1., 0.], dtype=float32)
+    """
+    x, weight = checks.array(x, "x"), checks.array(weight, "weight")
+    bias = None if bias is None else checks.array(bias, "bias")
+    dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
+    images, batched = checks.images(x, data_format)
+    plan, fill = _plan(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm)
+    if bias is not None:
+        checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
+    checks.choice(activation, "activation", ACTIVATIONS)
+    geometry = plan.geometry
+    shape = checks.result_shape(geometry.output_shape, data_format, batched)
+    checks.fits_memory(shape, dtype)
+    result = checks.out(out, shape, dtype, x, weight, bias)
+    if result is None:
+        result = memory.empty(shape, dtype)
+    if result.size:
+        plan.driver.conv2d(images, weight, bias, checks.nchw(result, data_format), geometry.stride, geometry.dilation,
+                           geometry.origin, PADDING_MODES.index(padding_mode), fill, ACTIVATIONS.index(activation),
+                           NEGATIVE_SLOPE)
+    return result
+
+
+def conv2d_backward(grad_output, x, weight, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
+                    padding_value=0.0, data_format="NCHW", needs=(True, True, True)):
+    """Gradients of `conv2d` with respect to x, weight and bias, by the chain rule.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to the result of ``conv2d(x, weight, ...)``, and of its shape.
+    x, weight : array
+        The arguments of the forward call.
+    stride, padding, dilation, groups, padding_mode, padding_value, data_format
+        The options of the forward call. Its fused activation, if any, is undone before: see `relu_backward`.
+    needs : (bool, bool, bool)
+        Which of the three gradients are wanted.
+
+    Returns
+    -------
+    grad_x, grad_weight, grad_bias : array or None
+        Of the shapes of x, weight and (K,); None where not needed.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As `conv2d`.
+
+    Notes
+    -----
+    grad_x is computed as convolutions of grad_output with the turned filters, one for each phase of the stride (Dumoulin
+    and Visin, "A guide to convolution arithmetic for deep learning", 2016). At most 16 MB of scratch a thread are used.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> x, weight = np.ones((2, 3, 8, 8)), np.ones((4, 3, 3, 3))
+    >>> y = fc.conv2d(x, weight, padding=1)
+    >>> grad_x, grad_weight, grad_bias = fc.conv2d_backward(np.ones_like(y), x, weight, padding=1)
+    >>> grad_x.shape, grad_weight.shape, grad_bias
+    ((2, 3, 8, 8), (4, 3, 3, 3), array([128., 128., 128., 128.]))
+    """
+    grad_output, x, weight = checks.array(grad_output, "grad_output"), checks.array(x, "x"), checks.array(weight, "weight")
+    dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
+    images, batched = checks.images(x, data_format)
+    plan, fill = _plan(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto")
+    geometry = plan.geometry
+    checks.shape(grad_output, "grad_output", checks.result_shape(geometry.output_shape, data_format, batched),
+                 "(that of the result of conv2d)")
+    needs_x, needs_weight, needs_bias = checks.needs(needs)
+    received = checks.nchw(grad_output, data_format)
+
+    grad_x = grad_weight = grad_bias = None
+    if needs_x:
+        grad_x = memory.empty(x.shape, dtype)
+        if grad_x.size:
+            data_gradient(plan.data_gradient_driver.conv2d, received, weight, checks.nchw(grad_x, data_format), geometry,
+                          padding_mode)
+    if needs_weight:
+        grad_weight = memory.empty(weight.shape, dtype)
+        if images.size:
+            plan.driver.conv2d_weight_gradient(received, images, grad_weight, geometry.stride, geometry.dilation,
+                                               geometry.origin, PADDING_MODES.index(padding_mode), fill)
+        else:
+            grad_weight.fill(0)
+    if needs_bias:
+        grad_bias = memory.empty(weight.shape[:1], dtype)
+        if images.size:
+            gemm.bias_gradient(received, grad_bias)
+        else:
+            grad_bias.fill(0)
+    return grad_x, grad_weight, grad_bias
+
+
+def _plan(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm):
+    """The options of a convolution, checked against the shapes -> its plan and the padding value."""
+    stride, pads, dilation, groups, output_size = checks.convolution_window(
+        x_shape, weight_shape, stride, padding, dilation, groups)
+    _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
+    checks.choice(algorithm, "algorithm", ALGORITHMS)
+    reason = unavailable(algorithm, weight_shape)
+    if reason is not None:
+        raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
+    return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm), fill
+
+
+def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
+    """How many positions a filter takes: ``floor((H + 2P - dilation (FH - 1) - 1) / S) + 1``.
+
+    Without dilation this is the formula OH = (H + 2P - FH) / S + 1.
+
+    Parameters
+    ----------
+    size : int or tuple of int
+        Pixels of the input along one axis, or along each of several.
+    kernel_size, stride, dilation : int or tuple of int
+        Of the filter; one for all axes or one for each.
+    padding : int, "same", "valid", one int an axis or one pair (before, after) an axis
+        As in `conv2d`; for a single axis also (before, after).
+
+    Returns
+    -------
+    int or tuple of int
+        As `size` is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For sizes that are not positive integers, or a filter larger than the padded input.
+
+    Examples
+    --------
+    >>> import fastconv as fc
+    >>> fc.conv_output_size(224, 7, stride=2, padding=3)
+    112
+    >>> fc.conv_output_size((28, 28), 5, padding=((0, 1), (2, 2)))
+    (25, 28)
+    """
+    return checks.output_sizes(size, kernel_size, stride, padding, dilation)
+
