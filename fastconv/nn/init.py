@@ -1,0 +1,187 @@
+"""Initial values of weights, by name, drawn from one seeded generator.
+
+A layer's weight has the shape (outputs, inputs) or (outputs, inputs / groups, rows, columns). One output sums `fan_in`
+products, one input reaches `fan_out` outputs; the initialisers below choose the variance from these two numbers so that
+activations, or gradients, neither die out nor explode from layer to layer.
+
+Every initialiser is a function ``(shape, *, rng=None, dtype=np.float32) -> array``; a layer takes its name
+(``init="he_normal"``) or any function of that form (``init=functools.partial(nn.init.normal, std=0.01)``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..functional import checks
+
+__all__ = [
+    "constant",
+    "fans",
+    "generator",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "initialiser",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "orthogonal",
+    "seed",
+    "uniform",
+    "zeros",
+]
+
+Rng = np.random.Generator | int | None
+Initialiser = Callable[..., NDArray]
+
+_shared = np.random.default_rng()
+
+
+def seed(value: int | None) -> None:
+    """Restart the generator that all initialisers (and new Dropout layers) share.
+
+    Parameters
+    ----------
+    value : int or None
+        The same number gives the same weights, for any number of threads; None takes a fresh one from the system.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> nn.init.seed(0)
+    >>> first = nn.Linear(3, 2).weight.data
+    >>> nn.init.seed(0)
+    >>> bool((nn.Linear(3, 2).weight.data == first).all())
+    True
+    """
+    global _shared
+    _shared = np.random.default_rng(None if value is None else checks.integer(value, "seed", 0, None))
+
+
+def generator(rng: Rng = None) -> np.random.Generator:
+    """The generator to draw from: `rng` itself, a new one seeded with the integer `rng`, or (None) the shared one."""
+    if rng is None:
+        return _shared
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(checks.integer(rng, "rng", 0, None))
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """``(fan_in, fan_out)`` of a weight: products summed for one output, outputs that one input reaches.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> nn.init.fans((16, 6, 5, 5))
+    (150, 400)
+    """
+    if len(shape) < 2:
+        raise ValueError(f"shape must have at least 2 sizes (outputs, inputs, ...) to have fans, got {tuple(shape)}")
+    window = math.prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
+def uniform(shape: Sequence[int], *, low: float = -0.05, high: float = 0.05, rng: Rng = None,
+            dtype: DTypeLike = np.float32) -> NDArray:
+    """Evenly distributed between `low` and `high`."""
+    return generator(rng).uniform(low, high, tuple(shape)).astype(dtype)
+
+
+def normal(shape: Sequence[int], *, mean: float = 0.0, std: float = 0.05, rng: Rng = None,
+           dtype: DTypeLike = np.float32) -> NDArray:
+    """Normally distributed around `mean` with the standard deviation `std`."""
+    return generator(rng).normal(mean, std, tuple(shape)).astype(dtype)
+
+
+def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """Variance 2 / (fan_in + fan_out), uniform: for layers between tanh or sigmoid ("Xavier").
+
+    Source: X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+    """
+    return _uniform_of_variance(shape, 2 / sum(fans(shape)), rng, dtype)
+
+
+def glorot_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """`glorot_uniform`'s variance, normally distributed (Glorot and Bengio, 2010)."""
+    return normal(shape, std=math.sqrt(2 / sum(fans(shape))), rng=rng, dtype=dtype)
+
+
+def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """Variance 2 / fan_in, uniform: for layers before ReLU, which halves the variance ("Kaiming").
+
+    Source: K. He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
+    classification", 2015.
+    """
+    return _uniform_of_variance(shape, 2 / fans(shape)[0], rng, dtype)
+
+
+def he_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """`he_uniform`'s variance, normally distributed (He et al., 2015)."""
+    return normal(shape, std=math.sqrt(2 / fans(shape)[0]), rng=rng, dtype=dtype)
+
+
+def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """Variance 1 / fan_in, uniform.
+
+    Source: Y. LeCun, L. Bottou, G. Orr and K.-R. Mueller, "Efficient BackProp", 1998.
+    """
+    return _uniform_of_variance(shape, 1 / fans(shape)[0], rng, dtype)
+
+
+def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """`lecun_uniform`'s variance, normally distributed (LeCun et al., 1998)."""
+    return normal(shape, std=math.sqrt(1 / fans(shape)[0]), rng=rng, dtype=dtype)
+
+
+def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """A random matrix (outputs, everything else) with orthonormal rows or columns, whichever are fewer, times `gain`.
+
+    Source: A. Saxe, J. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks", 2014.
+    """
+    fans(shape)
+    rows, columns = shape[0], math.prod(shape[1:])
+    q, r = np.linalg.qr(generator(rng).standard_normal((max(rows, columns), min(rows, columns))))
+    q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)  # makes the draw uniform over all orthogonal matrices
+    return (gain * (q if rows >= columns else q.T)).reshape(tuple(shape)).astype(dtype)
+
+
+def zeros(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """All zeros: for biases. (In a weight it would make all outputs alike, for ever.)"""
+    return np.zeros(tuple(shape), dtype)
+
+
+def constant(shape: Sequence[int], *, value: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+    """All equal to `value`."""
+    return np.full(tuple(shape), value, dtype)
+
+
+_BY_NAME: dict[str, Initialiser] = {
+    function.__name__: function
+    for function in (uniform, normal, glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal,
+                     orthogonal, zeros, constant)
+}  # fmt: skip
+_BY_NAME |= {
+    "xavier_uniform": glorot_uniform,
+    "xavier_normal": glorot_normal,
+    "kaiming_uniform": he_uniform,
+    "kaiming_normal": he_normal,
+}
+
+
+def initialiser(init: str | Initialiser) -> Initialiser:
+    """The function for a name; a function is returned as it is."""
+    if callable(init):
+        return init
+    return _BY_NAME[checks.choice(init, "init", tuple(_BY_NAME)) or ""]
+
+
+def _uniform_of_variance(shape: Sequence[int], variance: float, rng: Rng, dtype: DTypeLike) -> NDArray:
+    bound = math.sqrt(3 * variance)
+    return uniform(shape, low=-bound, high=bound, rng=rng, dtype=dtype)

@@ -1,0 +1,94 @@
+"""Pooling layers: windows that move, the whole image, or a fixed number of outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import functional as F
+from ..functional import checks
+from .module import Module
+
+
+class MaxPool2d(Module):
+    """The largest value of each window; see `fastconv.max_pool2d`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+    stride : int or (int, int), optional
+        By default the kernel size.
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
+        At most half of the kernel; padding never wins.
+    dilation : int or (int, int)
+    ceil_mode : bool
+        Round the output size up instead of down.
+    data_format : {"NCHW", "NHWC"}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> nn.MaxPool2d(2)(x)
+    array([[[[ 5.,  7.],
+             [13., 15.]]]], dtype=float32)
+    """
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *,
+                 ceil_mode: bool = False, data_format: str = "NCHW") -> None:
+        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
+        self.ceil_mode, self.data_format = ceil_mode, data_format
+        _check_window(kernel_size, stride, padding, dilation, ceil_mode, data_format)
+        self._options = dict(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
+                             ceil_mode=ceil_mode, data_format=data_format)
+
+    def forward(self, x: NDArray) -> NDArray:
+        if not self.training:
+            self.remember()
+            return F.max_pool2d(x, **self._options)
+        y, indices = F.max_pool2d(x, **self._options, return_indices=True)
+        self.remember(indices, np.shape(x))
+        return y
+
+    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+        indices, input_shape = self.recall()
+        return F.max_pool2d_backward(grad_output, indices, input_shape, **self._options)
+
+
+class AvgPool2d(Module):
+    """The mean of each window; see `fastconv.avg_pool2d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode, data_format
+        As of `MaxPool2d`.
+    count_include_pad : bool
+        Whether padded zeros count in the mean.
+    """
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, *, ceil_mode: bool = False,
+                 count_include_pad: bool = True, data_format: str = "NCHW") -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.ceil_mode, self.data_format = ceil_mode, data_format
+        self.count_include_pad = checks.flag(count_include_pad, "count_include_pad")
+        _check_window(kernel_size, stride, padding, 1, ceil_mode, data_format)
+        self._options = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
+                             count_include_pad=count_include_pad, data_format=data_format)
+
+    def forward(self, x: NDArray) -> NDArray:
+        self.remember(np.shape(x))
+        return F.avg_pool2d(x, **self._options)
+
+    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+        return F.avg_pool2d_backward(grad_output, self.recall(), **self._options)
+
+
+def _check_window(kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, data_format: Any) -> None:
+    taps = checks.pair(kernel_size, "kernel_size")
+    step = taps if stride is None else checks.pair(stride, "stride")
+    checks.padding(padding, (1, 1), taps, step, checks.pair(dilation, "dilation"))
+    checks.flag(ceil_mode, "ceil_mode")
+    checks.choice(data_format, "data_format", checks.DATA_FORMATS)
