@@ -39,6 +39,12 @@ typedef struct {
         /* pack.h: dst[p * step + i] = src[rows[i] + p] for i < n_rows (at most 2 * vector or mr), p < length. Reads exactly  \
          * that; writes up to vector - 1 elements past the last i, so dst needs that slack behind its last row. */            \
         void (*transpose)(const T *src, const ptrdiff_t *rows, int n_rows, ptrdiff_t length, T *dst, ptrdiff_t step);         \
+                                                                                                                              \
+        /* pack.h: dst[i] = src[i * step] for i < n, any step. */                                                             \
+        void (*gather)(const T *src, ptrdiff_t step, ptrdiff_t n, T *dst);                                                    \
+                                                                                                                              \
+        /* reduce.h: the sum of n elements; short blocks in T, the blocks in double. */                                       \
+        double (*sum)(const T *x, ptrdiff_t n);                                                                               \
     } fc_kernels_##NAME;
 
 FC_DECLARE_KERNELS(float, f32)

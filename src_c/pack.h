@@ -7,6 +7,8 @@ INLINE void NAME(copy_run)(const T *restrict src, T *restrict dst, ptrdiff_t n, 
     if (i == n) return;
     if (padded)
         NAME(store)(dst + i, NAME(load)(src + i));
+    else if (i) /* the last vector overlaps the one before */
+        NAME(store)(dst + n - LANES, NAME(load)(src + n - LANES));
     else
         for (; i < n; i++) dst[i] = src[i];
 }
@@ -14,8 +16,9 @@ INLINE void NAME(copy_run)(const T *restrict src, T *restrict dst, ptrdiff_t n, 
 static void NAME(pack_rows)(const T *src, ptrdiff_t channel_stride, ptrdiff_t channels, const ptrdiff_t *taps,
                             ptrdiff_t n_taps, const fc_run *runs, ptrdiff_t n_runs, T *restrict dst, ptrdiff_t width,
                             int padded) {
-    if (n_runs == 1 && runs->dst == 0 && (runs->length == 2 * LANES || (padded && runs->length > LANES)) &&
-        width == 2 * LANES) {
+    int one_vector = padded; /* each run */
+    for (ptrdiff_t r = 0; r < n_runs; r++) one_vector &= runs[r].length <= LANES;
+    if (n_runs == 1 && width == 2 * LANES && (runs->length == width || (padded && !one_vector))) {
         src += runs->src;
         for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride)
             for (ptrdiff_t t = 0; t < n_taps; t++, dst += width) {
@@ -23,12 +26,28 @@ static void NAME(pack_rows)(const T *src, ptrdiff_t channel_stride, ptrdiff_t ch
                 NAME(store)(dst, lo);
                 NAME(store)(dst + LANES, hi);
             }
-        return;
+    } else if (one_vector) {
+        for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride)
+            for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)
+                for (ptrdiff_t r = 0; r < n_runs; r++)
+                    NAME(store)(dst + runs[r].dst, NAME(load)(src + taps[t] + runs[r].src));
+    } else {
+        for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride)
+            for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)
+                for (ptrdiff_t r = 0; r < n_runs; r++)
+                    NAME(copy_run)(src + taps[t] + runs[r].src, dst + runs[r].dst, runs[r].length, padded);
     }
-    for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride)
-        for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)
-            for (ptrdiff_t r = 0; r < n_runs; r++)
-                NAME(copy_run)(src + taps[t] + runs[r].src, dst + runs[r].dst, runs[r].length, padded);
+}
+
+/* dst[i] = src[i * step] */
+static void NAME(gather)(const T *restrict src, ptrdiff_t step, ptrdiff_t n, T *restrict dst) {
+    ptrdiff_t i = 0;
+    if (step == 2) /* i + LANES < n and not <=: the second load ends one element behind the last that is wanted */
+        for (; i + LANES < n; i += LANES) {
+            V a = NAME(load)(src + 2 * i), b = NAME(load)(src + 2 * i + LANES);
+            NAME(store)(dst + i, SHUFFLE(M, a, b, EVEN_LANES));
+        }
+    for (; i < n; i++) dst[i] = src[i * step];
 }
 
 /* A LANES x LANES block in registers: log2(LANES) rounds of shuffles. */

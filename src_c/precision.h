@@ -2,6 +2,7 @@
 #include "simd.h"
 #include "gemm.h"
 #include "pack.h"
+#include "reduce.h"
 
 static const NAME(fc_kernels) NAME(kernels) = {
     .vector = LANES,
@@ -9,4 +10,6 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .gemm_tile = {GEMM_ROW(1), GEMM_ROW(2)},
     .pack_rows = NAME(pack_rows),
     .transpose = NAME(transpose),
+    .gather = NAME(gather),
+    .sum = NAME(sum),
 };

@@ -48,3 +48,15 @@ typedef int64_t M __attribute__((vector_size(VECTOR_BYTES)));
 INLINE V NAME(load)(const T *p) { return *(const V *)p; }
 INLINE void NAME(store)(T *p, V v) { *(V *)p = v; }
 INLINE V NAME(broadcast)(T x) { return x - (V){0}; }
+
+/* The even lanes of two vectors. */
+#undef EVEN_LANES
+#if LANES == 2
+#define EVEN_LANES 0, 2
+#elif LANES == 4
+#define EVEN_LANES 0, 2, 4, 6
+#elif LANES == 8
+#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14
+#elif LANES == 16
+#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#endif

@@ -12,23 +12,27 @@ cdef extern from "kernels.h" nogil:
         int vector
         int mr
         void (*gemm_tile[2][15])(Py_ssize_t depth, const float *a, const float *b, float *c, Py_ssize_t ldc,
-                                 const float *bias, int accumulate) noexcept
+                                 const float *bias, int accumulate) noexcept nogil
         void (*pack_rows)(const float *src, Py_ssize_t channel_stride, Py_ssize_t channels, const Py_ssize_t *taps,
                           Py_ssize_t n_taps, const fc_run *runs, Py_ssize_t n_runs, float *dst, Py_ssize_t width,
-                          int padded) noexcept
+                          int padded) noexcept nogil
         void (*transpose)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
-                          Py_ssize_t step) noexcept
+                          Py_ssize_t step) noexcept nogil
+        void (*gather)(const float *src, Py_ssize_t step, Py_ssize_t n, float *dst) noexcept nogil
+        double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
 
     ctypedef struct fc_kernels_f64:
         int vector
         int mr
         void (*gemm_tile[2][15])(Py_ssize_t depth, const double *a, const double *b, double *c, Py_ssize_t ldc,
-                                 const double *bias, int accumulate) noexcept
+                                 const double *bias, int accumulate) noexcept nogil
         void (*pack_rows)(const double *src, Py_ssize_t channel_stride, Py_ssize_t channels, const Py_ssize_t *taps,
                           Py_ssize_t n_taps, const fc_run *runs, Py_ssize_t n_runs, double *dst, Py_ssize_t width,
-                          int padded) noexcept
+                          int padded) noexcept nogil
         void (*transpose)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,
-                          Py_ssize_t step) noexcept
+                          Py_ssize_t step) noexcept nogil
+        void (*gather)(const double *src, Py_ssize_t step, Py_ssize_t n, double *dst) noexcept nogil
+        double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
 
     ctypedef struct fc_table:
         const char *name

@@ -1,0 +1,618 @@
+"""Convolution as an implicit matrix product, forward and weight gradient; the data gradient is the forward driver on views.
+
+Forward: Y[k, pixel] = W[k, (c, r, s)] X[(c, r, s), pixel]. Vector lanes run over pixels, so tiles are stored as they are into
+a channel's plane. No im2col matrix is ever made:
+
+    for stage of weights (at most STAGE_BYTES packed, [panel of up to MR filters][c, r, s][MR]; shared, L2 and L3):
+        parallel for block of output pixels (whole rows, of several images where these are small), group, part of the filters:
+            for block of the reduction (DEPTH channels x taps):
+                fill the padded band of these channels (see band.pyx; L2)
+                for panel of two vectors of pixels:
+                    pack X[DEPTH][panel] from the band (L1, L2)
+                    for panel of filters: micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
+
+Weight gradient: dW[k, (c, r, s)] = sum over pixels of dY[k, pixel] X[(c, r, s), pixel]. Lanes run over (c, r, s):
+
+    parallel for group, part of the (c, r, s), chunk of the pixels:
+        for block of pixels:
+            pack dY[panel of filters][pixel][MR]; fill the band of the part's channels
+            for panel of two vectors of (c, r, s):
+                pack X[pixel][panel] (register transposes of band rows)
+                for panel of filters: micro-kernel, one step a pixel -> the tile of dW
+    add the chunks' sums up, in order
+
+Every element of a result is summed in one order, whatever the number of threads: the split of the reduction (blocks, chunks)
+follows from the sizes alone; what is split by the number of threads is only who computes which element.
+
+Sources: Goto, van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); Van Zee, van de Geijn, "BLIS" (2015).
+"""
+
+from cython cimport floating
+from cython.parallel cimport prange, threadid
+
+from fastconv._core cimport threads
+from fastconv._core.band cimport Band, fill, layout, tap_offsets
+from fastconv._core.isa cimport gather, gemm_tile, kernels, pack_rows, tile_rows, transpose, vector_length
+from fastconv._core.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
+from fastconv._core.memory cimport Block, take
+
+cdef enum:
+    STAGE_BYTES = 4 << 20    # packed weights held at a time
+    DEPTH_BYTES = 3072       # of one packed filter: the depth of a tile
+    BAND_BYTES = 384 << 10   # one block's band
+    PIXELS = 1024            # output pixels of a block
+    MOST_LANES = 32          # pixels of a panel: FC_MAX_NV vectors of 16
+    PARTIAL_BYTES = 4 << 20  # chunks' sums of a weight gradient, together
+    MOST_CHUNKS = 16
+    PACKED_BYTES = 2 << 20   # packed dY of one block of pixels
+
+
+# One convolution: sizes a group, strides in elements.
+cdef struct Shape:
+    Py_ssize_t n, c, h, w, k, r, s, oh, ow, groups
+    Py_ssize_t xn, xc, xh, xw
+    Py_ssize_t yn, yk, yh, yw
+    Py_ssize_t wk, wc, wr, ws
+    Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
+    int padding
+    bint in_place    # rows of x serve as they are: no band
+
+
+# How the output pixels are cut into blocks: `images` images x `rows` rows x `cols` columns.
+cdef struct Blocking:
+    Py_ssize_t images, rows, cols
+    Py_ssize_t row_blocks, col_blocks, count
+
+
+cdef struct PixelBlock:
+    Py_ssize_t n0, images, row0, rows, col0, cols, pixels
+
+
+cdef inline Py_ssize_t ceildiv(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline Py_ssize_t part(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
+    """Where part i of an even split of total begins."""
+    return i * (total // parts) + min(i, total % parts)
+
+
+cdef inline Py_ssize_t rounded(Py_ssize_t elements) noexcept nogil:
+    """Elements of one scratch array: a multiple of a cache line, and not of a page, plus a vector of slack."""
+    return (elements + 15) // 16 * 16 + 48
+
+
+cdef Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
+                    const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, tuple stride, tuple dilation,
+                    tuple origin, int padding):
+    """From the shapes and the strides (in bytes) of x, w and y, whose elements have `size` bytes."""
+    cdef Shape g
+    g.n, g.h, g.w = x[0], x[2], x[3]
+    g.c, g.r, g.s = w[1], w[2], w[3]
+    g.groups = x[1] // g.c if g.c else 1
+    g.k = w[0] // g.groups
+    g.oh, g.ow = y[2], y[3]
+    g.xn, g.xc, g.xh, g.xw = x_strides[0] // size, x_strides[1] // size, x_strides[2] // size, x_strides[3] // size
+    g.yn, g.yk, g.yh, g.yw = y_strides[0] // size, y_strides[1] // size, y_strides[2] // size, y_strides[3] // size
+    g.wk, g.wc, g.wr, g.ws = w_strides[0] // size, w_strides[1] // size, w_strides[2] // size, w_strides[3] // size
+    g.stride_h, g.stride_w = stride
+    g.dilation_h, g.dilation_w = dilation
+    g.top, g.left = origin
+    g.padding = padding
+    if g.oh == 1:
+        g.stride_h = 1
+    if g.ow == 1:
+        g.stride_w = 1
+    inside = (g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h + (g.r - 1) * g.dilation_h < g.h
+              and (g.ow - 1) * g.stride_w + (g.s - 1) * g.dilation_w < g.w)
+    pointwise = g.r == 1 and g.s == 1 and g.stride_h == 1 and g.stride_w == 1 and inside and g.oh == g.h and g.ow == g.w
+    if pointwise and (g.h == 1 or g.xh == g.w * g.xw) and (g.h == 1 or g.yh == g.ow * g.yw):
+        g.w, g.h = g.w * g.h, 1   # a plane is one long row
+        g.ow, g.oh = g.w, 1
+    g.in_place = inside and g.stride_w == 1 and g.xw == 1 and g.ow >= 16
+    return g
+
+
+cdef Band band_of(const Shape *g, Py_ssize_t rows, Py_ssize_t cols, int lanes) noexcept nogil:
+    cdef Band band
+    band.height, band.width, band.row_stride, band.col_stride = g.h, g.w, g.xh, g.xw
+    band.padding = g.padding
+    band.rows, band.cols, band.r, band.s = rows, cols, g.r, g.s
+    band.stride_h, band.stride_w, band.dilation_h, band.dilation_w = g.stride_h, g.stride_w, g.dilation_h, g.dilation_w
+    band.row0 = band.col0 = 0
+    layout(&band, lanes)
+    return band
+
+
+cdef Blocking block_pixels(const Shape *g, Py_ssize_t pixels) noexcept nogil:
+    """Blocks of about so many pixels: whole images, else whole rows of one image, else pieces of rows."""
+    cdef Blocking b
+    b.col_blocks = ceildiv(g.ow, 2 * pixels) if g.ow > 2 * pixels else 1
+    b.cols = ceildiv(g.ow, b.col_blocks)
+    b.col_blocks = ceildiv(g.ow, b.cols)
+    b.rows = min(g.oh, max(1, pixels // b.cols))
+    b.row_blocks = ceildiv(g.oh, b.rows)
+    b.rows = ceildiv(g.oh, b.row_blocks)
+    b.row_blocks = ceildiv(g.oh, b.rows)
+    b.images = 1
+    if b.row_blocks == 1 and b.col_blocks == 1:
+        b.images = min(g.n, max(1, pixels // (g.oh * g.ow)))
+        b.images = ceildiv(g.n, ceildiv(g.n, b.images))
+    b.count = ceildiv(g.n, b.images) * b.row_blocks * b.col_blocks
+    return b
+
+
+cdef PixelBlock block_at(const Shape *g, const Blocking *b, Py_ssize_t index) noexcept nogil:
+    cdef PixelBlock block
+    block.col0 = index % b.col_blocks * b.cols
+    block.row0 = index // b.col_blocks % b.row_blocks * b.rows
+    block.n0 = index // b.col_blocks // b.row_blocks * b.images
+    block.images = min(b.images, g.n - block.n0)
+    block.rows = min(b.rows, g.oh - block.row0)
+    block.cols = min(b.cols, g.ow - block.col0)
+    block.pixels = block.images * block.rows * block.cols
+    return block
+
+
+cdef Py_ssize_t runs_of(const PixelBlock *b, Py_ssize_t first, Py_ssize_t count, Py_ssize_t image_stride,
+                        Py_ssize_t row_stride, Py_ssize_t col_stride, fc_run *runs) noexcept nogil:
+    """Pixels first .. first + count - 1 of a block as runs within rows; src by the given strides. Runs that follow each other
+    in memory become one. Returns how many there are, at most count."""
+    cdef Py_ssize_t n = 0, done = 0, row = first // b.cols, col = first % b.cols, length, src
+    while done < count:
+        length = min(b.cols - col, count - done)
+        src = row // b.rows * image_stride + row % b.rows * row_stride + col * col_stride
+        if n and col_stride == 1 and runs[n - 1].src + runs[n - 1].length == src:
+            runs[n - 1].length += length
+        else:
+            runs[n].src, runs[n].dst, runs[n].length = src, done, length
+            n += 1
+        done += length
+        row += 1
+        col = 0
+    return n
+
+
+cdef void pack_filters(const Shape *g, const floating *w, Py_ssize_t m, floating *dst) noexcept nogil:
+    """m filters, the first at w, as [c, r, s][m]."""
+    cdef Py_ssize_t rows[FC_MAX_MR]
+    cdef Py_ssize_t i, c, r, s
+    cdef const floating *src
+    if (g.s == 1 or g.ws == 1) and (g.r == 1 or g.wr == g.s) and (g.c == 1 or g.wc == g.r * g.s):
+        for i in range(m):
+            rows[i] = i * g.wk
+        transpose(w, rows, <int>m, g.c * g.r * g.s, dst, m)
+        return
+    for c in range(g.c):
+        for r in range(g.r):
+            for s in range(g.s):
+                src = w + c * g.wc + r * g.wr + s * g.ws
+                for i in range(m):
+                    dst[i] = src[i * g.wk]
+                dst += m
+
+
+cdef void activate(int activation, floating *y, Py_ssize_t n, double slope) noexcept nogil:
+    pass
+
+
+cdef void tile(const Shape *g, Py_ssize_t m, int vectors, Py_ssize_t depth, const floating *a, const floating *b,
+               floating *y, const fc_run *runs, Py_ssize_t n_runs, Py_ssize_t count, const floating *bias, bint accumulate,
+               int activation, double slope, floating *scratch) noexcept nogil:
+    """One tile of m filters x count pixels into y, at once where the pixels are one full run, else by way of scratch."""
+    cdef Py_ssize_t i, j, p, width = vectors * vector_length(a)
+    cdef floating *row
+    if n_runs == 1 and g.yw == 1 and count == width:
+        y += runs.src
+        gemm_tile(vectors, <int>m, depth, a, b, y, g.yk, bias, accumulate)
+        if activation:
+            for i in range(m):
+                activate(activation, y + i * g.yk, count, slope)
+        return
+    if accumulate:
+        for i in range(m):
+            for j in range(n_runs):
+                row = y + i * g.yk + runs[j].src
+                for p in range(runs[j].length):
+                    scratch[i * width + runs[j].dst + p] = row[p * g.yw]
+    gemm_tile(vectors, <int>m, depth, a, b, scratch, width, bias, accumulate)
+    if activation:
+        activate(activation, scratch, m * width, slope)
+    for i in range(m):
+        for j in range(n_runs):
+            row = y + i * g.yk + runs[j].src
+            if g.yw == 1:
+                for p in range(runs[j].length):
+                    row[p] = scratch[i * width + runs[j].dst + p]
+            else:
+                for p in range(runs[j].length):
+                    row[p * g.yw] = scratch[i * width + runs[j].dst + p]
+
+
+cdef void convolve_block(const Shape *g, const PixelBlock *block, const floating *x, const floating *packed,
+                         Py_ssize_t panel_size, Py_ssize_t panels, Py_ssize_t first_panel, Py_ssize_t last_panel,
+                         const floating *bias, floating *y, Py_ssize_t channels, Py_ssize_t taps_at_once, double value,
+                         int activation, double slope, Py_ssize_t *taps, floating *band_data, floating *panel,
+                         floating *tile_data) noexcept nogil:
+    """All of one group's reduction for one block of pixels and filter panels first_panel .. last_panel - 1 of `panels`.
+
+    x and y are the group's first channel, `packed` is first_panel's packed filters.
+    """
+    cdef int lanes = vector_length(x), vectors, last
+    cdef Band band
+    cdef Py_ssize_t n_taps = g.r * g.s, c, nc, t, nt, p, count, i, k, m, depth, offset, n_src, n_dst
+    cdef Py_ssize_t channel_stride, image_stride, row_stride
+    cdef const floating *source
+    cdef const floating *panel_bias
+    cdef fc_run src[MOST_LANES]
+    cdef fc_run dst[MOST_LANES]
+    if g.in_place:
+        channel_stride, image_stride, row_stride = g.xc, g.xn, g.stride_h * g.xh
+        for t in range(n_taps):
+            taps[t] = t // g.s * g.dilation_h * g.xh + t % g.s * g.dilation_w
+    else:
+        band = band_of(g, block.rows, block.cols, lanes)
+        band.row0 = block.row0 * g.stride_h - g.top
+        band.col0 = block.col0 * g.stride_w - g.left
+        channel_stride, row_stride = band.channel_pitch, g.stride_h * band.pitch
+        image_stride = channels * channel_stride
+        tap_offsets(&band, taps)
+    c = 0
+    while c < g.c:
+        nc = min(channels, g.c - c)
+        if g.in_place:
+            source = x + block.n0 * g.xn + c * g.xc + block.row0 * row_stride + block.col0
+        else:
+            source = band_data
+            for i in range(block.images):
+                fill(&band, x + (block.n0 + i) * g.xn + c * g.xc, g.xc, nc, <floating>value, band_data + i * image_stride)
+        t = 0
+        while t < n_taps:
+            nt = min(taps_at_once, n_taps - t)
+            depth = nc * nt
+            offset = c * n_taps + t
+            last = c + nc == g.c and t + nt == n_taps
+            p = 0
+            while p < block.pixels:
+                count = min(FC_MAX_NV * lanes, block.pixels - p)
+                vectors = 1 if count <= lanes else 2
+                n_src = runs_of(block, p, count, image_stride, row_stride, 1, src)
+                n_dst = runs_of(block, p, count, g.yn, g.yh, g.yw, dst)
+                pack_rows(source, channel_stride, nc, taps + t, nt, src, n_src, panel, vectors * lanes, not g.in_place)
+                for k in range(first_panel, last_panel):
+                    i = part(g.k, panels, k)
+                    m = part(g.k, panels, k + 1) - i
+                    panel_bias = bias + i if bias != NULL else bias
+                    tile(g, m, vectors, depth, packed + (k - first_panel) * panel_size + offset * m, panel,
+                         y + block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw + i * g.yk, dst, n_dst, count,
+                         panel_bias, offset > 0, activation if last else 0, slope, tile_data)
+                p += count
+            t += nt
+        c += nc
+
+
+cdef void convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
+                   int activation, double slope, const Blocking *blocking, Py_ssize_t channels, Py_ssize_t taps_at_once,
+                   Py_ssize_t panel_size, Py_ssize_t stage, floating *packed, char *scratch, Py_ssize_t scratch_size,
+                   Py_ssize_t band_size, Py_ssize_t panel_elements, int team) noexcept nogil:
+    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(x)), first, count, u, j, k, b, q, parts, units, group, lo, hi
+    cdef PixelBlock block
+    cdef const floating *group_bias
+    cdef floating *mine
+    # A stage is `count` filter panels, counted over all groups: whole groups, or a part of one group.
+    first = 0
+    while first < g.groups * panels:
+        if stage >= panels:
+            count = min(stage // panels * panels, g.groups * panels - first)
+        else:
+            count = min(stage, panels - first % panels)
+        for u in prange(count, num_threads=team, schedule="static"):
+            group = (first + u) // panels
+            k = (first + u) % panels
+            pack_filters(g, w + (group * g.k + part(g.k, panels, k)) * g.wk,
+                         part(g.k, panels, k + 1) - part(g.k, panels, k), packed + u * panel_size)
+        q = max(1, count // panels)                # groups
+        count = count // q                         # panels of each
+        parts = 1                                  # into which these are cut, to have work for all threads
+        if q * blocking.count < 2 * team:
+            parts = min(count, ceildiv(2 * team, q * blocking.count))
+        units = q * blocking.count * parts
+        for u in prange(units, num_threads=team, schedule="dynamic"):
+            j = u % parts
+            b = u // parts % blocking.count
+            group = u // parts // blocking.count
+            lo = part(count, parts, j)
+            hi = part(count, parts, j + 1)
+            block = block_at(g, blocking, b)
+            group_bias = bias + (first // panels + group) * g.k if bias != NULL else bias
+            mine = <floating *>(scratch + threadid() * scratch_size)
+            convolve_block(g, &block, x + (first // panels + group) * g.c * g.xc, packed + (group * count + lo) * panel_size,
+                           panel_size, panels, first % panels + lo, first % panels + hi,
+                           group_bias,
+                           y + (first // panels + group) * g.k * g.yk, channels, taps_at_once, value, activation, slope,
+                           <Py_ssize_t *>mine, mine + 2 * rounded(g.r * g.s),
+                           mine + 2 * rounded(g.r * g.s) + band_size,
+                           mine + 2 * rounded(g.r * g.s) + band_size + panel_elements)
+        first = first + q * count
+
+
+def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
+           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
+    """y = activation(convolution of x with w + bias), on views with any strides; nothing is checked.
+
+    x is (N, C, H, W), w (K, C / groups, R, S), y (N, K, OH, OW); output (i, j) reads x from row i * stride - origin on, beyond its
+    borders as padding_mode says (see band.pxd). activation is an index into the table's activations, 0 for none.
+    """
+    cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
+                            origin, padding_mode)
+    cdef const floating[:] bias_view
+    cdef const floating *bias_data = NULL
+    cdef floating *no_data = NULL
+    cdef int lanes = vector_length(no_data), mr = tile_rows(no_data)
+    if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
+        return
+    if bias is not None:
+        bias_view = bias
+        bias_data = &bias_view[0]
+    cdef Py_ssize_t taps = g.r * g.s, depth = DEPTH_BYTES // sizeof(floating)
+    cdef double work = 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * taps / 50
+    cdef int team = threads.team(work)
+    # Blocks: enough for all threads, small enough for the band of a useful number of channels to stay in L2.
+    cdef Py_ssize_t pixels = PIXELS, channels, taps_at_once, plane
+    cdef Blocking blocking
+    cdef Band band
+    cdef Py_ssize_t total = g.n * g.oh * g.ow
+    if team > 1:
+        pixels = max(4 * lanes, min(pixels, total // (4 * team)))
+    channels = min(g.c, max(1, depth // taps))
+    channels = ceildiv(g.c, ceildiv(g.c, channels))
+    taps_at_once = ceildiv(taps, ceildiv(taps, depth))
+    blocking = block_pixels(&g, pixels)
+    band = band_of(&g, blocking.rows, blocking.cols, lanes)
+    if not g.in_place:
+        plane = band.channel_pitch * blocking.images * sizeof(floating)
+        if plane * channels > BAND_BYTES:
+            channels = max(min(channels, 8), BAND_BYTES // plane)
+            channels = ceildiv(g.c, ceildiv(g.c, channels))
+    cdef Py_ssize_t panels = ceildiv(g.k, mr)
+    cdef Py_ssize_t panel_size = rounded(g.c * taps * ceildiv(g.k, panels))
+    cdef Py_ssize_t stage = min(max(1, STAGE_BYTES // <Py_ssize_t>(panel_size * sizeof(floating))), g.groups * panels)
+    cdef Py_ssize_t band_size = 0 if g.in_place else rounded(band.channel_pitch * channels * blocking.images)
+    cdef Py_ssize_t panel_elements = rounded(min(g.c * taps, max(channels * taps_at_once, 1)) * FC_MAX_NV * lanes)
+    cdef Py_ssize_t scratch_size = sizeof(floating) * (2 * rounded(taps) + band_size + panel_elements
+                                                       + rounded(mr * FC_MAX_NV * lanes))
+    cdef Block packed = take(stage * panel_size * sizeof(floating))
+    cdef Block scratch = take(team * scratch_size)
+    cdef const floating *xp = &x[0, 0, 0, 0] if x.shape[1] and g.h and g.w else NULL
+    cdef const floating *wp = &w[0, 0, 0, 0] if g.c and taps else NULL
+    with nogil:
+        convolve(&g, xp, wp, bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope, &blocking, channels,
+                 taps_at_once, panel_size, stage, <floating *>packed.data, scratch.data, scratch_size, band_size,
+                 panel_elements, team)
+
+
+cdef void pack_gradient(const Shape *g, const PixelBlock *block, const floating *dy, Py_ssize_t panels,
+                        Py_ssize_t panel_size, fc_run *runs, floating *rows_data, Py_ssize_t row_size,
+                        floating *packed) noexcept nogil:
+    """dY of one group and block, as [panel of filters][pixel][m]; dy is the group's first filter."""
+    cdef Py_ssize_t n, k, i, j, f, m
+    cdef Py_ssize_t zero = 0
+    cdef Py_ssize_t rows[FC_MAX_MR]
+    cdef const floating *src
+    n = runs_of(block, 0, block.pixels, g.yn, g.yh, g.yw, runs)
+    dy += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
+    for k in range(panels):
+        i = part(g.k, panels, k)
+        m = part(g.k, panels, k + 1) - i
+        if n == 1 and g.yw == 1:
+            src = dy + i * g.yk + runs[0].src
+            for j in range(m):
+                rows[j] = j * g.yk
+        else:
+            if g.yw == 1:
+                pack_rows(dy + i * g.yk, g.yk, m, &zero, 1, runs, n, rows_data, row_size, 0)
+            else:
+                for f in range(m):
+                    for j in range(n):
+                        gather(dy + (i + f) * g.yk + runs[j].src, g.yw, runs[j].length,
+                               rows_data + f * row_size + runs[j].dst)
+            src = rows_data
+            for j in range(m):
+                rows[j] = j * row_size
+        transpose(src, rows, <int>m, block.pixels, packed + k * panel_size, m)
+
+
+cdef void add_block(const Shape *g, const PixelBlock *block, const floating *x, double value, Py_ssize_t first_lane,
+                    Py_ssize_t last_lane, Py_ssize_t lanes_at_once, bint in_place, Py_ssize_t panels,
+                    const floating *packed, Py_ssize_t panel_size, fc_run *runs, Py_ssize_t *taps, floating *band_data,
+                    floating *panel, floating *tile_data, floating *dw, bint accumulate) noexcept nogil:
+    """One block's part of one group's dW, lanes first_lane .. last_lane - 1 of its (c, r, s); x is the group's first channel."""
+    cdef int lanes = vector_length(x), vectors
+    cdef Py_ssize_t n_taps = g.r * g.s, depth = g.c * n_taps, lane, stop, c0 = 0, i, j, k, m, q, n_runs, count, width, length
+    cdef Py_ssize_t channel_stride, image_stride, row_stride
+    cdef Py_ssize_t rows[MOST_LANES]
+    cdef const floating *source
+    cdef floating *out
+    cdef Band band
+    if in_place:
+        channel_stride, image_stride, row_stride = g.xc, g.xn, g.stride_h * g.xh
+        taps[0] = 0
+    else:
+        band = band_of(g, block.rows, block.cols, lanes)
+        band.row0 = block.row0 * g.stride_h - g.top
+        band.col0 = block.col0 * g.stride_w - g.left
+        channel_stride, row_stride = band.channel_pitch, g.stride_h * band.pitch
+        image_stride = channel_stride * min(g.c, (lanes_at_once - 1) // n_taps + 2)
+        tap_offsets(&band, taps)
+    n_runs = runs_of(block, 0, block.pixels, image_stride, row_stride, 1, runs)
+    while first_lane < last_lane:
+        stop = min(last_lane, first_lane + lanes_at_once)
+        c0 = first_lane // n_taps
+        if in_place:
+            source = x + block.n0 * g.xn + c0 * g.xc + block.row0 * row_stride + block.col0
+        else:
+            source = band_data
+            for i in range(block.images):
+                fill(&band, x + (block.n0 + i) * g.xn + c0 * g.xc, g.xc, (stop - 1) // n_taps + 1 - c0, <floating>value,
+                     band_data + i * image_stride)
+        lane = first_lane
+        while lane < stop:
+            count = min(FC_MAX_NV * lanes, stop - lane)
+            vectors = 1 if count <= lanes else 2
+            width = vectors * lanes
+            for j in range(count):
+                rows[j] = ((lane + j) // n_taps - c0) * channel_stride + taps[(lane + j) % n_taps]
+            for j in range(n_runs):
+                length = runs[j].length
+                if not in_place:    # whole blocks: what is too much is overwritten by the next run
+                    length = ceildiv(length, lanes) * lanes
+                transpose(source + runs[j].src, rows, <int>count, length, panel + runs[j].dst * width, width)
+            for k in range(panels):
+                i = part(g.k, panels, k)
+                m = part(g.k, panels, k + 1) - i
+                out = dw + i * depth + lane
+                if count == width:
+                    gemm_tile(vectors, <int>m, block.pixels, packed + k * panel_size, panel, out, depth, NULL, accumulate)
+                    continue
+                gemm_tile(vectors, <int>m, block.pixels, packed + k * panel_size, panel, tile_data, width, NULL, 0)
+                for q in range(m):
+                    for j in range(count):
+                        out[q * depth + j] = tile_data[q * width + j] + (out[q * depth + j] if accumulate else 0)
+            lane += count
+        first_lane = stop
+
+
+cdef void weight_gradient(const Shape *g, const floating *dy, const floating *x, floating *dw, double value,
+                          const Blocking *blocking, Py_ssize_t chunks, floating *partial, Py_ssize_t lanes_at_once,
+                          bint in_place, Py_ssize_t panel_size, Py_ssize_t row_size, Py_ssize_t band_size, char *scratch,
+                          Py_ssize_t scratch_size, int team) noexcept nogil:
+    cdef int lanes = vector_length(x)
+    cdef Py_ssize_t n_taps = g.r * g.s, all_lanes = g.c * n_taps, panels = ceildiv(g.k, tile_rows(x))
+    cdef Py_ssize_t lane_panels = ceildiv(all_lanes, FC_MAX_NV * lanes)
+    cdef Py_ssize_t size = g.groups * g.k * all_lanes, parts, u, j, q, b, lo, hi, group, e
+    cdef PixelBlock block
+    cdef floating *mine
+    cdef floating *out
+    parts = min(lane_panels, ceildiv(team, chunks * g.groups))
+    for u in prange(chunks * g.groups * parts, num_threads=team, schedule="dynamic"):
+        j = u % parts
+        group = u // parts % g.groups
+        q = u // parts // g.groups
+        lo = part(lane_panels, parts, j) * FC_MAX_NV * lanes
+        hi = min(all_lanes, part(lane_panels, parts, j + 1) * FC_MAX_NV * lanes)
+        mine = <floating *>(scratch + threadid() * scratch_size)
+        out = (dw if chunks == 1 else partial + q * size) + group * g.k * all_lanes
+        for b in range(part(blocking.count, chunks, q), part(blocking.count, chunks, q + 1)):
+            weight_gradient_block(g, blocking, b, b > part(blocking.count, chunks, q), dy + group * g.k * g.yk,
+                                  x + group * g.c * g.xc, value, lo, hi, lanes_at_once, in_place, panels, panel_size,
+                                  row_size, band_size, mine, out)
+    if chunks > 1:
+        for e in range(size):
+            dw[e] = partial[e]
+        for q in range(1, chunks):
+            for e in range(size):
+                dw[e] += partial[q * size + e]
+
+
+cdef void weight_gradient_block(const Shape *g, const Blocking *blocking, Py_ssize_t index, bint accumulate,
+                                const floating *dy, const floating *x, double value, Py_ssize_t first_lane,
+                                Py_ssize_t last_lane, Py_ssize_t lanes_at_once, bint in_place, Py_ssize_t panels,
+                                Py_ssize_t panel_size, Py_ssize_t row_size, Py_ssize_t band_size, floating *scratch,
+                                floating *dw) noexcept nogil:
+    """Packs dY of one block and adds the block's part to dW. The scratch: taps, runs, dY's rows, packed dY, band, panel, tile."""
+    cdef PixelBlock block = block_at(g, blocking, index)
+    cdef Py_ssize_t *taps = <Py_ssize_t *>scratch
+    scratch += 2 * rounded(g.r * g.s)
+    cdef fc_run *runs = <fc_run *>scratch
+    scratch += 6 * row_size
+    cdef floating *rows_data = scratch
+    scratch += tile_rows(x) * row_size
+    cdef floating *packed = scratch
+    scratch += panels * panel_size
+    cdef floating *band_data = scratch
+    scratch += band_size
+    cdef floating *panel = scratch
+    scratch += FC_MAX_NV * vector_length(x) * row_size
+    pack_gradient(g, &block, dy, panels, panel_size, runs, rows_data, row_size, packed)
+    add_block(g, &block, x, value, first_lane, last_lane, lanes_at_once, in_place, panels, packed, panel_size, runs, taps,
+              band_data, panel, scratch, dw, accumulate)
+
+
+def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floating[:, :, :, :] x,
+                           floating[:, :, :, ::1] grad_weight, tuple stride, tuple dilation, tuple origin, int padding_mode,
+                           double padding_value):
+    """grad_weight = the gradient of conv2d's weights, on views as there; grad_weight is overwritten. Nothing is checked."""
+    cdef Shape g = shape_of(x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape,
+                            grad_output.strides, sizeof(floating), stride, dilation, origin, padding_mode)
+    cdef floating *no_data = NULL
+    cdef int lanes = vector_length(no_data), mr = tile_rows(no_data)
+    if g.k == 0 or g.c == 0 or g.r == 0 or g.s == 0:
+        return
+    if g.n == 0 or g.oh == 0 or g.ow == 0:
+        grad_weight[:, :, :, :] = 0
+        return
+    cdef Py_ssize_t taps = g.r * g.s, all_lanes = g.c * taps, panels = ceildiv(g.k, mr), size = sizeof(floating)
+    cdef int team = threads.team(2.0 * g.n * g.groups * g.k * g.oh * g.ow * all_lanes / 50)
+    cdef bint in_place = g.in_place and taps == 1
+    cdef Py_ssize_t pixels = min(PIXELS // 2, max(4 * lanes, PACKED_BYTES // (g.k * size)))
+    cdef Blocking blocking = block_pixels(&g, pixels)
+    cdef Band band = band_of(&g, blocking.rows, blocking.cols, lanes)
+    cdef Py_ssize_t plane = band.channel_pitch * blocking.images * size
+    cdef Py_ssize_t lanes_at_once = max(taps, BAND_BYTES // plane * taps) // (FC_MAX_NV * lanes) * (FC_MAX_NV * lanes)
+    lanes_at_once = min(max(lanes_at_once, FC_MAX_NV * lanes), ceildiv(all_lanes, FC_MAX_NV * lanes) * FC_MAX_NV * lanes)
+    cdef Py_ssize_t most = blocking.images * blocking.rows * blocking.cols
+    cdef Py_ssize_t row_size = rounded(most + lanes)
+    cdef Py_ssize_t panel_size = rounded(most * ceildiv(g.k, panels))
+    cdef Py_ssize_t band_size = 0
+    if not in_place:
+        band_size = rounded(min(g.c, (lanes_at_once - 1) // taps + 2) * band.channel_pitch * blocking.images)
+    cdef Py_ssize_t scratch_size = size * (2 * rounded(taps) + 6 * row_size + mr * row_size + panels * panel_size
+                                           + band_size + FC_MAX_NV * lanes * row_size + rounded(mr * FC_MAX_NV * lanes))
+    cdef Py_ssize_t total = g.groups * g.k * all_lanes
+    cdef Py_ssize_t chunks = min(blocking.count, max(1, min(MOST_CHUNKS, PARTIAL_BYTES // (total * size))))
+    cdef Block scratch = take(team * scratch_size)
+    cdef Block partial = take(chunks * total * size if chunks > 1 else 0)
+    cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
+    with nogil:
+        weight_gradient(&g, &grad_output[0, 0, 0, 0], xp, &grad_weight[0, 0, 0, 0], padding_value, &blocking, chunks,
+                        <floating *>partial.data, lanes_at_once, in_place, panel_size, row_size, band_size, scratch.data,
+                        scratch_size, team)
+
+
+def bias_gradient(const floating[:, :, :, :] grad_output, floating[::1] grad_bias):
+    """grad_bias[k] = the sum of grad_output over images and pixels."""
+    cdef Py_ssize_t n, k, h, w, size = sizeof(floating)
+    cdef Py_ssize_t images = grad_output.shape[0], filters = grad_output.shape[1]
+    cdef Py_ssize_t rows = grad_output.shape[2], cols = grad_output.shape[3]
+    cdef Py_ssize_t sn = grad_output.strides[0] // size, sk = grad_output.strides[1] // size
+    cdef Py_ssize_t sh = grad_output.strides[2] // size, sw = grad_output.strides[3] // size
+    cdef const floating *dy
+    cdef double total
+    if images == 0 or rows == 0 or cols == 0:
+        grad_bias[:] = 0
+        return
+    if sh == cols * sw:
+        rows, cols = 1, rows * cols
+    cdef int team = threads.team(0.3 * images * filters * rows * cols)
+    if filters == 0:
+        return
+    dy = &grad_output[0, 0, 0, 0]
+    for k in prange(filters, num_threads=team, schedule="static", nogil=True):
+        grad_bias[k] = <floating>sum_plane(dy + k * sk, images, rows, cols, sn, sh, sw)
+
+
+cdef double sum_plane(const floating *x, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t sn, Py_ssize_t sh,
+                      Py_ssize_t sw) noexcept nogil:
+    cdef double total = 0
+    cdef Py_ssize_t n, h, w
+    for n in range(images):
+        for h in range(rows):
+            if sw == 1:
+                if floating is float:
+                    total += kernels.f32.sum(x + n * sn + h * sh, cols)
+                else:
+                    total += kernels.f64.sum(x + n * sn + h * sh, cols)
+            else:
+                for w in range(cols):
+                    total += x[n * sn + h * sh + w * sw]
+    return total
