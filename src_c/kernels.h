@@ -14,6 +14,9 @@
 
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
 
+/* The activations; no kernel for FC_IDENTITY. */
+enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ACTIVATIONS };
+
 /* What a driver copies as one piece: `length` elements from `src` to `dst`, both counted from a moving base. */
 typedef struct {
     ptrdiff_t src, dst, length;
@@ -45,6 +48,12 @@ typedef struct {
                                                                                                                               \
         /* reduce.h: the sum of n elements; short blocks in T, the blocks in double. */                                       \
         double (*sum)(const T *x, ptrdiff_t n);                                                                               \
+                                                                                                                              \
+        /* elementwise.h: y[i] = f(x[i]), i < n; x == y is allowed. Index: FC_RELU and so on; slope is for FC_LEAKY_RELU. */  \
+        void (*activation[FC_ACTIVATIONS])(const T *x, T *y, ptrdiff_t n, T slope);                                           \
+                                                                                                                              \
+        /* elementwise.h: grad_x[i] = grad[i] f'(x[i]); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh. */            \
+        void (*activation_backward[FC_ACTIVATIONS])(const T *grad, const T *v, T *grad_x, ptrdiff_t n, T slope);              \
     } fc_kernels_##NAME;
 
 FC_DECLARE_KERNELS(float, f32)

@@ -3,6 +3,7 @@
 #include "gemm.h"
 #include "pack.h"
 #include "reduce.h"
+#include "elementwise.h"
 
 static const NAME(fc_kernels) NAME(kernels) = {
     .vector = LANES,
@@ -12,4 +13,6 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .transpose = NAME(transpose),
     .gather = NAME(gather),
     .sum = NAME(sum),
+    .activation = {NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh)},
+    .activation_backward = {NULL, NAME(relu_backward), NAME(leaky_relu_backward), NAME(sigmoid_backward), NAME(tanh_backward)},
 };

@@ -60,3 +60,12 @@ INLINE V NAME(broadcast)(T x) { return x - (V){0}; }
 #elif LANES == 16
 #define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #endif
+INLINE V NAME(select)(M m, V a, V b) { return (V)((m & (M)a) | (~m & (M)b)); }
+
+/* The first n lanes, n < LANES; the others are loaded as zeros. */
+INLINE V NAME(load_part)(const T *p, ptrdiff_t n) {
+    V v = {0};
+    __builtin_memcpy(&v, p, n * sizeof(T));
+    return v;
+}
+INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) { __builtin_memcpy(p, &v, n * sizeof(T)); }

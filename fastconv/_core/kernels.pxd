@@ -4,6 +4,11 @@ cdef extern from "kernels.h" nogil:
     enum:
         FC_MAX_MR
         FC_MAX_NV
+        FC_IDENTITY
+        FC_RELU
+        FC_LEAKY_RELU
+        FC_SIGMOID
+        FC_TANH
 
     ctypedef struct fc_run:
         Py_ssize_t src, dst, length
@@ -20,6 +25,8 @@ cdef extern from "kernels.h" nogil:
                           Py_ssize_t step) noexcept nogil
         void (*gather)(const float *src, Py_ssize_t step, Py_ssize_t n, float *dst) noexcept nogil
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
+        void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
+        void (*activation_backward[5])(const float *grad, const float *v, float *grad_x, Py_ssize_t n, float slope) noexcept nogil
 
     ctypedef struct fc_kernels_f64:
         int vector
@@ -33,6 +40,8 @@ cdef extern from "kernels.h" nogil:
                           Py_ssize_t step) noexcept nogil
         void (*gather)(const double *src, Py_ssize_t step, Py_ssize_t n, double *dst) noexcept nogil
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
+        void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil
+        void (*activation_backward[5])(const double *grad, const double *v, double *grad_x, Py_ssize_t n, double slope) noexcept nogil
 
     ctypedef struct fc_table:
         const char *name
