@@ -54,6 +54,21 @@ typedef struct {
                                                                                                                               \
         /* elementwise.h: grad_x[i] = grad[i] f'(x[i]); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh. */            \
         void (*activation_backward[FC_ACTIVATIONS])(const T *grad, const T *v, T *grad_x, ptrdiff_t n, T slope);              \
+                                                                                                                              \
+        /* softmax.h: y = softmax(x) of one contiguous row, or its logarithm; x == y is allowed. Backward takes y. */         \
+        void (*softmax_row)(const T *x, T *y, ptrdiff_t n, int logarithm);                                                    \
+        void (*softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, int logarithm);                       \
+                                                                                                                              \
+        /* softmax.h: the same down the n rows, `step` apart, of each of `columns` contiguous columns. */                     \
+        void (*softmax_columns)(const T *x, T *y, ptrdiff_t n, ptrdiff_t step, ptrdiff_t columns, int logarithm);             \
+        void (*softmax_columns_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, ptrdiff_t step,                   \
+                                         ptrdiff_t columns, int logarithm);                                                   \
+                                                                                                                              \
+        /* update.h: one step on n parameters, in place. velocity may be NULL. */                                             \
+        void (*sgd)(T *param, const T *grad, T *velocity, ptrdiff_t n, double lr, double momentum, double dampening,          \
+                    double weight_decay, int nesterov, int first);                                                            \
+        void (*adam)(T *param, const T *grad, T *m, T *v, ptrdiff_t n, double step_size, double root, double beta1,           \
+                     double beta2, double eps, double weight_decay);                                                          \
     } fc_kernels_##NAME;
 
 FC_DECLARE_KERNELS(float, f32)

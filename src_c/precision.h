@@ -4,6 +4,8 @@
 #include "pack.h"
 #include "reduce.h"
 #include "elementwise.h"
+#include "softmax.h"
+#include "update.h"
 
 static const NAME(fc_kernels) NAME(kernels) = {
     .vector = LANES,
@@ -15,4 +17,10 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .sum = NAME(sum),
     .activation = {NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh)},
     .activation_backward = {NULL, NAME(relu_backward), NAME(leaky_relu_backward), NAME(sigmoid_backward), NAME(tanh_backward)},
+    .softmax_row = NAME(softmax_row),
+    .softmax_row_backward = NAME(softmax_row_backward),
+    .softmax_columns = NAME(softmax_columns),
+    .softmax_columns_backward = NAME(softmax_columns_backward),
+    .sgd = NAME(sgd),
+    .adam = NAME(adam),
 };

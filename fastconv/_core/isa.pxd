@@ -45,3 +45,65 @@ cdef inline void gather(const floating *src, Py_ssize_t step, Py_ssize_t n, floa
         kernels.f32.gather(src, step, n, dst)
     else:
         kernels.f64.gather(src, step, n, dst)
+
+
+cdef inline void activation(int kind, const floating *x, floating *y, Py_ssize_t n, double slope) noexcept nogil:
+    if floating is float:
+        kernels.f32.activation[kind](x, y, n, <floating>slope)
+    else:
+        kernels.f64.activation[kind](x, y, n, <floating>slope)
+
+
+cdef inline void activation_backward(int kind, const floating *grad, const floating *v, floating *grad_x, Py_ssize_t n,
+                                     double slope) noexcept nogil:
+    if floating is float:
+        kernels.f32.activation_backward[kind](grad, v, grad_x, n, <floating>slope)
+    else:
+        kernels.f64.activation_backward[kind](grad, v, grad_x, n, <floating>slope)
+
+
+cdef inline void softmax_row(const floating *x, floating *y, Py_ssize_t n, bint logarithm) noexcept nogil:
+    if floating is float:
+        kernels.f32.softmax_row(x, y, n, logarithm)
+    else:
+        kernels.f64.softmax_row(x, y, n, logarithm)
+
+
+cdef inline void softmax_row_backward(const floating *grad, const floating *y, floating *grad_x, Py_ssize_t n,
+                                      bint logarithm) noexcept nogil:
+    if floating is float:
+        kernels.f32.softmax_row_backward(grad, y, grad_x, n, logarithm)
+    else:
+        kernels.f64.softmax_row_backward(grad, y, grad_x, n, logarithm)
+
+
+cdef inline void softmax_columns(const floating *x, floating *y, Py_ssize_t n, Py_ssize_t step, Py_ssize_t columns,
+                                 bint logarithm) noexcept nogil:
+    if floating is float:
+        kernels.f32.softmax_columns(x, y, n, step, columns, logarithm)
+    else:
+        kernels.f64.softmax_columns(x, y, n, step, columns, logarithm)
+
+
+cdef inline void softmax_columns_backward(const floating *grad, const floating *y, floating *grad_x, Py_ssize_t n,
+                                          Py_ssize_t step, Py_ssize_t columns, bint logarithm) noexcept nogil:
+    if floating is float:
+        kernels.f32.softmax_columns_backward(grad, y, grad_x, n, step, columns, logarithm)
+    else:
+        kernels.f64.softmax_columns_backward(grad, y, grad_x, n, step, columns, logarithm)
+
+
+cdef inline void sgd(floating *param, const floating *grad, floating *velocity, Py_ssize_t n, double lr, double momentum,
+                     double dampening, double weight_decay, bint nesterov, bint first) noexcept nogil:
+    if floating is float:
+        kernels.f32.sgd(param, grad, velocity, n, lr, momentum, dampening, weight_decay, nesterov, first)
+    else:
+        kernels.f64.sgd(param, grad, velocity, n, lr, momentum, dampening, weight_decay, nesterov, first)
+
+
+cdef inline void adam(floating *param, const floating *grad, floating *m, floating *v, Py_ssize_t n, double step_size,
+                      double root, double beta1, double beta2, double eps, double weight_decay) noexcept nogil:
+    if floating is float:
+        kernels.f32.adam(param, grad, m, v, n, step_size, root, beta1, beta2, eps, weight_decay)
+    else:
+        kernels.f64.adam(param, grad, m, v, n, step_size, root, beta1, beta2, eps, weight_decay)

@@ -27,6 +27,15 @@ cdef extern from "kernels.h" nogil:
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
         void (*activation_backward[5])(const float *grad, const float *v, float *grad_x, Py_ssize_t n, float slope) noexcept nogil
+        void (*softmax_row)(const float *x, float *y, Py_ssize_t n, int logarithm) noexcept nogil
+        void (*softmax_row_backward)(const float *grad, const float *y, float *grad_x, Py_ssize_t n, int logarithm) noexcept nogil
+        void (*softmax_columns)(const float *x, float *y, Py_ssize_t n, Py_ssize_t step, Py_ssize_t columns, int logarithm) noexcept nogil
+        void (*softmax_columns_backward)(const float *grad, const float *y, float *grad_x, Py_ssize_t n, Py_ssize_t step,
+                                         Py_ssize_t columns, int logarithm) noexcept nogil
+        void (*sgd)(float *param, const float *grad, float *velocity, Py_ssize_t n, double lr, double momentum, double dampening,
+                    double weight_decay, int nesterov, int first) noexcept nogil
+        void (*adam)(float *param, const float *grad, float *m, float *v, Py_ssize_t n, double step_size, double root, double beta1,
+                     double beta2, double eps, double weight_decay) noexcept nogil
 
     ctypedef struct fc_kernels_f64:
         int vector
@@ -42,6 +51,15 @@ cdef extern from "kernels.h" nogil:
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil
         void (*activation_backward[5])(const double *grad, const double *v, double *grad_x, Py_ssize_t n, double slope) noexcept nogil
+        void (*softmax_row)(const double *x, double *y, Py_ssize_t n, int logarithm) noexcept nogil
+        void (*softmax_row_backward)(const double *grad, const double *y, double *grad_x, Py_ssize_t n, int logarithm) noexcept nogil
+        void (*softmax_columns)(const double *x, double *y, Py_ssize_t n, Py_ssize_t step, Py_ssize_t columns, int logarithm) noexcept nogil
+        void (*softmax_columns_backward)(const double *grad, const double *y, double *grad_x, Py_ssize_t n, Py_ssize_t step,
+                                         Py_ssize_t columns, int logarithm) noexcept nogil
+        void (*sgd)(double *param, const double *grad, double *velocity, Py_ssize_t n, double lr, double momentum, double dampening,
+                    double weight_decay, int nesterov, int first) noexcept nogil
+        void (*adam)(double *param, const double *grad, double *m, double *v, Py_ssize_t n, double step_size, double root, double beta1,
+                     double beta2, double eps, double weight_decay) noexcept nogil
 
     ctypedef struct fc_table:
         const char *name

@@ -1,0 +1,135 @@
+/* Softmax and log-softmax, forward and backward, over the first axis of a block of columns or over one contiguous row.
+ *
+ *   row:      for the row in vectors: maximum; sum of e^(x - maximum); result. Lanes are classes, added up at the end.
+ *   columns:  for LANES columns: the same three passes down the rows. Lanes are columns, nothing is added across them.
+ *
+ * The maximum is subtracted first, so nothing overflows (Goodfellow, Bengio, Courville, "Deep learning", 2016, 4.1).
+ * e^x is computed twice rather than kept: log-softmax needs it once, and a row need not fit into a cache.
+ */
+#ifndef LOG_CONSTANTS
+#define LOG_CONSTANTS
+static const struct {
+    float ln2_hi, ln2_lo, root_half, series[5];
+} log_f32 = {0.693359375f, -2.12194440e-4f, 0.707106781f, {2.f / 11, 2.f / 9, 2.f / 7, 2.f / 5, 2.f / 3}};
+static const struct {
+    double ln2_hi, ln2_lo, root_half, series[10];
+} log_f64 = {0.693145751953125, 1.42860682030941723212e-6, 0.70710678118654752,
+             {2. / 21, 2. / 19, 2. / 17, 2. / 15, 2. / 13, 2. / 11, 2. / 9, 2. / 7, 2. / 5, 2. / 3}};
+#endif
+
+/* ln x for finite x >= 1 (a sum of exponentials, one of them 1); NaN stays. x = 2^e m with m in [sqrt 1/2, sqrt 2), and
+ * ln m = 2 artanh s, s = (m - 1) / (m + 1), by its series. */
+INLINE V NAME(vector_log)(V x) {
+#if BITS == 32
+    enum { MANTISSA = 23, BIAS = 127 };
+#else
+    enum { MANTISSA = 52, BIAS = 1023 };
+#endif
+    const M one = (M)NAME(broadcast)(1);
+    V m = (V)(((M)x & ((((M){0} + 1) << MANTISSA) - 1)) | one);
+    /* The exponent's bits as the last bits of 2^MANTISSA, minus 2^MANTISSA: a whole number without a conversion. */
+    const T whole = (T)((int64_t)1 << MANTISSA);
+    V e = (V)(((M)x >> MANTISSA) | (M)NAME(broadcast)(whole)) - (whole + BIAS);
+    M high = m > 2 * NAME(log).root_half;
+    m = NAME(select)(high, m * (T)0.5, m);
+    e = e + (V)(high & one);
+    V s = (m - 1) / (m + 1), square = s * s, p = NAME(broadcast)(NAME(log).series[0]);
+    UNROLL for (unsigned i = 1; i < sizeof NAME(log).series / sizeof(T); i++) p = p * square + NAME(log).series[i];
+    V y = e * NAME(log).ln2_lo + s * square * p;
+    return NAME(select)(x == x, (y + 2 * s) + e * NAME(log).ln2_hi, x);
+}
+
+INLINE V NAME(maximum)(V a, V b) { return NAME(select)(a > b, a, b); }
+
+INLINE V NAME(load_or)(const T *p, ptrdiff_t n, T other) {
+    V v = NAME(broadcast)(other);
+    __builtin_memcpy(&v, p, n * sizeof(T));
+    return v;
+}
+
+INLINE T NAME(lane_sum)(V v) {
+    T sum = v[0];
+    UNROLL for (int i = 1; i < LANES; i++) sum += v[i];
+    return sum;
+}
+
+/* For each vector of a row, the last one padded: `body` on `v`, stored by the caller's choice. */
+#define FOR_ROW(v, source, other, ...)                                                                                        \
+    for (ptrdiff_t i = 0; i < n; i += LANES) {                                                                                \
+        V v = i + LANES <= n ? NAME(load)(source + i) : NAME(load_or)(source + i, n - i, other);                              \
+        __VA_ARGS__                                                                                                           \
+    }
+INLINE void NAME(store_row)(T *y, ptrdiff_t i, ptrdiff_t n, V v) {
+    if (i + LANES <= n)
+        NAME(store)(y + i, v);
+    else
+        NAME(store_part)(y + i, v, n - i);
+}
+
+static void NAME(softmax_row)(const T *x, T *y, ptrdiff_t n, int logarithm) {
+    const T lowest = -__builtin_inf();
+    V most = NAME(broadcast)(lowest), sum = {0};
+    FOR_ROW(v, x, lowest, most = NAME(maximum)(v, most);)
+    T top = most[0];
+    UNROLL for (int l = 1; l < LANES; l++) top = most[l] > top ? most[l] : top;
+    FOR_ROW(v, x, lowest, sum += NAME(vector_exp)(v - top);)
+    V total = NAME(broadcast)(NAME(lane_sum)(sum));
+    if (logarithm) {
+        V shift = NAME(vector_log)(total);
+        FOR_ROW(v, x, lowest, NAME(store_row)(y, i, n, (v - top) - shift);)
+    } else {
+        V scale = 1 / total;
+        FOR_ROW(v, x, lowest, NAME(store_row)(y, i, n, NAME(vector_exp)(v - top) * scale);)
+    }
+}
+
+static void NAME(softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, int logarithm) {
+    V sum = {0};
+    if (logarithm) {
+        FOR_ROW(g, grad, 0, sum += g;)
+        T total = NAME(lane_sum)(sum);
+        FOR_ROW(g, grad, 0, V v = NAME(load_or)(y + i, n - i < LANES ? n - i : LANES, 0);
+                NAME(store_row)(grad_x, i, n, g - NAME(vector_exp)(v) * total);)
+    } else {
+        FOR_ROW(g, grad, 0, V v = NAME(load_or)(y + i, n - i < LANES ? n - i : LANES, 0); sum += g * v;)
+        T total = NAME(lane_sum)(sum);
+        FOR_ROW(g, grad, 0, V v = NAME(load_or)(y + i, n - i < LANES ? n - i : LANES, 0);
+                NAME(store_row)(grad_x, i, n, (g - total) * v);)
+    }
+}
+#undef FOR_ROW
+
+/* Columns i to i + LANES of rows that are `step` apart; the last block of columns is padded with zeros. */
+#define FOR_ROWS(...) for (ptrdiff_t r = 0; r < n; r++) { ptrdiff_t at = r * step + i; __VA_ARGS__ }
+#define COLUMN(source) (i + LANES <= columns ? NAME(load)(source + at) : NAME(load_part)(source + at, columns - i))
+
+static void NAME(softmax_columns)(const T *x, T *y, ptrdiff_t n, ptrdiff_t step, ptrdiff_t columns, int logarithm) {
+    for (ptrdiff_t i = 0; i < columns; i += LANES) {
+        V most = NAME(broadcast)(-__builtin_inf()), sum = {0};
+        FOR_ROWS(most = NAME(maximum)(COLUMN(x), most);)
+        FOR_ROWS(sum += NAME(vector_exp)(COLUMN(x) - most);)
+        if (logarithm) {
+            V shift = NAME(vector_log)(sum);
+            FOR_ROWS(NAME(store_row)(y + r * step, i, columns, (COLUMN(x) - most) - shift);)
+        } else {
+            V scale = 1 / sum;
+            FOR_ROWS(NAME(store_row)(y + r * step, i, columns, NAME(vector_exp)(COLUMN(x) - most) * scale);)
+        }
+    }
+}
+
+static void NAME(softmax_columns_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, ptrdiff_t step,
+                                           ptrdiff_t columns, int logarithm) {
+    for (ptrdiff_t i = 0; i < columns; i += LANES) {
+        V sum = {0};
+        if (logarithm) {
+            FOR_ROWS(sum += COLUMN(grad);)
+            FOR_ROWS(NAME(store_row)(grad_x + r * step, i, columns, COLUMN(grad) - NAME(vector_exp)(COLUMN(y)) * sum);)
+        } else {
+            FOR_ROWS(sum += COLUMN(grad) * COLUMN(y);)
+            FOR_ROWS(NAME(store_row)(grad_x + r * step, i, columns, (COLUMN(grad) - sum) * COLUMN(y));)
+        }
+    }
+}
+#undef FOR_ROWS
+#undef COLUMN
