@@ -1,0 +1,43 @@
+"""Data for training: datasets and the files they come from, batches, augmentation, and a bundled sample.
+
+==================  ================================================================================================
+`datasets`          `ArrayDataset`, images with labels
+`files`             `digits` (bundled), `idx` and `mnist`, `cifar10`, `npz`
+`images`            `image_folder` and `load_image`, through Pillow
+`sources`           `load`, any of these
+`loader`            `DataLoader`, batches in a seeded order
+`augment`           `RandomAffine`, `RandomShift`, `RandomFlip`, `Compose`
+==================  ================================================================================================
+
+>>> from fastconv import data
+>>> train = data.digits()
+>>> loader = data.DataLoader(train, batch_size=64, shuffle=True, seed=0, augment=data.RandomAffine(shift=2))
+>>> x, y = next(iter(loader))
+>>> x.shape, y.shape
+((64, 1, 28, 28), (64,))
+"""
+
+from fastconv.data.augment import Augmentation, Compose, RandomAffine, RandomFlip, RandomShift
+from fastconv.data.datasets import ArrayDataset
+from fastconv.data.files import cifar10, digits, idx, mnist, npz
+from fastconv.data.images import image_folder, load_image
+from fastconv.data.loader import DataLoader
+from fastconv.data.sources import load
+
+__all__ = [
+    "ArrayDataset",
+    "Augmentation",
+    "Compose",
+    "DataLoader",
+    "RandomAffine",
+    "RandomFlip",
+    "RandomShift",
+    "cifar10",
+    "digits",
+    "idx",
+    "image_folder",
+    "load",
+    "load_image",
+    "mnist",
+    "npz",
+]

@@ -1,0 +1,398 @@
+"""Readers of data set files: the bundled digits, IDX (MNIST), CIFAR-10's binary files and NumPy archives.
+
+A file that is not what it claims to be is a ValueError that names the file, what was found and what was expected; one
+that is missing is a FileNotFoundError. Sizes in a header are compared with the file before memory is taken for them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastconv.data.datasets import ArrayDataset
+from fastconv.functional import checks
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
+
+    from numpy.lib.npyio import NpzFile
+
+__all__ = ["cifar10", "digits", "idx", "mnist", "npz"]
+
+StrPath = str | os.PathLike[str]
+Part = Literal["train", "test"]
+
+_CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+_CIFAR10_RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
+
+# The most that DEFLATE can expand: one 258-byte match in 2 bits (zlib's Technical Details, "Maximum Expansion Factor").
+_GZIP_EXPANSION = 1032
+_READ_STEP = 1 << 20
+
+
+def digits(split: Part = "train") -> ArrayDataset:
+    """The bundled handwritten digits: 4,000 to train with, 1,000 to test with, grey, 28 x 28, balanced classes.
+
+    A selection from the MNIST database of Y. LeCun, C. Cortes and C. J. C. Burges; ``mnist5k.README.md`` beside the data
+    says where it comes from.
+
+    Parameters
+    ----------
+    split : {"train", "test"}
+
+    Raises
+    ------
+    ValueError
+        When `split` is neither.
+
+    Examples
+    --------
+    >>> from fastconv import data
+    >>> data.digits()
+    ArrayDataset(4000 images of 1 x 28 x 28, 10 classes)
+    >>> data.digits("test")
+    ArrayDataset(1000 images of 1 x 28 x 28, 10 classes)
+    """
+    part: Part = checks.choice(split, "split", ("train", "test"))
+    from importlib import resources
+
+    with resources.files(__package__).joinpath("mnist5k.npz").open("rb") as file, np.load(file) as archive:
+        return ArrayDataset(archive[f"{part}_images"], archive[f"{part}_labels"], [str(digit) for digit in range(10)])
+
+
+# --- IDX ------------------------------------------------------------------------------------------------------------
+
+
+def idx(images_path: StrPath, labels_path: StrPath) -> ArrayDataset:
+    """Images and labels from a pair of IDX files, the format of MNIST; plain or gzipped, whatever their names.
+
+    Parameters
+    ----------
+    images_path : path
+        Unsigned bytes in 3 dimensions: number, rows, columns (magic number 0x00000803).
+    labels_path : path
+        Unsigned bytes in 1 dimension (magic number 0x00000801). The classes are named "0", "1", ...
+
+    Returns
+    -------
+    ArrayDataset
+        (N, 1, H, W).
+
+    Raises
+    ------
+    ValueError
+        When a file is not of this format, is shorter or longer than its header says, or is damaged, or when there is not
+        one label for each image.
+
+    Examples
+    --------
+    >>> import struct
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from fastconv import data
+    >>> with TemporaryDirectory() as folder:
+    ...     images, labels = Path(folder, "images"), Path(folder, "labels")
+    ...     _ = images.write_bytes(struct.pack(">4i", 0x803, 2, 4, 4) + bytes(32))
+    ...     _ = labels.write_bytes(struct.pack(">2i", 0x801, 2) + bytes([0, 1]))
+    ...     data.idx(images, labels)
+    ArrayDataset(2 images of 1 x 4 x 4, 2 classes)
+    """
+    images = _read_idx(Path(images_path), 3)
+    labels = _read_idx(Path(labels_path), 1)
+    if len(images) != len(labels):
+        raise ValueError(f"{labels_path}: {len(labels)} labels, but {images_path} holds {len(images)} images")
+    return ArrayDataset(images, labels)
+
+
+def mnist(directory: StrPath, split: Part = "train") -> ArrayDataset:
+    """MNIST, or another set of ten classes under the same file names (Fashion-MNIST, KMNIST).
+
+    Parameters
+    ----------
+    directory : path
+        Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+        ``t10k-labels-idx1-ubyte``, each plain or ending in ``.gz``; the spelling ``train-images.idx3-ubyte`` is found too.
+    split : {"train", "test"}
+        "test" is what the files call "t10k".
+
+    Raises
+    ------
+    FileNotFoundError
+        When a file is missing.
+    ValueError
+        When a file is not what `idx` expects, a label is above 9, or `split` is unknown.
+
+    Examples
+    --------
+    >>> from fastconv import data
+    >>> train = data.mnist("MNIST/raw")  # doctest: +SKIP
+    """
+    part = {"train": "train", "test": "t10k"}[checks.choice(split, "split", ("train", "test"))]
+    labels_path = _find_idx(Path(directory), f"{part}-labels", 1)
+    found = idx(_find_idx(Path(directory), f"{part}-images", 3), labels_path)
+    if len(found.classes) > 10:
+        raise ValueError(f"{labels_path}: a label {len(found.classes) - 1}, expected 0 to 9: read other sets with idx()")
+    return ArrayDataset(found.images, found.labels, [str(digit) for digit in range(10)])
+
+
+def _idx_names(stem: str, ndim: int) -> list[str]:
+    return [f"{stem}{dot}idx{ndim}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
+
+
+def _find_idx(directory: Path, stem: str, ndim: int) -> Path:
+    names = _idx_names(stem, ndim)
+    for name in names:
+        if (directory / name).is_file():
+            return directory / name
+    raise FileNotFoundError(f"{directory}: no file {' or '.join(names)}")
+
+
+def has_mnist(directory: Path) -> bool:
+    """Whether `mnist` would find images here, of either part."""
+    return any((directory / name).is_file() for part in ("train", "t10k") for name in _idx_names(f"{part}-images", 3))
+
+
+def _read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
+    with path.open("rb") as raw:
+        compressed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        size = path.stat().st_size
+        if not compressed:
+            return _parse_idx(path, raw, ndim, size, "file")
+        import gzip
+
+        try:
+            with gzip.GzipFile(fileobj=raw) as stream:
+                return _parse_idx(path, stream, ndim, size * _GZIP_EXPANSION, "gzip file")
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path}: damaged gzip file: {error}") from error
+
+
+def _parse_idx(path: Path, stream: IO[bytes] | GzipFile, ndim: int, at_most: int, kind: str) -> NDArray[np.uint8]:
+    """The array in `stream`, of which at most `at_most` bytes can come."""
+    header = stream.read(4 + 4 * ndim)
+    expected = bytes([0, 0, 8, ndim])
+    if header[:4] != expected:
+        raise ValueError(
+            f"{path}: magic number is 0x{header[:4].hex() or '(empty file)'}, expected 0x{expected.hex()} "
+            f"(IDX, unsigned bytes, {ndim} dimension{'s'[: ndim > 1]})"
+        )
+    if len(header) != 4 + 4 * ndim:
+        raise ValueError(f"{path}: {len(header)} bytes, expected a header of {4 + 4 * ndim}")
+    shape = tuple(int(size) for size in np.frombuffer(header, ">u4", offset=4))
+    sizes = " x ".join(map(str, shape))
+    if 0 in shape:
+        raise ValueError(f"{path}: its header says {sizes} bytes of data, expected no size of 0")
+    count = math.prod(shape)
+    if count > at_most - len(header):
+        raise ValueError(
+            f"{path}: its header says {sizes} = {count} bytes of data, this {kind} can hold {at_most - len(header)}"
+        )
+    data = bytearray()
+    while len(data) <= count and (block := stream.read(min(_READ_STEP, count + 1 - len(data)))):
+        data += block
+    if len(data) != count:
+        found = "more" if len(data) > count else f"{len(data)}"
+        raise ValueError(f"{path}: its header says {sizes} = {count} bytes of data, found {found}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+# --- CIFAR-10 -------------------------------------------------------------------------------------------------------
+
+
+def cifar10(directory: StrPath, split: Part = "train") -> ArrayDataset:
+    """CIFAR-10 from its "binary version": 32 x 32 colour images of ten classes.
+
+    Parameters
+    ----------
+    directory : path
+        Holds ``data_batch_1.bin``, ``data_batch_2.bin``, ... (the training part, all there are), ``test_batch.bin`` and,
+        for the names of the classes, ``batches.meta.txt`` (without it, the well-known ten). A folder
+        ``cifar-10-batches-bin`` inside it, as the download unpacks, is found too.
+    split : {"train", "test"}
+
+    Returns
+    -------
+    ArrayDataset
+        (N, 3, 32, 32), red, green, blue.
+
+    Raises
+    ------
+    FileNotFoundError
+        When a file is missing.
+    ValueError
+        When a file is not made of whole records of 3,073 bytes, a label is above 9, or `split` is unknown.
+
+    Notes
+    -----
+    A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", technical report, University of Toronto, 2009.
+    The "Python version" is pickled, and a pickle can run code: it is not read.
+
+    Examples
+    --------
+    >>> from fastconv import data
+    >>> train = data.cifar10("cifar-10-batches-bin")  # doctest: +SKIP
+    """
+    part: Part = checks.choice(split, "split", ("train", "test"))
+    folder = find_cifar10(Path(directory)) or Path(directory)
+    paths = [folder / "test_batch.bin"] if part == "test" else _training_batches(folder)
+    records = [_read_cifar10(path) for path in paths]
+    labels = np.concatenate([batch[:, 0] for batch in records])
+    images = np.concatenate([batch[:, 1:] for batch in records]).reshape(-1, 3, 32, 32)
+    return ArrayDataset(images, labels, _read_cifar10_classes(folder / "batches.meta.txt"))
+
+
+def find_cifar10(directory: Path) -> Path | None:
+    """The folder with CIFAR-10's binary files: `directory`, the one that the download unpacks in it, or none."""
+    for folder in (directory, directory / "cifar-10-batches-bin"):
+        if (folder / "test_batch.bin").is_file() or any(folder.glob("data_batch_*.bin")):
+            return folder
+    return None
+
+
+def _training_batches(folder: Path) -> list[Path]:
+    found = {}
+    for path in folder.glob("data_batch_*.bin"):
+        if match := re.fullmatch(r"data_batch_([1-9]\d*)\.bin", path.name):
+            found[int(match[1])] = path
+    for number in range(1, max(found, default=1) + 1):
+        if number not in found:
+            pickled = ": this is the pickled version, get the binary one" if (folder / "data_batch_1").exists() else ""
+            raise FileNotFoundError(f"{folder}: no file data_batch_{number}.bin{pickled}")
+    return [found[number] for number in sorted(found)]
+
+
+def _read_cifar10(path: Path) -> NDArray[np.uint8]:
+    size = path.stat().st_size
+    if size == 0 or size % _CIFAR10_RECORD:
+        raise ValueError(f"{path}: {size} bytes, expected a multiple of {_CIFAR10_RECORD} (1 label, 3 x 32 x 32 pixels)")
+    records = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, _CIFAR10_RECORD)
+    labels = records[:, 0]
+    if labels.max() > 9:
+        raise ValueError(f"{path}: label {labels.max()} in record {labels.argmax()}, expected 0 to 9")
+    return records
+
+
+def _read_cifar10_classes(path: Path) -> list[str]:
+    if not path.is_file():
+        return list(_CIFAR10_CLASSES)
+    names = path.read_text(encoding="utf-8", errors="replace").split()
+    if len(names) != 10:
+        raise ValueError(f"{path}: {len(names)} names of classes, expected 10")
+    return names
+
+
+# --- NumPy archives -------------------------------------------------------------------------------------------------
+
+# The names of (images, labels): of a training part, of a test part, and in an archive without parts.
+_NPZ_NAMES: dict[Part | None, tuple[tuple[str, str], ...]] = {
+    "train": (("train_images", "train_labels"), ("x_train", "y_train"), ("X_train", "y_train")),
+    "test": (("test_images", "test_labels"), ("x_test", "y_test"), ("X_test", "y_test")),
+    None: (("images", "labels"), ("x", "y"), ("X", "y")),
+}
+
+
+def npz(path: StrPath, split: Part | None = None) -> ArrayDataset:
+    """A dataset from a NumPy archive (`numpy.savez`), read without pickle.
+
+    Parameters
+    ----------
+    path : path
+        The archive. Its arrays are named ``images, labels`` (or ``x, y``); with two parts ``train_images, train_labels,
+        test_images, test_labels`` (or ``x_train, y_train, x_test, y_test``, as Keras writes them); ``classes``, an array
+        of names, may be added. Images are (N, H, W), (N, C, H, W) or, with 1 or 3 channels at the end, (N, H, W, C);
+        uint8 or floating point.
+    split : {"train", "test"}, optional
+        The part; None for an archive without parts.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When the file is no such archive, has not the arrays of `split`, or they do not fit each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from fastconv import data
+    >>> with TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder, "shapes.npz"), images=np.zeros((5, 16, 16)), labels=[0, 1, 0, 1, 1])
+    ...     data.npz(Path(folder, "shapes.npz"))
+    ArrayDataset(5 images of 1 x 16 x 16, 2 classes)
+    """
+    part: Part | None = checks.choice(split, "split", ("train", "test", None))
+    path = Path(path)
+    with _open_npz(path) as archive:
+        pair = _npz_pair(archive, part)
+        if pair is None:
+            wanted = " or ".join(map(", ".join, _NPZ_NAMES[part]))
+            raise ValueError(f"{path}: arrays {', '.join(archive.files) or '(none)'}, expected {wanted}")
+        images, labels = (_npz_array(path, archive, name) for name in pair)
+        classes = _npz_classes(path, archive)
+    try:
+        return ArrayDataset(channels_first(images), labels, classes)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def npz_parts(path: Path) -> set[Part | None]:
+    """The values of `split` for which `npz` finds arrays in this file."""
+    with _open_npz(path) as archive:
+        return {part for part in _NPZ_NAMES if _npz_pair(archive, part)}
+
+
+def _npz_pair(archive: NpzFile, part: Part | None) -> tuple[str, str] | None:
+    return next((pair for pair in _NPZ_NAMES[part] if set(pair) <= set(archive.files)), None)
+
+
+def _npz_classes(path: Path, archive: NpzFile) -> list[str] | None:
+    """The names in the archive. Without names, numbers up to the largest label of any part: all parts have one list."""
+    if "classes" in archive.files:
+        names = _npz_array(path, archive, "classes")
+        if names.dtype.kind != "U" or names.ndim != 1:
+            raise ValueError(f"{path}: classes is {names.dtype} {names.shape}, expected an array (n,) of names")
+        return [str(name) for name in names]
+    pairs = (_npz_pair(archive, part) for part in _NPZ_NAMES)
+    labels = [_npz_array(path, archive, pair[1]) for pair in pairs if pair]
+    if len(labels) < 2 or any(array.dtype.kind not in "iu" or array.size == 0 for array in labels):
+        return None
+    largest = max(int(array.max()) for array in labels)
+    return [str(label) for label in range(largest + 1)] if largest < 65536 else None
+
+
+def _open_npz(path: Path) -> NpzFile:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start not in (b"PK\x03\x04", b"PK\x05\x06"):
+        raise ValueError(f"{path}: starts with 0x{start.hex() or '(empty file)'}, expected a NumPy archive (.npz)")
+    import zipfile
+
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path}: damaged NumPy archive: {error}") from error
+    return cast("NpzFile", archive)
+
+
+def _npz_array(path: Path, archive: NpzFile, name: str) -> NDArray[Any]:
+    import zipfile
+
+    try:
+        return np.asarray(archive[name])
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError) as error:
+        raise ValueError(f"{path}: array {name} cannot be read: {error}") from error
+
+
+def channels_first(images: NDArray[Any]) -> NDArray[Any]:
+    """(..., C, H, W) from (..., H, W, C), told by the 1 or 3 channels at one end; anything else as it is."""
+    if images.ndim >= 3 and images.shape[-1] in (1, 3) and images.shape[-3] not in (1, 3):
+        return np.moveaxis(images, -1, -3)
+    return images
