@@ -290,6 +290,8 @@ class Compose:
     """
 
     def __init__(self, augmentations: Iterable[Augmentation]) -> None:
+        if not isinstance(augmentations, Iterable):
+            raise TypeError(f"augmentations must be several callables, got {type(augmentations).__name__}")
         self.augmentations = list(augmentations)
         for position, augmentation in enumerate(self.augmentations):
             if not callable(augmentation):

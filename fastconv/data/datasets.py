@@ -199,7 +199,8 @@ def as_float32(images: NDArray[Any], name: str) -> NDArray[np.float32]:
 def _number_of_classes(labels: NDArray[Any], classes: Sequence[str] | None) -> int:
     """As many as there are names; without names, the largest label tells."""
     if classes is not None:
-        if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        names = isinstance(classes, Sequence) and not isinstance(classes, str)
+        if not (names and all(isinstance(name, str) for name in classes)):
             raise TypeError(f"classes must be a sequence of names (str), got {classes!r}")
         return len(classes)
     count = int(labels.max()) + 1 if labels.dtype.kind in "iu" and labels.size else 0

@@ -10,8 +10,10 @@ import math
 import os
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,11 @@ def digits(split: Part = "train") -> ArrayDataset:
 
     with resources.files(__package__).joinpath("mnist5k.npz").open("rb") as file, np.load(file) as archive:
         return ArrayDataset(archive[f"{part}_images"], archive[f"{part}_labels"], [str(digit) for digit in range(10)])
+
+
+def _hex(start: bytes) -> str:
+    """The first bytes of a file, for a message."""
+    return f"0x{start.hex()}" if start else "nothing (it is empty)"
 
 
 # --- IDX ------------------------------------------------------------------------------------------------------------
@@ -181,7 +188,7 @@ def _parse_idx(path: Path, stream: IO[bytes] | GzipFile, ndim: int, at_most: int
     expected = bytes([0, 0, 8, ndim])
     if header[:4] != expected:
         raise ValueError(
-            f"{path}: magic number is 0x{header[:4].hex() or '(empty file)'}, expected 0x{expected.hex()} "
+            f"{path}: starts with {_hex(header[:4])}, expected the magic number {_hex(expected)} "
             f"(IDX, unsigned bytes, {ndim} dimension{'s'[: ndim > 1]})"
         )
     if len(header) != 4 + 4 * ndim:
@@ -368,18 +375,22 @@ def _npz_classes(path: Path, archive: NpzFile) -> list[str] | None:
     return [str(label) for label in range(largest + 1)] if largest < 65536 else None
 
 
-def _open_npz(path: Path) -> NpzFile:
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start not in (b"PK\x03\x04", b"PK\x05\x06"):
-        raise ValueError(f"{path}: starts with 0x{start.hex() or '(empty file)'}, expected a NumPy archive (.npz)")
+@contextmanager
+def _open_npz(path: Path) -> Iterator[NpzFile]:
     import zipfile
 
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: damaged NumPy archive: {error}") from error
-    return cast("NpzFile", archive)
+    # Opened here, since `np.load` leaves a file that it opened itself to the garbage collector when it is damaged.
+    with path.open("rb") as file:
+        start = file.read(4)
+        if start not in (b"PK\x03\x04", b"PK\x05\x06"):
+            raise ValueError(f"{path}: starts with {_hex(start)}, expected a NumPy archive (.npz)")
+        file.seek(0)
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+            raise ValueError(f"{path}: damaged NumPy archive: {error}") from error
+        with archive:
+            yield archive
 
 
 def _npz_array(path: Path, archive: NpzFile, name: str) -> NDArray[Any]:

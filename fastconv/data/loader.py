@@ -135,6 +135,8 @@ class DataLoader:
             x: NDArray[Any] = images[chosen]
             if self.augment is not None:
                 x = np.ascontiguousarray(self.augment(x, self._rng(epoch, batch)), np.float32)
+                if x.shape != (len(chosen), *images.shape[1:]):
+                    raise ValueError(f"augment must keep the shape {(len(chosen), *images.shape[1:])}, got {x.shape}")
             yield x, labels[chosen]
 
     def _rng(self, *key: int) -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -70,22 +71,26 @@ def load(
     5000
     """
     checks.choice(split, "split", ("train", "test", "all"))
+    if isinstance(classes, str):
+        raise TypeError(f"classes must be a sequence of names, got {classes!r}")
     names = None if classes is None else list(classes)
     readers = _find(source, size, channels, names)
     if split in readers:
         dataset = readers[split]()
-    elif split == "all":
-        dataset = _join(readers["train"](), readers["test"](), source)
     elif "all" in readers:
         dataset = readers["all"]().split(_TRAINING_FRACTION)[split == "test"]
+    elif len(readers) == 2:
+        dataset = _join(readers["train"](), readers["test"](), source)
     else:
-        raise ValueError(f"{source}: holds no part {split!r}")
+        raise ValueError(f"{source}: holds no part {'test' if 'train' in readers else 'train'!r}")
     return dataset if names is None else _rename(dataset, names, source)
 
 
 def _find(source: StrPath, size: int | tuple[int, int] | None, channels: int | None, classes: list[str] | None) -> _Readers:
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"source must be a name or a path, got {source!r}")
     path = Path(source)
-    readers: _Readers | None
+    readers: _Readers
     if source == "digits":
         readers = _both(digits)
     elif not path.exists():
