@@ -5,7 +5,18 @@ Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*
 """
 
 from fastconv.config import get_num_threads, num_threads, set_num_threads, show_config
+from fastconv.functional.conv import conv2d, conv2d_backward, conv_output_size
+from fastconv.functional.explain import explain
 
 __version__ = "0.1.0"
 
-__all__ = ["get_num_threads", "num_threads", "set_num_threads", "show_config"]
+__all__ = [
+    "conv2d",
+    "conv2d_backward",
+    "conv_output_size",
+    "explain",
+    "get_num_threads",
+    "num_threads",
+    "set_num_threads",
+    "show_config",
+]

@@ -146,7 +146,11 @@ def empty(tuple shape, dtype):
         total *= shape[i]
     if total >= 1 << 62:
         raise MemoryError(f"an array of shape {shape} and type {descr} ({total} bytes) cannot be allocated")
-    cdef Block block = take(total)
+    cdef Block block
+    try:
+        block = take(total)
+    except MemoryError:
+        raise MemoryError(f"an array of shape {shape} and type {descr} ({total} bytes) cannot be allocated") from None
     array = cnp.PyArray_SimpleNewFromData(len(shape), dims, descr.num, block.data)
     cnp.set_array_base(array, block)
     return array

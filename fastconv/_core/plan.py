@@ -13,8 +13,13 @@ import functools
 from dataclasses import dataclass
 from types import ModuleType
 
-from fastconv._core import depthwise, gemm
+from fastconv._core import gemm
 from fastconv._core.geometry import ConvGeometry
+
+try:
+    from fastconv._core import depthwise
+except ImportError:
+    depthwise = gemm
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
 

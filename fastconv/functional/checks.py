@@ -255,6 +255,17 @@ def flag(value, name):
     return bool(value)
 
 
+def float_dtype(value, name):
+    """np.float32 or np.float64, as a dtype, from any way to write it."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"{name} must be float32 or float64, got {_shown(value)}") from None
+    if value is None or dtype not in _FLOATS:
+        raise TypeError(f"{name} must be float32 or float64, got {_shown(value)}")
+    return dtype
+
+
 def choice(value, name, choices):
     """One of a few strings (None may be among them)."""
     if value is not None and not isinstance(value, str):

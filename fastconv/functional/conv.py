@@ -4,6 +4,8 @@ A call is: check the arguments, find the plan, make the output, run the plan's d
 an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose and never copied.
 """
 
+import numpy as np
+
 from fastconv._core import gemm, memory
 from fastconv._core.data_gradient import data_gradient
 from fastconv._core.geometry import PADDING_MODES
@@ -87,9 +89,9 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     bias = None if bias is None else checks.array(bias, "bias")
     dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
     images, batched = checks.images(x, data_format)
-    plan, fill = _plan(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm)
+    plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm)
     if bias is not None:
-        checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
+        bias = np.ascontiguousarray(checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)"))
     checks.choice(activation, "activation", ACTIVATIONS)
     geometry = plan.geometry
     shape = checks.result_shape(geometry.output_shape, data_format, batched)
@@ -146,7 +148,7 @@ def conv2d_backward(grad_output, x, weight, *, stride=1, padding=0, dilation=1, 
     grad_output, x, weight = checks.array(grad_output, "grad_output"), checks.array(x, "x"), checks.array(weight, "weight")
     dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
     images, batched = checks.images(x, data_format)
-    plan, fill = _plan(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto")
+    plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto")
     geometry = plan.geometry
     checks.shape(grad_output, "grad_output", checks.result_shape(geometry.output_shape, data_format, batched),
                  "(that of the result of conv2d)")
@@ -175,7 +177,7 @@ def conv2d_backward(grad_output, x, weight, *, stride=1, padding=0, dilation=1, 
     return grad_x, grad_weight, grad_bias
 
 
-def _plan(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm):
+def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm):
     """The options of a convolution, checked against the shapes -> its plan and the padding value."""
     stride, pads, dilation, groups, output_size = checks.convolution_window(
         x_shape, weight_shape, stride, padding, dilation, groups)

@@ -1,0 +1,151 @@
+"""What a convolution of given shapes will do: output size by the formula, algorithm, operations, bytes, workspace."""
+
+import dataclasses
+
+from fastconv.functional import checks
+from fastconv.functional.conv import planned
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvExplanation:
+    """What `explain` returns: print it, read its attributes, or take `to_dict()` for JSON.
+
+    Attributes
+    ----------
+    x_shape, weight_shape, output_shape : tuple of int
+        As given and as returned, in `data_format`.
+    dtype, data_format, padding_mode : str
+    stride, dilation : (int, int)
+    padding : ((int, int), (int, int))
+        Rows above and below, columns left and right, in numbers.
+    groups : int
+    formula : (str, str)
+        The output height and width, with the numbers filled in.
+    algorithm, reason : str
+        What is chosen, and why.
+    flops : int
+        Multiplications and additions of the direct sum.
+    bytes : int
+        The fewest bytes that must move: input, weights and output once each.
+    workspace : int
+        Bytes of scratch, at most, of each thread.
+    """
+
+    x_shape: tuple
+    weight_shape: tuple
+    output_shape: tuple
+    dtype: str
+    data_format: str
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    groups: int
+    padding_mode: str
+    formula: tuple
+    algorithm: str
+    reason: str
+    flops: int
+    bytes: int
+    workspace: int
+
+    def to_dict(self):
+        """The attributes as plain lists, strings and numbers."""
+        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
+
+    def __str__(self):
+        rows = [
+            ("input", f"{_sizes(self.x_shape)} ({self.data_format}, {self.dtype})"),
+            ("weight", _sizes(self.weight_shape) + (f", {self.groups} groups" if self.groups > 1 else "")),
+            ("output", _sizes(self.output_shape)),
+            ("", self.formula[0]),
+            ("", self.formula[1]),
+            ("algorithm", f"{self.algorithm} ({self.reason})"),
+            ("FLOPs", f"{self.flops:,} (2 for each multiplication with its addition)"),
+            ("bytes", f"{self.bytes:,} (input, weights and output once each), {self.flops / self.bytes:.1f} FLOPs a byte"),
+            ("workspace", f"at most {self.workspace:,} bytes a thread"),
+        ]
+        return "\n".join(f"{name:<10} {text}" for name, text in rows)
+
+
+def explain(x_shape, weight_shape, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
+            data_format="NCHW", dtype="float32", algorithm="auto"):
+    """Explain what `conv2d` does with inputs of these shapes, without computing it.
+
+    Parameters
+    ----------
+    x_shape : tuple of int
+        (N, C, H, W) or (C, H, W); with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C).
+    weight_shape : tuple of int
+        (K, C/groups, R, S).
+    stride, padding, dilation, groups, padding_mode, data_format, algorithm
+        As in `conv2d`.
+    dtype : {"float32", "float64"}
+        Type of the arrays.
+
+    Returns
+    -------
+    ConvExplanation
+        Prints as text; its attributes and ``to_dict()`` are for programs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `conv2d`.
+
+    Examples
+    --------
+    >>> import fastconv as fc
+    >>> explanation = fc.explain((3, 224, 224), (64, 3, 7, 7), stride=2, padding=3)
+    >>> print(explanation.formula[0])
+    OH = floor((H + 2P - FH) / S) + 1 = floor((224 + 2*3 - 7) / 2) + 1 = floor(111.5) + 1 = 112
+    >>> explanation.flops
+    236027904
+    """
+    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
+    weight_shape = checks.integers(weight_shape, "weight_shape", 1)
+    dtype = checks.float_dtype(dtype, "dtype")
+    plan, _ = planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm)
+    geometry = plan.geometry
+    return ConvExplanation(
+        x_shape=checks.result_shape(sizes, data_format, batched),
+        weight_shape=weight_shape,
+        output_shape=checks.result_shape(geometry.output_shape, data_format, batched),
+        dtype=dtype.name,
+        data_format=data_format,
+        stride=geometry.stride,
+        padding=geometry.pads,
+        dilation=geometry.dilation,
+        groups=geometry.groups,
+        padding_mode=padding_mode,
+        formula=tuple(_formula(*of_axis) for of_axis in zip(
+            "HW", sizes[2:], weight_shape[2:], geometry.stride, geometry.pads, geometry.dilation, geometry.output_size)),
+        algorithm=plan.algorithm,
+        reason=plan.reason,
+        flops=geometry.flops,
+        bytes=geometry.bytes(dtype.itemsize),
+        workspace=plan.workspace(dtype.itemsize),
+    )
+
+
+def _formula(axis, size, taps, stride, pads, dilation, outputs):
+    """The lecture's OH = (H + 2P - FH) / S + 1 with its numbers; dilation, uneven padding and floor only where they act."""
+    before, after = pads
+    letters = ("PT", "PB") if axis == "H" else ("PL", "PR")
+    padding, padding_filled = ("2P", f"2*{before}") if before == after else (" + ".join(letters), f"{before} + {after}")
+    extent, extent_filled = f"F{axis}", f"{taps}"
+    if dilation != 1:
+        extent, extent_filled = f"D (F{axis} - 1) - 1", f"{dilation} * ({taps} - 1) - 1"
+    above, above_filled = f"({axis} + {padding} - {extent})", f"({size} + {padding_filled} - {extent_filled})"
+    room = size + before + after - (dilation * (taps - 1) + 1)
+    if room % stride == 0:
+        return f"O{axis} = {above} / S + 1 = {above_filled} / {stride} + 1 = {outputs}"
+    return (f"O{axis} = floor({above} / S) + 1 = floor({above_filled} / {stride}) + 1 "
+            f"= floor({room / stride:.12g}) + 1 = {outputs}")
+
+
+def _sizes(shape):
+    return " x ".join(map(str, shape))
+
+
+def _plain(value):
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,0 +1,67 @@
+"""explain: the formula with its numbers, and the same shapes, algorithm and checks as conv2d."""
+
+import json
+
+import cases
+import numpy as np
+import pytest
+import reference
+
+import fastconv as fc
+
+
+def test_formula_is_the_lectures():
+    told = fc.explain((3, 5, 7), (4, 3, 3, 3), padding=1)
+    assert told.formula == ("OH = (H + 2P - FH) / S + 1 = (5 + 2*1 - 3) / 1 + 1 = 5",
+                            "OW = (W + 2P - FW) / S + 1 = (7 + 2*1 - 3) / 1 + 1 = 7")
+    told = fc.explain((3, 224, 225), (64, 3, 7, 7), stride=2, padding=3)
+    assert told.formula == ("OH = floor((H + 2P - FH) / S) + 1 = floor((224 + 2*3 - 7) / 2) + 1 = floor(111.5) + 1 = 112",
+                            "OW = (W + 2P - FW) / S + 1 = (225 + 2*3 - 7) / 2 + 1 = 113")
+    told = fc.explain((3, 9, 9), (4, 3, 3, 2), padding=((1, 2), (0, 1)), dilation=(2, 1))
+    assert told.formula == ("OH = (H + PT + PB - D (FH - 1) - 1) / S + 1 = (9 + 1 + 2 - 2 * (3 - 1) - 1) / 1 + 1 = 8",
+                            "OW = (W + PL + PR - FW) / S + 1 = (9 + 0 + 1 - 2) / 1 + 1 = 9")
+
+
+def test_numbers():
+    told = fc.explain((2, 6, 8, 10), (4, 3, 3, 3), groups=2, dtype="float64")
+    assert told.output_shape == (2, 4, 6, 8)
+    assert told.flops == 2 * (2 * 4 * 6 * 8) * (3 * 3 * 3)
+    assert told.bytes == 8 * (2 * 6 * 8 * 10 + 4 * 3 * 3 * 3 + 2 * 4 * 6 * 8)
+    assert 0 <= told.workspace <= 8 << 20
+    assert told.padding == ((0, 0), (0, 0)) and told.groups == 2 and told.dtype == "float64"
+
+
+def test_algorithm_and_reason():
+    assert fc.explain((8, 9, 9), (8, 1, 3, 3), groups=8).algorithm == "direct"
+    assert fc.explain((8, 9, 9), (8, 8, 3, 3)).algorithm == "gemm"
+    named = fc.explain((8, 9, 9), (8, 1, 3, 3), groups=8, algorithm="gemm")
+    assert (named.algorithm, named.reason) == ("gemm", "asked for by name")
+
+
+def test_text_and_json():
+    told = fc.explain((1, 9, 9, 3), (4, 3, 3, 3), data_format="NHWC", padding="same", stride=2)
+    text = str(told)
+    for part in ("1 x 9 x 9 x 3", "1 x 5 x 5 x 4", told.formula[0], told.formula[1], told.algorithm, f"{told.flops:,}",
+                 f"{told.bytes:,}", f"{told.workspace:,}"):
+        assert part in text
+    assert json.loads(json.dumps(told.to_dict())) == told.to_dict()
+    assert told.to_dict()["output_shape"] == [1, 5, 5, 4]
+
+
+def test_sizes_are_those_of_conv2d():
+    for case in cases.random_conv_cases(60, 21):
+        x, weight, _, _ = case.arrays(dtype=np.float32)
+        x = cases.to_format(x, case.data_format)
+        options = {name: value for name, value in case.window().items() if name != "padding_value"}
+        told = fc.explain(x.shape, weight.shape, **options, data_format=case.data_format)
+        assert told.output_shape == fc.conv2d(x, weight, **options, data_format=case.data_format).shape
+        pads = reference.pads(case.padding, case.x_shape[2:], case.weight_shape[2:], reference.pair(case.stride),
+                              reference.pair(case.dilation))
+        assert told.padding == pads
+
+
+def test_nothing_is_allocated():
+    told = fc.explain((1000, 1000, 10**5, 10**5), (1000, 1000, 3, 3))
+    assert told.output_shape == (1000, 1000, 10**5 - 2, 10**5 - 2)
+    with pytest.raises(ValueError, match="weight"):
+        fc.explain((3, 9, 9), (4, 2, 3, 3))

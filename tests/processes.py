@@ -1,0 +1,37 @@
+"""Runs a script in a Python of its own: for what a test must not do to its own process, or cannot measure in it."""
+
+import subprocess
+import sys
+import textwrap
+
+
+def in_new_process(script, *arguments):
+    """Runs a script and returns what it printed; its failure, a crash too, is the test's failure."""
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stderr}"
+    return done.stdout
+
+
+PEAK_MEMORY = """
+import sys
+import numpy as np
+import fastconv as fc
+
+def status(field):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+fc.set_num_threads(int(sys.argv[1]))
+{prepare}
+with open("/proc/self/clear_refs", "w") as peak:
+    peak.write("5")  # the peak starts again from here
+before = status("VmRSS")
+{call}
+print(status("VmHWM") - before)
+"""
+
+
+def peak_memory(prepare, call, threads):
+    """MB that the statement `call` takes at its peak, beyond what lives after the statements `prepare`."""
+    return float(in_new_process(PEAK_MEMORY.format(prepare=textwrap.dedent(prepare), call=call), threads))
