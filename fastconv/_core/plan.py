@@ -21,6 +21,8 @@ try:
 except ImportError:
     depthwise = gemm
 
+WORKSPACE_BYTES = 8 << 20  # the bound that the drivers' blocks keep
+
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
 
 
@@ -33,6 +35,7 @@ class ConvPlan:
     reason: str
     driver: ModuleType  # conv2d and conv2d_weight_gradient
     data_gradient_driver: ModuleType  # its conv2d computes grad_x: input and output channels swapped
+    workspace: int = WORKSPACE_BYTES  # scratch, at most, of each thread
 
 
 def unavailable(algorithm, weight_shape):

@@ -123,7 +123,7 @@ def explain(x_shape, weight_shape, *, stride=1, padding=0, dilation=1, groups=1,
         reason=plan.reason,
         flops=geometry.flops,
         bytes=geometry.bytes(dtype.itemsize),
-        workspace=plan.workspace(dtype.itemsize),
+        workspace=plan.workspace,
     )
 
 
