@@ -43,8 +43,16 @@ typedef struct {
          * that; writes up to vector - 1 elements past the last i, so dst needs that slack behind its last row. */            \
         void (*transpose)(const T *src, const ptrdiff_t *rows, int n_rows, ptrdiff_t length, T *dst, ptrdiff_t step);         \
                                                                                                                               \
-        /* pack.h: dst[i] = src[i * step] for i < n, any step. */                                                             \
-        void (*gather)(const T *src, ptrdiff_t step, ptrdiff_t n, T *dst);                                                    \
+        /* pack.h: n_rows rows of length elements, src_step apart in src, one after the other in dst; nothing else is touched. */\
+        void (*copy_rows)(const T *src, ptrdiff_t src_stride, ptrdiff_t src_step, ptrdiff_t n_rows, ptrdiff_t length,         \
+                          T *dst, ptrdiff_t dst_stride);                                                                      \
+                                                                                                                              \
+        /* pack.h: a tile of n_rows rows, `width` apart, to and from where it belongs: element p of run r of row i is         \
+         * tile[i * width + run.dst + p] and dst[i * row_stride + run.src + p * step]. */                                     \
+        void (*put_tile)(const T *tile, ptrdiff_t width, ptrdiff_t n_rows, const fc_run *runs, ptrdiff_t n_runs, T *dst,      \
+                         ptrdiff_t row_stride, ptrdiff_t step);                                                               \
+        void (*get_tile)(const T *src, ptrdiff_t row_stride, ptrdiff_t step, ptrdiff_t n_rows, const fc_run *runs,            \
+                         ptrdiff_t n_runs, T *tile, ptrdiff_t width);                                                         \
                                                                                                                               \
         /* reduce.h: the sum of n elements; short blocks in T, the blocks in double. */                                       \
         double (*sum)(const T *x, ptrdiff_t n);                                                                               \

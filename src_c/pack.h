@@ -1,53 +1,111 @@
 /* Copies and transposes that lay operands out for the kernels. */
 
-/* n elements; with padded != 0 whole vectors, up to LANES - 1 elements more. */
-INLINE void NAME(copy_run)(const T *restrict src, T *restrict dst, ptrdiff_t n, int padded) {
-    ptrdiff_t i = 0;
-    for (; i + LANES <= n; i += LANES) NAME(store)(dst + i, NAME(load)(src + i));
-    if (i == n) return;
-    if (padded)
-        NAME(store)(dst + i, NAME(load)(src + i));
-    else if (i) /* the last vector overlaps the one before */
-        NAME(store)(dst + n - LANES, NAME(load)(src + n - LANES));
-    else
-        for (; i < n; i++) dst[i] = src[i];
+/* n elements, exactly: the last piece overlaps the one before. */
+INLINE void NAME(copy)(const T *restrict src, T *restrict dst, ptrdiff_t n) {
+#define COPY_TWICE(m)                                                                                                         \
+    if (n >= m) {                                                                                                             \
+        __builtin_memcpy(dst, src, m * sizeof(T));                                                                            \
+        __builtin_memcpy(dst + n - m, src + n - m, m * sizeof(T));                                                            \
+        return;                                                                                                               \
+    }
+    if (n >= LANES) {
+        ptrdiff_t i = 0;
+        for (; i + LANES <= n; i += LANES) NAME(store)(dst + i, NAME(load)(src + i));
+        if (i < n) NAME(store)(dst + n - LANES, NAME(load)(src + n - LANES));
+        return;
+    }
+    COPY_TWICE(8)
+    COPY_TWICE(4)
+    COPY_TWICE(2)
+    if (n == 1) *dst = *src;
+#undef COPY_TWICE
+}
+
+/* n elements or up to LANES - 1 more. */
+INLINE void NAME(copy_padded)(const T *restrict src, T *restrict dst, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += LANES) NAME(store)(dst + i, NAME(load)(src + i));
 }
 
 static void NAME(pack_rows)(const T *src, ptrdiff_t channel_stride, ptrdiff_t channels, const ptrdiff_t *taps,
                             ptrdiff_t n_taps, const fc_run *runs, ptrdiff_t n_runs, T *restrict dst, ptrdiff_t width,
                             int padded) {
-    int one_vector = padded; /* each run */
+    int one_vector = 1; /* each run */
     for (ptrdiff_t r = 0; r < n_runs; r++) one_vector &= runs[r].length <= LANES;
+#define EACH_ROW for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride) for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)
     if (n_runs == 1 && width == 2 * LANES && (runs->length == width || (padded && !one_vector))) {
         src += runs->src;
-        for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride)
-            for (ptrdiff_t t = 0; t < n_taps; t++, dst += width) {
-                V lo = NAME(load)(src + taps[t]), hi = NAME(load)(src + taps[t] + LANES);
-                NAME(store)(dst, lo);
-                NAME(store)(dst + LANES, hi);
-            }
-    } else if (one_vector) {
-        for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride)
-            for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)
-                for (ptrdiff_t r = 0; r < n_runs; r++)
-                    NAME(store)(dst + runs[r].dst, NAME(load)(src + taps[t] + runs[r].src));
+        EACH_ROW {
+            V lo = NAME(load)(src + taps[t]), hi = NAME(load)(src + taps[t] + LANES);
+            NAME(store)(dst, lo);
+            NAME(store)(dst + LANES, hi);
+            if (!padded) __builtin_prefetch(src + taps[t] + 2 * LANES), __builtin_prefetch(src + taps[t] + 3 * LANES);
+        }
+    } else if (padded && one_vector) {
+        EACH_ROW for (ptrdiff_t r = 0; r < n_runs; r++)
+            NAME(store)(dst + runs[r].dst, NAME(load)(src + taps[t] + runs[r].src));
+    } else if (padded) {
+        EACH_ROW for (ptrdiff_t r = 0; r < n_runs; r++)
+            NAME(copy_padded)(src + taps[t] + runs[r].src, dst + runs[r].dst, runs[r].length);
     } else {
-        for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride)
-            for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)
-                for (ptrdiff_t r = 0; r < n_runs; r++)
-                    NAME(copy_run)(src + taps[t] + runs[r].src, dst + runs[r].dst, runs[r].length, padded);
+        EACH_ROW for (ptrdiff_t r = 0; r < n_runs; r++)
+            NAME(copy)(src + taps[t] + runs[r].src, dst + runs[r].dst, runs[r].length);
+    }
+#undef EACH_ROW
+}
+
+/* Every second of n elements. */
+INLINE void NAME(copy_every_second)(const T *restrict src, T *restrict dst, ptrdiff_t n) {
+    enum { HALF = LANES / 2 };
+    ptrdiff_t i = 0;
+    for (; i + LANES < n; i += LANES) /* not i + LANES == n: the second load would end one element behind the last wanted */
+        NAME(store)(dst + i, SHUFFLE(M, NAME(load)(src + 2 * i), NAME(load)(src + 2 * i + LANES), EVEN_LANES));
+    if (2 * n - 1 >= LANES) {
+        if (i + HALF < n) {
+            V a = NAME(load)(src + 2 * i), even = SHUFFLE(M, a, a, EVEN_LANES);
+            __builtin_memcpy(dst + i, &even, HALF * sizeof(T));
+        }
+        V z = NAME(load)(src + 2 * n - 1 - LANES), odd = SHUFFLE(M, z, z, ODD_LANES);
+        __builtin_memcpy(dst + n - HALF, &odd, HALF * sizeof(T));
+    } else
+        for (; i < n; i++) dst[i] = src[2 * i];
+}
+
+static void NAME(copy_rows)(const T *src, ptrdiff_t src_stride, ptrdiff_t src_step, ptrdiff_t n_rows, ptrdiff_t length,
+                            T *restrict dst, ptrdiff_t dst_stride) {
+#define EACH_ROW for (ptrdiff_t r = 0; r < n_rows; r++, src += src_stride, dst += dst_stride)
+    if (src_step == 1)
+        EACH_ROW NAME(copy)(src, dst, length);
+    else if (src_step == 2)
+        EACH_ROW NAME(copy_every_second)(src, dst, length);
+    else
+        EACH_ROW for (ptrdiff_t i = 0; i < length; i++) dst[i] = src[i * src_step];
+#undef EACH_ROW
+}
+
+static void NAME(put_tile)(const T *restrict tile, ptrdiff_t width, ptrdiff_t n_rows, const fc_run *runs, ptrdiff_t n_runs,
+                           T *restrict dst, ptrdiff_t row_stride, ptrdiff_t step) {
+    for (ptrdiff_t r = 0; r < n_runs; r++) {
+        const T *src = tile + runs[r].dst;
+        T *out = dst + runs[r].src;
+        if (step == 1)
+            for (ptrdiff_t i = 0; i < n_rows; i++) NAME(copy)(src + i * width, out + i * row_stride, runs[r].length);
+        else
+            for (ptrdiff_t p = 0; p < runs[r].length; p++)
+                for (ptrdiff_t i = 0; i < n_rows; i++) out[p * step + i * row_stride] = src[p + i * width];
     }
 }
 
-/* dst[i] = src[i * step] */
-static void NAME(gather)(const T *restrict src, ptrdiff_t step, ptrdiff_t n, T *restrict dst) {
-    ptrdiff_t i = 0;
-    if (step == 2) /* i + LANES < n and not <=: the second load ends one element behind the last that is wanted */
-        for (; i + LANES < n; i += LANES) {
-            V a = NAME(load)(src + 2 * i), b = NAME(load)(src + 2 * i + LANES);
-            NAME(store)(dst + i, SHUFFLE(M, a, b, EVEN_LANES));
-        }
-    for (; i < n; i++) dst[i] = src[i * step];
+static void NAME(get_tile)(const T *restrict src, ptrdiff_t row_stride, ptrdiff_t step, ptrdiff_t n_rows, const fc_run *runs,
+                           ptrdiff_t n_runs, T *restrict tile, ptrdiff_t width) {
+    for (ptrdiff_t r = 0; r < n_runs; r++) {
+        const T *from = src + runs[r].src;
+        T *out = tile + runs[r].dst;
+        if (step == 1)
+            for (ptrdiff_t i = 0; i < n_rows; i++) NAME(copy)(from + i * row_stride, out + i * width, runs[r].length);
+        else
+            for (ptrdiff_t p = 0; p < runs[r].length; p++)
+                for (ptrdiff_t i = 0; i < n_rows; i++) out[p + i * width] = from[p * step + i * row_stride];
+    }
 }
 
 /* A LANES x LANES block in registers: log2(LANES) rounds of shuffles. */

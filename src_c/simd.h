@@ -49,16 +49,21 @@ INLINE V NAME(load)(const T *p) { return *(const V *)p; }
 INLINE void NAME(store)(T *p, V v) { *(V *)p = v; }
 INLINE V NAME(broadcast)(T x) { return x - (V){0}; }
 
-/* The even lanes of two vectors. */
+/* The even lanes of two vectors, the odd ones likewise. */
 #undef EVEN_LANES
+#undef ODD_LANES
 #if LANES == 2
 #define EVEN_LANES 0, 2
+#define ODD_LANES 1, 3
 #elif LANES == 4
 #define EVEN_LANES 0, 2, 4, 6
+#define ODD_LANES 1, 3, 5, 7
 #elif LANES == 8
 #define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15
 #elif LANES == 16
 #define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #endif
 INLINE V NAME(select)(M m, V a, V b) { return (V)((m & (M)a) | (~m & (M)b)); }
 

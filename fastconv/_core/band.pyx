@@ -1,23 +1,20 @@
 """The padded band: the rows of an image that a block of outputs needs, copied with their padding, so that no later loop
 sees a border, a stride of the array or a stride of the filter.
 
-    for channel: for row the block needs: for column phase: copy the inside (memcpy, or every stride_w-th element), then the
-    columns outside the plane by the padding mode
+    for row of the band: for column piece: for channel: copy the inside, then the columns outside the plane by the padding mode
 
-A row is split into stride_w column phases, so each filter tap reads consecutive elements: output column j with filter column
-s reads source column j * stride_w + s * dilation_w, which is element (s * dilation_w) // stride_w + j of phase
-(s * dilation_w) % stride_w. Rows lie one under the other; where the dilation is so large that filter rows share none, only the
-rows that are needed, one group for each filter row. Where channels are contiguous in memory (NHWC), blocks of pixels x
-channels are transposed in registers instead of copied one by one.
+Rows and columns are kept in pieces, so each filter tap reads consecutive elements and consecutive output rows lie one pitch
+apart. A piece is one phase of the stride: with stride 2 the even columns, then the odd ones, and only the phases that some tap
+needs. Where the dilation is so large that taps share nothing, each tap has a piece of its own. Where channels are contiguous
+in memory (NHWC), blocks of pixels x channels are transposed in registers instead of copied one by one.
 
-Source: the band is the "row buffer" of direct convolution, see Zhang, Franchetti, Low, "High performance zero-memory
-overhead direct convolutions" (2018).
+Source: the band is the row buffer of direct convolution, see Zhang, Franchetti, Low, "High performance zero-memory overhead
+direct convolutions" (2018).
 """
 
 from cython cimport floating
-from libc.string cimport memcpy
 
-from fastconv._core.isa cimport gather, transpose, vector_length
+from fastconv._core.isa cimport copy_rows, transpose, vector_length
 
 cdef enum:
     MOST_LANES = 16
@@ -42,110 +39,96 @@ cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept 
     return i if i < n else 2 * (n - 1) - i
 
 
+cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil:
+    cdef Axis a
+    cdef Py_ssize_t phases = 1
+    a.extent, a.start, a.outputs, a.taps, a.stride, a.dilation = extent, 0, outputs, taps, stride, dilation
+    if dilation > (outputs - 1) * stride:
+        a.period, a.pieces, a.length = 0, taps, outputs
+    else:
+        while phases * dilation % stride:
+            phases += 1
+        a.period, a.pieces = phases, min(phases, taps)
+        a.length = (taps - 1) * dilation // stride + outputs
+    return a
+
+
+cdef inline Py_ssize_t tap_position(const Axis *a, Py_ssize_t tap, Py_ssize_t piece_pitch, Py_ssize_t pitch) noexcept nogil:
+    if a.period == 0:
+        return tap * piece_pitch
+    return tap % a.period * piece_pitch + tap * a.dilation // a.stride * pitch
+
+
+cdef inline Py_ssize_t piece_start(const Axis *a, Py_ssize_t piece) noexcept nogil:
+    """Source coordinate of a piece's first element; the next ones follow stride apart."""
+    return a.start + (piece * a.dilation if a.period == 0 else piece * a.dilation % a.stride)
+
+
 cdef void layout(Band *band, Py_ssize_t slack) noexcept nogil:
-    """Works out the layout; slack is how many elements past a row's end may be read or written."""
-    band.group = (band.rows - 1) * band.stride_h + 1
-    band.tap_row = min(band.dilation_h, band.group)
-    band.band_rows = (band.r - 1) * band.tap_row + band.group
-    band.band_cols = (band.cols - 1) * band.stride_w + (band.s - 1) * band.dilation_w + 1
-    band.phase_pitch = (band.band_cols + band.stride_w - 1) // band.stride_w
-    band.pitch = band.phase_pitch * min(band.stride_w, band.band_cols)
-    band.channel_pitch = band.band_rows * band.pitch + slack
+    """Works out the pitches; slack is how many elements past a row's end may be read or written."""
+    band.pitch = band.cols.pieces * band.cols.length
+    band.channel_pitch = band.rows.pieces * band.rows.length * band.pitch + slack
 
 
 cdef void tap_offsets(const Band *band, Py_ssize_t *taps) noexcept nogil:
     """Where each of the r * s filter taps finds output (0, 0)'s element."""
-    cdef Py_ssize_t r, s, col
-    for r in range(band.r):
-        for s in range(band.s):
-            col = s * band.dilation_w
-            taps[r * band.s + s] = (r * band.tap_row * band.pitch + col % band.stride_w * band.phase_pitch
-                                    + col // band.stride_w)
+    cdef Py_ssize_t r, s
+    for r in range(band.rows.taps):
+        for s in range(band.cols.taps):
+            taps[r * band.cols.taps + s] = (tap_position(&band.rows, r, band.rows.length * band.pitch, band.pitch)
+                                            + tap_position(&band.cols, s, band.cols.length, 1))
 
 
-cdef inline bint row_needed(const Band *band, Py_ssize_t q) noexcept nogil:
-    """Whether some filter row of some output row reads band row q."""
-    cdef Py_ssize_t r, first
-    if band.stride_h == 1:
-        return True
-    for r in range(band.r):
-        first = q - r * band.tap_row
-        if 0 <= first < band.group and first % band.stride_h == 0:
-            return True
-    return False
-
-
-cdef inline bint phase_needed(const Band *band, Py_ssize_t phase) noexcept nogil:
-    cdef Py_ssize_t s
-    for s in range(band.s):
-        if s * band.dilation_w % band.stride_w == phase:
-            return True
-    return False
-
-
-cdef inline Py_ssize_t source_row(const Band *band, Py_ssize_t q) noexcept nogil:
-    cdef Py_ssize_t r = 0
-    if band.tap_row < band.dilation_h:   # groups without common rows, one for each filter row
-        r = q // band.group
-    return source(band.row0 + q + r * (band.dilation_h - band.tap_row), band.height, band.padding)
-
-
-cdef void fill_columns(const Band *band, const floating *row, Py_ssize_t phase, Py_ssize_t lo, Py_ssize_t hi,
-                       floating value, floating *dst) noexcept nogil:
-    """Elements lo .. hi - 1 of one phase of a row, one by one: those outside the plane."""
+cdef void fill_outside(const Band *band, const floating *row, Py_ssize_t first, Py_ssize_t lo, Py_ssize_t hi, floating value,
+                       floating *dst) noexcept nogil:
+    """Elements lo .. hi - 1 of a piece of a row, which lie outside the plane."""
     cdef Py_ssize_t i, col
     for i in range(lo, hi):
-        col = source(band.col0 + phase + i * band.stride_w, band.width, band.padding)
+        col = source(first + i * band.cols.stride, band.cols.extent, band.padding)
         dst[i] = value if col < 0 else row[col * band.col_stride]
+
+
+cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_stride, Py_ssize_t channels, Py_ssize_t first,
+                     floating value, floating *dst) noexcept nogil:
+    """One piece of one row, for all channels; row is the first channel's, first the piece's first source column."""
+    cdef Py_ssize_t n = band.cols.length, stride = band.cols.stride, step = stride * band.col_stride, lo, hi, i, c, width
+    cdef Py_ssize_t pixels[MOST_LANES]
+    cdef int lanes = vector_length(row)
+    # elements lo .. hi - 1 lie inside the plane
+    lo = 0 if first >= 0 else min(n, (-first + stride - 1) // stride)
+    width = band.cols.extent - first
+    hi = lo if width <= 0 else max(lo, min(n, (width + stride - 1) // stride))
+    if lo < hi and channel_stride == 1 and band.col_stride != 1 and channels >= 4:
+        i = lo
+        while i < hi:    # ascending: what a transpose writes past its last pixel is overwritten
+            width = min(lanes, hi - i)
+            for c in range(width):
+                pixels[c] = (first + (i + c) * stride) * band.col_stride
+            transpose(row, pixels, <int>width, channels, dst + i, band.channel_pitch)
+            i += width
+    elif lo < hi:
+        copy_rows(row + (first + lo * stride) * band.col_stride, channel_stride, step, channels, hi - lo, dst + lo,
+                  band.channel_pitch)
+    if lo > 0 or hi < n:
+        for c in range(channels):
+            fill_outside(band, row + c * channel_stride, first, 0, lo, value, dst + c * band.channel_pitch)
+            fill_outside(band, row + c * channel_stride, first, hi, n, value, dst + c * band.channel_pitch)
 
 
 cdef void fill(const Band *band, const floating *x, Py_ssize_t channel_stride, Py_ssize_t channels, floating value,
                floating *dst) noexcept nogil:
     """Fills `channels` planes of the band, channel_pitch apart; x is the first channel's plane."""
-    cdef Py_ssize_t q, h, phase, c, i, n, lo, hi, step, first, width
-    cdef const floating *row
-    cdef floating *out
-    cdef Py_ssize_t pixels[MOST_LANES]
-    cdef int lanes = vector_length(x)
-    cdef bint transposed = channel_stride == 1 and band.col_stride != 1 and channels >= 4
-    step = band.stride_w * band.col_stride
-    for q in range(band.band_rows):
-        if not row_needed(band, q):
-            continue
-        h = source_row(band, q)
-        for phase in range(min(band.stride_w, band.band_cols)):
-            if not phase_needed(band, phase):
-                continue
-            n = (band.band_cols - phase + band.stride_w - 1) // band.stride_w
-            out = dst + q * band.pitch + phase * band.phase_pitch
+    cdef Py_ssize_t piece, q, h, column_piece, c, i
+    cdef floating *out = dst
+    for piece in range(band.rows.pieces):
+        for q in range(band.rows.length):
+            h = source(piece_start(&band.rows, piece) + q * band.rows.stride, band.rows.extent, band.padding)
             if h < 0:
                 for c in range(channels):
-                    for i in range(n):
+                    for i in range(band.pitch):
                         out[c * band.channel_pitch + i] = value
-                continue
-            # elements lo .. hi - 1 lie inside the plane
-            first = band.col0 + phase
-            lo = 0 if first >= 0 else min(n, (-first + band.stride_w - 1) // band.stride_w)
-            width = band.width - first
-            hi = lo if width <= 0 else max(lo, min(n, (width + band.stride_w - 1) // band.stride_w))
-            row = x + h * band.row_stride
-            if transposed:
-                i = lo
-                while i < hi:
-                    width = min(lanes, hi - i)
-                    for c in range(width):
-                        pixels[c] = (first + (i + c) * band.stride_w) * band.col_stride
-                    transpose(row, pixels, <int>width, channels, out + i, band.channel_pitch)
-                    i += width
-            for c in range(channels):
-                if not transposed and hi > lo:
-                    if step == 1:
-                        memcpy(out + lo, row + first + lo, (hi - lo) * sizeof(floating))
-                    else:
-                        gather(row + (first + lo * band.stride_w) * band.col_stride, step, hi - lo, out + lo)
-                if lo > 0:
-                    fill_columns(band, row, phase, 0, lo, value, out)
-                if hi < n:
-                    fill_columns(band, row, phase, hi, n, value, out)
-                row += channel_stride
-                out += band.channel_pitch
+            else:
+                for column_piece in range(band.cols.pieces):
+                    fill_piece(band, x + h * band.row_stride, channel_stride, channels,
+                               piece_start(&band.cols, column_piece), value, out + column_piece * band.cols.length)
+            out += band.pitch

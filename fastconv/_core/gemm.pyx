@@ -31,8 +31,10 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 
 from fastconv._core cimport threads
-from fastconv._core.band cimport Band, fill, layout, tap_offsets
-from fastconv._core.isa cimport gather, gemm_tile, kernels, pack_rows, tile_rows, transpose, vector_length
+from fastconv._core.band cimport Band, axis, fill, layout, tap_offsets
+from fastconv._core.isa cimport (
+    gemm_tile, get_tile, kernels, pack_rows, put_tile, tile_rows, transpose, vector_length,
+)
 from fastconv._core.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
 from fastconv._core.memory cimport Block, take
 
@@ -115,11 +117,9 @@ cdef Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_s
 
 cdef Band band_of(const Shape *g, Py_ssize_t rows, Py_ssize_t cols, int lanes) noexcept nogil:
     cdef Band band
-    band.height, band.width, band.row_stride, band.col_stride = g.h, g.w, g.xh, g.xw
-    band.padding = g.padding
-    band.rows, band.cols, band.r, band.s = rows, cols, g.r, g.s
-    band.stride_h, band.stride_w, band.dilation_h, band.dilation_w = g.stride_h, g.stride_w, g.dilation_h, g.dilation_w
-    band.row0 = band.col0 = 0
+    band.row_stride, band.col_stride, band.padding = g.xh, g.xw, g.padding
+    band.rows = axis(g.h, rows, g.r, g.stride_h, g.dilation_h)
+    band.cols = axis(g.w, cols, g.s, g.stride_w, g.dilation_w)
     layout(&band, lanes)
     return band
 
@@ -193,15 +193,17 @@ cdef void pack_filters(const Shape *g, const floating *w, Py_ssize_t m, floating
 
 
 cdef void activate(int activation, floating *y, Py_ssize_t n, double slope) noexcept nogil:
-    pass
+    if floating is float:
+        kernels.f32.activation[activation](y, y, n, <float>slope)
+    else:
+        kernels.f64.activation[activation](y, y, n, slope)
 
 
 cdef void tile(const Shape *g, Py_ssize_t m, int vectors, Py_ssize_t depth, const floating *a, const floating *b,
                floating *y, const fc_run *runs, Py_ssize_t n_runs, Py_ssize_t count, const floating *bias, bint accumulate,
                int activation, double slope, floating *scratch) noexcept nogil:
     """One tile of m filters x count pixels into y, at once where the pixels are one full run, else by way of scratch."""
-    cdef Py_ssize_t i, j, p, width = vectors * vector_length(a)
-    cdef floating *row
+    cdef Py_ssize_t i, width = vectors * vector_length(a)
     if n_runs == 1 and g.yw == 1 and count == width:
         y += runs.src
         gemm_tile(vectors, <int>m, depth, a, b, y, g.yk, bias, accumulate)
@@ -210,23 +212,11 @@ cdef void tile(const Shape *g, Py_ssize_t m, int vectors, Py_ssize_t depth, cons
                 activate(activation, y + i * g.yk, count, slope)
         return
     if accumulate:
-        for i in range(m):
-            for j in range(n_runs):
-                row = y + i * g.yk + runs[j].src
-                for p in range(runs[j].length):
-                    scratch[i * width + runs[j].dst + p] = row[p * g.yw]
+        get_tile(y, g.yk, g.yw, m, runs, n_runs, scratch, width)
     gemm_tile(vectors, <int>m, depth, a, b, scratch, width, bias, accumulate)
     if activation:
         activate(activation, scratch, m * width, slope)
-    for i in range(m):
-        for j in range(n_runs):
-            row = y + i * g.yk + runs[j].src
-            if g.yw == 1:
-                for p in range(runs[j].length):
-                    row[p] = scratch[i * width + runs[j].dst + p]
-            else:
-                for p in range(runs[j].length):
-                    row[p * g.yw] = scratch[i * width + runs[j].dst + p]
+    put_tile(scratch, width, m, runs, n_runs, y, g.yk, g.yw)
 
 
 cdef void convolve_block(const Shape *g, const PixelBlock *block, const floating *x, const floating *packed,
@@ -252,9 +242,9 @@ cdef void convolve_block(const Shape *g, const PixelBlock *block, const floating
             taps[t] = t // g.s * g.dilation_h * g.xh + t % g.s * g.dilation_w
     else:
         band = band_of(g, block.rows, block.cols, lanes)
-        band.row0 = block.row0 * g.stride_h - g.top
-        band.col0 = block.col0 * g.stride_w - g.left
-        channel_stride, row_stride = band.channel_pitch, g.stride_h * band.pitch
+        band.rows.start = block.row0 * g.stride_h - g.top
+        band.cols.start = block.col0 * g.stride_w - g.left
+        channel_stride, row_stride = band.channel_pitch, band.pitch
         image_stride = channels * channel_stride
         tap_offsets(&band, taps)
     c = 0
@@ -395,7 +385,7 @@ cdef void pack_gradient(const Shape *g, const PixelBlock *block, const floating 
                         Py_ssize_t panel_size, fc_run *runs, floating *rows_data, Py_ssize_t row_size,
                         floating *packed) noexcept nogil:
     """dY of one group and block, as [panel of filters][pixel][m]; dy is the group's first filter."""
-    cdef Py_ssize_t n, k, i, j, f, m
+    cdef Py_ssize_t n, k, i, j, m
     cdef Py_ssize_t zero = 0
     cdef Py_ssize_t rows[FC_MAX_MR]
     cdef const floating *src
@@ -412,10 +402,7 @@ cdef void pack_gradient(const Shape *g, const PixelBlock *block, const floating 
             if g.yw == 1:
                 pack_rows(dy + i * g.yk, g.yk, m, &zero, 1, runs, n, rows_data, row_size, 0)
             else:
-                for f in range(m):
-                    for j in range(n):
-                        gather(dy + (i + f) * g.yk + runs[j].src, g.yw, runs[j].length,
-                               rows_data + f * row_size + runs[j].dst)
+                get_tile(dy + i * g.yk, g.yk, g.yw, m, runs, n, rows_data, row_size)
             src = rows_data
             for j in range(m):
                 rows[j] = j * row_size
@@ -439,9 +426,9 @@ cdef void add_block(const Shape *g, const PixelBlock *block, const floating *x, 
         taps[0] = 0
     else:
         band = band_of(g, block.rows, block.cols, lanes)
-        band.row0 = block.row0 * g.stride_h - g.top
-        band.col0 = block.col0 * g.stride_w - g.left
-        channel_stride, row_stride = band.channel_pitch, g.stride_h * band.pitch
+        band.rows.start = block.row0 * g.stride_h - g.top
+        band.cols.start = block.col0 * g.stride_w - g.left
+        channel_stride, row_stride = band.channel_pitch, band.pitch
         image_stride = channel_stride * min(g.c, (lanes_at_once - 1) // n_taps + 2)
         tap_offsets(&band, taps)
     n_runs = runs_of(block, 0, block.pixels, image_stride, row_stride, 1, runs)

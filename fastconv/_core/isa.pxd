@@ -40,11 +40,29 @@ cdef inline void transpose(const floating *src, const Py_ssize_t *rows, int n_ro
         kernels.f64.transpose(src, rows, n_rows, length, dst, step)
 
 
-cdef inline void gather(const floating *src, Py_ssize_t step, Py_ssize_t n, floating *dst) noexcept nogil:
+cdef inline void copy_rows(const floating *src, Py_ssize_t src_stride, Py_ssize_t src_step, Py_ssize_t n_rows,
+                           Py_ssize_t length, floating *dst, Py_ssize_t dst_stride) noexcept nogil:
     if floating is float:
-        kernels.f32.gather(src, step, n, dst)
+        kernels.f32.copy_rows(src, src_stride, src_step, n_rows, length, dst, dst_stride)
     else:
-        kernels.f64.gather(src, step, n, dst)
+        kernels.f64.copy_rows(src, src_stride, src_step, n_rows, length, dst, dst_stride)
+
+
+cdef inline void put_tile(const floating *tile, Py_ssize_t width, Py_ssize_t n_rows, const fc_run *runs, Py_ssize_t n_runs,
+                          floating *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil:
+    if floating is float:
+        kernels.f32.put_tile(tile, width, n_rows, runs, n_runs, dst, row_stride, step)
+    else:
+        kernels.f64.put_tile(tile, width, n_rows, runs, n_runs, dst, row_stride, step)
+
+
+cdef inline void get_tile(const floating *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows, const fc_run *runs,
+                          Py_ssize_t n_runs, floating *tile, Py_ssize_t width) noexcept nogil:
+    if floating is float:
+        kernels.f32.get_tile(src, row_stride, step, n_rows, runs, n_runs, tile, width)
+    else:
+        kernels.f64.get_tile(src, row_stride, step, n_rows, runs, n_runs, tile, width)
+
 
 
 cdef inline void activation(int kind, const floating *x, floating *y, Py_ssize_t n, double slope) noexcept nogil:

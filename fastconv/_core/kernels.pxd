@@ -23,7 +23,12 @@ cdef extern from "kernels.h" nogil:
                           int padded) noexcept nogil
         void (*transpose)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
                           Py_ssize_t step) noexcept nogil
-        void (*gather)(const float *src, Py_ssize_t step, Py_ssize_t n, float *dst) noexcept nogil
+        void (*copy_rows)(const float *src, Py_ssize_t src_stride, Py_ssize_t src_step, Py_ssize_t n_rows, Py_ssize_t length,
+                          float *dst, Py_ssize_t dst_stride) noexcept nogil
+        void (*put_tile)(const float *tile, Py_ssize_t width, Py_ssize_t n_rows, const fc_run *runs, Py_ssize_t n_runs,
+                         float *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil
+        void (*get_tile)(const float *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows, const fc_run *runs,
+                         Py_ssize_t n_runs, float *tile, Py_ssize_t width) noexcept nogil
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
         void (*activation_backward[5])(const float *grad, const float *v, float *grad_x, Py_ssize_t n, float slope) noexcept nogil
@@ -47,7 +52,12 @@ cdef extern from "kernels.h" nogil:
                           int padded) noexcept nogil
         void (*transpose)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,
                           Py_ssize_t step) noexcept nogil
-        void (*gather)(const double *src, Py_ssize_t step, Py_ssize_t n, double *dst) noexcept nogil
+        void (*copy_rows)(const double *src, Py_ssize_t src_stride, Py_ssize_t src_step, Py_ssize_t n_rows, Py_ssize_t length,
+                          double *dst, Py_ssize_t dst_stride) noexcept nogil
+        void (*put_tile)(const double *tile, Py_ssize_t width, Py_ssize_t n_rows, const fc_run *runs, Py_ssize_t n_runs,
+                         double *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil
+        void (*get_tile)(const double *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows, const fc_run *runs,
+                         Py_ssize_t n_runs, double *tile, Py_ssize_t width) noexcept nogil
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil
         void (*activation_backward[5])(const double *grad, const double *v, double *grad_x, Py_ssize_t n, double slope) noexcept nogil
