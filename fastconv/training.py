@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .data import DataLoader
-from .functional import checks
-from .nn.loss import CrossEntropyLoss, NLLLoss
-from .nn.module import Module
-from .nn.serialization import read_npz, write_npz
-from .optim import Optimizer, Schedule
+from fastconv.data import DataLoader
+from fastconv.functional import checks
+from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
+from fastconv.nn.module import Module
+from fastconv.nn.serialization import read_npz, write_npz
+from fastconv.optim import Optimizer, Schedule
 
 __all__ = ["EarlyStopping", "History", "Trainer"]
 

@@ -8,15 +8,15 @@
     models       ready-made models
 """
 
-from . import init, models
-from .activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from .conv import Conv2d
-from .linear import Dropout, Flatten, Linear
-from .loss import CrossEntropyLoss, NLLLoss
-from .module import Module, Parameter
-from .pooling import AvgPool2d, MaxPool2d
-from .sequential import Sequential
-from .serialization import load, load_metadata, load_weights, save
+from fastconv.nn import init, models
+from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastconv.nn.conv import Conv2d
+from fastconv.nn.linear import Dropout, Flatten, Linear
+from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
+from fastconv.nn.module import Module, Parameter
+from fastconv.nn.pooling import AvgPool2d, MaxPool2d
+from fastconv.nn.sequential import Sequential
+from fastconv.nn.serialization import load, load_metadata, load_weights, save
 
 __all__ = [
     "AvgPool2d",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from numpy.typing import NDArray
 
-from .. import functional as F
-from ..functional import checks
-from .module import Module
+from fastconv import functional as F
+from fastconv.functional import checks
+from fastconv.nn.module import Module
 
 
 class ReLU(Module):

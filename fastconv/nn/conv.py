@@ -6,10 +6,10 @@ from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
 
-from .. import functional as F
-from ..functional import checks
-from .init import Initialiser, Rng, generator, initialiser, zeros
-from .module import Module, Parameter, float_dtype
+from fastconv import functional as F
+from fastconv.functional import checks
+from fastconv.nn.init import Initialiser, Rng, generator, initialiser, zeros
+from fastconv.nn.module import Module, Parameter, float_dtype
 
 
 class Conv2d(Module):

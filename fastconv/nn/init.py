@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..functional import checks
+from fastconv.functional import checks
 
 __all__ = [
     "constant",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .. import functional as F
-from ..functional import checks
-from .init import Initialiser, Rng, generator, initialiser, zeros
-from .module import Module, Parameter, float_dtype
+from fastconv import functional as F
+from fastconv.functional import checks
+from fastconv.nn.init import Initialiser, Rng, generator, initialiser, zeros
+from fastconv.nn.module import Module, Parameter, float_dtype
 
 
 class Linear(Module):

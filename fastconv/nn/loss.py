@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from .. import functional as F
-from ..functional import checks
+from fastconv import functional as F
+from fastconv.functional import checks
 
 
 class NLLLoss:

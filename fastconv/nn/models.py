@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from numpy.typing import DTypeLike
 
-from ..functional import checks
-from .activation import LogSoftmax, ReLU
-from .conv import Conv2d
-from .init import Initialiser, Rng, generator
-from .linear import Flatten, Linear
-from .pooling import MaxPool2d
-from .sequential import Sequential
+from fastconv.functional import checks
+from fastconv.nn.activation import LogSoftmax, ReLU
+from fastconv.nn.conv import Conv2d
+from fastconv.nn.init import Initialiser, Rng, generator
+from fastconv.nn.linear import Flatten, Linear
+from fastconv.nn.pooling import MaxPool2d
+from fastconv.nn.sequential import Sequential
 
 
 def lenet5(

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .. import functional as F
-from ..functional import checks
+from fastconv import functional as F
+from fastconv.functional import checks
 
 Self = TypeVar("Self", bound="Module")
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import functional as F
-from ..functional import checks
-from .module import Module
+from fastconv import functional as F
+from fastconv.functional import checks
+from fastconv.nn.module import Module
 
 
 class MaxPool2d(Module):

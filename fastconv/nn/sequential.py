@@ -9,8 +9,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..functional import checks
-from .module import Module
+from fastconv.functional import checks
+from fastconv.nn.module import Module
 
 
 class Sequential(Module):

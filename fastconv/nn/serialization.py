@@ -18,12 +18,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from .conv import Conv2d
-from .linear import Dropout, Flatten, Linear
-from .module import Module
-from .pooling import AvgPool2d, MaxPool2d
-from .sequential import Sequential
+from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastconv.nn.conv import Conv2d
+from fastconv.nn.linear import Dropout, Flatten, Linear
+from fastconv.nn.module import Module
+from fastconv.nn.pooling import AvgPool2d, MaxPool2d
+from fastconv.nn.sequential import Sequential
 
 #: The key of the JSON text, beside the parameters' names.
 _DOCUMENT = "fastconv.json"
