@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv._core import update
 from fastconv.functional import checks
 
 __all__ = ["SGD", "Adam", "AdamW", "CosineAnnealingLR", "OneCycleLR", "Optimizer", "Schedule", "StepLR"]
@@ -38,7 +39,7 @@ class Optimizer:
 
     #: Names of the attributes that state_dict holds beside the buffers.
     settings: tuple[str, ...] = ("lr",)
-    #: Names of the flat arrays kept for each parameter.
+    #: Names of the arrays kept for each parameter, in its shape.
     buffers: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable[Parameter], lr: float, weight_decay: float) -> None:
@@ -65,8 +66,10 @@ class Optimizer:
                 if parameter.grad.shape != parameter.data.shape:
                     raise ValueError(f"the gradient of parameter {parameter.name!r} must have its shape "
                                      f"{parameter.data.shape}, got {parameter.grad.shape}")
-                grad = np.ascontiguousarray(parameter.grad, parameter.data.dtype)
-                self._update(parameter.data.reshape(-1), grad.reshape(-1), state)
+                if not parameter.data.flags.c_contiguous:
+                    raise ValueError(f"parameter {parameter.name!r} must be C-contiguous to be updated in place, got "
+                                     f"strides {parameter.data.strides} for shape {parameter.data.shape}")
+                self._update(parameter.data, np.ascontiguousarray(parameter.grad, parameter.data.dtype), state)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -104,10 +107,10 @@ class Optimizer:
             copied.append({})
             for name, value in entry.items():
                 if name in self.buffers:
-                    if np.shape(value) != (parameter.data.size,):
+                    if np.shape(value) != parameter.data.shape:
                         raise ValueError(f"state: {name} of parameter {index} has shape {np.shape(value)}, must have "
-                                         f"{(parameter.data.size,)}")
-                    value = np.array(value, parameter.data.dtype)
+                                         f"{parameter.data.shape}")
+                    value = np.array(value, parameter.data.dtype, order="C")
                 copied[-1][name] = value
         for name in self.settings:
             value = state[name]
@@ -115,7 +118,7 @@ class Optimizer:
         self.state = copied
 
     def _update(self, param: NDArray, grad: NDArray, state: dict[str, Any]) -> None:
-        """One step of one parameter, both arrays flat and contiguous; `param` and `state` change in place."""
+        """One step of one parameter, both arrays C-contiguous; `param` and `state` change in place."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -169,16 +172,12 @@ class SGD(Optimizer):
             raise ValueError(f"nesterov needs momentum above 0 and dampening 0, got {momentum} and {dampening}")
 
     def _update(self, param: NDArray, grad: NDArray, state: dict[str, Any]) -> None:
-        if self.weight_decay:
-            grad = grad + self.weight_decay * param
-        if self.momentum:
-            if "velocity" not in state:
-                state["velocity"] = grad.copy()
-            else:
-                state["velocity"] *= self.momentum
-                state["velocity"] += (1 - self.dampening) * grad
-            grad = grad + self.momentum * state["velocity"] if self.nesterov else state["velocity"]
-        param -= self.lr * grad
+        first = "velocity" not in state
+        if first and self.momentum:
+            state["velocity"] = np.empty_like(param)
+        velocity = state["velocity"] if self.momentum else None
+        update.sgd_step(param, grad, velocity, self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov,
+                        first)
 
 
 class Adam(Optimizer):
@@ -234,15 +233,7 @@ class Adam(Optimizer):
         if not state:
             state |= {"step": 0, "m": np.zeros_like(param), "v": np.zeros_like(param)}
         state["step"] += 1
-        m, v = state["m"], state["v"]
-        beta1, beta2 = self.betas
-        if weight_decay:
-            grad = grad + weight_decay * param
-        m += (1 - beta1) * (grad - m)
-        v *= beta2
-        v += (1 - beta2) * grad * grad
-        scale = math.sqrt(1 - beta2 ** state["step"])
-        param -= self.lr / (1 - beta1 ** state["step"]) * m / (np.sqrt(v) / scale + self.eps)
+        update.adam_step(param, grad, state["m"], state["v"], self.lr, *self.betas, self.eps, weight_decay, state["step"])
 
 
 class AdamW(Adam):
