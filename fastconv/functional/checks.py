@@ -150,7 +150,7 @@ def result_shape(nchw, data_format, batched):
 
 def fits_memory(sizes, dtype, name="the result"):
     """An array of these sizes can be addressed at all; whether the machine has that memory is seen when it is taken."""
-    if math.prod(max(size, 1) for size in sizes) * np.dtype(dtype).itemsize > sys.maxsize:
+    if math.prod(sizes if 0 not in sizes else [max(size, 1) for size in sizes]) * dtype.itemsize > sys.maxsize:
         raise MemoryError(f"{name} would have shape {tuple(sizes)}, more bytes than can be addressed")
 
 
@@ -223,7 +223,7 @@ def integers(value, name, minimum=None, maximum=sys.maxsize):
 
 def per_axis(value, name, axes=2, minimum=1):
     """One integer for all axes, or one for each: ``3`` or ``(3, 5)`` -> ``(3, 5)``."""
-    items = _sequence(value)
+    items = None if type(value) is int else _sequence(value)
     if items is None:
         return (integer(value, name, minimum),) * axes
     if len(items) != axes:
@@ -238,6 +238,8 @@ def pair(value, name, minimum=1):
 
 def number(value, name):
     """A Python float from a real number (NaN and infinities too); a bool, a string or None is a TypeError."""
+    if type(value) is float:
+        return value
     if isinstance(value, (bool, np.bool_)) or isinstance(value, (str, bytes)) or np.ndim(value) != 0:
         raise TypeError(f"{name} must be a real number, got {_shown(value)}")
     try:
