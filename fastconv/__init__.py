@@ -6,29 +6,75 @@ Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*
 
 from fastconv import data, nn, optim
 from fastconv.config import get_num_threads, num_threads, set_num_threads, show_config
-from fastconv.functional.conv import conv2d, conv2d_backward, conv_output_size
-from fastconv.functional.explain import explain
+from fastconv.functional import (
+    conv2d,
+    conv2d_backward,
+    conv_output_size,
+    cross_entropy,
+    cross_entropy_backward,
+    explain,
+    flatten,
+    flatten_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    linear,
+    linear_backward,
+    log_softmax,
+    log_softmax_backward,
+    nll_loss,
+    nll_loss_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    tanh,
+    tanh_backward,
+)
 from fastconv.nn import load, load_weights, save
 from fastconv.training import EarlyStopping, History, Trainer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConvExplanation",
     "EarlyStopping",
     "History",
     "Trainer",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "cross_entropy",
+    "cross_entropy_backward",
     "data",
     "explain",
+    "flatten",
+    "flatten_backward",
     "get_num_threads",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "linear",
+    "linear_backward",
     "load",
     "load_weights",
+    "log_softmax",
+    "log_softmax_backward",
+    "nll_loss",
+    "nll_loss_backward",
     "nn",
     "num_threads",
     "optim",
+    "planned",
+    "relu",
+    "relu_backward",
     "save",
     "set_num_threads",
     "show_config",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
 ]

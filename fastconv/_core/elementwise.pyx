@@ -9,9 +9,13 @@ import numpy as np
 
 from cython cimport floating
 from cython.parallel cimport prange
+from libc.stdint cimport int64_t
 
-from fastconv._core cimport isa
-from fastconv._core.kernels cimport FC_LEAKY_RELU, FC_RELU
+from fastconv._core.isa cimport (
+    activation as activation_kernel, activation_backward as activation_backward_kernel, softmax_columns,
+    softmax_columns_backward, softmax_row, softmax_row_backward,
+)
+from fastconv._core.kernels cimport FC_LEAKY_RELU, FC_RELU, FC_SIGMOID, FC_TANH
 from fastconv._core.threads cimport team
 
 from fastconv._core.memory import empty
@@ -22,6 +26,10 @@ cdef enum:
 
 # About the nanoseconds of an element, for the thread policy.
 cdef double SIMPLE = 0.15, TRANSCENDENTAL = 0.6
+
+
+# The kinds of activation, for Python.
+RELU, LEAKY_RELU, SIGMOID, TANH = FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH
 
 
 def _into_result(x):
@@ -48,7 +56,7 @@ cdef activate(const floating[::1] x, floating[::1] y, int kind, double slope):
     cdef int threads = team(n * (SIMPLE if kind == FC_RELU or kind == FC_LEAKY_RELU else TRANSCENDENTAL))
     for i in prange(chunks, nogil=True, num_threads=threads, schedule="static"):
         at = i * CHUNK
-        isa.activation(kind, &x[at], &y[at], min(CHUNK, n - at), slope)
+        activation_kernel(kind, &x[at], &y[at], min(CHUNK, n - at), slope)
 
 
 def activation_backward(grad, v, int kind, double slope=0.0):
@@ -67,7 +75,7 @@ cdef activate_backward(const floating[::1] grad, const floating[::1] v, floating
     cdef int threads = team(n * SIMPLE)
     for i in prange(chunks, nogil=True, num_threads=threads, schedule="static"):
         at = i * CHUNK
-        isa.activation_backward(kind, &grad[at], &v[at], &grad_x[at], min(CHUNK, n - at), slope)
+        activation_backward_kernel(kind, &grad[at], &v[at], &grad_x[at], min(CHUNK, n - at), slope)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -103,9 +111,9 @@ cdef normalise(const floating[:, :, ::1] x, floating[:, :, ::1] y, bint logarith
         o = unit // blocks
         i = unit % blocks * COLUMNS
         if inner == 1:
-            isa.softmax_row(&x[o, 0, 0], &y[o, 0, 0], n, logarithm)
+            softmax_row(&x[o, 0, 0], &y[o, 0, 0], n, logarithm)
         else:
-            isa.softmax_columns(&x[o, 0, i], &y[o, 0, i], n, inner, min(COLUMNS, inner - i), logarithm)
+            softmax_columns(&x[o, 0, i], &y[o, 0, i], n, inner, min(COLUMNS, inner - i), logarithm)
 
 
 def softmax_backward(grad, y, int axis, bint logarithm):
@@ -129,9 +137,9 @@ cdef normalise_backward(const floating[:, :, ::1] grad, const floating[:, :, ::1
         o = unit // blocks
         i = unit % blocks * COLUMNS
         if inner == 1:
-            isa.softmax_row_backward(&grad[o, 0, 0], &y[o, 0, 0], &grad_x[o, 0, 0], n, logarithm)
+            softmax_row_backward(&grad[o, 0, 0], &y[o, 0, 0], &grad_x[o, 0, 0], n, logarithm)
         else:
-            isa.softmax_columns_backward(&grad[o, 0, i], &y[o, 0, i], &grad_x[o, 0, i], n, inner, min(COLUMNS, inner - i),
+            softmax_columns_backward(&grad[o, 0, i], &y[o, 0, i], &grad_x[o, 0, i], n, inner, min(COLUMNS, inner - i),
                                          logarithm)
 
 
@@ -139,7 +147,7 @@ cdef normalise_backward(const floating[:, :, ::1] grad, const floating[:, :, ::1
 # Losses of class labels. The target of a row is (1 - smoothing) of its label plus smoothing spread over all classes.
 
 
-def label_loss(log_probs, const long long[::1] target, double smoothing):
+def label_loss(log_probs, const int64_t[::1] target, double smoothing):
     """loss[i] = -sum_j target[i, j] log_probs[i, j], as float64."""
     loss = np.empty(log_probs.shape[0])
     if log_probs.dtype == np.float32:
@@ -149,7 +157,7 @@ def label_loss(log_probs, const long long[::1] target, double smoothing):
     return loss
 
 
-cdef add_losses(const floating[:, :] log_probs, const long long[::1] target, double smoothing, double[::1] loss):
+cdef add_losses(const floating[:, :] log_probs, const int64_t[::1] target, double smoothing, double[::1] loss):
     cdef Py_ssize_t i, j, n = log_probs.shape[0], classes = log_probs.shape[1]
     cdef double all_classes
     for i in range(n):
@@ -161,20 +169,19 @@ cdef add_losses(const floating[:, :] log_probs, const long long[::1] target, dou
             loss[i] -= smoothing / classes * all_classes
 
 
-def label_loss_backward(grad, const long long[::1] target, const double[::1] weight, double smoothing):
-    """Subtracts weight[i] times the target of row i from grad (N, classes), in place."""
-    if grad.dtype == np.float32:
-        subtract_targets[float](grad, target, weight, smoothing)
+def label_loss_backward(scores, const int64_t[::1] target, const double[::1] weight, double smoothing):
+    """scores[i] = weight[i] (scores[i] - target of row i), in place: softmax makes it cross-entropy's gradient, zeros nll's."""
+    if scores.dtype == np.float32:
+        subtract_targets[float](scores, target, weight, smoothing)
     else:
-        subtract_targets[double](grad, target, weight, smoothing)
+        subtract_targets[double](scores, target, weight, smoothing)
 
 
-cdef subtract_targets(floating[:, ::1] grad, const long long[::1] target, const double[::1] weight, double smoothing):
-    cdef Py_ssize_t i, j, n = grad.shape[0], classes = grad.shape[1]
-    cdef floating share
+cdef subtract_targets(floating[:, ::1] scores, const int64_t[::1] target, const double[::1] weight, double smoothing):
+    cdef Py_ssize_t i, j, n = scores.shape[0], classes = scores.shape[1]
+    cdef floating factor, share = <floating>(smoothing / classes)
     for i in range(n):
-        if smoothing != 0:
-            share = <floating>(weight[i] * smoothing / classes)
-            for j in range(classes):
-                grad[i, j] -= share
-        grad[i, target[i]] -= <floating>(weight[i] * (1 - smoothing))
+        scores[i, target[i]] -= <floating>(1 - smoothing)
+        factor = <floating>weight[i]
+        for j in range(classes):
+            scores[i, j] = factor * (scores[i, j] - share)

@@ -6,7 +6,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.math cimport pow, sqrt
 
-from fastconv._core cimport isa
+from fastconv._core.isa cimport adam as adam_kernel, sgd as sgd_kernel
 from fastconv._core.threads cimport team
 
 cdef enum:
@@ -33,7 +33,7 @@ cdef sgd(floating[::1] param, const floating[::1] grad, floating[::1] velocity, 
         at = i * CHUNK
         length = min(CHUNK, n - at)
         speed = &velocity[at] if has_velocity else NULL
-        isa.sgd(&param[at], &grad[at], speed, length, lr, momentum, dampening, weight_decay, nesterov, first)
+        sgd_kernel(&param[at], &grad[at], speed, length, lr, momentum, dampening, weight_decay, nesterov, first)
 
 
 def adam_step(param, grad, m, v, double lr, double beta1, double beta2, double eps, double weight_decay, int step):
@@ -53,4 +53,4 @@ cdef adam(floating[::1] param, const floating[::1] grad, floating[::1] m, floati
     for i in prange(chunks, nogil=True, num_threads=threads, schedule="static"):
         at = i * CHUNK
         length = min(CHUNK, n - at)
-        isa.adam(&param[at], &grad[at], &m[at], &v[at], length, size, root, beta1, beta2, eps, weight_decay)
+        adam_kernel(&param[at], &grad[at], &m[at], &v[at], length, size, root, beta1, beta2, eps, weight_decay)

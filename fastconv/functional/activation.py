@@ -1,0 +1,398 @@
+"""Activations, softmax and flatten, forward and backward.
+
+Arrays may have any shape and strides; results are C-contiguous. The gradients of ReLU and leaky ReLU take the input of the
+forward call, those of sigmoid, tanh and softmax its result, which is all they need.
+"""
+
+import math
+
+from fastconv._core import elementwise
+from fastconv.functional import checks
+
+
+def _unary(x, kind, slope=0.0):
+    return elementwise.activation(checks.array(x, "x"), kind, slope)
+
+
+def _gradient(grad_output, value, name, kind, slope=0.0):
+    grad_output, value = checks.array(grad_output, "grad_output"), checks.array(value, name)
+    checks.same_dtype(**{name: value, "grad_output": grad_output})
+    checks.shape(grad_output, "grad_output", value.shape, f"(that of {name})")
+    return elementwise.activation_backward(grad_output, value, kind, slope)
+
+
+def relu(x):
+    """Rectified linear unit: ``max(x, 0)``, element by element; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Any shape.
+
+    Returns
+    -------
+    array
+        Of the shape and dtype of x.
+
+    Notes
+    -----
+    V. Nair and G. Hinton, "Rectified linear units improve restricted Boltzmann machines", 2010.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.relu(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+    return _unary(x, elementwise.RELU)
+
+
+def relu_backward(grad_output, x):
+    """Gradient of `relu`: grad_output where x is above 0, else 0.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to ``relu(x)``, of its shape and dtype.
+    x : array
+        The input of the forward call; its result serves as well.
+
+    Returns
+    -------
+    array
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.relu_backward(np.array([5.0, 6.0]), np.array([-1.0, 2.0]))
+    array([0., 6.])
+    """
+    return _gradient(grad_output, x, "x", elementwise.RELU)
+
+
+def leaky_relu(x, negative_slope=0.01):
+    """Leaky ReLU: x where it is above 0, else ``negative_slope * x``.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Any shape.
+    negative_slope : float
+        Slope of the negative part.
+
+    Returns
+    -------
+    array
+        Of the shape and dtype of x.
+
+    Notes
+    -----
+    A. Maas, A. Hannun and A. Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.leaky_relu(np.array([-1.0, 2.0]), 0.5)
+    array([-0.5,  2. ])
+    """
+    return _unary(x, elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"))
+
+
+def leaky_relu_backward(grad_output, x, negative_slope=0.01):
+    """Gradient of `leaky_relu`: grad_output where x is above 0, else ``negative_slope * grad_output``.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to ``leaky_relu(x)``, of its shape and dtype.
+    x : array
+        The input of the forward call.
+    negative_slope : float
+        That of the forward call.
+
+    Returns
+    -------
+    array
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.leaky_relu_backward(np.array([5.0, 6.0]), np.array([-1.0, 2.0]), 0.5)
+    array([2.5, 6. ])
+    """
+    return _gradient(grad_output, x, "x", elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"))
+
+
+def sigmoid(x):
+    """Logistic function: ``1 / (1 + exp(-x))``, within 3 units in the last place and without overflow.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Any shape.
+
+    Returns
+    -------
+    array
+        Of the shape and dtype of x, in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.sigmoid(np.array([0.0, 1000.0, -1000.0]))
+    array([0.5, 1. , 0. ])
+    """
+    return _unary(x, elementwise.SIGMOID)
+
+
+def sigmoid_backward(grad_output, y):
+    """Gradient of `sigmoid` from its result: ``grad_output * y * (1 - y)``.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to y, of its shape and dtype.
+    y : array
+        The result of the forward call.
+
+    Returns
+    -------
+    array
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.sigmoid_backward(np.array([4.0]), fc.sigmoid(np.array([0.0])))
+    array([1.])
+    """
+    return _gradient(grad_output, y, "y", elementwise.SIGMOID)
+
+
+def tanh(x):
+    """Hyperbolic tangent, within 3 units in the last place.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Any shape.
+
+    Returns
+    -------
+    array
+        Of the shape and dtype of x, in [-1, 1].
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.tanh(np.array([0.0, 1000.0]))
+    array([0., 1.])
+    """
+    return _unary(x, elementwise.TANH)
+
+
+def tanh_backward(grad_output, y):
+    """Gradient of `tanh` from its result: ``grad_output * (1 - y**2)``.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to y, of its shape and dtype.
+    y : array
+        The result of the forward call.
+
+    Returns
+    -------
+    array
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.tanh_backward(np.array([4.0]), fc.tanh(np.array([0.0])))
+    array([4.])
+    """
+    return _gradient(grad_output, y, "y", elementwise.TANH)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Softmax
+
+
+def _softmax(x, axis, logarithm):
+    x = checks.array(x, "x")
+    return elementwise.softmax(x, _axis(axis, x, "x"), logarithm)
+
+
+def _softmax_gradient(grad_output, y, axis, logarithm):
+    grad_output, y = checks.array(grad_output, "grad_output"), checks.array(y, "y")
+    checks.same_dtype(y=y, grad_output=grad_output)
+    checks.shape(grad_output, "grad_output", y.shape, "(that of y)")
+    return elementwise.softmax_backward(grad_output, y, _axis(axis, y, "y"), logarithm)
+
+
+def _axis(axis, array, name):
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least one dimension, got a number")
+    return checks.axis(axis, "axis", array.ndim)
+
+
+def softmax(x, axis=-1):
+    """``exp(x) / sum of exp(x)`` along an axis: numbers become probabilities that add up to 1.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Any shape with at least one dimension.
+    axis : int
+        The axis of the classes.
+
+    Returns
+    -------
+    array
+        Of the shape and dtype of x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.softmax(np.array([[0.0, 0.0], [1000.0, 0.0]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    return _softmax(x, axis, False)
+
+
+def softmax_backward(grad_output, y, axis=-1):
+    """Gradient of `softmax` from its result: ``y * (grad_output - sum of grad_output * y)`` along the axis.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to y, of its shape and dtype.
+    y : array
+        The result of the forward call.
+    axis : int
+        That of the forward call.
+
+    Returns
+    -------
+    array
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.softmax_backward(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
+    array([ 0.25, -0.25])
+    """
+    return _softmax_gradient(grad_output, y, axis, False)
+
+
+def log_softmax(x, axis=-1):
+    """The logarithm of `softmax`, computed without leaving it: ``x - log(sum of exp(x))``.
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        Any shape with at least one dimension.
+    axis : int
+        The axis of the classes.
+
+    Returns
+    -------
+    array
+        Of the shape and dtype of x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.log_softmax(np.array([1000.0, 0.0]))
+    array([    0., -1000.])
+    """
+    return _softmax(x, axis, True)
+
+
+def log_softmax_backward(grad_output, y, axis=-1):
+    """Gradient of `log_softmax` from its result: ``grad_output - exp(y) * sum of grad_output`` along the axis.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to y, of its shape and dtype.
+    y : array
+        The result of the forward call.
+    axis : int
+        That of the forward call.
+
+    Returns
+    -------
+    array
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.log_softmax_backward(np.array([1.0, 1.0]), fc.log_softmax(np.array([0.0, 0.0])))
+    array([0., 0.])
+    """
+    return _softmax_gradient(grad_output, y, axis, True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Flatten
+
+
+def flatten(x):
+    """A batch of images as a batch of vectors: (N, C, H, W) -> (N, C*H*W).
+
+    Parameters
+    ----------
+    x : array, float32 or float64
+        The first axis is the batch.
+
+    Returns
+    -------
+    array (N, the product of the other sizes)
+        A view of x where its strides allow it.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.flatten(np.zeros((2, 3, 4, 5))).shape
+    (2, 60)
+    """
+    x = checks.array(x, "x")
+    if x.ndim == 0:
+        raise ValueError("x must have at least one dimension, got a number")
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def flatten_backward(grad_output, input_shape):
+    """Gradient of `flatten`: grad_output in the shape of its input.
+
+    Parameters
+    ----------
+    grad_output : array (N, the product of the other sizes)
+        Gradient with respect to the result of the forward call.
+    input_shape : tuple of int
+        The shape of x.
+
+    Returns
+    -------
+    array of shape input_shape
+        A view of grad_output where its strides allow it.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.flatten_backward(np.zeros((2, 60)), (2, 3, 4, 5)).shape
+    (2, 3, 4, 5)
+    """
+    grad_output = checks.array(grad_output, "grad_output")
+    sizes = checks.integers(input_shape, "input_shape", minimum=0)
+    if not sizes:
+        raise ValueError("input_shape must have at least one size, got ()")
+    checks.shape(grad_output, "grad_output", (sizes[0], math.prod(sizes[1:])), f"for input_shape {sizes}")
+    return grad_output.reshape(sizes)

@@ -1,0 +1,163 @@
+"""Losses of class labels, forward and backward: negative log-likelihood and cross-entropy."""
+
+import numpy as np
+
+from fastconv._core import elementwise
+from fastconv.functional import checks
+
+
+def _class_scores(scores, name, target, reduction):
+    scores = checks.array(scores, name)
+    if scores.ndim != 2 or scores.shape[1] == 0:
+        raise ValueError(f"{name} must be (N, classes) with at least one class, got shape {scores.shape}")
+    checks.choice(reduction, "reduction", checks.REDUCTIONS)
+    return scores, checks.labels(target, "target", *scores.shape)
+
+
+def _reduce(losses, dtype, reduction):
+    if reduction == "none":
+        return losses.astype(dtype)
+    total = losses.sum()
+    if reduction == "mean":
+        total = total / len(losses) if len(losses) else np.nan
+    return dtype.type(total)
+
+
+def _row_weights(grad_output, count, dtype, reduction):
+    """What each row's loss counts in the result, times grad_output, as float64."""
+    if reduction == "none" and np.ndim(grad_output) != 0:
+        grad_output = checks.array(grad_output, "grad_output")
+        checks.same_dtype(scores=np.empty(0, dtype), grad_output=grad_output)
+        checks.shape(grad_output, "grad_output", (count,), "(that of the loss)")
+        return grad_output.astype(np.float64)
+    weight = checks.number(grad_output, "grad_output")
+    if reduction == "mean" and count:
+        weight /= count
+    return np.full(count, weight)
+
+
+def _smoothing(label_smoothing):
+    label_smoothing = checks.number(label_smoothing, "label_smoothing")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
+    return label_smoothing
+
+
+def nll_loss(log_probs, target, *, reduction="mean"):
+    """Negative log-likelihood: minus the log-probability of the right class.
+
+    Parameters
+    ----------
+    log_probs : array (N, classes), float32 or float64
+        Log-probabilities, as `log_softmax` gives them.
+    target : array (N,) of int
+        The class number of each row.
+    reduction : {"mean", "sum", "none"}
+        The mean or the sum over the rows, or one loss for each.
+
+    Returns
+    -------
+    scalar, or array (N,) with ``reduction="none"``
+        Of the dtype of log_probs; added up in double precision. The mean of no rows is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> print(fc.nll_loss(np.log([[0.5, 0.5], [0.25, 0.75]]), [0, 1], reduction="none").round(4))
+    [0.6931 0.2877]
+    """
+    log_probs, target = _class_scores(log_probs, "log_probs", target, reduction)
+    return _reduce(elementwise.label_loss(log_probs, target, 0.0), log_probs.dtype, reduction)
+
+
+def nll_loss_backward(log_probs, target, *, reduction="mean", grad_output=1.0):
+    """Gradient of `nll_loss` with respect to log_probs.
+
+    Parameters
+    ----------
+    log_probs, target, reduction
+        The arguments of the forward call.
+    grad_output : float, or array (N,) with ``reduction="none"``
+        Gradient with respect to the loss.
+
+    Returns
+    -------
+    array (N, classes)
+        ``-grad_output`` (over N for the mean) at the right classes, else 0.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.nll_loss_backward(np.log([[0.5, 0.5], [0.25, 0.75]]), [0, 1])
+    array([[-0.5,  0. ],
+           [ 0. , -0.5]])
+    """
+    log_probs, target = _class_scores(log_probs, "log_probs", target, reduction)
+    weights = _row_weights(grad_output, len(target), log_probs.dtype, reduction)
+    grad = np.zeros(log_probs.shape, log_probs.dtype)
+    elementwise.label_loss_backward(grad, target, weights, 0.0)
+    return grad
+
+
+def cross_entropy(logits, target, *, reduction="mean", label_smoothing=0.0):
+    """Cross-entropy of softmax: `nll_loss` of `log_softmax`.
+
+    Parameters
+    ----------
+    logits : array (N, classes), float32 or float64
+        Any real numbers.
+    target : array (N,) of int
+        The class number of each row.
+    reduction : {"mean", "sum", "none"}
+        The mean or the sum over the rows, or one loss for each.
+    label_smoothing : float from 0 to 1
+        The part of each row's target that is spread evenly over all classes.
+
+    Returns
+    -------
+    scalar, or array (N,) with ``reduction="none"``
+        Of the dtype of logits; added up in double precision. The mean of no rows is NaN.
+
+    Notes
+    -----
+    Label smoothing: C. Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> print(fc.cross_entropy(np.zeros((3, 4)), [0, 1, 2]).round(4))
+    1.3863
+    """
+    logits, target = _class_scores(logits, "logits", target, reduction)
+    label_smoothing = _smoothing(label_smoothing)
+    log_probs = elementwise.softmax(logits, 1, True)
+    return _reduce(elementwise.label_loss(log_probs, target, label_smoothing), logits.dtype, reduction)
+
+
+def cross_entropy_backward(logits, target, *, reduction="mean", label_smoothing=0.0, grad_output=1.0):
+    """Gradient of `cross_entropy` with respect to logits: softmax(logits) minus the target.
+
+    Parameters
+    ----------
+    logits, target, reduction, label_smoothing
+        The arguments of the forward call.
+    grad_output : float, or array (N,) with ``reduction="none"``
+        Gradient with respect to the loss.
+
+    Returns
+    -------
+    array (N, classes)
+        ``grad_output * (softmax(logits) - target)``, over N for the mean.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.cross_entropy_backward(np.zeros((1, 4)), [2])
+    array([[ 0.25,  0.25, -0.75,  0.25]])
+    """
+    logits, target = _class_scores(logits, "logits", target, reduction)
+    label_smoothing = _smoothing(label_smoothing)
+    weights = _row_weights(grad_output, len(target), logits.dtype, reduction)
+    grad = elementwise.softmax(logits, 1, False)
+    elementwise.label_loss_backward(grad, target, weights, label_smoothing)
+    return grad
