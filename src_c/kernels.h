@@ -22,6 +22,9 @@ typedef struct {
     ptrdiff_t src, dst, length;
 } fc_run;
 
+/* In a table of offsets: what it stands for is all padding. */
+#define FC_OUTSIDE PTRDIFF_MIN
+
 #define FC_DECLARE_KERNELS(T, NAME)                                                                                           \
     typedef struct {                                                                                                          \
         int vector; /* elements of one vector register */                                                                     \
@@ -77,6 +80,45 @@ typedef struct {
                     double weight_decay, int nesterov, int first);                                                            \
         void (*adam)(T *param, const T *grad, T *m, T *v, ptrdiff_t n, double step_size, double root, double beta1,           \
                      double beta2, double eps, double weight_decay);                                                          \
+                                                                                                                              \
+        /* depthwise.h, filling a band: dst[b * pitch + q] for n_rows rows, whole vectors (width is a multiple of vector).    \
+         * Row b is read at src + rows[b], or is all `value` where that is FC_OUTSIDE. band_copy: element q of the row        \
+         * for from <= q < until, value elsewhere. band_split: the same with the row's even elements to dst, its odd ones     \
+         * to dst + width. `ahead`: where to prefetch, seen from what is read. band_gather: columns which[0 .. n_columns)     \
+         * of the band, read at columns[q] (or FC_OUTSIDE) from the row's start. */                                           \
+        void (*band_copy)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, ptrdiff_t from, ptrdiff_t until,             \
+                          ptrdiff_t width, T value, T *dst, ptrdiff_t pitch, ptrdiff_t ahead);                                \
+        void (*band_split)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, ptrdiff_t from, ptrdiff_t until,            \
+                           ptrdiff_t width, T value, T *dst, ptrdiff_t pitch, ptrdiff_t ahead);                               \
+        void (*band_gather)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,                  \
+                            const ptrdiff_t *which, ptrdiff_t n_columns, T value, T *dst, ptrdiff_t pitch);                   \
+                                                                                                                              \
+        /* Lanes = channels: dst[b][q][vector] = src[rows[b] + columns[q] + lane], `channels` lanes of it. */                 \
+        void (*band_pixels)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,                  \
+                            ptrdiff_t n_columns, int channels, T value, T *dst);                                              \
+                                                                                                                              \
+        /* depthwise.h: y[i * y_row + j] = bias + sum over taps of w[t] * band[i * pitch + taps[t] + j], i < rows,            \
+         * j < width; reads up to max(width, vector) columns of the band. Index: [stride - 1][size / 2] for a filter of       \
+         * 3 x 3, 5 x 5 or 7 x 7 whose band rows lie one under the other and whose stride-2 columns are split into even       \
+         * and odd; [0][0] for any filter. */                                                                                 \
+        void (*depthwise[2][4])(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w,          \
+                                T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width);                              \
+                                                                                                                              \
+        /* depthwise.h: sums[t][vector] += band[i * pitch + taps[t] + j] * dy[i * dy_row + j], spread over the lanes. */      \
+        void (*depthwise_weight[2][4])(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,               \
+                                       const T *dy, ptrdiff_t dy_row, ptrdiff_t rows, ptrdiff_t width, T *sums);              \
+                                                                                                                              \
+        /* depthwise.h: out[t] = sum over the lanes of sums[t][vector], t < n_taps. */                                        \
+        void (*depthwise_weight_sum)(const T *sums, ptrdiff_t n_taps, T *out);                                                \
+                                                                                                                              \
+        /* The same with lanes = channels (the first `channels` of a vector): w and sums are [tap][vector], bias [vector],    \
+         * the band's columns are vectors. */                                                                                 \
+        void (*depthwise_channels)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w,       \
+                                   const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col, ptrdiff_t rows, ptrdiff_t width,    \
+                                   int channels);                                                                             \
+        void (*depthwise_channels_weight)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,            \
+                                          const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows,                    \
+                                          ptrdiff_t width, int channels, T *sums);                                            \
     } fc_kernels_##NAME;
 
 FC_DECLARE_KERNELS(float, f32)

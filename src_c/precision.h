@@ -6,6 +6,7 @@
 #include "elementwise.h"
 #include "softmax.h"
 #include "update.h"
+#include "depthwise.h"
 
 static const NAME(fc_kernels) NAME(kernels) = {
     .vector = LANES,
@@ -25,4 +26,13 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .softmax_columns_backward = NAME(softmax_columns_backward),
     .sgd = NAME(sgd),
     .adam = NAME(adam),
+    .band_copy = NAME(band_copy),
+    .band_split = NAME(band_split),
+    .band_gather = NAME(band_gather),
+    .band_pixels = NAME(band_pixels),
+    .depthwise = DEPTHWISE_TABLE(depthwise),
+    .depthwise_weight = DEPTHWISE_TABLE(depthwise_weight),
+    .depthwise_weight_sum = NAME(depthwise_weight_sum),
+    .depthwise_channels = NAME(depthwise_channels),
+    .depthwise_channels_weight = NAME(depthwise_channels_weight),
 };

@@ -17,6 +17,10 @@
 #define VECTOR_REGISTERS 16
 #endif
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 32")
 
@@ -48,29 +52,61 @@ typedef int64_t M __attribute__((vector_size(VECTOR_BYTES)));
 INLINE V NAME(load)(const T *p) { return *(const V *)p; }
 INLINE void NAME(store)(T *p, V v) { *(V *)p = v; }
 INLINE V NAME(broadcast)(T x) { return x - (V){0}; }
+INLINE V NAME(select)(M m, V a, V b) { return (V)((m & (M)a) | (~m & (M)b)); }
 
-/* The even lanes of two vectors, the odd ones likewise. */
+/* The even and the odd lanes of two vectors, and the lanes' numbers. */
 #undef EVEN_LANES
 #undef ODD_LANES
+#undef LANE_NUMBERS
 #if LANES == 2
 #define EVEN_LANES 0, 2
 #define ODD_LANES 1, 3
+#define LANE_NUMBERS 0, 1
 #elif LANES == 4
 #define EVEN_LANES 0, 2, 4, 6
 #define ODD_LANES 1, 3, 5, 7
+#define LANE_NUMBERS 0, 1, 2, 3
 #elif LANES == 8
 #define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14
 #define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15
+#define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
 #elif LANES == 16
 #define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #endif
-INLINE V NAME(select)(M m, V a, V b) { return (V)((m & (M)a) | (~m & (M)b)); }
+
+/* All ones in the lanes from lo until hi. */
+INLINE M NAME(lanes_between)(int lo, int hi) {
+    M lane = {LANE_NUMBERS};
+    return (M)(lane >= lo) & (M)(lane < hi);
+}
+
+/* Parts of a vector: nothing outside the lanes named is read or written. With AVX-512, masked moves; elsewhere masked
+ * stores are slow (AMD) or missing. */
+#if defined(__AVX512F__) && BITS == 32
+INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
+    return (V)_mm512_mask_loadu_ps((__m512)others, (__mmask16)(((1u << hi) - 1) & ~((1u << lo) - 1)), p);
+}
+INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
+#elif defined(__AVX512F__)
+INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
+    return (V)_mm512_mask_loadu_pd((__m512d)others, (__mmask8)(((1u << hi) - 1) & ~((1u << lo) - 1)), p);
+}
+INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v); }
+#else
+INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
+    T part[LANES];
+    NAME(store)(part, others);
+    for (int i = lo; i < hi; i++) part[i] = p[i];
+    return NAME(load)(part);
+}
+INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) {
+    T part[LANES];
+    NAME(store)(part, v);
+    for (int i = 0; i < n; i++) p[i] = part[i];
+}
+#endif
 
 /* The first n lanes, n < LANES; the others are loaded as zeros. */
-INLINE V NAME(load_part)(const T *p, ptrdiff_t n) {
-    V v = {0};
-    __builtin_memcpy(&v, p, n * sizeof(T));
-    return v;
-}
-INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) { __builtin_memcpy(p, &v, n * sizeof(T)); }
+INLINE V NAME(load_part)(const T *p, ptrdiff_t n) { return NAME(load_lanes)(p, 0, (int)n, (V){0}); }

@@ -24,6 +24,7 @@ cdef struct Band:
     Py_ssize_t channel_pitch             # elements from one channel to the next, slack for whole vectors included
 
 cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil
+cdef Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept nogil
 cdef void layout(Band *band, Py_ssize_t slack) noexcept nogil
 cdef void tap_offsets(const Band *band, Py_ssize_t *taps) noexcept nogil
 cdef void fill(const Band *band, const floating *x, Py_ssize_t channel_stride, Py_ssize_t channels, floating value,

@@ -20,7 +20,7 @@ cdef enum:
     MOST_LANES = 16
 
 
-cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept nogil:
+cdef Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept nogil:
     """The coordinate inside 0 .. n - 1 that stands for i, or -1 for the padding value."""
     if 0 <= i < n:
         return i

@@ -10,6 +10,8 @@ cdef extern from "kernels.h" nogil:
         FC_SIGMOID
         FC_TANH
 
+    Py_ssize_t FC_OUTSIDE
+
     ctypedef struct fc_run:
         Py_ssize_t src, dst, length
 
@@ -41,6 +43,26 @@ cdef extern from "kernels.h" nogil:
                     double weight_decay, int nesterov, int first) noexcept nogil
         void (*adam)(float *param, const float *grad, float *m, float *v, Py_ssize_t n, double step_size, double root, double beta1,
                      double beta2, double eps, double weight_decay) noexcept nogil
+        void (*band_copy)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
+                          Py_ssize_t width, float value, float *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
+        void (*band_split)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
+                           Py_ssize_t width, float value, float *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
+        void (*band_gather)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
+                            const Py_ssize_t *which, Py_ssize_t n_columns, float value, float *dst, Py_ssize_t pitch) noexcept nogil
+        void (*band_pixels)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
+                            Py_ssize_t n_columns, int channels, float value, float *dst) noexcept nogil
+        void (*depthwise[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const float *w,
+                                float bias, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
+        void (*depthwise_weight[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
+                                       const float *dy, Py_ssize_t dy_row, Py_ssize_t rows, Py_ssize_t width,
+                                       float *sums) noexcept nogil
+        void (*depthwise_weight_sum)(const float *sums, Py_ssize_t n_taps, float *out) noexcept nogil
+        void (*depthwise_channels)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
+                                   const float *w, const float *bias, float *y, Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t rows,
+                                   Py_ssize_t width, int channels) noexcept nogil
+        void (*depthwise_channels_weight)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
+                                          const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t rows,
+                                          Py_ssize_t width, int channels, float *sums) noexcept nogil
 
     ctypedef struct fc_kernels_f64:
         int vector
@@ -70,6 +92,26 @@ cdef extern from "kernels.h" nogil:
                     double weight_decay, int nesterov, int first) noexcept nogil
         void (*adam)(double *param, const double *grad, double *m, double *v, Py_ssize_t n, double step_size, double root, double beta1,
                      double beta2, double eps, double weight_decay) noexcept nogil
+        void (*band_copy)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
+                          Py_ssize_t width, double value, double *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
+        void (*band_split)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
+                           Py_ssize_t width, double value, double *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
+        void (*band_gather)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
+                            const Py_ssize_t *which, Py_ssize_t n_columns, double value, double *dst, Py_ssize_t pitch) noexcept nogil
+        void (*band_pixels)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
+                            Py_ssize_t n_columns, int channels, double value, double *dst) noexcept nogil
+        void (*depthwise[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const double *w,
+                                double bias, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
+        void (*depthwise_weight[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
+                                       const double *dy, Py_ssize_t dy_row, Py_ssize_t rows, Py_ssize_t width,
+                                       double *sums) noexcept nogil
+        void (*depthwise_weight_sum)(const double *sums, Py_ssize_t n_taps, double *out) noexcept nogil
+        void (*depthwise_channels)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
+                                   const double *w, const double *bias, double *y, Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t rows,
+                                   Py_ssize_t width, int channels) noexcept nogil
+        void (*depthwise_channels_weight)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
+                                          const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t rows,
+                                          Py_ssize_t width, int channels, double *sums) noexcept nogil
 
     ctypedef struct fc_table:
         const char *name

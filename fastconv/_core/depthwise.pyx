@@ -1,0 +1,528 @@
+"""Depthwise convolution (one input channel a group, any number of filters each), forward and weight gradient; the data
+gradient is the forward driver on views.
+
+    parallel for image, channel, block of output rows and columns:
+        fill a padded band of the channel's plane (L1)
+        for filter of the channel: micro-kernel, a tile of rows x one vector in registers -> y; activation while it is in L1
+
+    parallel for channel, chunk of the (image, block):                                    (weight gradient)
+        for image, block: fill the band; for filter: micro-kernel, sums of all taps, spread over the lanes
+        for filter: add up the lanes
+    add the chunks' sums up, in order
+
+The band is worked out once a call, as tables of offsets: for each of its rows and columns where it comes from, or that it is
+padding. It holds only rows and columns that a tap meets, split into phases by the stride (for stride 2 even and odd ones
+apart), so the kernels see neither border nor stride: output (i, j) of a block meets tap (r, s) in band row rows.taps[r] + i
+and band column columns.taps[s] + j. A tap so far from the others that nothing is shared has rows or columns of its own.
+
+Vector lanes run over columns. Where y has its channels side by side (NHWC), they run over filters instead, with the band's
+columns as vectors of channels; `block of filters` then takes the place of `channel` above.
+
+Sizes and splits do not depend on the number of threads, so neither do the bits of a result.
+"""
+
+from cython cimport floating
+from cython.parallel cimport prange, threadid
+from libc.string cimport memcpy, memset
+
+from fastconv._core cimport threads
+from fastconv._core.band cimport CONSTANT, source
+from fastconv._core.isa cimport kernels, vector_length
+from fastconv._core.kernels cimport FC_OUTSIDE
+from fastconv._core.memory cimport Block, take
+
+cdef enum:
+    TILE_ROWS = 7              # the kernels' tallest tile: blocks have a multiple of that many rows
+    MOST_LANES = 16
+    BAND_BYTES = 12 << 10      # of the band where lanes are columns
+    BLOCK_COLUMNS = 512        # wider rows are cut
+    CHANNELS_BAND_BYTES = 96 << 10
+    CHANNELS_BLOCK_COLUMNS = 128
+    UNITS = 64                 # of a weight gradient, at least, where there is so much to do
+
+
+# One direction of the band: where each of its rows (or columns) comes from.
+cdef struct Axis:
+    Py_ssize_t block, blocks   # outputs of a block (the last one may have fewer), blocks
+    Py_ssize_t length          # rows (columns) of the band
+    Py_ssize_t segments, segment   # for columns: phases (or distant taps), and the length of each
+    Py_ssize_t first, second   # source coordinate of the first element of segments 0 and 1, for output 0
+    Py_ssize_t *taps           # [taps]: where the band has what output 0 of a block needs
+    Py_ssize_t *offsets        # [blocks][length]: offset in the source, in elements, or FC_OUTSIDE
+
+
+cdef struct Shape:
+    Py_ssize_t n, c, k, multiplier, h, w, r, s, oh, ow, taps
+    Py_ssize_t xn, xc, xh, xw, yn, yk, yh, yw, wk, wr, ws
+    Py_ssize_t stride_h, stride_w
+    Axis rows, columns
+    Py_ssize_t lanes, pitch
+    Py_ssize_t *tap_offsets    # [taps], in the band
+    # How a band row is filled: `copied` or `split` (even and odd columns apart) inside the plane, then `which` one by one.
+    bint copied, split
+    Py_ssize_t *start          # [column blocks]: columns from start until `until` are inside
+    Py_ssize_t *until
+    Py_ssize_t *which          # [column blocks][columns.length]
+    Py_ssize_t *n_which        # [column blocks]
+    Py_ssize_t ahead           # from what is read to what is read one block later
+    int kernel_stride, kernel_size   # index of the micro-kernel
+    bint channel_lanes         # lanes = filters, not columns
+    bint vector_pixels         # ... and a vector of them lies side by side in x
+    Py_ssize_t filter_blocks   # K / lanes, rounded up
+    Py_ssize_t band_size, tile_size   # scratch, in elements
+    bint in_place              # the kernels write to y (read grad_output) itself
+    int activation
+    double slope
+
+
+cdef inline Py_ssize_t ceildiv(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline Py_ssize_t clamp(Py_ssize_t i, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    return low if i < low else high if i > high else i
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The band
+
+
+cdef Py_ssize_t segments_of(Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t block, Py_ssize_t *phase,
+                            Py_ssize_t *first, Py_ssize_t *last, Py_ssize_t *segment_of) noexcept nogil:
+    """Cuts the taps into segments: the same phase, and near enough to share source elements. Returns how many."""
+    cdef Py_ssize_t t, i, count = 0, position
+    for t in range(taps):
+        position = t * dilation // stride
+        for i in range(count):
+            if phase[i] == t * dilation % stride and position - last[i] <= block:
+                break
+        else:
+            i = count
+            count += 1
+            phase[i] = t * dilation % stride
+            first[i] = position
+        last[i] = position
+        segment_of[t] = i
+    return count
+
+
+cdef Block lay_out(Axis *axis, Py_ssize_t outputs, Py_ssize_t block, Py_ssize_t taps, Py_ssize_t stride,
+                   Py_ssize_t dilation, Py_ssize_t origin, Py_ssize_t size, Py_ssize_t step, int padding,
+                   Py_ssize_t shortest, Py_ssize_t multiple):
+    """Fills in an axis for blocks of `block` outputs. With multiple > 1 all segments have one length, a multiple of it and
+    at least `shortest` for the last tap. Returns the memory of the tables."""
+    cdef Block lists = take(5 * taps * sizeof(Py_ssize_t))
+    cdef Py_ssize_t *phase = <Py_ssize_t *>lists.data
+    cdef Py_ssize_t *first = phase + taps
+    cdef Py_ssize_t *last = first + taps
+    cdef Py_ssize_t *segment_of = last + taps
+    cdef Py_ssize_t *begin = segment_of + taps
+    cdef Py_ssize_t i, t, q, b, coordinate, end
+    axis.block, axis.blocks = block, ceildiv(outputs, block)
+    axis.segments = segments_of(taps, stride, dilation, block, phase, first, last, segment_of)
+    axis.length = axis.segment = 0
+    for i in range(axis.segments):
+        axis.segment = max(axis.segment, ceildiv(max(block, shortest) + last[i] - first[i], multiple) * multiple)
+    for i in range(axis.segments):
+        begin[i] = axis.length
+        axis.length += axis.segment if multiple > 1 else block + last[i] - first[i]
+    axis.first = phase[0] + first[0] * stride - origin
+    axis.second = phase[1] + first[1] * stride - origin if axis.segments > 1 else 0
+    cdef Block tables = take((taps + axis.blocks * axis.length) * sizeof(Py_ssize_t))
+    axis.taps = <Py_ssize_t *>tables.data
+    axis.offsets = axis.taps + taps
+    for t in range(taps):
+        i = segment_of[t]
+        axis.taps[t] = begin[i] + t * dilation // stride - first[i]
+    for b in range(axis.blocks):
+        for i in range(axis.segments):
+            end = begin[i + 1] if i + 1 < axis.segments else axis.length
+            coordinate = phase[i] + (first[i] + b * block) * stride - origin
+            for q in range(begin[i], end):
+                t = source(coordinate, size, padding) if size else -1
+                axis.offsets[b * axis.length + q] = FC_OUTSIDE if t < 0 else t * step
+                coordinate += stride
+    return tables
+
+
+cdef Block find_edges(Shape *g, int padding):
+    """Works out which columns of the band are copied as vectors and which one by one. Returns the memory of the tables."""
+    cdef Axis *axis = &g.columns
+    cdef Block tables = take(axis.blocks * (axis.length + 3) * sizeof(Py_ssize_t))
+    cdef Py_ssize_t b, q, first, n, phases
+    cdef bint inside
+    g.start = <Py_ssize_t *>tables.data
+    g.until = g.start + axis.blocks
+    g.n_which = g.until + axis.blocks
+    g.which = g.n_which + axis.blocks
+    g.copied = g.xw == 1 and g.stride_w == 1 and axis.segments == 1
+    g.split = g.xw == 1 and g.stride_w == 2 and axis.segments == 2 and axis.second == axis.first + 1
+    phases = 2 if g.split else 1
+    for b in range(axis.blocks):
+        first = axis.first + b * axis.block * g.stride_w
+        g.start[b] = clamp(-first, 0, phases * axis.segment)
+        g.until[b] = clamp(g.w - first, 0, phases * axis.segment)
+        n = 0
+        for q in range(axis.length):
+            if g.copied:
+                inside = padding == CONSTANT or g.start[b] <= q < g.until[b]
+            elif g.split:
+                inside = padding == CONSTANT or g.start[b] <= q % axis.segment * 2 + q // axis.segment < g.until[b]
+            else:
+                inside = False
+            if not inside:
+                g.which[b * axis.length + n] = q
+                n += 1
+        g.n_which[b] = n
+    return tables
+
+
+cdef void fill(const Shape *g, const floating *plane, Py_ssize_t row_block, Py_ssize_t col_block, floating value,
+               floating *band) noexcept nogil:
+    """Lanes = columns: the band of one block of the plane."""
+    cdef const Py_ssize_t *rows = g.rows.offsets + row_block * g.rows.length
+    cdef const Py_ssize_t *columns = g.columns.offsets + col_block * g.columns.length
+    cdef const Py_ssize_t *which = g.which + col_block * g.columns.length
+    cdef const floating *first = plane + g.columns.first + col_block * g.columns.block * g.stride_w
+    cdef Py_ssize_t start = g.start[col_block], until = g.until[col_block], n = g.n_which[col_block]
+    if floating is float:
+        if g.copied:
+            kernels.f32.band_copy(first, rows, g.rows.length, start, until, g.columns.segment, value, band, g.pitch, g.ahead)
+        elif g.split:
+            kernels.f32.band_split(first, rows, g.rows.length, start, until, g.columns.segment, value, band, g.pitch, g.ahead)
+        if n:
+            kernels.f32.band_gather(plane, rows, g.rows.length, columns, which, n, value, band, g.pitch)
+    else:
+        if g.copied:
+            kernels.f64.band_copy(first, rows, g.rows.length, start, until, g.columns.segment, value, band, g.pitch, g.ahead)
+        elif g.split:
+            kernels.f64.band_split(first, rows, g.rows.length, start, until, g.columns.segment, value, band, g.pitch, g.ahead)
+        if n:
+            kernels.f64.band_gather(plane, rows, g.rows.length, columns, which, n, value, band, g.pitch)
+
+
+cdef void fill_pixels(const Shape *g, const floating *image, Py_ssize_t filter_block, Py_ssize_t row_block,
+                      Py_ssize_t col_block, floating value, floating *band) noexcept nogil:
+    """Lanes = filters: the band of one block of the image, for the channels that these filters see."""
+    cdef const Py_ssize_t *rows = g.rows.offsets + row_block * g.rows.length
+    cdef const Py_ssize_t *columns = g.columns.offsets + col_block * g.columns.length
+    cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0)
+    cdef Py_ssize_t b, q, f
+    if g.vector_pixels:
+        if floating is float:
+            kernels.f32.band_pixels(image + k0, rows, g.rows.length, columns, g.columns.length, <int>filters, value, band)
+        else:
+            kernels.f64.band_pixels(image + k0, rows, g.rows.length, columns, g.columns.length, <int>filters, value, band)
+        return
+    for b in range(g.rows.length):
+        for q in range(g.columns.length):
+            for f in range(g.lanes):
+                if f >= filters or rows[b] == FC_OUTSIDE or columns[q] == FC_OUTSIDE:
+                    band[f] = value
+                else:
+                    band[f] = image[(k0 + f) // g.multiplier * g.xc + rows[b] + columns[q]]
+            band += g.lanes
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Shapes and blocks
+
+
+cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t *w_shape, Py_ssize_t *w_strides,
+               Py_ssize_t *y_shape, Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
+               tuple origin, int padding):
+    """Sizes, blocks and tables of a call whose result is not empty; strides come in bytes. Returns the tables' memory."""
+    cdef Py_ssize_t dilation_h, dilation_w, top, left, r, s, block_rows, block_columns, unit, most
+    g.n, g.c, g.h, g.w = x_shape[0], x_shape[1], x_shape[2], x_shape[3]
+    g.k, g.r, g.s = w_shape[0], w_shape[2], w_shape[3]
+    g.oh, g.ow = y_shape[2], y_shape[3]
+    g.multiplier, g.taps, g.lanes = g.k // g.c, g.r * g.s, lanes
+    g.xn, g.xc, g.xh, g.xw = x_strides[0] // size, x_strides[1] // size, x_strides[2] // size, x_strides[3] // size
+    g.yn, g.yk, g.yh, g.yw = y_strides[0] // size, y_strides[1] // size, y_strides[2] // size, y_strides[3] // size
+    g.wk, g.wr, g.ws = w_strides[0] // size, w_strides[2] // size, w_strides[3] // size
+    g.stride_h, g.stride_w = stride
+    dilation_h, dilation_w = dilation
+    top, left = origin
+    # Where there is one output or one pixel, any step will do.
+    g.stride_h = 1 if g.oh == 1 else g.stride_h
+    g.stride_w = 1 if g.ow == 1 else g.stride_w
+    dilation_h = 1 if g.r == 1 else dilation_h
+    dilation_w = 1 if g.s == 1 else dilation_w
+    g.xw = 1 if g.w == 1 else g.xw
+    g.yw = 1 if g.ow == 1 else g.yw
+    g.xc = 1 if g.c == 1 and g.multiplier == 1 else g.xc
+
+    g.channel_lanes = g.k > 1 and g.yk == 1 and g.yw != 1 and 2 * g.k >= lanes
+    g.vector_pixels = g.xc == 1 and g.multiplier == 1
+    g.filter_blocks = ceildiv(g.k, lanes)
+    unit = lanes if g.channel_lanes else 1   # elements of a band column
+    most = CHANNELS_BLOCK_COLUMNS if g.channel_lanes else BLOCK_COLUMNS
+    block_columns = ceildiv(g.ow, ceildiv(g.ow, most))
+    cdef list tables = [lay_out(&g.columns, g.ow, block_columns, g.s, g.stride_w, dilation_w, left, g.w, g.xw, padding,
+                                1 if g.channel_lanes else lanes, 1 if g.channel_lanes else lanes)]
+    g.pitch = g.columns.length * unit
+    block_rows = (CHANNELS_BAND_BYTES if g.channel_lanes else BAND_BYTES) // (g.pitch * size * min(g.stride_h, g.r))
+    block_rows = min(g.oh, max(1, block_rows // TILE_ROWS) * TILE_ROWS)
+    tables.append(lay_out(&g.rows, g.oh, block_rows, g.r, g.stride_h, dilation_h, top, g.h, g.xh, padding, 1, 1))
+    if not g.channel_lanes:
+        tables.append(find_edges(g, padding))
+    cdef Block taps = take(g.taps * sizeof(Py_ssize_t))
+    tables.append(taps)
+    g.tap_offsets = <Py_ssize_t *>taps.data
+    for r in range(g.r):
+        for s in range(g.s):
+            g.tap_offsets[r * g.s + s] = g.rows.taps[r] * g.pitch + g.columns.taps[s] * unit
+    g.ahead = block_rows * g.stride_h * g.xh if g.rows.blocks > 1 else g.xc
+
+    g.kernel_stride = g.kernel_size = 0
+    if g.r == g.s and g.s in (3, 5, 7) and dilation_h == 1 and dilation_w == 1 and (
+            g.stride_h == g.stride_w == 1 or (g.stride_h == g.stride_w == 2 and g.columns.segments == 2 and g.rows.segments == 2)):
+        g.kernel_stride, g.kernel_size = <int>g.stride_h - 1, <int>g.s // 2
+    g.in_place = g.yw == 1 or g.channel_lanes
+    g.band_size = ceildiv(g.rows.length * g.pitch, 16) * 16 + 16
+    g.tile_size = ceildiv(block_rows * block_columns * unit, 16) * 16
+    return tables
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Forward
+
+
+cdef inline void activate(const Shape *g, floating *y, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.activation[g.activation](y, y, n, <float>g.slope)
+    else:
+        kernels.f64.activation[g.activation](y, y, n, g.slope)
+
+
+cdef void convolve_plane(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
+                         floating value, Py_ssize_t unit, floating *band) noexcept nogil:
+    """One (image, channel, block), all filters of the channel; band and tile are this thread's scratch."""
+    cdef Py_ssize_t col_block = unit % g.columns.blocks, rest = unit // g.columns.blocks
+    cdef Py_ssize_t row_block = rest % g.rows.blocks
+    rest //= g.rows.blocks
+    cdef Py_ssize_t channel = rest % g.c, image = rest // g.c
+    cdef Py_ssize_t row0 = row_block * g.rows.block, rows = min(g.rows.block, g.oh - row0)
+    cdef Py_ssize_t col0 = col_block * g.columns.block, cols = min(g.columns.block, g.ow - col0)
+    cdef Py_ssize_t k, i, j, out_row = g.yh if g.in_place else cols
+    cdef floating *tile = band + g.band_size
+    cdef floating *target
+    cdef floating *out
+    fill(g, x + image * g.xn + channel * g.xc, row_block, col_block, value, band)
+    for k in range(channel * g.multiplier, (channel + 1) * g.multiplier):
+        target = y + image * g.yn + k * g.yk + row0 * g.yh + col0 * g.yw
+        out = target if g.in_place else tile
+        if floating is float:
+            kernels.f32.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
+                                                                  bias[k], out, out_row, rows, cols)
+        else:
+            kernels.f64.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
+                                                                  bias[k], out, out_row, rows, cols)
+        if g.activation:
+            if out_row == cols:
+                activate(g, out, rows * cols)
+            else:
+                for i in range(rows):
+                    activate(g, out + i * out_row, cols)
+        if not g.in_place:
+            for i in range(rows):
+                for j in range(cols):
+                    target[i * g.yh + j * g.yw] = tile[i * cols + j]
+
+
+cdef void convolve_pixels(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
+                          floating value, Py_ssize_t unit, floating *band) noexcept nogil:
+    """One (image, block, block of filters), lanes = filters. An activation is applied in a tile, where values lie together."""
+    cdef Py_ssize_t filter_block = unit % g.filter_blocks, rest = unit // g.filter_blocks
+    cdef Py_ssize_t col_block = rest % g.columns.blocks
+    rest //= g.columns.blocks
+    cdef Py_ssize_t row_block = rest % g.rows.blocks, image = rest // g.rows.blocks
+    cdef Py_ssize_t row0 = row_block * g.rows.block, rows = min(g.rows.block, g.oh - row0)
+    cdef Py_ssize_t col0 = col_block * g.columns.block, cols = min(g.columns.block, g.ow - col0)
+    cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0), i, j
+    cdef floating *target = y + image * g.yn + k0 + row0 * g.yh + col0 * g.yw
+    cdef floating *tile = band + g.band_size
+    cdef floating *out = tile if g.activation else target
+    cdef Py_ssize_t out_col = g.lanes if g.activation else g.yw, out_row = cols * g.lanes if g.activation else g.yh
+    fill_pixels(g, x + image * g.xn, filter_block, row_block, col_block, value, band)
+    w += filter_block * g.taps * g.lanes
+    bias += k0
+    if floating is float:
+        kernels.f32.depthwise_channels(band, g.pitch, g.tap_offsets, g.taps, w, bias, out, out_row, out_col, rows, cols,
+                                       <int>(g.lanes if g.activation else filters))
+    else:
+        kernels.f64.depthwise_channels(band, g.pitch, g.tap_offsets, g.taps, w, bias, out, out_row, out_col, rows, cols,
+                                       <int>(g.lanes if g.activation else filters))
+    if g.activation:
+        activate(g, tile, rows * cols * g.lanes)
+        for i in range(rows):
+            for j in range(cols):
+                memcpy(target + i * g.yh + j * g.yw, tile + (i * cols + j) * g.lanes, filters * sizeof(floating))
+
+
+cdef void pack_weights(const Shape *g, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *packed,
+                       floating *packed_bias) noexcept nogil:
+    """To [filter][tap] or, where lanes are filters, [block of filters][tap][lane]; zeros in the lanes without a filter."""
+    cdef Py_ssize_t k, r, s, t, width = g.lanes if g.channel_lanes else 1
+    for k in range(g.filter_blocks * g.lanes):
+        packed_bias[k] = bias[k * bias_step] if bias != NULL and k < g.k else 0
+        for r in range(g.r):
+            for s in range(g.s):
+                t = r * g.s + s
+                packed[(k // width * g.taps + t) * width + k % width] = w[k * g.wk + r * g.wr + s * g.ws] if k < g.k else 0
+
+
+def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
+           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
+    """y = activation(depthwise convolution of x with w + bias), on views with any strides; nothing is checked.
+
+    x is (N, C, H, W), w (K, 1, R, S), y (N, K, OH, OW); filter k reads channel k // (K / C), output (i, j) from row
+    i * stride - origin on, beyond the borders as padding_mode says (see band.pxd). activation is an index into the table's
+    activations, 0 for none.
+    """
+    cdef Shape g
+    cdef const floating[:] bias_view
+    cdef const floating *bias_data = NULL
+    cdef Py_ssize_t bias_step = 0, size = sizeof(floating), unit, units
+    cdef floating *no_data = NULL
+    if y.shape[0] == 0 or y.shape[1] == 0 or y.shape[2] == 0 or y.shape[3] == 0:
+        return
+    tables = plan(&g, x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, size, vector_length(no_data), stride,
+                  dilation, origin, padding_mode)
+    g.activation, g.slope = activation, negative_slope
+    if bias is not None:
+        bias_view = bias
+        bias_data = &bias_view[0]
+        bias_step = bias_view.strides[0] // size
+    cdef floating value = <floating>padding_value
+    cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
+    cdef floating *yp = &y[0, 0, 0, 0]
+    # ns on one thread: what one output costs in memory traffic, plus its taps
+    cdef int team = threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
+    cdef Py_ssize_t filters = g.filter_blocks * g.lanes, scratch_size = g.band_size + g.tile_size
+    cdef Block packed = take(filters * (g.taps + 1) * size)
+    cdef Block scratch = take(team * scratch_size * size)
+    cdef floating *scratch_data = <floating *>scratch.data
+    cdef floating *weights = <floating *>packed.data
+    cdef floating *biases = weights + filters * g.taps
+    units = g.n * g.rows.blocks * g.columns.blocks * (g.filter_blocks if g.channel_lanes else g.c)
+    with nogil:
+        pack_weights(&g, &w[0, 0, 0, 0] if g.taps else NULL, bias_data, bias_step, weights, biases)
+        for unit in prange(units, num_threads=team, schedule="static"):
+            if g.channel_lanes:
+                convolve_pixels(&g, xp, weights, biases, yp, value, unit, scratch_data + threadid() * scratch_size)
+            else:
+                convolve_plane(&g, xp, weights, biases, yp, value, unit, scratch_data + threadid() * scratch_size)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Weight gradient
+
+
+cdef void correlate_plane(const Shape *g, const floating *x, const floating *dy, floating value, Py_ssize_t channel,
+                          Py_ssize_t begin, Py_ssize_t end, floating *band, floating *gradient) noexcept nogil:
+    """Sums of one channel's filters over blocks `begin` to `end` of (image, rows, columns)."""
+    cdef Py_ssize_t col_block, row_block, image, row0, rows, col0, cols, block, k, f, i, j, dy_row
+    cdef const floating *src
+    cdef floating *tile = band + g.band_size
+    cdef floating *sums = tile + g.tile_size
+    memset(sums, 0, g.multiplier * g.taps * g.lanes * sizeof(floating))
+    for block in range(begin, end):
+        col_block = block % g.columns.blocks
+        row_block = block // g.columns.blocks % g.rows.blocks
+        image = block // g.columns.blocks // g.rows.blocks
+        row0, col0 = row_block * g.rows.block, col_block * g.columns.block
+        rows, cols = min(g.rows.block, g.oh - row0), min(g.columns.block, g.ow - col0)
+        fill(g, x + image * g.xn + channel * g.xc, row_block, col_block, value, band)
+        for f in range(g.multiplier):
+            k = channel * g.multiplier + f
+            src = dy + image * g.yn + k * g.yk + row0 * g.yh + col0 * g.yw
+            dy_row = g.yh
+            if not g.in_place:
+                for i in range(rows):
+                    for j in range(cols):
+                        tile[i * cols + j] = src[i * g.yh + j * g.yw]
+                src, dy_row = tile, cols
+            if floating is float:
+                kernels.f32.depthwise_weight[g.kernel_stride][g.kernel_size](
+                    band, g.pitch, g.tap_offsets, g.taps, src, dy_row, rows, cols, sums + f * g.taps * g.lanes)
+            else:
+                kernels.f64.depthwise_weight[g.kernel_stride][g.kernel_size](
+                    band, g.pitch, g.tap_offsets, g.taps, src, dy_row, rows, cols, sums + f * g.taps * g.lanes)
+    if floating is float:
+        kernels.f32.depthwise_weight_sum(sums, g.multiplier * g.taps, gradient + channel * g.multiplier * g.taps)
+    else:
+        kernels.f64.depthwise_weight_sum(sums, g.multiplier * g.taps, gradient + channel * g.multiplier * g.taps)
+
+
+cdef void correlate_pixels(const Shape *g, const floating *x, const floating *dy, floating value, Py_ssize_t filter_block,
+                           Py_ssize_t begin, Py_ssize_t end, floating *band, floating *gradient) noexcept nogil:
+    """The same for a block of filters, lanes = filters."""
+    cdef Py_ssize_t col_block, row_block, image, row0, rows, col0, cols, block, f, t
+    cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0)
+    cdef const floating *src
+    cdef floating *sums = band + g.band_size + g.tile_size
+    memset(sums, 0, g.taps * g.lanes * sizeof(floating))
+    for block in range(begin, end):
+        col_block = block % g.columns.blocks
+        row_block = block // g.columns.blocks % g.rows.blocks
+        image = block // g.columns.blocks // g.rows.blocks
+        row0, col0 = row_block * g.rows.block, col_block * g.columns.block
+        rows, cols = min(g.rows.block, g.oh - row0), min(g.columns.block, g.ow - col0)
+        fill_pixels(g, x + image * g.xn, filter_block, row_block, col_block, value, band)
+        src = dy + image * g.yn + k0 + row0 * g.yh + col0 * g.yw
+        if floating is float:
+            kernels.f32.depthwise_channels_weight(band, g.pitch, g.tap_offsets, g.taps, src, g.yh, g.yw, rows, cols,
+                                                  <int>filters, sums)
+        else:
+            kernels.f64.depthwise_channels_weight(band, g.pitch, g.tap_offsets, g.taps, src, g.yh, g.yw, rows, cols,
+                                                  <int>filters, sums)
+    for f in range(filters):
+        for t in range(g.taps):
+            gradient[(k0 + f) * g.taps + t] = sums[t * g.lanes + f]
+
+
+def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floating[:, :, :, :] x,
+                           floating[:, :, :, ::1] grad_weight, tuple stride, tuple dilation, tuple origin, int padding_mode,
+                           double padding_value):
+    """grad_weight = the gradient of conv2d's weights, on views as there; grad_weight is overwritten. Nothing is checked."""
+    cdef Shape g
+    cdef Py_ssize_t size = sizeof(floating), unit, units, i, j
+    cdef floating *no_data = NULL
+    if grad_weight.shape[0] == 0 or grad_weight.shape[2] == 0 or grad_weight.shape[3] == 0:
+        return
+    if grad_output.shape[0] == 0 or grad_output.shape[2] == 0 or grad_output.shape[3] == 0:
+        grad_weight[:, :, :, :] = 0
+        return
+    tables = plan(&g, x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape, grad_output.strides,
+                  size, vector_length(no_data), stride, dilation, origin, padding_mode)
+    cdef floating value = <floating>padding_value
+    cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
+    cdef const floating *dy = &grad_output[0, 0, 0, 0]
+    cdef floating *result = &grad_weight[0, 0, 0, 0]
+    cdef int team = threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
+    # Few channels: each channel's blocks in chunks, whose number follows from the sizes alone.
+    cdef Py_ssize_t channels = g.filter_blocks if g.channel_lanes else g.c
+    cdef Py_ssize_t blocks = g.n * g.rows.blocks * g.columns.blocks
+    cdef Py_ssize_t chunks = min(blocks, ceildiv(UNITS, channels)), total = g.k * g.taps
+    cdef Py_ssize_t scratch_size = g.band_size + g.tile_size + (1 if g.channel_lanes else g.multiplier) * g.taps * g.lanes
+    cdef Block scratch = take(team * scratch_size * size)
+    cdef Block partial = take(chunks * total * size)
+    cdef floating *scratch_data = <floating *>scratch.data
+    cdef floating *parts = <floating *>partial.data
+    units = channels * chunks
+    with nogil:
+        for unit in prange(units, num_threads=team, schedule="static"):
+            if g.channel_lanes:
+                correlate_pixels(&g, xp, dy, value, unit % channels, unit // channels * blocks // chunks,
+                                 (unit // channels + 1) * blocks // chunks, scratch_data + threadid() * scratch_size,
+                                 parts + unit // channels * total)
+            else:
+                correlate_plane(&g, xp, dy, value, unit % channels, unit // channels * blocks // chunks,
+                                (unit // channels + 1) * blocks // chunks, scratch_data + threadid() * scratch_size,
+                                parts + unit // channels * total)
+        for j in range(total):
+            result[j] = parts[j]
+        for i in range(1, chunks):
+            for j in range(total):
+                result[j] += parts[i * total + j]

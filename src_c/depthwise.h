@@ -1,0 +1,365 @@
+/* Depthwise convolution: one plane with its own filter, from a padded band of a few rows.
+ *
+ * The band has no borders and no strides (its columns are split into phases): output (i, j) finds tap t at
+ * band[i * pitch + j + taps[t]]. Lanes run over columns; the last vector of a row overlaps the one before, and a row that
+ * is shorter than a vector is stored in part.
+ *
+ *   planes, R x R:  for rows (a tile of 7): for columns (a vector): for s: for band row: for rows that meet it: y += w[r][s] * x
+ *   any filter:     for rows (4): for columns (a vector): for tap: y += w[tap] * x
+ *
+ * Registers of the first: 7 rows of y, the R weights of one filter column, one vector of x, 15 of 16 for 7 x 7; each loaded
+ * vector feeds up to R rows. Tap by tap with weights from memory the loads would be the limit (7 x 7: 54 instead of 85
+ * GFLOP/s on a Zen 4 core). The weight gradient keeps rows of grad_output where the forward pass keeps y, and sums R taps.
+ *
+ * Where channels are contiguous in memory (NHWC), lanes run over channels and one band column is one vector.
+ */
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Filling the band: dst[b][q] for each row b, whole vectors. rows[b] is FC_OUTSIDE where all of it is padding. */
+
+INLINE ptrdiff_t NAME(clamp)(ptrdiff_t i) { return i < 0 ? 0 : i > LANES ? LANES : i; }
+
+static void NAME(band_copy)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, ptrdiff_t from, ptrdiff_t until,
+                            ptrdiff_t width, T value, T *restrict dst, ptrdiff_t pitch, ptrdiff_t ahead) {
+    V outside = NAME(broadcast)(value);
+    ptrdiff_t first = (from + LANES - 1) / LANES * LANES, last = until / LANES * LANES;
+    if (first > last) first = last = width;
+    for (ptrdiff_t b = 0; b < n_rows; b++, dst += pitch) {
+        ptrdiff_t q = 0;
+        if (rows[b] == FC_OUTSIDE) {
+            for (; q < width; q += LANES) NAME(store)(dst + q, outside);
+            continue;
+        }
+        const T *row = src + rows[b];
+        for (; q < first; q += LANES)
+            NAME(store)(dst + q, NAME(load_lanes)(row + q, NAME(clamp)(from - q), NAME(clamp)(until - q), outside));
+        for (; q < last; q += LANES) {
+            __builtin_prefetch(row + q + ahead);
+            NAME(store)(dst + q, NAME(load)(row + q));
+        }
+        for (; q < width; q += LANES)
+            NAME(store)(dst + q, NAME(load_lanes)(row + q, NAME(clamp)(from - q), NAME(clamp)(until - q), outside));
+    }
+}
+
+static void NAME(band_split)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, ptrdiff_t from, ptrdiff_t until,
+                             ptrdiff_t width, T value, T *restrict dst, ptrdiff_t pitch, ptrdiff_t ahead) {
+    V outside = NAME(broadcast)(value);
+    ptrdiff_t first = (from + 2 * LANES - 1) / (2 * LANES) * LANES, last = until / (2 * LANES) * LANES;
+    if (first > last) first = last = width;
+    for (ptrdiff_t b = 0; b < n_rows; b++, dst += pitch) {
+        ptrdiff_t q = 0;
+        if (rows[b] == FC_OUTSIDE) {
+            for (; q < width; q += LANES) NAME(store)(dst + q, outside), NAME(store)(dst + width + q, outside);
+            continue;
+        }
+        const T *row = src + rows[b];
+        while (q < width) {
+            V lo, hi;
+            for (; q >= first && q < last; q += LANES) {
+                __builtin_prefetch(row + 2 * q + ahead);
+                __builtin_prefetch(row + 2 * q + LANES + ahead);
+                lo = NAME(load)(row + 2 * q), hi = NAME(load)(row + 2 * q + LANES);
+                NAME(store)(dst + q, SHUFFLE(M, lo, hi, EVEN_LANES));
+                NAME(store)(dst + width + q, SHUFFLE(M, lo, hi, ODD_LANES));
+            }
+            if (q == width) break;
+            ptrdiff_t p = 2 * q;
+            lo = NAME(load_lanes)(row + p, NAME(clamp)(from - p), NAME(clamp)(until - p), outside);
+            p += LANES;
+            hi = NAME(load_lanes)(row + p, NAME(clamp)(from - p), NAME(clamp)(until - p), outside);
+            NAME(store)(dst + q, SHUFFLE(M, lo, hi, EVEN_LANES));
+            NAME(store)(dst + width + q, SHUFFLE(M, lo, hi, ODD_LANES));
+            q += LANES;
+        }
+    }
+}
+
+static void NAME(band_gather)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,
+                              const ptrdiff_t *which, ptrdiff_t n_columns, T value, T *restrict dst, ptrdiff_t pitch) {
+    for (ptrdiff_t b = 0; b < n_rows; b++, dst += pitch)
+        for (ptrdiff_t i = 0; i < n_columns; i++) {
+            ptrdiff_t q = which[i];
+            dst[q] = rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE ? value : src[rows[b] + columns[q]];
+        }
+}
+
+static void NAME(band_pixels)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,
+                              ptrdiff_t n_columns, int channels, T value, T *restrict dst) {
+    V outside = NAME(broadcast)(value);
+    for (ptrdiff_t b = 0; b < n_rows; b++)
+        for (ptrdiff_t q = 0; q < n_columns; q++, dst += LANES) {
+            if (rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE)
+                NAME(store)(dst, outside);
+            else if (channels == LANES)
+                NAME(store)(dst, NAME(load)(src + rows[b] + columns[q]));
+            else
+                NAME(store)(dst, NAME(load_lanes)(src + rows[b] + columns[q], 0, channels, outside));
+        }
+}
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Forward, lanes = columns */
+
+/* Row b and column s of what the outputs of row 0 meet: for stride 2 the odd ones lie apart from the even ones. */
+#define BAND_ROW(b) (stride == 1 ? (b) * pitch : (b) / 2 * pitch + (b) % 2 * odd_row)
+#define BAND_COLUMN(s) (stride == 1 ? (s) : (s) / 2 + (s) % 2 * odd_column)
+
+/* n_rows rows x one vector; size, stride and n_rows are constants wherever this is inlined. */
+INLINE void NAME(depthwise_tile)(int size, int stride, int n_rows, const T *band, ptrdiff_t pitch, ptrdiff_t odd_row, ptrdiff_t odd_column, const T *w,
+                                 T bias, T *y, ptrdiff_t y_row, int count) {
+    V acc[7];
+    UNROLL for (int i = 0; i < n_rows; i++) acc[i] = NAME(broadcast)(bias);
+    UNROLL for (int s = 0; s < size; s++) {
+        const T *column = band + BAND_COLUMN(s);
+        V wv[7];
+        UNROLL for (int r = 0; r < size; r++) wv[r] = NAME(broadcast)(w[r * size + s]);
+        UNROLL for (int b = 0; b < (n_rows - 1) * stride + size; b++) {
+            V v = NAME(load)(column + BAND_ROW(b));
+            UNROLL for (int i = 0; i < n_rows; i++)
+                if (b - i * stride >= 0 && b - i * stride < size) acc[i] += wv[b - i * stride] * v;
+        }
+    }
+    if (count == LANES) {
+        UNROLL for (int i = 0; i < n_rows; i++) NAME(store)(y + i * y_row, acc[i]);
+    } else {
+        UNROLL for (int i = 0; i < n_rows; i++) NAME(store_part)(y + i * y_row, acc[i], count);
+    }
+}
+
+INLINE void NAME(depthwise_tile_row)(int size, int stride, int n_rows, const T *band, ptrdiff_t pitch, ptrdiff_t odd_row, ptrdiff_t odd_column,
+                                     const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t width) {
+    if (width < LANES) {
+        NAME(depthwise_tile)(size, stride, n_rows, band, pitch, odd_row, odd_column, w, bias, y, y_row, (int)width);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < width; j += LANES) {
+        if (j > width - LANES) j = width - LANES;
+        NAME(depthwise_tile)(size, stride, n_rows, band + j, pitch, odd_row, odd_column, w, bias, y + j, y_row, LANES);
+    }
+}
+
+#define DEPTHWISE(size, stride)                                                                                               \
+    static void NAME(depthwise_##size##_stride_##stride)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps,            \
+                                                         ptrdiff_t n_taps, const T *w, T bias, T *y, ptrdiff_t y_row,         \
+                                                         ptrdiff_t rows, ptrdiff_t width) {                                   \
+        ptrdiff_t odd_row = taps[size], odd_column = taps[1];                                                                          \
+        (void)n_taps;                                                                                                         \
+        for (; rows >= 7; rows -= 7, band += 7 * pitch, y += 7 * y_row)                                                    \
+            NAME(depthwise_tile_row)(size, stride, 7, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                            \
+        if (rows >= 4) {                                                                                                      \
+            NAME(depthwise_tile_row)(size, stride, 4, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                            \
+            rows -= 4, band += 4 * pitch, y += 4 * y_row;                                                                  \
+        }                                                                                                                     \
+        if (rows >= 2) {                                                                                                      \
+            NAME(depthwise_tile_row)(size, stride, 2, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                            \
+            rows -= 2, band += 2 * pitch, y += 2 * y_row;                                                                  \
+        }                                                                                                                     \
+        if (rows) NAME(depthwise_tile_row)(size, stride, 1, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                      \
+    }
+DEPTHWISE(3, 1) DEPTHWISE(3, 2) DEPTHWISE(5, 1) DEPTHWISE(5, 2) DEPTHWISE(7, 1) DEPTHWISE(7, 2)
+#undef DEPTHWISE
+
+INLINE void NAME(depthwise_any_tile)(int n_rows, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,
+                                     const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t width) {
+    for (ptrdiff_t j = 0; j < width; j += LANES) {
+        if (j > width - LANES && width >= LANES) j = width - LANES;
+        V acc[4];
+        UNROLL for (int i = 0; i < n_rows; i++) acc[i] = NAME(broadcast)(bias);
+        for (ptrdiff_t t = 0; t < n_taps; t++) {
+            V wv = NAME(broadcast)(w[t]);
+            UNROLL for (int i = 0; i < n_rows; i++) acc[i] += wv * NAME(load)(band + taps[t] + j + i * pitch);
+        }
+        if (width >= LANES) {
+            UNROLL for (int i = 0; i < n_rows; i++) NAME(store)(y + j + i * y_row, acc[i]);
+        } else {
+            UNROLL for (int i = 0; i < n_rows; i++) NAME(store_part)(y + j + i * y_row, acc[i], width);
+        }
+    }
+}
+
+static void NAME(depthwise_any)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w, T bias,
+                                T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width) {
+    for (; rows >= 4; rows -= 4, band += 4 * pitch, y += 4 * y_row)
+        NAME(depthwise_any_tile)(4, band, pitch, taps, n_taps, w, bias, y, y_row, width);
+    for (; rows > 0; rows--, band += pitch, y += y_row)
+        NAME(depthwise_any_tile)(1, band, pitch, taps, n_taps, w, bias, y, y_row, width);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Weight gradient, lanes = columns. Of an overlapping last vector only the lanes that are new count; the others are zeroed in
+ * both operands, as zero times infinity is not zero. */
+
+
+/* n_rows rows x one vector of grad_output against `columns` columns of the filter; lanes from lo until hi count. */
+INLINE void NAME(depthwise_weight_tile)(int size, int stride, int n_rows, int columns, int partial, const T *band,
+                                        ptrdiff_t pitch, ptrdiff_t odd_row, ptrdiff_t odd_column, const T *dy, ptrdiff_t dy_row, V *acc, int lo,
+                                        int hi) {
+    V g[7];
+    M counted = NAME(lanes_between)(lo, hi);
+    if (partial) {
+        UNROLL for (int i = 0; i < n_rows; i++) g[i] = NAME(load_lanes)(dy + i * dy_row, lo, hi, (V){0});
+    } else {
+        UNROLL for (int i = 0; i < n_rows; i++) g[i] = NAME(load)(dy + i * dy_row);
+    }
+    UNROLL for (int b = 0; b < (n_rows - 1) * stride + size; b++) UNROLL for (int s = 0; s < columns; s++) {
+        V v = NAME(load)(band + BAND_COLUMN(s) + BAND_ROW(b));
+        if (partial) v = (V)((M)v & counted);
+        UNROLL for (int i = 0; i < n_rows; i++)
+            if (b - i * stride >= 0 && b - i * stride < size) acc[(b - i * stride) * columns + s] += g[i] * v;
+    }
+}
+
+INLINE void NAME(depthwise_weight_row)(int size, int stride, int n_rows, int columns, const T *band, ptrdiff_t pitch,
+                                       ptrdiff_t odd_row, ptrdiff_t odd_column, const T *dy, ptrdiff_t dy_row, ptrdiff_t width, V *acc) {
+    ptrdiff_t j = 0;
+    for (; j + LANES <= width; j += LANES)
+        NAME(depthwise_weight_tile)(size, stride, n_rows, columns, 0, band + j, pitch, odd_row, odd_column, dy + j, dy_row, acc, 0, LANES);
+    if (j == width) return;
+    int lo = j ? (int)(LANES - (width - j)) : 0, hi = j ? LANES : (int)width;
+    j = j ? width - LANES : 0;
+    NAME(depthwise_weight_tile)(size, stride, n_rows, columns, 1, band + j, pitch, odd_row, odd_column, dy + j, dy_row, acc, lo, hi);
+}
+
+/* 3 x 3: all nine sums in registers; larger filters: one filter column at a time over the whole band. */
+#define DEPTHWISE_WEIGHT(size, stride, tall, columns)                                                                         \
+    static void NAME(depthwise_weight_##size##_stride_##stride)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps,     \
+                                                                ptrdiff_t n_taps, const T *dy, ptrdiff_t dy_row,              \
+                                                                ptrdiff_t rows, ptrdiff_t width, T *sums) {                   \
+        ptrdiff_t odd_row = taps[size], odd_column = taps[1];                                                                          \
+        (void)n_taps;                                                                                                         \
+        for (int s = 0; s < size; s += columns) {                                                                             \
+            V acc[size * columns];                                                                                            \
+            UNROLL for (int t = 0; t < size * columns; t++)                                                                   \
+                acc[t] = NAME(load)(sums + (t / columns * size + t % columns + s) * LANES);                                   \
+            const T *b = band + taps[s], *d = dy;                                                                             \
+            ptrdiff_t i = rows;                                                                                               \
+            for (; i >= tall; i -= tall, b += tall * pitch, d += tall * dy_row)                                            \
+                NAME(depthwise_weight_row)(size, stride, tall, columns, b, pitch, odd_row, odd_column, d, dy_row, width, acc);                \
+            for (; i > 0; i--, b += pitch, d += dy_row)                                                                    \
+                NAME(depthwise_weight_row)(size, stride, 1, columns, b, pitch, odd_row, odd_column, d, dy_row, width, acc);                   \
+            UNROLL for (int t = 0; t < size * columns; t++)                                                                   \
+                NAME(store)(sums + (t / columns * size + t % columns + s) * LANES, acc[t]);                                   \
+        }                                                                                                                     \
+    }
+#if VECTOR_REGISTERS >= 32
+DEPTHWISE_WEIGHT(3, 1, 7, 3) DEPTHWISE_WEIGHT(3, 2, 7, 3)
+#else
+DEPTHWISE_WEIGHT(3, 1, 4, 3) DEPTHWISE_WEIGHT(3, 2, 4, 3)
+#endif
+DEPTHWISE_WEIGHT(5, 1, 7, 1) DEPTHWISE_WEIGHT(5, 2, 7, 1) DEPTHWISE_WEIGHT(7, 1, 7, 1) DEPTHWISE_WEIGHT(7, 2, 7, 1)
+#undef DEPTHWISE_WEIGHT
+
+/* out[t] = the sum over the lanes of sums[t], for LANES taps at a time by a transpose. */
+static void NAME(depthwise_weight_sum)(const T *sums, ptrdiff_t n_taps, T *out) {
+    for (; n_taps > 0; n_taps -= LANES, sums += LANES * LANES, out += LANES) {
+        V r[LANES];
+        UNROLL for (int t = 0; t < LANES; t++) r[t] = t < n_taps ? NAME(load)(sums + t * LANES) : (V){0};
+        NAME(transpose_block)(r);
+        UNROLL for (int half = LANES / 2; half; half /= 2) UNROLL for (int t = 0; t < half; t++) r[t] += r[t + half];
+        if (n_taps >= LANES)
+            NAME(store)(out, r[0]);
+        else
+            NAME(store_part)(out, r[0], n_taps);
+    }
+}
+
+/* n taps at once: grad_output is loaded once for all of them, and their sums are independent chains. */
+INLINE void NAME(depthwise_weight_taps)(int n, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, const T *dy,
+                                        ptrdiff_t dy_row, ptrdiff_t rows, ptrdiff_t width, T *sums) {
+    V acc[4];
+    UNROLL for (int t = 0; t < n; t++) acc[t] = NAME(load)(sums + t * LANES);
+    ptrdiff_t whole = width / LANES * LANES, tail = whole ? width - LANES : 0;
+    int lo = whole ? (int)(whole - tail) : 0, hi = whole ? LANES : (int)width;
+    M counted = NAME(lanes_between)(lo, hi);
+    for (; rows > 0; rows--, band += pitch, dy += dy_row) {
+        for (ptrdiff_t j = 0; j < whole; j += LANES) {
+            V g = NAME(load)(dy + j);
+            UNROLL for (int t = 0; t < n; t++) acc[t] += g * NAME(load)(band + taps[t] + j);
+        }
+        if (whole < width) {
+            V g = NAME(load_lanes)(dy + tail, lo, hi, (V){0});
+            UNROLL for (int t = 0; t < n; t++) acc[t] += g * (V)((M)NAME(load)(band + taps[t] + tail) & counted);
+        }
+    }
+    UNROLL for (int t = 0; t < n; t++) NAME(store)(sums + t * LANES, acc[t]);
+}
+
+static void NAME(depthwise_weight_any)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *dy,
+                                       ptrdiff_t dy_row, ptrdiff_t rows, ptrdiff_t width, T *sums) {
+    ptrdiff_t t = 0;
+    for (; t + 4 <= n_taps; t += 4)
+        NAME(depthwise_weight_taps)(4, band, pitch, taps + t, dy, dy_row, rows, width, sums + t * LANES);
+    for (; t < n_taps; t++)
+        NAME(depthwise_weight_taps)(1, band, pitch, taps + t, dy, dy_row, rows, width, sums + t * LANES);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Lanes = channels: n columns of one row, then n taps of one row */
+
+INLINE void NAME(depthwise_pixels)(int n, const T *band, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w, V bias, T *y,
+                                   ptrdiff_t y_col, int channels) {
+    V acc[8];
+    UNROLL for (int j = 0; j < n; j++) acc[j] = bias;
+    for (ptrdiff_t t = 0; t < n_taps; t++) {
+        V wv = NAME(load)(w + t * LANES);
+        UNROLL for (int j = 0; j < n; j++) acc[j] += wv * NAME(load)(band + taps[t] + j * LANES);
+    }
+    if (channels == LANES) {
+        UNROLL for (int j = 0; j < n; j++) NAME(store)(y + j * y_col, acc[j]);
+    } else {
+        UNROLL for (int j = 0; j < n; j++) NAME(store_part)(y + j * y_col, acc[j], channels);
+    }
+}
+
+static void NAME(depthwise_channels)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w,
+                                     const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col, ptrdiff_t rows, ptrdiff_t width,
+                                     int channels) {
+    V bv = NAME(load)(bias);
+    for (; rows > 0; rows--, band += pitch, y += y_row) {
+        ptrdiff_t j = 0;
+        for (; j + 8 <= width; j += 8)
+            NAME(depthwise_pixels)(8, band + j * LANES, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
+        for (; j + 4 <= width; j += 4)
+            NAME(depthwise_pixels)(4, band + j * LANES, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
+        for (; j < width; j++)
+            NAME(depthwise_pixels)(1, band + j * LANES, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
+    }
+}
+
+INLINE void NAME(depthwise_channels_weight_taps)(int n, int channels, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps,
+                                                 const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows,
+                                                 ptrdiff_t width, T *sums) {
+    V acc[9];
+    UNROLL for (int t = 0; t < n; t++) acc[t] = NAME(load)(sums + t * LANES);
+    for (; rows > 0; rows--, band += pitch, dy += dy_row)
+        for (ptrdiff_t j = 0; j < width; j++) {
+            const T *p = dy + j * dy_col;
+            V g = channels == LANES ? NAME(load)(p) : NAME(load_lanes)(p, 0, channels, (V){0});
+            UNROLL for (int t = 0; t < n; t++) acc[t] += g * NAME(load)(band + taps[t] + j * LANES);
+        }
+    UNROLL for (int t = 0; t < n; t++) NAME(store)(sums + t * LANES, acc[t]);
+}
+
+static void NAME(depthwise_channels_weight)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,
+                                            const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows, ptrdiff_t width,
+                                            int channels, T *sums) {
+    for (ptrdiff_t t = 0, n; t < n_taps; t += n, taps += n, sums += n * LANES) {
+        n = n_taps - t >= 9 ? 9 : n_taps - t >= 3 ? 3 : 1;
+        if (n == 9 && channels == LANES)
+            NAME(depthwise_channels_weight_taps)(9, LANES, band, pitch, taps, dy, dy_row, dy_col, rows, width, sums);
+        else if (n == 9)
+            NAME(depthwise_channels_weight_taps)(9, channels, band, pitch, taps, dy, dy_row, dy_col, rows, width, sums);
+        else if (n == 3)
+            NAME(depthwise_channels_weight_taps)(3, channels, band, pitch, taps, dy, dy_row, dy_col, rows, width, sums);
+        else
+            NAME(depthwise_channels_weight_taps)(1, channels, band, pitch, taps, dy, dy_row, dy_col, rows, width, sums);
+    }
+}
+
+#undef DEPTHWISE_TABLE
+#define DEPTHWISE_TABLE(kernel)                                                                                               \
+    {{NAME(kernel##_any), NAME(kernel##_3_stride_1), NAME(kernel##_5_stride_1), NAME(kernel##_7_stride_1)},                   \
+     {NAME(kernel##_any), NAME(kernel##_3_stride_2), NAME(kernel##_5_stride_2), NAME(kernel##_7_stride_2)}}
+#undef BAND_ROW
+#undef BAND_COLUMN
