@@ -189,7 +189,8 @@ def _read_image(path: Path) -> NDArray[np.float32]:
         wide = np.asarray(image)
         if wide.min() < 0 or wide.max() > 65535:
             raise ValueError(f"{path}: pixels {wide.min()} to {wide.max()}, expected 0 to 65535")
-        return np.divide(wide, 65535, dtype=np.float32)[np.newaxis]
+        grey: NDArray[np.float32] = np.divide(wide, 65535, dtype=np.float32)[np.newaxis]
+        return grey
     if image.mode == "F":
         raise ValueError(f"{path}: floating-point pixels, of unknown range: convert the image to 8 or 16 bits")
     if image.mode in ("1", "L", "LA", "La"):

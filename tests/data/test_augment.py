@@ -103,6 +103,14 @@ def test_affine_without_range_is_the_identity():
     np.testing.assert_allclose(RandomAffine(0, 0, 0)(images, rng()), images, atol=1e-6)
 
 
+def test_affine_at_the_ends_of_its_ranges():
+    """Whatever is drawn, no number overflows, and far outside is `fill`."""
+    images = batch(50, 1, 8, 8, np.float32)
+    for augment in (RandomAffine(1e9, 1e9, 0.99, fill=1e9), RandomAffine(0, 0, 0.99), RandomAffine(0, 1e9, 0)):
+        assert np.isfinite(augment(images, rng())).all()
+    assert (RandomAffine(shift=1e9, fill=0.5)(images, rng()) == 0.5).all()
+
+
 def test_affine_directions():
     """A positive angle turns counter-clockwise on the screen, a positive shift goes down and right."""
     images = np.zeros((1, 1, 5, 5))
@@ -225,10 +233,11 @@ def test_a_seed_is_no_generator(augment):
     [
         (lambda: RandomAffine(shift=-1), ValueError, "shift must .*-1"),
         (lambda: RandomAffine(shift=math.nan), ValueError, "shift must .*nan"),
+        (lambda: RandomAffine(shift=1e308), ValueError, "shift must .*1e.308"),
         (lambda: RandomAffine(rotate=math.inf), ValueError, "rotate must .*inf"),
-        (lambda: RandomAffine(scale=1), ValueError, "scale must be below 1, got 1"),
+        (lambda: RandomAffine(scale=1), ValueError, "scale must be 0 to 0.99, got 1"),
         (lambda: RandomAffine(scale=-0.1), ValueError, "scale must .*-0.1"),
-        (lambda: RandomAffine(fill=-math.inf), ValueError, "fill must be finite, got -inf"),
+        (lambda: RandomAffine(fill=-math.inf), ValueError, "fill must be -1e.09 to 1e.09, got -inf"),
         (lambda: RandomAffine(shift="2"), TypeError, "shift must .*'2'"),
         (lambda: RandomAffine(rotate=True), TypeError, "rotate must .*True"),
         (lambda: RandomShift(-1), ValueError, "pixels must .*-1"),
