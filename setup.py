@@ -3,7 +3,7 @@
 The micro-kernels (src_c/table.c) are compiled once for each instruction set, each time with its own flags, and linked into
 the one extension module `fastconv._core.isa`; every other module reaches them through that module's table of function
 pointers and is compiled for the baseline only. What the compiler cannot do (an instruction set, OpenMP) is left out, and
-`fastconv.show_config()` says so.
+`fastconv.show_config()` says so. Generated C goes to build/, never into the source tree.
 
 Switches (environment variables): FASTCONV_DEBUG=1 turns Cython's bounds checks on and optimisation down;
 FASTCONV_SANITIZE=address,undefined compiles everything with these sanitizers.
@@ -11,25 +11,41 @@ FASTCONV_SANITIZE=address,undefined compiles everything with these sanitizers.
 
 import os
 import platform
+import shutil
+import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import Cython
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError, LinkError
+from setuptools.modified import newer_group
 
-CORE = Path("fastconv/_core")
 DEBUG = os.environ.get("FASTCONV_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTCONV_SANITIZE", "")
 
-COMMON_FLAGS = ["-std=gnu11", "-O1" if DEBUG else "-O3", "-g1" if DEBUG else "-g0"]
-# gnu11 and not c11: with the latter gcc no longer contracts a * b + c into one fused operation.
+# gnu11 and not c11: with the latter gcc no longer contracts a * b + c into one fused operation. No link-time optimisation:
+# it could merge the instruction sets' units that must stay apart.
+COMPILE_FLAGS = ["-std=gnu11", "-O1" if DEBUG else "-O3", "-g1" if DEBUG or SANITIZE else "-g0", "-fvisibility=hidden", "-fno-lto"]
 KERNEL_FLAGS = ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+LINK_FLAGS = ["-Wl,-s"] if sys.platform == "linux" and not (DEBUG or SANITIZE) else []
 if SANITIZE:
-    COMMON_FLAGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
+    COMPILE_FLAGS += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+    LINK_FLAGS += [f"-fsanitize={SANITIZE}"]
+CYTHON_DIRECTIVES = {
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "freethreading_compatible": True,
+    "embedsignature": True,
+}
 
 if platform.machine().lower() in ("x86_64", "amd64"):
     INSTRUCTION_SETS = {
@@ -42,31 +58,58 @@ elif platform.machine().lower() in ("aarch64", "arm64"):
 else:
     INSTRUCTION_SETS = {"baseline": []}
 
+HEADERS = sorted(str(path) for path in Path("src_c").glob("*.h"))
+EXTENSIONS = [
+    Extension(
+        f"fastconv._core.{pyx.stem}",
+        [str(pyx)] + (["src_c/cpu.c"] if pyx.stem == "isa" else []),
+        include_dirs=["src_c", numpy.get_include()],
+        depends=HEADERS + ["src_c/table.c"],
+    )
+    for pyx in sorted(Path("fastconv/_core").glob("*.pyx"))
+]
+
 
 class BuildCore(build_ext):
-    """build_ext that compiles the micro-kernels once for each instruction set and finds out whether OpenMP is there."""
+    """build_ext that finds out what the compiler can do and compiles the micro-kernels once for each instruction set."""
 
     def build_extensions(self):
+        self._check_compiler()
+        openmp = ["-fopenmp"] if self._compiles("#include <omp.h>\nint main(void){return omp_get_max_threads()<1;}", ["-fopenmp"]) else []
+        sets = [name for name, flags in INSTRUCTION_SETS.items() if self._compiles("int main(void){return 0;}", flags)]
+        record = Path(self.build_temp, "configuration")
+        configuration = self._configuration(openmp, sets)
+        if not record.exists() or record.read_text() != configuration:
+            self.force = True  # what an earlier build left was made by another compiler, or with other flags
+            record.unlink(missing_ok=True)
+        self.parallel = self.parallel if isinstance(self.parallel, int) and self.parallel > 1 else os.cpu_count()
+        with ThreadPoolExecutor(self.parallel) as pool:  # Cython works in this thread, meanwhile
+            tables = [pool.submit(self._compile_table, name) for name in sets]
+            self._cythonize()
+            objects = [table.result() for table in tables]
+        for ext in self.extensions:
+            ext.extra_compile_args += COMPILE_FLAGS + openmp
+            ext.extra_link_args += LINK_FLAGS + openmp
+            if ext.name == "fastconv._core.isa":
+                ext.define_macros += [(f"FC_HAVE_{name.upper()}", "1") for name in sets]
+                ext.extra_objects += objects
+        super().build_extensions()
+        record.write_text(configuration)
+
+    def copy_extensions_to_source(self):
+        self.force = True  # otherwise a file that another build left in the tree, being newer, would stay
+        super().copy_extensions_to_source()
+
+    def _check_compiler(self):
         if self.compiler.compiler_type == "msvc":
             sys.exit("fastconv needs GCC or Clang: its kernels use their vector extensions, which MSVC does not have")
-        openmp = ["-fopenmp"] if self._compiles("#include <omp.h>\nint main(void){return omp_get_max_threads()<1;}", ["-fopenmp"]) else []
-        sanitize = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
-        for ext in self.extensions:
-            ext.extra_compile_args += COMMON_FLAGS + openmp
-            ext.extra_link_args += openmp + sanitize
-        sets = [name for name, flags in INSTRUCTION_SETS.items() if self._compiles("int main(void){return 0;}", flags)]
-        isa = next(ext for ext in self.extensions if ext.name == "fastconv._core.isa")
-        isa.define_macros += [(f"FC_HAVE_{name.upper()}", "1") for name in sets]
-        for name in sets:
-            isa.extra_objects += self.compiler.compile(
-                ["src_c/table.c"],
-                output_dir=os.path.join(self.build_temp, name),
-                include_dirs=["src_c"],
-                macros=[("FC_ISA", name)],
-                extra_postargs=COMMON_FLAGS + KERNEL_FLAGS + INSTRUCTION_SETS[name],
-                depends=isa.depends,
-            )
-        super().build_extensions()
+        if not self._compiles("int main(void){return 0;}", []):
+            sys.exit(f"fastconv needs a C compiler, and {self.compiler.compiler_so[0]!r} does not compile and link a program of one line. "
+                     "Install GCC (Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc) or Clang, or name one: "
+                     "CC=/path/to/gcc pip install ...")
+        if not self._compiles("#include <Python.h>\nint main(void){return 0;}", []):
+            sys.exit("fastconv needs Python's header files, and Python.h is not there or does not compile "
+                     "(Debian, Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)")
 
     def _compiles(self, source, flags):
         """Whether the compiler takes this program with these flags, and links it."""
@@ -80,27 +123,43 @@ class BuildCore(build_ext):
                 return False
         return True
 
+    def _configuration(self, openmp, sets):
+        """All that decides what is compiled, beside the sources."""
+        version = subprocess.run([self.compiler.compiler_so[0], "--version"], capture_output=True, text=True).stdout
+        return repr([self.compiler.compiler_so, self.compiler.linker_so, version, openmp, sets, self.build_lib,
+                     numpy.__version__, Cython.__version__, COMPILE_FLAGS, KERNEL_FLAGS, LINK_FLAGS, INSTRUCTION_SETS,
+                     CYTHON_DIRECTIVES])
 
-def extensions():
-    headers = sorted(str(path) for path in Path("src_c").glob("*.h"))
-    for pyx in sorted(CORE.glob("*.pyx")):
-        name = f"fastconv._core.{pyx.stem}"
-        sources = [str(pyx)] + (["src_c/cpu.c"] if pyx.stem == "isa" else [])
-        yield Extension(name, sources, include_dirs=["src_c", numpy.get_include()], depends=headers + ["src_c/table.c"])
+    def _cythonize(self):
+        """Turns the extensions' .pyx sources into C files under build/."""
+        modules = [Extension(ext.name, ext.sources[:1]) for ext in self.extensions]
+        generated = {module.name: module.sources for module in cythonize(
+            modules, build_dir=os.path.join(self.build_temp, "cython"), force=self.force or None, language_level=3,
+            compiler_directives=CYTHON_DIRECTIVES)}
+        for ext in self.extensions:
+            ext.sources = generated[ext.name] + ext.sources[1:]
+
+    def _compile_table(self, name):
+        """The object file of table.c for one instruction set."""
+        folder = os.path.join(self.build_temp, name)
+        [table] = self.compiler.object_filenames(["src_c/table.c"], output_dir=folder)
+        if self.force or newer_group(HEADERS + ["src_c/table.c"], table):
+            self.compiler.compile(
+                ["src_c/table.c"],
+                output_dir=folder,
+                include_dirs=["src_c"],
+                macros=[("FC_ISA", name)],
+                extra_postargs=COMPILE_FLAGS + KERNEL_FLAGS + INSTRUCTION_SETS[name],
+            )
+        return table
 
 
-setup(
-    ext_modules=cythonize(
-        list(extensions()),
-        language_level=3,
-        compiler_directives={
-            "boundscheck": DEBUG,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": False,
-            "freethreading_compatible": True,
-            "embedsignature": True,
-        },
-    ),
-    cmdclass={"build_ext": BuildCore},
-)
+class BuildPython(build_py):
+    """build_py from an empty folder, so that no module deleted since the last build gets into a wheel."""
+
+    def run(self):
+        shutil.rmtree(Path(self.build_lib, "fastconv"), ignore_errors=True)
+        super().run()
+
+
+setup(ext_modules=EXTENSIONS, cmdclass={"build_ext": BuildCore, "build_py": BuildPython})

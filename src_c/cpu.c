@@ -20,8 +20,12 @@ static int always(void) { return 1; }
 /* __builtin_cpu_supports also asks the operating system whether it saves the wider registers. */
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 static int has_avx512(void) {
+#ifdef FC_HAVE_AVX512 /* a compiler without it may not know these names either */
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+#else
+    return 0;
+#endif
 }
 #endif
 
