@@ -233,7 +233,8 @@ class Adam(Optimizer):
         if not state:
             state |= {"step": 0, "m": np.zeros_like(param), "v": np.zeros_like(param)}
         state["step"] += 1
-        update.adam_step(param, grad, state["m"], state["v"], self.lr, *self.betas, self.eps, weight_decay, state["step"])
+        update.adam_step(param, grad, state["m"], state["v"], self.lr, *self.betas, self.eps, weight_decay,
+                         state["step"])
 
 
 class AdamW(Adam):
@@ -332,7 +333,8 @@ class CosineAnnealingLR(Schedule):
 
     Notes
     -----
-    Source: I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017 (without restarts).
+    Source: I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017; here without the
+    restarts.
 
     Examples
     --------
@@ -377,8 +379,8 @@ class OneCycleLR(Schedule):
 
     Notes
     -----
-    Source: L. Smith and N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",
-    2018.
+    Source: L. Smith and N. Topin, "Super-convergence: very fast training of neural networks using large learning
+    rates", 2018.
 
     Examples
     --------
@@ -423,7 +425,8 @@ class OneCycleLR(Schedule):
         self.max_momentum = _at_least_zero(max_momentum, "max_momentum")
         self.cycle_momentum = checks.flag(cycle_momentum, "cycle_momentum")
         if self.cycle_momentum and not (hasattr(optimizer, "momentum") or hasattr(optimizer, "betas")):
-            raise ValueError(f"cycle_momentum needs an optimizer with momentum or betas, got {type(optimizer).__name__}")
+            raise ValueError("cycle_momentum needs an optimizer with momentum or betas, got "
+                             f"{type(optimizer).__name__}")
         super().__init__(optimizer)
 
     def lr_at(self, step: int) -> float:
@@ -439,7 +442,8 @@ class OneCycleLR(Schedule):
             After more than `total_steps` steps.
         """
         if self.steps >= self.total_steps:
-            raise ValueError(f"OneCycleLR was made for total_steps={self.total_steps} steps (batches), this is one more")
+            raise ValueError(f"OneCycleLR was made for total_steps={self.total_steps} steps (batches), this is one "
+                             "more")
         super().step()
 
     def _apply(self) -> None:

@@ -1,8 +1,8 @@
 """Training: epochs over batches with progress, history, validation, early stopping, and checkpoints.
 
-A run is a function of the model, the data and the seed: the batches of an epoch depend on the seed and the epoch's number
-alone, and a checkpoint holds everything else that a later step depends on. So a run that was broken off, even within an
-epoch, ends with the same bits as one that was not.
+A run is a function of the model, the data and the seed: the batches of an epoch depend on the seed and the epoch's
+number alone, and a checkpoint holds everything else that a later step depends on. So a run that was broken off, even
+within an epoch, ends with the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -387,7 +387,7 @@ class _Progress:
         if not sys.stderr.isatty():
             return batches
         try:
-            from tqdm import tqdm
+            from tqdm import tqdm  # type: ignore[import-untyped]
         except ImportError:
             return batches
         return tqdm(batches, desc=f"epoch {epoch + 1}/{self.epochs}", initial=done, total=total, unit="batch",

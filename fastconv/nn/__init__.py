@@ -1,11 +1,12 @@
 """Layers, losses, initialisers and models: objects that hold parameters and call `fastconv.functional`.
 
-    module       Parameter and Module: what every layer is
-    sequential   Sequential: a model as a chain of layers
-    conv, pooling, activation, linear      the layers
-    loss         NLLLoss, CrossEntropyLoss
-    init         initial weights by name, and the seed
-    models       ready-made models
+    module          Parameter and Module: what every layer is
+    sequential      Sequential: a model as a chain of layers
+    conv, pooling, activation, linear    the layers
+    loss            NLLLoss, CrossEntropyLoss
+    init            initial weights by name, and the seed
+    models          ready-made models
+    serialization   save and load
 """
 
 from fastconv.nn import init, models
@@ -37,5 +38,9 @@ __all__ = [
     "Softmax",
     "Tanh",
     "init",
+    "load",
+    "load_metadata",
+    "load_weights",
     "models",
+    "save",
 ]

@@ -81,18 +81,18 @@ class Conv2d(Module):
             raise ValueError(f"groups must divide in_channels and out_channels, got {groups} for {in_channels} and "
                              f"{out_channels}")
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
-        rows, columns = checks.pair(kernel_size, "kernel_size")
-        checks.padding(padding, (1, 1), (rows, columns), checks.pair(stride, "stride"), checks.pair(dilation, "dilation"))
+        window, step = checks.pair(kernel_size, "kernel_size"), checks.pair(stride, "stride")
+        checks.padding(padding, (1, 1), window, step, checks.pair(dilation, "dilation"))
         self.padding_mode = checks.choice(padding_mode, "padding_mode", checks.PADDING_MODES)
         self.padding_value = checks.number(padding_value, "padding_value")
         self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
         self.dtype = float_dtype(dtype)
-        shape = (self.out_channels, self.in_channels // self.groups, rows, columns)
+        shape = (self.out_channels, self.in_channels // self.groups, *window)
         draw, rng = initialiser(init), generator(rng)
         self.weight = Parameter(draw(shape, rng=rng, dtype=self.dtype), "weight")
         self.bias = Parameter(zeros(shape[:1], dtype=self.dtype), "bias") if checks.flag(bias, "bias") else None
-        self._options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=padding_mode,
-                             padding_value=padding_value, data_format=data_format)
+        self._options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups,
+                             padding_mode=padding_mode, padding_value=padding_value, data_format=data_format)
 
     def forward(self, x: NDArray) -> NDArray:
         self.remember(x)
@@ -101,7 +101,9 @@ class Conv2d(Module):
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
         x = self.recall()
         needs = (needs_input_grad, True, self.bias is not None)
-        grad_x, grad_weight, grad_bias = F.conv2d_backward(grad_output, x, self.weight.data, needs=needs, **self._options)
+        grad_x, grad_weight, grad_bias = F.conv2d_backward(
+            grad_output, x, self.weight.data, needs=needs, **self._options
+        )
         self.weight.add_grad(grad_weight)
         if self.bias:
             self.bias.add_grad(grad_bias)

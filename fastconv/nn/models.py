@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy.typing import DTypeLike
 
 from fastconv.functional import checks
@@ -48,7 +50,7 @@ def lenet5(
     """
     checks.integer(input_size, "input_size", 12)
     rng = generator(rng)
-    born = dict(init=init, rng=rng, dtype=dtype)
+    born: dict[str, Any] = dict(init=init, rng=rng, dtype=dtype)
     last = (input_size // 2 - 4) // 2
     return Sequential(
         Conv2d(in_channels, 6, 5, padding=2, **born), ReLU(), MaxPool2d(2),

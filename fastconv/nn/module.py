@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
@@ -247,7 +247,7 @@ class Module:
         for name, parameter in own.items():
             parameter.data[...] = given[name]
 
-    def predict(self, x: NDArray, batch_size: int = 256) -> NDArray:
+    def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray:
         """The class of each image: the index of the largest output.
 
         Parameters
@@ -263,18 +263,18 @@ class Module:
         """
         return self._outputs(x, batch_size).argmax(axis=-1)
 
-    def predict_proba(self, x: NDArray, batch_size: int = 256) -> NDArray:
+    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> NDArray:
         """The probability of each class for each image, (N, classes); rows add up to 1. See `predict`."""
         outputs = self._outputs(x, batch_size)
         if self.returns == "probabilities":
             return outputs
         return np.exp(outputs) if self.returns == "log-probabilities" else F.softmax(outputs)
 
-    def _outputs(self, x: NDArray, batch_size: int) -> NDArray:
-        x = checks.array(x, "x")
+    def _outputs(self, x: ArrayLike, batch_size: int) -> NDArray:
+        images = checks.array(x, "x")
         batch_size = checks.integer(batch_size, "batch_size", 1)
         with self.evaluating():
-            outputs = [self(x[start : start + batch_size]) for start in range(0, max(len(x), 1), batch_size)]
+            outputs = [self(images[start : start + batch_size]) for start in range(0, max(len(images), 1), batch_size)]
         return np.concatenate(outputs)
 
     # -- a module from its settings, and back
@@ -282,7 +282,8 @@ class Module:
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments, read from the attributes of the same names (an argument without one, such as
         `init`, only matters at birth)."""
-        settings = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters if hasattr(self, name)}
+        names = inspect.signature(type(self)).parameters
+        settings = {name: getattr(self, name) for name in names if hasattr(self, name)}
         if "bias" in settings:
             settings["bias"] = settings["bias"] is not None
         return settings

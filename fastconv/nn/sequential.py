@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,16 +77,17 @@ class Sequential(Module):
 
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
         layers = list(self.layers.values())
+        grad: Any = grad_output
         if needs_input_grad:
             for layer in reversed(layers):
-                grad_output = layer.backward(grad_output)
-            return grad_output
+                grad = layer.backward(grad)
+            return grad
         # Nothing before the first layer with parameters needs a gradient.
         first = next((i for i, layer in enumerate(layers) if layer.parameters()), len(layers))
         for layer in reversed(layers[first + 1 :]):
-            grad_output = layer.backward(grad_output)
+            grad = layer.backward(grad)
         if first < len(layers):
-            layers[first].backward(grad_output, False)
+            layers[first].backward(grad, False)
         return None
 
     def feature_maps(self, x: NDArray) -> list[tuple[str, NDArray]]:

@@ -112,7 +112,8 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray], document: str) -> None:
     """Arrays and one JSON text as a ``.npz`` file."""
-    write_atomically(path, lambda file: np.savez(file, **arrays, **{_DOCUMENT: np.array(document)}))
+    content: dict[str, Any] = {**arrays, _DOCUMENT: np.array(document)}
+    write_atomically(path, lambda file: np.savez(file, **content))
 
 
 def read_npz(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
@@ -127,7 +128,7 @@ def read_npz(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a new file, then give it the name `path`: a reader sees the old file or the new, never a part."""
+    """Let `write` fill a new file, then give it the name `path`: a reader sees the old file or the new, never half."""
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with open(new, "wb") as file:

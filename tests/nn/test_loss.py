@@ -1,0 +1,46 @@
+"""Losses: values against formulas, gradients against numerical derivatives."""
+
+import numpy as np
+import pytest
+from gradients import numeric_gradient
+
+from fastconv import nn
+
+LOGITS = np.random.default_rng(0).standard_normal((5, 4))
+TARGET = np.array([0, 3, 1, 1, 2])
+LOG_PROBS = LOGITS - np.log(np.exp(LOGITS).sum(axis=1, keepdims=True))
+
+
+def test_values():
+    expected = -LOG_PROBS[np.arange(5), TARGET].mean()
+    assert nn.NLLLoss()(LOG_PROBS, TARGET) == pytest.approx(expected, rel=1e-14)
+    assert nn.CrossEntropyLoss()(LOGITS, TARGET) == pytest.approx(expected, rel=1e-14)
+    smoothed = 0.9 * expected - 0.1 * LOG_PROBS.mean()
+    assert nn.CrossEntropyLoss(label_smoothing=0.1)(LOGITS, TARGET) == pytest.approx(smoothed, rel=1e-14)
+
+
+@pytest.mark.parametrize("loss", [nn.NLLLoss(), nn.CrossEntropyLoss(), nn.CrossEntropyLoss(0.2)], ids=repr)
+def test_backward_is_the_derivative(loss):
+    x = LOG_PROBS.copy()
+    expected = numeric_gradient(lambda: float(loss(x, TARGET)), x)
+    loss(x, TARGET)
+    np.testing.assert_allclose(loss.backward(), expected, atol=1e-9)
+    np.testing.assert_array_equal(loss.backward(), loss.backward())
+
+
+def test_both_ways_to_end_a_classifier_give_the_same_gradient():
+    log_softmax, nll, cross_entropy = nn.LogSoftmax(), nn.NLLLoss(), nn.CrossEntropyLoss()
+    nll(log_softmax(LOGITS), TARGET)
+    cross_entropy(LOGITS, TARGET)
+    np.testing.assert_allclose(log_softmax.backward(nll.backward()), cross_entropy.backward(), atol=1e-15)
+
+
+def test_errors():
+    for loss in (nn.NLLLoss(), nn.CrossEntropyLoss()):
+        with pytest.raises(RuntimeError, match=f"{type(loss).__name__}.backward needs a call before it"):
+            loss.backward()
+        with pytest.raises(ValueError, match="target must be class numbers from 0 to 3, got 4"):
+            loss(LOGITS, TARGET + 1)
+    for value in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="label_smoothing must be from 0 to 1"):
+            nn.CrossEntropyLoss(label_smoothing=value)
