@@ -25,7 +25,7 @@ typedef struct {
 /* In a table of offsets: what it stands for is all padding. */
 #define FC_OUTSIDE PTRDIFF_MIN
 
-#define FC_DECLARE_KERNELS(T, NAME)                                                                                           \
+#define FC_DECLARE_KERNELS(T, I, NAME)                                                                                        \
     typedef struct {                                                                                                          \
         int vector; /* elements of one vector register */                                                                     \
         int mr;     /* rows of the tallest GEMM tile; its width is FC_MAX_NV vectors */                                       \
@@ -119,10 +119,50 @@ typedef struct {
         void (*depthwise_channels_weight)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,            \
                                           const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows,                    \
                                           ptrdiff_t width, int channels, T *sums);                                            \
+                                                                                                                              \
+        /* pool.h, planes: best[j] = max of x[taps[s] + j] over s, tap[j] = step times the s that won; sum[j] = their sum.    \
+         * For j < n rounded up to whole vectors: x, best, tap and sum must have that slack. */                               \
+        void (*max_across)(const T *x, const ptrdiff_t *taps, int n_taps, I step, T *best, I *tap, ptrdiff_t n);              \
+        void (*sum_across)(const T *x, const ptrdiff_t *taps, int n_taps, T *sum, ptrdiff_t n);                               \
+                                                                                                                              \
+        /* pool.h, planes: one row of n outputs. y[j] = max of best[rows[r] + j] over r; index[j] (where index is not NULL) = \
+         * base + j * stride + r * row_step + tap[rows[r] + j] of the r that won. And y[j] = sum of sum[rows[r] + j] over     \
+         * (row_count * column_counts[j]), without a division where column_counts is NULL. Whole vectors are read. */         \
+        void (*max_down)(const T *best, const I *tap, const ptrdiff_t *rows, int n_rows, I row_step, I stride, T *y,          \
+                         int64_t *index, int64_t base, ptrdiff_t n);                                                          \
+        void (*mean_down)(const T *sum, const ptrdiff_t *rows, int n_rows, T row_count, const T *column_counts, T *y,         \
+                          ptrdiff_t n);                                                                                       \
+                                                                                                                              \
+        /* pool.h, planes: n outputs of 2 x 2 windows with step 2 from the two rows at x and x + row. base is the index of    \
+         * x[0] in its plane, width that of the plane; index may be NULL. Exactly 2 n pixels of each row are read. */         \
+        void (*max_2x2)(const T *x, ptrdiff_t row, I width, T *y, int64_t *index, int64_t base, ptrdiff_t n);                 \
+        void (*mean_2x2)(const T *x, ptrdiff_t row, T *y, ptrdiff_t n);                                                       \
+                                                                                                                              \
+        /* pool.h, planes: their gradients, 2 n pixels of two rows; all are written. max: returns 0, leaving them undefined, \
+         * where an index is not in its output's own window. */                                                               \
+        int (*max_2x2_backward)(const T *grad, const int64_t *index, int64_t base, I width, T *grad_x, ptrdiff_t row,         \
+                                ptrdiff_t n);                                                                                 \
+        void (*mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptrdiff_t n);                                      \
+                                                                                                                              \
+        /* pool.h: dst[j * stride] = grad[j * step] / (row_count * column_counts[j]), j < n. */                               \
+        void (*spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst, ptrdiff_t stride,      \
+                           ptrdiff_t n);                                                                                      \
+                                                                                                                              \
+        /* pool.h, channels: one output of n contiguous channels from its window of pixels, `row` and `column` apart. max:    \
+         * index (may be NULL) = base + r * row_step + s * column_step; mean: the sum over count. Backward adds grad over     \
+         * count to the window's pixels. */                                                                                   \
+        void (*max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, I row_step, I column_step,   \
+                             T *y, int64_t *index, int64_t base, ptrdiff_t n);                                                \
+        void (*mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, T count, T *y, ptrdiff_t n);\
+        void (*spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, int rows, int columns,    \
+                                ptrdiff_t n);                                                                                 \
+                                                                                                                              \
+        /* pool.h: the maximum of n >= 1 elements, and its position. */                                                       \
+        T (*max_of_run)(const T *x, ptrdiff_t n, ptrdiff_t *position);                                                        \
     } fc_kernels_##NAME;
 
-FC_DECLARE_KERNELS(float, f32)
-FC_DECLARE_KERNELS(double, f64)
+FC_DECLARE_KERNELS(float, int32_t, f32)
+FC_DECLARE_KERNELS(double, int64_t, f64)
 
 typedef struct {
     const char *name; /* "baseline", "avx2", "avx512", "neon" */

@@ -6,6 +6,7 @@
 #include "elementwise.h"
 #include "softmax.h"
 #include "update.h"
+#include "pool.h"
 #include "depthwise.h"
 
 static const NAME(fc_kernels) NAME(kernels) = {
@@ -26,6 +27,19 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .softmax_columns_backward = NAME(softmax_columns_backward),
     .sgd = NAME(sgd),
     .adam = NAME(adam),
+    .max_across = NAME(max_across),
+    .max_down = NAME(max_down),
+    .sum_across = NAME(sum_across),
+    .mean_down = NAME(mean_down),
+    .max_2x2 = NAME(max_2x2),
+    .mean_2x2 = NAME(mean_2x2),
+    .max_2x2_backward = NAME(max_2x2_backward),
+    .mean_2x2_backward = NAME(mean_2x2_backward),
+    .spread_row = NAME(spread_row),
+    .max_channels = NAME(max_channels),
+    .mean_channels = NAME(mean_channels),
+    .spread_channels = NAME(spread_channels),
+    .max_of_run = NAME(max_of_run),
     .band_copy = NAME(band_copy),
     .band_split = NAME(band_split),
     .band_gather = NAME(band_gather),

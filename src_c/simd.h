@@ -54,26 +54,36 @@ INLINE void NAME(store)(T *p, V v) { *(V *)p = v; }
 INLINE V NAME(broadcast)(T x) { return x - (V){0}; }
 INLINE V NAME(select)(M m, V a, V b) { return (V)((m & (M)a) | (~m & (M)b)); }
 
-/* The even and the odd lanes of two vectors, and the lanes' numbers. */
+/* The even and the odd lanes of two vectors, the lanes' numbers, and the lanes of two vectors in turn. */
 #undef EVEN_LANES
 #undef ODD_LANES
 #undef LANE_NUMBERS
+#undef INTERLEAVED_LO
+#undef INTERLEAVED_HI
 #if LANES == 2
 #define EVEN_LANES 0, 2
 #define ODD_LANES 1, 3
 #define LANE_NUMBERS 0, 1
+#define INTERLEAVED_LO 0, 2
+#define INTERLEAVED_HI 1, 3
 #elif LANES == 4
 #define EVEN_LANES 0, 2, 4, 6
 #define ODD_LANES 1, 3, 5, 7
 #define LANE_NUMBERS 0, 1, 2, 3
+#define INTERLEAVED_LO 0, 4, 1, 5
+#define INTERLEAVED_HI 2, 6, 3, 7
 #elif LANES == 8
 #define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14
 #define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15
 #define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
+#define INTERLEAVED_LO 0, 8, 1, 9, 2, 10, 3, 11
+#define INTERLEAVED_HI 4, 12, 5, 13, 6, 14, 7, 15
 #elif LANES == 16
 #define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define INTERLEAVED_LO 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define INTERLEAVED_HI 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #endif
 
 /* All ones in the lanes from lo until hi. */

@@ -41,12 +41,6 @@ INLINE V NAME(vector_log)(V x) {
 
 INLINE V NAME(maximum)(V a, V b) { return NAME(select)(a > b, a, b); }
 
-INLINE V NAME(load_or)(const T *p, ptrdiff_t n, T other) {
-    V v = NAME(broadcast)(other);
-    __builtin_memcpy(&v, p, n * sizeof(T));
-    return v;
-}
-
 INLINE T NAME(lane_sum)(V v) {
     T sum = v[0];
     UNROLL for (int i = 1; i < LANES; i++) sum += v[i];
@@ -56,7 +50,8 @@ INLINE T NAME(lane_sum)(V v) {
 /* For each vector of a row, the last one padded: `body` on `v`, stored by the caller's choice. */
 #define FOR_ROW(v, source, other, ...)                                                                                        \
     for (ptrdiff_t i = 0; i < n; i += LANES) {                                                                                \
-        V v = i + LANES <= n ? NAME(load)(source + i) : NAME(load_or)(source + i, n - i, other);                              \
+        V v = i + LANES <= n ? NAME(load)(source + i)                                                                         \
+                             : NAME(load_lanes)(source + i, 0, (int)(n - i), NAME(broadcast)(other));                         \
         __VA_ARGS__                                                                                                           \
     }
 INLINE void NAME(store_row)(T *y, ptrdiff_t i, ptrdiff_t n, V v) {
@@ -88,12 +83,12 @@ static void NAME(softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptr
     if (logarithm) {
         FOR_ROW(g, grad, 0, sum += g;)
         T total = NAME(lane_sum)(sum);
-        FOR_ROW(g, grad, 0, V v = NAME(load_or)(y + i, n - i < LANES ? n - i : LANES, 0);
+        FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i);
                 NAME(store_row)(grad_x, i, n, g - NAME(vector_exp)(v) * total);)
     } else {
-        FOR_ROW(g, grad, 0, V v = NAME(load_or)(y + i, n - i < LANES ? n - i : LANES, 0); sum += g * v;)
+        FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i); sum += g * v;)
         T total = NAME(lane_sum)(sum);
-        FOR_ROW(g, grad, 0, V v = NAME(load_or)(y + i, n - i < LANES ? n - i : LANES, 0);
+        FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i);
                 NAME(store_row)(grad_x, i, n, (g - total) * v);)
     }
 }

@@ -1,4 +1,5 @@
 from cython cimport floating
+from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.kernels cimport fc_kernels_f32, fc_kernels_f64, fc_run, fc_table
 
@@ -125,3 +126,107 @@ cdef inline void adam(floating *param, const floating *grad, floating *m, floati
         kernels.f32.adam(param, grad, m, v, n, step_size, root, beta1, beta2, eps, weight_decay)
     else:
         kernels.f64.adam(param, grad, m, v, n, step_size, root, beta1, beta2, eps, weight_decay)
+
+
+cdef inline void max_across(const floating *x, const Py_ssize_t *taps, int n_taps, int64_t step, floating *best,
+                            void *tap, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.max_across(x, taps, n_taps, <int32_t>step, best, <int32_t *>tap, n)
+    else:
+        kernels.f64.max_across(x, taps, n_taps, step, best, <int64_t *>tap, n)
+
+
+cdef inline void sum_across(const floating *x, const Py_ssize_t *taps, int n_taps, floating *sum,
+                            Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.sum_across(x, taps, n_taps, sum, n)
+    else:
+        kernels.f64.sum_across(x, taps, n_taps, sum, n)
+
+
+cdef inline void max_down(const floating *best, const void *tap, const Py_ssize_t *rows, int n_rows, int64_t row_step,
+                          int64_t stride, floating *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.max_down(best, <const int32_t *>tap, rows, n_rows, <int32_t>row_step, <int32_t>stride, y, index, base,
+                             n)
+    else:
+        kernels.f64.max_down(best, <const int64_t *>tap, rows, n_rows, row_step, stride, y, index, base, n)
+
+
+cdef inline void mean_down(const floating *sum, const Py_ssize_t *rows, int n_rows, floating row_count,
+                           const floating *column_counts, floating *y, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.mean_down(sum, rows, n_rows, row_count, column_counts, y, n)
+    else:
+        kernels.f64.mean_down(sum, rows, n_rows, row_count, column_counts, y, n)
+
+
+cdef inline void max_2x2(const floating *x, Py_ssize_t row, int64_t width, floating *y, int64_t *index, int64_t base,
+                         Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.max_2x2(x, row, <int32_t>width, y, index, base, n)
+    else:
+        kernels.f64.max_2x2(x, row, width, y, index, base, n)
+
+
+cdef inline void mean_2x2(const floating *x, Py_ssize_t row, floating *y, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.mean_2x2(x, row, y, n)
+    else:
+        kernels.f64.mean_2x2(x, row, y, n)
+
+
+cdef inline int max_2x2_backward(const floating *grad, const int64_t *index, int64_t base, int64_t width,
+                                 floating *grad_x, Py_ssize_t row, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        return kernels.f32.max_2x2_backward(grad, index, base, <int32_t>width, grad_x, row, n)
+    else:
+        return kernels.f64.max_2x2_backward(grad, index, base, width, grad_x, row, n)
+
+
+cdef inline void mean_2x2_backward(const floating *grad, floating *grad_x, Py_ssize_t row, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.mean_2x2_backward(grad, grad_x, row, n)
+    else:
+        kernels.f64.mean_2x2_backward(grad, grad_x, row, n)
+
+
+cdef inline void spread_row(const floating *grad, Py_ssize_t step, floating row_count, const floating *column_counts,
+                            floating *dst, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.spread_row(grad, step, row_count, column_counts, dst, stride, n)
+    else:
+        kernels.f64.spread_row(grad, step, row_count, column_counts, dst, stride, n)
+
+
+cdef inline void max_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns,
+                              int64_t row_step, int64_t column_step, floating *y, int64_t *index, int64_t base,
+                              Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.max_channels(x, row, column, rows, columns, <int32_t>row_step, <int32_t>column_step, y, index, base,
+                                 n)
+    else:
+        kernels.f64.max_channels(x, row, column, rows, columns, row_step, column_step, y, index, base, n)
+
+
+cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns,
+                               floating count, floating *y, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.mean_channels(x, row, column, rows, columns, count, y, n)
+    else:
+        kernels.f64.mean_channels(x, row, column, rows, columns, count, y, n)
+
+
+cdef inline void spread_channels(const floating *grad, floating count, floating *grad_x, Py_ssize_t row,
+                                 Py_ssize_t column, int rows, int columns, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.spread_channels(grad, count, grad_x, row, column, rows, columns, n)
+    else:
+        kernels.f64.spread_channels(grad, count, grad_x, row, column, rows, columns, n)
+
+
+cdef inline floating max_of_run(const floating *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil:
+    if floating is float:
+        return kernels.f32.max_of_run(x, n, position)
+    else:
+        return kernels.f64.max_of_run(x, n, position)

@@ -1,5 +1,7 @@
 """src_c/kernels.h, for Cython."""
 
+from libc.stdint cimport int32_t, int64_t
+
 cdef extern from "kernels.h" nogil:
     enum:
         FC_MAX_MR
@@ -43,6 +45,28 @@ cdef extern from "kernels.h" nogil:
                     double weight_decay, int nesterov, int first) noexcept nogil
         void (*adam)(float *param, const float *grad, float *m, float *v, Py_ssize_t n, double step_size, double root, double beta1,
                      double beta2, double eps, double weight_decay) noexcept nogil
+        void (*max_across)(const float *x, const Py_ssize_t *taps, int n_taps, int32_t step, float *best, int32_t *tap,
+                           Py_ssize_t n) noexcept nogil
+        void (*sum_across)(const float *x, const Py_ssize_t *taps, int n_taps, float *sum, Py_ssize_t n) noexcept nogil
+        void (*max_down)(const float *best, const int32_t *tap, const Py_ssize_t *rows, int n_rows, int32_t row_step,
+                         int32_t stride, float *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
+        void (*mean_down)(const float *sum, const Py_ssize_t *rows, int n_rows, float row_count,
+                          const float *column_counts, float *y, Py_ssize_t n) noexcept nogil
+        void (*max_2x2)(const float *x, Py_ssize_t row, int32_t width, float *y, int64_t *index, int64_t base,
+                        Py_ssize_t n) noexcept nogil
+        void (*mean_2x2)(const float *x, Py_ssize_t row, float *y, Py_ssize_t n) noexcept nogil
+        int (*max_2x2_backward)(const float *grad, const int64_t *index, int64_t base, int32_t width, float *grad_x,
+                                Py_ssize_t row, Py_ssize_t n) noexcept nogil
+        void (*mean_2x2_backward)(const float *grad, float *grad_x, Py_ssize_t row, Py_ssize_t n) noexcept nogil
+        void (*spread_row)(const float *grad, Py_ssize_t step, float row_count, const float *column_counts, float *dst,
+                           Py_ssize_t stride, Py_ssize_t n) noexcept nogil
+        void (*max_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, int32_t row_step,
+                             int32_t column_step, float *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
+        void (*mean_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, float count,
+                              float *y, Py_ssize_t n) noexcept nogil
+        void (*spread_channels)(const float *grad, float count, float *grad_x, Py_ssize_t row, Py_ssize_t column,
+                                int rows, int columns, Py_ssize_t n) noexcept nogil
+        float (*max_of_run)(const float *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
         void (*band_copy)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
                           Py_ssize_t width, float value, float *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
         void (*band_split)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
@@ -92,6 +116,28 @@ cdef extern from "kernels.h" nogil:
                     double weight_decay, int nesterov, int first) noexcept nogil
         void (*adam)(double *param, const double *grad, double *m, double *v, Py_ssize_t n, double step_size, double root, double beta1,
                      double beta2, double eps, double weight_decay) noexcept nogil
+        void (*max_across)(const double *x, const Py_ssize_t *taps, int n_taps, int64_t step, double *best, int64_t *tap,
+                           Py_ssize_t n) noexcept nogil
+        void (*sum_across)(const double *x, const Py_ssize_t *taps, int n_taps, double *sum, Py_ssize_t n) noexcept nogil
+        void (*max_down)(const double *best, const int64_t *tap, const Py_ssize_t *rows, int n_rows, int64_t row_step,
+                         int64_t stride, double *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
+        void (*mean_down)(const double *sum, const Py_ssize_t *rows, int n_rows, double row_count,
+                          const double *column_counts, double *y, Py_ssize_t n) noexcept nogil
+        void (*max_2x2)(const double *x, Py_ssize_t row, int64_t width, double *y, int64_t *index, int64_t base,
+                        Py_ssize_t n) noexcept nogil
+        void (*mean_2x2)(const double *x, Py_ssize_t row, double *y, Py_ssize_t n) noexcept nogil
+        int (*max_2x2_backward)(const double *grad, const int64_t *index, int64_t base, int64_t width, double *grad_x,
+                                Py_ssize_t row, Py_ssize_t n) noexcept nogil
+        void (*mean_2x2_backward)(const double *grad, double *grad_x, Py_ssize_t row, Py_ssize_t n) noexcept nogil
+        void (*spread_row)(const double *grad, Py_ssize_t step, double row_count, const double *column_counts,
+                           double *dst, Py_ssize_t stride, Py_ssize_t n) noexcept nogil
+        void (*max_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, int64_t row_step,
+                             int64_t column_step, double *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
+        void (*mean_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, double count,
+                              double *y, Py_ssize_t n) noexcept nogil
+        void (*spread_channels)(const double *grad, double count, double *grad_x, Py_ssize_t row, Py_ssize_t column,
+                                int rows, int columns, Py_ssize_t n) noexcept nogil
+        double (*max_of_run)(const double *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
         void (*band_copy)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
                           Py_ssize_t width, double value, double *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
         void (*band_split)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,

@@ -1,0 +1,284 @@
+/* Max and average pooling: rows of outputs from rows of pixels, lanes are columns; or one output from its pixels, lanes are
+ * channels (NHWC).
+ *
+ *   planes:    across: for each pixel of a padded band: the best (or the sum) of S taps and which tap it was -> row buffers
+ *              down:   for each output: the best (or the sum) of R row buffers -> y and the index in the plane
+ *   2 x 2, step 2: straight from two rows of the image, no band, no buffers
+ *   channels:  for a vector of channels: for R rows: for S pixels: best or sum, in registers
+ *
+ * The two passes need S + R comparisons an output, not S * R; the buffers stay in L1. A comparison takes a NaN over
+ * anything and a later NaN over an earlier one, and of equal values keeps the first: PyTorch's rules.
+ */
+#undef I
+#undef IV
+#define I NAME(index)
+#define IV NAME(index_vector)
+#if BITS == 32
+typedef int32_t I;
+#else
+typedef int64_t I;
+#endif
+typedef I IV __attribute__((vector_size(VECTOR_BYTES), aligned(BITS / 8), may_alias));
+
+/* Where the new value replaces the best one. */
+INLINE M NAME(wins)(V value, V best) { return (value > best) | (value != value); }
+INLINE M NAME(select_index)(M m, M a, M b) { return (m & a) | (~m & b); }
+
+/* index[i] = base + k[i], i < n. */
+INLINE void NAME(store_indices)(int64_t *index, M k, int64_t base, ptrdiff_t n) {
+    if (n >= LANES) {
+        I lane[LANES];
+        __builtin_memcpy(lane, &k, sizeof k);
+        UNROLL for (int i = 0; i < LANES; i++) index[i] = base + lane[i];
+    } else
+        for (ptrdiff_t i = 0; i < n; i++) index[i] = base + k[i];
+}
+
+/* n outputs of y in vectors, the last one overlapping the one before where n >= LANES; `part` lanes of it count. */
+#define FOR_OUTPUTS(...)                                                                                                      \
+    for (ptrdiff_t done = 0; done < n; done += LANES) {                                                                       \
+        const ptrdiff_t j = done + LANES <= n || n < LANES ? done : n - LANES, part = n < LANES ? n : LANES;                  \
+        __VA_ARGS__                                                                                                           \
+    }
+INLINE void NAME(store_outputs)(T *y, V v, ptrdiff_t part) {
+    if (part == LANES)
+        NAME(store)(y, v);
+    else
+        NAME(store_part)(y, v, part);
+}
+
+INLINE void NAME(max_across_taps)(const T *x, const ptrdiff_t *taps, int n_taps, I step, T *best, I *tap, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        V m = NAME(load)(x + taps[0] + j);
+        M k = {0};
+        for (int s = 1; s < n_taps; s++) {
+            V v = NAME(load)(x + taps[s] + j);
+            M win = NAME(wins)(v, m);
+            m = NAME(select)(win, v, m);
+            k = NAME(select_index)(win, (M){0} + s * step, k);
+        }
+        NAME(store)(best + j, m);
+        *(IV *)(tap + j) = k;
+    }
+}
+
+static void NAME(max_across)(const T *x, const ptrdiff_t *taps, int n_taps, I step, T *best, I *tap, ptrdiff_t n) {
+    if (n_taps == 3)
+        NAME(max_across_taps)(x, taps, 3, step, best, tap, n);
+    else if (n_taps == 2)
+        NAME(max_across_taps)(x, taps, 2, step, best, tap, n);
+    else
+        NAME(max_across_taps)(x, taps, n_taps, step, best, tap, n);
+}
+
+INLINE void NAME(max_down_taps)(const T *best, const I *tap, const ptrdiff_t *rows, int n_rows, I row_step, I stride, T *y,
+                                int64_t *index, int64_t base, ptrdiff_t n) {
+    M lane = (M){LANE_NUMBERS} * stride;
+    FOR_OUTPUTS(
+        V m = NAME(load)(best + rows[0] + j);
+        M k = *(const IV *)(tap + rows[0] + j);
+        for (int r = 1; r < n_rows; r++) {
+            V v = NAME(load)(best + rows[r] + j);
+            M win = NAME(wins)(v, m);
+            m = NAME(select)(win, v, m);
+            k = NAME(select_index)(win, *(const IV *)(tap + rows[r] + j) + r * row_step, k);
+        }
+        NAME(store_outputs)(y + j, m, part);
+        if (index) NAME(store_indices)(index + j, k + lane, base + j * stride, part);)
+}
+
+static void NAME(max_down)(const T *best, const I *tap, const ptrdiff_t *rows, int n_rows, I row_step, I stride, T *y,
+                           int64_t *index, int64_t base, ptrdiff_t n) {
+    if (n_rows == 3)
+        NAME(max_down_taps)(best, tap, rows, 3, row_step, stride, y, index, base, n);
+    else
+        NAME(max_down_taps)(best, tap, rows, n_rows, row_step, stride, y, index, base, n);
+}
+
+static void NAME(sum_across)(const T *x, const ptrdiff_t *taps, int n_taps, T *sum, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        V s = NAME(load)(x + taps[0] + j);
+        for (int t = 1; t < n_taps; t++) s += NAME(load)(x + taps[t] + j);
+        NAME(store)(sum + j, s);
+    }
+}
+
+static void NAME(mean_down)(const T *sum, const ptrdiff_t *rows, int n_rows, T row_count, const T *column_counts, T *y,
+                            ptrdiff_t n) {
+    FOR_OUTPUTS(
+        V s = {0};
+        for (int r = 0; r < n_rows; r++) s += NAME(load)(sum + rows[r] + j);
+        NAME(store_outputs)(y + j, s / (row_count * NAME(load)(column_counts + j)), part);)
+}
+
+/* The next rows of the image: two rows read in step defeat the hardware's prefetcher (2 x 2 maxima of a 51 MB image: 5.2 ms
+ * without, 2.5 with). */
+INLINE void NAME(prefetch_rows)(const T *x, ptrdiff_t row) {
+    enum { ROWS = 8 };
+    const uintptr_t at = (uintptr_t)x, ahead = ROWS * row * sizeof(T);
+    UNROLL for (int line = 0; line < 2 * LANES * (int)sizeof(T); line += 64) {
+        __builtin_prefetch((const void *)(at + ahead + line));
+        __builtin_prefetch((const void *)(at + ahead + row * sizeof(T) + line));
+    }
+}
+
+/* 2 part elements from x, as the even and the odd ones. */
+INLINE void NAME(load_pairs)(const T *x, ptrdiff_t part, V *even, V *odd) {
+    V lo, hi = {0};
+    if (part == LANES) {
+        lo = NAME(load)(x), hi = NAME(load)(x + LANES);
+    } else if (2 * part > LANES) {
+        lo = NAME(load)(x), hi = NAME(load_part)(x + LANES, 2 * part - LANES);
+    } else
+        lo = NAME(load_part)(x, 2 * part);
+    *even = SHUFFLE(M, lo, hi, EVEN_LANES);
+    *odd = SHUFFLE(M, lo, hi, ODD_LANES);
+}
+
+INLINE void NAME(store_pairs)(T *x, ptrdiff_t part, V even, V odd) {
+    V lo = SHUFFLE(M, even, odd, INTERLEAVED_LO), hi = SHUFFLE(M, even, odd, INTERLEAVED_HI);
+    if (part == LANES) {
+        NAME(store)(x, lo), NAME(store)(x + LANES, hi);
+    } else if (2 * part > LANES) {
+        NAME(store)(x, lo), NAME(store_part)(x + LANES, hi, 2 * part - LANES);
+    } else
+        NAME(store_part)(x, lo, 2 * part);
+}
+
+static void NAME(max_2x2)(const T *x, ptrdiff_t row, I width, T *y, int64_t *index, int64_t base, ptrdiff_t n) {
+    M lane = (M){LANE_NUMBERS} * 2;
+    FOR_OUTPUTS(
+        V even, odd, even_below, odd_below;
+        NAME(prefetch_rows)(x + 2 * j, row);
+        NAME(load_pairs)(x + 2 * j, part, &even, &odd);
+        NAME(load_pairs)(x + row + 2 * j, part, &even_below, &odd_below);
+        M right = NAME(wins)(odd, even), right_below = NAME(wins)(odd_below, even_below);
+        V m = NAME(select)(right, odd, even), m_below = NAME(select)(right_below, odd_below, even_below);
+        M below = NAME(wins)(m_below, m);
+        NAME(store_outputs)(y + j, NAME(select)(below, m_below, m), part);
+        if (index) {
+            M k = NAME(select_index)(below, width - right_below, -right);
+            NAME(store_indices)(index + j, lane + k, base + 2 * j, part);
+        })
+}
+
+static void NAME(mean_2x2)(const T *x, ptrdiff_t row, T *y, ptrdiff_t n) {
+    FOR_OUTPUTS(
+        V even, odd, even_below, odd_below;
+        NAME(prefetch_rows)(x + 2 * j, row);
+        NAME(load_pairs)(x + 2 * j, part, &even, &odd);
+        NAME(load_pairs)(x + row + 2 * j, part, &even_below, &odd_below);
+        NAME(store_outputs)(y + j, ((even + odd) + (even_below + odd_below)) * (T)0.25, part);)
+}
+
+static int NAME(max_2x2_backward)(const T *grad, const int64_t *index, int64_t base, I width, T *grad_x, ptrdiff_t row,
+                                  ptrdiff_t n) {
+    M lane = (M){LANE_NUMBERS} * 2, lost = {0};
+    FOR_OUTPUTS(
+        V g = part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part);
+        I tap[LANES] = {0};
+        I far = 0;
+        for (int i = 0; i < part; i++) {
+            int64_t from_base = index[j + i] - (base + 2 * j);
+            tap[i] = (I)from_base;
+            far |= from_base != (I)from_base;
+        }
+        if (far) return 0;
+        M k;
+        __builtin_memcpy(&k, tap, sizeof k);
+        k = part == LANES ? k - lane : NAME(select_index)(lane < 2 * (I)part, k - lane, (M){0});
+        M here = k == 0, right = k == 1, below = k == width, across = k == width + 1;
+        lost |= ~(here | right | below | across);
+        NAME(store_pairs)(grad_x + 2 * j, part, (V)((M)g & here), (V)((M)g & right));
+        NAME(store_pairs)(grad_x + row + 2 * j, part, (V)((M)g & below), (V)((M)g & across));)
+    I any = 0;
+    UNROLL for (int i = 0; i < LANES; i++) any |= lost[i];
+    return !any;
+}
+
+static void NAME(mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptrdiff_t n) {
+    FOR_OUTPUTS(
+        V g = (part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part)) * (T)0.25;
+        NAME(store_pairs)(grad_x + 2 * j, part, g, g);
+        NAME(store_pairs)(grad_x + row + 2 * j, part, g, g);)
+}
+
+static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst, ptrdiff_t stride,
+                             ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j++) dst[j * stride] = grad[j * step] / (row_count * column_counts[j]);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------------
+ * Lanes are channels. */
+
+#define LOAD_CHANNELS(p) (part == LANES ? NAME(load)(p) : NAME(load_part)(p, part))
+
+static void NAME(max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, I row_step, I column_step,
+                               T *y, int64_t *index, int64_t base, ptrdiff_t n) {
+    FOR_OUTPUTS(
+        V m = LOAD_CHANNELS(x + j);
+        M k = {0};
+        for (int r = 0; r < rows; r++)
+            for (int s = r == 0; s < columns; s++) {
+                V v = LOAD_CHANNELS(x + r * row + s * column + j);
+                M win = NAME(wins)(v, m);
+                m = NAME(select)(win, v, m);
+                k = NAME(select_index)(win, (M){0} + (r * row_step + s * column_step), k);
+            }
+        NAME(store_outputs)(y + j, m, part);
+        if (index) NAME(store_indices)(index + j, k, base, part);)
+}
+
+static void NAME(mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, T count, T *y,
+                                ptrdiff_t n) {
+    FOR_OUTPUTS(
+        V s = {0};
+        for (int r = 0; r < rows; r++)
+            for (int t = 0; t < columns; t++) s += LOAD_CHANNELS(x + r * row + t * column + j);
+        NAME(store_outputs)(y + j, s / count, part);)
+}
+
+static void NAME(spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, int rows, int columns,
+                                  ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        const ptrdiff_t part = n - j < LANES ? n - j : LANES;
+        V g = LOAD_CHANNELS(grad + j) / count;
+        for (int r = 0; r < rows; r++)
+            for (int t = 0; t < columns; t++) {
+                T *to = grad_x + r * row + t * column + j;
+                NAME(store_outputs)(to, LOAD_CHANNELS(to) + g, part);
+            }
+    }
+}
+#undef LOAD_CHANNELS
+#undef FOR_OUTPUTS
+
+/* ------------------------------------------------------------------------------------------------------------------------
+ * The maximum of one long run of elements, lanes are elements. */
+
+static T NAME(max_of_run)(const T *x, ptrdiff_t n, ptrdiff_t *position) {
+    T best = x[0];
+    ptrdiff_t at = 0, i = 0;
+    enum { BLOCK = 1 << 20 }; /* vectors whose count fits into an index lane */
+    while (n - i >= LANES) {
+        const T *block = x + i;
+        ptrdiff_t vectors = (n - i) / LANES < BLOCK ? (n - i) / LANES : BLOCK;
+        V m = NAME(load)(block);
+        M k = {0};
+        for (ptrdiff_t j = 1; j < vectors; j++) {
+            V v = NAME(load)(block + j * LANES);
+            M win = NAME(wins)(v, m);
+            m = NAME(select)(win, v, m);
+            k = NAME(select_index)(win, (M){0} + (I)j, k);
+        }
+        for (int l = 0; l < LANES; l++) { /* of equal lanes the one that came first, of NaNs the last */
+            ptrdiff_t here = i + (ptrdiff_t)k[l] * LANES + l;
+            if (m[l] != m[l] ? best == best || here > at : m[l] > best || (m[l] == best && here < at)) best = m[l], at = here;
+        }
+        i += vectors * LANES;
+    }
+    for (; i < n; i++)
+        if (x[i] > best || x[i] != x[i]) best = x[i], at = i;
+    *position = at;
+    return best;
+}
