@@ -17,6 +17,8 @@ enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in v
 /* The activations; no kernel for FC_IDENTITY. */
 enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ACTIVATIONS };
 
+enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_WINOGRAD_SCHEMES }; /* winograd.h has the details */
+
 /* What a driver copies as one piece: `length` elements from `src` to `dst`, both counted from a moving base. */
 typedef struct {
     ptrdiff_t src, dst, length;
@@ -26,6 +28,20 @@ typedef struct {
 #define FC_OUTSIDE PTRDIFF_MIN
 
 #define FC_DECLARE_KERNELS(T, I, NAME)                                                                                        \
+    typedef struct {                                                                                                          \
+        int points, filter_points; /* in one dimension, of patches and of filters: filter point min(i, filter_points - 1) */  \
+        int taps, step;            /* filter size; inputs from one patch to the next. A tile is 4 x 4 outputs. */             \
+        /* V of a row of `tiles` patches: point p of tile t at v + p * point_stride + at[t]; band rows are pitch apart. */    \
+        void (*inputs)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *v, const ptrdiff_t *at, ptrdiff_t point_stride);   \
+        /* U of the filters of one vector of output channels, w is [channel][taps * taps][vector]: point p of channel c at    \
+         * u + p * point_stride + c * channel_stride. */                                                                      \
+        void (*filters)(const T *w, ptrdiff_t channels, T *u, ptrdiff_t point_stride, ptrdiff_t channel_stride);              \
+        /* A row of tiles to y, [rows][cols][vector], + bias (one vector or NULL); cols may end inside the last tile. Returns \
+         * whether all outputs are finite. */                                                                                 \
+        int (*outputs)(const T *m, ptrdiff_t point_stride, ptrdiff_t tile_stride, ptrdiff_t tiles, const T *bias, T *y,       \
+                       ptrdiff_t rows, ptrdiff_t cols);                                                                       \
+    } fc_winograd_##NAME;                                                                                                     \
+                                                                                                                              \
     typedef struct {                                                                                                          \
         int vector; /* elements of one vector register */                                                                     \
         int mr;     /* rows of the tallest GEMM tile; its width is FC_MAX_NV vectors */                                       \
@@ -56,6 +72,22 @@ typedef struct {
                          ptrdiff_t row_stride, ptrdiff_t step);                                                               \
         void (*get_tile)(const T *src, ptrdiff_t row_stride, ptrdiff_t step, ptrdiff_t n_rows, const fc_run *runs,            \
                          ptrdiff_t n_runs, T *tile, ptrdiff_t width);                                                         \
+                                                                                                                              \
+        /* lanes.h: pixels of the caller's layout to vectors of channels, dst[at[p] + i] = src[rows[i] + p] for i < n_rows (at\
+         * most vector), p < length; the other lanes become 0. Back: dst[rows[i] + p] = src[p * vector + i]. Nothing else is  \
+         * touched. */                                                                                                        \
+        void (*to_lanes)(const T *src, const ptrdiff_t *rows, int n_rows, ptrdiff_t length, T *dst, const ptrdiff_t *at);     \
+        void (*from_lanes)(const T *src, ptrdiff_t length, T *dst, const ptrdiff_t *rows, int n_rows);                        \
+                                                                                                                              \
+        /* lanes.h: C[m pixels][nv vectors of output channels] from pixels of input-channel vectors: row i of A is the vector \
+         * at a + block * block_stride + taps[tap] + i * step * vector, where step is the first index + 1; only the first     \
+         * `channels` lanes of all blocks count. B is packed [block][tap][lane][nv * vector]. Index: [step - 1][nv - 1][m]. */\
+        void (*channel_tile[2][FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride,                         \
+                                                          const ptrdiff_t *taps, ptrdiff_t n_taps, const T *a, const T *b,    \
+                                                          T *c, ptrdiff_t ldc);                                               \
+                                                                                                                              \
+        /* winograd.h. Index: FC_F43, FC_F45, FC_F43_STRIDE_2. */                                                             \
+        fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                     \
                                                                                                                               \
         /* reduce.h: the sum of n elements; short blocks in T, the blocks in double. */                                       \
         double (*sum)(const T *x, ptrdiff_t n);                                                                               \

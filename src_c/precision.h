@@ -2,6 +2,8 @@
 #include "simd.h"
 #include "gemm.h"
 #include "pack.h"
+#include "lanes.h"
+#include "winograd.h"
 #include "reduce.h"
 #include "elementwise.h"
 #include "softmax.h"
@@ -18,6 +20,10 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .copy_rows = NAME(copy_rows),
     .put_tile = NAME(put_tile),
     .get_tile = NAME(get_tile),
+    .to_lanes = NAME(to_lanes),
+    .from_lanes = NAME(from_lanes),
+    .channel_tile = {{CHANNEL_ROW(1, 1), CHANNEL_ROW(2, 1)}, {CHANNEL_ROW(1, 2), CHANNEL_ROW(2, 2)}},
+    .winograd = {WINOGRAD_SCHEME(f43, 6, 6, 3, 4), WINOGRAD_SCHEME(f45, 8, 8, 5, 4), WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8)},
     .sum = NAME(sum),
     .activation = {NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh)},
     .activation_backward = {NULL, NAME(relu_backward), NAME(leaky_relu_backward), NAME(sigmoid_backward), NAME(tanh_backward)},

@@ -230,3 +230,26 @@ cdef inline floating max_of_run(const floating *x, Py_ssize_t n, Py_ssize_t *pos
         return kernels.f32.max_of_run(x, n, position)
     else:
         return kernels.f64.max_of_run(x, n, position)
+cdef inline void to_lanes(const floating *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, floating *dst,
+                          const Py_ssize_t *at) noexcept nogil:
+    if floating is float:
+        kernels.f32.to_lanes(src, rows, n_rows, length, dst, at)
+    else:
+        kernels.f64.to_lanes(src, rows, n_rows, length, dst, at)
+
+
+cdef inline void from_lanes(const floating *src, Py_ssize_t length, floating *dst, const Py_ssize_t *rows,
+                            int n_rows) noexcept nogil:
+    if floating is float:
+        kernels.f32.from_lanes(src, length, dst, rows, n_rows)
+    else:
+        kernels.f64.from_lanes(src, length, dst, rows, n_rows)
+
+
+cdef inline void channel_tile(int step, int vectors, int m, Py_ssize_t channels, Py_ssize_t block_stride,
+                              const Py_ssize_t *taps, Py_ssize_t n_taps, const floating *a, const floating *b, floating *c,
+                              Py_ssize_t ldc) noexcept nogil:
+    if floating is float:
+        kernels.f32.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc)
+    else:
+        kernels.f64.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc)

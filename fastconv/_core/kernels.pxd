@@ -13,9 +13,22 @@ cdef extern from "kernels.h" nogil:
         FC_TANH
 
     Py_ssize_t FC_OUTSIDE
+    enum:
+        FC_F43
+        FC_F45
+        FC_F43_STRIDE_2
 
     ctypedef struct fc_run:
         Py_ssize_t src, dst, length
+
+    ctypedef struct fc_winograd_f32:
+        int points, filter_points, taps, step
+        void (*inputs)(const float *band, Py_ssize_t pitch, Py_ssize_t tiles, float *v, const Py_ssize_t *at,
+                       Py_ssize_t point_stride) noexcept nogil
+        void (*filters)(const float *w, Py_ssize_t channels, float *u, Py_ssize_t point_stride,
+                        Py_ssize_t channel_stride) noexcept nogil
+        int (*outputs)(const float *m, Py_ssize_t point_stride, Py_ssize_t tile_stride, Py_ssize_t tiles, const float *bias,
+                       float *y, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil
 
     ctypedef struct fc_kernels_f32:
         int vector
@@ -33,6 +46,12 @@ cdef extern from "kernels.h" nogil:
                          float *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil
         void (*get_tile)(const float *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows, const fc_run *runs,
                          Py_ssize_t n_runs, float *tile, Py_ssize_t width) noexcept nogil
+        void (*to_lanes)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
+                         const Py_ssize_t *at) noexcept nogil
+        void (*from_lanes)(const float *src, Py_ssize_t length, float *dst, const Py_ssize_t *rows, int n_rows) noexcept nogil
+        void (*channel_tile[2][2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
+                                       Py_ssize_t n_taps, const float *a, const float *b, float *c, Py_ssize_t ldc) noexcept nogil
+        fc_winograd_f32 winograd[3]
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
         void (*activation_backward[5])(const float *grad, const float *v, float *grad_x, Py_ssize_t n, float slope) noexcept nogil
@@ -88,6 +107,15 @@ cdef extern from "kernels.h" nogil:
                                           const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t rows,
                                           Py_ssize_t width, int channels, float *sums) noexcept nogil
 
+    ctypedef struct fc_winograd_f64:
+        int points, filter_points, taps, step
+        void (*inputs)(const double *band, Py_ssize_t pitch, Py_ssize_t tiles, double *v, const Py_ssize_t *at,
+                       Py_ssize_t point_stride) noexcept nogil
+        void (*filters)(const double *w, Py_ssize_t channels, double *u, Py_ssize_t point_stride,
+                        Py_ssize_t channel_stride) noexcept nogil
+        int (*outputs)(const double *m, Py_ssize_t point_stride, Py_ssize_t tile_stride, Py_ssize_t tiles, const double *bias,
+                       double *y, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil
+
     ctypedef struct fc_kernels_f64:
         int vector
         int mr
@@ -104,6 +132,12 @@ cdef extern from "kernels.h" nogil:
                          double *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil
         void (*get_tile)(const double *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows, const fc_run *runs,
                          Py_ssize_t n_runs, double *tile, Py_ssize_t width) noexcept nogil
+        void (*to_lanes)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,
+                         const Py_ssize_t *at) noexcept nogil
+        void (*from_lanes)(const double *src, Py_ssize_t length, double *dst, const Py_ssize_t *rows, int n_rows) noexcept nogil
+        void (*channel_tile[2][2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
+                                       Py_ssize_t n_taps, const double *a, const double *b, double *c, Py_ssize_t ldc) noexcept nogil
+        fc_winograd_f64 winograd[3]
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil
         void (*activation_backward[5])(const double *grad, const double *v, double *grad_x, Py_ssize_t n, double slope) noexcept nogil

@@ -1,0 +1,189 @@
+/* Winograd's transforms of one vector of channels at a time: V = B^T x B of input patches, U = G w G^T of filters, and
+ * y = A^T (U V summed over channels) A.
+ *
+ * A scheme computes 4 x 4 outputs from a P x P patch by P * P products instead of 16 * R * R:
+ *   f43    3 x 3 filters, stride 1: 36 products for 144, on the points 0, +-3/4, +-3/2, infinity
+ *   f45    5 x 5 filters, stride 1: 64 products for 400, on the points 0, +-1, +-2, +-1/2, infinity
+ *   f43s2  3 x 3 filters, stride 2: 81 products for 144. In each dimension the even inputs meet a filter of two taps, which
+ *          F(4, 2) computes by 5 products on the points 0, 1, -1, 2, infinity; the odd ones meet one tap: 4 plain products, which
+ *          share that tap. So there are 9 x 9 products but only 6 x 6 different filter points.
+ *
+ * The points 3/4 and 3/2 are exact in binary and give half the error of the usual 1 and 2. A 1-D pass runs over columns into an
+ * array on the stack (L1), shared by neighbouring patches, then over rows; each pass keeps P inputs and P outputs in registers.
+ *
+ * Sources: Winograd, "Arithmetic complexity of computations" (1980); Lavin, Gray, "Fast algorithms for convolutional neural
+ * networks" (2016); on points Barabasz, Anderson, Soodhalter, Gregg, "Error analysis and improving the accuracy of Winograd
+ * convolution for deep neural networks" (2020).
+ */
+#define A1 ((T)0.75)
+#define B1 ((T)1.5)
+#define A2 (A1 * A1)
+#define B2 (B1 * B1)
+#define NA (1 / (2 * A2 * (A2 - B2)))
+#define NB (1 / (2 * B2 * (B2 - A2)))
+
+INLINE void NAME(f43_input)(V *o, const V *d) {
+    V a = d[4] - B2 * d[2], b = d[3] - B2 * d[1], c = d[4] - A2 * d[2], e = d[3] - A2 * d[1];
+    o[0] = (A2 * B2) * d[0] - (A2 + B2) * d[2] + d[4];
+    o[1] = a + A1 * b, o[2] = a - A1 * b;
+    o[3] = c + B1 * e, o[4] = c - B1 * e;
+    o[5] = (A2 * B2) * d[1] - (A2 + B2) * d[3] + d[5];
+}
+INLINE void NAME(f43_filter)(V *o, const V *g) {
+    V s = g[0] * NA + g[2] * (A2 * NA), t = g[1] * (A1 * NA), u = g[0] * NB + g[2] * (B2 * NB), v = g[1] * (B1 * NB);
+    o[0] = g[0] * (1 / (A2 * B2));
+    o[1] = s + t, o[2] = s - t;
+    o[3] = u + v, o[4] = u - v;
+    o[5] = g[2];
+}
+INLINE void NAME(f43_output)(V *o, const V *m) {
+    V s = m[1] + m[2], d = m[1] - m[2], s2 = m[3] + m[4], d2 = m[3] - m[4];
+    o[0] = m[0] + s + s2;
+    o[1] = A1 * d + B1 * d2;
+    o[2] = A2 * s + B2 * s2;
+    o[3] = (A2 * A1) * d + ((B2 * B1) * d2 + m[5]);
+}
+
+INLINE void NAME(f45_input)(V *o, const V *d) {
+    V a, b;
+    o[0] = (d[0] - d[6]) + (T)5.25 * (d[4] - d[2]);
+    a = d[2] + d[6] - (T)4.25 * d[4], b = d[1] + d[5] - (T)4.25 * d[3];
+    o[1] = a + b, o[2] = a - b;
+    a = d[6] + (T)0.25 * d[2] - (T)1.25 * d[4], b = (T)0.5 * d[1] - (T)2.5 * d[3] + 2 * d[5];
+    o[3] = a + b, o[4] = a - b;
+    a = d[6] + 4 * d[2] - 5 * d[4], b = 2 * d[1] - (T)2.5 * d[3] + (T)0.5 * d[5];
+    o[5] = a + b, o[6] = a - b;
+    o[7] = (d[7] - d[1]) + (T)5.25 * (d[3] - d[5]);
+}
+INLINE void NAME(f45_filter)(V *o, const V *g) {
+    V s = (g[0] + g[2] + g[4]) * (T)(-2. / 9), t = (g[1] + g[3]) * (T)(2. / 9);
+    V u = (g[0] + 4 * g[2] + 16 * g[4]) * (T)(1. / 90), v = (g[1] + 4 * g[3]) * (T)(1. / 45);
+    V p = (g[0] + (T)0.25 * g[2] + (T)0.0625 * g[4]) * (T)(32. / 45), q = (g[1] + (T)0.25 * g[3]) * (T)(16. / 45);
+    o[0] = g[0];
+    o[1] = s - t, o[2] = s + t;
+    o[3] = u + v, o[4] = u - v;
+    o[5] = p + q, o[6] = p - q;
+    o[7] = g[4];
+}
+INLINE void NAME(f45_output)(V *o, const V *m) {
+    V s = m[1] + m[2], d = m[1] - m[2], s2 = m[3] + m[4], d2 = m[3] - m[4], s3 = m[5] + m[6], d3 = m[5] - m[6];
+    o[0] = m[0] + s + s2 + s3;
+    o[1] = d + 2 * d2 + (T)0.5 * d3;
+    o[2] = s + 4 * s2 + (T)0.25 * s3;
+    o[3] = d + 8 * d2 + (T)0.125 * d3 + m[7];
+}
+
+INLINE void NAME(f43s2_input)(V *o, const V *d) {
+    V a = d[6] - 2 * d[4], b = d[4] - 2 * d[2];
+    o[0] = 2 * (d[0] - d[4]) + (d[6] - d[2]);
+    o[1] = a + b, o[2] = a - b;
+    o[3] = d[6] - d[2];
+    o[4] = (d[8] - d[4]) - 2 * (d[6] - d[2]);
+    o[5] = d[1], o[6] = d[3], o[7] = d[5], o[8] = d[7];
+}
+INLINE void NAME(f43s2_filter)(V *o, const V *g) {
+    o[0] = g[0] * (T)0.5;
+    o[1] = (g[0] + g[2]) * (T)-0.5;
+    o[2] = (g[0] - g[2]) * (T)(-1. / 6);
+    o[3] = (g[0] + 2 * g[2]) * (T)(1. / 6);
+    o[4] = g[2];
+    o[5] = g[1];
+}
+INLINE void NAME(f43s2_output)(V *o, const V *m) {
+    V s = m[1] + m[2], d = m[1] - m[2];
+    o[0] = (m[0] + m[5]) + (s + m[3]);
+    o[1] = d + (2 * m[3] + m[6]);
+    o[2] = s + (4 * m[3] + m[7]);
+    o[3] = (d + m[4]) + (8 * m[3] + m[8]);
+}
+
+/* P points, U of them different for the filter, R taps, patches STEP inputs apart. */
+#define WINOGRAD(scheme, P, U, R, STEP)                                                                                       \
+    static void NAME(scheme##_inputs)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *restrict v, const ptrdiff_t *at,    \
+                                      ptrdiff_t point_stride) {                                                               \
+        enum { CHUNK = 8 };                                                                                                   \
+        V tmp[P][CHUNK * STEP + P - STEP];                                                                                    \
+        for (ptrdiff_t t0 = 0; t0 < tiles; t0 += CHUNK, band += CHUNK * STEP * LANES) {                                       \
+            ptrdiff_t n = tiles - t0 < CHUNK ? tiles - t0 : CHUNK;                                                            \
+            for (ptrdiff_t x = 0; x < n * STEP + P - STEP; x++) {                                                             \
+                V d[P], o[P];                                                                                                 \
+                UNROLL for (int i = 0; i < P; i++) d[i] = NAME(load)(band + i * pitch + x * LANES);                           \
+                NAME(scheme##_input)(o, d);                                                                                   \
+                UNROLL for (int i = 0; i < P; i++) tmp[i][x] = o[i];                                                          \
+            }                                                                                                                 \
+            for (ptrdiff_t t = 0; t < n; t++) {                                                                               \
+                T *out = v + at[t0 + t];                                                                                      \
+                for (int i = 0; i < P; i++) {                                                                                 \
+                    V o[P];                                                                                                   \
+                    NAME(scheme##_input)(o, &tmp[i][t * STEP]);                                                               \
+                    UNROLL for (int j = 0; j < P; j++) NAME(store)(out + (i * P + j) * point_stride, o[j]);                   \
+                }                                                                                                             \
+            }                                                                                                                 \
+        }                                                                                                                     \
+    }                                                                                                                         \
+    static void NAME(scheme##_filters)(const T *w, ptrdiff_t channels, T *restrict u, ptrdiff_t point_stride,                 \
+                                       ptrdiff_t channel_stride) {                                                            \
+        for (ptrdiff_t c = 0; c < channels; c++, w += R * R * LANES, u += channel_stride) {                                   \
+            V z[U][R];                                                                                                        \
+            UNROLL for (int s = 0; s < R; s++) {                                                                              \
+                V g[R], o[U];                                                                                                 \
+                UNROLL for (int r = 0; r < R; r++) g[r] = NAME(load)(w + (r * R + s) * LANES);                                \
+                NAME(scheme##_filter)(o, g);                                                                                  \
+                UNROLL for (int i = 0; i < U; i++) z[i][s] = o[i];                                                            \
+            }                                                                                                                 \
+            UNROLL for (int i = 0; i < U; i++) {                                                                              \
+                V o[U];                                                                                                       \
+                NAME(scheme##_filter)(o, z[i]);                                                                               \
+                UNROLL for (int j = 0; j < U; j++) NAME(store)(u + (i * U + j) * point_stride, o[j]);                         \
+            }                                                                                                                 \
+        }                                                                                                                     \
+    }                                                                                                                         \
+    static int NAME(scheme##_outputs)(const T *m, ptrdiff_t point_stride, ptrdiff_t tile_stride, ptrdiff_t tiles,             \
+                                      const T *bias, T *restrict y, ptrdiff_t rows, ptrdiff_t cols) {                         \
+        V b = bias ? NAME(load)(bias) : (V){0}, odd = {0};                                                                    \
+        for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += 4 * LANES) {                                             \
+            V z[4][P];                                                                                                        \
+            UNROLL for (int j = 0; j < P; j++) {                                                                              \
+                V q[P], o[4];                                                                                                 \
+                UNROLL for (int i = 0; i < P; i++) q[i] = NAME(load)(m + (i * P + j) * point_stride);                         \
+                NAME(scheme##_output)(o, q);                                                                                  \
+                UNROLL for (int i = 0; i < 4; i++) z[i][j] = o[i];                                                            \
+            }                                                                                                                 \
+            ptrdiff_t wide = cols - 4 * t < 4 ? cols - 4 * t : 4;                                                             \
+            for (ptrdiff_t i = 0; i < rows; i++) {                                                                            \
+                V o[4];                                                                                                       \
+                NAME(scheme##_output)(o, z[i]);                                                                               \
+                UNROLL for (int j = 0; j < 4; j++) o[j] += b;                                                                 \
+                if (wide == 4) {                                                                                              \
+                    UNROLL for (int j = 0; j < 4; j++) {                                                                      \
+                        odd += o[j] - o[j];                                                                                   \
+                        NAME(store)(y + (i * cols + j) * LANES, o[j]);                                                        \
+                    }                                                                                                         \
+                } else                                                                                                        \
+                    for (ptrdiff_t j = 0; j < wide; j++) {                                                                    \
+                        odd += o[j] - o[j];                                                                                   \
+                        NAME(store)(y + (i * cols + j) * LANES, o[j]);                                                        \
+                    }                                                                                                         \
+            }                                                                                                                 \
+        }                                                                                                                     \
+        int finite = 1;                                                                                                       \
+        for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                                \
+        return finite;                                                                                                        \
+    }
+
+WINOGRAD(f43, 6, 6, 3, 4)
+WINOGRAD(f45, 8, 8, 5, 4)
+WINOGRAD(f43s2, 9, 6, 3, 8)
+
+#define WINOGRAD_SCHEME(scheme, P, U, R, STEP)                                                                                \
+    {                                                                                                                         \
+        .points = P, .filter_points = U, .taps = R, .step = STEP, .inputs = NAME(scheme##_inputs),                            \
+        .filters = NAME(scheme##_filters), .outputs = NAME(scheme##_outputs)                                                  \
+    }
+
+#undef A1
+#undef B1
+#undef A2
+#undef B2
+#undef NA
+#undef NB
