@@ -5,7 +5,7 @@ Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*
 """
 
 from fastconv import data, nn, optim
-from fastconv.config import get_num_threads, num_threads, set_num_threads, show_config
+from fastconv.config import __version__, get_num_threads, num_threads, set_num_threads, show_config
 from fastconv.functional import (
     conv2d,
     conv2d_backward,
@@ -34,8 +34,6 @@ from fastconv.functional import (
 )
 from fastconv.nn import load, load_weights, save
 from fastconv.training import EarlyStopping, History, Trainer
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ConvExplanation",

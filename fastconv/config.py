@@ -5,6 +5,8 @@ import numbers
 
 from fastconv._core import isa, memory, threads
 
+__version__ = "0.1.0"
+
 get_num_threads = threads.get_num_threads
 
 
@@ -86,10 +88,8 @@ def show_config(mode="stdout"):
         raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
     import numpy
 
-    import fastconv
-
     config = {
-        "version": fastconv.__version__,
+        "version": __version__,
         "numpy": numpy.__version__,
         "compiler": isa.COMPILER,
         "isa": {

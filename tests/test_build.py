@@ -1,0 +1,195 @@
+"""What a build must be like: one symbol a kernel unit, baseline code outside of them, small, quick to import; and builds with
+compilers that can do less (slow)."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from processes import in_new_process
+
+import fastconv as fc
+from fastconv._core import isa
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = Path(isa.__file__).parent
+MODULES = sorted(CORE.glob("*.so"))
+COMPILER = os.environ.get("CC", "gcc").split()[0]
+
+source_tree = pytest.mark.skipif(not (ROOT / "src_c").is_dir(), reason="the source tree is not here")
+x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="about x86-64")
+
+
+def needs(*programs):
+    missing = [program for program in programs if shutil.which(program) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not installed")
+
+
+def output(*command, **options):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
+
+
+@source_tree
+@needs(COMPILER, "nm")
+@x86
+@pytest.mark.parametrize("name, flags", [("baseline", []), ("avx2", ["-mavx2", "-mfma"]),
+                                         ("avx512", ["-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma"])])
+def test_a_kernel_unit_has_one_external_symbol(name, flags, tmp_path):
+    """Otherwise the linker could merge two instruction sets' copies of an inline function."""
+    output(COMPILER, "-std=gnu11", "-O0", "-Wno-psabi", *flags, f"-DFC_ISA={name}", "-c", str(ROOT / "src_c/table.c"),
+           "-o", str(tmp_path / "table.o"))
+    symbols = output("nm", "-g", "--defined-only", str(tmp_path / "table.o")).split("\n")
+    assert [line.split()[-1] for line in symbols if line] == [f"fc_table_{name}"]
+
+
+@needs("nm")
+@pytest.mark.skipif(sys.platform != "linux", reason="about ELF files")
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name.split(".")[0])
+def test_a_module_exports_its_init_function_alone(module):
+    symbols = output("nm", "-D", "--defined-only", str(module)).split("\n")
+    assert [line.split()[-1] for line in symbols if line] == [f"PyInit_{module.name.split('.')[0]}"]
+
+
+@needs("objdump")
+@x86
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name.split(".")[0])
+def test_only_the_kernels_use_wide_registers(module):
+    """Everything else must run on any x86-64; the kernel units are all in the module isa."""
+    wide = re.findall(r"%[yz]mm\d", output("objdump", "-d", "--no-show-raw-insn", str(module)))
+    assert bool(wide) == (module.name.startswith("isa.") and isa.compiled() != ["baseline"])
+
+
+def test_this_build_has_every_instruction_set_and_openmp():
+    """Of a build for others: what this machine's compiler leaves out is a defect of the build."""
+    if os.environ.get("FASTCONV_TEST_INSTALLED") != "1":
+        pytest.skip("only for the wheel: FASTCONV_TEST_INSTALLED=1")
+    config = fc.show_config("dicts")
+    assert config["isa"]["missing"] == [] and config["openmp"]
+
+
+def test_numpy_is_the_only_requirement():
+    required = importlib.metadata.requires("fastconv") if _installed() else None
+    if required is None:
+        pytest.skip("fastconv is not installed: it has no metadata")
+    assert [re.match(r"[\w-]+", line).group() for line in required if "extra ==" not in line] == ["numpy"]
+
+
+def _installed():
+    try:
+        return importlib.metadata.distribution("fastconv")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def test_import_brings_nothing_but_numpy():
+    """Extras are imported where they are used."""
+    others = in_new_process("""
+        import sys, numpy
+        before = set(sys.modules)
+        import fastconv
+        top = {name.split(".")[0] for name in set(sys.modules) - before}
+        print(*sorted(top - set(sys.stdlib_module_names) - {"fastconv", "numpy", "cython_runtime"}))
+        """).split()
+    assert [name for name in others if not name.startswith("_cython")] == []
+
+
+def test_import_is_quick():
+    """Beyond NumPy 0.1 s on a quiet machine. CPU seconds, which do not count what other processes take."""
+    script = """
+        import time, numpy
+        start = time.process_time()
+        import fastconv
+        print(time.process_time() - start)
+        """
+    assert min(float(in_new_process(script)) for _ in range(4)) < 0.15
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Builds with other compilers, in a copy of the tree.
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    pytest.importorskip("Cython", reason="Cython is not installed: nothing to build with")
+    pytest.importorskip("setuptools", reason="setuptools is not installed: nothing to build with")
+    if not (ROOT / "src_c").is_dir() or shutil.which(COMPILER) is None:
+        pytest.skip("needs the source tree and a compiler")
+    copy = tmp_path_factory.mktemp("tree")
+    shutil.copytree(ROOT / "fastconv", copy / "fastconv", ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
+    shutil.copytree(ROOT / "src_c", copy / "src_c")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+def build(tree, compiler):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("FASTCONV", "PYTHONPATH"))}
+    return subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=tree, text=True,
+                          capture_output=True, env={**environment, "CC": str(compiler)})
+
+
+def refusing(folder, name, *flags):
+    """A compiler that does not know some flags."""
+    wrapper = folder / name
+    patterns = "|".join(f"{flag}*" for flag in flags)
+    wrapper.write_text(textwrap.dedent(f"""\
+        #!/bin/sh
+        for flag; do case "$flag" in {patterns}) echo "unrecognized option $flag" >&2; exit 1;; esac; done
+        exec {shutil.which(COMPILER)} "$@"
+        """))
+    wrapper.chmod(0o755)
+    return wrapper
+
+
+def config_of(tree):
+    """show_config() of the package in this tree, after a convolution."""
+    script = """
+        import json, sys
+        sys.path.insert(0, sys.argv[1])
+        import numpy as np, fastconv as fc
+        x = np.arange(3 * 8 * 8, dtype=np.float32).reshape(1, 3, 8, 8)
+        weight = np.ones((4, 3, 3, 3), np.float32)
+        assert fc.conv2d(x, weight)[0, 3, 5, 5] == x[0, :, 5:8, 5:8].sum()
+        assert fc.__file__.startswith(sys.argv[1])
+        fc.show_config()
+        print(json.dumps(fc.show_config("dicts")))
+        """
+    *shown, config = in_new_process(script, tree).strip().split("\n")
+    return json.loads(config), "\n".join(shown)
+
+
+def test_no_compiler_is_said_in_words(tree):
+    done = build(tree, "/nowhere/gcc")
+    assert done.returncode
+    assert "fastconv needs a C compiler" in done.stderr and "/nowhere/gcc" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@x86
+def test_builds_without_openmp_or_wide_instruction_sets_and_then_with(tree, tmp_path):
+    """One tree, three compilers one after the other: files of the earlier builds must not stay."""
+    done = build(tree, refusing(tmp_path, "old-cc", "-fopenmp", "-mavx"))
+    assert done.returncode == 0, done.stderr
+    config, shown = config_of(tree)
+    assert config["openmp"] is None and config["threads"] == 1
+    assert config["isa"]["compiled"] == ["baseline"] and config["isa"]["missing"] == ["avx2", "avx512"]
+    assert "not in this build: everything runs on one thread" in shown and "not in this build: avx2, avx512" in shown
+
+    done = build(tree, refusing(tmp_path, "no-avx512-cc", "-mavx512"))
+    assert done.returncode == 0, done.stderr
+    config, _ = config_of(tree)
+    assert config["openmp"] and config["isa"]["compiled"] == ["baseline", "avx2"]
+
+    done = build(tree, COMPILER)
+    assert done.returncode == 0, done.stderr
+    config, _ = config_of(tree)
+    assert config["openmp"] and config["isa"]["missing"] == []
+    assert not list((tree / "fastconv").rglob("*.c"))

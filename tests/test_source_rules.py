@@ -1,0 +1,132 @@
+"""The rules of the house, read from the source tree: who may import whom, how long a file may be, which flags are banned."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "fastconv"
+
+pytestmark = pytest.mark.skipif(not (ROOT / "src_c").is_dir(), reason="these rules are about the source tree, which is not here")
+
+# A unit is a folder or a file directly in fastconv/. It may import units of lower floors only. What builds the public
+# namespace (fastconv/__init__.py, __main__.py) stands above all.
+FLOORS = {"_core": 1, "config": 2, "functional": 2, "adapters": 3, "data": 3, "nn": 3, "optim": 3,
+          "plots": 4, "training": 4, "cli": 5}
+TOP = max(FLOORS.values()) + 1
+LONGEST = 600
+
+
+def sources(*patterns):
+    return sorted(path for pattern in patterns for path in PACKAGE.rglob(pattern) if "build" not in path.parts)
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path) for path in sources("*.py", "*.pyx", "*.pxd")}
+
+
+def imports(path):
+    """The modules of fastconv that a file imports, wherever in the file."""
+    text = path.read_text()
+    if path.suffix == ".py":
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.Import, ast.ImportFrom))]
+        assert not any(isinstance(node, ast.ImportFrom) and node.level for node in nodes), f"{path}: a relative import"
+        found = [(alias.name, []) for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        found += [(node.module, [alias.name for alias in node.names]) for node in nodes if isinstance(node, ast.ImportFrom)]
+    else:
+        found = [(name, []) for name in re.findall(r"^\s*c?import ([\w.]+)", text, re.M)]
+        for name, inside, bare in re.findall(r"^\s*from ([\w.]+) c?import (?:\(([^)]*)\)|(.*))", text, re.M):
+            found.append((name, [word.split()[0] for word in (inside or bare).split(",") if word.strip()]))
+    for name, names in found:
+        if name.split(".")[0] == "fastconv":
+            submodules = [f"{name}.{one}" for one in names if f"{name}.{one}" in MODULES]
+            yield from submodules or [name]
+
+
+def unit(module):
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def test_every_unit_has_a_floor():
+    units = {unit(module) for module in MODULES} - {"", "__main__"}
+    assert units <= set(FLOORS), "give it a floor in this test, and in CONTRIBUTING.md"
+
+
+@pytest.mark.parametrize("path", sources("*.py", "*.pyx", "*.pxd"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_import_reaches_up_or_sideways(path):
+    own = unit(module_name(path))
+    for target in imports(path):
+        if own and unit(target) != own:
+            assert FLOORS.get(unit(target), TOP) < FLOORS.get(own, TOP), f"{path.relative_to(ROOT)} imports {target}"
+
+
+def test_no_circle_of_imports():
+    graph = {}
+    for path in sources("*.py", "*.pyx", "*.pxd"):
+        name = module_name(path)
+        graph.setdefault(name, set()).update(set(imports(path)) - {name})
+    finished, walk = set(), []
+
+    def visit(module):
+        assert module not in walk, " -> ".join([*walk[walk.index(module):], module])
+        if module not in finished:
+            walk.append(module)
+            for target in sorted(graph.get(module, ())):
+                visit(target)
+            finished.add(walk.pop())
+
+    for module in sorted(graph):
+        visit(module)
+
+
+def calls(text, name):
+    """The text of each call of a function, up to the closing parenthesis."""
+    for match in re.finditer(rf"\b{name}\(", text):
+        depth, end = 1, match.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        yield text[match.start():end]
+
+
+def test_every_parallel_loop_says_how_many_threads():
+    """Without num_threads a loop wakes every core, whatever the user has set."""
+    found = 0
+    for path in sources("*.pyx", "*.pxd"):
+        for call in [*calls(path.read_text(), "prange"), *calls(path.read_text(), "parallel")]:
+            found += 1
+            assert "num_threads=" in call, f"{path.relative_to(ROOT)}: {call}"
+    assert found
+
+
+def code_files():
+    return [*sources("*.py", "*.pyx", "*.pxd", "*.pyi"), *sorted((ROOT / "src_c").glob("*.[ch]")), ROOT / "setup.py",
+            *sorted(path for folder in ("tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", code_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_is_too_long(path):
+    lines = path.read_text().count("\n")
+    assert lines <= LONGEST, f"{lines} lines: split it by subject"
+
+
+def test_no_flag_that_changes_results_or_binds_a_build_to_one_machine():
+    banned = re.compile(r"-march=|-mtune=native|-mcpu=|-ffast-math|-Ofast|-funsafe-math|fast-math|optimize\(|GCC target")
+    for path in [*sources("*.pyx", "*.pxd"), *(ROOT / "src_c").glob("*.[ch]"), ROOT / "setup.py", ROOT / "pyproject.toml"]:
+        assert not banned.search(path.read_text()), path.relative_to(ROOT)
+
+
+def test_nothing_generated_is_committed():
+    git = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if git.returncode:
+        pytest.skip("not a git checkout")
+    generated = re.compile(r"\.(so|o|pyd|pyc|whl|egg-info)$|^build/|^dist/|^fastconv/_core/.*\.(c|html)$")
+    assert not [name for name in git.stdout.splitlines() if generated.search(name)]
