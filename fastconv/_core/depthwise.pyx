@@ -372,6 +372,11 @@ cdef void pack_weights(const Shape *g, const floating *w, const floating *bias, 
                 packed[(k // width * g.taps + t) * width + k % width] = w[k * g.wk + r * g.wr + s * g.ws] if k < g.k else 0
 
 
+cdef int forward_team(const Shape *g) noexcept:
+    """Threads for a forward pass, from its ns on one: what an output costs in memory traffic, plus its taps."""
+    return threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
+
+
 def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
            tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
     """y = activation(depthwise convolution of x with w + bias), on views with any strides; nothing is checked.
@@ -397,8 +402,7 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     cdef floating value = <floating>padding_value
     cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
     cdef floating *yp = &y[0, 0, 0, 0]
-    # ns on one thread: what one output costs in memory traffic, plus its taps
-    cdef int team = threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
+    cdef int team = forward_team(&g)
     cdef Py_ssize_t filters = g.filter_blocks * g.lanes, scratch_size = g.band_size + g.tile_size
     cdef Block packed = take(filters * (g.taps + 1) * size)
     cdef Block scratch = take(team * scratch_size * size)
@@ -413,6 +417,16 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
                 convolve_pixels(&g, xp, weights, biases, yp, value, unit, scratch_data + threadid() * scratch_size)
             else:
                 convolve_plane(&g, xp, weights, biases, yp, value, unit, scratch_data + threadid() * scratch_size)
+
+
+def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
+              tuple dilation, tuple origin):
+    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
+    cdef Shape g
+    cdef floating *no_data = NULL
+    tables = plan(&g, x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), vector_length(no_data),
+                  stride, dilation, origin, CONSTANT)
+    return sizeof(floating) * (g.filter_blocks * g.lanes * (g.taps + 1) + forward_team(&g) * (g.band_size + g.tile_size))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -66,6 +66,13 @@ cdef struct Blocking:
     Py_ssize_t row_blocks, col_blocks, count
 
 
+# How a forward pass is cut: blocks of the reduction, what is packed at a time, scratch (elements; scratch_size in bytes).
+cdef struct Cut:
+    int team
+    Blocking blocking
+    Py_ssize_t channels, taps_at_once, panel_size, stage, band_size, panel_elements, scratch_size
+
+
 cdef struct PixelBlock:
     Py_ssize_t n0, images, row0, rows, col0, cols, pixels
 
@@ -326,6 +333,36 @@ cdef void convolve(const Shape *g, const floating *x, const floating *w, const f
         first = first + q * count
 
 
+cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
+    """How a forward pass is cut, and by how many threads it is done. Blocks: enough for all threads, small enough for the
+    band of a useful number of channels to stay in L2."""
+    cdef Cut cut
+    cdef int lanes = vector_length(unused), mr = tile_rows(unused)
+    cdef Py_ssize_t taps = g.r * g.s, depth = DEPTH_BYTES // sizeof(floating)
+    cdef Py_ssize_t pixels = PIXELS, plane, panels = ceildiv(g.k, mr), total = g.n * g.oh * g.ow
+    cdef Band band
+    cut.team = threads.team(2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * taps / 50)
+    if cut.team > 1:
+        pixels = max(4 * lanes, min(pixels, total // (4 * cut.team)))
+    cut.channels = min(g.c, max(1, depth // taps))
+    cut.channels = ceildiv(g.c, ceildiv(g.c, cut.channels))
+    cut.taps_at_once = ceildiv(taps, ceildiv(taps, depth))
+    cut.blocking = block_pixels(g, pixels)
+    band = band_of(g, cut.blocking.rows, cut.blocking.cols, lanes)
+    if not g.in_place:
+        plane = band.channel_pitch * cut.blocking.images * sizeof(floating)
+        if plane * cut.channels > BAND_BYTES:
+            cut.channels = max(min(cut.channels, 8), BAND_BYTES // plane)
+            cut.channels = ceildiv(g.c, ceildiv(g.c, cut.channels))
+    cut.panel_size = rounded(g.c * taps * ceildiv(g.k, panels))
+    cut.stage = min(max(1, STAGE_BYTES // <Py_ssize_t>(cut.panel_size * sizeof(floating))), g.groups * panels)
+    cut.band_size = 0 if g.in_place else rounded(band.channel_pitch * cut.channels * cut.blocking.images)
+    cut.panel_elements = rounded(min(g.c * taps, max(cut.channels * cut.taps_at_once, 1)) * FC_MAX_NV * lanes)
+    cut.scratch_size = sizeof(floating) * (2 * rounded(taps) + cut.band_size + cut.panel_elements
+                                           + rounded(mr * FC_MAX_NV * lanes))
+    return cut
+
+
 def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
            tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
     """y = activation(convolution of x with w + bias), on views with any strides; nothing is checked.
@@ -338,47 +375,30 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     cdef const floating[:] bias_view
     cdef const floating *bias_data = NULL
     cdef floating *no_data = NULL
-    cdef int lanes = vector_length(no_data), mr = tile_rows(no_data)
     if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
         return
     if bias is not None:
         bias_view = bias
         bias_data = &bias_view[0]
-    cdef Py_ssize_t taps = g.r * g.s, depth = DEPTH_BYTES // sizeof(floating)
-    cdef double work = 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * taps / 50
-    cdef int team = threads.team(work)
-    # Blocks: enough for all threads, small enough for the band of a useful number of channels to stay in L2.
-    cdef Py_ssize_t pixels = PIXELS, channels, taps_at_once, plane
-    cdef Blocking blocking
-    cdef Band band
-    cdef Py_ssize_t total = g.n * g.oh * g.ow
-    if team > 1:
-        pixels = max(4 * lanes, min(pixels, total // (4 * team)))
-    channels = min(g.c, max(1, depth // taps))
-    channels = ceildiv(g.c, ceildiv(g.c, channels))
-    taps_at_once = ceildiv(taps, ceildiv(taps, depth))
-    blocking = block_pixels(&g, pixels)
-    band = band_of(&g, blocking.rows, blocking.cols, lanes)
-    if not g.in_place:
-        plane = band.channel_pitch * blocking.images * sizeof(floating)
-        if plane * channels > BAND_BYTES:
-            channels = max(min(channels, 8), BAND_BYTES // plane)
-            channels = ceildiv(g.c, ceildiv(g.c, channels))
-    cdef Py_ssize_t panels = ceildiv(g.k, mr)
-    cdef Py_ssize_t panel_size = rounded(g.c * taps * ceildiv(g.k, panels))
-    cdef Py_ssize_t stage = min(max(1, STAGE_BYTES // <Py_ssize_t>(panel_size * sizeof(floating))), g.groups * panels)
-    cdef Py_ssize_t band_size = 0 if g.in_place else rounded(band.channel_pitch * channels * blocking.images)
-    cdef Py_ssize_t panel_elements = rounded(min(g.c * taps, max(channels * taps_at_once, 1)) * FC_MAX_NV * lanes)
-    cdef Py_ssize_t scratch_size = sizeof(floating) * (2 * rounded(taps) + band_size + panel_elements
-                                                       + rounded(mr * FC_MAX_NV * lanes))
-    cdef Block packed = take(stage * panel_size * sizeof(floating))
-    cdef Block scratch = take(team * scratch_size)
+    cdef Cut cut = cut_forward(&g, no_data)
+    cdef Block packed = take(cut.stage * cut.panel_size * sizeof(floating))
+    cdef Block scratch = take(cut.team * cut.scratch_size)
     cdef const floating *xp = &x[0, 0, 0, 0] if x.shape[1] and g.h and g.w else NULL
-    cdef const floating *wp = &w[0, 0, 0, 0] if g.c and taps else NULL
+    cdef const floating *wp = &w[0, 0, 0, 0] if g.c and g.r and g.s else NULL
     with nogil:
-        convolve(&g, xp, wp, bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope, &blocking, channels,
-                 taps_at_once, panel_size, stage, <floating *>packed.data, scratch.data, scratch_size, band_size,
-                 panel_elements, team)
+        convolve(&g, xp, wp, bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope, &cut.blocking, cut.channels,
+                 cut.taps_at_once, cut.panel_size, cut.stage, <floating *>packed.data, scratch.data, cut.scratch_size,
+                 cut.band_size, cut.panel_elements, cut.team)
+
+
+def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
+              tuple dilation, tuple origin):
+    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
+    cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
+                            origin, 0)
+    cdef floating *no_data = NULL
+    cdef Cut cut = cut_forward(&g, no_data)
+    return cut.stage * cut.panel_size * sizeof(floating) + cut.team * cut.scratch_size
 
 
 cdef void pack_gradient(const Shape *g, const PixelBlock *block, const floating *dy, Py_ssize_t panels,

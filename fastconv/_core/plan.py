@@ -10,18 +10,14 @@ An algorithm asked for by name is taken where it applies; ``unavailable`` says w
 """
 
 import functools
+import math
 from dataclasses import dataclass
 from types import ModuleType
 
-from fastconv._core import gemm
+import numpy as np
+
+from fastconv._core import depthwise, gemm
 from fastconv._core.geometry import ConvGeometry
-
-try:
-    from fastconv._core import depthwise
-except ImportError:
-    depthwise = gemm
-
-WORKSPACE_BYTES = 8 << 20  # the bound that the drivers' blocks keep
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
 
@@ -35,7 +31,20 @@ class ConvPlan:
     reason: str
     driver: ModuleType  # conv2d and conv2d_weight_gradient
     data_gradient_driver: ModuleType  # its conv2d computes grad_x: input and output channels swapped
-    workspace: int = WORKSPACE_BYTES  # scratch, at most, of each thread
+
+    def workspace(self, dtype):
+        """Bytes of scratch of a forward call on C-contiguous (N, C, H, W) arrays, with the threads that it would use now."""
+        geometry = self.geometry
+        if 0 in geometry.x_shape:
+            return 0
+        arrays = (_contiguous(shape, dtype) for shape in (geometry.x_shape, geometry.weight_shape, geometry.output_shape))
+        return self.driver.workspace(*arrays, geometry.stride, geometry.dilation, geometry.origin)
+
+
+def _contiguous(shape, dtype):
+    """What looks like a C-contiguous array of this shape, for its strides alone: there are no elements behind it."""
+    strides = [dtype.itemsize * math.prod(shape[axis + 1:]) for axis in range(len(shape))]
+    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
 
 
 def unavailable(algorithm, weight_shape):

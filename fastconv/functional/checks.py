@@ -151,7 +151,7 @@ def result_shape(nchw, data_format, batched):
 def fits_memory(sizes, dtype, name="the result"):
     """An array of these sizes can be addressed at all; whether the machine has that memory is seen when it is taken."""
     if math.prod(sizes if 0 not in sizes else [max(size, 1) for size in sizes]) * dtype.itemsize > sys.maxsize:
-        raise MemoryError(f"{name} would have shape {tuple(sizes)}, more bytes than can be addressed")
+        raise MemoryError(f"{name} would have shape {tuple(sizes)}: more bytes than can be addressed")
 
 
 def out(value, expected_shape, dtype, *inputs):

@@ -28,7 +28,7 @@ class ConvExplanation:
     bytes : int
         The fewest bytes that must move: input, weights and output once each.
     workspace : int
-        Bytes of scratch, at most, of each thread.
+        Bytes of scratch of a call on C-contiguous arrays, with the threads that it would use now.
     """
 
     x_shape: tuple
@@ -62,7 +62,7 @@ class ConvExplanation:
             ("algorithm", f"{self.algorithm} ({self.reason})"),
             ("FLOPs", f"{self.flops:,} (2 for each multiplication with its addition)"),
             ("bytes", f"{self.bytes:,} (input, weights and output once each), {self.flops / self.bytes:.1f} FLOPs a byte"),
-            ("workspace", f"at most {self.workspace:,} bytes a thread"),
+            ("workspace", f"{self.workspace:,} bytes besides the output"),
         ]
         return "\n".join(f"{name:<10} {text}" for name, text in rows)
 
@@ -89,8 +89,8 @@ def explain(x_shape, weight_shape, *, stride=1, padding=0, dilation=1, groups=1,
 
     Raises
     ------
-    TypeError, ValueError
-        As `conv2d`.
+    TypeError, ValueError, MemoryError
+        As `conv2d`; MemoryError for arrays that no memory could hold.
 
     Examples
     --------
@@ -106,6 +106,8 @@ def explain(x_shape, weight_shape, *, stride=1, padding=0, dilation=1, groups=1,
     dtype = checks.float_dtype(dtype, "dtype")
     plan, _ = planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm)
     geometry = plan.geometry
+    checks.fits_memory(sizes, dtype, "x")
+    checks.fits_memory(geometry.output_shape, dtype)
     return ConvExplanation(
         x_shape=checks.result_shape(sizes, data_format, batched),
         weight_shape=weight_shape,
@@ -123,7 +125,7 @@ def explain(x_shape, weight_shape, *, stride=1, padding=0, dilation=1, groups=1,
         reason=plan.reason,
         flops=geometry.flops,
         bytes=geometry.bytes(dtype.itemsize),
-        workspace=plan.workspace,
+        workspace=plan.workspace(dtype),
     )
 
 

@@ -207,6 +207,7 @@ SIZES = [
     ("x_shape holds a negative size", ValueError, "x_shape", lambda: fc.explain((3, -8, 8), (4, 3, 3, 3))),
     ("weight_shape has three sizes", ValueError, "weight", lambda: fc.explain((3, 8, 8), (3, 3, 3))),
     ("weight_shape holds 0", ValueError, "weight_shape", lambda: fc.explain((3, 8, 8), (4, 3, 0, 3))),
+    ("x_shape is beyond memory", MemoryError, "x", lambda: fc.explain((2**40, 2**40, 2**40), (1, 2**40, 1, 1))),
     ("dtype is integer", TypeError, "dtype", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), dtype=int)),
     ("dtype is None", TypeError, "dtype", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), dtype=None)),
     ("algorithm of explain is unknown", ValueError, "algorithm", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), algorithm="x")),
