@@ -15,16 +15,27 @@ from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
-from fastconv.nn.pooling import AvgPool2d, MaxPool2d
+from fastconv.nn.pooling import (
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    MaxPool2d,
+)
 from fastconv.nn.sequential import Sequential
 from fastconv.nn.serialization import load, load_metadata, load_weights, save
 
 __all__ = [
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
     "AvgPool2d",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool2d",
+    "GlobalMaxPool2d",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",

@@ -127,8 +127,8 @@ class Module:
         grad_output : ndarray
             The gradient of the loss with respect to the output, in the output's shape.
         needs_input_grad : bool
-            False saves the work for the gradient of the input where nobody asks for it, as before the first layer:
-            None is returned.
+            False saves the work for the gradient of the input where nobody asks for it, as before the first layer;
+            what is returned is then of no use, None where there was work to save.
 
         Raises
         ------

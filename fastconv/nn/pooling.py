@@ -86,6 +86,80 @@ class AvgPool2d(Module):
         return F.avg_pool2d_backward(grad_output, self.recall(), **self._options)
 
 
+class AdaptiveMaxPool2d(Module):
+    """Max pooling to a given output size, from windows that cover the image evenly; see `fastconv.adaptive_max_pool2d`.
+
+    Parameters
+    ----------
+    output_size : int or (int, int)
+        Rows and columns of the output, for images of any size.
+    data_format : {"NCHW", "NHWC"}
+    """
+
+    def __init__(self, output_size: Any, *, data_format: str = "NCHW") -> None:
+        checks.pair(output_size, "output_size")
+        self.output_size = output_size
+        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
+
+    def forward(self, x: NDArray) -> NDArray:
+        y, indices = F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format, return_indices=True)
+        self.remember(indices, np.shape(x))
+        return y
+
+    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+        indices, input_shape = self.recall()
+        return F.adaptive_max_pool2d_backward(grad_output, indices, input_shape, data_format=self.data_format)
+
+
+class AdaptiveAvgPool2d(Module):
+    """The same with means; see `AdaptiveMaxPool2d` and `fastconv.adaptive_avg_pool2d`."""
+
+    def __init__(self, output_size: Any, *, data_format: str = "NCHW") -> None:
+        checks.pair(output_size, "output_size")
+        self.output_size = output_size
+        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
+
+    def forward(self, x: NDArray) -> NDArray:
+        self.remember(np.shape(x))
+        return F.adaptive_avg_pool2d(x, self.output_size, data_format=self.data_format)
+
+    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+        return F.adaptive_avg_pool2d_backward(grad_output, self.recall(), data_format=self.data_format)
+
+
+class GlobalMaxPool2d(Module):
+    """The largest value of each channel of an image, (N, C, 1, 1), or with NHWC (N, 1, 1, C)."""
+
+    def __init__(self, *, data_format: str = "NCHW") -> None:
+        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
+
+    def forward(self, x: NDArray) -> NDArray:
+        y, indices = F.global_max_pool2d(x, data_format=self.data_format, return_indices=True)
+        self.remember(indices, np.shape(x))
+        return y
+
+    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+        indices, input_shape = self.recall()
+        return F.global_max_pool2d_backward(grad_output, indices, input_shape, data_format=self.data_format)
+
+
+class GlobalAvgPool2d(Module):
+    """The mean of each channel of an image, (N, C, 1, 1), or with NHWC (N, 1, 1, C).
+
+    Source: M. Lin, Q. Chen and S. Yan, "Network in network", 2014.
+    """
+
+    def __init__(self, *, data_format: str = "NCHW") -> None:
+        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
+
+    def forward(self, x: NDArray) -> NDArray:
+        self.remember(np.shape(x))
+        return F.global_avg_pool2d(x, data_format=self.data_format)
+
+    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+        return F.global_avg_pool2d_backward(grad_output, self.recall(), data_format=self.data_format)
+
+
 def _check_window(kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, data_format: Any) -> None:
     taps = checks.pair(kernel_size, "kernel_size")
     step = taps if stride is None else checks.pair(stride, "stride")

@@ -22,7 +22,14 @@ from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.module import Module
-from fastconv.nn.pooling import AvgPool2d, MaxPool2d
+from fastconv.nn.pooling import (
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    MaxPool2d,
+)
 from fastconv.nn.sequential import Sequential
 
 #: The key of the JSON text, beside the parameters' names.
@@ -30,8 +37,8 @@ _DOCUMENT = "fastconv.json"
 
 _LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
-    for layer in (AvgPool2d, Conv2d, Dropout, Flatten, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax,
-                  Tanh)
+    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d,
+                  GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
 }  # fmt: skip
 
 

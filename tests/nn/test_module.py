@@ -1,5 +1,8 @@
 """Parameter and Module: names, state, modes, prediction."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -87,6 +90,14 @@ def test_state_dict_goes_round():
     for name, array in target.state_dict().items():
         np.testing.assert_array_equal(array, source.state_dict()[name])
     assert all(parameter.data is array for parameter, array in zip(target.parameters(), arrays))
+
+
+def test_a_copy_is_apart():
+    model = residual()
+    again, pickled = copy.deepcopy(model), pickle.loads(pickle.dumps(nn.models.lenet5()))
+    again.scale.data += 1
+    assert model.scale.data == 1
+    assert repr(pickled) == repr(nn.models.lenet5())
 
 
 def test_load_state_dict_converts_to_the_parameters_dtype():
