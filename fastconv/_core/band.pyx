@@ -20,25 +20,6 @@ cdef enum:
     MOST_LANES = 16
 
 
-cdef Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept nogil:
-    """The coordinate inside 0 .. n - 1 that stands for i, or -1 for the padding value."""
-    if 0 <= i < n:
-        return i
-    if padding == CONSTANT:
-        return -1
-    if padding == REPLICATE:
-        return 0 if i < 0 else n - 1
-    if padding == CIRCULAR:
-        i %= n
-        return i + n if i < 0 else i
-    if n == 1:
-        return 0
-    i %= 2 * (n - 1)
-    if i < 0:
-        i += 2 * (n - 1)
-    return i if i < n else 2 * (n - 1) - i
-
-
 cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil:
     cdef Axis a
     cdef Py_ssize_t phases = 1

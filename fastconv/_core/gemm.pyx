@@ -37,6 +37,7 @@ from fastconv._core.isa cimport (
 )
 from fastconv._core.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
 from fastconv._core.memory cimport Block, take
+from fastconv._core.shape cimport Shape, activate, ceildiv, flatten, part, rounded, shape_of
 
 cdef enum:
     STAGE_BYTES = 4 << 20    # packed weights held at a time
@@ -47,17 +48,6 @@ cdef enum:
     PARTIAL_BYTES = 4 << 20  # chunks' sums of a weight gradient, together
     MOST_CHUNKS = 16
     PACKED_BYTES = 2 << 20   # packed dY of one block of pixels
-
-
-# One convolution: sizes a group, strides in elements.
-cdef struct Shape:
-    Py_ssize_t n, c, h, w, k, r, s, oh, ow, groups
-    Py_ssize_t xn, xc, xh, xw
-    Py_ssize_t yn, yk, yh, yw
-    Py_ssize_t wk, wc, wr, ws
-    Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
-    int padding
-    bint in_place    # rows of x serve as they are: no band
 
 
 # How the output pixels are cut into blocks: `images` images x `rows` rows x `cols` columns.
@@ -75,51 +65,6 @@ cdef struct Cut:
 
 cdef struct PixelBlock:
     Py_ssize_t n0, images, row0, rows, col0, cols, pixels
-
-
-cdef inline Py_ssize_t ceildiv(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef inline Py_ssize_t part(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
-    """Where part i of an even split of total begins."""
-    return i * (total // parts) + min(i, total % parts)
-
-
-cdef inline Py_ssize_t rounded(Py_ssize_t elements) noexcept nogil:
-    """Elements of one scratch array: a multiple of a cache line, and not of a page, plus a vector of slack."""
-    return (elements + 15) // 16 * 16 + 48
-
-
-cdef Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
-                    const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, tuple stride, tuple dilation,
-                    tuple origin, int padding):
-    """From the shapes and the strides (in bytes) of x, w and y, whose elements have `size` bytes."""
-    cdef Shape g
-    g.n, g.h, g.w = x[0], x[2], x[3]
-    g.c, g.r, g.s = w[1], w[2], w[3]
-    g.groups = x[1] // g.c if g.c else 1
-    g.k = w[0] // g.groups
-    g.oh, g.ow = y[2], y[3]
-    g.xn, g.xc, g.xh, g.xw = x_strides[0] // size, x_strides[1] // size, x_strides[2] // size, x_strides[3] // size
-    g.yn, g.yk, g.yh, g.yw = y_strides[0] // size, y_strides[1] // size, y_strides[2] // size, y_strides[3] // size
-    g.wk, g.wc, g.wr, g.ws = w_strides[0] // size, w_strides[1] // size, w_strides[2] // size, w_strides[3] // size
-    g.stride_h, g.stride_w = stride
-    g.dilation_h, g.dilation_w = dilation
-    g.top, g.left = origin
-    g.padding = padding
-    if g.oh == 1:
-        g.stride_h = 1
-    if g.ow == 1:
-        g.stride_w = 1
-    inside = (g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h + (g.r - 1) * g.dilation_h < g.h
-              and (g.ow - 1) * g.stride_w + (g.s - 1) * g.dilation_w < g.w)
-    pointwise = g.r == 1 and g.s == 1 and g.stride_h == 1 and g.stride_w == 1 and inside and g.oh == g.h and g.ow == g.w
-    if pointwise and (g.h == 1 or g.xh == g.w * g.xw) and (g.h == 1 or g.yh == g.ow * g.yw):
-        g.w, g.h = g.w * g.h, 1   # a plane is one long row
-        g.ow, g.oh = g.w, 1
-    g.in_place = inside and g.stride_w == 1 and g.xw == 1 and g.ow >= 16
-    return g
 
 
 cdef Band band_of(const Shape *g, Py_ssize_t rows, Py_ssize_t cols, int lanes) noexcept nogil:
@@ -197,13 +142,6 @@ cdef void pack_filters(const Shape *g, const floating *w, Py_ssize_t m, floating
                 for i in range(m):
                     dst[i] = src[i * g.wk]
                 dst += m
-
-
-cdef void activate(int activation, floating *y, Py_ssize_t n, double slope) noexcept nogil:
-    if floating is float:
-        kernels.f32.activation[activation](y, y, n, <float>slope)
-    else:
-        kernels.f64.activation[activation](y, y, n, slope)
 
 
 cdef void tile(const Shape *g, Py_ssize_t m, int vectors, Py_ssize_t depth, const floating *a, const floating *b,
@@ -372,6 +310,7 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     """
     cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
                             origin, padding_mode)
+    flatten(&g)
     cdef const floating[:] bias_view
     cdef const floating *bias_data = NULL
     cdef floating *no_data = NULL
@@ -551,6 +490,7 @@ def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floatin
     """grad_weight = the gradient of conv2d's weights, on views as there; grad_weight is overwritten. Nothing is checked."""
     cdef Shape g = shape_of(x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape,
                             grad_output.strides, sizeof(floating), stride, dilation, origin, padding_mode)
+    flatten(&g)
     cdef floating *no_data = NULL
     cdef int lanes = vector_length(no_data), mr = tile_rows(no_data)
     if g.k == 0 or g.c == 0 or g.r == 0 or g.s == 0:

@@ -1,0 +1,123 @@
+"""Bands of channel vectors: a part of an image with its padding, in which each pixel is one vector of channels, and the way
+back from there to the caller's array.
+
+With channels in the vector lanes no lane is lost to narrow rows, and one layout serves every later step. NCHW is transposed
+in registers on the way (LANES x LANES blocks over the pixels of several rows together, where they follow each other in
+memory), NHWC is copied.
+"""
+
+from cython cimport floating
+
+from fastconv._core.band cimport source
+from fastconv._core.isa cimport copy_rows, from_lanes, to_lanes, vector_length
+
+cdef enum:
+    MOST_LANES = 16
+
+
+cdef LaneBand lane_band(const Shape *g, Py_ssize_t col0, Py_ssize_t cols, int lanes) noexcept nogil:
+    cdef LaneBand band
+    band.row0 = band.rows = 0
+    band.col0, band.cols = col0, cols
+    band.pitch = cols * lanes
+    band.first = min(cols, max(0, -col0))
+    band.last = max(band.first, min(cols, g.w - col0))
+    return band
+
+
+cdef inline bint whole_rows(const Shape *g, const LaneBand *band) noexcept nogil:
+    """Whether the rows inside the plane are one piece of memory, all of it wanted."""
+    return g.xw == 1 and g.xh == g.w and band.last - band.first == g.w
+
+
+cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, int lanes, Py_ssize_t *at) noexcept nogil:
+    """Where the pixels of so many rows go, counted from the first that is inside: the table that fill_lanes wants. It has
+    rows * g.w entries."""
+    cdef Py_ssize_t p, row
+    for row in range(rows):
+        for p in range(g.w):
+            at[row * g.w + p] = row * band.pitch + p * lanes
+
+
+cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, int channels, const Py_ssize_t *rows,
+                   const Py_ssize_t *at, int lanes, floating *dst) noexcept nogil:
+    """The pixels of one row that are inside; row is its first pixel inside, dst that one's vector."""
+    cdef Py_ssize_t p, n = band.last - band.first
+    cdef int c
+    if g.xw == 1:
+        to_lanes(row, rows, channels, n, dst, at)
+        return
+    if channels < lanes:
+        for p in range(n * lanes):
+            dst[p] = 0
+    if g.xc == 1:
+        copy_rows(row, g.xw, 1, n, channels, dst, lanes)
+    else:
+        for p in range(n):
+            for c in range(channels):
+                dst[p * lanes + c] = row[p * g.xw + c * g.xc]
+
+
+cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, int channels, floating value,
+                     const Py_ssize_t *at, floating *dst) noexcept nogil:
+    """Fills the band with `channels` (at most a vector of) channels of one image; x is the first one's plane."""
+    cdef Py_ssize_t rows[MOST_LANES]
+    cdef Py_ssize_t q, h, i, col, lo, hi
+    cdef int c, lanes = vector_length(x)
+    cdef floating *out
+    for c in range(channels):
+        rows[c] = c * g.xc
+    # rows lo .. hi - 1 of the band are inside the plane
+    lo = min(band.rows, max(0, -band.row0))
+    hi = max(lo, min(band.rows, g.h - band.row0))
+    if band.last > band.first:
+        if hi > lo and whole_rows(g, band):
+            to_lanes(x + (band.row0 + lo) * g.xh, rows, channels, (hi - lo) * g.w, dst + lo * band.pitch + band.first * lanes,
+                     at)
+        else:
+            for q in range(lo, hi):
+                fill_row(g, band, x + (band.row0 + q) * g.xh + (band.col0 + band.first) * g.xw, channels, rows, at, lanes,
+                         dst + q * band.pitch + band.first * lanes)
+    for q in range(band.rows):
+        h = source(band.row0 + q, g.h, g.padding)
+        out = dst + q * band.pitch
+        if h < 0:
+            for i in range(band.pitch):
+                out[i] = value
+            continue
+        if not lo <= q < hi and band.last > band.first:
+            fill_row(g, band, x + h * g.xh + (band.col0 + band.first) * g.xw, channels, rows, at, lanes,
+                     out + band.first * lanes)
+        for i in range(band.cols):
+            if band.first <= i < band.last:
+                continue
+            col = source(band.col0 + i, g.w, g.padding)
+            for c in range(lanes):
+                if col < 0:
+                    out[i * lanes + c] = value
+                else:
+                    out[i * lanes + c] = x[h * g.xh + col * g.xw + c * g.xc] if c < channels else 0
+
+
+cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
+                      const floating *src) noexcept nogil:
+    """rows x cols pixels to `channels` planes of the caller's array; y is the first pixel's first channel."""
+    cdef Py_ssize_t planes[MOST_LANES]
+    cdef Py_ssize_t q, p
+    cdef int c, lanes = vector_length(src)
+    for c in range(channels):
+        planes[c] = c * g.yk
+    if g.yw == 1 and g.yh == cols:
+        from_lanes(src, rows * cols, y, planes, channels)
+        return
+    for q in range(rows):
+        if g.yw == 1:
+            from_lanes(src, cols, y, planes, channels)
+        elif g.yk == 1:
+            copy_rows(src, lanes, 1, cols, channels, y, g.yw)
+        else:
+            for p in range(cols):
+                for c in range(channels):
+                    y[p * g.yw + c * g.yk] = src[p * lanes + c]
+        src += cols * lanes
+        y += g.yh

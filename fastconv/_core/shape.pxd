@@ -1,0 +1,71 @@
+"""One convolution for the drivers: sizes, strides, and how a range is cut into parts."""
+from cython cimport floating
+
+from fastconv._core.isa cimport kernels
+
+# One convolution: sizes a group, strides in elements.
+cdef struct Shape:
+    Py_ssize_t n, c, h, w, k, r, s, oh, ow, groups
+    Py_ssize_t xn, xc, xh, xw
+    Py_ssize_t yn, yk, yh, yw
+    Py_ssize_t wk, wc, wr, ws
+    Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
+    int padding
+    bint in_place    # rows of x serve as they are: no band
+
+
+cdef inline Py_ssize_t ceildiv(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline Py_ssize_t part(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
+    """Where part i of an even split of total begins."""
+    return i * (total // parts) + min(i, total % parts)
+
+
+cdef inline Py_ssize_t rounded(Py_ssize_t elements) noexcept nogil:
+    """Elements of one scratch array: a multiple of a cache line, and not of a page, plus a vector of slack."""
+    return (elements + 15) // 16 * 16 + 48
+
+
+cdef inline Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
+                    const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, tuple stride, tuple dilation,
+                    tuple origin, int padding):
+    """From the shapes and the strides (in bytes) of x, w and y, whose elements have `size` bytes."""
+    cdef Shape g
+    g.n, g.h, g.w = x[0], x[2], x[3]
+    g.c, g.r, g.s = w[1], w[2], w[3]
+    g.groups = x[1] // g.c if g.c else 1
+    g.k = w[0] // g.groups
+    g.oh, g.ow = y[2], y[3]
+    g.xn, g.xc, g.xh, g.xw = x_strides[0] // size, x_strides[1] // size, x_strides[2] // size, x_strides[3] // size
+    g.yn, g.yk, g.yh, g.yw = y_strides[0] // size, y_strides[1] // size, y_strides[2] // size, y_strides[3] // size
+    g.wk, g.wc, g.wr, g.ws = w_strides[0] // size, w_strides[1] // size, w_strides[2] // size, w_strides[3] // size
+    g.stride_h, g.stride_w = stride
+    g.dilation_h, g.dilation_w = dilation
+    g.top, g.left = origin
+    g.padding = padding
+    if g.oh == 1:
+        g.stride_h = 1
+    if g.ow == 1:
+        g.stride_w = 1
+    return g
+
+
+cdef inline void flatten(Shape *g) noexcept nogil:
+    """A pointwise convolution sees a plane as one long row, where the arrays allow it."""
+    cdef bint inside, pointwise
+    inside = (g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h + (g.r - 1) * g.dilation_h < g.h
+              and (g.ow - 1) * g.stride_w + (g.s - 1) * g.dilation_w < g.w)
+    pointwise = g.r == 1 and g.s == 1 and g.stride_h == 1 and g.stride_w == 1 and inside and g.oh == g.h and g.ow == g.w
+    if pointwise and (g.h == 1 or g.xh == g.w * g.xw) and (g.h == 1 or g.yh == g.ow * g.yw):
+        g.w, g.h = g.w * g.h, 1
+        g.ow, g.oh = g.w, 1
+    g.in_place = inside and g.stride_w == 1 and g.xw == 1 and g.ow >= 16
+
+
+cdef inline void activate(int activation, floating *y, Py_ssize_t n, double slope) noexcept nogil:
+    if floating is float:
+        kernels.f32.activation[activation](y, y, n, <float>slope)
+    else:
+        kernels.f64.activation[activation](y, y, n, slope)
