@@ -4,7 +4,9 @@ Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*
 `fastconv.nn`, optimisers in `fastconv.optim`, data sets in `fastconv.data`, training in `fc.Trainer`.
 """
 
-from fastconv import data, nn, optim
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fastconv.config import __version__, get_num_threads, num_threads, set_num_threads, show_config
 from fastconv.functional import (
     conv2d,
@@ -32,11 +34,34 @@ from fastconv.functional import (
     tanh,
     tanh_backward,
 )
-from fastconv.nn import load, load_weights, save
-from fastconv.training import EarlyStopping, History, Trainer
+
+if TYPE_CHECKING:
+    from fastconv import data, nn, optim
+    from fastconv.nn import load, load_weights, save
+    from fastconv.training import EarlyStopping, History, Trainer
+
+# The floors above the operations are imported when they are first used: who only convolves does not wait for them.
+_LATER = {
+    **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
+    **dict.fromkeys(("EarlyStopping", "History", "Trainer"), "fastconv.training"),
+}
+_MODULES = ("data", "nn", "optim")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"fastconv.{name}")
+    if name in _LATER:
+        value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+        return value
+    raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
-    "ConvExplanation",
     "EarlyStopping",
     "History",
     "Trainer",
@@ -63,7 +88,6 @@ __all__ = [
     "nn",
     "num_threads",
     "optim",
-    "planned",
     "relu",
     "relu_backward",
     "save",
