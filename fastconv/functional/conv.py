@@ -6,7 +6,8 @@ an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose 
 
 import numpy as np
 
-from fastconv._core import gemm, memory
+from fastconv._core import memory
+from fastconv._core.bias_gradient import bias_gradient
 from fastconv._core.data_gradient import data_gradient
 from fastconv._core.geometry import PADDING_MODES
 from fastconv._core.plan import ALGORITHMS, conv2d_plan, unavailable
@@ -171,7 +172,7 @@ def conv2d_backward(grad_output, x, weight, *, stride=1, padding=0, dilation=1, 
     if needs_bias:
         grad_bias = memory.empty(weight.shape[:1], dtype)
         if images.size:
-            gemm.bias_gradient(received, grad_bias)
+            bias_gradient(received, grad_bias)
         else:
             grad_bias.fill(0)
     return grad_x, grad_weight, grad_bias

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastconv._core import gemm, memory
+from fastconv._core.bias_gradient import bias_gradient
 from fastconv.functional import checks
 
 # From this many rows on the lanes of the vectors run over the rows, below it over the output features: measured for
@@ -121,5 +122,5 @@ def linear_backward(grad_output, x, weight, *, needs=(True, True, True)):
     if needs_bias:
         grad_bias = np.zeros(features_out, x.dtype)
         if len(rows):
-            gemm.bias_gradient(grad[:, :, None, None], grad_bias)
+            bias_gradient(grad[:, :, None, None], grad_bias)
     return grad_x, grad_weight, grad_bias
