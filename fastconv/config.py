@@ -1,7 +1,11 @@
 """Threads and configuration: what the user sets and what the build can do."""
 
+from __future__ import annotations
+
 import contextlib
 import numbers
+from collections.abc import Iterator
+from typing import Any, Literal, overload
 
 from fastconv._core import isa, memory, threads
 
@@ -18,7 +22,7 @@ def _checked(n):
     return int(n)
 
 
-def set_num_threads(n):
+def set_num_threads(n: int) -> None:
     """Set how many threads a call uses at most.
 
     Parameters
@@ -42,7 +46,7 @@ def set_num_threads(n):
 
 
 @contextlib.contextmanager
-def num_threads(n):
+def num_threads(n: int) -> Iterator[None]:
     """Within the block, calls from this Python thread use at most n threads.
 
     Parameters
@@ -64,7 +68,11 @@ def num_threads(n):
         threads.set_override(before)
 
 
-def show_config(mode="stdout"):
+@overload
+def show_config(mode: Literal["stdout"] = "stdout") -> None: ...
+@overload
+def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
+def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     """Show what this build can do and what it uses.
 
     Parameters
@@ -88,7 +96,7 @@ def show_config(mode="stdout"):
         raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
     import numpy
 
-    config = {
+    config: dict[str, Any] = {
         "version": __version__,
         "numpy": numpy.__version__,
         "compiler": isa.COMPILER,

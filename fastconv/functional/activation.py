@@ -4,10 +4,13 @@ Arrays may have any shape and strides; results are C-contiguous. The gradients o
 forward call, those of sigmoid, tanh and softmax its result, which is all they need.
 """
 
+from __future__ import annotations
+
 import math
 
 from fastconv._core import elementwise
 from fastconv.functional import checks
+from fastconv.functional.typing import Array, ArrayLike
 
 
 def _unary(x, kind, slope=0.0):
@@ -21,7 +24,7 @@ def _gradient(grad_output, value, name, kind, slope=0.0):
     return elementwise.activation_backward(grad_output, value, kind, slope)
 
 
-def relu(x):
+def relu(x: ArrayLike) -> Array:
     """Rectified linear unit: ``max(x, 0)``, element by element; NaN stays NaN.
 
     Parameters
@@ -47,7 +50,7 @@ def relu(x):
     return _unary(x, elementwise.RELU)
 
 
-def relu_backward(grad_output, x):
+def relu_backward(grad_output: ArrayLike, x: ArrayLike) -> Array:
     """Gradient of `relu`: grad_output where x is above 0, else 0.
 
     Parameters
@@ -71,7 +74,7 @@ def relu_backward(grad_output, x):
     return _gradient(grad_output, x, "x", elementwise.RELU)
 
 
-def leaky_relu(x, negative_slope=0.01):
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Array:
     """Leaky ReLU: x where it is above 0, else ``negative_slope * x``.
 
     Parameters
@@ -99,7 +102,7 @@ def leaky_relu(x, negative_slope=0.01):
     return _unary(x, elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"))
 
 
-def leaky_relu_backward(grad_output, x, negative_slope=0.01):
+def leaky_relu_backward(grad_output: ArrayLike, x: ArrayLike, negative_slope: float = 0.01) -> Array:
     """Gradient of `leaky_relu`: grad_output where x is above 0, else ``negative_slope * grad_output``.
 
     Parameters
@@ -125,7 +128,7 @@ def leaky_relu_backward(grad_output, x, negative_slope=0.01):
     return _gradient(grad_output, x, "x", elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"))
 
 
-def sigmoid(x):
+def sigmoid(x: ArrayLike) -> Array:
     """Logistic function: ``1 / (1 + exp(-x))``, within 3 units in the last place and without overflow.
 
     Parameters
@@ -147,7 +150,7 @@ def sigmoid(x):
     return _unary(x, elementwise.SIGMOID)
 
 
-def sigmoid_backward(grad_output, y):
+def sigmoid_backward(grad_output: ArrayLike, y: ArrayLike) -> Array:
     """Gradient of `sigmoid` from its result: ``grad_output * y * (1 - y)``.
 
     Parameters
@@ -171,7 +174,7 @@ def sigmoid_backward(grad_output, y):
     return _gradient(grad_output, y, "y", elementwise.SIGMOID)
 
 
-def tanh(x):
+def tanh(x: ArrayLike) -> Array:
     """Hyperbolic tangent, within 3 units in the last place.
 
     Parameters
@@ -193,7 +196,7 @@ def tanh(x):
     return _unary(x, elementwise.TANH)
 
 
-def tanh_backward(grad_output, y):
+def tanh_backward(grad_output: ArrayLike, y: ArrayLike) -> Array:
     """Gradient of `tanh` from its result: ``grad_output * (1 - y**2)``.
 
     Parameters
@@ -239,7 +242,7 @@ def _axis(axis, array, name):
     return checks.axis(axis, "axis", array.ndim)
 
 
-def softmax(x, axis=-1):
+def softmax(x: ArrayLike, axis: int = -1) -> Array:
     """``exp(x) / sum of exp(x)`` along an axis: numbers become probabilities that add up to 1.
 
     Parameters
@@ -264,7 +267,7 @@ def softmax(x, axis=-1):
     return _softmax(x, axis, False)
 
 
-def softmax_backward(grad_output, y, axis=-1):
+def softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -> Array:
     """Gradient of `softmax` from its result: ``y * (grad_output - sum of grad_output * y)`` along the axis.
 
     Parameters
@@ -290,7 +293,7 @@ def softmax_backward(grad_output, y, axis=-1):
     return _softmax_gradient(grad_output, y, axis, False)
 
 
-def log_softmax(x, axis=-1):
+def log_softmax(x: ArrayLike, axis: int = -1) -> Array:
     """The logarithm of `softmax`, computed without leaving it: ``x - log(sum of exp(x))``.
 
     Parameters
@@ -314,7 +317,7 @@ def log_softmax(x, axis=-1):
     return _softmax(x, axis, True)
 
 
-def log_softmax_backward(grad_output, y, axis=-1):
+def log_softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -> Array:
     """Gradient of `log_softmax` from its result: ``grad_output - exp(y) * sum of grad_output`` along the axis.
 
     Parameters
@@ -344,7 +347,7 @@ def log_softmax_backward(grad_output, y, axis=-1):
 # Flatten
 
 
-def flatten(x):
+def flatten(x: ArrayLike) -> Array:
     """A batch of images as a batch of vectors: (N, C, H, W) -> (N, C*H*W).
 
     Parameters
@@ -369,7 +372,7 @@ def flatten(x):
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
-def flatten_backward(grad_output, input_shape):
+def flatten_backward(grad_output: ArrayLike, input_shape: tuple[int, ...]) -> Array:
     """Gradient of `flatten`: grad_output in the shape of its input.
 
     Parameters

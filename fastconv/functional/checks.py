@@ -12,8 +12,11 @@ what was given and what it must be.
 import math
 import operator
 import sys
+from typing import Any
 
 import numpy as np
+
+from fastconv.functional.typing import Array
 
 DATA_FORMATS = ("NCHW", "NHWC")
 PADDING_MODES = ("constant", "reflect", "replicate", "circular")
@@ -37,7 +40,7 @@ def _shown(value):
 # Arrays
 
 
-def array(value, name):
+def array(value: Any, name: str) -> Array:
     """`value` as an ndarray of native, aligned float32 or float64; a view where possible, a copy only where not.
 
     Accepted are NumPy arrays, nested lists, and everything with ``__dlpack__``, ``__array__`` or the buffer protocol.
@@ -82,7 +85,7 @@ def _conversion_hint(dtype, name):
     return "convert it to numbers first, as np.float32 or np.float64"
 
 
-def same_dtype(**arrays):
+def same_dtype(**arrays: Array | None) -> Any:
     """All arrays (None is skipped) have one dtype, which is returned; two float dtypes in one call are a TypeError."""
     first_name, first = None, None
     for name, value in arrays.items():
@@ -257,7 +260,7 @@ def flag(value, name):
     return bool(value)
 
 
-def float_dtype(value, name):
+def float_dtype(value: Any, name: str) -> np.dtype[Any]:
     """np.float32 or np.float64, as a dtype, from any way to write it."""
     try:
         dtype = np.dtype(value)

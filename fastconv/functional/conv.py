@@ -4,6 +4,10 @@ A call is: check the arguments, find the plan, make the output, run the plan's d
 an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose and never copied.
 """
 
+from __future__ import annotations
+
+from typing import Any, overload
+
 import numpy as np
 
 from fastconv._core import memory
@@ -12,13 +16,16 @@ from fastconv._core.data_gradient import data_gradient
 from fastconv._core.geometry import PADDING_MODES
 from fastconv._core.plan import ALGORITHMS, conv2d_plan, unavailable
 from fastconv.functional import checks
+from fastconv.functional.typing import Array, ArrayLike, Gradients, Padding, Pair
 
 ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh")  # the drivers take the index
 NEGATIVE_SLOPE = 0.01  # of activation="leaky_relu", as the default of fc.leaky_relu
 
 
-def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
-           padding_value=0.0, data_format="NCHW", activation=None, algorithm="auto", out=None):
+def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Pair = 1, padding: Padding = 0,
+           dilation: Pair = 1, groups: int = 1, padding_mode: str = "constant", padding_value: float = 0.0,
+           data_format: str = "NCHW", activation: str | None = None, algorithm: str = "auto",
+           out: Array | None = None) -> Array:
     """Convolution (cross-correlation: the filters are not turned) of a batch of images, or of one image.
 
     ``y[n, k, i, j] = bias[k] + sum over c, r, s of weight[k, c, r, s] * X[n, c, i*sh + r*dh - top, j*sw + s*dw - left]``
@@ -107,8 +114,10 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     return result
 
 
-def conv2d_backward(grad_output, x, weight, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
-                    padding_value=0.0, data_format="NCHW", needs=(True, True, True)):
+def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Pair = 1, padding: Padding = 0,
+                    dilation: Pair = 1, groups: int = 1, padding_mode: str = "constant", padding_value: float = 0.0,
+                    data_format: str = "NCHW",
+                    needs: tuple[bool, bool, bool] = (True, True, True)) -> Gradients:
     """Gradients of `conv2d` with respect to x, weight and bias, by the chain rule.
 
     Parameters
@@ -190,7 +199,12 @@ def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mo
     return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm), fill
 
 
-def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
+@overload
+def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: str | Pair = 0, dilation: int = 1) -> int: ...
+@overload
+def conv_output_size(size: tuple[int, ...], kernel_size: Any, stride: Any = 1, padding: Any = 0,
+                     dilation: Any = 1) -> tuple[int, ...]: ...
+def conv_output_size(size: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Any:
     """How many positions a filter takes: ``floor((H + 2P - dilation (FH - 1) - 1) / S) + 1``.
 
     Without dilation this is the formula OH = (H + 2P - FH) / S + 1.

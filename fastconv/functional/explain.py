@@ -1,9 +1,12 @@
 """What a convolution of given shapes will do: output size by the formula, algorithm, operations, bytes, workspace."""
 
+from __future__ import annotations
+
 import dataclasses
 
 from fastconv.functional import checks
 from fastconv.functional.conv import planned
+from fastconv.functional.typing import DTypeLike, Padding, Pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +70,9 @@ class ConvExplanation:
         return "\n".join(f"{name:<10} {text}" for name, text in rows)
 
 
-def explain(x_shape, weight_shape, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
-            data_format="NCHW", dtype="float32", algorithm="auto"):
+def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: Pair = 1, padding: Padding = 0,
+            dilation: Pair = 1, groups: int = 1, padding_mode: str = "constant", data_format: str = "NCHW",
+            dtype: DTypeLike = "float32", algorithm: str = "auto") -> ConvExplanation:
     """Explain what `conv2d` does with inputs of these shapes, without computing it.
 
     Parameters

@@ -1,0 +1,9 @@
+from numpy.typing import NDArray
+
+Pair = tuple[int, int]
+
+def conv2d(x: NDArray, w: NDArray, bias: NDArray | None, y: NDArray, stride: Pair, dilation: Pair, origin: Pair, padding_mode: int,
+           padding_value: float, activation: int, negative_slope: float) -> None: ...
+def conv2d_weight_gradient(grad_output: NDArray, x: NDArray, grad_weight: NDArray, stride: Pair, dilation: Pair, origin: Pair,
+                           padding_mode: int, padding_value: float) -> None: ...
+def bias_gradient(grad_output: NDArray, grad_bias: NDArray) -> None: ...

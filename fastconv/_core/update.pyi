@@ -1,0 +1,6 @@
+from numpy.typing import NDArray
+
+def sgd_step(param: NDArray, grad: NDArray, velocity: NDArray | None, lr: float, momentum: float = 0.0, dampening: float = 0.0,
+             weight_decay: float = 0.0, nesterov: bool = False, first: bool = False) -> None: ...
+def adam_step(param: NDArray, grad: NDArray, m: NDArray, v: NDArray, lr: float, beta1: float, beta2: float, eps: float,
+              weight_decay: float, step: int) -> None: ...
