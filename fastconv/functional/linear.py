@@ -109,7 +109,7 @@ def linear_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
     >>> fc.linear_backward(np.array([[1.0]]), np.array([[2.0, 3.0]]), np.array([[4.0, 5.0]]))
     (array([[4., 5.]]), array([[2., 3.]]), array([1.]))
     """
-    x, weight, grad_output = _arguments(x, weight, grad_output=grad_output)
+    x, weight, grad_output = _arguments(x, weight, grad_output=checks.array(grad_output, "grad_output"))
     needs_x, needs_weight, needs_bias = checks.needs(needs)
     features_out, features_in = weight.shape
     checks.shape(grad_output, "grad_output", (*x.shape[:-1], features_out), "(that of the result)")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastconv as fc
+from fastconv import functional
 
 F32, F64 = np.float32, np.float64
 
@@ -54,7 +55,6 @@ class Unreadable:
         raise RuntimeError("this object keeps its numbers to itself")
 
 
-# (what is wrong, exception, the argument that the message must name, call)
 CONV = [
     ("x is None", TypeError, "x", conv(None, W)),
     ("x is a string", TypeError, "x", conv("image.png", W)),
@@ -175,32 +175,35 @@ CONV_BACKWARD = [
     ("grad_output fits another stride", ValueError, "grad_output", backward(stride=2)),
     ("grad_output is float64", TypeError, "grad_output", backward(Y.astype(F64))),
     ("grad_output is integer", TypeError, "grad_output", backward(Y.astype(int))),
-    ("x of backward is 2-dimensional", ValueError, "x", backward(x=ones(8, 8))),
-    ("x of backward is float16", TypeError, "x", backward(x=X.astype(np.float16))),
-    ("weight of backward does not fit x", ValueError, "weight", backward(weight=W[:, :1])),
-    ("weight of backward is float64", TypeError, "weight", backward(weight=W.astype(F64))),
-    ("stride of backward is a bool", TypeError, "stride", backward(stride=True)),
-    ("padding of backward is a float", TypeError, "padding", backward(padding=0.5)),
-    ("dilation of backward is negative", ValueError, "dilation", backward(dilation=-1)),
-    ("groups of backward does not divide", ValueError, "groups", backward(groups=2)),
-    ("padding_mode of backward is unknown", ValueError, "padding_mode", backward(padding_mode="mirror")),
-    ("padding_value of backward is None", TypeError, "padding_value", backward(padding_value=None)),
-    ("data_format of backward is unknown", ValueError, "data_format", backward(data_format="HWC")),
+    ("x is 2-dimensional", ValueError, "x", backward(x=ones(8, 8))),
+    ("x is float16", TypeError, "x", backward(x=X.astype(np.float16))),
+    ("weight does not fit x", ValueError, "weight", backward(weight=W[:, :1])),
+    ("weight is float64", TypeError, "weight", backward(weight=W.astype(F64))),
+    ("stride is a bool", TypeError, "stride", backward(stride=True)),
+    ("padding is a float", TypeError, "padding", backward(padding=0.5)),
+    ("dilation is negative", ValueError, "dilation", backward(dilation=-1)),
+    ("groups does not divide", ValueError, "groups", backward(groups=2)),
+    ("padding_mode is unknown", ValueError, "padding_mode", backward(padding_mode="mirror")),
+    ("padding_value is None", TypeError, "padding_value", backward(padding_value=None)),
+    ("data_format is unknown", ValueError, "data_format", backward(data_format="HWC")),
     ("needs is one flag", TypeError, "needs", backward(needs=True)),
     ("needs has two flags", ValueError, "needs", backward(needs=(True, False))),
     ("needs holds a number", TypeError, "needs", backward(needs=(1, 1, 0))),
     ("needs holds None", TypeError, "needs", backward(needs=(None, True, True))),
 ]
 
-SIZES = [
+OUTPUT_SIZE = [
     ("size is a float", TypeError, "size", lambda: fc.conv_output_size(28.0, 5)),
     ("size is 0", ValueError, "size", lambda: fc.conv_output_size(0, 1)),
     ("kernel_size is larger than size", ValueError, "kernel_size", lambda: fc.conv_output_size(4, 5)),
     ("kernel_size is None", TypeError, "kernel_size", lambda: fc.conv_output_size(4, None)),
     ("kernel_size has too many numbers", ValueError, "kernel_size", lambda: fc.conv_output_size((4, 4), (3, 3, 3))),
-    ("stride of the formula is 0", ValueError, "stride", lambda: fc.conv_output_size(4, 3, 0)),
-    ("padding of the formula is None", TypeError, "padding", lambda: fc.conv_output_size(4, 3, 1, None)),
-    ("dilation of the formula is 0", ValueError, "dilation", lambda: fc.conv_output_size(4, 3, 1, 0, 0)),
+    ("stride is 0", ValueError, "stride", lambda: fc.conv_output_size(4, 3, 0)),
+    ("padding is None", TypeError, "padding", lambda: fc.conv_output_size(4, 3, 1, None)),
+    ("dilation is 0", ValueError, "dilation", lambda: fc.conv_output_size(4, 3, 1, 0, 0)),
+]
+
+EXPLAIN = [
     ("x_shape is a number", TypeError, "x_shape", lambda: fc.explain(3, (4, 3, 3, 3))),
     ("x_shape has two sizes", ValueError, "x_shape", lambda: fc.explain((8, 8), (4, 3, 3, 3))),
     ("x_shape holds a float", TypeError, "x_shape", lambda: fc.explain((3, 8.0, 8), (4, 3, 3, 3))),
@@ -210,13 +213,163 @@ SIZES = [
     ("x_shape is beyond memory", MemoryError, "x", lambda: fc.explain((2**40, 2**40, 2**40), (1, 2**40, 1, 1))),
     ("dtype is integer", TypeError, "dtype", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), dtype=int)),
     ("dtype is None", TypeError, "dtype", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), dtype=None)),
-    ("algorithm of explain is unknown", ValueError, "algorithm", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), algorithm="x")),
+    ("algorithm is unknown", ValueError, "algorithm", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), algorithm="x")),
 ]
 
-TABLE = CONV + CONV_BACKWARD + SIZES
+SCORES, TARGET = ones(4, 3), np.array([0, 1, 2, 1])
 
 
-@pytest.mark.parametrize(("error", "argument", "call"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def activation(function, *options):
+    return [
+        ("x is None", TypeError, "x", lambda: function(None)),
+        ("x is integer", TypeError, "x", lambda: function(np.arange(3))),
+        ("x is bool", TypeError, "x", lambda: function(np.ones(3, bool))),
+        ("x is float16", TypeError, "x", lambda: function(ones(3, dtype=np.float16))),
+        ("x is ragged", ValueError, "x", lambda: function([[1.0], [1.0, 2.0]])),
+        *options,
+    ]
+
+
+def activation_backward(function, kept, *options):
+    """`kept` is the argument that the gradient needs besides grad_output: x or y."""
+    return [
+        ("grad_output is None", TypeError, "grad_output", lambda: function(None, ones(3, 4))),
+        ("grad_output is integer", TypeError, "grad_output", lambda: function(np.ones((3, 4), int), ones(3, 4))),
+        ("grad_output has another shape", ValueError, "grad_output", lambda: function(ones(4, 3), ones(3, 4))),
+        ("grad_output would broadcast", ValueError, "grad_output", lambda: function(ones(1, 4), ones(3, 4))),
+        ("grad_output is float64", TypeError, "grad_output", lambda: function(ones(3, 4, dtype=F64), ones(3, 4))),
+        (f"{kept} is complex", TypeError, kept, lambda: function(ones(3, 4), ones(3, 4).astype(complex))),
+        (f"{kept} is None", TypeError, kept, lambda: function(ones(3, 4), None)),
+        *options,
+    ]
+
+
+def slope(function, *arguments):
+    return [
+        ("negative_slope is None", TypeError, "negative_slope", lambda: function(*arguments, None)),
+        ("negative_slope is a bool", TypeError, "negative_slope", lambda: function(*arguments, True)),
+        ("negative_slope is a string", TypeError, "negative_slope", lambda: function(*arguments, "0.1")),
+        ("negative_slope is an array", TypeError, "negative_slope", lambda: function(*arguments, ones(2))),
+    ]
+
+
+def axis(function, *arguments):
+    return [
+        ("axis is beyond x", ValueError, "axis", lambda: function(*arguments, axis=2)),
+        ("axis is far negative", ValueError, "axis", lambda: function(*arguments, axis=-3)),
+        ("axis is a float", TypeError, "axis", lambda: function(*arguments, axis=1.0)),
+        ("axis is None", TypeError, "axis", lambda: function(*arguments, axis=None)),
+        ("axis is a bool", TypeError, "axis", lambda: function(*arguments, axis=True)),
+    ]
+
+
+LINEAR = [
+    ("x is integer", TypeError, "x", lambda: fc.linear(np.ones((2, 3), int), ones(4, 3))),
+    ("x is a number", ValueError, "x", lambda: fc.linear(F32(1), ones(4, 3))),
+    ("x has other features", ValueError, "x", lambda: fc.linear(ones(2, 4), ones(4, 3))),
+    ("weight is 1-dimensional", ValueError, "weight", lambda: fc.linear(ones(2, 3), ones(3))),
+    ("weight is empty", ValueError, "weight", lambda: fc.linear(ones(2, 3), ones(0, 3))),
+    ("weight is float64", TypeError, "weight", lambda: fc.linear(ones(2, 3), ones(4, 3, dtype=F64))),
+    ("bias is too long", ValueError, "bias", lambda: fc.linear(ones(2, 3), ones(4, 3), ones(5))),
+    ("bias is float64", TypeError, "bias", lambda: fc.linear(ones(2, 3), ones(4, 3), ones(4, dtype=F64))),
+    ("bias is a number", ValueError, "bias", lambda: fc.linear(ones(2, 3), ones(4, 3), F32(1))),
+]
+
+LINEAR_BACKWARD = [
+    ("grad_output is None", TypeError, "grad_output", lambda: fc.linear_backward(None, ones(2, 3), ones(4, 3))),
+    ("grad_output is too wide", ValueError, "grad_output", lambda: fc.linear_backward(ones(2, 5), ones(2, 3), ones(4, 3))),
+    ("grad_output is float64", TypeError, "grad_output",
+     lambda: fc.linear_backward(ones(2, 4, dtype=F64), ones(2, 3), ones(4, 3))),
+    ("x has other features", ValueError, "x", lambda: fc.linear_backward(ones(2, 4), ones(2, 5), ones(4, 3))),
+    ("weight is 3-dimensional", ValueError, "weight", lambda: fc.linear_backward(ones(2, 4), ones(2, 3), ones(1, 4, 3))),
+    ("needs is None", TypeError, "needs", lambda: fc.linear_backward(ones(2, 4), ones(2, 3), ones(4, 3), needs=None)),
+]
+
+FLATTEN = [
+    ("x is a number", ValueError, "x", lambda: fc.flatten(F32(1))),
+    ("x is integer", TypeError, "x", lambda: fc.flatten(np.ones((2, 3), int))),
+]
+
+FLATTEN_BACKWARD = [
+    ("grad_output does not fit", ValueError, "grad_output", lambda: fc.flatten_backward(ones(2, 61), (2, 3, 4, 5))),
+    ("grad_output is bool", TypeError, "grad_output", lambda: fc.flatten_backward(ones(2, 60) > 0, (2, 3, 4, 5))),
+    ("input_shape is empty", ValueError, "input_shape", lambda: fc.flatten_backward(ones(1), ())),
+    ("input_shape is a number", TypeError, "input_shape", lambda: fc.flatten_backward(ones(2, 3), 6)),
+    ("input_shape holds -1", ValueError, "input_shape", lambda: fc.flatten_backward(ones(2, 3), (2, -1))),
+]
+
+
+def label_loss(function, scores):
+    """Of a loss of class labels, or its gradient; `scores` is the name of its first argument."""
+    return [
+        (f"{scores} is integer", TypeError, scores, lambda: function(SCORES.astype(int), TARGET)),
+        (f"{scores} is 1-dimensional", ValueError, scores, lambda: function(SCORES[0], TARGET)),
+        (f"{scores} has no class", ValueError, scores, lambda: function(SCORES[:, :0], TARGET)),
+        ("target is None", TypeError, "target", lambda: function(SCORES, None)),
+        ("target is float", TypeError, "target", lambda: function(SCORES, TARGET.astype(F32))),
+        ("target is bool", TypeError, "target", lambda: function(SCORES, TARGET > 0)),
+        ("target is one-hot", ValueError, "target", lambda: function(SCORES, np.eye(4, 3, dtype=int))),
+        ("target is too short", ValueError, "target", lambda: function(SCORES, TARGET[:3])),
+        ("target is beyond the classes", ValueError, "target", lambda: function(SCORES, TARGET + 1)),
+        ("target is negative", ValueError, "target", lambda: function(SCORES, TARGET - 1)),
+        ("target is beyond 63 bits", ValueError, "target", lambda: function(SCORES, np.full(4, 2**64 - 1, np.uint64))),
+        ("reduction is unknown", ValueError, "reduction", lambda: function(SCORES, TARGET, reduction="average")),
+        ("reduction is None", ValueError, "reduction", lambda: function(SCORES, TARGET, reduction=None)),
+    ]
+
+
+def loss_grad_output(function):
+    return [
+        ("grad_output is None", TypeError, "grad_output", lambda: function(SCORES, TARGET, grad_output=None)),
+        ("grad_output is an array for one number", TypeError, "grad_output",
+         lambda: function(SCORES, TARGET, grad_output=ones(4))),
+        ("grad_output is too long", ValueError, "grad_output",
+         lambda: function(SCORES, TARGET, reduction="none", grad_output=ones(5))),
+    ]
+
+
+def smoothing(function):
+    return [
+        ("label_smoothing is above 1", ValueError, "label_smoothing", lambda: function(SCORES, TARGET, label_smoothing=1.5)),
+        ("label_smoothing is negative", ValueError, "label_smoothing", lambda: function(SCORES, TARGET, label_smoothing=-0.1)),
+        ("label_smoothing is NaN", ValueError, "label_smoothing", lambda: function(SCORES, TARGET, label_smoothing=np.nan)),
+        ("label_smoothing is a bool", TypeError, "label_smoothing", lambda: function(SCORES, TARGET, label_smoothing=True)),
+    ]
+
+
+# Every function of the interface -> its bad inputs: (what is wrong, exception, the argument that the message names, call).
+TABLE = {
+    "conv2d": CONV,
+    "conv2d_backward": CONV_BACKWARD,
+    "conv_output_size": OUTPUT_SIZE,
+    "explain": EXPLAIN,
+    "relu": activation(fc.relu),
+    "leaky_relu": activation(fc.leaky_relu, *slope(fc.leaky_relu, SCORES)),
+    "sigmoid": activation(fc.sigmoid),
+    "tanh": activation(fc.tanh),
+    "softmax": activation(fc.softmax, *axis(fc.softmax, SCORES)),
+    "log_softmax": activation(fc.log_softmax, *axis(fc.log_softmax, SCORES)),
+    "relu_backward": activation_backward(fc.relu_backward, "x"),
+    "leaky_relu_backward": activation_backward(fc.leaky_relu_backward, "x", *slope(fc.leaky_relu_backward, SCORES, SCORES)),
+    "sigmoid_backward": activation_backward(fc.sigmoid_backward, "y"),
+    "tanh_backward": activation_backward(fc.tanh_backward, "y"),
+    "softmax_backward": activation_backward(fc.softmax_backward, "y", *axis(fc.softmax_backward, SCORES, SCORES)),
+    "log_softmax_backward": activation_backward(fc.log_softmax_backward, "y", *axis(fc.log_softmax_backward, SCORES, SCORES)),
+    "linear": LINEAR,
+    "linear_backward": LINEAR_BACKWARD,
+    "flatten": FLATTEN,
+    "flatten_backward": FLATTEN_BACKWARD,
+    "nll_loss": label_loss(fc.nll_loss, "log_probs"),
+    "nll_loss_backward": label_loss(fc.nll_loss_backward, "log_probs") + loss_grad_output(fc.nll_loss_backward),
+    "cross_entropy": label_loss(fc.cross_entropy, "logits") + smoothing(fc.cross_entropy),
+    "cross_entropy_backward": label_loss(fc.cross_entropy_backward, "logits") + smoothing(fc.cross_entropy_backward)
+    + loss_grad_output(fc.cross_entropy_backward),
+}
+
+ROWS = [(f"{function}: {wrong}", *rest) for function, rows in TABLE.items() for wrong, *rest in rows]
+
+
+@pytest.mark.parametrize(("error", "argument", "call"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_bad_input(error, argument, call):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -226,8 +379,10 @@ def test_bad_input(error, argument, call):
     assert re.search(rf"\b{argument}\b", str(caught.value)), str(caught.value)
 
 
-def test_table_is_large():
-    assert len({row[0] for row in TABLE}) == len(TABLE) >= 60
+def test_table_names_every_public_function():
+    assert set(TABLE) == set(functional.__all__)
+    assert len({row[0] for row in ROWS}) == len(ROWS)
+    assert len({(row[0].split(": ")[1]) for row in ROWS}) >= 60
 
 
 def test_nothing_is_written_before_the_error():
