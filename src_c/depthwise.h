@@ -15,16 +15,18 @@
  */
 
 /* ---------------------------------------------------------------------------------------------------------------------
- * Filling the band: dst[b][q] for each row b, whole vectors. rows[b] is FC_OUTSIDE where all of it is padding. */
+ * Filling the band. Rows are read in the order of the source, which the prefetcher follows: taken phase by phase instead they
+ * cost a 3 x 3 filter of stride 2 on 112 x 112 planes twice the time. */
 
 INLINE ptrdiff_t NAME(clamp)(ptrdiff_t i) { return i < 0 ? 0 : i > LANES ? LANES : i; }
 
-static void NAME(band_copy)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, ptrdiff_t from, ptrdiff_t until,
-                            ptrdiff_t width, T value, T *restrict dst, ptrdiff_t pitch, ptrdiff_t ahead) {
+static void NAME(band_copy)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,
+                            ptrdiff_t until, ptrdiff_t width, T value, T *restrict band, ptrdiff_t ahead) {
     V outside = NAME(broadcast)(value);
     ptrdiff_t first = (from + LANES - 1) / LANES * LANES, last = until / LANES * LANES;
     if (first > last) first = last = width;
-    for (ptrdiff_t b = 0; b < n_rows; b++, dst += pitch) {
+    for (ptrdiff_t b = 0; b < n_rows; b++) {
+        T *restrict dst = band + places[b];
         ptrdiff_t q = 0;
         if (rows[b] == FC_OUTSIDE) {
             for (; q < width; q += LANES) NAME(store)(dst + q, outside);
@@ -42,12 +44,13 @@ static void NAME(band_copy)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_row
     }
 }
 
-static void NAME(band_split)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, ptrdiff_t from, ptrdiff_t until,
-                             ptrdiff_t width, T value, T *restrict dst, ptrdiff_t pitch, ptrdiff_t ahead) {
+static void NAME(band_split)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,
+                             ptrdiff_t until, ptrdiff_t width, T value, T *restrict band) {
     V outside = NAME(broadcast)(value);
     ptrdiff_t first = (from + 2 * LANES - 1) / (2 * LANES) * LANES, last = until / (2 * LANES) * LANES;
     if (first > last) first = last = width;
-    for (ptrdiff_t b = 0; b < n_rows; b++, dst += pitch) {
+    for (ptrdiff_t b = 0; b < n_rows; b++) {
+        T *restrict dst = band + places[b];
         ptrdiff_t q = 0;
         if (rows[b] == FC_OUTSIDE) {
             for (; q < width; q += LANES) NAME(store)(dst + q, outside), NAME(store)(dst + width + q, outside);
@@ -57,8 +60,6 @@ static void NAME(band_split)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_ro
         while (q < width) {
             V lo, hi;
             for (; q >= first && q < last; q += LANES) {
-                __builtin_prefetch(row + 2 * q + ahead);
-                __builtin_prefetch(row + 2 * q + LANES + ahead);
                 lo = NAME(load)(row + 2 * q), hi = NAME(load)(row + 2 * q + LANES);
                 NAME(store)(dst + q, SHUFFLE(M, lo, hi, EVEN_LANES));
                 NAME(store)(dst + width + q, SHUFFLE(M, lo, hi, ODD_LANES));
@@ -75,20 +76,23 @@ static void NAME(band_split)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_ro
     }
 }
 
-static void NAME(band_gather)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,
-                              const ptrdiff_t *which, ptrdiff_t n_columns, T value, T *restrict dst, ptrdiff_t pitch) {
-    for (ptrdiff_t b = 0; b < n_rows; b++, dst += pitch)
+static void NAME(band_gather)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows,
+                              const ptrdiff_t *columns, const ptrdiff_t *column_places, const ptrdiff_t *which,
+                              ptrdiff_t n_columns, T value, T *restrict band) {
+    for (ptrdiff_t b = 0; b < n_rows; b++)
         for (ptrdiff_t i = 0; i < n_columns; i++) {
             ptrdiff_t q = which[i];
-            dst[q] = rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE ? value : src[rows[b] + columns[q]];
+            band[places[b] + column_places[q]] = rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE ? value : src[rows[b] + columns[q]];
         }
 }
 
-static void NAME(band_pixels)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,
-                              ptrdiff_t n_columns, int channels, T value, T *restrict dst) {
+static void NAME(band_pixels)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows,
+                              const ptrdiff_t *columns, const ptrdiff_t *column_places, ptrdiff_t n_columns, int channels,
+                              T value, T *restrict band) {
     V outside = NAME(broadcast)(value);
     for (ptrdiff_t b = 0; b < n_rows; b++)
-        for (ptrdiff_t q = 0; q < n_columns; q++, dst += LANES) {
+        for (ptrdiff_t q = 0; q < n_columns; q++) {
+            T *dst = band + places[b] + column_places[q];
             if (rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE)
                 NAME(store)(dst, outside);
             else if (channels == LANES)
@@ -184,6 +188,44 @@ static void NAME(depthwise_any)(const T *band, ptrdiff_t pitch, const ptrdiff_t 
         NAME(depthwise_any_tile)(4, band, pitch, taps, n_taps, w, bias, y, y_row, width);
     for (; rows > 0; rows--, band += pitch, y += y_row)
         NAME(depthwise_any_tile)(1, band, pitch, taps, n_taps, w, bias, y, y_row, width);
+}
+
+/* Two filters, whose results take turns in a row of y: the input gradient of stride 2. */
+INLINE void NAME(depthwise_pair_tile)(int n_rows, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_even,
+                                      ptrdiff_t n_taps, const T *w, T *y, ptrdiff_t y_row, ptrdiff_t width) {
+    for (ptrdiff_t j = 0; j < width; j += LANES) {
+        if (j > width - LANES && width >= LANES) j = width - LANES;
+        V even[4], odd[4];
+        UNROLL for (int i = 0; i < n_rows; i++) even[i] = odd[i] = (V){0};
+        for (ptrdiff_t t = 0; t < n_even; t++) {
+            V wv = NAME(broadcast)(w[t]);
+            UNROLL for (int i = 0; i < n_rows; i++) even[i] += wv * NAME(load)(band + taps[t] + j + i * pitch);
+        }
+        for (ptrdiff_t t = n_even; t < n_taps; t++) {
+            V wv = NAME(broadcast)(w[t]);
+            UNROLL for (int i = 0; i < n_rows; i++) odd[i] += wv * NAME(load)(band + taps[t] + j + i * pitch);
+        }
+        ptrdiff_t low = 2 * width < LANES ? 2 * width : LANES, high = 2 * width < 2 * LANES ? 2 * width - low : LANES;
+        UNROLL for (int i = 0; i < n_rows; i++) {
+            T *out = y + 2 * j + i * y_row;
+            V first = SHUFFLE(M, even[i], odd[i], INTERLEAVED_LO), second = SHUFFLE(M, even[i], odd[i], INTERLEAVED_HI);
+            if (high == LANES) {
+                NAME(store)(out, first);
+                NAME(store)(out + LANES, second);
+            } else {
+                NAME(store_part)(out, first, low);
+                NAME(store_part)(out + low, second, high);
+            }
+        }
+    }
+}
+
+static void NAME(depthwise_pair)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_even, ptrdiff_t n_taps,
+                                 const T *w, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width) {
+    for (; rows >= 4; rows -= 4, band += 4 * pitch, y += 4 * y_row)
+        NAME(depthwise_pair_tile)(4, band, pitch, taps, n_even, n_taps, w, y, y_row, width);
+    for (; rows > 0; rows--, band += pitch, y += y_row)
+        NAME(depthwise_pair_tile)(1, band, pitch, taps, n_even, n_taps, w, y, y_row, width);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------------

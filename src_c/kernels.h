@@ -113,28 +113,35 @@ typedef struct {
         void (*adam)(T *param, const T *grad, T *m, T *v, ptrdiff_t n, double step_size, double root, double beta1,           \
                      double beta2, double eps, double weight_decay);                                                          \
                                                                                                                               \
-        /* depthwise.h, filling a band: dst[b * pitch + q] for n_rows rows, whole vectors (width is a multiple of vector).    \
-         * Row b is read at src + rows[b], or is all `value` where that is FC_OUTSIDE. band_copy: element q of the row        \
-         * for from <= q < until, value elsewhere. band_split: the same with the row's even elements to dst, its odd ones     \
-         * to dst + width. `ahead`: where to prefetch, seen from what is read. band_gather: columns which[0 .. n_columns)     \
-         * of the band, read at columns[q] (or FC_OUTSIDE) from the row's start. */                                           \
-        void (*band_copy)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, ptrdiff_t from, ptrdiff_t until,             \
-                          ptrdiff_t width, T value, T *dst, ptrdiff_t pitch, ptrdiff_t ahead);                                \
-        void (*band_split)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, ptrdiff_t from, ptrdiff_t until,            \
-                           ptrdiff_t width, T value, T *dst, ptrdiff_t pitch, ptrdiff_t ahead);                               \
-        void (*band_gather)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,                  \
-                            const ptrdiff_t *which, ptrdiff_t n_columns, T value, T *dst, ptrdiff_t pitch);                   \
+        /* depthwise.h, filling a band: row b comes from src + rows[b], or is all `value` where that is FC_OUTSIDE, and goes  \
+         * to band + places[b], n_rows rows of whole vectors (width is a multiple of vector). band_copy: element q of the     \
+         * row for from <= q < until, value elsewhere. band_split: the same with the row's even elements to its place,        \
+         * the odd ones to place + width. `ahead`: where to prefetch, seen from what is read. band_gather: the columns q in   \
+         * which[0 .. n_columns), from columns[q] (or FC_OUTSIDE) behind the row's start to column_places[q] behind its place. */\
+        void (*band_copy)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,     \
+                          ptrdiff_t until, ptrdiff_t width, T value, T *band, ptrdiff_t ahead);                               \
+        void (*band_split)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,    \
+                           ptrdiff_t until, ptrdiff_t width, T value, T *band);                                               \
+        void (*band_gather)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows,                   \
+                            const ptrdiff_t *columns, const ptrdiff_t *column_places, const ptrdiff_t *which,                 \
+                            ptrdiff_t n_columns, T value, T *band);                                                           \
                                                                                                                               \
-        /* Lanes = channels: dst[b][q][vector] = src[rows[b] + columns[q] + lane], `channels` lanes of it. */                 \
-        void (*band_pixels)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,                  \
-                            ptrdiff_t n_columns, int channels, T value, T *dst);                                              \
+        /* Lanes = channels: column q of the row is a vector from src + rows[b] + columns[q], `channels` lanes of it. */      \
+        void (*band_pixels)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows,                   \
+                            const ptrdiff_t *columns, const ptrdiff_t *column_places, ptrdiff_t n_columns, int channels,      \
+                            T value, T *band);                                                                                \
                                                                                                                               \
         /* depthwise.h: y[i * y_row + j] = bias + sum over taps of w[t] * band[i * pitch + taps[t] + j], i < rows,            \
-         * j < width; reads up to max(width, vector) columns of the band. Index: [stride - 1][size / 2] for a filter of       \
-         * 3 x 3, 5 x 5 or 7 x 7 whose band rows lie one under the other and whose stride-2 columns are split into even       \
-         * and odd; [0][0] for any filter. */                                                                                 \
+         * j < width; what lies in the band behind a row's end, less than a vector, is read but does not count. Index:        \
+         * [stride - 1][size / 2] for a filter of 3 x 3, 5 x 5 or 7 x 7 whose taps lie side by side, for stride 2 apart by    \
+         * even and odd rows and columns; [0][0] for any filter. */                                                           \
         void (*depthwise[2][4])(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w,          \
                                 T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width);                              \
+                                                                                                                              \
+        /* depthwise.h: the same with any two filters, the first n_even taps and the rest, whose results are the even and the \
+         * odd elements of a row of y: y[i * y_row + 2 * j] and y[i * y_row + 2 * j + 1], j < width. */                       \
+        void (*depthwise_pair)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_even, ptrdiff_t n_taps,     \
+                               const T *w, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width);                           \
                                                                                                                               \
         /* depthwise.h: sums[t][vector] += band[i * pitch + taps[t] + j] * dy[i * dy_row + j], spread over the lanes. */      \
         void (*depthwise_weight[2][4])(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,               \

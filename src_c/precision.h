@@ -51,6 +51,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .band_gather = NAME(band_gather),
     .band_pixels = NAME(band_pixels),
     .depthwise = DEPTHWISE_TABLE(depthwise),
+    .depthwise_pair = NAME(depthwise_pair),
     .depthwise_weight = DEPTHWISE_TABLE(depthwise_weight),
     .depthwise_weight_sum = NAME(depthwise_weight_sum),
     .depthwise_channels = NAME(depthwise_channels),

@@ -3,10 +3,11 @@
 The derivation stands in ``geometry``. No driver exists for it: each phase calls the forward driver on strided views of
 grad_output, weight and grad_x, so nothing but the weights of a grouped convolution is copied. Where the padding repeats
 pixels, the frame around the image (two strips of rows over the full extended width, two strips of columns beside the
-image) goes through a scratch of about ``STRIP_BYTES``, a few images or rows at a time.
+image) goes through a scratch of about ``STRIP_BYTES``, a few images or rows at a time. Depthwise with a stride of 2 computes
+both phases of columns in one call: by itself, each of them would move all of grad_x.
 """
 
-from fastconv._core import memory
+from fastconv._core import depthwise, memory
 from fastconv._core.geometry import phases, source
 
 STRIP_BYTES = 4 << 20
@@ -35,11 +36,21 @@ def _gradient_at(forward, grad_output, turned, target, geometry, row, column):
     in_columns = phases(width, taps_w, sw, left + column, dw)
     if len(in_rows) * len(in_columns) < min(sh, height) * min(sw, width):
         target.fill(0)  # some pixels are met by no tap
+    if forward is depthwise.conv2d and len(in_columns) == sw == 2 and dw == 1 and target.strides[3] == target.itemsize:
+        even, odd = sorted(in_columns)
+        for i in in_rows:
+            depthwise.conv2d_pair(grad_output, _taps_of(turned, i, even), _taps_of(turned, i, odd), target[:, :, i.first::sh],
+                                  i.dilation, i.padding, even.padding, odd.padding)
+        return
     for i in in_rows:
         for j in in_columns:
-            forward(grad_output, turned[:, :, i.tap::i.tap_step, j.tap::j.tap_step][:, :, ::-1, ::-1], None,
-                    target[:, :, i.first::sh, j.first::sw], (1, 1), (i.dilation, j.dilation), (i.padding, j.padding),
-                    0, 0.0, 0, 0.0)
+            forward(grad_output, _taps_of(turned, i, j), None, target[:, :, i.first::sh, j.first::sw], (1, 1),
+                    (i.dilation, j.dilation), (i.padding, j.padding), 0, 0.0, 0, 0.0)
+
+
+def _taps_of(turned, rows, columns):
+    """The filter of one phase of rows and one of columns: its taps in reverse."""
+    return turned[:, :, rows.tap::rows.tap_step, columns.tap::columns.tap_step][:, :, ::-1, ::-1]
 
 
 def _fold_frame(forward, grad_output, turned, grad_x, geometry, mode):

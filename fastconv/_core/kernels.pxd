@@ -86,16 +86,20 @@ cdef extern from "kernels.h" nogil:
         void (*spread_channels)(const float *grad, float count, float *grad_x, Py_ssize_t row, Py_ssize_t column,
                                 int rows, int columns, Py_ssize_t n) noexcept nogil
         float (*max_of_run)(const float *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
-        void (*band_copy)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
-                          Py_ssize_t width, float value, float *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
-        void (*band_split)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
-                           Py_ssize_t width, float value, float *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
-        void (*band_gather)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
-                            const Py_ssize_t *which, Py_ssize_t n_columns, float value, float *dst, Py_ssize_t pitch) noexcept nogil
-        void (*band_pixels)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
-                            Py_ssize_t n_columns, int channels, float value, float *dst) noexcept nogil
+        void (*band_copy)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
+                          Py_ssize_t until, Py_ssize_t width, float value, float *band, Py_ssize_t ahead) noexcept nogil
+        void (*band_split)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
+                           Py_ssize_t until, Py_ssize_t width, float value, float *band) noexcept nogil
+        void (*band_gather)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
+                            const Py_ssize_t *columns, const Py_ssize_t *column_places, const Py_ssize_t *which,
+                            Py_ssize_t n_columns, float value, float *band) noexcept nogil
+        void (*band_pixels)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
+                            const Py_ssize_t *columns, const Py_ssize_t *column_places, Py_ssize_t n_columns,
+                            int channels, float value, float *band) noexcept nogil
         void (*depthwise[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const float *w,
                                 float bias, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
+        void (*depthwise_pair)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
+                               const float *w, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
         void (*depthwise_weight[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
                                        const float *dy, Py_ssize_t dy_row, Py_ssize_t rows, Py_ssize_t width,
                                        float *sums) noexcept nogil
@@ -172,16 +176,20 @@ cdef extern from "kernels.h" nogil:
         void (*spread_channels)(const double *grad, double count, double *grad_x, Py_ssize_t row, Py_ssize_t column,
                                 int rows, int columns, Py_ssize_t n) noexcept nogil
         double (*max_of_run)(const double *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
-        void (*band_copy)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
-                          Py_ssize_t width, double value, double *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
-        void (*band_split)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t until,
-                           Py_ssize_t width, double value, double *dst, Py_ssize_t pitch, Py_ssize_t ahead) noexcept nogil
-        void (*band_gather)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
-                            const Py_ssize_t *which, Py_ssize_t n_columns, double value, double *dst, Py_ssize_t pitch) noexcept nogil
-        void (*band_pixels)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
-                            Py_ssize_t n_columns, int channels, double value, double *dst) noexcept nogil
+        void (*band_copy)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
+                          Py_ssize_t until, Py_ssize_t width, double value, double *band, Py_ssize_t ahead) noexcept nogil
+        void (*band_split)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
+                           Py_ssize_t until, Py_ssize_t width, double value, double *band) noexcept nogil
+        void (*band_gather)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
+                            const Py_ssize_t *columns, const Py_ssize_t *column_places, const Py_ssize_t *which,
+                            Py_ssize_t n_columns, double value, double *band) noexcept nogil
+        void (*band_pixels)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
+                            const Py_ssize_t *columns, const Py_ssize_t *column_places, Py_ssize_t n_columns,
+                            int channels, double value, double *band) noexcept nogil
         void (*depthwise[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const double *w,
                                 double bias, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
+        void (*depthwise_pair)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
+                               const double *w, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
         void (*depthwise_weight[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
                                        const double *dy, Py_ssize_t dy_row, Py_ssize_t rows, Py_ssize_t width,
                                        double *sums) noexcept nogil

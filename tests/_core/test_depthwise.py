@@ -184,6 +184,23 @@ def test_views_with_any_strides(stride):
                                           reference.conv2d_backward(grad_output, x, weight, **case.window())[1])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [2, 3, 5, 8, 9, 16, 31, 32, 33, 34, 64, 75, 1200])
+def test_pairs_of_columns(width, dtype):
+    """The data gradient of stride 2: two filters, one for the even and one for the odd columns of y."""
+    x = np.random.default_rng(0).integers(-3, 4, (2, 3, 9, 40)).astype(dtype)
+    weight = np.random.default_rng(1).integers(-3, 4, (6, 1, 2, 5)).astype(dtype)
+    for even, odd, left_even, left_odd in ((1, 2, 0, 1), (3, 1, 2, -1), (4, 5, 3, 3)):
+        y = np.full((2, 6, 10, width + 1), np.nan, dtype)
+        depthwise.conv2d_pair(x, weight[..., :even], weight[..., :odd], y[:, :, 1:, :width], 2, 1, left_even, left_odd)
+        assert np.isnan(y[:, :, 0]).all() and np.isnan(y[..., width]).all()
+        for taps, left, first in ((even, left_even, 0), (odd, left_odd, 1)):
+            outputs = len(range(first, width, 2))
+            padding = ((1, 1 + 9 - (9 - 2 + 2)), (left, outputs + taps - 1 - 40 - left))
+            expected = reference.conv2d(x, weight[..., :taps], None, padding=padding, dilation=(2, 1), groups=3)
+            np.testing.assert_array_equal(y[:, :, 1:, first:width:2], expected[:, :, :9])
+
+
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 def test_empty(data_format):
     none = depthwise_case(18, 5, 6, 3, images=0, padding=1, data_format=data_format)
