@@ -155,7 +155,7 @@ def _load(path: Path, size: tuple[int, int] | None, channels: int | None) -> NDA
     elif channels == 1 and len(image) == 3:
         image = np.tensordot(_LUMA, image, axes=1)[np.newaxis]
     if size is not None and image.shape[1:] != size:
-        image = _resize(image, size)
+        image = resize(image, size)
     return np.ascontiguousarray(image, np.float32)
 
 
@@ -200,7 +200,7 @@ def _read_image(path: Path) -> NDArray[np.float32]:
     return as_float32(np.moveaxis(np.asarray(image.convert("RGB")), -1, 0), "pixels")
 
 
-def _resize(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+def resize(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     pillow = _pillow()
     height, width = size
     resized: NDArray[np.float32]

@@ -1,0 +1,149 @@
+"""The command line: ``fastconv train | evaluate | predict | explain | info``.
+
+Each command is a module here with `add_options(parser)` and `run(options) -> Result`, imported when it is called, so
+that ``fastconv --help`` waits for nothing else. Results go to stdout, as text or as one JSON document; progress,
+messages and errors go to stderr.
+
+=========  =====================================================================================
+exit code
+=========  =====================================================================================
+0          done
+1          failed while running: one line on stderr says why
+2          wrong arguments: one line says what was given, what is possible, and what is near to it
+130        Ctrl-C; a training has written a checkpoint and says where
+=========  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from fastconv.cli.arguments import Parser, UsageError, nearest
+from fastconv.cli.output import Result
+from fastconv.config import __version__, num_threads
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "train": "train a LeNet-5, by default on the bundled handwritten digits",
+    "evaluate": "measure a saved model on a data set",
+    "predict": "class and probability of image files",
+    "explain": "what a convolution of given shapes does: output size, algorithm, operations, memory",
+    "info": "what this build can do and what it uses",
+}
+
+_HELP = "\n".join([
+    "usage: fastconv COMMAND [options]",
+    "",
+    "Convolution and pooling for NumPy on CPUs, and CNNs on top.",
+    "",
+    "commands:",
+    *(f"  {name:<10} {summary}" for name, summary in _COMMANDS.items()),
+    "",
+    "fastconv COMMAND --help shows the options of a command, fastconv --version the version.",
+])  # fmt: skip
+
+# What a run can end with that is no defect of the program: a file, a package or memory missing, data that do not fit.
+_FAILURES = (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; by default those of the process.
+
+    Examples
+    --------
+    >>> from fastconv.cli import main
+    >>> main(["explain", "--input", "3x224x224", "--weight", "64x3x7x7", "--stride", "2", "--padding", "valid", "--json",
+    ...       "--dilation", "0"])
+    2
+    """
+    if sys.stderr is None:  # closed by the caller, who wants no messages
+        sys.stderr = open(os.devnull, "w")
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except UsageError as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt as interrupt:
+        return _fail(interrupt, 130)
+    except BrokenPipeError:  # who read the output has gone: nobody is left to tell
+        _discard_output()
+        return 1
+    except _FAILURES as error:
+        return _fail(error, 1)
+
+
+def _run(argv: list[str]) -> int:
+    if not argv:
+        raise UsageError(f"a command is needed: {', '.join(_COMMANDS)} (see fastconv --help)")
+    name, *rest = argv
+    if name in ("-h", "--help"):
+        return _print(_HELP)
+    if name == "--version":
+        return _print(f"fastconv {__version__}")
+    if name not in _COMMANDS:
+        if name.startswith("-"):
+            raise UsageError(f"{name} before a command{nearest(name, ('--help', '--version'))}: only --help and --version can "
+                             f"stand there, other options behind one of {', '.join(_COMMANDS)}")
+        raise UsageError(f"unknown command {name!r}{nearest(name, _COMMANDS)}: must be one of {', '.join(_COMMANDS)}")
+    command = importlib.import_module(f"fastconv.cli.{name}")
+    parser = Parser(name, _COMMANDS[name])
+    command.add_options(parser)
+    try:
+        options = parser.parse(rest)
+    except SystemExit as done:  # after --help
+        return _print("", int(done.code or 0))
+    with num_threads(options.threads) if options.threads else contextlib.nullcontext():
+        result: Result = command.run(options)
+    text = json.dumps(result.document, allow_nan=False) if options.json else result.text
+    return _print(text, result.exit_code)
+
+
+def _print(text: str, exit_code: int = 0) -> int:
+    """Print to stdout, at once: an error must come while it can be told."""
+    try:
+        if text:
+            print(text)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise OSError(error.errno, error.strerror, "<stdout>") from error
+    return exit_code
+
+
+def _fail(error: BaseException, exit_code: int) -> int:
+    """One line on stderr."""
+    message = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        message = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, MemoryError):
+        message = f"not enough memory: {message}" if message else "not enough memory"
+    elif isinstance(error, KeyboardInterrupt):
+        message = message or "interrupted"
+    with contextlib.suppress(OSError):
+        print("fastconv:", " ".join((message or type(error).__name__).split()), file=sys.stderr, flush=True)
+    return exit_code
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere: at exit Python would fail on it again, and say so."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+            continue
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

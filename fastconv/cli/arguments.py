@@ -1,0 +1,179 @@
+"""Parsers of the commands: argparse, with errors of one line that name what is possible and what is near."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+
+class UsageError(Exception):
+    """The arguments are wrong; the message is the one line to print."""
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of one command, with the options that every command has.
+
+    Options are added with `option`, in named groups; positional arguments with `positionals`, at most one kind.
+    """
+
+    def __init__(self, command: str, summary: str) -> None:
+        super().__init__(prog=f"fastconv {command}", usage=f"fastconv {command} [options]",
+                         description=f"{summary[0].upper()}{summary[1:]}.",
+                         allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.command = command
+        self.names = ["--help"]
+        self._groups: dict[str, Any] = {}
+        self._positionals_wanted: tuple[str, int, int | None] = ("", 0, 0)
+
+    def option(self, group: str, *names: str, **settings: Any) -> None:
+        """Add an option to a group of the help text."""
+        if group not in self._groups:
+            self._groups[group] = self.add_argument_group(f"{group} options")
+        self._groups[group].add_argument(*names, **settings)
+        self.names += [name for name in names if name.startswith("--")]
+        if settings.get("action") is argparse.BooleanOptionalAction:
+            self.names += [f"--no-{name[2:]}" for name in names if name.startswith("--")]
+
+    def positionals(self, name: str, least: int, most: int | None, help: str) -> None:
+        """Take positional arguments as a list in the attribute of this name, lower case."""
+        self._positionals_wanted = name, least, most
+        form = name if most == 1 else f"{name}..."
+        self.usage = f"fastconv {self.command} {form if least else f'[{form}]'} [options]"
+        self.add_argument(name.lower(), metavar=name, nargs="*", help=help)
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The options as attributes, `argv` itself among them.
+
+        Raises
+        ------
+        UsageError
+            With the first thing that is wrong.
+        """
+        self._add_common_options()
+        before, after = (list(argv), []) if "--" not in argv else (argv[: argv.index("--")], argv[argv.index("--") + 1 :])
+        options, unknown = self.parse_known_args(before)
+        for word in unknown:
+            if word.startswith("-"):
+                name = word.partition("=")[0]
+                raise UsageError(f"unknown option {name}{nearest(name, self.names)}: fastconv {self.command} takes "
+                                 f"{', '.join(sorted(self.names))}")
+        name, least, most = self._positionals_wanted
+        words = [*getattr(options, name.lower(), []), *unknown, *after]
+        if most is not None and len(words) > most:
+            takes = f"only one {name}" if name else "options only"
+            raise UsageError(f"too many arguments: fastconv {self.command} takes {takes}, got {' '.join(words)}")
+        if len(words) < least:
+            raise UsageError(f"{name} is missing: fastconv {self.command} {name} (see fastconv {self.command} --help)")
+        if name:
+            setattr(options, name.lower(), words)
+        options.argv = list(argv)
+        return options
+
+    def _add_common_options(self) -> None:
+        self.option("common", "--json", action="store_true", help="print the result as one JSON document")
+        self.option("common", "--seed", type=integer(0, 2**63 - 1), default=0, metavar="N",
+                    help="seed of everything random (default %(default)s)")
+        self.option("common", "--threads", type=integer(1, 1024), metavar="N",
+                    help="threads to use at most; results do not depend on it (default: as many as this process may use)")
+        self.option("common", "--quiet", action="store_true", help="no progress and no messages; errors only")
+
+    def error(self, message: str) -> NoReturn:
+        message = message.removeprefix("argument ").replace("expected one argument", "a value must follow, got none")
+        raise UsageError(re.sub("ignored explicit argument (.*)", r"takes no value, got \1", message))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """" (did you mean 'x'?)", or nothing where nothing is near."""
+    bare = {name.lstrip("-"): name for name in known}  # dashes would make every option like every other
+    near = difflib.get_close_matches(word.lstrip("-"), bare, n=1)
+    return f" (did you mean {bare[near[0]]}?)" if near else ""
+
+
+def integer(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A type of option: a whole number in a range."""
+    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def parse(text: str) -> int:
+        value = _number(int, text)
+        if value is None or value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"must be a whole number {bounds}, got {text!r}")
+        return value
+
+    return parse
+
+
+def number(least: float = 0.0, most: float = math.inf, *, open_ends: bool = False) -> Callable[[str], float]:
+    """A type of option: a finite number in a range, whose ends belong to it or not."""
+    if open_ends:
+        bounds = f"above {least:g}" + (f" and below {most:g}" if most < math.inf else "")
+    else:
+        bounds = f"from {least:g} to {most:g}" if most < math.inf else f"of at least {least:g}"
+
+    def parse(text: str) -> float:
+        value = _number(float, text)
+        inside = value is not None and (least < value < most if open_ends else least <= value <= most)
+        if value is None or not inside or not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"must be a number {bounds}, got {text!r}")
+        return value
+
+    return parse
+
+
+def choice(*known: str) -> Callable[[str], str]:
+    """A type of option: one of a few words."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(known)}, got {text!r}{nearest(text, known)}")
+        return text
+
+    return parse
+
+
+def sizes(counts: Sequence[int], form: str, least: int = 1, words: Sequence[str] = ()) -> Callable[[str], Any]:
+    """A type of option: whole numbers with x between them, as many as one of `counts`; or one of `words`.
+
+    A single number becomes an int, several a tuple.
+    """
+
+    def parse(text: str) -> int | tuple[int, ...] | str:
+        if text in words:
+            return text
+        parts = re.split("[x,]", text)
+        values = tuple(int(part) for part in parts if re.fullmatch("[0-9]{1,18}", part))
+        if len(values) < len(parts) or len(values) not in counts or min(values) < least:
+            raise argparse.ArgumentTypeError(f"must be {form}, got {text!r}{nearest(text, words)}")
+        return values[0] if len(values) == 1 else values
+
+    return parse
+
+
+def existing_file(path: str, name: str, hint: str = "") -> Path:
+    """The path of a file that is there.
+
+    Raises
+    ------
+    UsageError
+        If it is not; the message has `hint`, or the name of a file beside it that is spelled nearly so.
+    """
+    found = Path(path)
+    if found.is_dir():
+        raise UsageError(f"{name} must be a file, {path} is a directory")
+    if not found.exists():
+        beside = [entry.name for entry in found.parent.iterdir()] if found.parent.is_dir() else []
+        raise UsageError(f"{name} {path} does not exist{nearest(found.name, beside)}{hint}")
+    return found
+
+
+def _number(kind: Callable[[str], T], text: str) -> T | None:
+    try:
+        return kind(text)
+    except ValueError:
+        return None

@@ -1,0 +1,52 @@
+"""``fastconv evaluate MODEL``: accuracy, loss and confusion matrix on a data set."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+import numpy as np
+
+from fastconv import data, nn
+from fastconv.cli.arguments import Parser, choice, existing_file
+from fastconv.cli.models import load_model
+from fastconv.cli.output import Result
+from fastconv.cli.pictures import add_data_option, read_dataset_as
+
+
+def add_options(parser: Parser) -> None:
+    parser.positionals("MODEL", 1, 1, "a file that fastconv train or fastconv.save wrote")
+    add_data_option(parser)
+    parser.option("data", "--split", type=choice("test", "train", "all"), default="test", metavar="PART",
+                  help="test (default), train or all")
+
+
+def run(options: Namespace) -> Result:
+    path = existing_file(options.model[0], "MODEL")
+    model, trained_on = load_model(path)
+    dataset = read_dataset_as(trained_on.input_shape, trained_on.classes, options.data, options.split)
+    document, line = score(model, dataset, options.split)
+    return Result({"model": str(path), "data": options.data, "split": options.split, **document}, line)
+
+
+def score(model: nn.Module, dataset: data.ArrayDataset, split: str) -> tuple[dict[str, Any], str]:
+    """How good a model is: as a document, and as the line to print.
+
+    The loss is the mean of -log of the probability of the right class. ``confusion[i][j]`` counts the images of class i
+    that the model takes for class j.
+    """
+    if not len(dataset):
+        raise ValueError(f"there is no image in the {split} part of the data")
+    probability = model.predict_proba(dataset.images)
+    labels, found, classes = dataset.labels, probability.argmax(axis=1), probability.shape[1]
+    if len(dataset.classes) > classes:
+        raise ValueError(f"the model knows {classes} classes, the data have {len(dataset.classes)}")
+    right = probability[np.arange(len(labels)), labels].astype(np.float64)
+    accuracy = float(np.mean(found == labels))
+    document = {
+        "accuracy": accuracy,
+        "loss": float(-np.mean(np.log(np.maximum(right, np.finfo(np.float64).tiny)))),
+        "images": len(labels),
+        "confusion": np.bincount(labels * classes + found, minlength=classes**2).reshape(classes, classes).tolist(),
+    }
+    return document, f"{split} accuracy {accuracy:.4f} ({len(labels)} images)"

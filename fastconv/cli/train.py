@@ -1,0 +1,194 @@
+"""``fastconv train``: a LeNet-5 on a data set, with the recipe that reaches 98.8 % on the bundled digits.
+
+The recipe (its figures are means of the test accuracy over seeds): stochastic gradient descent with Nesterov's
+momentum, one cycle of the learning rate up to 0.1, label smoothing, and each image a little shifted, turned and resized.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fastconv import data, nn, optim
+from fastconv.cli.arguments import Parser, UsageError, choice, existing_file, integer, number, sizes
+from fastconv.cli.evaluate import score
+from fastconv.cli.models import TrainedOn, save_model
+from fastconv.cli.output import Result, say
+from fastconv.cli.pictures import add_data_option, by, is_image_folder, read_dataset, read_dataset_as
+from fastconv.training import EarlyStopping, Trainer
+
+# The learning rate belongs to the optimiser, the weight decay too: AdamW's is not multiplied into the gradient.
+_LR = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003}
+_WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2}
+_MOMENTUM = 0.9
+
+_SCHEDULES: dict[str, Callable[[optim.Optimizer, int, int], optim.Schedule | None]] = {
+    "one-cycle": lambda optimizer, epochs, steps: optim.OneCycleLR(
+        optimizer, optimizer.lr, epochs=epochs, steps_per_epoch=steps, pct_start=0.2, cycle_momentum=False
+    ),
+    "cosine": lambda optimizer, epochs, steps: optim.CosineAnnealingLR(optimizer, epochs),
+    "step": lambda optimizer, epochs, steps: optim.StepLR(optimizer, max(1, epochs // 3)),
+    "constant": lambda optimizer, epochs, steps: None,
+}
+
+# Held out to decide when to stop early.
+_VALIDATION = 0.1
+
+_DESCRIPTION = """\
+Trains a LeNet-5 (two convolutions with max pooling, three fully connected layers), saves it, and measures it on the test
+images. Without options: on the bundled 4,000 digits, to about 98.8 % on the other 1,000, into ./lenet.npz.
+
+Ctrl-C leaves a checkpoint, and --resume goes on from it to the very weights of a training that was not interrupted."""
+
+
+def add_options(parser: Parser) -> None:
+    parser.description = _DESCRIPTION
+    add_data_option(parser)
+    parser.option("data", "--size", type=sizes((1,), "a whole number of at least 12, such as 28", 12), metavar="N",
+                  help="resize images to N x N; for folders of image files")
+    parser.option("data", "--channels", type=choice("1", "3"), metavar="C",
+                  help="1 (grey) or 3 (colour); for folders of image files")
+    parser.option("data", "--validation", type=number(0, 1, open_ends=True), metavar="PART",
+                  help="hold out this part of the training images, such as 0.1, and measure on it after each epoch")
+    parser.option("data", "--no-augment", action="store_true",
+                  help="take the images as they are, instead of shifted up to 2 pixels, turned 15 degrees, resized 15 %%")
+
+    def training(name: str, **settings: Any) -> None:
+        parser.option("training", name, **settings)
+
+    training("--epochs", type=integer(1, 1_000_000), default=18, metavar="N",
+             help="passes over the training images (default %(default)s)")
+    training("--batch-size", type=integer(1, 1_000_000), default=64, metavar="N",
+             help="images in one step (default %(default)s)")
+    training("--optimizer", type=choice(*_LR), default="sgd", metavar="NAME", help=f"{', '.join(_LR)} (default %(default)s)")
+    training("--lr", type=number(open_ends=True), metavar="X",
+             help="learning rate, the highest if it changes (default 0.1, with adam and adamw 0.003)")
+    training("--momentum", type=number(0, 0.999), metavar="X", help="of sgd, in Nesterov's form (default 0.9)")
+    training("--weight-decay", type=number(), metavar="X",
+             help="pull of the weights to zero (default 0.0005 with sgd, 0 with adam, 0.01 with adamw)")
+    training("--schedule", type=choice(*_SCHEDULES), default="one-cycle", metavar="NAME",
+             help=f"how the learning rate changes: {', '.join(_SCHEDULES)} (default %(default)s)")
+    training("--label-smoothing", type=number(0, 0.999), default=0.1, metavar="X",
+             help="part of the target probability that goes to all classes alike (default %(default)s)")
+    training("--early-stopping", type=integer(1), metavar="N",
+             help="stop after N epochs without a better loss on the images held out (--validation, then 0.1 by default), "
+                  "and keep the best weights")
+
+    parser.option("file", "--output", type=_model_path, default=Path("lenet.npz"), metavar="FILE",
+                  help="where to save the model: .npz or .safetensors (default %(default)s)")
+    parser.option("file", "--checkpoint", type=Path, metavar="FILE",
+                  help="where to write the state after each epoch, .npz, and keep it (default: beside the model, such as "
+                       "lenet.checkpoint.npz, removed at the end)")
+    parser.option("file", "--resume", action="store_true",
+                  help="go on from the checkpoint; the other options must be the same")
+
+
+def run(options: Namespace) -> Result:
+    start = time.perf_counter()
+    checkpoint = _check(options)
+    train_set, test_set = _read(options)
+    held_out = None
+    if options.validation or options.early_stopping:
+        train_set, held_out = train_set.split(1 - (options.validation or _VALIDATION), seed=options.seed)
+    trained_on = TrainedOn.of(train_set)
+    model = nn.models.lenet5(train_set.images.shape[1], len(train_set.classes), train_set.images.shape[2],
+                             rng=options.seed)  # fmt: skip
+    trainer = _trainer(options, model, math.ceil(len(train_set) / options.batch_size))
+    fill = trained_on.background or 0.0
+    say(options, f"LeNet-5, {sum(parameter.data.size for parameter in model.parameters()):,} parameters; {train_set}")
+    try:
+        history = trainer.fit(
+            train_set,
+            options.epochs,
+            options.batch_size,
+            validation=held_out,
+            augment=None if options.no_augment else data.RandomAffine(shift=2, rotate=15, scale=0.15, fill=fill),
+            seed=options.seed,
+            progress=not options.quiet,
+            early_stopping=options.early_stopping and EarlyStopping(options.early_stopping, restore_best=True),
+            checkpoint=checkpoint,
+            resume=options.resume,
+        )
+        if len(history) and not math.isfinite(history.train_loss[-1]):
+            raise ValueError(f"the training diverged, its loss is {history.train_loss[-1]}: nothing is saved; "
+                             "try a lower --lr")
+        scores, line = score(model, test_set, "test")
+        save_model(model, options.output, trained_on, {"test_accuracy": scores["accuracy"]})
+        seconds = time.perf_counter() - start
+    except KeyboardInterrupt:
+        again = shlex.join(["fastconv", "train", *(word for word in options.argv if word != "--resume"), "--resume"])
+        raise KeyboardInterrupt(f"interrupted; checkpoint written to {checkpoint}, go on with: {again}") from None
+    if options.checkpoint is None:
+        checkpoint.unlink(missing_ok=True)
+    say(options, f"saved {options.output} after {seconds:.1f} s")
+    return Result({
+        "model": str(options.output),
+        "data": options.data,
+        "test": scores,
+        "history": history.to_dict(),
+        "seconds": seconds,
+    }, line)  # fmt: skip
+
+
+def _check(options: Namespace) -> Path:
+    """What cannot be seen in one option alone, before the data are read. Returns the path of the checkpoint."""
+    if options.momentum is not None and options.optimizer != "sgd":
+        raise UsageError(f"--momentum is for --optimizer sgd, got {options.optimizer}")
+    for name in ("size", "channels"):
+        if getattr(options, name) is not None and not is_image_folder(options.data):
+            raise UsageError(f"--{name} is for folders of image files, got --data {options.data}")
+    checkpoint: Path = options.checkpoint or options.output.with_suffix(".checkpoint.npz")
+    if checkpoint.suffix != ".npz":
+        raise UsageError(f"--checkpoint must end in .npz, got {checkpoint}")
+    for name, path in (("output", options.output), ("checkpoint", checkpoint)):
+        if not path.parent.is_dir():
+            raise UsageError(f"--{name} {path}: there is no directory {path.parent}")
+        if path.is_dir():
+            raise UsageError(f"--{name} must be a file, {path} is a directory")
+    if options.resume:
+        existing_file(str(checkpoint), "--resume: checkpoint")
+    elif checkpoint.exists():
+        say(options, f"{checkpoint} of an earlier training will be replaced (--resume would go on from it)")
+    return checkpoint
+
+
+def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset]:
+    """The training and the test images, in one shape that LeNet-5 can take."""
+    made = {"size": options.size, "channels": options.channels and int(options.channels)}
+    train_set = read_dataset(options.data, "train", **{name: value for name, value in made.items() if value})
+    shape = train_set.images.shape[1:]
+    if shape[1] != shape[2] or shape[1] < 12:
+        raise ValueError(f"LeNet-5 takes square images of at least 12 x 12 pixels, those of {options.data} are {by(shape)} "
+                         "(channels x rows x columns); --size resizes image files")
+    return train_set, read_dataset_as(shape, train_set.classes, options.data, "test")
+
+
+def _trainer(options: Namespace, model: nn.Module, steps_per_epoch: int) -> Trainer:
+    lr = options.lr if options.lr is not None else _LR[options.optimizer]
+    decay = options.weight_decay if options.weight_decay is not None else _WEIGHT_DECAY[options.optimizer]
+    optimizer: optim.Optimizer
+    if options.optimizer == "sgd":
+        momentum = options.momentum if options.momentum is not None else _MOMENTUM
+        optimizer = optim.SGD(model.parameters(), lr, momentum, weight_decay=decay, nesterov=momentum > 0)
+    else:
+        adam = {"adam": optim.Adam, "adamw": optim.AdamW}[options.optimizer]
+        optimizer = adam(model.parameters(), lr, weight_decay=decay)
+    schedule = _SCHEDULES[options.schedule](optimizer, options.epochs, steps_per_epoch)
+    return Trainer(model, optimizer, nn.CrossEntropyLoss(options.label_smoothing), schedule)
+
+
+def _model_path(text: str) -> Path:
+    """A type of option: a path that `fastconv.save` can write."""
+    path = Path(text)
+    if path.suffix not in (".npz", ".safetensors"):
+        raise ArgumentTypeError(f"must end in .npz or .safetensors, got {text!r}")
+    if path.suffix == ".safetensors" and find_spec("safetensors") is None:
+        raise ArgumentTypeError(f"needs the package safetensors (pip install fastconv[safetensors]) for {text!r}, "
+                                "or use .npz")
+    return path
