@@ -102,13 +102,18 @@ class AdaptiveMaxPool2d(Module):
         self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
 
     def forward(self, x: NDArray) -> NDArray:
+        if not self.training:
+            self.remember()
+            return F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format)
         y, indices = F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format, return_indices=True)
         self.remember(indices, np.shape(x))
         return y
 
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
         indices, input_shape = self.recall()
-        return F.adaptive_max_pool2d_backward(grad_output, indices, input_shape, data_format=self.data_format)
+        return F.adaptive_max_pool2d_backward(
+            grad_output, indices, input_shape, self.output_size, data_format=self.data_format
+        )
 
 
 class AdaptiveAvgPool2d(Module):
@@ -124,7 +129,9 @@ class AdaptiveAvgPool2d(Module):
         return F.adaptive_avg_pool2d(x, self.output_size, data_format=self.data_format)
 
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
-        return F.adaptive_avg_pool2d_backward(grad_output, self.recall(), data_format=self.data_format)
+        return F.adaptive_avg_pool2d_backward(
+            grad_output, self.recall(), self.output_size, data_format=self.data_format
+        )
 
 
 class GlobalMaxPool2d(Module):
@@ -134,6 +141,9 @@ class GlobalMaxPool2d(Module):
         self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
 
     def forward(self, x: NDArray) -> NDArray:
+        if not self.training:
+            self.remember()
+            return F.global_max_pool2d(x, data_format=self.data_format)
         y, indices = F.global_max_pool2d(x, data_format=self.data_format, return_indices=True)
         self.remember(indices, np.shape(x))
         return y
