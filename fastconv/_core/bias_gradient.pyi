@@ -1,0 +1,3 @@
+from numpy.typing import NDArray
+
+def bias_gradient(grad_output: NDArray, grad_bias: NDArray) -> None: ...
