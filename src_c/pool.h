@@ -108,7 +108,8 @@ static void NAME(mean_down)(const T *sum, const ptrdiff_t *rows, int n_rows, T r
     FOR_OUTPUTS(
         V s = {0};
         for (int r = 0; r < n_rows; r++) s += NAME(load)(sum + rows[r] + j);
-        NAME(store_outputs)(y + j, s / (row_count * NAME(load)(column_counts + j)), part);)
+        if (column_counts) s /= row_count * NAME(load)(column_counts + j);
+        NAME(store_outputs)(y + j, s, part);)
 }
 
 /* The next rows of the image: two rows read in step defeat the hardware's prefetcher (2 x 2 maxima of a 51 MB image: 5.2 ms

@@ -230,6 +230,8 @@ cdef inline floating max_of_run(const floating *x, Py_ssize_t n, Py_ssize_t *pos
         return kernels.f32.max_of_run(x, n, position)
     else:
         return kernels.f64.max_of_run(x, n, position)
+
+
 cdef inline void to_lanes(const floating *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, floating *dst,
                           const Py_ssize_t *at) noexcept nogil:
     if floating is float:
@@ -253,3 +255,10 @@ cdef inline void channel_tile(int step, int vectors, int m, Py_ssize_t channels,
         kernels.f32.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc)
     else:
         kernels.f64.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc)
+
+
+cdef inline double sum_of_run(const floating *x, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        return kernels.f32.sum(x, n)
+    else:
+        return kernels.f64.sum(x, n)

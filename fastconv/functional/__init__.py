@@ -20,8 +20,28 @@ from fastconv.functional.conv import conv2d, conv2d_backward, conv_output_size
 from fastconv.functional.explain import explain
 from fastconv.functional.linear import linear, linear_backward
 from fastconv.functional.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
+from fastconv.functional.pooling import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
 
 __all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
@@ -30,12 +50,18 @@ __all__ = [
     "explain",
     "flatten",
     "flatten_backward",
+    "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "global_max_pool2d_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
     "linear_backward",
     "log_softmax",
     "log_softmax_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "nll_loss",
     "nll_loss_backward",
     "relu",

@@ -1,0 +1,474 @@
+"""Pooling in two dimensions, forward and backward: maxima and averages over windows, over the whole plane, or adaptive.
+
+A call is: check the arguments, find the windows (worked out once for a geometry), run the loops of the compiled core. As in
+convolution an image is an (N, C, H, W) view with any strides below this file.
+"""
+
+import numpy as np
+
+from fastconv._core import pool, pool_backward
+from fastconv._core.windows import adaptive_windows, sliding_windows
+from fastconv.functional import checks
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What all poolings share
+
+
+# More taps than this are taken window by window, which dilated ones cannot be.
+MOST_DILATED_TAPS = 65536
+
+
+def _sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, dtype):
+    kernel_size, stride, pads, dilation, outputs = checks.pooling_window(size, kernel_size, stride, padding, dilation, ceil_mode)
+    reach = (kernel_size[0] - 1) * dilation[0] * size[1] + (kernel_size[1] - 1) * dilation[1]
+    if reach > checks.LARGEST_OPTION:
+        raise ValueError(f"kernel_size {kernel_size} must span at most {checks.LARGEST_OPTION} pixels of the plane, "
+                         f"got {reach} on width {size[1]}")
+    if dilation != (1, 1) and kernel_size[0] * kernel_size[1] > MOST_DILATED_TAPS:
+        raise ValueError(f"kernel_size must have at most {MOST_DILATED_TAPS} taps with dilation {dilation}, got {kernel_size}")
+    return sliding_windows(size, kernel_size, stride, pads, dilation, outputs, count_include_pad, dtype)
+
+
+def _adaptive(shape, output_size, dtype):
+    output_size = checks.pair(output_size, "output_size")
+    checks.fits_memory((*shape[:2], *output_size), dtype)
+    return adaptive_windows(shape[2:], output_size, dtype)
+
+
+def _formatted(view, data_format, batched):
+    """An (N, C, OH, OW) view as the result that the caller asked for, C-contiguous."""
+    result = np.ascontiguousarray(view if data_format == "NCHW" else view.transpose(0, 2, 3, 1))
+    return result if batched else result[0]
+
+
+def _pool(x, windows, data_format, batched, average, with_indices=False):
+    y, indices = pool.pool(x, windows, average, with_indices)
+    y = _formatted(y, data_format, batched)
+    return (y, _formatted(indices, data_format, batched)) if with_indices else y
+
+
+def _gradient_view(grad_output, windows, shape, batched, data_format):
+    """grad_output, checked, as an (N, C, OH, OW) view; shape is the (N, C, H, W) of the input."""
+    expected = checks.result_shape((*shape[:2], *windows.output_size), data_format, batched)
+    checks.shape(grad_output, "grad_output", expected, "(that of the result)")
+    return checks.nchw(grad_output, data_format)
+
+
+def _index_view(indices, grad_output, data_format):
+    if not isinstance(indices, np.ndarray) or indices.dtype != np.int64:
+        raise TypeError(f"indices must be the int64 array that the forward call returned, "
+                        f"got {getattr(indices, 'dtype', type(indices).__name__)}")
+    checks.shape(indices, "indices", grad_output.shape, "(that of grad_output)")
+    if not indices.dtype.isnative or not indices.flags.aligned:
+        indices = indices.astype(np.int64)
+    return checks.nchw(indices, data_format)
+
+
+def _max_gradient(grad_output, indices, shape, windows, data_format, batched):
+    view = _gradient_view(grad_output, windows, shape, batched, data_format)
+    checks.fits_memory(shape, grad_output.dtype, "grad_x")
+    indices = _index_view(indices, grad_output, data_format)
+    grad_x = pool_backward.max_backward(view, indices, shape, windows, data_format == "NHWC")
+    if grad_x is None:
+        raise ValueError(f"indices must be positions in a plane of {shape[2]} x {shape[3]} pixels, from 0 to "
+                         f"{shape[2] * shape[3] - 1}, got {indices.min()} to {indices.max()}")
+    return _in_format(grad_x, data_format, batched)
+
+
+def _average_gradient(grad_output, shape, windows, data_format, batched):
+    view = _gradient_view(grad_output, windows, shape, batched, data_format)
+    checks.fits_memory(shape, grad_output.dtype, "grad_x")
+    return _in_format(pool_backward.average_backward(view, shape, windows, data_format == "NHWC"), data_format, batched)
+
+
+def _in_format(view, data_format, batched):
+    result = view if data_format == "NCHW" else view.transpose(0, 2, 3, 1)
+    return result if batched else result[0]
+
+
+def _dtype_of(grad_output):
+    grad_output = checks.array(grad_output, "grad_output")
+    return grad_output, grad_output.dtype
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Windows that move over the image
+
+
+def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=False, data_format="NCHW",
+               return_indices=False):
+    """The maximum of each window.
+
+    Parameters
+    ----------
+    x : array (N, C, H, W) or (C, H, W), float32 or float64
+        A batch or one image; with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C). Any strides.
+    kernel_size : int or (int, int)
+        Rows and columns of a window.
+    stride : int or (int, int), optional
+        Step of the window; kernel_size by default.
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
+        Rows and columns around the image that hold nothing: at most half of the (dilated) kernel.
+    dilation : int or (int, int)
+        Distance between neighbouring taps of a window.
+    ceil_mode : bool
+        Round the output size up: the last window may reach beyond the padding, but starts in the image or the padding
+        before it.
+    data_format : {"NCHW", "NHWC"}
+        Order of the axes of x and of the results.
+    return_indices : bool
+        Return as well where each maximum was found.
+
+    Returns
+    -------
+    y : array (N, C, OH, OW) or (C, OH, OW), or the same with the channels last
+        Of the dtype of x, with ``OH = floor((H + top + bottom - dilation (kernel_size - 1) - 1) / stride) + 1``.
+    indices : int64 array of the shape of y
+        Only with ``return_indices=True``: the position ``row * W + column`` in the image's plane. Of equal maxima the first
+        counts; a NaN counts as larger than anything, and the last one is taken.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype, shape or option that is impossible; the message names it.
+
+    Notes
+    -----
+    K. Yamaguchi et al., "A neural network for speaker-independent isolated word recognition", 1990.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> x = np.array([[[1.0, 2.0, 3.0, 4.0], [8.0, 7.0, 6.0, 5.0]]])
+    >>> y, indices = fc.max_pool2d(x, 2, return_indices=True)
+    >>> y, indices
+    (array([[[8., 6.]]]), array([[[4, 6]]]))
+    """
+    view, batched = checks.images(checks.array(x, "x"), data_format)
+    with_indices = checks.flag(return_indices, "return_indices")
+    windows = _sliding(view.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True, view.dtype)
+    return _pool(view, windows, data_format, batched, False, with_indices)
+
+
+def max_pool2d_backward(grad_output, indices, input_shape, kernel_size, *, stride=None, padding=0, dilation=1,
+                        ceil_mode=False, data_format="NCHW"):
+    """Gradient of `max_pool2d`: each number of grad_output goes to the pixel that was the maximum.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to the result of the forward call, of its shape.
+    indices : int64 array
+        The indices that the forward call returned.
+    input_shape : tuple of int
+        The shape of x.
+    kernel_size, stride, padding, dilation, ceil_mode, data_format
+        Those of the forward call.
+
+    Returns
+    -------
+    array of shape input_shape
+        Gradient with respect to x. Where windows overlap, a pixel gets the sum.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in the forward call, and indices outside the plane.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> x = np.array([[[1.0, 2.0, 3.0, 4.0], [8.0, 7.0, 6.0, 5.0]]])
+    >>> y, indices = fc.max_pool2d(x, 2, return_indices=True)
+    >>> fc.max_pool2d_backward(np.ones_like(y), indices, x.shape, 2)
+    array([[[0., 0., 0., 0.],
+            [1., 0., 1., 0.]]])
+    """
+    grad_output, dtype = _dtype_of(grad_output)
+    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
+    windows = _sliding(shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True, dtype)
+    return _max_gradient(grad_output, indices, shape, windows, data_format, batched)
+
+
+def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count_include_pad=True, data_format="NCHW"):
+    """The average of each window.
+
+    Parameters
+    ----------
+    x : array (N, C, H, W) or (C, H, W), float32 or float64
+        A batch or one image; with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C). Any strides.
+    kernel_size, stride, padding, ceil_mode, data_format
+        As in `max_pool2d`.
+    count_include_pad : bool
+        Whether the zeros of the padding count as pixels. What a window of ceil_mode covers beyond it never counts.
+
+    Returns
+    -------
+    array (N, C, OH, OW) or (C, OH, OW), or the same with the channels last
+        Of the dtype of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype, shape or option that is impossible; the message names it.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> x = np.array([[[1.0, 2.0, 3.0, 4.0], [8.0, 7.0, 6.0, 5.0]]])
+    >>> fc.avg_pool2d(x, 2)
+    array([[[4.5, 4.5]]])
+    """
+    view, batched = checks.images(checks.array(x, "x"), data_format)
+    count_include_pad = checks.flag(count_include_pad, "count_include_pad")
+    windows = _sliding(view.shape[2:], kernel_size, stride, padding, 1, ceil_mode, count_include_pad, view.dtype)
+    return _pool(view, windows, data_format, batched, True)
+
+
+def avg_pool2d_backward(grad_output, input_shape, kernel_size, *, stride=None, padding=0, ceil_mode=False,
+                        count_include_pad=True, data_format="NCHW"):
+    """Gradient of `avg_pool2d`: each number of grad_output is shared out evenly over its window.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to the result of the forward call, of its shape.
+    input_shape : tuple of int
+        The shape of x.
+    kernel_size, stride, padding, ceil_mode, count_include_pad, data_format
+        Those of the forward call.
+
+    Returns
+    -------
+    array of shape input_shape
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.avg_pool2d_backward(np.array([[[4.0, 8.0]]]), (1, 2, 4), 2)
+    array([[[1., 1., 2., 2.],
+            [1., 1., 2., 2.]]])
+    """
+    grad_output, dtype = _dtype_of(grad_output)
+    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
+    count_include_pad = checks.flag(count_include_pad, "count_include_pad")
+    windows = _sliding(shape[2:], kernel_size, stride, padding, 1, ceil_mode, count_include_pad, dtype)
+    return _average_gradient(grad_output, shape, windows, data_format, batched)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The size of the result given, in place of that of the windows
+
+
+def adaptive_max_pool2d(x, output_size, *, data_format="NCHW", return_indices=False):
+    """The maximum of each of ``output_size`` windows of about equal size that cover the image.
+
+    Parameters
+    ----------
+    x : array (N, C, H, W) or (C, H, W), float32 or float64
+        A batch or one image; with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C). Any strides.
+    output_size : int or (int, int)
+        Rows and columns of the result. Output i sees the rows from ``floor(i H / OH)`` to ``ceil((i + 1) H / OH)``.
+    data_format : {"NCHW", "NHWC"}
+        Order of the axes of x and of the results.
+    return_indices : bool
+        Return as well where each maximum was found, as in `max_pool2d`.
+
+    Returns
+    -------
+    y : array (N, C, OH, OW) or (C, OH, OW), or the same with the channels last
+        Of the dtype of x.
+    indices : int64 array of the shape of y
+        Only with ``return_indices=True``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.adaptive_max_pool2d(np.arange(15.0).reshape(1, 3, 5), (1, 2))
+    array([[[12., 14.]]])
+    """
+    view, batched = checks.images(checks.array(x, "x"), data_format)
+    with_indices = checks.flag(return_indices, "return_indices")
+    windows = _adaptive(view.shape, output_size, view.dtype)
+    return _pool(view, windows, data_format, batched, False, with_indices)
+
+
+def adaptive_max_pool2d_backward(grad_output, indices, input_shape, output_size, *, data_format="NCHW"):
+    """Gradient of `adaptive_max_pool2d`: each number of grad_output goes to the pixel that was the maximum.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to the result of the forward call, of its shape.
+    indices : int64 array
+        The indices that the forward call returned.
+    input_shape : tuple of int
+        The shape of x.
+    output_size, data_format
+        Those of the forward call.
+
+    Returns
+    -------
+    array of shape input_shape
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> x = np.array([[[1.0, 5.0, 2.0]]])
+    >>> y, indices = fc.adaptive_max_pool2d(x, (1, 2), return_indices=True)
+    >>> fc.adaptive_max_pool2d_backward(np.ones_like(y), indices, x.shape, (1, 2))
+    array([[[0., 2., 0.]]])
+    """
+    grad_output, dtype = _dtype_of(grad_output)
+    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
+    return _max_gradient(grad_output, indices, shape, _adaptive(shape, output_size, dtype), data_format, batched)
+
+
+def adaptive_avg_pool2d(x, output_size, *, data_format="NCHW"):
+    """The average of each of ``output_size`` windows of about equal size that cover the image.
+
+    Parameters
+    ----------
+    x, output_size, data_format
+        As in `adaptive_max_pool2d`.
+
+    Returns
+    -------
+    array (N, C, OH, OW) or (C, OH, OW), or the same with the channels last
+        Of the dtype of x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.adaptive_avg_pool2d(np.arange(15.0).reshape(1, 3, 5), (1, 2))
+    array([[[6., 8.]]])
+    """
+    view, batched = checks.images(checks.array(x, "x"), data_format)
+    return _pool(view, _adaptive(view.shape, output_size, view.dtype), data_format, batched, True)
+
+
+def adaptive_avg_pool2d_backward(grad_output, input_shape, output_size, *, data_format="NCHW"):
+    """Gradient of `adaptive_avg_pool2d`: each number of grad_output is shared out evenly over its window.
+
+    Parameters
+    ----------
+    grad_output : array
+        Gradient with respect to the result of the forward call, of its shape.
+    input_shape : tuple of int
+        The shape of x.
+    output_size, data_format
+        Those of the forward call.
+
+    Returns
+    -------
+    array of shape input_shape
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.adaptive_avg_pool2d_backward(np.array([[[4.0, 8.0]]]), (1, 1, 3), (1, 2))
+    array([[[2., 6., 4.]]])
+    """
+    grad_output, dtype = _dtype_of(grad_output)
+    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
+    return _average_gradient(grad_output, shape, _adaptive(shape, output_size, dtype), data_format, batched)
+
+
+def global_max_pool2d(x, *, data_format="NCHW", return_indices=False):
+    """The maximum of each plane: `adaptive_max_pool2d` to 1 x 1.
+
+    Parameters
+    ----------
+    x, data_format, return_indices
+        As in `adaptive_max_pool2d`.
+
+    Returns
+    -------
+    y : array (N, C, 1, 1) or (C, 1, 1), or the same with the channels last
+        Of the dtype of x.
+    indices : int64 array of the shape of y
+        Only with ``return_indices=True``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.global_max_pool2d(np.arange(6.0).reshape(1, 2, 3))
+    array([[[5.]]])
+    """
+    return adaptive_max_pool2d(x, 1, data_format=data_format, return_indices=return_indices)
+
+
+def global_max_pool2d_backward(grad_output, indices, input_shape, *, data_format="NCHW"):
+    """Gradient of `global_max_pool2d`.
+
+    Parameters
+    ----------
+    grad_output, indices, input_shape, data_format
+        As in `adaptive_max_pool2d_backward`.
+
+    Returns
+    -------
+    array of shape input_shape
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> y, indices = fc.global_max_pool2d(np.arange(6.0).reshape(1, 2, 3), return_indices=True)
+    >>> fc.global_max_pool2d_backward(y, indices, (1, 2, 3))
+    array([[[0., 0., 0.],
+            [0., 0., 5.]]])
+    """
+    return adaptive_max_pool2d_backward(grad_output, indices, input_shape, 1, data_format=data_format)
+
+
+def global_avg_pool2d(x, *, data_format="NCHW"):
+    """The average of each plane: `adaptive_avg_pool2d` to 1 x 1.
+
+    Parameters
+    ----------
+    x, data_format
+        As in `adaptive_avg_pool2d`.
+
+    Returns
+    -------
+    array (N, C, 1, 1) or (C, 1, 1), or the same with the channels last
+        Of the dtype of x.
+
+    Notes
+    -----
+    M. Lin, Q. Chen and S. Yan, "Network in network", 2014.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.global_avg_pool2d(np.arange(6.0).reshape(1, 2, 3))
+    array([[[2.5]]])
+    """
+    return adaptive_avg_pool2d(x, 1, data_format=data_format)
+
+
+def global_avg_pool2d_backward(grad_output, input_shape, *, data_format="NCHW"):
+    """Gradient of `global_avg_pool2d`.
+
+    Parameters
+    ----------
+    grad_output, input_shape, data_format
+        As in `adaptive_avg_pool2d_backward`.
+
+    Returns
+    -------
+    array of shape input_shape
+        Gradient with respect to x.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> fc.global_avg_pool2d_backward(np.array([[[6.0]]]), (1, 2, 3))
+    array([[[1., 1., 1.],
+            [1., 1., 1.]]])
+    """
+    return adaptive_avg_pool2d_backward(grad_output, input_shape, 1, data_format=data_format)
