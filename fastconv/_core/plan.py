@@ -1,12 +1,16 @@
 """The choice of algorithm: once for a geometry, by plain rules, kept in a bounded cache, printed by ``explain``.
 
-The rules, first match wins:
+The rules, first match wins; the numbers are measured crossovers (one thread, AVX-512, planes of 2 x 2 to 56 x 56):
 
 1. One input channel a group (depthwise): "direct". There is no sum over channels for a matrix product to share, so each
    channel goes through its own taps, with neighbouring pixels in the lanes of a vector.
-2. Otherwise "gemm": the implicit matrix product, whose panels are packed from the image as they are needed.
+2. float32, 3 x 3 with stride 1 or 2 or 5 x 5 with stride 1, no dilation, and enough channels to pay for the transforms:
+   "winograd". In channels x filters of a group the crossover is at 96 for 3 x 3, at 48 for 5 x 5, at 128 for stride 2;
+   narrower groups are joined, so there a pair of groups is enough. float64 never gives accuracy away.
+3. Otherwise "gemm": the implicit matrix product, whose panels are packed from the image as they are needed.
 
-An algorithm asked for by name is taken where it applies; ``unavailable`` says why one does not.
+The data gradient follows the same rules with channels and filters swapped. An algorithm asked for by name is taken where it
+applies; ``unavailable`` says why one does not.
 """
 
 import functools
@@ -16,10 +20,16 @@ from types import ModuleType
 
 import numpy as np
 
-from fastconv._core import depthwise, gemm
+from fastconv._core import depthwise, gemm, winograd
 from fastconv._core.geometry import ConvGeometry
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
+
+
+DRIVERS = {"direct": depthwise, "gemm": gemm, "winograd": winograd}
+
+# Channels x filters of a group from which Winograd is faster, by (filter size, stride), and the fewest of each.
+WINOGRAD_FROM = {(3, 1): (96, 3), (5, 1): (48, 3), (3, 2): (128, 8)}
 
 
 @dataclass(frozen=True)
@@ -29,8 +39,9 @@ class ConvPlan:
     geometry: ConvGeometry
     algorithm: str
     reason: str
-    driver: ModuleType  # conv2d and conv2d_weight_gradient
+    driver: ModuleType  # its conv2d computes y
     data_gradient_driver: ModuleType  # its conv2d computes grad_x: input and output channels swapped
+    weight_gradient_driver: ModuleType  # its conv2d_weight_gradient computes grad_weight
 
     def workspace(self, dtype):
         """Bytes of scratch of a forward call on C-contiguous (N, C, H, W) arrays, with the threads that it would use now."""
@@ -47,32 +58,55 @@ def _contiguous(shape, dtype):
     return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
 
 
-def unavailable(algorithm, weight_shape):
+def unavailable(algorithm, weight_shape, stride, dilation):
     """Why this algorithm cannot compute such a convolution, or None where it can."""
-    channels = weight_shape[1]
-    if algorithm in ("auto", "gemm") or (algorithm == "direct" and channels == 1):
+    _, channels, r, s = weight_shape
+    possible = ["auto", "gemm"]
+    if channels == 1:
+        possible.append("direct")
+    if _winograd_fits(r, s, stride, dilation):
+        possible.append("winograd")
+    if algorithm in possible:
         return None
-    if algorithm == "direct":
-        possible = "'auto' or 'gemm'"
-        why = f"it serves one input channel a group, and weight has {channels}"
-    else:
-        possible = "'auto', 'gemm' or 'direct'" if channels == 1 else "'auto' or 'gemm'"
-        why = "this version does not have it"
-    return f"{why}; here it can be {possible}"
+    why = {
+        "direct": f"it serves one input channel a group, and weight has {channels}",
+        "winograd": "it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, without dilation; here they are "
+                    f"{r} x {s} with stride {stride} and dilation {dilation}",
+        "fft": "this version does not have it",
+    }[algorithm]
+    return f"{why}; here it can be {', '.join(map(repr, possible))}"
+
+
+def _winograd_fits(r, s, stride, dilation):
+    return r == s and stride[0] == stride[1] and (r, stride[0]) in WINOGRAD_FROM and dilation == (1, 1)
+
+
+def _choose(channels, filters, r, s, stride, dilation, groups, itemsize):
+    """The algorithm for groups of so many channels and filters, and why."""
+    if channels == 1:
+        return "direct", "one input channel a group: no sum over channels, neighbouring pixels fill the vectors"
+    if itemsize == 4 and _winograd_fits(r, s, stride, dilation):
+        product, fewest = WINOGRAD_FROM[r, stride[0]]
+        joined = groups > 1 and channels == filters <= 8
+        if joined or (channels * filters >= product and min(channels, filters) >= fewest):
+            points = {(3, 1): 36, (5, 1): 64, (3, 2): 81}[r, stride[0]]
+            return "winograd", (f"{r} x {s} with stride {stride[0]}, {channels} channels, {filters} filters: {points} products a tile of"
+                                f" 4 x 4 outputs instead of {16 * r * s}")
+    return "gemm", f"a sum over {channels} channel{'s' if channels > 1 else ''} x {r} x {s} taps: implicit matrix product"
 
 
 @functools.lru_cache(maxsize=1024)
-def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm):
+def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize):
     """The plan for checked arguments in plain form: tuples of ints, and an algorithm that is not unavailable."""
     geometry = ConvGeometry(x_shape, weight_shape, stride, pads, dilation, groups, output_size)
-    k, channels = weight_shape[:2]
-    if channels == 1 and algorithm != "gemm":
-        chosen, driver = "direct", depthwise
-        reason = "one input channel a group: no sum over channels, neighbouring pixels fill the vectors"
+    k, channels, r, s = weight_shape
+    if algorithm == "auto":
+        chosen, reason = _choose(channels, k // groups, r, s, stride, dilation, groups, itemsize)
+        backward, _ = _choose(k // groups, channels, r, s, stride, dilation, groups, itemsize)
+        if stride != (1, 1) and backward == "winograd":
+            backward = "gemm"   # the data gradient of a strided convolution is a set of smaller filters
     else:
-        chosen, driver = "gemm", gemm
-        reason = f"a sum over {channels} channel{'s' if channels > 1 else ''} x {weight_shape[2]} x {weight_shape[3]} taps: implicit matrix product"
-    if algorithm != "auto":
-        reason = "asked for by name"
-    swapped = depthwise if k // groups == 1 and algorithm != "gemm" else gemm
-    return ConvPlan(geometry, chosen, reason, driver, swapped)
+        chosen, reason = algorithm, "asked for by name"
+        backward = "gemm"
+    weights = "direct" if chosen == "direct" else "gemm"
+    return ConvPlan(geometry, chosen, reason, DRIVERS[chosen], DRIVERS[backward], DRIVERS[weights])

@@ -16,8 +16,8 @@ Where they are large they would fall out of the cache between blocks: then a blo
 are transformed FILTERS at a time, just before their use. Narrow groups are joined until they fill a vector, with zeros for the
 filters between them: their transforms cost what they would cost alone.
 
-An output is not finite where an input, a filter or the sum is not, but a transform spreads it over its tile. So the images in
-which a tile came out not finite are reported, and the caller computes them again directly.
+An output is not finite where an input, a filter or the sum is not, but a transform spreads it over its tile. So an image in
+which a tile came out not finite is computed again as a matrix product.
 
 Source: Lavin, Gray, "Fast algorithms for convolutional neural networks" (2016); the blocking follows Jia, Zlateski, Durand, Li,
 "Optimizing N-dimensional, Winograd-based convolution for manycore CPUs" (2018).
@@ -25,6 +25,8 @@ Source: Lavin, Gray, "Fast algorithms for convolutional neural networks" (2016);
 
 from cython cimport floating
 from cython.parallel cimport prange, threadid
+
+from fastconv._core import gemm
 
 from fastconv._core cimport threads
 from fastconv._core.isa cimport channel_tile, kernels, tile_rows, to_lanes, vector_length
@@ -56,8 +58,8 @@ cdef struct Layout:
     Py_ssize_t v_point, v_tiles              # elements from one point, one block of mr tiles of V to the next
     Py_ssize_t m_point
     bint beforehand                          # all filters are transformed before the first block
-    # one thread's scratch, in elements
-    Py_ssize_t at_size, band_size, weights_size, u_size, v_size, m_size, strip_size
+    # scratch, in elements: its arrays, and all of one thread, all that is shared
+    Py_ssize_t at_size, band_size, weights_size, u_size, v_size, m_size, strip_size, thread_size, shared_size
 
 
 cdef inline Py_ssize_t channels_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:
@@ -334,30 +336,31 @@ cdef Layout lay_out(const Shape *g, floating *unused) noexcept nogil:
     l.v_size = rounded(l.points * l.points * l.v_point)
     l.m_size = rounded(l.points * l.points * l.m_point)
     l.strip_size = rounded(4 * 4 * l.tiles * l.lanes)
+    l.thread_size = l.band_size + l.weights_size + l.u_size + l.m_size + l.strip_size
+    if l.beforehand:
+        l.thread_size = max(l.thread_size + l.at_size + l.v_size, rounded(CHANNELS_AT_ONCE * l.taps * l.taps * l.lanes))
+    l.shared_size = 3 * l.at_size + (0 if l.beforehand else l.v_size)
     return l
+
+
+cdef double work(const Shape *g) noexcept nogil:
+    return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 150
 
 
 def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
            tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
-    """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, no dilation.
-
-    Returns the images that must be computed again by an exact algorithm: in which an output is not finite.
-    """
+    """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, no dilation."""
     cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
                             origin, padding_mode)
     g.stride_h, g.stride_w = stride
     if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
-        return []
+        return
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
-    cdef int team = threads.team(2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * l.taps * l.taps / 150)
+    cdef int team = threads.team(work(&g))
     cdef Py_ssize_t panels = ceildiv(l.filters, l.width), i, j, u, size = sizeof(floating)
-    cdef Py_ssize_t thread_size = l.band_size + l.weights_size + l.u_size + l.m_size + l.strip_size
-    if l.beforehand:
-        thread_size += l.at_size + l.v_size
-    cdef Py_ssize_t weights_size = rounded(CHANNELS_AT_ONCE * l.taps * l.taps * l.lanes)
-    thread_size = max(thread_size, weights_size)
-    cdef Block shared = take((3 * l.at_size + (0 if l.beforehand else l.v_size)) * size)
+    cdef Py_ssize_t thread_size = l.thread_size
+    cdef Block shared = take(l.shared_size * size)
     cdef Block scratch = take(team * thread_size * size)
     cdef Block filters = take(l.groups * panels * l.u_panel * size if l.beforehand else 0)
     cdef Block biases = take(l.groups * panels * l.width * size if bias is not None else 0)
@@ -389,4 +392,19 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
                            u_data + u * l.u_panel)
         convolve(&l, &g, &x[0, 0, 0, 0], wp, u_data, bias_data, &y[0, 0, 0, 0], padding_value, activation,
                       negative_slope, flags.data, <floating *>shared.data, scratch_data, thread_size, team)
-    return [i for i in range(g.n) if flags.data[i]]
+    for i in range(g.n):
+        if flags.data[i]:
+            gemm.conv2d(x[i:i + 1], w, bias, y[i:i + 1], stride, dilation, origin, padding_mode, padding_value, activation,
+                        negative_slope)
+
+
+def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
+              tuple dilation, tuple origin):
+    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
+    cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
+                            origin, 0)
+    g.stride_h, g.stride_w = stride
+    cdef floating *no_data = NULL
+    cdef Layout l = lay_out(&g, no_data)
+    cdef Py_ssize_t filters = l.groups * ceildiv(l.filters, l.width) * l.u_panel if l.beforehand else 0
+    return (l.shared_size + filters + threads.team(work(&g)) * l.thread_size) * sizeof(floating)

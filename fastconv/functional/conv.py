@@ -59,7 +59,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
-        "auto" chooses by the shape (see `explain`). This version has "gemm", and "direct" for one input channel a group.
+        "auto" chooses by the shape (see `explain`). "direct" serves one input channel a group, "winograd" 3 x 3 filters
+        with stride 1 or 2 and 5 x 5 filters with stride 1, "gemm" all; this version has no "fft".
     out : array, optional
         Filled and returned: writable, C-contiguous, of the result's shape and dtype, and apart from the inputs.
 
@@ -83,6 +84,12 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     bits for any number of threads. The layout of loops follows Goto and van de Geijn, "Anatomy of High-Performance
     Matrix Multiplication", 2008.
 
+    Winograd's algorithm (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) is chosen for float32
+    only. Its relative L2 error is about twice that of the direct float32 sum for 3 x 3 filters (8e-7 with 64 channels, 2e-6
+    with 512), 3e-6 for 5 x 5 ones, and never above 2e-5; ``algorithm="gemm"`` has the error of the direct sum, and so has
+    float64. Images in which a result is not finite are computed again by "gemm", so NaN and infinity go where the direct sum
+    sends them.
+
     Examples
     --------
     >>> import numpy as np, fastconv as fc
@@ -97,7 +104,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     bias = None if bias is None else checks.array(bias, "bias")
     dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
     images, batched = checks.images(x, data_format)
-    plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm)
+    plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm,
+                         dtype.itemsize)
     if bias is not None:
         bias = np.ascontiguousarray(checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)"))
     checks.choice(activation, "activation", ACTIVATIONS)
@@ -158,7 +166,8 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     grad_output, x, weight = checks.array(grad_output, "grad_output"), checks.array(x, "x"), checks.array(weight, "weight")
     dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
     images, batched = checks.images(x, data_format)
-    plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto")
+    plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto",
+                         dtype.itemsize)
     geometry = plan.geometry
     checks.shape(grad_output, "grad_output", checks.result_shape(geometry.output_shape, data_format, batched),
                  "(that of the result of conv2d)")
@@ -174,7 +183,7 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     if needs_weight:
         grad_weight = memory.empty(weight.shape, dtype)
         if images.size:
-            plan.driver.conv2d_weight_gradient(received, images, grad_weight, geometry.stride, geometry.dilation,
+            plan.weight_gradient_driver.conv2d_weight_gradient(received, images, grad_weight, geometry.stride, geometry.dilation,
                                                geometry.origin, PADDING_MODES.index(padding_mode), fill)
         else:
             grad_weight.fill(0)
@@ -187,16 +196,16 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     return grad_x, grad_weight, grad_bias
 
 
-def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm):
+def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm, itemsize):
     """The options of a convolution, checked against the shapes -> its plan and the padding value."""
     stride, pads, dilation, groups, output_size = checks.convolution_window(
         x_shape, weight_shape, stride, padding, dilation, groups)
     _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
     checks.choice(algorithm, "algorithm", ALGORITHMS)
-    reason = unavailable(algorithm, weight_shape)
+    reason = unavailable(algorithm, weight_shape, stride, dilation)
     if reason is not None:
         raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
-    return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm), fill
+    return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize), fill
 
 
 @overload

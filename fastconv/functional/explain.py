@@ -108,7 +108,8 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
     weight_shape = checks.integers(weight_shape, "weight_shape", 1)
     dtype = checks.float_dtype(dtype, "dtype")
-    plan, _ = planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm)
+    plan, _ = planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
+                      dtype.itemsize)
     geometry = plan.geometry
     checks.fits_memory(sizes, dtype, "x")
     checks.fits_memory(geometry.output_shape, dtype)
