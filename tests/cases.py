@@ -259,3 +259,15 @@ def _possible_pool(case, dilation):
             if not any(0 <= i * step - before_after[0] + r * distance < length for r in range(taps)):
                 return False
     return True
+
+
+def may_be_winograd(case, dtype):
+    """Whether "auto" may take Winograd's algorithm, forward or backward: then integers do not come out exactly."""
+    size = case.weight_shape[2:]
+    return np.dtype(dtype) == np.float32 and size in ((3, 3), (5, 5)) and np.all(np.asarray(case.dilation) == 1)
+
+
+def assert_close_to_sum(got, wanted, context=""):
+    """The promise for Winograd in float32: a relative L2 error of at most 2e-5."""
+    error = np.linalg.norm(np.asarray(got, np.float64) - wanted)
+    assert error <= 2e-5 * max(np.linalg.norm(wanted), 1e-30), f"relative L2 error {error / np.linalg.norm(wanted)} {context}"

@@ -1,0 +1,130 @@
+"""The Winograd driver: every scheme, layout, group size and padding mode; its error; values that are not finite."""
+
+import cases
+import numpy as np
+import pytest
+import reference
+
+import fastconv as fc
+from fastconv._core import winograd
+
+SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}
+
+
+def convolve(x, weight, bias=None, stride=1, padding=0, **options):
+    """The driver alone, on (N, C, H, W) views."""
+    size = fc.conv_output_size(x.shape[2:], weight.shape[2:], stride, padding)
+    y = np.full((len(x), len(weight), *size), np.nan, x.dtype)
+    winograd.conv2d(x, weight, bias, y, (stride, stride), (1, 1), (padding, padding), options.get("mode", 0),
+                    options.get("value", 0.0), options.get("activation", 0), 0.01)
+    return y
+
+
+def relative_error(got, wanted):
+    return np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("channels, filters, groups", [(1, 1, 1), (3, 17, 1), (16, 16, 1), (17, 33, 1), (40, 5, 1), (4, 4, 2),
+                                                       (16, 16, 8), (24, 24, 3), (9, 9, 3), (66, 34, 2)])
+def test_channels_and_groups(scheme, channels, filters, groups):
+    size, stride = SCHEMES[scheme]
+    rng = np.random.default_rng(channels * filters + groups)
+    x = rng.standard_normal((3, channels, 13, 10)).astype(np.float32)
+    weight = rng.standard_normal((filters, channels // groups, size, size)).astype(np.float32)
+    bias = rng.standard_normal(filters).astype(np.float32)
+    wanted = reference.conv2d(x, weight, bias, stride=stride, padding=1, groups=groups)
+    assert relative_error(convolve(x, weight, bias, stride, 1), wanted) < 1e-5
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("height, width", [(5, 5), (6, 7), (9, 33), (20, 5), (5, 300), (31, 18)])
+def test_planes(scheme, height, width):
+    size, stride = SCHEMES[scheme]
+    rng = np.random.default_rng(height * width)
+    for images in (1, 5):
+        x = rng.standard_normal((images, 18, height, width)).astype(np.float32)
+        weight = rng.standard_normal((20, 18, size, size)).astype(np.float32)
+        wanted = reference.conv2d(x, weight, None, stride=stride, padding=2)
+        assert relative_error(convolve(x, weight, None, stride, 2), wanted) < 1e-5
+        nhwc = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        backwards = np.ascontiguousarray(x[..., ::-1, ::-1])[..., ::-1, ::-1]
+        for view in (nhwc, backwards):
+            np.testing.assert_array_equal(convolve(view, weight, None, stride, 2), convolve(x, weight, None, stride, 2))
+
+
+@pytest.mark.parametrize("mode", range(4))
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_padding_modes(scheme, mode):
+    size, stride = SCHEMES[scheme]
+    rng = np.random.default_rng(mode)
+    x = rng.standard_normal((2, 8, 9, 11)).astype(np.float32)
+    weight = rng.standard_normal((16, 8, size, size)).astype(np.float32)
+    name = ("constant", "reflect", "replicate", "circular")[mode]
+    wanted = reference.conv2d(x, weight, None, stride=stride, padding=3, padding_mode=name, padding_value=1.5)
+    assert relative_error(convolve(x, weight, None, stride, 3, mode=mode, value=1.5), wanted) < 1e-5
+
+
+@pytest.mark.parametrize("channels, bound", [(64, 2e-6), (256, 4e-6), (512, 5e-6)])
+def test_error(channels, bound):
+    """3 x 3: about twice the direct float32 sum's; 5 x 5 up to five times. The promise is 2e-5 for all."""
+    rng = np.random.default_rng(channels)
+    x = rng.standard_normal((1, channels, 14, 14)).astype(np.float32)
+    for size, stride, factor in ((3, 1, 1), (3, 2, 1), (5, 1, 3)):
+        weight = rng.standard_normal((32, channels, size, size)).astype(np.float32)
+        wanted = reference.conv2d(x, weight, None, stride=stride, padding=1)
+        assert relative_error(convolve(x, weight, None, stride, 1), wanted) < factor * bound
+
+
+def test_float64_to_rounding():
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((2, 32, 12, 12)), rng.standard_normal((32, 32, 3, 3))
+    assert relative_error(convolve(x, weight, None, 1, 1), reference.conv2d(x, weight, None, padding=1)) < 1e-14
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("activation", [None, "relu", "sigmoid"])
+def test_not_finite_goes_where_the_sum_sends_it(value, activation):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((3, 16, 12, 12)).astype(np.float32)
+    weight = rng.standard_normal((16, 16, 3, 3)).astype(np.float32)
+    x[1, 2, 5, 6] = value
+    assert fc.explain(x.shape, weight.shape, padding=1).algorithm == "winograd"
+    auto, gemm = (fc.conv2d(x, weight, padding=1, activation=activation, algorithm=name) for name in ("auto", "gemm"))
+    np.testing.assert_array_equal(np.isfinite(auto), np.isfinite(gemm))
+    np.testing.assert_array_equal(auto[1], gemm[1])
+    np.testing.assert_allclose(auto[[0, 2]], gemm[[0, 2]], atol=1e-4)
+
+
+def test_overflow_inside_the_transform_only():
+    x = np.full((1, 16, 8, 8), 2e37, np.float32)
+    weight = np.full((16, 16, 3, 3), 1e-3, np.float32)
+    np.testing.assert_allclose(fc.conv2d(x, weight), fc.conv2d(x, weight, algorithm="gemm"), rtol=1e-5)
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    rng = np.random.default_rng(2)
+    for shape, filters, size, stride in [((5, 64, 30, 30), 64, 3, 1), ((3, 200, 14, 14), 200, 3, 1), ((2, 64, 27, 27), 96, 5, 1),
+                                         ((4, 128, 28, 28), 128, 3, 2)]:
+        x = rng.standard_normal(shape).astype(np.float32)
+        weight = rng.standard_normal((filters, shape[1], size, size)).astype(np.float32)
+        results = []
+        for threads in (1, 2, 3, 16):
+            with fc.num_threads(threads):
+                results.append(convolve(x, weight, None, stride, 1))
+        for other in results[1:]:
+            np.testing.assert_array_equal(results[0], other)
+
+
+def test_random_options():
+    checked = 0
+    for case in cases.random_conv_cases(1200, 40):
+        if not (cases.may_be_winograd(case, np.float32) and np.all(np.asarray(case.stride) == 1)):
+            continue
+        x, weight, bias, _ = case.arrays(dtype=np.float32)
+        y = fc.conv2d(cases.to_format(x, case.data_format), weight, bias, **case.window(), data_format=case.data_format,
+                      algorithm="winograd")
+        wanted = reference.conv2d(x, weight, bias, **case.window())
+        cases.assert_close_to_sum(cases.to_nchw(y, case.data_format), wanted, case)
+        checked += 1
+    assert checked > 15
