@@ -27,7 +27,7 @@ cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_
     if dilation > (outputs - 1) * stride:
         a.period, a.pieces, a.length = 0, taps, outputs
     else:
-        while phases * dilation % stride:
+        while phases < taps and phases * dilation % stride:
             phases += 1
         a.period, a.pieces = phases, min(phases, taps)
         a.length = (taps - 1) * dilation // stride + outputs

@@ -2,23 +2,53 @@
 
 The derivation stands in ``geometry``. No driver exists for it: each phase calls the forward driver on strided views of
 grad_output, weight and grad_x, so nothing but the weights of a grouped convolution is copied. Where the padding repeats
-pixels, the frame around the image (two strips of rows over the full extended width, two strips of columns beside the
-image) goes through a scratch of about ``STRIP_BYTES``, a few images or rows at a time. Depthwise with a stride of 2 computes
-both phases of columns in one call: by itself, each of them would move all of grad_x.
+pixels, the frame around the image (rows above and below over the full extended width, columns left and right of the image)
+goes through a scratch of about ``BLOCK_BYTES``, block by block, phase by phase: only positions that a tap meets are computed.
+Depthwise with a stride of 2 computes both phases of columns in one call: by itself, each of them would move all of grad_x.
 """
+
+from typing import NamedTuple
+
+import numpy as np
 
 from fastconv._core import depthwise, memory
 from fastconv._core.geometry import phases, source
 
-STRIP_BYTES = 4 << 20
+BLOCK_BYTES = 4 << 20
+
+
+class Pass(NamedTuple):
+    """A convolution of stride 1 that computes the gradient on some positions, evenly spaced; they may lie in the padding."""
+
+    taps: np.ndarray
+    rows: range
+    columns: range
+    dilation: tuple[int, int]
+    padding: tuple[int, int]
 
 
 def data_gradient(forward, grad_output, weight, grad_x, geometry, padding_mode):
     """Fills grad_x (N, C, H, W), a view with any strides, through the driver's `forward` convolution."""
     turned = _swap_channels(weight, geometry.groups)
-    _gradient_at(forward, grad_output, turned, grad_x, geometry, 0, 0)
+    h, w = grad_x.shape[2:]
+    sh, sw = geometry.stride
+    passes = list(_passes(turned, geometry, range(h), range(w)))
+    if len(passes) < min(sh, h) * min(sw, w):
+        grad_x.fill(0)  # some pixels are met by no tap
+    if forward is depthwise.conv2d and sw == 2 and grad_x.strides[3] == grad_x.itemsize and _in_column_pairs(passes):
+        for even, odd in zip(passes[::2], passes[1::2]):
+            if even.columns.start > odd.columns.start:
+                even, odd = odd, even
+            depthwise.conv2d_pair(grad_output, even.taps, odd.taps, grad_x[:, :, even.rows.start::sh], even.dilation[0],
+                                  even.padding[0], even.padding[1], odd.padding[1])
+    else:
+        for each in passes:
+            forward(grad_output, each.taps, None, grad_x[:, :, each.rows.start::sh, each.columns.start::sw], (1, 1),
+                    each.dilation, each.padding, 0, 0.0, 0, 0.0)
     if padding_mode != "constant":
-        _fold_frame(forward, grad_output, turned, grad_x, geometry, padding_mode)
+        for rows, columns in _frame(geometry):
+            for each in _passes(turned, geometry, rows, columns):
+                _fold_pass(forward, grad_output, each, grad_x, padding_mode)
 
 
 def _swap_channels(weight, groups):
@@ -27,68 +57,78 @@ def _swap_channels(weight, groups):
     return weight.reshape(groups, k // groups, c, r, s).swapaxes(1, 2).reshape(groups * c, k // groups, r, s)
 
 
-def _gradient_at(forward, grad_output, turned, target, geometry, row, column):
-    """The gradient on the positions from (row, column) on, as many as `target` (N, C, rows, columns) has."""
+def _passes(turned, geometry, rows, columns):
+    """The passes that compute the gradient on these rows and columns: one for each pair of phases with taps."""
     taps_h, taps_w = geometry.weight_shape[2:]
     (sh, sw), (dh, dw), (top, left) = geometry.stride, geometry.dilation, geometry.origin
-    height, width = target.shape[2:]
-    in_rows = phases(height, taps_h, sh, top + row, dh)
-    in_columns = phases(width, taps_w, sw, left + column, dw)
-    if len(in_rows) * len(in_columns) < min(sh, height) * min(sw, width):
-        target.fill(0)  # some pixels are met by no tap
-    if forward is depthwise.conv2d and len(in_columns) == sw == 2 and dw == 1 and target.strides[3] == target.itemsize:
-        even, odd = sorted(in_columns)
-        for i in in_rows:
-            depthwise.conv2d_pair(grad_output, _taps_of(turned, i, even), _taps_of(turned, i, odd), target[:, :, i.first::sh],
-                                  i.dilation, i.padding, even.padding, odd.padding)
-        return
-    for i in in_rows:
-        for j in in_columns:
-            forward(grad_output, _taps_of(turned, i, j), None, target[:, :, i.first::sh, j.first::sw], (1, 1),
-                    (i.dilation, j.dilation), (i.padding, j.padding), 0, 0.0, 0, 0.0)
+    for i in phases(len(rows), taps_h, sh, top + rows.start, dh):
+        for j in phases(len(columns), taps_w, sw, left + columns.start, dw):
+            yield Pass(turned[:, :, i.tap::i.tap_step, j.tap::j.tap_step][:, :, ::-1, ::-1], rows[i.first::sh],
+                       columns[j.first::sw], (i.dilation, j.dilation), (i.padding, j.padding))
 
 
-def _taps_of(turned, rows, columns):
-    """The filter of one phase of rows and one of columns: its taps in reverse."""
-    return turned[:, :, rows.tap::rows.tap_step, columns.tap::columns.tap_step][:, :, ::-1, ::-1]
+def _in_column_pairs(passes):
+    """Whether the even and the odd columns of the same rows follow each other, each with neighbouring taps."""
+    return all(even.rows == odd.rows and even.dilation[1] == odd.dilation[1] == 1
+               for even, odd in zip(passes[::2], passes[1::2])) and len(passes) % 2 == 0
 
 
-def _fold_frame(forward, grad_output, turned, grad_x, geometry, mode):
-    n, c, h, w = grad_x.shape
+def _frame(geometry):
+    """The positions around the image that a tap may meet: pairs of ranges (rows, columns) that do not overlap."""
     (top, _), (left, _) = geometry.pads
-    # Padding after the last window is met by no tap.
+    h, w = geometry.x_shape[2:]
     bottom, right = (
-        max((outputs - 1) * step + distance * (taps - 1) + 1 - before - length, 0)
+        max((outputs - 1) * step + distance * (taps - 1) + 1 - before, length)
         for outputs, step, distance, taps, before, length in zip(
             geometry.output_size, geometry.stride, geometry.dilation, geometry.weight_shape[2:], geometry.origin, (h, w)))
-
-    def strip(images, rows, columns):
-        """The gradient on these (images, rows, columns), in scratch."""
-        scratch = memory.empty((len(images), c, len(rows), len(columns)), grad_x.dtype)
-        _gradient_at(forward, grad_output[images.start:images.stop], turned, scratch, geometry, rows.start, columns.start)
-        return scratch
-
-    bytes_a_row = c * grad_x.itemsize
-    for rows in (range(-top, 0), range(h, h + bottom)):
-        columns = range(-left, w + right)
-        for images, some_rows in _blocks(n, rows, bytes_a_row * len(columns)):
-            scratch = strip(images, some_rows, columns)
-            for v in (*range(-left, 0), *range(w, w + right)):
-                scratch[..., left + source(v, w, mode)] += scratch[..., left + v]
-            for i, u in enumerate(some_rows):
-                grad_x[images.start:images.stop, :, source(u, h, mode)] += scratch[:, :, i, left:left + w]
-    for columns in (range(-left, 0), range(w, w + right)):
-        if columns:
-            for images, some_rows in _blocks(n, range(h), bytes_a_row * len(columns)):
-                scratch = strip(images, some_rows, columns)
-                for j, v in enumerate(columns):
-                    grad_x[images.start:images.stop, :, some_rows.start:some_rows.stop, source(v, w, mode)] += scratch[..., j]
+    yield range(-top, 0), range(-left, right)
+    yield range(h, bottom), range(-left, right)
+    yield range(h), range(-left, 0)
+    yield range(h), range(w, right)
 
 
-def _blocks(n, rows, bytes_a_row):
-    """Pairs (images, rows) that cover all of both, each small enough for the scratch."""
-    rows_at_once = max(1, min(len(rows), STRIP_BYTES // bytes_a_row))
-    images_at_once = max(1, STRIP_BYTES // (bytes_a_row * rows_at_once))
-    for image in range(0, n, images_at_once):
-        for row in range(rows.start, rows.stop, rows_at_once):
-            yield (range(image, min(image + images_at_once, n)), range(row, min(row + rows_at_once, rows.stop)))
+def _fold_pass(forward, grad_output, each, grad_x, mode):
+    """Computes one pass on the frame, block by block, and adds it to the pixels that its positions repeat."""
+    n, c = grad_x.shape[:2]
+    budget = max(1, BLOCK_BYTES // (c * grad_x.itemsize))  # positions of one image, or of several
+    most_columns = max(1, min(len(each.columns), budget))
+    most_rows = max(1, min(len(each.rows), budget // most_columns))
+    most_images = max(1, budget // (most_columns * most_rows))
+    for image in range(0, n, most_images):
+        images = slice(image, min(image + most_images, n))
+        for row in range(0, len(each.rows), most_rows):
+            rows = each.rows[row:row + most_rows]
+            for column in range(0, len(each.columns), most_columns):
+                columns = each.columns[column:column + most_columns]
+                block = memory.empty((images.stop - image, c, len(rows), len(columns)), grad_x.dtype)
+                forward(grad_output[images], each.taps, None, block, (1, 1), each.dilation,
+                        (each.padding[0] - row, each.padding[1] - column), 0, 0.0, 0, 0.0)
+                _fold(block, rows, columns, grad_x[images], mode)
+
+
+def _fold(block, rows, columns, grad_x, mode):
+    """Adds the gradient on these positions to the pixels that they repeat."""
+    h, w = grad_x.shape[2:]
+    for from_rows, to_rows, one_row in _parts(rows, h, mode):
+        part = block[:, :, from_rows]
+        if one_row:
+            part = part.sum(axis=2, keepdims=True)
+        for from_columns, to_columns, one_column in _parts(columns, w, mode):
+            share = part[..., from_columns]
+            grad_x[:, :, to_rows, to_columns] += share.sum(axis=3, keepdims=True) if one_column else share
+
+
+def _parts(positions, size, mode):
+    """Cuts a range of positions before, inside and after the image: which of them, their pixels, whether that is one pixel.
+
+    Padding repeats a pixel at most once on each side (evenly spaced ones, so a slice), or it repeats the one at the edge.
+    """
+    inside = len(range(positions.start, min(0, positions.stop), positions.step))
+    after = len(range(positions.start, min(size, positions.stop), positions.step))
+    for begin, end in ((0, inside), (inside, after), (after, len(positions))):
+        if begin < end:
+            first, last = (source(positions[i], size, mode) for i in (begin, end - 1))
+            one_pixel = mode == "replicate" and first == last
+            step = 1 if first == last else (last - first) // (end - begin - 1)
+            stop = last + (1 if step > 0 else -1)
+            yield slice(begin, end), slice(first, stop if stop >= 0 else None, step), one_pixel

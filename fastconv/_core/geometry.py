@@ -28,7 +28,7 @@ without taps get zero. For S = 1 there is one phase: step 1, D' = D, padding D (
 convolution with the turned filter.
 
 The same formula serves any stretch of positions starting at u0, with P + u0 in place of P. So where the padding repeats
-pixels (reflect, replicate, circular), the gradient on the frame around the image is computed strip by strip and added
+pixels (reflect, replicate, circular), the gradient on the frame around the image is computed block by block and added
 to the pixels that the frame repeats; see ``data_gradient``.
 """
 
@@ -98,7 +98,9 @@ def phases(size, taps, stride, padding, dilation):
 
 
 def source(position, size, mode):
-    """The pixel that a position beyond the image repeats."""
+    """The pixel that a position inside the image is, or beyond it repeats."""
+    if 0 <= position < size:
+        return position
     if mode == "reflect":
         return -position if position < 0 else 2 * (size - 1) - position
     if mode == "replicate":
