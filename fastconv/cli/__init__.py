@@ -92,8 +92,8 @@ def _run(argv: list[str]) -> int:
         return _print(f"fastconv {__version__}")
     if name not in _COMMANDS:
         if name.startswith("-"):
-            raise UsageError(f"{name} before a command{nearest(name, ('--help', '--version'))}: only --help and --version can "
-                             f"stand there, other options behind one of {', '.join(_COMMANDS)}")
+            raise UsageError(f"{name} before a command{nearest(name, ('--help', '--version'))}: only --help and --version "
+                             f"can stand there, other options behind one of {', '.join(_COMMANDS)}")
         raise UsageError(f"unknown command {name!r}{nearest(name, _COMMANDS)}: must be one of {', '.join(_COMMANDS)}")
     command = importlib.import_module(f"fastconv.cli.{name}")
     parser = Parser(name, _COMMANDS[name])
