@@ -230,7 +230,7 @@ def pictures(tmp_path_factory):
     digit.resize((280, 280)).save(folder / "large.jpg")
     image.fromarray(255 - pixels).save(folder / "paper.png")
     image.fromarray(255 - pixels).convert("RGB").resize((140, 140)).save(folder / "colour.png")
-    image.fromarray(np.pad(pixels, ((0, 0), (5, 5)))).save(folder / "wide.png")
+    image.fromarray(np.pad(pixels, ((0, 0), (2, 2)))).save(folder / "wide.png")
     image.fromarray(np.repeat(np.repeat(pixels[:, 6:22], 3, 0), 3, 1)).save(folder / "narrow.png")
     np.save(folder / "array.npy", pixels)
     np.save(folder / "float.npy", np.float64(pixels) / 255)

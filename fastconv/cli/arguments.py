@@ -167,7 +167,7 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
     if found.is_dir():
         raise UsageError(f"{name} must be a file, {path} is a directory")
     if not found.exists():
-        beside = [entry.name for entry in found.parent.iterdir()] if found.parent.is_dir() else []
+        beside = [entry.name for entry in found.parent.iterdir() if entry.is_file()] if found.parent.is_dir() else []
         raise UsageError(f"{name} {path} does not exist{nearest(found.name, beside)}{hint}")
     return found
 
