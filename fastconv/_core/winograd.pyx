@@ -95,41 +95,85 @@ cdef inline int transform_outputs(int scheme, const floating *m, Py_ssize_t poin
         return kernels.f64.winograd[scheme].outputs(m, point_stride, tile_stride, tiles, bias, y, rows, cols)
 
 
+cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
+    """Filters in memory as [k][c][r][s], channels and taps without gaps."""
+    return g.ws == 1 and g.wr == g.s and g.wc == g.r * g.s
+
+
+cdef inline bint lies_turned(const Shape *g) noexcept nogil:
+    """Filters in memory as [c][k][r][s] without gaps, to be read with their taps backwards: those of a data gradient."""
+    return g.ws == -1 and g.wr == -g.s and g.wk == g.r * g.s and g.wc == g.k * g.wk
+
+
+cdef void load_filters(const Layout *l, const Shape *g, const floating *w, int filters, Py_ssize_t first, Py_ssize_t channels,
+                       bint last, const Py_ssize_t *at, floating *dst) noexcept nogil:
+    """dst[channel][tap][lane]: `channels` channels from `first` on of `filters` filters, the first at w; the other lanes 0.
+    `last` says that the group's last filter is among them: what lies behind it may be the end of the array."""
+    cdef Py_ssize_t c, i, t, r, s, taps = l.taps * l.taps, whole = ceildiv(taps, l.lanes) * l.lanes
+    cdef Py_ssize_t rows[MOST_LANES]
+    cdef const floating *src
+    for i in range(filters):
+        rows[i] = i * g.wk
+    if lies_as_it_is(g):
+        to_lanes(w + first * g.wc, rows, filters, channels * taps, dst, at)
+        return
+    for c in range(channels):
+        src = w + (first + c) * g.wc
+        if lies_turned(g) and filters == l.lanes and not (last and first + c == g.c - 1):
+            # Whole vectors from the tap that comes first in memory; those behind the taps go to where they do no harm.
+            to_lanes(src - (taps - 1), rows, filters, whole, dst + c * taps * l.lanes, at + CHANNELS_AT_ONCE * taps)
+            continue
+        for r in range(l.taps):
+            for s in range(l.taps):
+                t = (c * taps + r * l.taps + s) * l.lanes
+                for i in range(filters):
+                    dst[t + i] = src[i * g.wk + r * g.wr + s * g.ws]
+                for i in range(filters, l.lanes):
+                    dst[t + i] = 0
+
+
+cdef void load_joined_filters(const Layout *l, const Shape *g, const floating *w, int filters, Py_ssize_t channels,
+                              floating *dst) noexcept nogil:
+    """As load_filters, for joined groups: a filter has zeros for the channels of the others."""
+    cdef Py_ssize_t c, i, r, s, t, taps = l.taps * l.taps
+    for i in range(channels * taps * l.lanes):
+        dst[i] = 0
+    for c in range(channels):
+        for i in range(filters):
+            if c // g.c != i // g.k:
+                continue
+            for r in range(l.taps):
+                for s in range(l.taps):
+                    t = (c * taps + r * l.taps + s) * l.lanes
+                    dst[t + i] = w[i * g.wk + c % g.c * g.wc + r * g.wr + s * g.ws]
+
+
 cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t group, Py_ssize_t first,
                      const Py_ssize_t *at, floating *weights, floating *u) noexcept nogil:
     """U of one panel: output channels first .. first + width - 1 of a group; w is all filters."""
-    cdef Py_ssize_t v, q, k, c, c0, nc, i, t, taps = l.taps * l.taps, filters, channels = channels_of(l, g, group)
-    cdef Py_ssize_t rows[MOST_LANES]
-    cdef const floating *src
-    cdef int n
-    filters = filters_of(l, g, group)
+    cdef Py_ssize_t v, q, k, c, n, filters = filters_of(l, g, group), channels = channels_of(l, g, group)
+    cdef int have
     for v in range(l.width // l.lanes):
         k = first + v * l.lanes
-        n = <int>max(0, min(l.lanes, filters - k))
+        have = <int>max(0, min(l.lanes, filters - k))
         for q in range(ceildiv(channels, CHANNELS_AT_ONCE)):
-            c0 = q * CHANNELS_AT_ONCE
-            nc = min(CHANNELS_AT_ONCE, channels - c0)
-            if l.joined == 1 and g.ws == 1 and g.wr == l.taps and g.wc == taps:
-                for i in range(n):
-                    rows[i] = i * g.wk
-                to_lanes(w + (group * l.filters + k) * g.wk + c0 * g.wc, rows, n, nc * taps, weights, at)
+            c = q * CHANNELS_AT_ONCE
+            n = min(CHANNELS_AT_ONCE, channels - c)
+            if l.joined > 1:
+                load_joined_filters(l, g, w + (group * l.filters + k) * g.wk, have, n, weights)
             else:
-                for c in range(nc):
-                    for t in range(taps):
-                        for i in range(l.lanes):
-                            weights[(c * taps + t) * l.lanes + i] = 0
-                for c in range(nc):
-                    for i in range(n):
-                        src = w + (group * l.filters + k + i) * g.wk
-                        if l.joined == 1:
-                            src += (c0 + c) * g.wc
-                        elif c // g.c == i // g.k:
-                            src += c % g.c * g.wc
-                        else:
-                            continue
-                        for t in range(taps):
-                            weights[(c * taps + t) * l.lanes + i] = src[t // l.taps * g.wr + t % l.taps * g.ws]
-            transform_filters(l.scheme, weights, nc, u + (k - first) + c0 * l.width, l.u_point, l.width)
+                load_filters(l, g, w + (group * l.filters + k) * g.wk, have, c, n, k + l.lanes >= filters, at, weights)
+            transform_filters(l.scheme, weights, n, u + v * l.lanes + c * l.width, l.u_point, l.width)
+
+
+cdef void place_weights(const Layout *l, Py_ssize_t *at) noexcept nogil:
+    """The tables of load_filters: taps in order, and one channel's taps backwards with a place for what lies behind them."""
+    cdef Py_ssize_t i, taps = l.taps * l.taps
+    for i in range(CHANNELS_AT_ONCE * taps):
+        at[i] = i * l.lanes
+    at += CHANNELS_AT_ONCE * taps
+    for i in range(ceildiv(taps, l.lanes) * l.lanes):
+        at[i] = (taps - 1 - i if i < taps else taps) * l.lanes
 
 
 cdef Py_ssize_t segment(const Layout *l, Py_ssize_t strip, Py_ssize_t stop) noexcept nogil:
@@ -329,16 +373,16 @@ cdef Layout lay_out(const Shape *g, floating *unused) noexcept nogil:
     l.m_point = most_tiles * l.filters_at_once + l.lanes
     l.rows = (min(l.block_strips, l.tile_rows) - 1) * l.step + l.points
     # Tables hold Py_ssize_t: two elements each, or one double.
-    l.at_size = 2 * rounded(max(max(l.rows * g.w, CHANNELS_AT_ONCE * l.taps * l.taps), most_tiles))
+    l.at_size = 2 * rounded(max(max(l.rows * g.w, (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes), most_tiles))
     l.band_size = rounded(l.rows * ((l.tiles - 1) * l.step + l.points) * l.lanes)
-    l.weights_size = 0 if l.beforehand else rounded(CHANNELS_AT_ONCE * l.taps * l.taps * l.lanes)
+    l.weights_size = 0 if l.beforehand else rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes)
     l.u_size = 0 if l.beforehand else rounded(l.filters_at_once // l.width * l.u_panel)
     l.v_size = rounded(l.points * l.points * l.v_point)
     l.m_size = rounded(l.points * l.points * l.m_point)
     l.strip_size = rounded(4 * 4 * l.tiles * l.lanes)
     l.thread_size = l.band_size + l.weights_size + l.u_size + l.m_size + l.strip_size
     if l.beforehand:
-        l.thread_size = max(l.thread_size + l.at_size + l.v_size, rounded(CHANNELS_AT_ONCE * l.taps * l.taps * l.lanes))
+        l.thread_size = max(l.thread_size + l.at_size + l.v_size, rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes))
     l.shared_size = 3 * l.at_size + (0 if l.beforehand else l.v_size)
     return l
 
@@ -381,8 +425,7 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
                 bias_data[i * panels * l.width + j] = bias_view[i * l.filters + j] if j < filters_of(&l, &g, i) else 0
     for i in range(g.n):
         flags.data[i] = 0
-    for i in range(CHANNELS_AT_ONCE * l.taps * l.taps):
-        weights_at[i] = i * l.lanes
+    place_weights(&l, weights_at)
     band = lane_band(&g, 0, (l.tiles - 1) * l.step + l.points, l.lanes)
     lane_positions(&g, &band, l.rows, l.lanes, at)
     with nogil:
