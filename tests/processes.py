@@ -5,12 +5,15 @@ import sys
 import textwrap
 
 
-def in_new_process(script, *arguments):
-    """Runs a script and returns what it printed; its failure, a crash too, is the test's failure."""
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-                          capture_output=True, text=True, timeout=300)
+def run_python(*arguments):
+    """Runs Python with these arguments and returns what it printed; its failure, a crash too, is the test's failure."""
+    done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stderr}"
     return done.stdout
+
+
+def in_new_process(script, *arguments):
+    return run_python("-c", textwrap.dedent(script), *arguments)
 
 
 PEAK_MEMORY = """

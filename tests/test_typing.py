@@ -73,7 +73,9 @@ def test_mypy_takes_a_users_script_and_finds_a_mistake(tmp_path):
 @pytest.mark.parametrize("name", COMPILED)
 def test_a_stub_says_what_the_module_has(name):
     module = importlib.import_module(f"fastconv._core.{name}")
-    stub = ast.parse((CORE / f"{name}.pyi").read_text())
+    path = CORE / f"{name}.pyi"
+    assert path.exists(), "a compiled module needs its stub beside it"
+    stub = ast.parse(path.read_text())
     declared = {node.name: [argument.arg for argument in node.args.args] for node in stub.body if isinstance(node, ast.FunctionDef)}
     public = {key: value for key, value in vars(module).items()
               if not key.startswith("_") and getattr(value, "__module__", None) == module.__name__ and not inspect.isclass(value)}

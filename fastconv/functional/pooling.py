@@ -4,11 +4,16 @@ A call is: check the arguments, find the windows (worked out once for a geometry
 convolution an image is an (N, C, H, W) view with any strides below this file.
 """
 
+from __future__ import annotations
+
+from typing import Any, Literal, overload
+
 import numpy as np
 
 from fastconv._core import pool, pool_backward
 from fastconv._core.windows import adaptive_windows, sliding_windows
 from fastconv.functional import checks
+from fastconv.functional.typing import Array, ArrayLike, Padding, Pair
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What all poolings share
@@ -86,7 +91,7 @@ def _in_format(view, data_format, batched):
     return result if batched else result[0]
 
 
-def _dtype_of(grad_output):
+def _dtype_of(grad_output: Any) -> tuple[Array, np.dtype[Any]]:
     grad_output = checks.array(grad_output, "grad_output")
     return grad_output, grad_output.dtype
 
@@ -95,8 +100,14 @@ def _dtype_of(grad_output):
 # Windows that move over the image
 
 
-def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=False, data_format="NCHW",
-               return_indices=False):
+@overload
+def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
+               ceil_mode: bool = False, data_format: str = "NCHW", return_indices: Literal[False] = False) -> Array: ...
+@overload
+def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
+               ceil_mode: bool = False, data_format: str = "NCHW", return_indices: Literal[True]) -> tuple[Array, Array]: ...
+def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
+               ceil_mode: bool = False, data_format: str = "NCHW", return_indices: bool = False) -> Any:
     """The maximum of each window.
 
     Parameters
@@ -150,8 +161,9 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
     return _pool(view, windows, data_format, batched, False, with_indices)
 
 
-def max_pool2d_backward(grad_output, indices, input_shape, kernel_size, *, stride=None, padding=0, dilation=1,
-                        ceil_mode=False, data_format="NCHW"):
+def max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *,
+                        stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1, ceil_mode: bool = False,
+                        data_format: str = "NCHW") -> Array:
     """Gradient of `max_pool2d`: each number of grad_output goes to the pixel that was the maximum.
 
     Parameters
@@ -190,7 +202,8 @@ def max_pool2d_backward(grad_output, indices, input_shape, kernel_size, *, strid
     return _max_gradient(grad_output, indices, shape, windows, data_format, batched)
 
 
-def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count_include_pad=True, data_format="NCHW"):
+def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, ceil_mode: bool = False,
+               count_include_pad: bool = True, data_format: str = "NCHW") -> Array:
     """The average of each window.
 
     Parameters
@@ -225,8 +238,9 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
     return _pool(view, windows, data_format, batched, True)
 
 
-def avg_pool2d_backward(grad_output, input_shape, kernel_size, *, stride=None, padding=0, ceil_mode=False,
-                        count_include_pad=True, data_format="NCHW"):
+def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *, stride: Pair | None = None,
+                        padding: Padding = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+                        data_format: str = "NCHW") -> Array:
     """Gradient of `avg_pool2d`: each number of grad_output is shared out evenly over its window.
 
     Parameters
@@ -261,7 +275,14 @@ def avg_pool2d_backward(grad_output, input_shape, kernel_size, *, stride=None, p
 # The size of the result given, in place of that of the windows
 
 
-def adaptive_max_pool2d(x, output_size, *, data_format="NCHW", return_indices=False):
+@overload
+def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW", return_indices: Literal[False] = False) -> Array: ...
+@overload
+def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW",
+                        return_indices: Literal[True]) -> tuple[Array, Array]: ...
+@overload
+def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW", return_indices: bool) -> Any: ...
+def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW", return_indices: bool = False) -> Any:
     """The maximum of each of ``output_size`` windows of about equal size that cover the image.
 
     Parameters
@@ -294,7 +315,8 @@ def adaptive_max_pool2d(x, output_size, *, data_format="NCHW", return_indices=Fa
     return _pool(view, windows, data_format, batched, False, with_indices)
 
 
-def adaptive_max_pool2d_backward(grad_output, indices, input_shape, output_size, *, data_format="NCHW"):
+def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
+                                 data_format: str = "NCHW") -> Array:
     """Gradient of `adaptive_max_pool2d`: each number of grad_output goes to the pixel that was the maximum.
 
     Parameters
@@ -326,7 +348,7 @@ def adaptive_max_pool2d_backward(grad_output, indices, input_shape, output_size,
     return _max_gradient(grad_output, indices, shape, _adaptive(shape, output_size, dtype), data_format, batched)
 
 
-def adaptive_avg_pool2d(x, output_size, *, data_format="NCHW"):
+def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW") -> Array:
     """The average of each of ``output_size`` windows of about equal size that cover the image.
 
     Parameters
@@ -349,7 +371,8 @@ def adaptive_avg_pool2d(x, output_size, *, data_format="NCHW"):
     return _pool(view, _adaptive(view.shape, output_size, view.dtype), data_format, batched, True)
 
 
-def adaptive_avg_pool2d_backward(grad_output, input_shape, output_size, *, data_format="NCHW"):
+def adaptive_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
+                                 data_format: str = "NCHW") -> Array:
     """Gradient of `adaptive_avg_pool2d`: each number of grad_output is shared out evenly over its window.
 
     Parameters
@@ -377,7 +400,11 @@ def adaptive_avg_pool2d_backward(grad_output, input_shape, output_size, *, data_
     return _average_gradient(grad_output, shape, _adaptive(shape, output_size, dtype), data_format, batched)
 
 
-def global_max_pool2d(x, *, data_format="NCHW", return_indices=False):
+@overload
+def global_max_pool2d(x: ArrayLike, *, data_format: str = "NCHW", return_indices: Literal[False] = False) -> Array: ...
+@overload
+def global_max_pool2d(x: ArrayLike, *, data_format: str = "NCHW", return_indices: Literal[True]) -> tuple[Array, Array]: ...
+def global_max_pool2d(x: ArrayLike, *, data_format: str = "NCHW", return_indices: bool = False) -> Any:
     """The maximum of each plane: `adaptive_max_pool2d` to 1 x 1.
 
     Parameters
@@ -401,7 +428,8 @@ def global_max_pool2d(x, *, data_format="NCHW", return_indices=False):
     return adaptive_max_pool2d(x, 1, data_format=data_format, return_indices=return_indices)
 
 
-def global_max_pool2d_backward(grad_output, indices, input_shape, *, data_format="NCHW"):
+def global_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], *,
+                               data_format: str = "NCHW") -> Array:
     """Gradient of `global_max_pool2d`.
 
     Parameters
@@ -425,7 +453,7 @@ def global_max_pool2d_backward(grad_output, indices, input_shape, *, data_format
     return adaptive_max_pool2d_backward(grad_output, indices, input_shape, 1, data_format=data_format)
 
 
-def global_avg_pool2d(x, *, data_format="NCHW"):
+def global_avg_pool2d(x: ArrayLike, *, data_format: str = "NCHW") -> Array:
     """The average of each plane: `adaptive_avg_pool2d` to 1 x 1.
 
     Parameters
@@ -451,7 +479,7 @@ def global_avg_pool2d(x, *, data_format="NCHW"):
     return adaptive_avg_pool2d(x, 1, data_format=data_format)
 
 
-def global_avg_pool2d_backward(grad_output, input_shape, *, data_format="NCHW"):
+def global_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *, data_format: str = "NCHW") -> Array:
     """Gradient of `global_avg_pool2d`.
 
     Parameters

@@ -1,0 +1,6 @@
+from numpy.typing import NDArray
+
+from fastconv._core.windows import Windows
+
+def channels_in_lanes(x: NDArray) -> bool: ...
+def pool(x: NDArray, windows: Windows, average: bool, with_indices: bool) -> tuple[NDArray, NDArray | None]: ...
