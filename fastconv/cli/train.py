@@ -7,6 +7,7 @@ momentum, one cycle of the learning rate up to 0.1, label smoothing, and each im
 from __future__ import annotations
 
 import math
+import os
 import shlex
 import time
 from argparse import ArgumentTypeError, Namespace
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fastconv import data, nn, optim
-from fastconv.cli.arguments import Parser, UsageError, choice, existing_file, integer, number, sizes
+from fastconv.cli.arguments import Parser, UsageError, choice, existing_file, integer, number
 from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.output import Result, say
@@ -28,13 +29,14 @@ _LR = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003}
 _WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2}
 _MOMENTUM = 0.9
 
-_SCHEDULES: dict[str, Callable[[optim.Optimizer, int, int], optim.Schedule | None]] = {
-    "one-cycle": lambda optimizer, epochs, steps: optim.OneCycleLR(
-        optimizer, optimizer.lr, epochs=epochs, steps_per_epoch=steps, pct_start=0.2, cycle_momentum=False
+# Each with the options, the optimiser and the number of batches in an epoch.
+_SCHEDULES: dict[str, Callable[[Namespace, optim.Optimizer, int], optim.Schedule | None]] = {
+    "one-cycle": lambda options, optimizer, batches: optim.OneCycleLR(
+        optimizer, optimizer.lr, epochs=options.epochs, steps_per_epoch=batches, cycle_momentum=options.momentum is None
     ),
-    "cosine": lambda optimizer, epochs, steps: optim.CosineAnnealingLR(optimizer, epochs),
-    "step": lambda optimizer, epochs, steps: optim.StepLR(optimizer, max(1, epochs // 3)),
-    "constant": lambda optimizer, epochs, steps: None,
+    "cosine": lambda options, optimizer, batches: optim.CosineAnnealingLR(optimizer, options.epochs),
+    "step": lambda options, optimizer, batches: optim.StepLR(optimizer, max(1, options.epochs // 3)),
+    "constant": lambda options, optimizer, batches: None,
 }
 
 # Held out to decide when to stop early.
@@ -50,7 +52,7 @@ Ctrl-C leaves a checkpoint, and --resume goes on from it to the very weights of 
 def add_options(parser: Parser) -> None:
     parser.description = _DESCRIPTION
     add_data_option(parser)
-    parser.option("data", "--size", type=sizes((1,), "a whole number of at least 12, such as 28", 12), metavar="N",
+    parser.option("data", "--size", type=integer(12, 4096), metavar="N",
                   help="resize images to N x N; for folders of image files")
     parser.option("data", "--channels", type=choice("1", "3"), metavar="C",
                   help="1 (grey) or 3 (colour); for folders of image files")
@@ -69,7 +71,8 @@ def add_options(parser: Parser) -> None:
     training("--optimizer", type=choice(*_LR), default="sgd", metavar="NAME", help=f"{', '.join(_LR)} (default %(default)s)")
     training("--lr", type=number(open_ends=True), metavar="X",
              help="learning rate, the highest if it changes (default 0.1, with adam and adamw 0.003)")
-    training("--momentum", type=number(0, 0.999), metavar="X", help="of sgd, in Nesterov's form (default 0.9)")
+    training("--momentum", type=number(0, 0.999), metavar="X",
+             help="of sgd, in Nesterov's form (default 0.9; with one-cycle, from 0.95 to 0.85 and back)")
     training("--weight-decay", type=number(), metavar="X",
              help="pull of the weights to zero (default 0.0005 with sgd, 0 with adam, 0.01 with adamw)")
     training("--schedule", type=choice(*_SCHEDULES), default="one-cycle", metavar="NAME",
@@ -108,16 +111,16 @@ def run(options: Namespace) -> Result:
             options.epochs,
             options.batch_size,
             validation=held_out,
-            augment=None if options.no_augment else data.RandomAffine(shift=2, rotate=15, scale=0.15, fill=fill),
+            augment=None if options.no_augment else data.RandomAffine(fill=fill),
             seed=options.seed,
             progress=not options.quiet,
             early_stopping=options.early_stopping and EarlyStopping(options.early_stopping, restore_best=True),
             checkpoint=checkpoint,
             resume=options.resume,
         )
-        if len(history) and not math.isfinite(history.train_loss[-1]):
-            raise ValueError(f"the training diverged, its loss is {history.train_loss[-1]}: nothing is saved; "
-                             "try a lower --lr")
+        if not math.isfinite(history.train_loss[-1]):
+            raise ValueError(f"the training diverged, its loss is {history.train_loss[-1]}: no model is saved; "
+                             f"try a lower --lr than {options.lr if options.lr is not None else _LR[options.optimizer]:g}")
         scores, line = score(model, test_set, "test")
         save_model(model, options.output, trained_on, {"test_accuracy": scores["accuracy"]})
         seconds = time.perf_counter() - start
@@ -151,6 +154,8 @@ def _check(options: Namespace) -> Path:
             raise UsageError(f"--{name} {path}: there is no directory {path.parent}")
         if path.is_dir():
             raise UsageError(f"--{name} must be a file, {path} is a directory")
+        if not os.access(path.parent, os.W_OK):
+            raise UsageError(f"--{name} {path}: nothing may be written to the directory {path.parent.absolute()}")
     if options.resume:
         existing_file(str(checkpoint), "--resume: checkpoint")
     elif checkpoint.exists():
@@ -169,7 +174,7 @@ def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset]:
     return train_set, read_dataset_as(shape, train_set.classes, options.data, "test")
 
 
-def _trainer(options: Namespace, model: nn.Module, steps_per_epoch: int) -> Trainer:
+def _trainer(options: Namespace, model: nn.Module, batches: int) -> Trainer:
     lr = options.lr if options.lr is not None else _LR[options.optimizer]
     decay = options.weight_decay if options.weight_decay is not None else _WEIGHT_DECAY[options.optimizer]
     optimizer: optim.Optimizer
@@ -179,7 +184,7 @@ def _trainer(options: Namespace, model: nn.Module, steps_per_epoch: int) -> Trai
     else:
         adam = {"adam": optim.Adam, "adamw": optim.AdamW}[options.optimizer]
         optimizer = adam(model.parameters(), lr, weight_decay=decay)
-    schedule = _SCHEDULES[options.schedule](optimizer, options.epochs, steps_per_epoch)
+    schedule = _SCHEDULES[options.schedule](options, optimizer, batches)
     return Trainer(model, optimizer, nn.CrossEntropyLoss(options.label_smoothing), schedule)
 
 
