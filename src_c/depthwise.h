@@ -23,6 +23,18 @@ INLINE ptrdiff_t NAME(clamp)(ptrdiff_t i) { return i < 0 ? 0 : i > LANES ? LANES
 static void NAME(band_copy)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,
                             ptrdiff_t until, ptrdiff_t width, T value, T *restrict band, ptrdiff_t ahead) {
     V outside = NAME(broadcast)(value);
+    if (width == LANES) { /* narrow planes: the same lanes of one vector a row */
+        int lo = (int)NAME(clamp)(from), hi = (int)NAME(clamp)(until);
+        for (ptrdiff_t b = 0; b < n_rows; b++) {
+            if (rows[b] == FC_OUTSIDE) {
+                NAME(store)(band + places[b], outside);
+            } else {
+                __builtin_prefetch(src + rows[b] + ahead);
+                NAME(store)(band + places[b], NAME(load_lanes)(src + rows[b], lo, hi, outside));
+            }
+        }
+        return;
+    }
     ptrdiff_t first = (from + LANES - 1) / LANES * LANES, last = until / LANES * LANES;
     if (first > last) first = last = width;
     for (ptrdiff_t b = 0; b < n_rows; b++) {

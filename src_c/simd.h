@@ -17,7 +17,7 @@
 #define VECTOR_REGISTERS 16
 #endif
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -92,8 +92,8 @@ INLINE M NAME(lanes_between)(int lo, int hi) {
     return (M)(lane >= lo) & (M)(lane < hi);
 }
 
-/* Parts of a vector: nothing outside the lanes named is read or written. With AVX-512, masked moves; elsewhere masked
- * stores are slow (AMD) or missing. */
+/* Parts of a vector: nothing outside the lanes named is read or written. Masked loads from AVX2 on, masked stores from AVX-512
+ * on: before, they are slow (AMD) or missing. */
 #if defined(__AVX512F__) && BITS == 32
 INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
     return (V)_mm512_mask_loadu_ps((__m512)others, (__mmask16)(((1u << hi) - 1) & ~((1u << lo) - 1)), p);
@@ -105,12 +105,24 @@ INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
 }
 INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v); }
 #else
+#if defined(__AVX2__) && BITS == 32
+INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
+    M wanted = NAME(lanes_between)(lo, hi);
+    return NAME(select)(wanted, (V)_mm256_maskload_ps(p, (__m256i)wanted), others);
+}
+#elif defined(__AVX2__)
+INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
+    M wanted = NAME(lanes_between)(lo, hi);
+    return NAME(select)(wanted, (V)_mm256_maskload_pd(p, (__m256i)wanted), others);
+}
+#else
 INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
     T part[LANES];
     NAME(store)(part, others);
     for (int i = lo; i < hi; i++) part[i] = p[i];
     return NAME(load)(part);
 }
+#endif
 INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) {
     T part[LANES];
     NAME(store)(part, v);
