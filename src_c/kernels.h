@@ -183,6 +183,10 @@ typedef struct {
                                 ptrdiff_t n);                                                                                 \
         void (*mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptrdiff_t n);                                      \
                                                                                                                               \
+        /* pool.h: grad_x[index * pixel] += grad, n of them, in order; returns 0 at the first index outside 0 .. pixels - 1. */\
+        int (*scatter)(const T *grad, ptrdiff_t grad_step, const int64_t *index, ptrdiff_t index_step, ptrdiff_t n, T *grad_x,\
+                       ptrdiff_t pixel, int64_t pixels);                                                                      \
+                                                                                                                              \
         /* pool.h: dst[j * stride] = grad[j * step] / (row_count * column_counts[j]), j < n. */                               \
         void (*spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst, ptrdiff_t stride,      \
                            ptrdiff_t n);                                                                                      \

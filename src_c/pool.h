@@ -24,15 +24,45 @@ typedef I IV __attribute__((vector_size(VECTOR_BYTES), aligned(BITS / 8), may_al
 INLINE M NAME(wins)(V value, V best) { return (value > best) | (value != value); }
 INLINE M NAME(select_index)(M m, M a, M b) { return (m & a) | (~m & b); }
 
-/* index[i] = base + k[i], i < n. */
+/* index[i] = base + k[i] and back, i < n; lanes from n on are 0, and what does not fit into a lane becomes the largest number
+ * that does. GCC 12 turns neither loop into masked moves. */
+#if defined(__AVX512F__) && BITS == 32
 INLINE void NAME(store_indices)(int64_t *index, M k, int64_t base, ptrdiff_t n) {
-    if (n >= LANES) {
-        I lane[LANES];
-        __builtin_memcpy(lane, &k, sizeof k);
+    const __m512i from = _mm512_set1_epi64(base);
+    const uint32_t mask = (1u << n) - 1;
+    __m256i lo = _mm512_castsi512_si256((__m512i)k), hi = _mm512_extracti64x4_epi64((__m512i)k, 1);
+    _mm512_mask_storeu_epi64(index, (__mmask8)mask, _mm512_add_epi64(_mm512_cvtepi32_epi64(lo), from));
+    _mm512_mask_storeu_epi64(index + 8, (__mmask8)(mask >> 8), _mm512_add_epi64(_mm512_cvtepi32_epi64(hi), from));
+}
+INLINE M NAME(load_indices)(const int64_t *index, int64_t base, ptrdiff_t n) {
+    const __m512i from = _mm512_set1_epi64(base);
+    const uint32_t mask = (1u << n) - 1;
+    __m512i lo = _mm512_mask_loadu_epi64(from, (__mmask8)mask, index);
+    __m512i hi = _mm512_mask_loadu_epi64(from, (__mmask8)(mask >> 8), index + 8);
+    return (M)_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi64_epi32(_mm512_sub_epi64(lo, from))),
+                                 _mm512_cvtsepi64_epi32(_mm512_sub_epi64(hi, from)), 1);
+}
+#else
+INLINE void NAME(store_indices)(int64_t *index, M k, int64_t base, ptrdiff_t n) {
+    I lane[LANES];
+    __builtin_memcpy(lane, &k, sizeof k);
+    if (n == LANES) {
         UNROLL for (int i = 0; i < LANES; i++) index[i] = base + lane[i];
     } else
-        for (ptrdiff_t i = 0; i < n; i++) index[i] = base + k[i];
+        for (ptrdiff_t i = 0; i < n; i++) index[i] = base + lane[i];
 }
+INLINE M NAME(load_indices)(const int64_t *index, int64_t base, ptrdiff_t n) {
+    I lane[LANES] = {0};
+    const I most = (I)(((uint64_t)1 << (BITS - 1)) - 1);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        int64_t from_base = index[i] - base;
+        lane[i] = from_base == (I)from_base ? (I)from_base : most;
+    }
+    M k;
+    __builtin_memcpy(&k, lane, sizeof k);
+    return k;
+}
+#endif
 
 /* n outputs of y in vectors, the last one overlapping the one before where n >= LANES; `part` lanes of it count. */
 #define FOR_OUTPUTS(...)                                                                                                      \
@@ -177,17 +207,7 @@ static int NAME(max_2x2_backward)(const T *grad, const int64_t *index, int64_t b
     M lane = (M){LANE_NUMBERS} * 2, lost = {0};
     FOR_OUTPUTS(
         V g = part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part);
-        I tap[LANES] = {0};
-        I far = 0;
-        for (int i = 0; i < part; i++) {
-            int64_t from_base = index[j + i] - (base + 2 * j);
-            tap[i] = (I)from_base;
-            far |= from_base != (I)from_base;
-        }
-        if (far) return 0;
-        M k;
-        __builtin_memcpy(&k, tap, sizeof k);
-        k = part == LANES ? k - lane : NAME(select_index)(lane < 2 * (I)part, k - lane, (M){0});
+        M k = NAME(load_indices)(index + j, base + 2 * j, part) - (lane & (lane < 2 * (I)part));
         M here = k == 0, right = k == 1, below = k == width, across = k == width + 1;
         lost |= ~(here | right | below | across);
         NAME(store_pairs)(grad_x + 2 * j, part, (V)((M)g & here), (V)((M)g & right));
@@ -195,6 +215,22 @@ static int NAME(max_2x2_backward)(const T *grad, const int64_t *index, int64_t b
     I any = 0;
     UNROLL for (int i = 0; i < LANES; i++) any |= lost[i];
     return !any;
+}
+
+static int NAME(scatter)(const T *grad, ptrdiff_t grad_step, const int64_t *index, ptrdiff_t index_step, ptrdiff_t n, T *grad_x,
+                         ptrdiff_t pixel, int64_t pixels) {
+    if (grad_step == 1 && index_step == 1 && pixel == 1) {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            if ((uint64_t)index[i] >= (uint64_t)pixels) return 0;
+            grad_x[index[i]] += grad[i];
+        }
+    } else
+        for (ptrdiff_t i = 0; i < n; i++) {
+            int64_t at = index[i * index_step];
+            if ((uint64_t)at >= (uint64_t)pixels) return 0;
+            grad_x[at * pixel] += grad[i * grad_step];
+        }
+    return 1;
 }
 
 static void NAME(mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptrdiff_t n) {

@@ -41,6 +41,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .mean_2x2 = NAME(mean_2x2),
     .max_2x2_backward = NAME(max_2x2_backward),
     .mean_2x2_backward = NAME(mean_2x2_backward),
+    .scatter = NAME(scatter),
     .spread_row = NAME(spread_row),
     .max_channels = NAME(max_channels),
     .mean_channels = NAME(mean_channels),

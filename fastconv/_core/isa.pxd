@@ -191,6 +191,14 @@ cdef inline void mean_2x2_backward(const floating *grad, floating *grad_x, Py_ss
         kernels.f64.mean_2x2_backward(grad, grad_x, row, n)
 
 
+cdef inline int scatter(const floating *grad, Py_ssize_t grad_step, const int64_t *index, Py_ssize_t index_step,
+                        Py_ssize_t n, floating *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil:
+    if floating is float:
+        return kernels.f32.scatter(grad, grad_step, index, index_step, n, grad_x, pixel, pixels)
+    else:
+        return kernels.f64.scatter(grad, grad_step, index, index_step, n, grad_x, pixel, pixels)
+
+
 cdef inline void spread_row(const floating *grad, Py_ssize_t step, floating row_count, const floating *column_counts,
                             floating *dst, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
     if floating is float:

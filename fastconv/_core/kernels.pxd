@@ -77,6 +77,8 @@ cdef extern from "kernels.h" nogil:
         int (*max_2x2_backward)(const float *grad, const int64_t *index, int64_t base, int32_t width, float *grad_x,
                                 Py_ssize_t row, Py_ssize_t n) noexcept nogil
         void (*mean_2x2_backward)(const float *grad, float *grad_x, Py_ssize_t row, Py_ssize_t n) noexcept nogil
+        int (*scatter)(const float *grad, Py_ssize_t grad_step, const int64_t *index, Py_ssize_t index_step, Py_ssize_t n,
+                       float *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
         void (*spread_row)(const float *grad, Py_ssize_t step, float row_count, const float *column_counts, float *dst,
                            Py_ssize_t stride, Py_ssize_t n) noexcept nogil
         void (*max_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, int32_t row_step,
@@ -167,6 +169,8 @@ cdef extern from "kernels.h" nogil:
         int (*max_2x2_backward)(const double *grad, const int64_t *index, int64_t base, int64_t width, double *grad_x,
                                 Py_ssize_t row, Py_ssize_t n) noexcept nogil
         void (*mean_2x2_backward)(const double *grad, double *grad_x, Py_ssize_t row, Py_ssize_t n) noexcept nogil
+        int (*scatter)(const double *grad, Py_ssize_t grad_step, const int64_t *index, Py_ssize_t index_step, Py_ssize_t n,
+                       double *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
         void (*spread_row)(const double *grad, Py_ssize_t step, double row_count, const double *column_counts,
                            double *dst, Py_ssize_t stride, Py_ssize_t n) noexcept nogil
         void (*max_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, int64_t row_step,

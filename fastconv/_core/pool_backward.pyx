@@ -22,7 +22,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastconv._core.isa cimport (
-    max_2x2_backward, mean_2x2_backward, mean_down, spread_channels, spread_row, sum_across,
+    max_2x2_backward, mean_2x2_backward, mean_down, scatter, spread_channels, spread_row, sum_across,
 )
 from fastconv._core.memory cimport Block, take
 from fastconv._core.pool cimport Shape, shape_of
@@ -82,10 +82,10 @@ cdef bint run_max(const floating[:, :, :, :] grad, const int64_t[:, :, :, :] ind
 
 cdef int unit_max(const Shape *g, const floating *grad, const int64_t *indices, const Py_ssize_t *strides, floating *grad_x,
                   Py_ssize_t channels, bint pairs) noexcept nogil:
-    """The planes of one unit; returns whether an index was outside the plane."""
+    """The planes of one unit; returns whether an index was outside the plane. strides are the indices', in bytes."""
     if pairs and plane_max_2x2(g, grad, indices, strides[2] // 8, grad_x):
         return 0
-    return scatter(g, grad, indices, strides[1] // 8, strides[2] // 8, strides[3] // 8, grad_x, channels)
+    return not scatter_unit(g, grad, indices, strides[1] // 8, strides[2] // 8, strides[3] // 8, grad_x, channels)
 
 
 cdef bint plane_max_2x2(const Shape *g, const floating *grad, const int64_t *indices, Py_ssize_t index_row,
@@ -119,20 +119,41 @@ cdef void clear_pixels(const Shape *g, floating *grad_x, Py_ssize_t channels) no
         memset(grad_x + pixel * g.xw, 0, channels * sizeof(floating))
 
 
-cdef int scatter(const Shape *g, const floating *grad, const int64_t *indices, Py_ssize_t index_channel,
-                 Py_ssize_t index_row, Py_ssize_t index_col, floating *grad_x, Py_ssize_t channels) noexcept nogil:
-    """grad_x[index] += grad for neighbouring channels; returns whether an index was outside the plane."""
-    cdef Py_ssize_t i, j, c
-    cdef size_t pixels = g.rows.size * g.cols.size, at
+cdef bint scatter_unit(const Shape *g, const floating *grad, const int64_t *indices, Py_ssize_t index_channel,
+                       Py_ssize_t index_row, Py_ssize_t index_col, floating *grad_x, Py_ssize_t channels) noexcept nogil:
+    """Neighbouring channels of an image; False where an index is outside the plane."""
+    cdef Py_ssize_t i, j, n = g.cols.outputs, rows = g.rows.outputs
+    cdef const floating *grad_row
+    cdef const int64_t *index_row_start
     clear_pixels(g, grad_x, channels)
-    for i in range(g.rows.outputs):
-        for j in range(g.cols.outputs):
-            for c in range(channels):
-                at = <size_t>indices[c * index_channel + i * index_row + j * index_col]
-                if at >= pixels:
-                    return 1
-                grad_x[at * g.xw + c] += grad[c * g.yc + i * g.yh + j * g.yw]
-    return 0
+    if g.yh == n * g.yw and index_row == n * index_col:    # rows without gaps: the plane is one row
+        n = n * rows
+        rows = 1
+    for i in range(rows):
+        grad_row = grad + i * g.yh
+        index_row_start = indices + i * index_row
+        if channels == 1:
+            if not scatter(grad_row, g.yw, index_row_start, index_col, n, grad_x, g.xw, g.rows.size * g.cols.size):
+                return False
+            continue
+        for j in range(n):
+            if not scatter_channels(grad_row + j * g.yw, g.yc, index_row_start + j * index_col, index_channel, channels,
+                                    grad_x, g.xw, g.rows.size * g.cols.size):
+                return False
+    return True
+
+
+cdef inline bint scatter_channels(const floating *grad, Py_ssize_t grad_step, const int64_t *index, Py_ssize_t index_step,
+                                  Py_ssize_t channels, floating *grad_x, Py_ssize_t pixel, size_t pixels) noexcept nogil:
+    """One output of neighbouring channels."""
+    cdef Py_ssize_t c
+    cdef size_t at
+    for c in range(channels):
+        at = <size_t>index[c * index_step]
+        if at >= pixels:
+            return False
+        grad_x[at * pixel + c] += grad[c * grad_step]
+    return True
 
 
 # ---------------------------------------------------------------------------------------------------------------------
