@@ -30,6 +30,7 @@ from fastconv._core.band cimport CONSTANT, source
 from fastconv._core.isa cimport kernels, vector_length
 from fastconv._core.kernels cimport FC_OUTSIDE
 from fastconv._core.memory cimport Block, take
+from fastconv._core.shape cimport activate, ceildiv
 
 cdef enum:
     TILE_ROWS = 7              # the kernels' tallest tile
@@ -75,10 +76,6 @@ cdef struct Shape:
     bint in_place              # the kernels write to y (read grad_output) itself
     int activation
     double slope
-
-
-cdef inline Py_ssize_t ceildiv(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef inline Py_ssize_t clamp(Py_ssize_t i, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
@@ -295,26 +292,16 @@ cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t 
 # Forward
 
 
-cdef inline void activate(const Shape *g, floating *y, Py_ssize_t n) noexcept nogil:
-    if floating is float:
-        kernels.f32.activation[g.activation](y, y, n, <float>g.slope)
-    else:
-        kernels.f64.activation[g.activation](y, y, n, g.slope)
-
-
 cdef void convolve_plane(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
                          floating value, Py_ssize_t unit, floating *band) noexcept nogil:
     """One (image, channel, block), all filters of the channel; band and tile are this thread's scratch."""
-    cdef Py_ssize_t col_block = unit % g.columns.blocks, rest = unit // g.columns.blocks
-    cdef Py_ssize_t row_block = rest % g.rows.blocks
-    rest //= g.rows.blocks
-    cdef Py_ssize_t channel = rest % g.c, image = rest // g.c
+    cdef Py_ssize_t col_block = unit % g.columns.blocks, row_block = unit // g.columns.blocks % g.rows.blocks
+    cdef Py_ssize_t plane = unit // (g.columns.blocks * g.rows.blocks), channel = plane % g.c, image = plane // g.c
     cdef Py_ssize_t row0 = row_block * g.rows.block, rows = min(g.rows.block, g.oh - row0)
     cdef Py_ssize_t col0 = col_block * g.columns.block, cols = min(g.columns.block, g.ow - col0)
     cdef Py_ssize_t k, i, j, out_row = g.yh if g.in_place else cols
     cdef floating *tile = band + g.band_size
-    cdef floating *target
-    cdef floating *out
+    cdef floating *target, *out
     fill(g, x + image * g.xn + channel * g.xc, row_block, col_block, value, band)
     for k in range(channel * g.multiplier, (channel + 1) * g.multiplier):
         target = y + image * g.yn + k * g.yk + row0 * g.yh + col0 * g.yw
@@ -327,10 +314,10 @@ cdef void convolve_plane(const Shape *g, const floating *x, const floating *w, c
                                                                   bias[k], out, out_row, rows, cols)
         if g.activation:
             if out_row == cols:
-                activate(g, out, rows * cols)
+                activate(g.activation, out, rows * cols, g.slope)
             else:
                 for i in range(rows):
-                    activate(g, out + i * out_row, cols)
+                    activate(g.activation, out + i * out_row, cols, g.slope)
         if not g.in_place:
             for i in range(rows):
                 for j in range(cols):
@@ -341,9 +328,8 @@ cdef void convolve_pixels(const Shape *g, const floating *x, const floating *w, 
                           floating value, Py_ssize_t unit, floating *band) noexcept nogil:
     """One (image, block, block of filters), lanes = filters. An activation is applied in a tile, where values lie together."""
     cdef Py_ssize_t filter_block = unit % g.filter_blocks, rest = unit // g.filter_blocks
-    cdef Py_ssize_t col_block = rest % g.columns.blocks
-    rest //= g.columns.blocks
-    cdef Py_ssize_t row_block = rest % g.rows.blocks, image = rest // g.rows.blocks
+    cdef Py_ssize_t col_block = rest % g.columns.blocks, row_block = rest // g.columns.blocks % g.rows.blocks
+    cdef Py_ssize_t image = rest // (g.columns.blocks * g.rows.blocks)
     cdef Py_ssize_t row0 = row_block * g.rows.block, rows = min(g.rows.block, g.oh - row0)
     cdef Py_ssize_t col0 = col_block * g.columns.block, cols = min(g.columns.block, g.ow - col0)
     cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0), i, j
@@ -361,7 +347,7 @@ cdef void convolve_pixels(const Shape *g, const floating *x, const floating *w, 
         kernels.f64.depthwise_channels(band, g.pitch, g.tap_offsets, g.taps, w, bias, out, out_row, out_col, rows, cols,
                                        <int>(g.lanes if g.activation else filters))
     if g.activation:
-        activate(g, tile, rows * cols * g.lanes)
+        activate(g.activation, tile, rows * cols * g.lanes, g.slope)
         for i in range(rows):
             for j in range(cols):
                 memcpy(target + i * g.yh + j * g.yw, tile + (i * cols + j) * g.lanes, filters * sizeof(floating))
@@ -404,8 +390,7 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     g.activation, g.slope = activation, negative_slope
     if bias is not None:
         bias_view = bias
-        bias_data = &bias_view[0]
-        bias_step = bias_view.strides[0] // size
+        bias_data, bias_step = &bias_view[0], bias_view.strides[0] // size
     cdef floating value = <floating>padding_value
     cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
     cdef floating *yp = &y[0, 0, 0, 0]
@@ -439,10 +424,8 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
 cdef void convolve_pair(const Shape *g, const floating *x, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
                         const floating *w, floating *y, Py_ssize_t unit, floating *band) noexcept nogil:
     """One (image, channel, block), all filters of the channel, whose results are the even and the odd columns of y."""
-    cdef Py_ssize_t col_block = unit % g.columns.blocks, rest = unit // g.columns.blocks
-    cdef Py_ssize_t row_block = rest % g.rows.blocks
-    rest //= g.rows.blocks
-    cdef Py_ssize_t channel = rest % g.c, image = rest // g.c
+    cdef Py_ssize_t col_block = unit % g.columns.blocks, row_block = unit // g.columns.blocks % g.rows.blocks
+    cdef Py_ssize_t plane = unit // (g.columns.blocks * g.rows.blocks), channel = plane % g.c, image = plane // g.c
     cdef Py_ssize_t row0 = row_block * g.rows.block, rows = min(g.rows.block, g.oh - row0)
     cdef Py_ssize_t col0 = col_block * g.columns.block, cols = min(g.columns.block, g.ow - col0), k
     fill(g, x + image * g.xn + channel * g.xc, row_block, col_block, <floating>0, band)
