@@ -1,7 +1,8 @@
-"""``fastconv train``: a LeNet-5 on a data set, with the recipe that reaches 98.8 % on the bundled digits.
+"""``fastconv train``: a LeNet-5 on a data set, with a recipe that reaches 98.9 % on the bundled digits in 18 epochs.
 
-The recipe (its figures are means of the test accuracy over seeds): stochastic gradient descent with Nesterov's
-momentum, one cycle of the learning rate up to 0.1, label smoothing, and each image a little shifted, turned and resized.
+The recipe: stochastic gradient descent with Nesterov's momentum, one cycle of learning rate and momentum, label
+smoothing, and each image a little shifted, turned and resized. Mean test accuracy over six seeds: 98.6 % after 12 epochs,
+98.9 % after 15 and 18; 98.8 % after 18 where the momentum stays at 0.9.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _VALIDATION = 0.1
 
 _DESCRIPTION = """\
 Trains a LeNet-5 (two convolutions with max pooling, three fully connected layers), saves it, and measures it on the test
-images. Without options: on the bundled 4,000 digits, to about 98.8 % on the other 1,000, into ./lenet.npz.
+images. Without options: on the bundled 4,000 digits, to about 98.9 % on the other 1,000, into ./lenet.npz.
 
 Ctrl-C leaves a checkpoint, and --resume goes on from it to the very weights of a training that was not interrupted."""
 
