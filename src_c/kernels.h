@@ -74,17 +74,18 @@ typedef struct {
                          ptrdiff_t n_runs, T *tile, ptrdiff_t width);                                                         \
                                                                                                                               \
         /* lanes.h: pixels of the caller's layout to vectors of channels, dst[at[p] + i] = src[rows[i] + p] for i < n_rows (at\
-         * most vector), p < length; the other lanes become 0. Back: dst[rows[i] + p] = src[p * vector + i]. Nothing else is  \
+         * most vector), p < length; the other lanes become 0. Back: dst[rows[i] + p] = src[p * step + i]. Nothing else is    \
          * touched. */                                                                                                        \
         void (*to_lanes)(const T *src, const ptrdiff_t *rows, int n_rows, ptrdiff_t length, T *dst, const ptrdiff_t *at);     \
-        void (*from_lanes)(const T *src, ptrdiff_t length, T *dst, const ptrdiff_t *rows, int n_rows);                        \
+        void (*from_lanes)(const T *src, ptrdiff_t step, ptrdiff_t length, T *dst, const ptrdiff_t *rows, int n_rows);        \
                                                                                                                               \
         /* lanes.h: C[m pixels][nv vectors of output channels] from pixels of input-channel vectors: row i of A is the vector \
          * at a + block * block_stride + taps[tap] + i * step * vector, where step is the first index + 1; only the first     \
-         * `channels` lanes of all blocks count. B is packed [block][tap][lane][nv * vector]. Index: [step - 1][nv - 1][m]. */\
+         * `channels` lanes of all blocks count. B is packed [block][tap][lane][nv * vector]; bias is nv vectors or NULL.     \
+         * Index: [step - 1][nv - 1][m]. */                                                                                   \
         void (*channel_tile[2][FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride,                         \
                                                           const ptrdiff_t *taps, ptrdiff_t n_taps, const T *a, const T *b,    \
-                                                          T *c, ptrdiff_t ldc);                                               \
+                                                          T *c, ptrdiff_t ldc, const T *bias);                                \
                                                                                                                               \
         /* winograd.h. Index: FC_F43, FC_F45, FC_F43_STRIDE_2. */                                                             \
         fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                     \
@@ -177,7 +178,7 @@ typedef struct {
         void (*max_2x2)(const T *x, ptrdiff_t row, I width, T *y, int64_t *index, int64_t base, ptrdiff_t n);                 \
         void (*mean_2x2)(const T *x, ptrdiff_t row, T *y, ptrdiff_t n);                                                       \
                                                                                                                               \
-        /* pool.h, planes: their gradients, 2 n pixels of two rows; all are written. max: returns 0, leaving them undefined, \
+        /* pool.h, planes: their gradients, 2 n pixels of two rows; all are written. max: returns 0, leaving them undefined,  \
          * where an index is not in its output's own window. */                                                               \
         int (*max_2x2_backward)(const T *grad, const int64_t *index, int64_t base, I width, T *grad_x, ptrdiff_t row,         \
                                 ptrdiff_t n);                                                                                 \

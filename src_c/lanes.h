@@ -28,14 +28,14 @@ static void NAME(to_lanes)(const T *src, const ptrdiff_t *rows, int n_rows, ptrd
     }
 }
 
-/* dst[rows[i] + p] = src[p * LANES + i], channel i < n_rows of pixel p < length. */
-static void NAME(from_lanes)(const T *restrict src, ptrdiff_t length, T *dst, const ptrdiff_t *rows, int n_rows) {
+/* dst[rows[i] + p] = src[p * step + i], channel i < n_rows of pixel p < length. */
+static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t length, T *dst, const ptrdiff_t *rows, int n_rows) {
     ptrdiff_t p = 0;
     if (length >= LANES)
         for (;; p += LANES) {
             V r[LANES];
             if (p + LANES > length) p = length - LANES;
-            UNROLL for (int q = 0; q < LANES; q++) r[q] = NAME(load)(src + (p + q) * LANES);
+            UNROLL for (int q = 0; q < LANES; q++) r[q] = NAME(load)(src + (p + q) * step);
             NAME(transpose_block)(r);
             if (n_rows == LANES) {
                 UNROLL for (int i = 0; i < LANES; i++) NAME(store)(dst + rows[i] + p, r[i]);
@@ -45,7 +45,7 @@ static void NAME(from_lanes)(const T *restrict src, ptrdiff_t length, T *dst, co
             if (p + LANES == length) return;
         }
     for (; p < length; p++)
-        for (int i = 0; i < n_rows; i++) dst[rows[i] + p] = src[p * LANES + i];
+        for (int i = 0; i < n_rows; i++) dst[rows[i] + p] = src[p * step + i];
 }
 
 /* The tile of m pixels x nv vectors of output channels: A is pixels of input channels, [block][pixel][LANES], whose rows are
@@ -58,7 +58,7 @@ static void NAME(from_lanes)(const T *restrict src, ptrdiff_t length, T *dst, co
 #define CHANNEL_TILE(m, nv, STEP)                                                                                             \
     static void NAME(channel_tile_##m##x##nv##_##STEP)(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,     \
                                                        ptrdiff_t n_taps, const T *restrict a0, const T *restrict b,           \
-                                                       T *restrict c, ptrdiff_t ldc) {                                        \
+                                                       T *restrict c, ptrdiff_t ldc, const T *bias) {                         \
         V acc[m][nv];                                                                                                         \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                            \
         for (; channels > 0; channels -= LANES, a0 += block_stride) {                                                         \
@@ -75,6 +75,8 @@ static void NAME(from_lanes)(const T *restrict src, ptrdiff_t length, T *dst, co
                 }                                                                                                             \
             }                                                                                                                 \
         }                                                                                                                     \
+        if (bias) { UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                      \
+            acc[i][j] += NAME(load)(bias + j * LANES); }                                                                      \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
             NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                                  \
     }

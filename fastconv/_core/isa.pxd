@@ -248,21 +248,21 @@ cdef inline void to_lanes(const floating *src, const Py_ssize_t *rows, int n_row
         kernels.f64.to_lanes(src, rows, n_rows, length, dst, at)
 
 
-cdef inline void from_lanes(const floating *src, Py_ssize_t length, floating *dst, const Py_ssize_t *rows,
+cdef inline void from_lanes(const floating *src, Py_ssize_t step, Py_ssize_t length, floating *dst, const Py_ssize_t *rows,
                             int n_rows) noexcept nogil:
     if floating is float:
-        kernels.f32.from_lanes(src, length, dst, rows, n_rows)
+        kernels.f32.from_lanes(src, step, length, dst, rows, n_rows)
     else:
-        kernels.f64.from_lanes(src, length, dst, rows, n_rows)
+        kernels.f64.from_lanes(src, step, length, dst, rows, n_rows)
 
 
 cdef inline void channel_tile(int step, int vectors, int m, Py_ssize_t channels, Py_ssize_t block_stride,
                               const Py_ssize_t *taps, Py_ssize_t n_taps, const floating *a, const floating *b, floating *c,
-                              Py_ssize_t ldc) noexcept nogil:
+                              Py_ssize_t ldc, const floating *bias) noexcept nogil:
     if floating is float:
-        kernels.f32.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc)
+        kernels.f32.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc, bias)
     else:
-        kernels.f64.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc)
+        kernels.f64.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc, bias)
 
 
 cdef inline double sum_of_run(const floating *x, Py_ssize_t n) noexcept nogil:

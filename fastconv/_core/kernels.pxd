@@ -48,9 +48,11 @@ cdef extern from "kernels.h" nogil:
                          Py_ssize_t n_runs, float *tile, Py_ssize_t width) noexcept nogil
         void (*to_lanes)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
                          const Py_ssize_t *at) noexcept nogil
-        void (*from_lanes)(const float *src, Py_ssize_t length, float *dst, const Py_ssize_t *rows, int n_rows) noexcept nogil
+        void (*from_lanes)(const float *src, Py_ssize_t step, Py_ssize_t length, float *dst, const Py_ssize_t *rows,
+                           int n_rows) noexcept nogil
         void (*channel_tile[2][2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
-                                       Py_ssize_t n_taps, const float *a, const float *b, float *c, Py_ssize_t ldc) noexcept nogil
+                                       Py_ssize_t n_taps, const float *a, const float *b, float *c, Py_ssize_t ldc,
+                                       const float *bias) noexcept nogil
         fc_winograd_f32 winograd[3]
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
@@ -140,9 +142,11 @@ cdef extern from "kernels.h" nogil:
                          Py_ssize_t n_runs, double *tile, Py_ssize_t width) noexcept nogil
         void (*to_lanes)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,
                          const Py_ssize_t *at) noexcept nogil
-        void (*from_lanes)(const double *src, Py_ssize_t length, double *dst, const Py_ssize_t *rows, int n_rows) noexcept nogil
+        void (*from_lanes)(const double *src, Py_ssize_t step, Py_ssize_t length, double *dst, const Py_ssize_t *rows,
+                           int n_rows) noexcept nogil
         void (*channel_tile[2][2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
-                                       Py_ssize_t n_taps, const double *a, const double *b, double *c, Py_ssize_t ldc) noexcept nogil
+                                       Py_ssize_t n_taps, const double *a, const double *b, double *c, Py_ssize_t ldc,
+                                       const double *bias) noexcept nogil
         fc_winograd_f64 winograd[3]
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil

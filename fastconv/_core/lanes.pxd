@@ -10,8 +10,9 @@ cdef struct LaneBand:
     Py_ssize_t first, last               # band columns inside the plane
 
 cdef LaneBand lane_band(const Shape *g, Py_ssize_t col0, Py_ssize_t cols, int lanes) noexcept nogil
+cdef Py_ssize_t position_count(const Shape *g, Py_ssize_t rows) noexcept nogil
 cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, int lanes, Py_ssize_t *at) noexcept nogil
 cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, int channels, floating value,
                      const Py_ssize_t *at, floating *dst) noexcept nogil
 cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
-                      const floating *src) noexcept nogil
+                      const floating *src, Py_ssize_t step) noexcept nogil

@@ -30,10 +30,23 @@ cdef inline bint whole_rows(const Shape *g, const LaneBand *band) noexcept nogil
     return g.xw == 1 and g.xh == g.w and band.last - band.first == g.w
 
 
+cdef inline bint skips_columns(const Shape *g) noexcept nogil:
+    """Whether a row is best read whole, and what lies between its columns thrown away."""
+    return 1 < g.xw <= 3 and g.xc != 1
+
+
+cdef Py_ssize_t position_count(const Shape *g, Py_ssize_t rows) noexcept nogil:
+    return g.w * g.xw if skips_columns(g) else rows * g.w
+
+
 cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, int lanes, Py_ssize_t *at) noexcept nogil:
     """Where the pixels of so many rows go, counted from the first that is inside: the table that fill_lanes wants. It has
-    rows * g.w entries."""
+    position_count(g, rows) entries."""
     cdef Py_ssize_t p, row
+    if skips_columns(g):
+        for p in range(g.w * g.xw):    # what lies between two wanted pixels goes to the second one's place, before it
+            at[p] = (p + g.xw - 1) // g.xw * lanes
+        return
     for row in range(rows):
         for p in range(g.w):
             at[row * g.w + p] = row * band.pitch + p * lanes
@@ -44,8 +57,8 @@ cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, in
     """The pixels of one row that are inside; row is its first pixel inside, dst that one's vector."""
     cdef Py_ssize_t p, n = band.last - band.first
     cdef int c
-    if g.xw == 1:
-        to_lanes(row, rows, channels, n, dst, at)
+    if g.xw == 1 or skips_columns(g):
+        to_lanes(row, rows, channels, (n - 1) * g.xw + 1, dst, at)
         return
     if channels < lanes:
         for p in range(n * lanes):
@@ -100,24 +113,25 @@ cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, in
 
 
 cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
-                      const floating *src) noexcept nogil:
-    """rows x cols pixels to `channels` planes of the caller's array; y is the first pixel's first channel."""
+                      const floating *src, Py_ssize_t step) noexcept nogil:
+    """rows x cols pixels, step elements apart, to `channels` planes of the caller's array; y is the first pixel's first
+    channel."""
     cdef Py_ssize_t planes[MOST_LANES]
     cdef Py_ssize_t q, p
-    cdef int c, lanes = vector_length(src)
+    cdef int c
     for c in range(channels):
         planes[c] = c * g.yk
     if g.yw == 1 and g.yh == cols:
-        from_lanes(src, rows * cols, y, planes, channels)
+        from_lanes(src, step, rows * cols, y, planes, channels)
         return
     for q in range(rows):
         if g.yw == 1:
-            from_lanes(src, cols, y, planes, channels)
+            from_lanes(src, step, cols, y, planes, channels)
         elif g.yk == 1:
-            copy_rows(src, lanes, 1, cols, channels, y, g.yw)
+            copy_rows(src, step, 1, cols, channels, y, g.yw)
         else:
             for p in range(cols):
                 for c in range(channels):
-                    y[p * g.yw + c * g.yk] = src[p * lanes + c]
-        src += cols * lanes
+                    y[p * g.yw + c * g.yk] = src[p * step + c]
+        src += cols * step
         y += g.yh

@@ -31,7 +31,7 @@ from fastconv._core import gemm
 from fastconv._core cimport threads
 from fastconv._core.isa cimport channel_tile, kernels, tile_rows, to_lanes, vector_length
 from fastconv._core.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
-from fastconv._core.lanes cimport LaneBand, fill_lanes, lane_band, lane_positions, store_lanes
+from fastconv._core.lanes cimport LaneBand, fill_lanes, lane_band, lane_positions, position_count, store_lanes
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport Shape, activate, ceildiv, part, rounded, shape_of
 
@@ -206,6 +206,7 @@ cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channel
     cdef Py_ssize_t point, p, k, b, i, j, blocks = ceildiv(n_tiles, l.mr), t, zero = 0
     cdef int vectors = <int>(l.width // l.lanes)
     cdef const floating *up
+    cdef const floating *no_bias = NULL
     for point in range(l.points * l.points):
         i = min(point // l.points, l.filter_points - 1)
         j = min(point % l.points, l.filter_points - 1)
@@ -216,7 +217,7 @@ cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channel
                 t = part(n_tiles, blocks, b)
                 channel_tile(1, vectors, <int>(part(n_tiles, blocks, b + 1) - t), channels, l.mr * l.lanes, &zero, 1,
                              v + point * l.v_point + b * l.v_tiles, up, m + point * l.m_point + t * l.filters_at_once + k,
-                             l.filters_at_once)
+                             l.filters_at_once, no_bias)
 
 
 cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t filters,
@@ -239,7 +240,7 @@ cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ss
                 not_finite[n] = 1
             if activation:
                 activate(activation, out, rows * cols * l.lanes, slope)
-            store_lanes(g, y + n * g.yn + k * g.yk + row * g.yh + col * g.yw, <int>min(l.lanes, filters - k), rows, cols, out)
+            store_lanes(g, y + n * g.yn + k * g.yk + row * g.yh + col * g.yw, <int>min(l.lanes, filters - k), rows, cols, out, l.lanes)
 
 
 cdef void place_tiles(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t *tile_at) noexcept nogil:
@@ -373,7 +374,7 @@ cdef Layout lay_out(const Shape *g, floating *unused) noexcept nogil:
     l.m_point = most_tiles * l.filters_at_once + l.lanes
     l.rows = (min(l.block_strips, l.tile_rows) - 1) * l.step + l.points
     # Tables hold Py_ssize_t: two elements each, or one double.
-    l.at_size = 2 * rounded(max(max(l.rows * g.w, (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes), most_tiles))
+    l.at_size = 2 * rounded(max(max(position_count(g, l.rows), (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes), most_tiles))
     l.band_size = rounded(l.rows * ((l.tiles - 1) * l.step + l.points) * l.lanes)
     l.weights_size = 0 if l.beforehand else rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes)
     l.u_size = 0 if l.beforehand else rounded(l.filters_at_once // l.width * l.u_panel)

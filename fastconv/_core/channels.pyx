@@ -1,0 +1,229 @@
+"""Direct convolution with channels in the vector lanes: an implicit matrix product of pixels by filters.
+
+No lane is lost to narrow rows, so it is the better form of the product for small planes and deep sums; and its outputs are
+pixels of channels, which is NHWC as it is. Tiles are 14 pixels x 2 vectors of filters (AVX-512), 7, 14, 28 and 56 being
+multiples of 7 or 14.
+
+    for block of output rows (of several images where these are small):
+        parallel for vector of input channels: its band of channel vectors -> X[vector][image][row][column] (L2, L3)
+        parallel for group, panel of 2 vectors of filters:
+            filters -> B[channel vector][tap][channel][2 vectors]: just before their use, so they stay in L2
+            for row: for tile of pixels: micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
+            bias and activation on the way; Y -> y
+
+A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row.
+
+Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
+"""
+
+from cython cimport floating
+from cython.parallel cimport prange, threadid
+
+from fastconv._core cimport threads
+from fastconv._core.blocks cimport Blocking, PixelBlock, block_at, block_pixels
+from fastconv._core.isa cimport channel_tile, tile_rows, to_lanes, vector_length
+from fastconv._core.kernels cimport FC_MAX_NV
+from fastconv._core.lanes cimport LaneBand, fill_lanes, lane_band, lane_positions, position_count, store_lanes
+from fastconv._core.memory cimport Block, take
+from fastconv._core.shape cimport Shape, activate, ceildiv, part, rounded, shape_of
+
+cdef enum:
+    PIXELS = 1024            # outputs of a block
+    INPUT_BYTES = 4 << 20    # of X
+    CHUNK = 32               # channels of filters that are transposed at a time
+    MOST_LANES = 16
+
+# What is the same for all blocks of a call; sizes in elements.
+cdef struct Layout:
+    Blocking blocking
+    int lanes, mr, vectors             # vectors of a panel
+    bint one_row                       # 1 x 1: the pixels of a block are one long row
+    Py_ssize_t band_rows, band_cols
+    Py_ssize_t image_pitch, channel_pitch   # of X
+    Py_ssize_t panels, width           # of a group; filters of one
+    Py_ssize_t x_size, at_size, b_size, y_size, weights_size, thread_size
+
+
+cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
+    cdef Layout l
+    cdef Py_ssize_t pixels, bytes_a_row, most
+    l.lanes, l.mr = vector_length(unused), tile_rows(unused)
+    l.one_row = g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
+    l.vectors = 1 if g.k <= l.lanes else FC_MAX_NV
+    l.width = l.vectors * l.lanes
+    l.panels = ceildiv(g.k, l.width)
+    # A block's X: the rows of its outputs and their halo.
+    bytes_a_row = g.stride_h * (g.ow * g.stride_w + (g.s - 1) * g.dilation_w) * ceildiv(g.c, l.lanes) * l.lanes * sizeof(floating)
+    pixels = max(1, min(PIXELS, INPUT_BYTES // bytes_a_row * g.ow))
+    l.blocking = block_pixels(g, pixels)
+    l.band_rows = (l.blocking.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
+    l.band_cols = (l.blocking.cols - 1) * g.stride_w + (g.s - 1) * g.dilation_w + 1
+    l.image_pitch = l.band_rows * l.band_cols * l.lanes
+    # slack of a vector behind each, and not a power of two apart
+    l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
+    l.x_size = rounded(ceildiv(g.c, l.lanes) * l.channel_pitch)
+    l.at_size = 2 * rounded(max(position_count(g, l.band_rows), CHUNK * g.r * g.s))
+    l.b_size = rounded(ceildiv(g.c, l.lanes) * l.lanes * g.r * g.s * l.width)
+    most = l.blocking.images * l.blocking.rows * l.blocking.cols
+    l.y_size = rounded(most * l.width)
+    l.weights_size = rounded(CHUNK * g.r * g.s * l.lanes)
+    l.thread_size = l.b_size + l.y_size + l.weights_size + rounded(l.width)
+    return l
+
+
+cdef void fill_block(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, int channels, floating value,
+                     const Py_ssize_t *at, floating *dst) noexcept nogil:
+    """One vector of channels of a block; x is its first channel of the first image."""
+    cdef Py_ssize_t i, q
+    cdef LaneBand band = lane_band(g, block.col0 * g.stride_w - g.left, l.band_cols, l.lanes)
+    band.row0 = block.row0 * g.stride_h - g.top
+    band.rows = (block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
+    for i in range(block.images):
+        fill_lanes(g, &band, x + (block.n0 + i) * g.xn, channels, value, at, dst + i * l.image_pitch)
+
+
+cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t filters, const Py_ssize_t *at,
+                     floating *weights, floating *b) noexcept nogil:
+    """B of one panel of at most `width` filters, the first at w."""
+    cdef Py_ssize_t v, q, c, n, i, r, s, t, taps = g.r * g.s, k
+    cdef Py_ssize_t rows[MOST_LANES]
+    cdef int have
+    cdef floating *out
+    for v in range(l.vectors):
+        k = v * l.lanes
+        have = <int>max(0, min(l.lanes, filters - k))
+        for i in range(have):
+            rows[i] = (k + i) * g.wk
+        for q in range(ceildiv(g.c, CHUNK)):
+            n = min(CHUNK, g.c - q * CHUNK)
+            if (taps == 1 or (g.ws == 1 and g.wr == g.s)) and g.wc == taps:
+                to_lanes(w + q * CHUNK * g.wc, rows, have, n * taps, weights, at)
+            else:
+                for c in range(n):
+                    for r in range(g.r):
+                        for s in range(g.s):
+                            t = (c * taps + r * g.s + s) * l.lanes
+                            for i in range(have):
+                                weights[t + i] = w[rows[i] + (q * CHUNK + c) * g.wc + r * g.wr + s * g.ws]
+                            for i in range(have, l.lanes):
+                                weights[t + i] = 0
+            for c in range(n):
+                k = q * CHUNK + c
+                for t in range(taps):
+                    # channel vectors of `lanes` channels, fewer in the last one: [tap][channel of the vector]
+                    i = min(l.lanes, g.c - k // l.lanes * l.lanes)
+                    out = b + ((k // l.lanes * l.lanes * taps) + t * i + k % l.lanes) * l.width + v * l.lanes
+                    for r in range(l.lanes):
+                        out[r] = weights[(c * taps + t) * l.lanes + r]
+
+
+cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *w,
+                         const floating *bias, floating *y, Py_ssize_t filters, int activation, double slope,
+                         const Py_ssize_t *taps, const Py_ssize_t *at, floating *scratch) noexcept nogil:
+    """One block by one panel of filters, the first at w and y; x is the group's X; scratch: B, Y, weights, bias."""
+    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows
+    cdef floating *b = scratch
+    cdef floating *out = scratch + l.b_size
+    cdef floating *weights = out + l.y_size
+    cdef floating *panel_bias = weights + l.weights_size
+    cdef const floating *start
+    pack_panel(l, g, w, filters, at, weights, b)
+    if bias == NULL:
+        panel_bias = NULL
+    else:
+        for i in range(l.width):
+            panel_bias[i] = bias[i] if i < filters else 0
+    rows, cols = block.images * block.rows, block.cols
+    if l.one_row:
+        rows, cols = 1, block.pixels
+    tiles = ceildiv(cols, l.mr)
+    for row in range(rows):
+        start = x + row // block.rows * l.image_pitch + row % block.rows * g.stride_h * l.band_cols * l.lanes
+        for q in range(tiles):
+            t = part(cols, tiles, q)
+            m = part(cols, tiles, q + 1) - t
+            channel_tile(<int>g.stride_w, l.vectors, <int>m, g.c, l.channel_pitch, taps, g.r * g.s,
+                         start + t * g.stride_w * l.lanes, b, out + (row * cols + t) * l.width, l.width, panel_bias)
+    if activation:
+        activate(activation, out, block.pixels * l.width, slope)
+    y += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
+    for i in range(block.images):
+        for q in range(l.vectors):
+            if q * l.lanes < filters:
+                store_lanes(g, y + i * g.yn + q * l.lanes * g.yk, <int>min(l.lanes, filters - q * l.lanes), block.rows,
+                            block.cols, out + i * block.rows * block.cols * l.width + q * l.lanes, l.width)
+
+
+cdef void convolve(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
+                   double value, int activation, double slope, const Py_ssize_t *taps, const Py_ssize_t *at,
+                   const Py_ssize_t *weights_at, floating *shared, floating *scratch, int team) noexcept nogil:
+    cdef Py_ssize_t b, group, u, k, vectors = ceildiv(g.c, l.lanes)
+    cdef PixelBlock block
+    cdef const floating *group_bias
+    for b in range(l.blocking.count):
+        block = block_at(g, &l.blocking, b)
+        for group in range(g.groups):
+            for u in prange(vectors, num_threads=team, schedule="static"):
+                fill_block(l, g, &block, x + (group * g.c + u * l.lanes) * g.xc, <int>min(l.lanes, g.c - u * l.lanes),
+                           <floating>value, at, shared + u * l.channel_pitch)
+            for u in prange(l.panels, num_threads=team, schedule="dynamic"):
+                k = group * g.k + u * l.width
+                group_bias = bias + k if bias != NULL else bias
+                convolve_panel(l, g, &block, shared, w + k * g.wk, group_bias, y + k * g.yk, min(l.width, g.k - u * l.width),
+                               activation, slope, taps, weights_at, scratch + threadid() * l.thread_size)
+
+
+cdef Shape only_met(Shape g) noexcept nogil:
+    """A 1 x 1 filter with a stride, as one without on every stride-th pixel."""
+    cdef bint inside = g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h < g.h and (g.ow - 1) * g.stride_w < g.w
+    if g.r == 1 and g.s == 1 and inside:
+        g.xh, g.xw = g.xh * g.stride_h, g.xw * g.stride_w
+        g.h, g.w, g.stride_h, g.stride_w = g.oh, g.ow, 1, 1
+    return g
+
+
+cdef double work(const Shape *g) noexcept nogil:
+    return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
+
+
+def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
+           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
+    """As gemm.conv2d, for strides of 1 and 2 in columns, 1 x 1 filters with any stride."""
+    cdef Shape g = only_met(shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride,
+                                     dilation, origin, padding_mode))
+    if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
+        return
+    cdef floating *no_data = NULL
+    cdef Layout l = lay_out(&g, no_data)
+    cdef int team = threads.team(work(&g))
+    cdef Block shared = take(l.x_size * sizeof(floating))
+    cdef Block scratch = take(team * l.thread_size * sizeof(floating))
+    cdef Block tables = take((2 * l.at_size + 2 * rounded(g.r * g.s)) * sizeof(double))
+    cdef Py_ssize_t *at = <Py_ssize_t *>tables.data
+    cdef Py_ssize_t *weights_at = at + l.at_size
+    cdef Py_ssize_t *taps = weights_at + l.at_size
+    cdef Py_ssize_t i
+    cdef const floating[:] bias_view
+    cdef const floating *bias_data = NULL
+    if bias is not None:
+        bias_view = bias
+        bias_data = &bias_view[0]
+    cdef LaneBand band = lane_band(&g, 0, l.band_cols, l.lanes)
+    lane_positions(&g, &band, l.band_rows, l.lanes, at)
+    for i in range(CHUNK * g.r * g.s):
+        weights_at[i] = i * l.lanes
+    for i in range(g.r * g.s):
+        taps[i] = (i // g.s * g.dilation_h * l.band_cols + i % g.s * g.dilation_w) * l.lanes
+    with nogil:
+        convolve(&l, &g, &x[0, 0, 0, 0], &w[0, 0, 0, 0], bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope,
+                 taps, at, weights_at, <floating *>shared.data, <floating *>scratch.data, team)
+
+
+def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
+              tuple dilation, tuple origin):
+    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
+    cdef Shape g = only_met(shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride,
+                                     dilation, origin, 0))
+    cdef floating *no_data = NULL
+    cdef Layout l = lay_out(&g, no_data)
+    return (l.x_size + threads.team(work(&g)) * l.thread_size) * sizeof(floating)
