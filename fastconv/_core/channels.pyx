@@ -5,7 +5,7 @@ pixels of channels, which is NHWC as it is. Tiles are 14 pixels x 2 vectors of f
 multiples of 7 or 14.
 
     for block of output rows (of several images where these are small):
-        parallel for vector of input channels: its band of channel vectors -> X[vector][image][row][column] (L2, L3)
+        parallel for vector of input channels (NHWC: row): bands of channel vectors -> X[vector][image][row][column] (L2, L3)
         parallel for group, panel of 2 vectors of filters:
             filters -> B[channel vector][tap][channel][2 vectors]: just before their use, so they stay in L2
             for row: for tile of pixels: micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
@@ -23,7 +23,9 @@ from fastconv._core cimport threads
 from fastconv._core.blocks cimport Blocking, PixelBlock, block_at, block_pixels
 from fastconv._core.isa cimport channel_tile, tile_rows, to_lanes, vector_length
 from fastconv._core.kernels cimport FC_MAX_NV
-from fastconv._core.lanes cimport LaneBand, fill_lanes, lane_band, lane_positions, position_count, store_lanes
+from fastconv._core.lanes cimport (
+    LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, position_count, store_lanes,
+)
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport Shape, activate, ceildiv, part, rounded, shape_of
 
@@ -71,15 +73,28 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     return l
 
 
-cdef void fill_block(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, int channels, floating value,
-                     const Py_ssize_t *at, floating *dst) noexcept nogil:
-    """One vector of channels of a block; x is its first channel of the first image."""
-    cdef Py_ssize_t i, q
+cdef LaneBand band_of(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
     cdef LaneBand band = lane_band(g, block.col0 * g.stride_w - g.left, l.band_cols, l.lanes)
     band.row0 = block.row0 * g.stride_h - g.top
     band.rows = (block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
+    return band
+
+
+cdef void fill_block(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, int channels, floating value,
+                     const Py_ssize_t *at, floating *dst) noexcept nogil:
+    """One vector of channels of a block; x is its first channel of the first image."""
+    cdef Py_ssize_t i
+    cdef LaneBand band = band_of(l, g, block)
     for i in range(block.images):
         fill_lanes(g, &band, x + (block.n0 + i) * g.xn, channels, value, at, dst + i * l.image_pitch)
+
+
+cdef void fill_block_row(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, floating value,
+                         Py_ssize_t row, floating *dst) noexcept nogil:
+    """All channels of one row of a block, counted over its images; x is the first channel of the first image."""
+    cdef LaneBand band = band_of(l, g, block)
+    cdef Py_ssize_t i = row // band.rows
+    fill_pixels(g, &band, row % band.rows, x + (block.n0 + i) * g.xn, g.c, value, dst + i * l.image_pitch, l.channel_pitch)
 
 
 cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t filters, const Py_ssize_t *at,
@@ -163,9 +178,14 @@ cdef void convolve(const Layout *l, const Shape *g, const floating *x, const flo
     for b in range(l.blocking.count):
         block = block_at(g, &l.blocking, b)
         for group in range(g.groups):
-            for u in prange(vectors, num_threads=team, schedule="static"):
-                fill_block(l, g, &block, x + (group * g.c + u * l.lanes) * g.xc, <int>min(l.lanes, g.c - u * l.lanes),
-                           <floating>value, at, shared + u * l.channel_pitch)
+            if g.xc == 1:
+                for u in prange(block.images * ((block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1),
+                                num_threads=team, schedule="static"):
+                    fill_block_row(l, g, &block, x + group * g.c * g.xc, <floating>value, u, shared)
+            else:
+                for u in prange(vectors, num_threads=team, schedule="static"):
+                    fill_block(l, g, &block, x + (group * g.c + u * l.lanes) * g.xc, <int>min(l.lanes, g.c - u * l.lanes),
+                               <floating>value, at, shared + u * l.channel_pitch)
             for u in prange(l.panels, num_threads=team, schedule="dynamic"):
                 k = group * g.k + u * l.width
                 group_bias = bias + k if bias != NULL else bias

@@ -135,3 +135,27 @@ cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows
                     y[p * g.yw + c * g.yk] = src[p * step + c]
         src += cols * step
         y += g.yh
+
+
+cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t row, const floating *x, Py_ssize_t channels,
+                      floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
+    """One row of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's channels follow each other
+    in memory. x is the image's first channel."""
+    cdef Py_ssize_t h = source(band.row0 + row, g.h, g.padding), i, col, v, whole
+    cdef int c, lanes = vector_length(x)
+    cdef const floating *pixel
+    cdef floating *out = dst + row * band.pitch
+    whole = channels // lanes
+    for i in range(band.cols):
+        col = source(band.col0 + i, g.w, g.padding)
+        if h < 0 or col < 0:
+            for v in range((channels + lanes - 1) // lanes):
+                for c in range(lanes):
+                    out[v * channel_pitch + c] = value
+        else:
+            pixel = x + h * g.xh + col * g.xw
+            copy_rows(pixel, lanes, 1, whole, lanes, out, channel_pitch)
+            if whole * lanes < channels:
+                for c in range(lanes):
+                    out[whole * channel_pitch + c] = pixel[whole * lanes + c] if whole * lanes + c < channels else 0
+        out += lanes

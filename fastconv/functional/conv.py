@@ -59,8 +59,9 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
-        "auto" chooses by the shape (see `explain`). "direct" serves one input channel a group, "winograd" 3 x 3 filters
-        with stride 1 or 2 and 5 x 5 filters with stride 1, "gemm" all; this version has no "fft".
+        "auto" chooses by the shape (see `explain`). "direct" serves one input channel a group and strides of 1 and 2
+        in columns, "winograd" 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, "gemm" all; this version has
+        no "fft".
     out : array, optional
         Filled and returned: writable, C-contiguous, of the result's shape and dtype, and apart from the inputs.
 
@@ -105,7 +106,7 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
     images, batched = checks.images(x, data_format)
     plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm,
-                         dtype.itemsize)
+                         dtype.itemsize, data_format == "NHWC")
     if bias is not None:
         bias = np.ascontiguousarray(checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)"))
     checks.choice(activation, "activation", ACTIVATIONS)
@@ -167,7 +168,7 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
     images, batched = checks.images(x, data_format)
     plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto",
-                         dtype.itemsize)
+                         dtype.itemsize, data_format == "NHWC")
     geometry = plan.geometry
     checks.shape(grad_output, "grad_output", checks.result_shape(geometry.output_shape, data_format, batched),
                  "(that of the result of conv2d)")
@@ -196,16 +197,18 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     return grad_x, grad_weight, grad_bias
 
 
-def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm, itemsize):
+def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm, itemsize,
+            channels_last):
     """The options of a convolution, checked against the shapes -> its plan and the padding value."""
     stride, pads, dilation, groups, output_size = checks.convolution_window(
         x_shape, weight_shape, stride, padding, dilation, groups)
     _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
     checks.choice(algorithm, "algorithm", ALGORITHMS)
-    reason = unavailable(algorithm, weight_shape, stride, dilation)
+    reason = unavailable(algorithm, weight_shape, stride, pads, dilation)
     if reason is not None:
         raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
-    return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize), fill
+    return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize,
+                       channels_last), fill
 
 
 @overload

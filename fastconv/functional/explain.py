@@ -109,7 +109,7 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     weight_shape = checks.integers(weight_shape, "weight_shape", 1)
     dtype = checks.float_dtype(dtype, "dtype")
     plan, _ = planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
-                      dtype.itemsize)
+                      dtype.itemsize, data_format == "NHWC")
     geometry = plan.geometry
     checks.fits_memory(sizes, dtype, "x")
     checks.fits_memory(geometry.output_shape, dtype)

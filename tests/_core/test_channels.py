@@ -1,0 +1,63 @@
+"""The direct driver with channels in the lanes: exactly the plain loops on integers, for every layout and edge of its tiles."""
+
+import numpy as np
+import pytest
+import reference
+
+from fastconv._core import channels
+
+VIEWS = {
+    "nchw": lambda a: a,
+    "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+    "every second": lambda a: np.repeat(np.repeat(a, 2, axis=2), 2, axis=3)[:, :, ::2, ::2],
+    "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
+}
+MODES = ("constant", "reflect", "replicate", "circular")
+
+
+def check(x_shape, weight_shape, stride=(1, 1), dilation=(1, 1), padding=((0, 0), (0, 0)), mode=0, view="nchw", seed=0,
+          dtype=np.float32, bias=True):
+    rng = np.random.default_rng(seed)
+    x, weight = (rng.integers(-3, 4, shape).astype(dtype) for shape in (x_shape, weight_shape))
+    b = rng.integers(-3, 4, weight_shape[0]).astype(dtype) if bias else None
+    groups = x_shape[1] // weight_shape[1]
+    wanted = reference.conv2d(x, weight, b, stride=stride, dilation=dilation, padding=padding, groups=groups,
+                              padding_mode=MODES[mode], padding_value=2.0 if mode == 0 else 0.0)
+    y = VIEWS[view](np.full(wanted.shape, np.nan, dtype))
+    channels.conv2d(VIEWS[view](x), VIEWS[view](weight), b, y, stride, dilation, (padding[0][0], padding[1][0]), mode,
+                    2.0 if mode == 0 else 0.0, 0, 0.0)
+    np.testing.assert_array_equal(y, wanted)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 37])
+def test_channels_and_filters(count, dtype, view):
+    check((2, count, 5, 6), (count, count, 3, 2), padding=((1, 0), (0, 1)), view=view, dtype=dtype)
+    check((2, 3, 5, 6), (count, 3, 1, 1), view=view, dtype=dtype, bias=False)
+
+
+@pytest.mark.parametrize("width", [1, 6, 7, 13, 14, 15, 16, 17, 28, 29, 33])
+def test_widths(width):
+    check((2, 5, 3, width), (18, 5, 2, 3), padding=((0, 0), (1, 1)))
+    check((2, 5, 3, 2 * width), (18, 5, 2, 3), stride=(2, 2), padding=((0, 0), (1, 1)))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("mode", range(4))
+def test_padding_stride_dilation(mode, view):
+    for stride in ((1, 1), (2, 2), (3, 1), (1, 2)):
+        check((2, 6, 9, 12), (14, 6, 3, 3), stride=stride, dilation=(2, 1), padding=((2, 1), (0, 3)), mode=mode, view=view)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_pointwise_with_any_stride(view):
+    for stride in ((1, 1), (2, 2), (3, 3), (5, 4), (1, 7)):
+        check((3, 18, 11, 23), (20, 18, 1, 1), stride=stride, view=view)
+    check((1, 4, 5, 5), (16, 4, 1, 1), padding=((0, 2), (1, 0)), view=view)
+
+
+def test_groups_and_many_blocks():
+    check((5, 24, 20, 30), (32, 12, 3, 3), padding=((1, 1), (1, 1)))
+    check((40, 8, 9, 9), (16, 8, 3, 3), padding=((1, 1), (1, 1)))
+    check((1, 3, 4, 3000), (16, 3, 3, 3), padding=((1, 1), (1, 1)))
