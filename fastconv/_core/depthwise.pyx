@@ -209,6 +209,7 @@ cdef void fill_pixels(const Shape *g, const floating *image, Py_ssize_t filter_b
     cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0)
     cdef Py_ssize_t b, q, f
     cdef floating *pixel
+    cdef Py_ssize_t channel[MOST_LANES]   # where each lane's channel begins
     if g.vector_pixels:
         if floating is float:
             kernels.f32.band_pixels(image + k0, rows, g.rows.places, g.rows.length, columns, g.columns.places,
@@ -217,6 +218,8 @@ cdef void fill_pixels(const Shape *g, const floating *image, Py_ssize_t filter_b
             kernels.f64.band_pixels(image + k0, rows, g.rows.places, g.rows.length, columns, g.columns.places,
                                     g.columns.length, <int>filters, value, band)
         return
+    for f in range(filters):
+        channel[f] = (k0 + f) // g.multiplier * g.xc
     for b in range(g.rows.length):
         for q in range(g.columns.length):
             pixel = band + g.rows.places[b] + g.columns.places[q]
@@ -224,7 +227,7 @@ cdef void fill_pixels(const Shape *g, const floating *image, Py_ssize_t filter_b
                 if f >= filters or rows[b] == FC_OUTSIDE or columns[q] == FC_OUTSIDE:
                     pixel[f] = value
                 else:
-                    pixel[f] = image[(k0 + f) // g.multiplier * g.xc + rows[b] + columns[q]]
+                    pixel[f] = image[channel[f] + rows[b] + columns[q]]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
