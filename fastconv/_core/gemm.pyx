@@ -237,21 +237,23 @@ cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
     cdef Cut cut
     cdef int lanes = vector_length(unused), mr = tile_rows(unused)
     cdef Py_ssize_t taps = g.r * g.s, depth = DEPTH_BYTES // sizeof(floating)
-    cdef Py_ssize_t pixels = PIXELS, plane, panels = ceildiv(g.k, mr), total = g.n * g.oh * g.ow
+    cdef Py_ssize_t plane, panels = ceildiv(g.k, mr), total = g.n * g.oh * g.ow
     cdef Band band
     cut.team = threads.team(2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * taps / 50)
-    if cut.team > 1:
-        pixels = max(4 * lanes, min(pixels, total // (4 * cut.team)))
     cut.channels = min(g.c, max(1, depth // taps))
     cut.channels = ceildiv(g.c, ceildiv(g.c, cut.channels))
     cut.taps_at_once = ceildiv(taps, ceildiv(taps, depth))
-    cut.blocking = block_pixels(g, pixels)
+    # The blocks of one thread decide how the sum over channels is cut, for any number: the order of a sum must not change.
+    cut.blocking = block_pixels(g, PIXELS)
     band = band_of(g, cut.blocking.rows, cut.blocking.cols, lanes)
     if not g.in_place:
         plane = band.channel_pitch * cut.blocking.images * sizeof(floating)
         if plane * cut.channels > BAND_BYTES:
             cut.channels = max(min(cut.channels, 8), BAND_BYTES // plane)
             cut.channels = ceildiv(g.c, ceildiv(g.c, cut.channels))
+    if cut.team > 1:
+        cut.blocking = block_pixels(g, max(4 * lanes, min(PIXELS, total // (4 * cut.team))))
+        band = band_of(g, cut.blocking.rows, cut.blocking.cols, lanes)
     cut.panel_size = rounded(g.c * taps * ceildiv(g.k, panels))
     cut.stage = min(max(1, STAGE_BYTES // <Py_ssize_t>(cut.panel_size * sizeof(floating))), g.groups * panels)
     cut.band_size = 0 if g.in_place else rounded(band.channel_pitch * cut.channels * cut.blocking.images)
