@@ -32,7 +32,7 @@ SANITIZE = os.environ.get("FASTCONV_SANITIZE", "")
 
 # gnu11 and not c11: with the latter gcc no longer contracts a * b + c into one fused operation. No link-time optimisation:
 # it could merge the instruction sets' units that must stay apart.
-COMPILE_FLAGS = ["-std=gnu11", "-O1" if DEBUG else "-O3", "-g1" if DEBUG or SANITIZE else "-g0", "-fvisibility=hidden", "-fno-lto"]
+COMPILE_FLAGS = ["-std=gnu11", "-O1" if DEBUG or SANITIZE else "-O3", "-g1" if DEBUG or SANITIZE else "-g0", "-fvisibility=hidden", "-fno-lto"]
 KERNEL_FLAGS = ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 LINK_FLAGS = ["-Wl,-s"] if sys.platform == "linux" and not (DEBUG or SANITIZE) else []
 if SANITIZE:
