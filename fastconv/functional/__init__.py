@@ -19,7 +19,12 @@ from fastconv.functional.activation import (
 from fastconv.functional.conv import conv2d, conv2d_backward, conv_output_size
 from fastconv.functional.explain import explain
 from fastconv.functional.linear import linear, linear_backward
-from fastconv.functional.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
+from fastconv.functional.loss import (
+    cross_entropy,
+    cross_entropy_backward,
+    nll_loss,
+    nll_loss_backward,
+)
 from fastconv.functional.pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
