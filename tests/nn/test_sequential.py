@@ -1,0 +1,125 @@
+"""Sequential: the chain, names, feature maps, summary."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from fastconv import nn
+
+
+def small():
+    return nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, 4, rng=0))
+
+
+X = np.random.default_rng(0).standard_normal((3, 1, 8, 8)).astype(np.float32)
+
+
+def test_forward_and_backward_are_the_layers_one_by_one():
+    model, layers = small(), list(small())
+    y = X
+    for layer in layers:
+        y = layer(y)
+    np.testing.assert_array_equal(model(X), y)
+    grad = grad_output = np.random.default_rng(1).standard_normal((3, 4)).astype(np.float32)
+    for layer in reversed(layers):
+        grad = layer.backward(grad)
+    np.testing.assert_array_equal(model.backward(grad_output), grad)
+    expected = [parameter.grad for layer in layers for parameter in layer.parameters()]
+    for parameter, wanted in zip(model.parameters(), expected, strict=True):
+        np.testing.assert_array_equal(parameter.grad, wanted)
+
+
+@pytest.mark.parametrize("before", [[], [nn.AvgPool2d(1), nn.Tanh()]], ids=["first layer", "third layer"])
+def test_without_the_input_gradient(before):
+    model = nn.Sequential(*before, *small())
+    grad_output = np.ones((3, 4), np.float32)
+    model(X)
+    assert model.backward(grad_output).shape == X.shape
+    expected = [parameter.grad for parameter in model.parameters()]
+    model.zero_grad()
+    model(X)
+    assert model.backward(grad_output, needs_input_grad=False) is None
+    for parameter, wanted in zip(model.parameters(), expected, strict=True):
+        np.testing.assert_array_equal(parameter.grad, wanted)
+
+
+def test_without_parameters_there_is_nothing_to_do():
+    model = nn.Sequential(nn.ReLU(), nn.Tanh())
+    y = model(X)
+    assert model.backward(y, needs_input_grad=False) is None
+
+
+def test_empty_is_the_identity():
+    model = nn.Sequential()
+    assert model(X) is X
+    assert model.backward(X) is X
+    assert repr(model) == "Sequential()"
+    assert model.returns == "logits"
+
+
+def test_names_are_numbers_or_given():
+    assert list(small().state_dict()) == ["0.weight", "0.bias", "4.weight", "4.bias"]
+    named = nn.Sequential(OrderedDict(conv1=nn.Conv2d(1, 2, 3), act=nn.ReLU()))
+    assert list(named.state_dict()) == ["conv1.weight", "conv1.bias"]
+    nested = nn.Sequential(nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), nn.Linear(2, 2, bias=False))
+    assert list(nested.state_dict()) == ["0.1.weight", "0.1.bias", "1.weight"]
+    assert [parameter.name for parameter in nested.parameters()] == list(nested.state_dict())
+
+
+def test_it_is_a_sequence():
+    model = small()
+    assert len(model) == 5
+    assert model[0] is next(iter(model))
+    assert isinstance(model[-1], nn.Linear)
+    head = model[-2:]
+    assert list(head.state_dict()) == ["4.weight", "4.bias"]
+    assert head[-1] is model[-1]
+    with pytest.raises(IndexError):
+        model[5]
+
+
+def test_repr_of_a_nested_model():
+    model = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Flatten())
+    assert repr(model) == "Sequential(\n  (0): Sequential(\n    (0): ReLU()\n  )\n  (1): Flatten()\n)"
+
+
+def test_feature_maps_are_the_outputs_of_all_layers_in_eval_mode():
+    model = nn.Sequential(nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), nn.ReLU()), nn.Dropout(0.9), nn.Flatten())
+    maps = model.feature_maps(X)
+    assert [name for name, _ in maps] == ["0.0: Conv2d", "0.1: ReLU", "1: Dropout", "2: Flatten"]
+    np.testing.assert_array_equal(maps[1][1], np.maximum(maps[0][1], 0))
+    np.testing.assert_array_equal(maps[2][1], maps[1][1])
+    np.testing.assert_array_equal(maps[-1][1], model.eval()(X))
+    assert model.train().feature_maps(X) and model.training
+
+
+def test_summary_counts():
+    summary = nn.models.lenet5().summary((1, 28, 28))
+    assert [row.layer for row in summary.rows][:3] == ["0: Conv2d", "1: ReLU", "2: MaxPool2d"]
+    assert [row.output_shape for row in summary.rows][2:5] == [(6, 14, 14), (16, 10, 10), (16, 10, 10)]
+    assert [row.parameters for row in summary.rows if row.parameters] == [156, 2416, 48120, 10164, 850]
+    assert [row.multiply_adds for row in summary.rows if row.multiply_adds] == [117600, 240000, 48000, 10080, 840]
+    assert (summary.parameters, summary.multiply_adds) == (61706, 416520)
+    assert str(summary).splitlines()[-1].split() == ["total", "61,706", "416,520"]
+    grouped = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2, data_format="NHWC", dtype="float64"))
+    assert grouped.summary((5, 6, 4)).multiply_adds == 3 * 4 * 8 * 2 * 9
+    assert str(nn.Sequential().summary((1,))).splitlines()[0].split() == ["layer", "output", "shape", "parameters", "multiply-adds"]
+
+
+def test_bad_arguments():
+    relu = nn.ReLU()
+    with pytest.raises(TypeError, match="layer 1 is 'relu'"):
+        nn.Sequential(relu, "relu")
+    with pytest.raises(TypeError, match="layer 0 is <class"):
+        nn.Sequential(nn.ReLU)
+    with pytest.raises(ValueError, match="layer 2 is the same object as layer 0"):
+        nn.Sequential(relu, nn.Tanh(), relu)
+    with pytest.raises(ValueError, match="layer 1.0 is the same object as layer 0"):
+        nn.Sequential(relu, nn.Sequential(relu))
+    with pytest.raises(ValueError, match="names without a dot, got 'a.b'"):
+        nn.Sequential({"a.b": relu})
+    with pytest.raises(ValueError, match="input_shape must be at least 1"):
+        small().summary((1, 0, 8))
+    with pytest.raises(TypeError, match="input_shape must be a sequence of integers"):
+        small().summary(8)

@@ -1,0 +1,339 @@
+"""Trainer: what it learns and records, reports, early stopping, checkpoints that continue with the same bits."""
+
+import io
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import fastconv as fc
+from fastconv import data, nn, optim
+from fastconv.training import EarlyStopping, History, Trainer
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(60) % 3
+IMAGES = (RNG.random((60, 1, 8, 8)) + np.eye(8)[None, None] * (LABELS == 1)[:, None, None, None]
+          + np.eye(8)[::-1] * (LABELS == 2)[:, None, None, None]).astype(np.float32)  # fmt: skip
+TRAIN, VALIDATION = (IMAGES[:44], LABELS[:44]), (IMAGES[44:], LABELS[44:])
+
+
+def trainer(optimizer="SGD", schedule=None, dropout=0.3):
+    rng = np.random.default_rng(1)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, rng=rng), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                          nn.Dropout(dropout, rng=2), nn.Linear(36, 3, rng=rng), nn.LogSoftmax())  # fmt: skip
+    made = {"SGD": lambda: optim.SGD(model.parameters(), lr=0.05, momentum=0.9),
+            "Adam": lambda: optim.Adam(model.parameters(), lr=0.01)}[optimizer]()  # fmt: skip
+    made_schedule = {None: lambda: None,
+                     "epochs": lambda: optim.CosineAnnealingLR(made, T_max=6),
+                     "batches": lambda: optim.OneCycleLR(made, max_lr=0.1, epochs=6, steps_per_epoch=5)}[schedule]()  # fmt: skip
+    return Trainer(model, made, nn.NLLLoss(), made_schedule)
+
+
+def fit(trainer, epochs=6, **options):
+    options = dict(batch_size=10, validation=VALIDATION, progress=False, seed=3) | options
+    return trainer.fit(TRAIN, epochs, **options)
+
+
+def same_weights(first, second):
+    for (name, a), (_, b) in zip(first.model.state_dict().items(), second.model.state_dict().items(), strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def without_time(history):
+    return {name: values for name, values in history.to_dict().items() if name != "seconds"}
+
+
+def test_it_learns_and_records():
+    subject = trainer(schedule="epochs", dropout=0.0)
+    history = fit(subject, 6)
+    assert isinstance(history, History) and len(history) == 6
+    assert history.epoch == [1, 2, 3, 4, 5, 6]
+    assert history.train_loss[-1] < history.train_loss[0]
+    assert history.validation_accuracy[-1] > 0.8  # chance is a third
+    assert history.lr[0] == 0.05 and history.lr == sorted(history.lr, reverse=True)
+    assert all(seconds > 0 for seconds in history.seconds)
+    assert all(len(values) == 6 for values in history.to_dict().values())
+    assert json.loads(json.dumps(history.to_dict())) == history.to_dict()
+    scores = subject.evaluate(VALIDATION)
+    assert scores == {"loss": history.validation_loss[-1], "accuracy": history.validation_accuracy[-1]}
+    assert (subject.predict(VALIDATION[0]) == VALIDATION[1]).mean() == scores["accuracy"]
+    assert not subject.model.training
+
+
+def test_one_epoch_by_hand():
+    subject, reference = trainer(), trainer()
+    history = fit(subject, 1, validation=None)
+    loss, values, hits = nn.NLLLoss(), [], 0
+    for x, y in data.DataLoader(TRAIN, 10, shuffle=True, seed=3):
+        reference.optimizer.zero_grad()
+        output = reference.model(x)
+        values += [float(loss(output, y))] * len(y)
+        hits += (output.argmax(axis=1) == y).sum()
+        reference.model.backward(loss.backward())
+        reference.optimizer.step()
+    same_weights(subject, reference)
+    assert history.train_loss == pytest.approx([np.mean(values)], rel=1e-12)
+    assert history.train_accuracy == [hits / 44]
+    assert history.validation_loss == history.validation_accuracy == [None]
+
+
+def test_evaluate_does_not_depend_on_the_batch_size():
+    subject = trainer()
+    whole = subject.evaluate(TRAIN, batch_size=44)
+    parts = subject.evaluate(data.ArrayDataset(*TRAIN), batch_size=7)
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-5)
+    assert parts["accuracy"] == whole["accuracy"]
+    assert subject.model.training
+
+
+def test_evaluate_changes_nothing():
+    first, second = trainer(), trainer()
+    fit(first, 2, validation=VALIDATION)
+    fit(second, 2, validation=None)
+    same_weights(first, second)
+
+
+def test_a_seed_repeats_the_run():
+    first, second, other = trainer(), trainer(), trainer()
+    assert without_time(fit(first)) == without_time(fit(second))
+    same_weights(first, second)
+    fit(other, seed=4)
+    assert not np.array_equal(first.model[0].weight.data, other.model[0].weight.data)
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    runs = []
+    for threads in (1, 2, 3, 7):
+        with fc.num_threads(threads):
+            runs.append(trainer("Adam"))
+            fit(runs[-1], 2, augment=data.RandomAffine())
+    for run in runs[1:]:
+        same_weights(run, runs[0])
+
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+@pytest.mark.parametrize("schedule", [None, "epochs", "batches"])
+@pytest.mark.parametrize("steps", [0, 1, 7, 10, 12, 29])
+def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, optimizer, schedule, steps):
+    """Broken off after `steps` of 30 batches, at the first, the last, or in the middle of an epoch."""
+    path = tmp_path / "run.npz"
+    options = dict(augment=data.RandomAffine(), early_stopping=EarlyStopping(5, restore_best=True))
+    whole, broken, resumed = (trainer(optimizer, schedule) for _ in range(3))
+    expected = fit(whole, **options)
+    count = 0
+
+    def interrupting(images, rng):
+        nonlocal count
+        if count == steps:
+            raise KeyboardInterrupt
+        count += 1
+        return options["augment"](images, rng)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, **options | dict(augment=interrupting), checkpoint=path)
+    assert os.listdir(tmp_path) == ["run.npz"]
+    history = fit(resumed, **options, checkpoint=path, resume=True)
+    same_weights(resumed, whole)
+    assert without_time(history) == without_time(expected)
+    assert resumed.optimizer.lr == whole.optimizer.lr
+
+
+def test_a_run_goes_on_for_more_epochs(tmp_path):
+    path = tmp_path / "run.npz"
+    whole, first, second = trainer(), trainer(), trainer()
+    expected = fit(whole, 4)
+    fit(first, 2, checkpoint=path)
+    history = fit(second, 4, checkpoint=path, resume=True)
+    same_weights(second, whole)
+    assert without_time(history) == without_time(expected)
+    third = trainer()
+    assert without_time(fit(third, 4, checkpoint=path, resume=True)) == without_time(expected)  # nothing left to do
+    same_weights(third, whole)
+
+
+@pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="needs signals")
+def test_ctrl_c_waits_for_the_end_of_the_step(tmp_path):
+    """The signal comes in the middle of a step; the checkpoint has the step whole."""
+
+    class Loss(nn.NLLLoss):
+        calls = 0
+
+        def backward(self):
+            Loss.calls += 1
+            if Loss.calls == 8:
+                signal.raise_signal(signal.SIGINT)
+            return super().backward()
+
+    path = tmp_path / "run.npz"
+    whole, broken, resumed = trainer(), trainer(), trainer()
+    fit(whole)
+    broken.loss = Loss()
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, checkpoint=path)
+    assert Loss.calls == 8
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    fit(resumed, checkpoint=path, resume=True)
+    same_weights(resumed, whole)
+
+
+def test_training_in_another_thread():
+    subject, reference = trainer(), trainer()
+    worker = threading.Thread(target=fit, args=(subject, 2))
+    worker.start()
+    worker.join()
+    fit(reference, 2)
+    same_weights(subject, reference)
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(seed=4), "run.npz is of a run with seed 3, this one has 4"),
+    (dict(batch_size=11), "run.npz is of a run with batch_size 10, this one has 11"),
+    (dict(schedule="epochs"), "run.npz is of a run without a schedule"),
+    (dict(optimizer="Adam"), "state must be what Adam.state_dict returned"),
+])  # fmt: skip
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, change, message):
+    path = tmp_path / "run.npz"
+    fit(trainer(), 1, checkpoint=path)
+    other = trainer(**{name: value for name, value in change.items() if name in ("schedule", "optimizer")})
+    options = {name: value for name, value in change.items() if name in ("seed", "batch_size")}
+    with pytest.raises(ValueError, match=message):
+        fit(other, 2, checkpoint=path, resume=True, **options)
+
+
+def test_a_checkpoint_of_another_model_or_data_is_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    fit(trainer(), 1, checkpoint=path)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    other = Trainer(model, optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
+    with pytest.raises(ValueError, match="is of another model: it has the random generators"):
+        fit(other, 2, checkpoint=path, resume=True)
+    model = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.ReLU(), nn.ReLU(), nn.Dropout(), nn.Linear(64, 3))
+    other = Trainer(model, optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
+    with pytest.raises(ValueError, match="state does not fit the model: missing 5.bias|unknown 0.bias"):
+        fit(other, 2, checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match="is of a run with images 44, this one has 60"):
+        trainer().fit((IMAGES, LABELS), 2, 10, seed=3, checkpoint=path, resume=True, progress=False)
+
+
+def test_a_file_that_is_no_checkpoint(tmp_path):
+    path = tmp_path / "run.npz"
+    for write in (lambda: path.write_bytes(b"no"), lambda: fc.save(trainer().model, path)):
+        write()
+        with pytest.raises(ValueError, match="run.npz is not a"):
+            fit(trainer(), 1, checkpoint=path, resume=True)
+
+
+def test_early_stopping_waits_for_patience():
+    subject = trainer()
+    subject.optimizer.lr = 0.0  # nothing becomes better after the first epoch
+    assert len(fit(subject, 20, early_stopping=3)) == 4
+    assert len(fit(trainer(), 5, early_stopping=EarlyStopping(2, min_delta=1e9))) == 3
+    assert len(fit(trainer(), 5, early_stopping=EarlyStopping(1, "train_loss"), validation=None)) >= 2
+
+
+@pytest.mark.parametrize("monitor", ["validation_loss", "validation_accuracy"])
+def test_early_stopping_restores_the_best(monitor):
+    subject = trainer()
+    subject.optimizer.lr = 0.8  # too high on purpose: up and down
+    history = fit(subject, 12, early_stopping=EarlyStopping(12, monitor, restore_best=True))
+    values = getattr(history, monitor)
+    best = min(values) if monitor == "validation_loss" else max(values)
+    assert subject.evaluate(VALIDATION)[monitor.removeprefix("validation_")] == best
+    assert values[-1] != best
+
+
+def test_lines_without_a_terminal(capsys):
+    fit(trainer(), 2, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("epoch 1/2  loss ") and "validation loss" in lines[0] and lines[0].endswith(" s")
+    fit(trainer(), 1, progress=True, validation=None)
+    assert "validation" not in capsys.readouterr().err
+    fit(trainer(), 1, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    fit(trainer(), 1, progress=True)
+    assert "epoch 1/1: " in sys.stderr.getvalue() and "0/5" in sys.stderr.getvalue()
+
+
+def test_lines_on_a_terminal_without_tqdm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    fit(trainer(), 1, progress=True)
+    assert sys.stderr.getvalue().count("\n") == 1
+
+
+def test_no_epochs():
+    assert len(fit(trainer(), 0)) == 0
+
+
+def bad(model=None, optimizer=None, loss=None, schedule=None):
+    reference = trainer(schedule="epochs")
+    return Trainer(model or reference.model, optimizer or reference.optimizer, loss or nn.NLLLoss(), schedule)
+
+
+@pytest.mark.parametrize("call, error, message", [
+    (lambda path: bad(model="lenet"), TypeError, "model must be a fastconv.nn module, got str"),
+    (lambda path: bad(optimizer="sgd"), TypeError, "optimizer must be a fastconv.optim optimizer, got str"),
+    (lambda path: bad(loss=nn.NLLLoss), TypeError, "loss must be a loss such as nn.NLLLoss"),
+    (lambda path: bad(loss="nll"), TypeError, "loss must be a loss"),
+    (lambda path: bad(schedule=1), TypeError, "schedule must be a fastconv.optim schedule or None, got int"),
+    (lambda path: bad(schedule=trainer(schedule="epochs").schedule), ValueError, "schedule must be of the same optimizer"),
+    (lambda path: fit(trainer(), -1), ValueError, "epochs must be at least 0"),
+    (lambda path: fit(trainer(), 1.5), TypeError, "epochs must be an integer"),
+    (lambda path: fit(trainer(), progress=1), TypeError, "progress must be True or False"),
+    (lambda path: fit(trainer(), batch_size=0), ValueError, "batch_size must be at least 1"),
+    (lambda path: fit(trainer(), seed=None), TypeError, "seed must be an integer"),
+    (lambda path: fit(trainer(), augment=3), TypeError, "augment must be"),
+    (lambda path: trainer().fit((IMAGES[:0], LABELS[:0]), 1), ValueError, "train_set must hold at least one image"),
+    (lambda path: trainer().fit(3, 1), TypeError, "dataset must be"),
+    (lambda path: fit(trainer(), validation=(IMAGES[:0], LABELS[:0])), ValueError, "validation must hold at least one"),
+    (lambda path: trainer().evaluate((IMAGES[:0], LABELS[:0])), ValueError, "dataset must hold at least one image"),
+    (lambda path: fit(trainer(), early_stopping=0), ValueError, "early_stopping must be at least 1"),
+    (lambda path: fit(trainer(), early_stopping=2, validation=None), ValueError, "early_stopping on validation_loss needs validation"),
+    (lambda path: EarlyStopping(monitor="loss"), ValueError, "monitor must be one of 'validation_loss'"),
+    (lambda path: EarlyStopping(patience=0), ValueError, "patience must be at least 1"),
+    (lambda path: EarlyStopping(min_delta=-1), ValueError, "min_delta must be at least 0, got -1"),
+    (lambda path: EarlyStopping(restore_best=None), TypeError, "restore_best must be True or False"),
+    (lambda path: fit(trainer(), resume=True), ValueError, "resume needs checkpoint"),
+    (lambda path: fit(trainer(), checkpoint=path / "a.npz", resume=True), ValueError, "checkpoint must be an existing file"),
+    (lambda path: fit(trainer(), checkpoint=path / "a.npz", resume="yes"), TypeError, "resume must be True or False"),
+    (lambda path: fit(trainer(), checkpoint=path / "a.pt"), ValueError, "checkpoint must end in .npz"),
+    (lambda path: fit(trainer(), checkpoint=path / "b" / "a.npz"), ValueError, "checkpoint must be in a folder that exists"),
+])  # fmt: skip
+def test_bad_arguments(tmp_path, call, error, message):
+    with pytest.raises(error, match=message):
+        call(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_trainer_costs_little_python():
+    """A LeNet step costs at most 0.3 ms beyond its kernels: timed on images so small that the kernels are idle."""
+    model = nn.models.lenet5(input_size=12, rng=0)
+    subject = Trainer(model, optim.SGD(model.parameters(), lr=0.05, momentum=0.9), nn.NLLLoss())
+    images = np.zeros((2000, 1, 12, 12), np.float32)
+    best = min(fit_seconds(subject, images) for _ in range(5))
+    assert best / 2000 < 0.3e-3
+
+
+def fit_seconds(subject, images):
+    start = time.perf_counter()
+    subject.fit((images, np.zeros(len(images), int)), 1, 1, progress=False)
+    return time.perf_counter() - start
