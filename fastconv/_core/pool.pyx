@@ -16,6 +16,8 @@ The band and its two copies hold about BAND elements each and stay in L1 and L2.
 nothing: an output whose window holds nothing but -inf gets the index of its first pixel afterwards.
 """
 
+import functools
+
 import numpy as np
 
 from cython cimport floating
@@ -50,13 +52,27 @@ cdef Axis axis_of(windows):
     return a
 
 
+cdef class Tables:
+    """The windows of a geometry in C."""
+    cdef Axis rows, cols
+    cdef object windows
+
+    def __init__(self, windows):
+        self.rows, self.cols, self.windows = axis_of(windows.rows), axis_of(windows.cols), windows
+
+
+_tables = functools.lru_cache(maxsize=256)(Tables)
+
+
 cdef Shape shape_of(x, y, windows):
     cdef Shape g
-    size = x.itemsize
+    cdef Tables tables = _tables(windows)
+    cdef Py_ssize_t size = x.itemsize
+    x_strides, y_strides = x.strides, y.strides
     g.n, g.c = x.shape[0], x.shape[1]
-    g.rows, g.cols = axis_of(windows.rows), axis_of(windows.cols)
-    g.xn, g.xc, g.xh, g.xw = [stride // size for stride in x.strides]
-    g.yn, g.yc, g.yh, g.yw = [stride // size for stride in y.strides]
+    g.rows, g.cols = tables.rows, tables.cols
+    g.xn, g.xc, g.xh, g.xw = x_strides[0] // size, x_strides[1] // size, x_strides[2] // size, x_strides[3] // size
+    g.yn, g.yc, g.yh, g.yw = y_strides[0] // size, y_strides[1] // size, y_strides[2] // size, y_strides[3] // size
     return g
 
 

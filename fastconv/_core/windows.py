@@ -14,7 +14,7 @@ FAR = 16    # columns between windows from which on a padded band, with one row 
 LARGE = 65536    # taps from which on the tables of a band do not pay
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Axis:
     """The windows along rows or columns."""
 
@@ -29,7 +29,7 @@ class Axis:
     counts: np.ndarray  # float (outputs + SLACK,): what an average divides by; ones behind the end
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Windows:
     """The windows of a pooling and the loop for planes (of pixels that are neighbours in memory along a row):
 

@@ -6,6 +6,7 @@ convolution an image is an (N, C, H, W) view with any strides below this file.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -24,6 +25,14 @@ MOST_DILATED_TAPS = 65536
 
 
 def _sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, dtype):
+    options = size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, dtype
+    if (type(kernel_size) is type(padding) is type(dilation) is int and (stride is None or type(stride) is int)
+            and type(ceil_mode) is bool):
+        return _sliding_by_plain_options(*options)
+    return _checked_sliding(*options)
+
+
+def _checked_sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, dtype):
     kernel_size, stride, pads, dilation, outputs = checks.pooling_window(size, kernel_size, stride, padding, dilation, ceil_mode)
     reach = (kernel_size[0] - 1) * dilation[0] * size[1] + (kernel_size[1] - 1) * dilation[1]
     if reach > checks.LARGEST_OPTION:
@@ -32,6 +41,10 @@ def _sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_incl
     if dilation != (1, 1) and kernel_size[0] * kernel_size[1] > MOST_DILATED_TAPS:
         raise ValueError(f"kernel_size must have at most {MOST_DILATED_TAPS} taps with dilation {dilation}, got {kernel_size}")
     return sliding_windows(size, kernel_size, stride, pads, dilation, outputs, count_include_pad, dtype)
+
+
+# Checked once. Only for options whose types are sure: True would find what 1 has left in the cache.
+_sliding_by_plain_options = functools.lru_cache(maxsize=256)(_checked_sliding)
 
 
 def _adaptive(shape, output_size, dtype):
