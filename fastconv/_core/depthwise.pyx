@@ -57,14 +57,12 @@ cdef struct Axis:
 cdef struct Shape:
     Py_ssize_t n, c, k, multiplier, h, w, r, s, oh, ow, taps
     Py_ssize_t xn, xc, xh, xw, yn, yk, yh, yw, wk, wr, ws
-    Py_ssize_t stride_h, stride_w
+    Py_ssize_t stride_h, stride_w, lanes, pitch
     Axis rows, columns
-    Py_ssize_t lanes, pitch
     Py_ssize_t *tap_offsets    # [taps], in the band
     # How a band row is filled: `copied` or `split` (even and odd columns apart) inside the plane, then `which` one by one.
     bint copied, split
-    Py_ssize_t *start          # [column blocks]: columns from start until `until` are inside
-    Py_ssize_t *until
+    Py_ssize_t *start, *until  # [column blocks]: columns from start until `until` are inside
     Py_ssize_t *which          # [column blocks][columns.length]
     Py_ssize_t *n_which        # [column blocks]
     Py_ssize_t ahead           # from what is read to what is read one block later
