@@ -96,7 +96,8 @@ class Conv2d(Module):
 
     def forward(self, x: NDArray) -> NDArray:
         self.remember(x)
-        return F.conv2d(x, self.weight.data, self.bias and self.bias.data, **self._options)
+        bias = self.bias.data if self.bias else None
+        return F.conv2d(x, self.weight.data, bias, **self._options)
 
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
         x = self.recall()

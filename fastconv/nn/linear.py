@@ -58,7 +58,7 @@ class Linear(Module):
 
     def forward(self, x: NDArray) -> NDArray:
         self.remember(x)
-        return F.linear(x, self.weight.data, self.bias and self.bias.data)
+        return F.linear(x, self.weight.data, self.bias.data if self.bias else None)
 
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
         x = self.recall()

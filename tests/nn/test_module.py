@@ -121,7 +121,7 @@ def test_load_state_dict_names_everything_that_differs_and_changes_nothing():
         np.testing.assert_array_equal(array, before[name])
 
 
-@pytest.mark.parametrize("last", [[], [nn.LogSoftmax()], [nn.Softmax()]], ids=["logits", "log-probabilities", "probabilities"])
+@pytest.mark.parametrize("last", [[], [nn.LogSoftmax()], [nn.Softmax()]], ids=["logits", "logarithms", "probabilities"])
 def test_predict_gives_labels_and_predict_proba_probabilities(last):
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 5, rng=0), *last)
     x = np.random.default_rng(0).standard_normal((10, 3, 2, 2)).astype(np.float32)

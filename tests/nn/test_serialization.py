@@ -126,7 +126,8 @@ def test_damaged_files(path):
     damaged = [content[:size] for size in (0, 1, 7, 100, len(content) // 2, len(content) - 1)]
     damaged += [rng.bytes(1000), b"\xff" * 64]
     for start in range(0, 600, 25):  # heads of the formats: sizes, names, checksums
-        damaged.append(content[:start] + bytes(byte ^ 0x5A for byte in content[start : start + 8]) + content[start + 8 :])
+        flipped = bytes(byte ^ 0x5A for byte in content[start : start + 8])
+        damaged.append(content[:start] + flipped + content[start + 8 :])
     raised = 0
     for bad in damaged:
         path.write_bytes(bad)
