@@ -16,10 +16,13 @@ cdef extern from *:
     #ifdef _OPENMP
     #include <omp.h>
     #define FC_OPENMP _OPENMP
+    static void fc_load_openmp(void) { omp_get_num_procs(); }
     #else
     #define FC_OPENMP 0
+    static void fc_load_openmp(void) {}
     #endif
     """
+    void fc_load_openmp()
     int fc_thread_override
     int FC_OPENMP
 
@@ -99,3 +102,4 @@ def _from_environment():
 default_limit = _from_environment()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+fc_load_openmp()    # a linker leaves out a library that nothing is called from; see __init__.py
