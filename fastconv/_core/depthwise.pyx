@@ -302,11 +302,11 @@ cdef void convolve_plane(const Shape *g, const floating *x, const floating *w, c
     cdef Py_ssize_t col0 = col_block * g.columns.block, cols = min(g.columns.block, g.ow - col0)
     cdef Py_ssize_t k, i, j, out_row = g.yh if g.in_place else cols
     cdef floating *tile = band + g.band_size
-    cdef floating *target, *out
+    cdef floating *target = y + image * g.yn + row0 * g.yh + col0 * g.yw    # of filter 0
+    cdef floating *out
     fill(g, x + image * g.xn + channel * g.xc, row_block, col_block, value, band)
     for k in range(channel * g.multiplier, (channel + 1) * g.multiplier):
-        target = y + image * g.yn + k * g.yk + row0 * g.yh + col0 * g.yw
-        out = target if g.in_place else tile
+        out = target + k * g.yk if g.in_place else tile
         if floating is float:
             kernels.f32.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
                                                                   bias[k], out, out_row, rows, cols)
@@ -322,7 +322,7 @@ cdef void convolve_plane(const Shape *g, const floating *x, const floating *w, c
         if not g.in_place:
             for i in range(rows):
                 for j in range(cols):
-                    target[i * g.yh + j * g.yw] = tile[i * cols + j]
+                    target[k * g.yk + i * g.yh + j * g.yw] = tile[i * cols + j]
 
 
 cdef void convolve_pixels(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
