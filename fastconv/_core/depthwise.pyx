@@ -10,10 +10,8 @@ gradient is the forward driver on views.
         for filter: add up the lanes
     add the chunks' sums up, in order
 
-The band is worked out once a call, as tables of offsets: for each of its rows and columns where it comes from, or that it is
-padding. It holds only rows and columns that a tap meets, split into phases by the stride (for stride 2 even and odd ones
-apart), so the kernels see neither border nor stride: output (i, j) of a block meets tap (r, s) in band row rows.taps[r] + i
-and band column columns.taps[s] + j. A tap so far from the others that nothing is shared has rows or columns of its own.
+The band (see depthwise_band.pyx) shows the kernels neither border nor stride: output (i, j) of a block meets tap (r, s) in band
+row rows.taps[r] + i and band column columns.taps[s] + j.
 
 Vector lanes run over columns. Where y has its channels side by side (NHWC), they run over filters instead, with the band's
 columns as vectors of channels; `block of filters` then takes the place of `channel` above.
@@ -26,9 +24,9 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
 from fastconv._core cimport threads
-from fastconv._core.band cimport CONSTANT, source
+from fastconv._core.band cimport CONSTANT
+from fastconv._core.depthwise_band cimport Shape, fill, fill_pixels, find_edges, lay_out
 from fastconv._core.isa cimport kernels, vector_length
-from fastconv._core.kernels cimport FC_OUTSIDE
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport activate, ceildiv
 
@@ -41,195 +39,6 @@ cdef enum:
     CHANNELS_BAND_BYTES = 96 << 10
     CHANNELS_BLOCK_COLUMNS = 128
     UNITS = 64                 # of a weight gradient, at least, where there is so much to do
-
-
-# One direction of the band: where each of its rows (or columns) comes from.
-cdef struct Axis:
-    Py_ssize_t block, blocks   # outputs of a block (the last one may have fewer), blocks
-    Py_ssize_t length          # rows (columns) of the band
-    Py_ssize_t segments, segment   # for columns: phases (or distant taps), and the length of each
-    Py_ssize_t first, second   # source coordinate of the first element of segments 0 and 1, for output 0
-    Py_ssize_t *taps           # [taps]: where the band has what output 0 of a block needs
-    Py_ssize_t *places         # [length]: elements of the band in the order of the source, in steps of the band
-    Py_ssize_t *offsets        # [blocks][length]: for each of them its offset in the source, in elements, or FC_OUTSIDE
-
-
-cdef struct Shape:
-    Py_ssize_t n, c, k, multiplier, h, w, r, s, oh, ow, taps
-    Py_ssize_t xn, xc, xh, xw, yn, yk, yh, yw, wk, wr, ws
-    Py_ssize_t stride_h, stride_w, lanes, pitch
-    Axis rows, columns
-    Py_ssize_t *tap_offsets    # [taps], in the band
-    # How a band row is filled: `copied` or `split` (even and odd columns apart) inside the plane, then `which` one by one.
-    bint copied, split
-    Py_ssize_t *start, *until  # [column blocks]: columns from start until `until` are inside
-    Py_ssize_t *which          # [column blocks][columns.length]
-    Py_ssize_t *n_which        # [column blocks]
-    Py_ssize_t ahead           # from what is read to what is read one block later
-    int kernel_stride, kernel_size   # index of the micro-kernel
-    bint channel_lanes         # lanes = filters, not columns
-    bint vector_pixels         # ... and a vector of them lies side by side in x
-    Py_ssize_t filter_blocks   # K / lanes, rounded up
-    Py_ssize_t band_size, tile_size   # scratch, in elements
-    bint in_place              # the kernels write to y (read grad_output) itself
-    int activation
-    double slope
-
-
-cdef inline Py_ssize_t clamp(Py_ssize_t i, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
-    return low if i < low else high if i > high else i
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The band
-
-
-cdef Py_ssize_t segments_of(Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t block, Py_ssize_t *phase,
-                            Py_ssize_t *first, Py_ssize_t *last, Py_ssize_t *segment_of) noexcept nogil:
-    """Cuts the taps into segments: the same phase, and near enough to share source elements. Returns how many."""
-    cdef Py_ssize_t t, i, count = 0, position
-    for t in range(taps):
-        position = t * dilation // stride
-        for i in range(count):
-            if phase[i] == t * dilation % stride and position - last[i] <= block:
-                break
-        else:
-            i = count
-            count += 1
-            phase[i] = t * dilation % stride
-            first[i] = position
-        last[i] = position
-        segment_of[t] = i
-    return count
-
-
-cdef Block lay_out(Axis *axis, Py_ssize_t outputs, Py_ssize_t block, Py_ssize_t taps, Py_ssize_t stride,
-                   Py_ssize_t dilation, Py_ssize_t origin, Py_ssize_t size, Py_ssize_t step, int padding,
-                   Py_ssize_t multiple, Py_ssize_t pitch):
-    """Fills in an axis for blocks of `block` outputs, `pitch` being its step in the band. With multiple > 0 all segments have
-    one length, a multiple of it. Returns the memory of the tables."""
-    cdef Block lists = take(6 * taps * sizeof(Py_ssize_t))
-    cdef Py_ssize_t *phase = <Py_ssize_t *>lists.data
-    cdef Py_ssize_t *first = phase + taps
-    cdef Py_ssize_t *last = first + taps
-    cdef Py_ssize_t *segment_of = last + taps
-    cdef Py_ssize_t *begin = segment_of + taps
-    cdef Py_ssize_t *done = begin + taps
-    cdef Py_ssize_t i, t, q, b, coordinate, nearest, nearest_coordinate = 0
-    axis.block, axis.blocks = block, ceildiv(outputs, block)
-    axis.segments = segments_of(taps, stride, dilation, block, phase, first, last, segment_of)
-    axis.length = axis.segment = 0
-    if multiple:
-        for i in range(axis.segments):
-            axis.segment = max(axis.segment, ceildiv(block + last[i] - first[i], multiple) * multiple)
-    for i in range(axis.segments):
-        begin[i] = axis.length
-        axis.length += axis.segment if multiple else block + last[i] - first[i]
-        done[i] = 0
-    axis.first = phase[0] + first[0] * stride - origin
-    axis.second = phase[1] + first[1] * stride - origin if axis.segments > 1 else 0
-    cdef Block tables = take((taps + (axis.blocks + 1) * axis.length) * sizeof(Py_ssize_t))
-    axis.taps = <Py_ssize_t *>tables.data
-    axis.places = axis.taps + taps
-    axis.offsets = axis.places + axis.length
-    for t in range(taps):
-        i = segment_of[t]
-        axis.taps[t] = begin[i] + t * dilation // stride - first[i]
-    for q in range(axis.length):   # merges the segments
-        nearest = -1
-        for i in range(axis.segments):
-            if begin[i] + done[i] < (begin[i + 1] if i + 1 < axis.segments else axis.length):
-                coordinate = phase[i] + (first[i] + done[i]) * stride - origin
-                if nearest < 0 or coordinate < nearest_coordinate:
-                    nearest, nearest_coordinate = i, coordinate
-        axis.places[q] = (begin[nearest] + done[nearest]) * pitch
-        done[nearest] += 1
-        for b in range(axis.blocks):
-            t = source(nearest_coordinate + b * block * stride, size, padding) if size else -1
-            axis.offsets[b * axis.length + q] = FC_OUTSIDE if t < 0 else t * step
-    return tables
-
-
-cdef Block find_edges(Shape *g, int padding):
-    """Works out which columns of the band are copied as vectors and which one by one. Returns the memory of the tables."""
-    cdef Axis *axis = &g.columns
-    cdef Block tables = take(axis.blocks * (axis.length + 3) * sizeof(Py_ssize_t))
-    cdef Py_ssize_t b, q, first, n, phases
-    g.start = <Py_ssize_t *>tables.data
-    g.until = g.start + axis.blocks
-    g.n_which = g.until + axis.blocks
-    g.which = g.n_which + axis.blocks
-    g.copied = g.xw == 1 and g.stride_w == 1 and axis.segments == 1
-    g.split = g.xw == 1 and g.stride_w == 2 and axis.segments == 2 and axis.second == axis.first + 1
-    phases = 2 if g.split else 1
-    for b in range(axis.blocks):
-        first = axis.first + b * axis.block * g.stride_w
-        g.start[b] = clamp(-first, 0, phases * axis.segment)
-        g.until[b] = clamp(g.w - first, 0, phases * axis.segment)
-        n = 0
-        for q in range(axis.length):   # in the order of the source, which is that of the columns the two kernels copy
-            if not ((g.copied or g.split) and (padding == CONSTANT or g.start[b] <= q < g.until[b])):
-                g.which[b * axis.length + n] = q
-                n += 1
-        g.n_which[b] = n
-    return tables
-
-
-cdef void fill(const Shape *g, const floating *plane, Py_ssize_t row_block, Py_ssize_t col_block, floating value,
-               floating *band) noexcept nogil:
-    """Lanes = columns: the band of one block of the plane."""
-    cdef const Py_ssize_t *rows = g.rows.offsets + row_block * g.rows.length
-    cdef const Py_ssize_t *columns = g.columns.offsets + col_block * g.columns.length
-    cdef const Py_ssize_t *which = g.which + col_block * g.columns.length
-    cdef const floating *first = plane + g.columns.first + col_block * g.columns.block * g.stride_w
-    cdef Py_ssize_t start = g.start[col_block], until = g.until[col_block], n = g.n_which[col_block]
-    if floating is float:
-        if g.copied:
-            kernels.f32.band_copy(first, rows, g.rows.places, g.rows.length, start, until, g.columns.segment, value, band, g.ahead)
-        elif g.split:
-            kernels.f32.band_split(first, rows, g.rows.places, g.rows.length, start, until, g.columns.segment, value, band)
-        if n:
-            kernels.f32.band_gather(plane, rows, g.rows.places, g.rows.length, columns, g.columns.places, which, n, value, band)
-    else:
-        if g.copied:
-            kernels.f64.band_copy(first, rows, g.rows.places, g.rows.length, start, until, g.columns.segment, value, band, g.ahead)
-        elif g.split:
-            kernels.f64.band_split(first, rows, g.rows.places, g.rows.length, start, until, g.columns.segment, value, band)
-        if n:
-            kernels.f64.band_gather(plane, rows, g.rows.places, g.rows.length, columns, g.columns.places, which, n, value, band)
-
-
-cdef void fill_pixels(const Shape *g, const floating *image, Py_ssize_t filter_block, Py_ssize_t row_block,
-                      Py_ssize_t col_block, floating value, floating *band) noexcept nogil:
-    """Lanes = filters: the band of one block of the image, for the channels that these filters see."""
-    cdef const Py_ssize_t *rows = g.rows.offsets + row_block * g.rows.length
-    cdef const Py_ssize_t *columns = g.columns.offsets + col_block * g.columns.length
-    cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0)
-    cdef Py_ssize_t b, q, f
-    cdef floating *pixel
-    cdef Py_ssize_t channel[MOST_LANES]   # where each lane's channel begins
-    if g.vector_pixels:
-        if floating is float:
-            kernels.f32.band_pixels(image + k0, rows, g.rows.places, g.rows.length, columns, g.columns.places,
-                                    g.columns.length, <int>filters, value, band)
-        else:
-            kernels.f64.band_pixels(image + k0, rows, g.rows.places, g.rows.length, columns, g.columns.places,
-                                    g.columns.length, <int>filters, value, band)
-        return
-    for f in range(filters):
-        channel[f] = (k0 + f) // g.multiplier * g.xc
-    for b in range(g.rows.length):
-        for q in range(g.columns.length):
-            pixel = band + g.rows.places[b] + g.columns.places[q]
-            for f in range(g.lanes):
-                if f >= filters or rows[b] == FC_OUTSIDE or columns[q] == FC_OUTSIDE:
-                    pixel[f] = value
-                else:
-                    pixel[f] = image[channel[f] + rows[b] + columns[q]]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Shapes and blocks
 
 
 cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t *w_shape, Py_ssize_t *w_strides,
