@@ -27,7 +27,7 @@ from fastconv._core.lanes cimport (
     LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, position_count, store_lanes,
 )
 from fastconv._core.memory cimport Block, take
-from fastconv._core.shape cimport Shape, activate, ceildiv, part, rounded, shape_of
+from fastconv._core.shape cimport activate, ceildiv, filters_alone, part, rounded, Shape, shape_of
 
 cdef enum:
     PIXELS = 1024            # outputs of a block
@@ -134,15 +134,19 @@ cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssiz
 
 cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *w,
                          const floating *bias, floating *y, Py_ssize_t filters, int activation, double slope,
-                         const Py_ssize_t *taps, const Py_ssize_t *at, floating *scratch) noexcept nogil:
-    """One block by one panel of filters, the first at w and y; x is the group's X; scratch: B, Y, weights, bias."""
+                         const Py_ssize_t *taps, const Py_ssize_t *at, const floating *prepared,
+                         floating *scratch) noexcept nogil:
+    """One block by one panel of filters, the first at w and y; x is the group's X; prepared is the panel's B or NULL;
+    scratch: B, Y, weights, bias."""
     cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows
-    cdef floating *b = scratch
+    cdef const floating *b = prepared
     cdef floating *out = scratch + l.b_size
     cdef floating *weights = out + l.y_size
     cdef floating *panel_bias = weights + l.weights_size
     cdef const floating *start
-    pack_panel(l, g, w, filters, at, weights, b)
+    if prepared == NULL:
+        pack_panel(l, g, w, filters, at, weights, scratch)
+        b = scratch
     if bias == NULL:
         panel_bias = NULL
     else:
@@ -171,10 +175,12 @@ cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *bloc
 
 cdef void convolve(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
                    double value, int activation, double slope, const Py_ssize_t *taps, const Py_ssize_t *at,
-                   const Py_ssize_t *weights_at, floating *shared, floating *scratch, int team) noexcept nogil:
+                   const Py_ssize_t *weights_at, const floating *prepared, floating *shared, floating *scratch,
+                   int team) noexcept nogil:
     cdef Py_ssize_t b, group, u, k, vectors = ceildiv(g.c, l.lanes)
     cdef PixelBlock block
     cdef const floating *group_bias
+    cdef const floating *panel
     for b in range(l.blocking.count):
         block = block_at(g, &l.blocking, b)
         for group in range(g.groups):
@@ -189,8 +195,9 @@ cdef void convolve(const Layout *l, const Shape *g, const floating *x, const flo
             for u in prange(l.panels, num_threads=team, schedule="dynamic"):
                 k = group * g.k + u * l.width
                 group_bias = bias + k if bias != NULL else bias
+                panel = prepared + (group * l.panels + u) * l.b_size if prepared != NULL else prepared
                 convolve_panel(l, g, &block, shared, w + k * g.wk, group_bias, y + k * g.yk, min(l.width, g.k - u * l.width),
-                               activation, slope, taps, weights_at, scratch + threadid() * l.thread_size)
+                               activation, slope, taps, weights_at, panel, scratch + threadid() * l.thread_size)
 
 
 cdef Shape only_met(Shape g) noexcept nogil:
@@ -207,7 +214,8 @@ cdef double work(const Shape *g) noexcept nogil:
 
 
 def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
-           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
+           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope,
+           Block prepared=None):
     """As gemm.conv2d, for strides of 1 and 2 in columns, 1 x 1 filters with any stride."""
     cdef Shape g = only_met(shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride,
                                      dilation, origin, padding_mode))
@@ -228,6 +236,9 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     if bias is not None:
         bias_view = bias
         bias_data = &bias_view[0]
+    cdef const floating *prepared_data = NULL
+    if prepared is not None:
+        prepared_data = <floating *>prepared.data
     cdef LaneBand band = lane_band(&g, 0, l.band_cols, l.lanes)
     lane_positions(&g, &band, l.band_rows, l.lanes, at)
     for i in range(CHUNK * g.r * g.s):
@@ -236,7 +247,26 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
         taps[i] = (i // g.s * g.dilation_h * l.band_cols + i % g.s * g.dilation_w) * l.lanes
     with nogil:
         convolve(&l, &g, &x[0, 0, 0, 0], &w[0, 0, 0, 0], bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope,
-                 taps, at, weights_at, <floating *>shared.data, <floating *>scratch.data, team)
+                 taps, at, weights_at, prepared_data, <floating *>shared.data, <floating *>scratch.data, team)
+
+
+def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
+    """The filters packed once, for conv2d's `prepared`."""
+    cdef Shape g = only_met(filters_alone(w.shape, w.strides, sizeof(floating), groups, stride))
+    cdef floating *no_data = NULL
+    cdef Layout l = lay_out(&g, no_data)
+    cdef Block packed = take(groups * l.panels * l.b_size * sizeof(floating))
+    cdef Block weights = take(l.weights_size * sizeof(floating))
+    cdef Block table = take(l.at_size * sizeof(Py_ssize_t))
+    cdef Py_ssize_t *at = <Py_ssize_t *>table.data
+    cdef Py_ssize_t i, k
+    for i in range(CHUNK * g.r * g.s):
+        at[i] = i * l.lanes
+    for i in range(groups * l.panels):
+        k = i // l.panels * g.k + i % l.panels * l.width
+        pack_panel(&l, &g, &w[0, 0, 0, 0] + k * g.wk, min(l.width, g.k - i % l.panels * l.width), at, <floating *>weights.data,
+                   <floating *>packed.data + i * l.b_size)
+    return packed
 
 
 def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,

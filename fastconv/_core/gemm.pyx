@@ -38,7 +38,7 @@ from fastconv._core.isa cimport (
 )
 from fastconv._core.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
 from fastconv._core.memory cimport Block, take
-from fastconv._core.shape cimport Shape, activate, ceildiv, flatten, part, rounded, shape_of
+from fastconv._core.shape cimport activate, ceildiv, filters_alone, flatten, part, rounded, Shape, shape_of
 
 cdef enum:
     STAGE_BYTES = 4 << 20    # packed weights held at a time
@@ -186,10 +186,21 @@ cdef void convolve_block(const Shape *g, const PixelBlock *block, const floating
         c += nc
 
 
+cdef void pack_stage(const Shape *g, const floating *w, Py_ssize_t first, Py_ssize_t count, Py_ssize_t panels,
+                     floating *packed, Py_ssize_t panel_size, int team) noexcept nogil:
+    """Filter panels first .. first + count - 1, counted over all groups."""
+    cdef Py_ssize_t u, group, k
+    for u in prange(count, num_threads=team, schedule="static"):
+        group = (first + u) // panels
+        k = (first + u) % panels
+        pack_filters(g, w + (group * g.k + part(g.k, panels, k)) * g.wk,
+                     part(g.k, panels, k + 1) - part(g.k, panels, k), packed + u * panel_size)
+
+
 cdef void convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
                    int activation, double slope, const Blocking *blocking, Py_ssize_t channels, Py_ssize_t taps_at_once,
-                   Py_ssize_t panel_size, Py_ssize_t stage, floating *packed, char *scratch, Py_ssize_t scratch_size,
-                   Py_ssize_t band_size, Py_ssize_t panel_elements, int team) noexcept nogil:
+                   Py_ssize_t panel_size, Py_ssize_t stage, bint prepared, floating *packed, char *scratch,
+                   Py_ssize_t scratch_size, Py_ssize_t band_size, Py_ssize_t panel_elements, int team) noexcept nogil:
     cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(x)), first, count, u, j, k, b, q, parts, units, group, lo, hi
     cdef PixelBlock block
     cdef const floating *group_bias
@@ -201,11 +212,8 @@ cdef void convolve(const Shape *g, const floating *x, const floating *w, const f
             count = min(stage // panels * panels, g.groups * panels - first)
         else:
             count = min(stage, panels - first % panels)
-        for u in prange(count, num_threads=team, schedule="static"):
-            group = (first + u) // panels
-            k = (first + u) % panels
-            pack_filters(g, w + (group * g.k + part(g.k, panels, k)) * g.wk,
-                         part(g.k, panels, k + 1) - part(g.k, panels, k), packed + u * panel_size)
+        if not prepared:
+            pack_stage(g, w, first, count, panels, packed, panel_size, team)
         q = max(1, count // panels)                # groups
         count = count // q                         # panels of each
         parts = 1                                  # into which these are cut, to have work for all threads
@@ -264,11 +272,13 @@ cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
 
 
 def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
-           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
+           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope,
+           Block prepared=None):
     """y = activation(convolution of x with w + bias), on views with any strides; nothing is checked.
 
     x is (N, C, H, W), w (K, C / groups, R, S), y (N, K, OH, OW); output (i, j) reads x from row i * stride - origin on, beyond its
-    borders as padding_mode says (see band.pxd). activation is an index into the table's activations, 0 for none.
+    borders as padding_mode says (see band.pxd). activation is an index into the table's activations, 0 for none. prepared: what
+    `prepare` made of w.
     """
     cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
                             origin, padding_mode)
@@ -282,14 +292,29 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
         bias_view = bias
         bias_data = &bias_view[0]
     cdef Cut cut = cut_forward(&g, no_data)
-    cdef Block packed = take(cut.stage * cut.panel_size * sizeof(floating))
+    cdef Block packed = prepared
+    if prepared is None:
+        packed = take(cut.stage * cut.panel_size * sizeof(floating))
+    else:
+        cut.stage = g.groups * ceildiv(g.k, tile_rows(no_data))
     cdef Block scratch = take(cut.team * cut.scratch_size)
     cdef const floating *xp = &x[0, 0, 0, 0] if x.shape[1] and g.h and g.w else NULL
     cdef const floating *wp = &w[0, 0, 0, 0] if g.c and g.r and g.s else NULL
     with nogil:
         convolve(&g, xp, wp, bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope, &cut.blocking, cut.channels,
-                 cut.taps_at_once, cut.panel_size, cut.stage, <floating *>packed.data, scratch.data, cut.scratch_size,
-                 cut.band_size, cut.panel_elements, cut.team)
+                 cut.taps_at_once, cut.panel_size, cut.stage, prepared is not None, <floating *>packed.data, scratch.data,
+                 cut.scratch_size, cut.band_size, cut.panel_elements, cut.team)
+
+
+def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
+    """The filters packed once, for conv2d's `prepared`."""
+    cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
+    cdef floating *no_data = NULL
+    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(no_data))
+    cdef Py_ssize_t panel_size = rounded(g.c * g.r * g.s * ceildiv(g.k, panels))
+    cdef Block packed = take(groups * panels * panel_size * sizeof(floating))
+    pack_stage(&g, &w[0, 0, 0, 0], 0, groups * panels, panels, <floating *>packed.data, panel_size, 1)
+    return packed
 
 
 def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,

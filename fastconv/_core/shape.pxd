@@ -52,6 +52,20 @@ cdef inline Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, con
     return g
 
 
+cdef inline Shape filters_alone(const Py_ssize_t *w, const Py_ssize_t *w_strides, Py_ssize_t size, Py_ssize_t groups,
+                                tuple stride):
+    """What is known from the filters, to prepare them: everything that decides how they are packed."""
+    cdef Py_ssize_t x[4]
+    cdef Py_ssize_t y[4]
+    cdef Py_ssize_t strides[4]
+    x[0] = x[2] = x[3] = y[0] = y[2] = y[3] = 1
+    x[1], y[1] = w[1] * groups, w[0]
+    strides[0] = strides[1] = strides[2] = strides[3] = size
+    cdef Shape g = shape_of(x, strides, w, w_strides, y, strides, size, stride, (1, 1), (0, 0), 0)
+    g.stride_h, g.stride_w = stride
+    return g
+
+
 cdef inline void flatten(Shape *g) noexcept nogil:
     """A pointwise convolution sees a plane as one long row, where the arrays allow it."""
     cdef bint inside, pointwise

@@ -33,7 +33,7 @@ from fastconv._core.isa cimport channel_tile, kernels, tile_rows, to_lanes, vect
 from fastconv._core.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
 from fastconv._core.lanes cimport LaneBand, fill_lanes, lane_band, lane_positions, position_count, store_lanes
 from fastconv._core.memory cimport Block, take
-from fastconv._core.shape cimport Shape, activate, ceildiv, part, rounded, shape_of
+from fastconv._core.shape cimport Shape, activate, ceildiv, filters_alone, part, rounded, shape_of
 
 cdef enum:
     FILTERS_BYTES = 1 << 20  # transformed filters of a group up to this size are all made beforehand
@@ -57,7 +57,7 @@ cdef struct Layout:
     Py_ssize_t u_point, u_panel              # elements from one point, one panel of U to the next
     Py_ssize_t v_point, v_tiles              # elements from one point, one block of mr tiles of V to the next
     Py_ssize_t m_point
-    bint beforehand                          # all filters are transformed before the first block
+    bint beforehand                          # all filters are transformed before the first block, and blocks are private
     # scratch, in elements: its arrays, and all of one thread, all that is shared
     Py_ssize_t at_size, band_size, weights_size, u_size, v_size, m_size, strip_size, thread_size, shared_size
 
@@ -166,6 +166,14 @@ cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssiz
             transform_filters(l.scheme, weights, n, u + v * l.lanes + c * l.width, l.u_point, l.width)
 
 
+cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const Py_ssize_t *at, floating *scratch,
+                      Py_ssize_t thread_size, floating *u, int team) noexcept nogil:
+    """U of all panels of all groups."""
+    cdef Py_ssize_t i, panels = ceildiv(l.filters, l.width)
+    for i in prange(l.groups * panels, num_threads=team, schedule="static"):
+        pack_panel(l, g, w, i // panels, i % panels * l.width, at, scratch + threadid() * thread_size, u + i * l.u_panel)
+
+
 cdef void place_weights(const Layout *l, Py_ssize_t *at) noexcept nogil:
     """The tables of load_filters: taps in order, and one channel's taps backwards with a place for what lies behind them."""
     cdef Py_ssize_t i, taps = l.taps * l.taps
@@ -260,7 +268,7 @@ cdef void filter_stage(const Layout *l, const Shape *g, Py_ssize_t block, Py_ssi
     cdef Py_ssize_t filters = min(l.filters_at_once, filters_of(l, g, group) - k)
     cdef const floating *u = u_all
     cdef floating *m = scratch + l.weights_size + l.u_size
-    if l.beforehand:
+    if u != NULL:
         u += (group * ceildiv(l.filters, l.width) + k // l.width) * l.u_panel
     else:
         for i in range(ceildiv(filters, l.width)):
@@ -393,7 +401,8 @@ cdef double work(const Shape *g) noexcept nogil:
 
 
 def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
-           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
+           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope,
+           Block prepared=None):
     """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, no dilation."""
     cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
                             origin, padding_mode)
@@ -403,15 +412,17 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
-    cdef Py_ssize_t panels = ceildiv(l.filters, l.width), i, j, u, size = sizeof(floating)
+    cdef Py_ssize_t panels = ceildiv(l.filters, l.width), i, j, size = sizeof(floating)
     cdef Py_ssize_t thread_size = l.thread_size
     cdef Block shared = take(l.shared_size * size)
     cdef Block scratch = take(team * thread_size * size)
-    cdef Block filters = take(l.groups * panels * l.u_panel * size if l.beforehand else 0)
+    cdef Block filters = prepared
+    if prepared is None and l.beforehand:
+        filters = take(l.groups * panels * l.u_panel * size)
     cdef Block biases = take(l.groups * panels * l.width * size if bias is not None else 0)
     cdef Block flags = take(g.n)
     cdef floating *scratch_data = <floating *>scratch.data
-    cdef floating *u_data = <floating *>filters.data
+    cdef floating *u_data = <floating *>filters.data if filters is not None else NULL
     cdef floating *bias_data = NULL
     cdef Py_ssize_t *at = <Py_ssize_t *>shared.data
     cdef Py_ssize_t *weights_at = <Py_ssize_t *>(shared.data + l.at_size * size)
@@ -430,16 +441,27 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     band = lane_band(&g, 0, (l.tiles - 1) * l.step + l.points, l.lanes)
     lane_positions(&g, &band, l.rows, l.lanes, at)
     with nogil:
-        if l.beforehand:
-            for u in prange(l.groups * panels, num_threads=team, schedule="static"):
-                pack_panel(&l, &g, wp, u // panels, u % panels * l.width, weights_at, scratch_data + threadid() * thread_size,
-                           u_data + u * l.u_panel)
+        if l.beforehand and prepared is None:
+            pack_panels(&l, &g, wp, weights_at, scratch_data, thread_size, u_data, team)
         convolve(&l, &g, &x[0, 0, 0, 0], wp, u_data, bias_data, &y[0, 0, 0, 0], padding_value, activation,
                       negative_slope, flags.data, <floating *>shared.data, scratch_data, thread_size, team)
     for i in range(g.n):
         if flags.data[i]:
             gemm.conv2d(x[i:i + 1], w, bias, y[i:i + 1], stride, dilation, origin, padding_mode, padding_value, activation,
                         negative_slope)
+
+
+def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
+    """The filters transformed once, for conv2d's `prepared`."""
+    cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
+    cdef floating *no_data = NULL
+    cdef Layout l = lay_out(&g, no_data)
+    cdef Block filters = take(l.groups * ceildiv(l.filters, l.width) * l.u_panel * sizeof(floating))
+    cdef Block scratch = take(rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes) * sizeof(floating))
+    cdef Block table = take(l.at_size * sizeof(Py_ssize_t))
+    place_weights(&l, <Py_ssize_t *>table.data)
+    pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, <floating *>scratch.data, 0, <floating *>filters.data, 1)
+    return filters
 
 
 def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,

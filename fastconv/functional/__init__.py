@@ -39,6 +39,7 @@ from fastconv.functional.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from fastconv.functional.prepared import plan_conv2d
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -69,6 +70,7 @@ __all__ = [
     "max_pool2d_backward",
     "nll_loss",
     "nll_loss_backward",
+    "plan_conv2d",
     "relu",
     "relu_backward",
     "sigmoid",

@@ -1,0 +1,89 @@
+"""Convolution with fixed weights: everything that depends on the weights and the shapes is done once."""
+
+import numpy as np
+
+from fastconv._core import memory
+from fastconv._core.geometry import PADDING_MODES
+from fastconv.functional import checks
+from fastconv.functional.conv import ACTIVATIONS, NEGATIVE_SLOPE, planned
+
+
+def plan_conv2d(x_shape, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
+                padding_value=0.0, data_format="NCHW", activation=None, algorithm="auto"):
+    """A convolution with fixed weights, for images of one shape: the weights are packed or transformed once.
+
+    Parameters
+    ----------
+    x_shape : tuple of int
+        (N, C, H, W) or (C, H, W); with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C).
+    weight : array (K, C/groups, R, S)
+        Copied: later changes to it do not reach the plan.
+    bias : array (K,), optional
+        Copied.
+    stride, padding, dilation, groups, padding_mode, padding_value, data_format, activation, algorithm
+        As `conv2d`.
+
+    Returns
+    -------
+    Conv2dPlan
+        Called with x, or with x and ``out=``, it returns what `conv2d` would, to the same bits.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As `conv2d`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv as fc
+    >>> weight = np.ones((16, 8, 3, 3), np.float32)
+    >>> plan = fc.plan_conv2d((1, 8, 32, 32), weight, padding=1)
+    >>> plan
+    <Conv2dPlan (1, 8, 32, 32) -> (1, 16, 32, 32), float32, winograd>
+    >>> plan(np.ones((1, 8, 32, 32), np.float32))[0, 0, 0, :3]
+    array([48., 72., 72.], dtype=float32)
+    """
+    weight = checks.array(weight, "weight").copy()
+    bias = None if bias is None else checks.array(bias, "bias").copy()
+    dtype = checks.same_dtype(weight=weight, bias=bias)
+    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
+    checks.fits_memory(sizes, dtype, "x")
+    plan, fill = planned(sizes, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm,
+                         dtype.itemsize, data_format == "NHWC")
+    if bias is not None:
+        checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
+    checks.choice(activation, "activation", ACTIVATIONS)
+    checks.fits_memory(plan.geometry.output_shape, dtype)
+    return Conv2dPlan(plan, weight, bias, data_format, batched, PADDING_MODES.index(padding_mode), fill,
+                      ACTIVATIONS.index(activation))
+
+
+class Conv2dPlan:
+    """What `plan_conv2d` returns. Attributes: x_shape, output_shape, dtype, algorithm, reason."""
+
+    def __init__(self, plan, weight, bias, data_format, batched, padding_mode, fill, activation):
+        geometry = plan.geometry
+        self.algorithm, self.reason, self.dtype = plan.algorithm, plan.reason, weight.dtype
+        self.x_shape = checks.result_shape(geometry.x_shape, data_format, batched)
+        self.output_shape = checks.result_shape(geometry.output_shape, data_format, batched)
+        self._weight, self._bias, self._data_format = weight, bias, data_format
+        self._options = (geometry.stride, geometry.dilation, geometry.origin, padding_mode, fill, activation, NEGATIVE_SLOPE)
+        self._convolve = plan.driver.conv2d
+        prepare = getattr(plan.driver, "prepare", None)  # the depthwise driver has nothing to prepare
+        self._prepared = () if prepare is None else (prepare(weight, geometry.groups, geometry.stride),)
+
+    def __call__(self, x, out=None):
+        x = checks.array(x, "x")
+        if x.dtype != self.dtype:
+            raise TypeError(f"x must be {self.dtype}, as the weights of this plan, got {x.dtype}")
+        checks.shape(x, "x", self.x_shape, "(that of this plan)")
+        result = checks.out(out, self.output_shape, self.dtype, x, self._weight, self._bias)
+        if result is None:
+            result = memory.empty(self.output_shape, self.dtype)
+        if result.size:
+            self._convolve(checks.nchw(x, self._data_format), self._weight, self._bias,
+                           checks.nchw(result, self._data_format), *self._options, *self._prepared)
+        return result
+
+    def __repr__(self):
+        return f"<Conv2dPlan {self.x_shape} -> {self.output_shape}, {np.dtype(self.dtype)}, {self.algorithm}>"
