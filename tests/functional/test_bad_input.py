@@ -218,6 +218,21 @@ EXPLAIN = [
     ("algorithm is unknown", ValueError, "algorithm", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), algorithm="x")),
 ]
 
+PLAN_CONV2D = [
+    ("x_shape is too short", ValueError, "x_shape", lambda: fc.plan_conv2d((8, 8), W)),
+    ("x_shape is text", TypeError, "x_shape", lambda: fc.plan_conv2d("image", W)),
+    ("x_shape is too large", MemoryError, "x", lambda: fc.plan_conv2d((2**40, 3, 2**20, 2**20), W)),
+    ("weight is of integers", TypeError, "weight", lambda: fc.plan_conv2d((1, 3, 8, 8), W.astype(np.int32))),
+    ("weight has other channels", ValueError, "weight", lambda: fc.plan_conv2d((1, 5, 8, 8), W)),
+    ("bias has another length", ValueError, "bias", lambda: fc.plan_conv2d((1, 3, 8, 8), W, np.ones(3, F32))),
+    ("activation is unknown", ValueError, "activation", lambda: fc.plan_conv2d((1, 3, 8, 8), W, activation="gelu")),
+    ("algorithm is not there yet", ValueError, "algorithm", lambda: fc.plan_conv2d((1, 3, 8, 8), W, algorithm="fft")),
+    ("x of the call has another shape", ValueError, "x", lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 9), F32))),
+    ("x of the call has another dtype", TypeError, "x", lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 8)))),
+    ("out of the call has another shape", ValueError, "out",
+     lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 8), F32), out=np.ones(3, F32))),
+]
+
 SCORES, TARGET = ones(4, 3), np.array([0, 1, 2, 1])
 
 
@@ -458,6 +473,7 @@ TABLE = {
     "conv2d_backward": CONV_BACKWARD,
     "conv_output_size": OUTPUT_SIZE,
     "explain": EXPLAIN,
+    "plan_conv2d": PLAN_CONV2D,
     "max_pool2d": MAX_POOL,
     "max_pool2d_backward": MAX_POOL_BACKWARD,
     "avg_pool2d": AVG_POOL,
@@ -540,19 +556,4 @@ def test_options_are_not_confused_by_equal_values():
         with pytest.raises(TypeError):
             fc.conv2d(X, W, groups=wrong)
         with pytest.raises(TypeError):
-            fc.conv2d(X, W, stride=(wrong, 1))TABLE["plan_conv2d"] = [
-    ("x_shape is too short", ValueError, "x_shape", lambda: fc.plan_conv2d((8, 8), W)),
-    ("x_shape is text", TypeError, "x_shape", lambda: fc.plan_conv2d("image", W)),
-    ("x_shape is too large", MemoryError, "x", lambda: fc.plan_conv2d((2**40, 3, 2**20, 2**20), W)),
-    ("weight is of integers", TypeError, "weight", lambda: fc.plan_conv2d((1, 3, 8, 8), W.astype(np.int32))),
-    ("weight has other channels", ValueError, "weight", lambda: fc.plan_conv2d((1, 5, 8, 8), W)),
-    ("bias has another length", ValueError, "bias", lambda: fc.plan_conv2d((1, 3, 8, 8), W, np.ones(3, F32))),
-    ("activation is unknown", ValueError, "activation", lambda: fc.plan_conv2d((1, 3, 8, 8), W, activation="gelu")),
-    ("algorithm is not there yet", ValueError, "algorithm", lambda: fc.plan_conv2d((1, 3, 8, 8), W, algorithm="fft")),
-    ("x of the call has another shape", ValueError, "x", lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 9), F32))),
-    ("x of the call has another dtype", TypeError, "x", lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 8)))),
-    ("out of the call has another shape", ValueError, "out",
-     lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 8), F32), out=np.ones(3, F32))),
-]
-
-
+            fc.conv2d(X, W, stride=(wrong, 1))
