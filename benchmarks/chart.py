@@ -31,41 +31,42 @@ def draw(report: dict[str, Any], path: Path) -> None:
     grids = [[operation for operation in family if any(row["operation"] == operation for row in rows)]
              for family in (CONV_OPERATIONS, POOL_OPERATIONS)]
     grids = [operations for operations in grids if operations]
-    heights = [_height(rows, operations, report["versions"]) for operations in grids]
+    heights = [_height(rows, operations) for operations in grids]
     figure = Figure(figsize=(3 + 4 * max(map(len, grids)), 1.2 + sum(heights)), layout="constrained", dpi=100)
     for part, operations in zip(figure.subfigures(len(grids), 1, height_ratios=heights, squeeze=False)[:, 0], grids,
                                 strict=True):
         panels = part.subplots(1, len(operations), sharey=True, squeeze=False)[0]
         for axes, operation in zip(panels, operations, strict=True):
-            _panel(axes, [row for row in rows if row["operation"] == operation], list(report["versions"]))
+            _panel(axes, [row for row in rows if row["operation"] == operation])
             mean = report["geometric_means"].get(operation)
             axes.set_title(operation + (f"\nbest peer / fastconv: geometric mean {mean:.2f}" if mean else ""), fontsize=10)
-        handles, labels = panels[0].get_legend_handles_labels()
-        part.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+        shown = {label: bars for axes in panels for bars, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        part.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False, fontsize=9)
     figure.suptitle(_caption(report), fontsize=9)
     figure.savefig(path)
 
 
-def _height(rows: list[dict[str, Any]], operations: list[str], libraries: dict[str, str]) -> float:
-    layers = {row["layer"] for row in rows if row["operation"] in operations}
-    return 1.4 + BAR * len(layers) * (len(libraries) + 1)
+def _height(rows: list[dict[str, Any]], operations: list[str]) -> float:
+    shown = [row for row in rows if row["operation"] in operations]
+    return 1.4 + BAR * len({row["layer"] for row in shown}) * (1 + max(len(row["seconds"]) for row in shown))
 
 
-def _panel(axes: Any, rows: list[dict[str, Any]], libraries: list[str]) -> None:
-    step = 1 / (len(libraries) + 1)  # a bar's height, the layers being 1 apart
+def _panel(axes: Any, rows: list[dict[str, Any]]) -> None:
+    """Layers are 1 apart, from above; the ratio stands at fastconv's bar."""
+    libraries = list(dict.fromkeys(library for row in rows for library in row["seconds"]))
+    thickness = 1 / (len(libraries) + 1)
     for number, library in enumerate(libraries):
-        timed = [(place, rate(row, row["seconds"][library])[0]) for place, row in enumerate(rows) if library in row["seconds"]]
-        places = [place + (number - (len(libraries) - 1) / 2) * step for place, _ in timed]
-        axes.barh(places, [value for _, value in timed], step, label=library, color=COLOURS[library])
+        timed = [(place, row) for place, row in enumerate(rows) if library in row["seconds"]]
+        bars = axes.barh([place + (number - (len(libraries) - 1) / 2) * thickness for place, _ in timed],
+                         [rate(row, row["seconds"][library])[0] for _, row in timed], thickness, label=library,
+                         color=COLOURS[library])
+        if library == "fastconv":
+            axes.bar_label(bars, [f"{row['ratio']:.2f}" if row["ratio"] else "" for _, row in timed], padding=3, fontsize=7)
     axes.set_yticks(range(len(rows)), [row["layer"] for row in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(rate(rows[0], 1.0)[1])
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.15)
-    for place, row in enumerate(rows):
-        if row["ratio"]:
-            longest = max(rate(row, seconds)[0] for seconds in row["seconds"].values())
-            axes.annotate(f"{row['ratio']:.2f}", (longest, place), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    axes.margins(x=0.1)
 
 
 def _caption(report: dict[str, Any]) -> str:

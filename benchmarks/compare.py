@@ -1,7 +1,7 @@
 """fastconv beside its peers, layer by layer.
 
-    python -m benchmarks.compare [--threads 1] [--rounds 2] [--ops forward,grad_x,grad_weight,pool] [--only TEXT]
-                                 [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.png]
+    python -m benchmarks.compare [--threads 1] [--rounds 2] [--ops forward,planned,grad_x,grad_weight,pool]
+                                 [--only TEXT] [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.png]
 
 Each library runs in a process of its own, one after the other, and again in every round; the time of a layer is the
 shortest of all rounds. The table has milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's:

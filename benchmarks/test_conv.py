@@ -1,4 +1,4 @@
-"""Convolution and its two gradients."""
+"""Convolution, with weights that come with the call and with fixed ones, and its two gradients."""
 
 import pytest
 
@@ -18,6 +18,12 @@ def convolution(layer, random):
 def test_forward(benchmark, convolution):
     (x, weight, bias, _), options = convolution
     benchmark(fc.conv2d, x, weight, bias, **options)
+
+
+@pytest.mark.parametrize("layer", CONV)
+def test_planned(benchmark, convolution):
+    (x, weight, bias, _), options = convolution
+    benchmark(fc.plan_conv2d(x.shape, weight, bias, **options), x)
 
 
 @pytest.mark.parametrize("layer", CONV)

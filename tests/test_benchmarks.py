@@ -71,10 +71,10 @@ def test_every_layer_runs_as_it_stands_in_the_table(layers):
 
 def test_fastconv_alone(tmp_path):
     file = tmp_path / "speed.json"
-    printed = compare("--libraries", "fastconv", "--only", "lenet-2", "--rounds", "1", "--ops", "forward,grad_x", "--json", file)
+    printed = compare("--libraries", "fastconv", "--only", "lenet-2", "--rounds", "1", "--ops", "forward,planned", "--json", file)
     report = json.loads(file.read_text())
     assert [(row["operation"], row["layer"], row["ratio"]) for row in report["results"]] == [
-        ("forward", "lenet-2", None), ("grad_x", "lenet-2", None)]
+        ("forward", "lenet-2", None), ("planned", "lenet-2", None)]
     assert all(0 < row["seconds"]["fastconv"] < 1 for row in report["results"])
     assert report["threads"] == 1 and report["geometric_means"] == {}
     assert report["versions"]["fastconv"].startswith(fc.__version__)
@@ -110,7 +110,7 @@ def test_a_missing_library_is_a_note(tmp_path):
 @pytest.mark.parametrize("arguments, message", [
     (["--threads", "0"], "argument --threads: '0' is not a whole number from 1 to 1024"),
     (["--rounds", "two"], "argument --rounds: 'two' is not a whole number"),
-    (["--ops", "forward,backward"], "argument --ops: 'backward' is not one of forward, grad_x, grad_weight, pool"),
+    (["--ops", "forward,backward"], "argument --ops: 'backward' is not one of forward, planned, grad_x, grad_weight, pool"),
     (["--libraries", "numpy"], "argument --libraries: 'numpy' is not one of fastconv, torch, onnxruntime, jax, openvino"),
     (["--only", "alexnet"], "argument --only: no layer has 'alexnet' in its name, they are lenet-1"),
     (["--json", "nowhere/speed.json"], "argument --json: 'nowhere/speed.json' is in a folder that does not exist"),
