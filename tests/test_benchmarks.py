@@ -20,15 +20,15 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are part of a checkout, which is not here", allow_module_level=True)
 
 
-def run(module, *arguments):
+def run(module, *arguments, first=()):
     """Runs a module of the benchmarks against the fastconv that is tested, not one that the checkout may hold."""
-    path = os.pathsep.join([str(HOME), str(ROOT)])
+    path = os.pathsep.join(map(str, [*first, HOME, ROOT]))
     return subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": path})
+                          env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
-def compare(*arguments):
-    done = run("benchmarks.compare", *arguments)
+def compare(*arguments, **settings):
+    done = run("benchmarks.compare", *arguments, **settings)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -99,12 +99,8 @@ def test_beside_torch_with_pooling_and_a_chart(tmp_path):
 def test_a_missing_library_is_a_note(tmp_path):
     """A jax that is not there, whether installed or not: a module of its name that cannot be imported."""
     (tmp_path / "jax.py").write_text("raise ImportError('no jax here')\n")
-    path = os.pathsep.join([str(tmp_path), str(HOME), str(ROOT)])
-    done = subprocess.run([sys.executable, "-m", "benchmarks.compare", "--libraries", "fastconv,jax", "--only", "lenet-2",
-                           "--rounds", "1", "--ops", "forward"], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": path})
-    assert done.returncode == 0, done.stderr
-    assert "# jax: not installed (no jax here)" in done.stdout
+    printed = compare("--libraries", "fastconv,jax", "--only", "lenet-2", "--rounds", "1", "--ops", "forward", first=[tmp_path])
+    assert "# jax: not installed (no jax here)" in printed
 
 
 @pytest.mark.parametrize("arguments, message", [
