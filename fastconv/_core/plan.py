@@ -8,7 +8,8 @@ The rules, first match wins; the numbers are measured crossovers (one thread, AV
    "winograd". In channels x filters of a group the crossover is at 96 for 3 x 3, at 48 for 5 x 5, at 128 for stride 2;
    narrower groups are joined, so there a pair of groups is enough. float64 never gives accuracy away.
 3. "direct" with channels in the lanes, where filters fill the vectors and columns go by one or two: for filters of several
-   taps on planes under 48 x 48, where it is 1.1 to 2 times as fast as the product; for 1 x 1 only on planes under 8 x 8, or,
+   taps on planes under 48 x 48, where it is 1.1 to 2 times as fast as the product, and on all planes where the sum has 100
+   terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes under 8 x 8, or,
    with a stride, under 32 x 32; for images with the channels last (NHWC) always, from 8 channels on.
 4. Otherwise "gemm": the implicit matrix product with pixels in the lanes, whose panels are packed from the image as they
    are needed.
@@ -25,7 +26,7 @@ from types import ModuleType
 import numpy as np
 
 from fastconv._core import channels as channel_lanes
-from fastconv._core import depthwise, gemm, winograd
+from fastconv._core import depthwise, gemm, isa, winograd
 from fastconv._core.geometry import ConvGeometry
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
@@ -90,6 +91,13 @@ def _channel_lanes_fit(r, s, stride, pads):
     return stride[1] <= 2 or (r == s == 1 and pads == ((0, 0), (0, 0)))
 
 
+def _filled(filters, itemsize):
+    """The part of the lanes that filters fill, in panels of two vectors, or one where they fit in."""
+    lanes = isa.vector_bytes() // itemsize
+    panel = lanes if filters <= lanes else 2 * lanes
+    return filters / (math.ceil(filters / panel) * panel)
+
+
 def _direct(channels):
     return depthwise if channels == 1 else channel_lanes
 
@@ -109,9 +117,11 @@ def _choose(channels, filters, geometry, itemsize, channels_last):
                                           f" products a tile of 4 x 4 outputs instead of {16 * r * s}")
     if _channel_lanes_fit(r, s, stride, geometry.pads) and filters >= FEWEST_FILTERS:
         largest = 48 * 48 if r * s > 1 else 8 * 8 if stride == (1, 1) else 32 * 32
+        if r * s > 1 and channels * r * s >= 100 and _filled(filters, itemsize) >= 0.9:
+            largest = oh * ow
         if (channels_last and channels >= 8) or (oh * ow <= largest and (r * s == 1 or ow >= 4)):
             return "direct", channel_lanes, (f"{filters} filters fill the vectors"
-                                             + (", channels come last" if channels_last else f", planes of {oh} x {ow} would not"))
+                                             + (", channels come last" if channels_last else f", planes of {oh} x {ow} do so less"))
     return "gemm", gemm, f"a sum over {channels} channel{'s' if channels > 1 else ''} x {r} x {s} taps: implicit matrix product"
 
 
