@@ -11,6 +11,8 @@ multiples of 7 or 14.
             for row: for tile of pixels: micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
 
+With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another.
+
 A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row.
 
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
@@ -39,6 +41,7 @@ cdef enum:
 cdef struct Layout:
     Blocking blocking
     int lanes, mr, vectors             # vectors of a panel
+    bint private                       # blocks are spread over the threads, not what is in them
     bint one_row                       # 1 x 1: the pixels of a block are one long row
     Py_ssize_t band_rows, band_cols
     Py_ssize_t image_pitch, channel_pitch   # of X
@@ -49,6 +52,7 @@ cdef struct Layout:
 cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     cdef Layout l
     cdef Py_ssize_t pixels, bytes_a_row, most
+    l.private = False    # known with the number of threads
     l.lanes, l.mr = vector_length(unused), tile_rows(unused)
     l.one_row = g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
     l.vectors = 1 if g.k <= l.lanes else FC_MAX_NV
@@ -177,27 +181,62 @@ cdef void convolve(const Layout *l, const Shape *g, const floating *x, const flo
                    double value, int activation, double slope, const Py_ssize_t *taps, const Py_ssize_t *at,
                    const Py_ssize_t *weights_at, const floating *prepared, floating *shared, floating *scratch,
                    int team) noexcept nogil:
-    cdef Py_ssize_t b, group, u, k, vectors = ceildiv(g.c, l.lanes)
+    """shared and scratch belong to a thread each where blocks are private, else shared is one for all."""
+    cdef Py_ssize_t b, group, u
     cdef PixelBlock block
-    cdef const floating *group_bias
-    cdef const floating *panel
+    if l.private:
+        for u in prange(l.blocking.count * g.groups, num_threads=team, schedule="dynamic"):
+            private_block(l, g, u // g.groups, u % g.groups, x, w, bias, y, value, activation, slope, taps, at, weights_at,
+                          prepared, shared + threadid() * l.x_size, scratch + threadid() * l.thread_size)
+        return
     for b in range(l.blocking.count):
         block = block_at(g, &l.blocking, b)
         for group in range(g.groups):
-            if g.xc == 1:
-                for u in prange(block.images * ((block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1),
-                                num_threads=team, schedule="static"):
-                    fill_block_row(l, g, &block, x + group * g.c * g.xc, <floating>value, u, shared)
-            else:
-                for u in prange(vectors, num_threads=team, schedule="static"):
-                    fill_block(l, g, &block, x + (group * g.c + u * l.lanes) * g.xc, <int>min(l.lanes, g.c - u * l.lanes),
-                               <floating>value, at, shared + u * l.channel_pitch)
+            for u in prange(fill_steps(l, g, &block), num_threads=team, schedule="static"):
+                fill_step(l, g, &block, group, u, x, <floating>value, at, shared)
             for u in prange(l.panels, num_threads=team, schedule="dynamic"):
-                k = group * g.k + u * l.width
-                group_bias = bias + k if bias != NULL else bias
-                panel = prepared + (group * l.panels + u) * l.b_size if prepared != NULL else prepared
-                convolve_panel(l, g, &block, shared, w + k * g.wk, group_bias, y + k * g.yk, min(l.width, g.k - u * l.width),
-                               activation, slope, taps, weights_at, panel, scratch + threadid() * l.thread_size)
+                panel_step(l, g, &block, group, u, shared, w, bias, y, activation, slope, taps, weights_at, prepared,
+                           scratch + threadid() * l.thread_size)
+
+
+cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ssize_t group, const floating *x,
+                        const floating *w, const floating *bias, floating *y, double value, int activation, double slope,
+                        const Py_ssize_t *taps, const Py_ssize_t *at, const Py_ssize_t *weights_at, const floating *prepared,
+                        floating *mine, floating *scratch) noexcept nogil:
+    """All of one block and group."""
+    cdef PixelBlock block = block_at(g, &l.blocking, index)
+    cdef Py_ssize_t u
+    for u in range(fill_steps(l, g, &block)):
+        fill_step(l, g, &block, group, u, x, <floating>value, at, mine)
+    for u in range(l.panels):
+        panel_step(l, g, &block, group, u, mine, w, bias, y, activation, slope, taps, weights_at, prepared, scratch)
+
+
+cdef Py_ssize_t fill_steps(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
+    """Into how many steps X of a block is cut: rows where channels come last, else vectors of channels."""
+    if g.xc == 1:
+        return block.images * ((block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1)
+    return ceildiv(g.c, l.lanes)
+
+
+cdef void fill_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t step,
+                    const floating *x, floating value, const Py_ssize_t *at, floating *dst) noexcept nogil:
+    cdef Py_ssize_t c = step * l.lanes
+    x += group * g.c * g.xc
+    if g.xc == 1:
+        fill_block_row(l, g, block, x, value, step, dst)
+    else:
+        fill_block(l, g, block, x + c * g.xc, <int>min(l.lanes, g.c - c), value, at, dst + step * l.channel_pitch)
+
+
+cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t panel,
+                     const floating *x, const floating *w, const floating *bias, floating *y, int activation, double slope,
+                     const Py_ssize_t *taps, const Py_ssize_t *weights_at, const floating *prepared,
+                     floating *scratch) noexcept nogil:
+    cdef Py_ssize_t k = group * g.k + panel * l.width
+    convolve_panel(l, g, block, x, w + k * g.wk, bias + k if bias != NULL else bias, y + k * g.yk,
+                   min(l.width, g.k - panel * l.width), activation, slope, taps, weights_at,
+                   prepared + (group * l.panels + panel) * l.b_size if prepared != NULL else prepared, scratch)
 
 
 cdef Shape only_met(Shape g) noexcept nogil:
@@ -224,7 +263,8 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
-    cdef Block shared = take(l.x_size * sizeof(floating))
+    l.private = l.blocking.count * g.groups >= 2 * team
+    cdef Block shared = take((team if l.private else 1) * l.x_size * sizeof(floating))
     cdef Block scratch = take(team * l.thread_size * sizeof(floating))
     cdef Block tables = take((2 * l.at_size + 2 * rounded(g.r * g.s)) * sizeof(double))
     cdef Py_ssize_t *at = <Py_ssize_t *>tables.data
@@ -276,4 +316,5 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
                                      dilation, origin, 0))
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
-    return (l.x_size + threads.team(work(&g)) * l.thread_size) * sizeof(floating)
+    cdef int team = threads.team(work(&g))
+    return ((team if l.blocking.count * g.groups >= 2 * team else 1) * l.x_size + team * l.thread_size) * sizeof(floating)
