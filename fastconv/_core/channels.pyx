@@ -248,6 +248,11 @@ cdef Shape only_met(Shape g) noexcept nogil:
     return g
 
 
+cdef bint spreads_blocks(const Layout *l, const Shape *g, int team) noexcept nogil:
+    """Whether there are blocks enough for each thread to take whole ones."""
+    return l.blocking.count * g.groups >= 2 * team
+
+
 cdef double work(const Shape *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
 
@@ -263,7 +268,7 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
-    l.private = l.blocking.count * g.groups >= 2 * team
+    l.private = spreads_blocks(&l, &g, team)
     cdef Block shared = take((team if l.private else 1) * l.x_size * sizeof(floating))
     cdef Block scratch = take(team * l.thread_size * sizeof(floating))
     cdef Block tables = take((2 * l.at_size + 2 * rounded(g.r * g.s)) * sizeof(double))
@@ -317,4 +322,4 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
-    return ((team if l.blocking.count * g.groups >= 2 * team else 1) * l.x_size + team * l.thread_size) * sizeof(floating)
+    return ((team if spreads_blocks(&l, &g, team) else 1) * l.x_size + team * l.thread_size) * sizeof(floating)

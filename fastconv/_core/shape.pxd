@@ -45,6 +45,7 @@ cdef inline Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, con
     g.dilation_h, g.dilation_w = dilation
     g.top, g.left = origin
     g.padding = padding
+    g.in_place = False
     if g.oh == 1:
         g.stride_h = 1
     if g.ow == 1:
@@ -67,7 +68,8 @@ cdef inline Shape filters_alone(const Py_ssize_t *w, const Py_ssize_t *w_strides
 
 
 cdef inline void flatten(Shape *g) noexcept nogil:
-    """A pointwise convolution sees a plane as one long row, where the arrays allow it."""
+    """For the matrix product: a pointwise convolution sees a plane as one long row, where the arrays allow it; and whether rows
+    of x serve in place."""
     cdef bint inside, pointwise
     inside = (g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h + (g.r - 1) * g.dilation_h < g.h
               and (g.ow - 1) * g.stride_w + (g.s - 1) * g.dilation_w < g.w)

@@ -65,3 +65,9 @@ def test_nothing_is_allocated():
     assert told.output_shape == (1000, 1000, 10**5 - 2, 10**5 - 2)
     with pytest.raises(ValueError, match="weight"):
         fc.explain((3, 9, 9), (4, 2, 3, 3))
+
+
+def test_workspace_of_a_matrix_product_has_a_band_only_where_one_is_filled():
+    in_place, with_band = (fc.explain((64, 56, 56), (64, 64, 1, 1), padding=padding, algorithm="gemm").workspace
+                           for padding in (0, 1))
+    assert 0 < in_place < with_band
