@@ -19,16 +19,22 @@ columns as vectors of channels; `block of filters` then takes the place of `chan
 Sizes and splits do not depend on the number of threads, so neither do the bits of a result.
 """
 
+import numpy as np
+
+cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from fastconv._core cimport threads
 from fastconv._core.band cimport CONSTANT
 from fastconv._core.depthwise_band cimport Shape, fill, fill_pixels, find_edges, lay_out
 from fastconv._core.isa cimport kernels, vector_length
+from fastconv._core.memo cimport slot_of
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport activate, ceildiv
+
+cnp.import_array()
 
 cdef enum:
     TILE_ROWS = 7              # the kernels' tallest tile
@@ -39,6 +45,9 @@ cdef enum:
     CHANNELS_BAND_BYTES = 96 << 10
     CHANNELS_BLOCK_COLUMNS = 128
     UNITS = 64                 # of a weight gradient, at least, where there is so much to do
+    LAYOUT_BITS = 6            # layouts that are kept: 64
+    LAYOUT_BYTES = 32 << 10    # of one's tables, at most
+    LAYOUT_WORDS = 32
 
 
 cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t *w_shape, Py_ssize_t *w_strides,
@@ -96,6 +105,45 @@ cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t 
     g.band_size = ceildiv(g.rows.length * g.pitch, 16) * 16 + MOST_LANES   # a row's last vector may run over
     g.tile_size = ceildiv(block_rows * block_columns * unit, 16) * 16
     return tables
+
+
+cdef class Layout:
+    """What `plan` worked out. That takes longer than a small convolution, so it is kept for the next call of its kind."""
+    cdef Py_ssize_t key[LAYOUT_WORDS]
+    cdef Shape shape
+    cdef list tables
+
+cdef list layouts = [None] * (1 << LAYOUT_BITS)
+
+
+cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding):
+    """The layout for arrays of these shapes and strides."""
+    cdef Py_ssize_t key[LAYOUT_WORDS]
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x), slot, bytes = 0
+    cdef Layout layout
+    memcpy(key, cnp.PyArray_DIMS(x), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 4, cnp.PyArray_STRIDES(x), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 8, cnp.PyArray_DIMS(w), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 12, cnp.PyArray_STRIDES(w), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 16, cnp.PyArray_DIMS(y), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 20, cnp.PyArray_STRIDES(y), 4 * sizeof(Py_ssize_t))
+    key[24], key[25] = stride
+    key[26], key[27] = dilation
+    key[28], key[29] = origin
+    key[30], key[31] = padding, size
+    slot = slot_of(key, LAYOUT_WORDS, LAYOUT_BITS)
+    layout = layouts[slot]
+    if layout is not None and memcmp(layout.key, key, sizeof(key)) == 0:
+        return layout
+    layout = Layout.__new__(Layout)
+    memcpy(layout.key, key, sizeof(key))
+    layout.tables = plan(&layout.shape, key, key + 4, key + 8, key + 12, key + 16, key + 20, size,
+                         kernels.f32.vector if size == sizeof(float) else kernels.f64.vector, stride, dilation, origin, padding)
+    for table in layout.tables:
+        bytes += (<Block>table).size
+    if bytes <= LAYOUT_BYTES:
+        layouts[slot] = layout
+    return layout
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -180,55 +228,62 @@ cdef int forward_team(const Shape *g) noexcept:
     return threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
 
 
-def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
-           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope):
-    """y = activation(depthwise convolution of x with w + bias), on views with any strides; nothing is checked.
+cdef void convolve_unit(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
+                        floating value, Py_ssize_t unit, floating *band) noexcept nogil:
+    if g.channel_lanes:
+        convolve_pixels(g, x, w, bias, y, value, unit, band)
+    else:
+        convolve_plane(g, x, w, bias, y, value, unit, band)
+
+
+cdef convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
+              floating value):
+    cdef int team = forward_team(g)
+    cdef Py_ssize_t unit, units = g.n * g.rows.blocks * g.columns.blocks * (g.filter_blocks if g.channel_lanes else g.c)
+    cdef Py_ssize_t filters = g.filter_blocks * g.lanes, scratch_size = g.band_size + g.tile_size
+    cdef Py_ssize_t packed_size = ceildiv(filters * (g.taps + 1), 16) * 16
+    cdef Block memory = take((packed_size + team * scratch_size) * sizeof(floating))
+    cdef floating *weights = <floating *>memory.data
+    cdef floating *biases = weights + filters * g.taps
+    cdef floating *scratch = weights + packed_size
+    with nogil:
+        pack_weights(g, w, bias, bias_step, weights, biases)
+        if team == 1:
+            for unit in range(units):
+                convolve_unit(g, x, weights, biases, y, value, unit, scratch)
+        else:
+            for unit in prange(units, num_threads=team, schedule="static"):
+                convolve_unit(g, x, weights, biases, y, value, unit, scratch + threadid() * scratch_size)
+
+
+def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
+           int padding_mode, double padding_value, int activation, double negative_slope):
+    """y = activation(depthwise convolution of x with w + bias), on arrays with any strides; nothing is checked.
 
     x is (N, C, H, W), w (K, 1, R, S), y (N, K, OH, OW); filter k reads channel k // (K / C), output (i, j) from row
     i * stride - origin on, beyond the borders as padding_mode says (see band.pxd). activation is an index into the table's
     activations, 0 for none.
     """
-    cdef Shape g
-    cdef const floating[:] bias_view
-    cdef const floating *bias_data = NULL
-    cdef Py_ssize_t bias_step = 0, size = sizeof(floating), unit, units
-    cdef floating *no_data = NULL
-    if y.shape[0] == 0 or y.shape[1] == 0 or y.shape[2] == 0 or y.shape[3] == 0:
+    if cnp.PyArray_SIZE(y) == 0:
         return
-    tables = plan(&g, x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, size, vector_length(no_data), stride,
-                  dilation, origin, padding_mode)
+    cdef Layout layout = layout_of(x, w, y, stride, dilation, origin, padding_mode)
+    cdef Shape g = layout.shape
     g.activation, g.slope = activation, negative_slope
-    if bias is not None:
-        bias_view = bias
-        bias_data, bias_step = &bias_view[0], bias_view.strides[0] // size
-    cdef floating value = <floating>padding_value
-    cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
-    cdef floating *yp = &y[0, 0, 0, 0]
-    cdef int team = forward_team(&g)
-    cdef Py_ssize_t filters = g.filter_blocks * g.lanes, scratch_size = g.band_size + g.tile_size
-    cdef Block packed = take(filters * (g.taps + 1) * size)
-    cdef Block scratch = take(team * scratch_size * size)
-    cdef floating *scratch_data = <floating *>scratch.data
-    cdef floating *weights = <floating *>packed.data
-    cdef floating *biases = weights + filters * g.taps
-    units = g.n * g.rows.blocks * g.columns.blocks * (g.filter_blocks if g.channel_lanes else g.c)
-    with nogil:
-        pack_weights(&g, &w[0, 0, 0, 0] if g.taps else NULL, bias_data, bias_step, weights, biases)
-        for unit in prange(units, num_threads=team, schedule="static"):
-            if g.channel_lanes:
-                convolve_pixels(&g, xp, weights, biases, yp, value, unit, scratch_data + threadid() * scratch_size)
-            else:
-                convolve_plane(&g, xp, weights, biases, yp, value, unit, scratch_data + threadid() * scratch_size)
+    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+    cdef Py_ssize_t bias_step = 0 if bias is None else cnp.PyArray_STRIDE(bias, 0) // cnp.PyArray_ITEMSIZE(bias)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        convolve(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data, bias_step,
+                 <float *>cnp.PyArray_DATA(y), <float>padding_value)
+    else:
+        convolve(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data, bias_step,
+                 <double *>cnp.PyArray_DATA(y), padding_value)
 
 
-def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
-              tuple dilation, tuple origin):
-    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
-    cdef Shape g
-    cdef floating *no_data = NULL
-    tables = plan(&g, x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), vector_length(no_data),
-                  stride, dilation, origin, CONSTANT)
-    return sizeof(floating) * (g.filter_blocks * g.lanes * (g.taps + 1) + forward_team(&g) * (g.band_size + g.tile_size))
+def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin):
+    """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at."""
+    cdef Layout layout = layout_of(x, w, y, stride, dilation, origin, CONSTANT)
+    cdef const Shape *g = &layout.shape
+    return cnp.PyArray_ITEMSIZE(x) * (g.filter_blocks * g.lanes * (g.taps + 1) + forward_team(g) * (g.band_size + g.tile_size))
 
 
 cdef void convolve_pair(const Shape *g, const floating *x, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
@@ -292,7 +347,7 @@ def conv2d_pair(const floating[:, :, :, :] x, const floating[:, :, :, :] even, c
         for unit in prange(units, num_threads=team, schedule="static"):
             convolve_pair(&g, xp, taps, n_even, n_taps, weights, yp, unit, scratch_data + threadid() * g.band_size)
     if y.shape[3] % 2:
-        conv2d(x, even, None, y[:, :, :, y.shape[3] - 1:], (1, 1), (dilation_h, 1), (top, left_even - y.shape[3] // 2), CONSTANT,
+        conv2d(np.asarray(x), np.asarray(even), None, np.asarray(y)[:, :, :, y.shape[3] - 1:], (1, 1), (dilation_h, 1), (top, left_even - y.shape[3] // 2), CONSTANT,
                0.0, 0, 0.0)
 
 

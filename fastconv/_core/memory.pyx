@@ -8,6 +8,7 @@ back when the last of them dies, so nothing is ever recycled under a living arra
 `FASTCONV_POOL_MB` sets the bound in MB (256 by default; 0 switches the pool off).
 """
 
+import math
 import os
 
 import numpy as np
@@ -20,8 +21,8 @@ cnp.import_array()
 
 cdef extern from *:
     """
+    #include <pthread.h>
     #include <stdlib.h>
-    #include <pythread.h>
     #ifdef __linux__
     #include <sys/mman.h>
     #endif
@@ -34,12 +35,13 @@ cdef extern from *:
     #endif
         return p;
     }
+    static pthread_mutex_t fc_lock = PTHREAD_MUTEX_INITIALIZER; /* PyThread_acquire_lock looks at the clock each time: 25 ns */
+    static void fc_acquire(void) { pthread_mutex_lock(&fc_lock); }
+    static void fc_release(void) { pthread_mutex_unlock(&fc_lock); }
     """
     void *fc_allocate(size_t size) nogil
-    ctypedef void *PyThread_type_lock
-    PyThread_type_lock PyThread_allocate_lock()
-    int PyThread_acquire_lock(PyThread_type_lock lock, int wait) nogil
-    void PyThread_release_lock(PyThread_type_lock lock) nogil
+    void fc_acquire() nogil
+    void fc_release() nogil
 
 cdef enum:
     SLOTS = 64
@@ -52,7 +54,6 @@ cdef Freed pool[SLOTS]
 cdef int pooled = 0             # slots in use; the oldest comes first
 cdef size_t pooled_bytes = 0
 cdef size_t bound = 0
-cdef PyThread_type_lock lock = PyThread_allocate_lock()
 
 
 cdef size_t size_class(size_t size) noexcept:
@@ -77,13 +78,13 @@ cdef char *find(size_t size) noexcept:
     """The youngest freed block of this class, or NULL: its data is the most likely to be in a cache."""
     cdef int i
     cdef char *data = NULL
-    PyThread_acquire_lock(lock, 1)
+    fc_acquire()
     for i in range(pooled - 1, -1, -1):
         if pool[i].size == size:
             data = pool[i].data
             drop(i)
             break
-    PyThread_release_lock(lock)
+    fc_release()
     return data
 
 
@@ -96,7 +97,7 @@ cdef void give_back(char *data, size_t size) noexcept:
         return
     while True:
         old = NULL
-        PyThread_acquire_lock(lock, 1)
+        fc_acquire()
         if pooled and (pooled == SLOTS or pooled_bytes + size > bound):
             old = pool[0].data
             drop(0)
@@ -105,7 +106,7 @@ cdef void give_back(char *data, size_t size) noexcept:
             pool[pooled].size = size
             pooled += 1
             pooled_bytes += size
-        PyThread_release_lock(lock)
+        fc_release()
         if old == NULL:
             return
         free(old)
@@ -119,15 +120,19 @@ cdef class Block:
             give_back(self.data, self.size)
 
 
-cdef Block take(size_t size):
+cdef Block find_or_allocate(size_t size):
+    """A block of at least so many bytes, or None where there is no such memory."""
     cdef Block block = Block.__new__(Block)
-    if size > <size_t>1 << 62:
-        raise MemoryError(f"{size} bytes cannot be allocated")
     block.size = size_class(size)
     block.data = find(block.size)
     if block.data == NULL:
         block.data = <char *>fc_allocate(block.size)
-    if block.data == NULL:
+    return block if block.data != NULL else None
+
+
+cdef Block take(size_t size):
+    cdef Block block = find_or_allocate(size) if size <= <size_t>1 << 62 else None
+    if block is None:
         raise MemoryError(f"{size} bytes cannot be allocated")
     return block
 
@@ -137,20 +142,20 @@ def empty(tuple shape, dtype):
 
     Raises MemoryError where it does not fit into memory.
     """
-    cdef cnp.dtype descr = np.dtype(dtype)
+    cdef cnp.dtype descr = dtype if isinstance(dtype, cnp.dtype) else np.dtype(dtype)
     cdef cnp.npy_intp dims[32]
     cdef int i
-    total = descr.itemsize
+    cdef size_t size = descr.itemsize
+    cdef double approximately = size
+    cdef Block block = None
     for i in range(len(shape)):
         dims[i] = shape[i]
-        total *= shape[i]
-    if total >= 1 << 62:
-        raise MemoryError(f"an array of shape {shape} and type {descr} ({total} bytes) cannot be allocated")
-    cdef Block block
-    try:
-        block = take(total)
-    except MemoryError:
-        raise MemoryError(f"an array of shape {shape} and type {descr} ({total} bytes) cannot be allocated") from None
+        size *= dims[i]
+        approximately *= dims[i]
+    if approximately < 1e18:    # else size may have gone round
+        block = find_or_allocate(size)
+    if block is None:
+        raise MemoryError(f"an array of shape {shape} and type {descr} ({descr.itemsize * math.prod(shape)} bytes) cannot be allocated")
     array = cnp.PyArray_SimpleNewFromData(len(shape), dims, descr.num, block.data)
     cnp.set_array_base(array, block)
     return array
@@ -169,11 +174,11 @@ def set_pool_bound(size_t size):
     bound = size
     while True:
         old = NULL
-        PyThread_acquire_lock(lock, 1)
+        fc_acquire()
         if pooled_bytes > bound:
             old = pool[0].data
             drop(0)
-        PyThread_release_lock(lock)
+        fc_release()
         if old == NULL:
             return before
         free(old)

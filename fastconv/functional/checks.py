@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._core import arrays
 from fastconv.functional.typing import Array
 
 DATA_FORMATS = ("NCHW", "NHWC")
@@ -45,6 +46,8 @@ def array(value: Any, name: str) -> Array:
 
     Accepted are NumPy arrays, nested lists, and everything with ``__dlpack__``, ``__array__`` or the buffer protocol.
     """
+    if arrays.is_plain(value):
+        return value
     if type(value) is not np.ndarray:
         value = _foreign_array(value, name)
     dtype = value.dtype
@@ -159,8 +162,8 @@ def fits_memory(sizes, dtype, name="the result"):
 
 def out(value, expected_shape, dtype, *inputs):
     """`out=` as it is, or None: writable, C-contiguous, of the result's shape and dtype, apart from every input."""
-    if value is None:
-        return None
+    if value is None or arrays.is_room(value, expected_shape, dtype, inputs):
+        return value
     if not isinstance(value, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(value).__name__}")
     if value.dtype != dtype or not value.dtype.isnative:

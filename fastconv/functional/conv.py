@@ -6,6 +6,7 @@ an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose 
 
 from __future__ import annotations
 
+import functools
 from typing import Any, overload
 
 import numpy as np
@@ -14,6 +15,7 @@ from fastconv._core import memory
 from fastconv._core.bias_gradient import bias_gradient
 from fastconv._core.data_gradient import data_gradient
 from fastconv._core.geometry import PADDING_MODES
+from fastconv._core.memo import Memo
 from fastconv._core.plan import ALGORITHMS, conv2d_plan, unavailable
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike, Gradients, Padding, Pair
@@ -101,26 +103,18 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     >>> fc.conv2d(x, edge, padding="same", padding_mode="replicate")[0, 0, 0]
     array([1., 1., 1., 0.], dtype=float32)
     """
-    x, weight = checks.array(x, "x"), checks.array(weight, "weight")
-    bias = None if bias is None else checks.array(bias, "bias")
-    dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
-    images, batched = checks.images(x, data_format)
-    plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm,
-                         dtype.itemsize, data_format == "NHWC")
-    if bias is not None:
-        bias = np.ascontiguousarray(checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)"))
-    checks.choice(activation, "activation", ACTIVATIONS)
-    geometry = plan.geometry
-    shape = checks.result_shape(geometry.output_shape, data_format, batched)
-    checks.fits_memory(shape, dtype)
-    result = checks.out(out, shape, dtype, x, weight, bias)
-    if result is None:
-        result = memory.empty(shape, dtype)
-    if result.size:
-        plan.driver.conv2d(images, weight, bias, checks.nchw(result, data_format), geometry.stride, geometry.dilation,
-                           geometry.origin, PADDING_MODES.index(padding_mode), fill, ACTIVATIONS.index(activation),
-                           NEGATIVE_SLOPE)
-    return result
+    call = _calls.find(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format, activation,
+                       algorithm)
+    if call is None:
+        x, weight = checks.array(x, "x"), checks.array(weight, "weight")
+        bias = None if bias is None else np.ascontiguousarray(checks.array(bias, "bias"))
+        dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
+        images, batched = checks.images(x, data_format)
+        call = checked_call(images.shape, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode,
+                            padding_value, data_format, activation, algorithm)
+        _calls.keep(call, x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format,
+                    activation, algorithm)
+    return call.run(x, weight, bias, out)
 
 
 def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Pair = 1, padding: Padding = 0,
@@ -195,6 +189,48 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
         else:
             grad_bias.fill(0)
     return grad_x, grad_weight, grad_bias
+
+
+class ConvCall:
+    """A checked convolution: its plan, the form of its result, and the options as the driver takes them."""
+
+    __slots__ = ("plan", "shape", "dtype", "empty", "view", "convolve", "stride", "dilation", "origin", "padding_mode", "fill",
+                 "activation")
+
+    def __init__(self, plan, shape, dtype, view, padding_mode, fill, activation):
+        self.plan, self.shape, self.dtype, self.view, self.empty = plan, shape, dtype, view, 0 in shape
+        self.convolve = plan.driver.conv2d
+        self.stride, self.dilation, self.origin = plan.geometry.stride, plan.geometry.dilation, plan.geometry.origin
+        self.padding_mode, self.fill, self.activation = padding_mode, fill, activation
+
+    def run(self, x, weight, bias, out, *prepared):
+        """The convolution of arrays that were checked, into `out`, which is checked here, or a new array."""
+        if out is None:
+            out = memory.empty(self.shape, self.dtype)
+        else:
+            checks.out(out, self.shape, self.dtype, x, weight, bias)
+        if not self.empty:
+            x, y = (x, out) if self.view is None else (self.view(x), self.view(out))
+            self.convolve(x, weight, bias, y, self.stride, self.dilation, self.origin, self.padding_mode, self.fill,
+                          self.activation, NEGATIVE_SLOPE, *prepared)
+        return out
+
+
+_calls = Memo(arrays=3)
+
+
+def checked_call(sizes, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
+                 data_format, activation, algorithm):
+    """The call for images of these (N, C, H, W) sizes, after all checks but those of x itself and of `out`."""
+    plan, fill = planned(sizes, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm,
+                         dtype.itemsize, data_format == "NHWC")
+    if bias is not None:
+        checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
+    checks.choice(activation, "activation", ACTIVATIONS)
+    shape = checks.result_shape(plan.geometry.output_shape, data_format, batched)
+    checks.fits_memory(shape, dtype)
+    view = None if batched and data_format == "NCHW" else functools.partial(checks.nchw, data_format=data_format)
+    return ConvCall(plan, shape, dtype, view, PADDING_MODES.index(padding_mode), fill, ACTIVATIONS.index(activation))
 
 
 def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm, itemsize,

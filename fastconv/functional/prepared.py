@@ -1,11 +1,8 @@
 """Convolution with fixed weights: everything that depends on the weights and the shapes is done once."""
 
-import numpy as np
-
-from fastconv._core import memory
-from fastconv._core.geometry import PADDING_MODES
+from fastconv._core import arrays
 from fastconv.functional import checks
-from fastconv.functional.conv import ACTIVATIONS, NEGATIVE_SLOPE, planned
+from fastconv.functional.conv import checked_call
 
 
 def plan_conv2d(x_shape, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
@@ -48,42 +45,29 @@ def plan_conv2d(x_shape, weight, bias=None, *, stride=1, padding=0, dilation=1, 
     dtype = checks.same_dtype(weight=weight, bias=bias)
     sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
     checks.fits_memory(sizes, dtype, "x")
-    plan, fill = planned(sizes, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm,
-                         dtype.itemsize, data_format == "NHWC")
-    if bias is not None:
-        checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
-    checks.choice(activation, "activation", ACTIVATIONS)
-    checks.fits_memory(plan.geometry.output_shape, dtype)
-    return Conv2dPlan(plan, weight, bias, data_format, batched, PADDING_MODES.index(padding_mode), fill,
-                      ACTIVATIONS.index(activation))
+    call = checked_call(sizes, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
+                        data_format, activation, algorithm)
+    return Conv2dPlan(call, checks.result_shape(sizes, data_format, batched), weight, bias)
 
 
 class Conv2dPlan:
     """What `plan_conv2d` returns. Attributes: x_shape, output_shape, dtype, algorithm, reason."""
 
-    def __init__(self, plan, weight, bias, data_format, batched, padding_mode, fill, activation):
-        geometry = plan.geometry
-        self.algorithm, self.reason, self.dtype = plan.algorithm, plan.reason, weight.dtype
-        self.x_shape = checks.result_shape(geometry.x_shape, data_format, batched)
-        self.output_shape = checks.result_shape(geometry.output_shape, data_format, batched)
-        self._weight, self._bias, self._data_format = weight, bias, data_format
-        self._options = (geometry.stride, geometry.dilation, geometry.origin, padding_mode, fill, activation, NEGATIVE_SLOPE)
-        self._convolve = plan.driver.conv2d
-        prepare = getattr(plan.driver, "prepare", None)  # the depthwise driver has nothing to prepare
+    def __init__(self, call, x_shape, weight, bias):
+        self.algorithm, self.reason, self.dtype = call.plan.algorithm, call.plan.reason, call.dtype
+        self.x_shape, self.output_shape = x_shape, call.shape
+        self._call, self._weight, self._bias = call, weight, bias
+        prepare = getattr(call.plan.driver, "prepare", None)  # the depthwise driver has nothing to prepare
+        geometry = call.plan.geometry
         self._prepared = () if prepare is None else (prepare(weight, geometry.groups, geometry.stride),)
 
     def __call__(self, x, out=None):
-        x = checks.array(x, "x")
-        if x.dtype != self.dtype:
-            raise TypeError(f"x must be {self.dtype}, as the weights of this plan, got {x.dtype}")
-        checks.shape(x, "x", self.x_shape, "(that of this plan)")
-        result = checks.out(out, self.output_shape, self.dtype, x, self._weight, self._bias)
-        if result is None:
-            result = memory.empty(self.output_shape, self.dtype)
-        if result.size:
-            self._convolve(checks.nchw(x, self._data_format), self._weight, self._bias,
-                           checks.nchw(result, self._data_format), *self._options, *self._prepared)
-        return result
+        if not arrays.is_like(x, self.x_shape, self.dtype):
+            x = checks.array(x, "x")
+            if x.dtype != self.dtype:
+                raise TypeError(f"x must be {self.dtype}, as the weights of this plan, got {x.dtype}")
+            checks.shape(x, "x", self.x_shape, "(that of this plan)")
+        return self._call.run(x, self._weight, self._bias, out, *self._prepared)
 
     def __repr__(self):
-        return f"<Conv2dPlan {self.x_shape} -> {self.output_shape}, {np.dtype(self.dtype)}, {self.algorithm}>"
+        return f"<Conv2dPlan {self.x_shape} -> {self.output_shape}, {self.dtype}, {self.algorithm}>"

@@ -1,0 +1,68 @@
+"""Questions about arrays that are asked on every call, answered in some ten nanoseconds.
+
+A yes is sure, a no is not: it sends the caller on to `fastconv.functional.checks`, which looks closely, converts what can be
+converted and says what is wrong with the rest. So nothing is decided here that is not decided there.
+"""
+
+cimport numpy as cnp
+from cpython.object cimport PyObject
+
+cnp.import_array()
+
+_float32, _float64 = cnp.PyArray_DescrFromType(cnp.NPY_FLOAT), cnp.PyArray_DescrFromType(cnp.NPY_DOUBLE)
+float32, float64 = <PyObject *>_float32, <PyObject *>_float64
+
+
+def is_plain(value):
+    """Whether the drivers take `value` as it is: an ndarray of native, aligned float32 or float64."""
+    return plain(value)
+
+
+cdef bint has_shape(cnp.ndarray array, tuple shape) except -1:
+    cdef int i
+    if cnp.PyArray_NDIM(array) != len(shape):
+        return False
+    for i in range(len(shape)):
+        if cnp.PyArray_DIM(array, i) != <Py_ssize_t>shape[i]:
+            return False
+    return True
+
+
+def is_like(value, tuple shape, dtype):
+    """Whether `value` is plain and has this shape and dtype."""
+    return plain(value) and <PyObject *>cnp.PyArray_DESCR(<cnp.ndarray>value) == <PyObject *>dtype and has_shape(value, shape)
+
+
+cdef void extent(cnp.ndarray array, char **first, char **last) noexcept:
+    """The first byte of an array, and the first behind it; the same where it is empty."""
+    cdef int i
+    cdef Py_ssize_t reach
+    first[0] = cnp.PyArray_BYTES(array)
+    last[0] = first[0] + cnp.PyArray_ITEMSIZE(array)
+    for i in range(cnp.PyArray_NDIM(array)):
+        if cnp.PyArray_DIM(array, i) == 0:
+            last[0] = first[0] = cnp.PyArray_BYTES(array)
+            return
+        reach = (cnp.PyArray_DIM(array, i) - 1) * cnp.PyArray_STRIDE(array, i)
+        if reach < 0:
+            first[0] += reach
+        else:
+            last[0] += reach
+
+
+def is_room(value, tuple shape, dtype, tuple inputs):
+    """Whether `value` is like that, C-contiguous, writable, and lies before or behind each of the inputs (arrays or None)."""
+    cdef char *first
+    cdef char *last
+    cdef char *input_first
+    cdef char *input_last
+    if not (is_like(value, shape, dtype)
+            and cnp.PyArray_CHKFLAGS(<cnp.ndarray>value, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_WRITEABLE)):
+        return False
+    extent(value, &first, &last)
+    for given in inputs:
+        if given is not None:
+            extent(given, &input_first, &input_last)
+            if first < input_last and input_first < last:
+                return False
+    return True
