@@ -27,6 +27,7 @@ follows from the sizes alone; what is split by the number of threads is only who
 Sources: Goto, van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); Van Zee, van de Geijn, "BLIS" (2015).
 """
 
+cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 
@@ -38,7 +39,9 @@ from fastconv._core.isa cimport (
 )
 from fastconv._core.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
 from fastconv._core.memory cimport Block, take
-from fastconv._core.shape cimport activate, ceildiv, filters_alone, flatten, part, rounded, Shape, shape_of
+from fastconv._core.shape cimport activate, ceildiv, filters_alone, flatten, part, rounded, Shape, shape_of, shape_of_arrays
+
+cnp.import_array()
 
 cdef enum:
     STAGE_BYTES = 4 << 20    # packed weights held at a time
@@ -55,6 +58,11 @@ cdef struct Cut:
     int team
     Blocking blocking
     Py_ssize_t channels, taps_at_once, panel_size, stage, band_size, panel_elements, scratch_size
+
+
+# Filter panels that are packed at a time: `count` of each of so many groups from the first on, in `parts` for the threads.
+cdef struct Stage:
+    Py_ssize_t first, count, groups, parts
 
 
 cdef Band band_of(const Shape *g, Py_ssize_t rows, Py_ssize_t cols, int lanes) noexcept nogil:
@@ -186,57 +194,67 @@ cdef void convolve_block(const Shape *g, const PixelBlock *block, const floating
         c += nc
 
 
+cdef void pack_panel(const Shape *g, const floating *w, Py_ssize_t index, Py_ssize_t panels, floating *packed) noexcept nogil:
+    """A panel of filters, counted over all groups."""
+    cdef Py_ssize_t group = index // panels, k = index % panels
+    pack_filters(g, w + (group * g.k + part(g.k, panels, k)) * g.wk, part(g.k, panels, k + 1) - part(g.k, panels, k), packed)
+
+
 cdef void pack_stage(const Shape *g, const floating *w, Py_ssize_t first, Py_ssize_t count, Py_ssize_t panels,
                      floating *packed, Py_ssize_t panel_size, int team) noexcept nogil:
     """Filter panels first .. first + count - 1, counted over all groups."""
-    cdef Py_ssize_t u, group, k
-    for u in prange(count, num_threads=team, schedule="static"):
-        group = (first + u) // panels
-        k = (first + u) % panels
-        pack_filters(g, w + (group * g.k + part(g.k, panels, k)) * g.wk,
-                     part(g.k, panels, k + 1) - part(g.k, panels, k), packed + u * panel_size)
+    cdef Py_ssize_t u
+    if team == 1:
+        for u in range(count):
+            pack_panel(g, w, first + u, panels, packed + u * panel_size)
+    else:
+        for u in prange(count, num_threads=team, schedule="static"):
+            pack_panel(g, w, first + u, panels, packed + u * panel_size)
 
 
 cdef void convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
-                   int activation, double slope, const Blocking *blocking, Py_ssize_t channels, Py_ssize_t taps_at_once,
-                   Py_ssize_t panel_size, Py_ssize_t stage, bint prepared, floating *packed, char *scratch,
-                   Py_ssize_t scratch_size, Py_ssize_t band_size, Py_ssize_t panel_elements, int team) noexcept nogil:
-    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(x)), first, count, u, j, k, b, q, parts, units, group, lo, hi
-    cdef PixelBlock block
-    cdef const floating *group_bias
-    cdef floating *mine
+                   int activation, double slope, const Cut *cut, bint prepared, floating *packed,
+                   char *scratch) noexcept nogil:
+    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(x)), u
+    cdef Stage stage
     # A stage is `count` filter panels, counted over all groups: whole groups, or a part of one group.
-    first = 0
-    while first < g.groups * panels:
-        if stage >= panels:
-            count = min(stage // panels * panels, g.groups * panels - first)
+    stage.first = 0
+    while stage.first < g.groups * panels:
+        if cut.stage >= panels:
+            stage.count = min(cut.stage // panels * panels, g.groups * panels - stage.first)
         else:
-            count = min(stage, panels - first % panels)
+            stage.count = min(cut.stage, panels - stage.first % panels)
         if not prepared:
-            pack_stage(g, w, first, count, panels, packed, panel_size, team)
-        q = max(1, count // panels)                # groups
-        count = count // q                         # panels of each
-        parts = 1                                  # into which these are cut, to have work for all threads
-        if q * blocking.count < 2 * team:
-            parts = min(count, ceildiv(2 * team, q * blocking.count))
-        units = q * blocking.count * parts
-        for u in prange(units, num_threads=team, schedule="dynamic"):
-            j = u % parts
-            b = u // parts % blocking.count
-            group = u // parts // blocking.count
-            lo = part(count, parts, j)
-            hi = part(count, parts, j + 1)
-            block = block_at(g, blocking, b)
-            group_bias = bias + (first // panels + group) * g.k if bias != NULL else bias
-            mine = <floating *>(scratch + threadid() * scratch_size)
-            convolve_block(g, &block, x + (first // panels + group) * g.c * g.xc, packed + (group * count + lo) * panel_size,
-                           panel_size, panels, first % panels + lo, first % panels + hi,
-                           group_bias,
-                           y + (first // panels + group) * g.k * g.yk, channels, taps_at_once, value, activation, slope,
-                           <Py_ssize_t *>mine, mine + 2 * rounded(g.r * g.s),
-                           mine + 2 * rounded(g.r * g.s) + band_size,
-                           mine + 2 * rounded(g.r * g.s) + band_size + panel_elements)
-        first = first + q * count
+            pack_stage(g, w, stage.first, stage.count, panels, packed, cut.panel_size, cut.team)
+        stage.groups = max(1, stage.count // panels)
+        stage.count = stage.count // stage.groups      # panels of each
+        stage.parts = 1                                # into which these are cut, to have work for all threads
+        if stage.groups * cut.blocking.count < 2 * cut.team:
+            stage.parts = min(stage.count, ceildiv(2 * cut.team, stage.groups * cut.blocking.count))
+        if cut.team == 1:
+            for u in range(stage.groups * cut.blocking.count * stage.parts):
+                convolve_unit(g, x, bias, y, value, activation, slope, cut, &stage, u, packed, <floating *>scratch)
+        else:
+            for u in prange(stage.groups * cut.blocking.count * stage.parts, num_threads=cut.team, schedule="dynamic"):
+                convolve_unit(g, x, bias, y, value, activation, slope, cut, &stage, u, packed,
+                              <floating *>(scratch + threadid() * cut.scratch_size))
+        stage.first = stage.first + stage.groups * stage.count
+
+
+cdef void convolve_unit(const Shape *g, const floating *x, const floating *bias, floating *y, double value, int activation,
+                        double slope, const Cut *cut, const Stage *stage, Py_ssize_t unit, const floating *packed,
+                        floating *scratch) noexcept nogil:
+    """One block of pixels of one group by one part of the stage's filters; scratch: taps, band, panel, tile."""
+    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(x)), j = unit % stage.parts, b = unit // stage.parts % cut.blocking.count
+    cdef Py_ssize_t index = unit // stage.parts // cut.blocking.count, group = stage.first // panels + index
+    cdef Py_ssize_t lo = part(stage.count, stage.parts, j), hi = part(stage.count, stage.parts, j + 1)
+    cdef PixelBlock block = block_at(g, &cut.blocking, b)
+    cdef floating *band = scratch + 2 * rounded(g.r * g.s)
+    cdef floating *panel = band + cut.band_size
+    convolve_block(g, &block, x + group * g.c * g.xc, packed + (index * stage.count + lo) * cut.panel_size, cut.panel_size,
+                   panels, stage.first % panels + lo, stage.first % panels + hi, bias + group * g.k if bias != NULL else bias,
+                   y + group * g.k * g.yk, cut.channels, cut.taps_at_once, value, activation, slope, <Py_ssize_t *>scratch,
+                   band, panel, panel + cut.panel_elements)
 
 
 cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
@@ -271,39 +289,38 @@ cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
     return cut
 
 
-def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
-           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope,
-           Block prepared=None):
-    """y = activation(convolution of x with w + bias), on views with any strides; nothing is checked.
+cdef forward(Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value, int activation,
+             double slope, Block prepared):
+    if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
+        return
+    flatten(g)
+    cdef Cut cut = cut_forward(g, x)
+    cdef Py_ssize_t packed_size = 0 if prepared is not None else ceildiv(cut.stage * cut.panel_size * sizeof(floating), 64) * 64
+    cdef Block memory = take(packed_size + cut.team * cut.scratch_size)
+    cdef floating *packed = <floating *>memory.data
+    if prepared is not None:
+        packed = <floating *>prepared.data
+        cut.stage = g.groups * ceildiv(g.k, tile_rows(x))
+    with nogil:
+        convolve(g, x, w, bias, y, value, activation, slope, &cut, prepared is not None, packed, memory.data + packed_size)
+
+
+def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
+           int padding_mode, double padding_value, int activation, double negative_slope, Block prepared=None):
+    """y = activation(convolution of x with w + bias), on arrays with any strides but a contiguous bias; nothing is checked.
 
     x is (N, C, H, W), w (K, C / groups, R, S), y (N, K, OH, OW); output (i, j) reads x from row i * stride - origin on, beyond its
     borders as padding_mode says (see band.pxd). activation is an index into the table's activations, 0 for none. prepared: what
     `prepare` made of w.
     """
-    cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
-                            origin, padding_mode)
-    flatten(&g)
-    cdef const floating[:] bias_view
-    cdef const floating *bias_data = NULL
-    cdef floating *no_data = NULL
-    if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
-        return
-    if bias is not None:
-        bias_view = bias
-        bias_data = &bias_view[0]
-    cdef Cut cut = cut_forward(&g, no_data)
-    cdef Block packed = prepared
-    if prepared is None:
-        packed = take(cut.stage * cut.panel_size * sizeof(floating))
+    cdef Shape g = shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode)
+    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
+                <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
     else:
-        cut.stage = g.groups * ceildiv(g.k, tile_rows(no_data))
-    cdef Block scratch = take(cut.team * cut.scratch_size)
-    cdef const floating *xp = &x[0, 0, 0, 0] if x.shape[1] and g.h and g.w else NULL
-    cdef const floating *wp = &w[0, 0, 0, 0] if g.c and g.r and g.s else NULL
-    with nogil:
-        convolve(&g, xp, wp, bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope, &cut.blocking, cut.channels,
-                 cut.taps_at_once, cut.panel_size, cut.stage, prepared is not None, <floating *>packed.data, scratch.data,
-                 cut.scratch_size, cut.band_size, cut.panel_elements, cut.team)
+        forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
+                <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
 
 
 def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):

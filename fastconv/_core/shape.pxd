@@ -1,4 +1,5 @@
 """One convolution for the drivers: sizes, strides, and how a range is cut into parts."""
+cimport numpy as cnp
 from cython cimport floating
 
 from fastconv._core.isa cimport kernels
@@ -28,6 +29,10 @@ cdef inline Py_ssize_t rounded(Py_ssize_t elements) noexcept nogil:
     return (elements + 15) // 16 * 16 + 48
 
 
+cdef inline Py_ssize_t elements(Py_ssize_t bytes, Py_ssize_t size) noexcept nogil:
+    return bytes // 4 if size == 4 else bytes // 8    # by a constant, which is a shift
+
+
 cdef inline Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
                     const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, tuple stride, tuple dilation,
                     tuple origin, int padding):
@@ -38,9 +43,12 @@ cdef inline Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, con
     g.groups = x[1] // g.c if g.c else 1
     g.k = w[0] // g.groups
     g.oh, g.ow = y[2], y[3]
-    g.xn, g.xc, g.xh, g.xw = x_strides[0] // size, x_strides[1] // size, x_strides[2] // size, x_strides[3] // size
-    g.yn, g.yk, g.yh, g.yw = y_strides[0] // size, y_strides[1] // size, y_strides[2] // size, y_strides[3] // size
-    g.wk, g.wc, g.wr, g.ws = w_strides[0] // size, w_strides[1] // size, w_strides[2] // size, w_strides[3] // size
+    g.xn, g.xc = elements(x_strides[0], size), elements(x_strides[1], size)
+    g.xh, g.xw = elements(x_strides[2], size), elements(x_strides[3], size)
+    g.yn, g.yk = elements(y_strides[0], size), elements(y_strides[1], size)
+    g.yh, g.yw = elements(y_strides[2], size), elements(y_strides[3], size)
+    g.wk, g.wc = elements(w_strides[0], size), elements(w_strides[1], size)
+    g.wr, g.ws = elements(w_strides[2], size), elements(w_strides[3], size)
     g.stride_h, g.stride_w = stride
     g.dilation_h, g.dilation_w = dilation
     g.top, g.left = origin
@@ -51,6 +59,14 @@ cdef inline Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, con
     if g.ow == 1:
         g.stride_w = 1
     return g
+
+
+cdef inline Shape shape_of_arrays(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
+                                  int padding):
+    return shape_of(<Py_ssize_t *>cnp.PyArray_DIMS(x), <Py_ssize_t *>cnp.PyArray_STRIDES(x),
+                    <Py_ssize_t *>cnp.PyArray_DIMS(w), <Py_ssize_t *>cnp.PyArray_STRIDES(w),
+                    <Py_ssize_t *>cnp.PyArray_DIMS(y), <Py_ssize_t *>cnp.PyArray_STRIDES(y), cnp.PyArray_ITEMSIZE(x), stride,
+                    dilation, origin, padding)
 
 
 cdef inline Shape filters_alone(const Py_ssize_t *w, const Py_ssize_t *w_strides, Py_ssize_t size, Py_ssize_t groups,

@@ -23,6 +23,7 @@ Source: Lavin, Gray, "Fast algorithms for convolutional neural networks" (2016);
 "Optimizing N-dimensional, Winograd-based convolution for manycore CPUs" (2018).
 """
 
+cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 
@@ -33,7 +34,9 @@ from fastconv._core.isa cimport channel_tile, kernels, tile_rows, to_lanes, vect
 from fastconv._core.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
 from fastconv._core.lanes cimport LaneBand, fill_lanes, lane_band, lane_positions, position_count, store_lanes
 from fastconv._core.memory cimport Block, take
-from fastconv._core.shape cimport Shape, activate, ceildiv, filters_alone, part, rounded, shape_of
+from fastconv._core.shape cimport Shape, activate, ceildiv, filters_alone, part, rounded, shape_of, shape_of_arrays
+
+cnp.import_array()
 
 cdef enum:
     FILTERS_BYTES = 1 << 20  # transformed filters of a group up to this size are all made beforehand
@@ -170,6 +173,10 @@ cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const 
                       Py_ssize_t thread_size, floating *u, int team) noexcept nogil:
     """U of all panels of all groups."""
     cdef Py_ssize_t i, panels = ceildiv(l.filters, l.width)
+    if team == 1:
+        for i in range(l.groups * panels):
+            pack_panel(l, g, w, i // panels, i % panels * l.width, at, scratch, u + i * l.u_panel)
+        return
     for i in prange(l.groups * panels, num_threads=team, schedule="static"):
         pack_panel(l, g, w, i // panels, i % panels * l.width, at, scratch + threadid() * thread_size, u + i * l.u_panel)
 
@@ -292,6 +299,10 @@ cdef void convolve(const Layout *l, const Shape *g, const floating *x, const flo
     cdef floating *v
     stages = ceildiv(l.filters, l.filters_at_once)
     vectors = ceildiv(l.channels, l.lanes)
+    if l.beforehand and team == 1:
+        for u in range(l.blocks * l.groups):
+            private_block(l, g, u // l.groups, u % l.groups, x, w, u_all, bias, y, value, activation, slope, not_finite, at, scratch)
+        return
     if l.beforehand:
         for u in prange(l.blocks * l.groups, num_threads=team, schedule="dynamic"):
             mine = scratch + threadid() * scratch_size
@@ -335,7 +346,7 @@ cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t block, Py_ss
         filter_stage(l, g, block, group, i * l.filters_at_once, w, u_all, at, v, bias, y, activation, slope, not_finite, v + l.v_size)
 
 
-cdef Layout lay_out(const Shape *g, floating *unused) noexcept nogil:
+cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     """Blocks, and where everything lies; from the sizes alone."""
     cdef Layout l
     cdef Py_ssize_t u_all, patch, most_tiles, vectors
@@ -400,18 +411,11 @@ cdef double work(const Shape *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 150
 
 
-def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
-           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope,
-           Block prepared=None):
-    """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, no dilation."""
-    cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
-                            origin, padding_mode)
-    g.stride_h, g.stride_w = stride
-    if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
-        return
-    cdef floating *no_data = NULL
-    cdef Layout l = lay_out(&g, no_data)
-    cdef int team = threads.team(work(&g))
+cdef Block forward(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
+                   int activation, double slope, Block prepared):
+    """Returns a flag for each image: whether a tile of it came out not finite."""
+    cdef Layout l = lay_out(g, x)
+    cdef int team = threads.team(work(g))
     cdef Py_ssize_t panels = ceildiv(l.filters, l.width), i, j, size = sizeof(floating)
     cdef Py_ssize_t thread_size = l.thread_size
     cdef Block shared = take(l.shared_size * size)
@@ -419,32 +423,48 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     cdef Block filters = prepared
     if prepared is None and l.beforehand:
         filters = take(l.groups * panels * l.u_panel * size)
-    cdef Block biases = take(l.groups * panels * l.width * size if bias is not None else 0)
+    cdef Block biases = take(l.groups * panels * l.width * size if bias != NULL else 0)
     cdef Block flags = take(g.n)
     cdef floating *scratch_data = <floating *>scratch.data
     cdef floating *u_data = <floating *>filters.data if filters is not None else NULL
     cdef floating *bias_data = NULL
     cdef Py_ssize_t *at = <Py_ssize_t *>shared.data
     cdef Py_ssize_t *weights_at = <Py_ssize_t *>(shared.data + l.at_size * size)
-    cdef const floating[:] bias_view
     cdef LaneBand band
-    cdef const floating *wp = &w[0, 0, 0, 0]
-    if bias is not None:
-        bias_view = bias
+    if bias != NULL:
         bias_data = <floating *>biases.data
         for i in range(l.groups):
             for j in range(panels * l.width):
-                bias_data[i * panels * l.width + j] = bias_view[i * l.filters + j] if j < filters_of(&l, &g, i) else 0
+                bias_data[i * panels * l.width + j] = bias[i * l.filters + j] if j < filters_of(&l, g, i) else 0
     for i in range(g.n):
         flags.data[i] = 0
     place_weights(&l, weights_at)
-    band = lane_band(&g, 0, (l.tiles - 1) * l.step + l.points, l.lanes)
-    lane_positions(&g, &band, l.rows, l.lanes, at)
+    band = lane_band(g, 0, (l.tiles - 1) * l.step + l.points, l.lanes)
+    lane_positions(g, &band, l.rows, l.lanes, at)
     with nogil:
         if l.beforehand and prepared is None:
-            pack_panels(&l, &g, wp, weights_at, scratch_data, thread_size, u_data, team)
-        convolve(&l, &g, &x[0, 0, 0, 0], wp, u_data, bias_data, &y[0, 0, 0, 0], padding_value, activation,
-                      negative_slope, flags.data, <floating *>shared.data, scratch_data, thread_size, team)
+            pack_panels(&l, g, w, weights_at, scratch_data, thread_size, u_data, team)
+        convolve(&l, g, x, w, u_data, bias_data, y, value, activation, slope, flags.data, <floating *>shared.data,
+                 scratch_data, thread_size, team)
+    return flags
+
+
+def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
+           int padding_mode, double padding_value, int activation, double negative_slope, Block prepared=None):
+    """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, no dilation."""
+    if cnp.PyArray_SIZE(y) == 0:
+        return
+    cdef Shape g = shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode)
+    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+    cdef Block flags
+    cdef Py_ssize_t i
+    g.stride_h, g.stride_w = stride
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        flags = forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
+                        <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+    else:
+        flags = forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
+                        <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
     for i in range(g.n):
         if flags.data[i]:
             gemm.conv2d(x[i:i + 1], w, bias, y[i:i + 1], stride, dilation, origin, padding_mode, padding_value, activation,
