@@ -79,13 +79,19 @@ typedef struct {
         void (*to_lanes)(const T *src, const ptrdiff_t *rows, int n_rows, ptrdiff_t length, T *dst, const ptrdiff_t *at);     \
         void (*from_lanes)(const T *src, ptrdiff_t step, ptrdiff_t length, T *dst, const ptrdiff_t *rows, int n_rows);        \
                                                                                                                               \
-        /* lanes.h: C[m pixels][nv vectors of output channels] from pixels of input-channel vectors: row i of A is the vector \
-         * at a + block * block_stride + taps[tap] + i * step * vector, where step is the first index + 1; only the first     \
-         * `channels` lanes of all blocks count. B is packed [block][tap][lane][nv * vector]; bias is nv vectors or NULL.     \
-         * Index: [step - 1][nv - 1][m]. */                                                                                   \
-        void (*channel_tile[2][FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride,                         \
-                                                          const ptrdiff_t *taps, ptrdiff_t n_taps, const T *a, const T *b,    \
-                                                          T *c, ptrdiff_t ldc, const T *bias);                                \
+        /* lanes.h: pixels whose channels follow each other to vectors of channels: dst[v * block_stride + p * dst_step + i] =\
+         * src[p * step + v * vector + i]; lanes past the last channel become 0. With dst_step < vector there is one vector, of\
+         * dst_step channels, and nothing more is written. */                                                                 \
+        void (*split_pixels)(const T *src, ptrdiff_t step, ptrdiff_t pixels, ptrdiff_t channels, T *dst, ptrdiff_t dst_step,  \
+                             ptrdiff_t block_stride);                                                                         \
+                                                                                                                              \
+        /* lanes.h: C[m pixels][nv vectors of output channels] from pixels of input channels: row i of A is the vector at     \
+         * a + block * block_stride + taps[tap] + i * step; only the first `channels` lanes of all blocks count and are read. B\
+         * is packed [block][tap][lane][nv * vector]; bias is nv vectors or NULL. For each of its lanes a vector is prefetched\
+         * from ahead on. Index: [nv - 1][m]. */                                                                              \
+        void (*channel_tile[FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,     \
+                                                       ptrdiff_t n_taps, const T *a, ptrdiff_t step, const T *b, T *c,        \
+                                                       ptrdiff_t ldc, const T *bias, const T *ahead);                         \
                                                                                                                               \
         /* winograd.h. Index: FC_F43, FC_F45, FC_F43_STRIDE_2. */                                                             \
         fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                     \

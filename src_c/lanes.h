@@ -48,30 +48,68 @@ static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t le
         for (int i = 0; i < n_rows; i++) dst[rows[i] + p] = src[p * step + i];
 }
 
-/* The tile of m pixels x nv vectors of output channels: A is pixels of input channels, [block][pixel][LANES], whose rows are
- * STEP vectors apart; each scalar is broadcast.
+static void NAME(split_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t pixels, ptrdiff_t channels, T *restrict dst,
+                               ptrdiff_t dst_step, ptrdiff_t block_stride) {
+    if (dst_step < LANES) {
+        if (step == channels)
+            NAME(copy)(src, dst, pixels * channels);
+        else
+            for (ptrdiff_t p = 0; p < pixels; p++) NAME(copy)(src + p * step, dst + p * channels, channels);
+        return;
+    }
+    for (ptrdiff_t p = 0; p < pixels; p++, src += step, dst += dst_step) {
+        T *out = dst;
+        ptrdiff_t c = 0;
+        for (; c + LANES <= channels; c += LANES, out += block_stride) NAME(store)(out, NAME(load)(src + c));
+        if (c < channels) NAME(store)(out, NAME(load_part)(src + c, channels - c));
+    }
+}
+
+/* The tile of m pixels x nv vectors of output channels: the rows of A are pixels of input channels, `step` elements apart; each
+ * of their scalars is broadcast.
  *
  *   for block of LANES channels: for tap: for p < LANES: for i < m: for j < nv:
- *       acc[i][j] += broadcast(a[block][taps[tap] + i * STEP][p]) * b[block][tap][p][j]
+ *       acc[i][j] += broadcast(a[block][taps[tap] + i * step][p]) * b[block][tap][p][j]
  *
- * Registers as in gemm.h. The rows' distance is a constant of each function: gcc 12 would keep one pointer a row and spill. */
-#define CHANNEL_TILE(m, nv, STEP)                                                                                             \
-    static void NAME(channel_tile_##m##x##nv##_##STEP)(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,     \
-                                                       ptrdiff_t n_taps, const T *restrict a0, const T *restrict b,           \
-                                                       T *restrict c, ptrdiff_t ldc, const T *bias) {                         \
+ * Registers as in gemm.h. Four pointers and the step reach all rows, as an address may add 1, 2, 4 or 8 steps to a pointer; gcc
+ * 12 would rather keep a pointer for each row and spill, so the loop hides from it that the step is the same every time.
+ * A cache line is prefetched to L2 with every vector of B: the next panel's, while this one is multiplied. */
+#define CHANNEL_ROW_AT(i)                                                                                                     \
+    *(const T *)((i) == 0    ? a0                                                                                             \
+                 : (i) == 1  ? a0 + d                                                                                         \
+                 : (i) == 2  ? a0 + 2 * d                                                                                     \
+                 : (i) == 3  ? a3                                                                                             \
+                 : (i) == 4  ? a0 + 4 * d                                                                                     \
+                 : (i) == 5  ? a3 + 2 * d                                                                                     \
+                 : (i) == 6  ? a5 + d                                                                                         \
+                 : (i) == 7  ? a3 + 4 * d                                                                                     \
+                 : (i) == 8  ? a0 + 8 * d                                                                                     \
+                 : (i) == 9  ? a5 + 4 * d                                                                                     \
+                 : (i) == 10 ? a10                                                                                            \
+                 : (i) == 11 ? a3 + 8 * d                                                                                     \
+                 : (i) == 12 ? a10 + 2 * d                                                                                    \
+                             : a5 + 8 * d)
+#define CHANNEL_TILE(m, nv)                                                                                                   \
+    static void NAME(channel_tile_##m##x##nv)(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,              \
+                                              ptrdiff_t n_taps, const T *restrict a, ptrdiff_t step, const T *restrict b,     \
+                                              T *restrict c, ptrdiff_t ldc, const T *bias, const T *ahead) {                  \
         V acc[m][nv];                                                                                                         \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                            \
-        for (; channels > 0; channels -= LANES, a0 += block_stride) {                                                         \
+        for (; channels > 0; channels -= LANES, a += block_stride) {                                                          \
             ptrdiff_t depth = channels < LANES ? channels : LANES;                                                            \
             for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                          \
-                const T *a = a0 + taps[t];                                                                                    \
-                for (ptrdiff_t p = 0; p < depth; p++, b += nv * LANES) {                                                      \
+                ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                    \
+                const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;         \
+                for (const T *end = b + depth * nv * LANES; b < end; b += nv * LANES, ahead += LANES) {                       \
+                    __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                           \
                     V bv[nv];                                                                                                 \
                     UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j * LANES);                                    \
+                    __builtin_prefetch(ahead, 0, 2);                                                                          \
                     UNROLL for (int i = 0; i < m; i++) {                                                                      \
-                        V av = NAME(broadcast)(a[i * STEP * LANES + p]);                                                      \
+                        V av = NAME(broadcast)(CHANNEL_ROW_AT(i));                                                            \
                         UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                          \
                     }                                                                                                         \
+                    a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T);                                      \
                 }                                                                                                             \
             }                                                                                                                 \
         }                                                                                                                     \
@@ -80,21 +118,20 @@ static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t le
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
             NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                                  \
     }
-#define CHANNEL_TILES(m) CHANNEL_TILE(m, 1, 1) CHANNEL_TILE(m, 2, 1) CHANNEL_TILE(m, 1, 2) CHANNEL_TILE(m, 2, 2)
+#define CHANNEL_TILES(m) CHANNEL_TILE(m, 1) CHANNEL_TILE(m, 2)
 
 CHANNEL_TILES(1) CHANNEL_TILES(2) CHANNEL_TILES(3) CHANNEL_TILES(4) CHANNEL_TILES(5) CHANNEL_TILES(6)
 
 #if VECTOR_REGISTERS >= 32
 CHANNEL_TILES(7) CHANNEL_TILES(8) CHANNEL_TILES(9) CHANNEL_TILES(10) CHANNEL_TILES(11) CHANNEL_TILES(12) CHANNEL_TILES(13)
 CHANNEL_TILES(14)
-#define CHANNEL_ROW(n, s)                                                                                                     \
-    {NULL, NAME(channel_tile_1x##n##_##s), NAME(channel_tile_2x##n##_##s), NAME(channel_tile_3x##n##_##s),                    \
-     NAME(channel_tile_4x##n##_##s), NAME(channel_tile_5x##n##_##s), NAME(channel_tile_6x##n##_##s),                          \
-     NAME(channel_tile_7x##n##_##s), NAME(channel_tile_8x##n##_##s), NAME(channel_tile_9x##n##_##s),                          \
-     NAME(channel_tile_10x##n##_##s), NAME(channel_tile_11x##n##_##s), NAME(channel_tile_12x##n##_##s),                       \
-     NAME(channel_tile_13x##n##_##s), NAME(channel_tile_14x##n##_##s)}
+#define CHANNEL_ROW(n)                                                                                                        \
+    {NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),            \
+     NAME(channel_tile_5x##n), NAME(channel_tile_6x##n), NAME(channel_tile_7x##n), NAME(channel_tile_8x##n),                  \
+     NAME(channel_tile_9x##n), NAME(channel_tile_10x##n), NAME(channel_tile_11x##n), NAME(channel_tile_12x##n),               \
+     NAME(channel_tile_13x##n), NAME(channel_tile_14x##n)}
 #else
-#define CHANNEL_ROW(n, s)                                                                                                     \
-    {NULL, NAME(channel_tile_1x##n##_##s), NAME(channel_tile_2x##n##_##s), NAME(channel_tile_3x##n##_##s),                    \
-     NAME(channel_tile_4x##n##_##s), NAME(channel_tile_5x##n##_##s), NAME(channel_tile_6x##n##_##s)}
+#define CHANNEL_ROW(n)                                                                                                        \
+    {NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),            \
+     NAME(channel_tile_5x##n), NAME(channel_tile_6x##n)}
 #endif

@@ -11,9 +11,11 @@ multiples of 7 or 14.
             for row: for tile of pixels: micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
 
-With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another.
+With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the packed
+filters fit in L2, they are packed once, and X is small enough to stay there beside them.
 
-A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row.
+A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row. In NHWC the tiles go straight to y, and
+the pixels of X have no more room than their channels, if these are fewer than a vector.
 
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
@@ -32,9 +34,11 @@ from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport activate, ceildiv, filters_alone, part, rounded, Shape, shape_of
 
 cdef enum:
-    PIXELS = 1024            # outputs of a block
-    INPUT_BYTES = 4 << 20    # of X
-    CHUNK = 32               # channels of filters that are transposed at a time
+    PIXELS = 1024             # outputs of a block
+    INPUT_BYTES = 4 << 20     # of X at most
+    FILTERS_BYTES = 512 << 10 # packed filters up to this size stay in L2 from block to block
+    SMALL_BYTES = 256 << 10   # of X at most, beside them
+    CHUNK = 32                # channels of filters that are transposed at a time
     MOST_LANES = 16
 
 # What is the same for all blocks of a call; sizes in elements.
@@ -43,42 +47,52 @@ cdef struct Layout:
     int lanes, mr, vectors             # vectors of a panel
     bint private                       # blocks are spread over the threads, not what is in them
     bint one_row                       # 1 x 1: the pixels of a block are one long row
+    bint stored                        # tiles go straight to y
+    bint beforehand                    # filters are packed before the first block
+    Py_ssize_t pixel                   # of X: from one to the next
+    Py_ssize_t depth, n_taps           # of the product: where pixels of X lie close, a row of taps counts as one
     Py_ssize_t band_rows, band_cols
     Py_ssize_t image_pitch, channel_pitch   # of X
     Py_ssize_t panels, width           # of a group; filters of one
-    Py_ssize_t x_size, at_size, b_size, y_size, weights_size, thread_size
+    Py_ssize_t x_size, at_size, b_size, y_size, thread_size
 
 
 cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     cdef Layout l
-    cdef Py_ssize_t pixels, bytes_a_row, most
-    l.private = False    # known with the number of threads
+    cdef Py_ssize_t rows, bytes_a_row, most
+    l.private = l.stored = False    # known with the number of threads
     l.lanes, l.mr = vector_length(unused), tile_rows(unused)
     l.one_row = g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
     l.vectors = 1 if g.k <= l.lanes else FC_MAX_NV
     l.width = l.vectors * l.lanes
     l.panels = ceildiv(g.k, l.width)
+    l.b_size = rounded(g.c * g.r * g.s * l.width)
+    l.pixel = g.c if g.xc == 1 and g.c < l.lanes else l.lanes
+    l.depth, l.n_taps = g.c, g.r * g.s
+    if l.pixel < l.lanes and g.c * g.s <= l.lanes and g.dilation_w == 1:
+        l.depth, l.n_taps = g.c * g.s, g.r
     # A block's X: the rows of its outputs and their halo.
-    bytes_a_row = g.stride_h * (g.ow * g.stride_w + (g.s - 1) * g.dilation_w) * ceildiv(g.c, l.lanes) * l.lanes * sizeof(floating)
-    pixels = max(1, min(PIXELS, INPUT_BYTES // bytes_a_row * g.ow))
-    l.blocking = block_pixels(g, pixels)
+    l.beforehand = g.groups * l.panels * l.b_size * sizeof(floating) <= FILTERS_BYTES
+    bytes_a_row = (g.stride_h * (g.ow * g.stride_w + (g.s - 1) * g.dilation_w) * ceildiv(g.c, l.lanes) * l.pixel
+                   * sizeof(floating))
+    rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // bytes_a_row)
+    l.blocking = block_pixels(g, min(PIXELS, rows * g.ow))
+    l.beforehand = l.beforehand and l.blocking.count > 1
     l.band_rows = (l.blocking.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
     l.band_cols = (l.blocking.cols - 1) * g.stride_w + (g.s - 1) * g.dilation_w + 1
-    l.image_pitch = l.band_rows * l.band_cols * l.lanes
+    l.image_pitch = l.band_rows * l.band_cols * l.pixel
     # slack of a vector behind each, and not a power of two apart
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.x_size = rounded(ceildiv(g.c, l.lanes) * l.channel_pitch)
     l.at_size = 2 * rounded(max(position_count(g, l.band_rows), CHUNK * g.r * g.s))
-    l.b_size = rounded(ceildiv(g.c, l.lanes) * l.lanes * g.r * g.s * l.width)
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(most * l.width)
-    l.weights_size = rounded(CHUNK * g.r * g.s * l.lanes)
-    l.thread_size = l.b_size + l.y_size + l.weights_size + rounded(l.width)
+    l.thread_size = l.b_size + l.y_size + rounded(l.width)
     return l
 
 
 cdef LaneBand band_of(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
-    cdef LaneBand band = lane_band(g, block.col0 * g.stride_w - g.left, l.band_cols, l.lanes)
+    cdef LaneBand band = lane_band(g, block.col0 * g.stride_w - g.left, l.band_cols, <int>l.pixel)
     band.row0 = block.row0 * g.stride_h - g.top
     band.rows = (block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
     return band
@@ -98,13 +112,37 @@ cdef void fill_block_row(const Layout *l, const Shape *g, const PixelBlock *bloc
     """All channels of one row of a block, counted over its images; x is the first channel of the first image."""
     cdef LaneBand band = band_of(l, g, block)
     cdef Py_ssize_t i = row // band.rows
-    fill_pixels(g, &band, row % band.rows, x + (block.n0 + i) * g.xn, g.c, value, dst + i * l.image_pitch, l.channel_pitch)
+    fill_pixels(g, &band, row % band.rows, x + (block.n0 + i) * g.xn, g.c, value, dst + i * l.image_pitch, l.pixel,
+                l.channel_pitch)
+
+
+cdef inline Py_ssize_t place(const Layout *l, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c, Py_ssize_t tap) noexcept nogil:
+    """Where B has a channel and tap: vectors of channels, fewer in the last one, [tap][channel of the vector]."""
+    cdef Py_ssize_t first = c // l.lanes * l.lanes
+    return (first * taps + tap * min(l.lanes, channels - first) + c - first) * l.width
+
+
+cdef void place_weights(const Layout *l, const Shape *g, Py_ssize_t *at) noexcept nogil:
+    """The tables of pack_panel: CHUNK channels that fill their vectors, and those of the last vector, which need not."""
+    cdef Py_ssize_t c, t, taps = g.r * g.s
+    for c in range(CHUNK):
+        for t in range(taps):
+            at[c * taps + t] = place(l, CHUNK, taps, c, t)
+    at += CHUNK * taps
+    for c in range(g.c % l.lanes):
+        for t in range(taps):
+            at[c * taps + t] = place(l, g.c % l.lanes, taps, c, t)
+
+
+cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
+    """Filters in memory as [k][c][r][s], channels and taps without gaps."""
+    return g.wc == g.r * g.s and (g.wc == 1 or (g.ws == 1 and g.wr == g.s))
 
 
 cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t filters, const Py_ssize_t *at,
-                     floating *weights, floating *b) noexcept nogil:
+                     floating *b) noexcept nogil:
     """B of one panel of at most `width` filters, the first at w."""
-    cdef Py_ssize_t v, q, c, n, i, r, s, t, taps = g.r * g.s, k
+    cdef Py_ssize_t v, k, c, n, i, r, s, taps = g.r * g.s, whole = g.c // l.lanes * l.lanes
     cdef Py_ssize_t rows[MOST_LANES]
     cdef int have
     cdef floating *out
@@ -113,68 +151,90 @@ cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssiz
         have = <int>max(0, min(l.lanes, filters - k))
         for i in range(have):
             rows[i] = (k + i) * g.wk
-        for q in range(ceildiv(g.c, CHUNK)):
-            n = min(CHUNK, g.c - q * CHUNK)
-            if (taps == 1 or (g.ws == 1 and g.wr == g.s)) and g.wc == taps:
-                to_lanes(w + q * CHUNK * g.wc, rows, have, n * taps, weights, at)
-            else:
-                for c in range(n):
-                    for r in range(g.r):
-                        for s in range(g.s):
-                            t = (c * taps + r * g.s + s) * l.lanes
-                            for i in range(have):
-                                weights[t + i] = w[rows[i] + (q * CHUNK + c) * g.wc + r * g.wr + s * g.ws]
-                            for i in range(have, l.lanes):
-                                weights[t + i] = 0
-            for c in range(n):
-                k = q * CHUNK + c
-                for t in range(taps):
-                    # channel vectors of `lanes` channels, fewer in the last one: [tap][channel of the vector]
-                    i = min(l.lanes, g.c - k // l.lanes * l.lanes)
-                    out = b + ((k // l.lanes * l.lanes * taps) + t * i + k % l.lanes) * l.width + v * l.lanes
-                    for r in range(l.lanes):
-                        out[r] = weights[(c * taps + t) * l.lanes + r]
+        if lies_as_it_is(g):
+            c = 0
+            while c < g.c:
+                n = min(CHUNK, whole - c) if c < whole else g.c - c
+                to_lanes(w + c * g.wc, rows, have, n * taps, b + c * taps * l.width + k, at if c < whole else at + CHUNK * taps)
+                c += n
+            continue
+        for c in range(g.c):
+            for r in range(g.r):
+                for s in range(g.s):
+                    out = b + place(l, g.c, taps, c, r * g.s + s) + k
+                    for i in range(have):
+                        out[i] = w[rows[i] + c * g.wc + r * g.wr + s * g.ws]
+                    for i in range(have, l.lanes):
+                        out[i] = 0
+
+
+cdef const floating *following(const Layout *l, const Shape *g, const floating *w, const floating *prepared,
+                               Py_ssize_t panels) noexcept nogil:
+    """What the panel that comes `panels` after the one at w, or at prepared, is made from, if that is one piece; or NULL."""
+    if panels == 0 or l.beforehand:
+        return NULL
+    if prepared != NULL:
+        return prepared + panels * l.b_size
+    if lies_as_it_is(g) and g.wk == g.c * g.wc:
+        return w + panels * l.width * g.wk
+    return NULL
 
 
 cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *w,
-                         const floating *bias, floating *y, Py_ssize_t filters, int activation, double slope,
-                         const Py_ssize_t *taps, const Py_ssize_t *at, const floating *prepared,
+                         const floating *bias, floating *y, Py_ssize_t filters, Py_ssize_t next_panel, int activation,
+                         double slope, const Py_ssize_t *taps, const Py_ssize_t *at, const floating *prepared,
                          floating *scratch) noexcept nogil:
     """One block by one panel of filters, the first at w and y; x is the group's X; prepared is the panel's B or NULL;
-    scratch: B, Y, weights, bias."""
-    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows
+    scratch: B, Y, bias. The thread's next panel comes next_panel after this one (0: there is none)."""
+    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows, done = 0, lines = g.c * g.r * g.s
     cdef const floating *b = prepared
-    cdef floating *out = scratch + l.b_size
-    cdef floating *weights = out + l.y_size
-    cdef floating *panel_bias = weights + l.weights_size
+    cdef const floating *ahead = following(l, g, w, prepared, next_panel)
+    cdef floating *result = scratch + l.b_size
+    cdef floating *panel_bias = result + l.y_size
+    cdef floating *out
     cdef const floating *start
+    cdef bint stored = l.stored and filters == l.width
     if prepared == NULL:
-        pack_panel(l, g, w, filters, at, weights, scratch)
+        pack_panel(l, g, w, filters, at, scratch)
         b = scratch
     if bias == NULL:
         panel_bias = NULL
     else:
         for i in range(l.width):
             panel_bias[i] = bias[i] if i < filters else 0
+    y += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
     rows, cols = block.images * block.rows, block.cols
     if l.one_row:
         rows, cols = 1, block.pixels
     tiles = ceildiv(cols, l.mr)
     for row in range(rows):
-        start = x + row // block.rows * l.image_pitch + row % block.rows * g.stride_h * l.band_cols * l.lanes
+        start = x + row // block.rows * l.image_pitch + row % block.rows * g.stride_h * l.band_cols * l.pixel
+        out = y + row // block.rows * g.yn + row % block.rows * g.yh if stored else result + row * cols * l.width
         for q in range(tiles):
             t = part(cols, tiles, q)
             m = part(cols, tiles, q + 1) - t
-            channel_tile(<int>g.stride_w, l.vectors, <int>m, g.c, l.channel_pitch, taps, g.r * g.s,
-                         start + t * g.stride_w * l.lanes, b, out + (row * cols + t) * l.width, l.width, panel_bias)
-    if activation:
-        activate(activation, out, block.pixels * l.width, slope)
-    y += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
+            channel_tile(l.vectors, <int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * g.stride_w * l.pixel,
+                         g.stride_w * l.pixel, b, out + t * (g.yw if stored else l.width), g.yw if stored else l.width,
+                         panel_bias, ahead + done * lines * l.lanes if ahead != NULL and done < l.vectors else b)
+            done += 1
+    if stored:
+        return
+    if activation and not l.stored:
+        activate(activation, result, block.pixels * l.width, slope)
     for i in range(block.images):
         for q in range(l.vectors):
             if q * l.lanes < filters:
                 store_lanes(g, y + i * g.yn + q * l.lanes * g.yk, <int>min(l.lanes, filters - q * l.lanes), block.rows,
-                            block.cols, out + i * block.rows * block.cols * l.width + q * l.lanes, l.width)
+                            block.cols, result + i * block.rows * block.cols * l.width + q * l.lanes, l.width)
+
+
+cdef void activate_block(const Shape *g, const PixelBlock *block, floating *y, int activation, double slope) noexcept nogil:
+    """All channels of a block in y, where they and the pixels of a row follow each other."""
+    cdef Py_ssize_t i, row
+    for i in range(block.images):
+        for row in range(block.rows):
+            activate(activation, y + (block.n0 + i) * g.yn + (block.row0 + row) * g.yh + block.col0 * g.yw, block.cols * g.yw,
+                     slope)
 
 
 cdef void convolve(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
@@ -195,7 +255,7 @@ cdef void convolve(const Layout *l, const Shape *g, const floating *x, const flo
             for u in prange(fill_steps(l, g, &block), num_threads=team, schedule="static"):
                 fill_step(l, g, &block, group, u, x, <floating>value, at, shared)
             for u in prange(l.panels, num_threads=team, schedule="dynamic"):
-                panel_step(l, g, &block, group, u, shared, w, bias, y, activation, slope, taps, weights_at, prepared,
+                panel_step(l, g, &block, group, u, team, shared, w, bias, y, activation, slope, taps, weights_at, prepared,
                            scratch + threadid() * l.thread_size)
 
 
@@ -209,7 +269,9 @@ cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ss
     for u in range(fill_steps(l, g, &block)):
         fill_step(l, g, &block, group, u, x, <floating>value, at, mine)
     for u in range(l.panels):
-        panel_step(l, g, &block, group, u, mine, w, bias, y, activation, slope, taps, weights_at, prepared, scratch)
+        panel_step(l, g, &block, group, u, 1, mine, w, bias, y, activation, slope, taps, weights_at, prepared, scratch)
+    if activation and l.stored:
+        activate_block(g, &block, y, activation, slope)
 
 
 cdef Py_ssize_t fill_steps(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
@@ -229,14 +291,24 @@ cdef void fill_step(const Layout *l, const Shape *g, const PixelBlock *block, Py
         fill_block(l, g, block, x + c * g.xc, <int>min(l.lanes, g.c - c), value, at, dst + step * l.channel_pitch)
 
 
-cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t panel,
+cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t panel, int team,
                      const floating *x, const floating *w, const floating *bias, floating *y, int activation, double slope,
                      const Py_ssize_t *taps, const Py_ssize_t *weights_at, const floating *prepared,
                      floating *scratch) noexcept nogil:
+    """One panel of a group, of which `team` threads work on."""
     cdef Py_ssize_t k = group * g.k + panel * l.width
     convolve_panel(l, g, block, x, w + k * g.wk, bias + k if bias != NULL else bias, y + k * g.yk,
-                   min(l.width, g.k - panel * l.width), activation, slope, taps, weights_at,
-                   prepared + (group * l.panels + panel) * l.b_size if prepared != NULL else prepared, scratch)
+                   min(l.width, g.k - panel * l.width), team if panel + team < l.panels else 0, activation, slope, taps,
+                   weights_at, prepared + (group * l.panels + panel) * l.b_size if prepared != NULL else prepared, scratch)
+
+
+cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const Py_ssize_t *at, floating *b,
+                      int team) noexcept nogil:
+    """B of all panels of all groups."""
+    cdef Py_ssize_t i
+    for i in prange(g.groups * l.panels, num_threads=team, schedule="static"):
+        pack_panel(l, g, w + (i // l.panels * g.k + i % l.panels * l.width) * g.wk, min(l.width, g.k - i % l.panels * l.width),
+                   at, b + i * l.b_size)
 
 
 cdef Shape only_met(Shape g) noexcept nogil:
@@ -253,6 +325,16 @@ cdef bint spreads_blocks(const Layout *l, const Shape *g, int team) noexcept nog
     return l.blocking.count * g.groups >= 2 * team
 
 
+cdef bint may_store(const Layout *l, const Shape *g, int activation) noexcept nogil:
+    """Whether tiles may go straight to y: a pixel's channels follow each other, and an activation is applied to whole blocks."""
+    return g.yk == 1 and (activation == 0 or (l.private and g.groups == 1 and g.yw == g.k))
+
+
+cdef bint one_piece(const Shape *g) noexcept nogil:
+    """Whether all pixels of y are equally far apart."""
+    return (g.oh == 1 or g.yh == g.ow * g.yw) and (g.n == 1 or g.yn == g.oh * g.ow * g.yw)
+
+
 cdef double work(const Shape *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
 
@@ -260,18 +342,22 @@ cdef double work(const Shape *g) noexcept nogil:
 def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
            tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope,
            Block prepared=None):
-    """As gemm.conv2d, for strides of 1 and 2 in columns, 1 x 1 filters with any stride."""
+    """As gemm.conv2d."""
     cdef Shape g = only_met(shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride,
                                      dilation, origin, padding_mode))
+    if g.c == 1:
+        g.xc = 1    # there is no second one
     if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
         return
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
     l.private = spreads_blocks(&l, &g, team)
+    l.stored = may_store(&l, &g, activation)
+    l.one_row = l.one_row and (not l.stored or one_piece(&g))
     cdef Block shared = take((team if l.private else 1) * l.x_size * sizeof(floating))
     cdef Block scratch = take(team * l.thread_size * sizeof(floating))
-    cdef Block tables = take((2 * l.at_size + 2 * rounded(g.r * g.s)) * sizeof(double))
+    cdef Block tables = take((2 * l.at_size + rounded(g.r * g.s)) * sizeof(Py_ssize_t))
     cdef Py_ssize_t *at = <Py_ssize_t *>tables.data
     cdef Py_ssize_t *weights_at = at + l.at_size
     cdef Py_ssize_t *taps = weights_at + l.at_size
@@ -281,16 +367,21 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     if bias is not None:
         bias_view = bias
         bias_data = &bias_view[0]
-    cdef const floating *prepared_data = NULL
-    if prepared is not None:
-        prepared_data = <floating *>prepared.data
     cdef LaneBand band = lane_band(&g, 0, l.band_cols, l.lanes)
     lane_positions(&g, &band, l.band_rows, l.lanes, at)
-    for i in range(CHUNK * g.r * g.s):
-        weights_at[i] = i * l.lanes
-    for i in range(g.r * g.s):
-        taps[i] = (i // g.s * g.dilation_h * l.band_cols + i % g.s * g.dilation_w) * l.lanes
+    place_weights(&l, &g, weights_at)
+    cdef Py_ssize_t taps_a_row = l.n_taps // g.r
+    for i in range(l.n_taps):
+        taps[i] = (i // taps_a_row * g.dilation_h * l.band_cols + i % taps_a_row * g.dilation_w) * l.pixel
+    cdef bint packs = prepared is None and l.beforehand
+    if packs:
+        prepared = take(g.groups * l.panels * l.b_size * sizeof(floating))
+    cdef floating *prepared_data = NULL
+    if prepared is not None:
+        prepared_data = <floating *>prepared.data
     with nogil:
+        if packs:
+            pack_panels(&l, &g, &w[0, 0, 0, 0], weights_at, prepared_data, team)
         convolve(&l, &g, &x[0, 0, 0, 0], &w[0, 0, 0, 0], bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope,
                  taps, at, weights_at, prepared_data, <floating *>shared.data, <floating *>scratch.data, team)
 
@@ -301,16 +392,9 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
     cdef Block packed = take(groups * l.panels * l.b_size * sizeof(floating))
-    cdef Block weights = take(l.weights_size * sizeof(floating))
     cdef Block table = take(l.at_size * sizeof(Py_ssize_t))
-    cdef Py_ssize_t *at = <Py_ssize_t *>table.data
-    cdef Py_ssize_t i, k
-    for i in range(CHUNK * g.r * g.s):
-        at[i] = i * l.lanes
-    for i in range(groups * l.panels):
-        k = i // l.panels * g.k + i % l.panels * l.width
-        pack_panel(&l, &g, &w[0, 0, 0, 0] + k * g.wk, min(l.width, g.k - i % l.panels * l.width), at, <floating *>weights.data,
-                   <floating *>packed.data + i * l.b_size)
+    place_weights(&l, &g, <Py_ssize_t *>table.data)
+    pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, <floating *>packed.data, 1)
     return packed
 
 
@@ -322,4 +406,5 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
-    return ((team if spreads_blocks(&l, &g, team) else 1) * l.x_size + team * l.thread_size) * sizeof(floating)
+    cdef Py_ssize_t filters = g.groups * l.panels * l.b_size if l.beforehand else 0
+    return ((team if spreads_blocks(&l, &g, team) else 1) * l.x_size + team * l.thread_size + filters) * sizeof(floating)

@@ -256,13 +256,21 @@ cdef inline void from_lanes(const floating *src, Py_ssize_t step, Py_ssize_t len
         kernels.f64.from_lanes(src, step, length, dst, rows, n_rows)
 
 
-cdef inline void channel_tile(int step, int vectors, int m, Py_ssize_t channels, Py_ssize_t block_stride,
-                              const Py_ssize_t *taps, Py_ssize_t n_taps, const floating *a, const floating *b, floating *c,
-                              Py_ssize_t ldc, const floating *bias) noexcept nogil:
+cdef inline void split_pixels(const floating *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, floating *dst,
+                              Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil:
     if floating is float:
-        kernels.f32.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc, bias)
+        kernels.f32.split_pixels(src, step, pixels, channels, dst, dst_step, block_stride)
     else:
-        kernels.f64.channel_tile[step - 1][vectors - 1][m](channels, block_stride, taps, n_taps, a, b, c, ldc, bias)
+        kernels.f64.split_pixels(src, step, pixels, channels, dst, dst_step, block_stride)
+
+
+cdef inline void channel_tile(int vectors, int m, Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
+                              Py_ssize_t n_taps, const floating *a, Py_ssize_t step, const floating *b, floating *c,
+                              Py_ssize_t ldc, const floating *bias, const floating *ahead) noexcept nogil:
+    if floating is float:
+        kernels.f32.channel_tile[vectors - 1][m](channels, block_stride, taps, n_taps, a, step, b, c, ldc, bias, ahead)
+    else:
+        kernels.f64.channel_tile[vectors - 1][m](channels, block_stride, taps, n_taps, a, step, b, c, ldc, bias, ahead)
 
 
 cdef inline double sum_of_run(const floating *x, Py_ssize_t n) noexcept nogil:

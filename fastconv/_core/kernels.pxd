@@ -50,9 +50,11 @@ cdef extern from "kernels.h" nogil:
                          const Py_ssize_t *at) noexcept nogil
         void (*from_lanes)(const float *src, Py_ssize_t step, Py_ssize_t length, float *dst, const Py_ssize_t *rows,
                            int n_rows) noexcept nogil
-        void (*channel_tile[2][2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
-                                       Py_ssize_t n_taps, const float *a, const float *b, float *c, Py_ssize_t ldc,
-                                       const float *bias) noexcept nogil
+        void (*split_pixels)(const float *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, float *dst,
+                             Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil
+        void (*channel_tile[2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
+                                    const float *a, Py_ssize_t step, const float *b, float *c, Py_ssize_t ldc,
+                                    const float *bias, const float *ahead) noexcept nogil
         fc_winograd_f32 winograd[3]
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
@@ -144,9 +146,11 @@ cdef extern from "kernels.h" nogil:
                          const Py_ssize_t *at) noexcept nogil
         void (*from_lanes)(const double *src, Py_ssize_t step, Py_ssize_t length, double *dst, const Py_ssize_t *rows,
                            int n_rows) noexcept nogil
-        void (*channel_tile[2][2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
-                                       Py_ssize_t n_taps, const double *a, const double *b, double *c, Py_ssize_t ldc,
-                                       const double *bias) noexcept nogil
+        void (*split_pixels)(const double *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, double *dst,
+                             Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil
+        void (*channel_tile[2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
+                                    const double *a, Py_ssize_t step, const double *b, double *c, Py_ssize_t ldc,
+                                    const double *bias, const double *ahead) noexcept nogil
         fc_winograd_f64 winograd[3]
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil

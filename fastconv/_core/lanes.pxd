@@ -17,4 +17,4 @@ cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, in
 cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
                       const floating *src, Py_ssize_t step) noexcept nogil
 cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t row, const floating *x, Py_ssize_t channels,
-                      floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil
+                      floating value, floating *dst, Py_ssize_t pixel, Py_ssize_t channel_pitch) noexcept nogil

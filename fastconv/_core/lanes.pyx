@@ -9,7 +9,8 @@ memory), NHWC is copied.
 from cython cimport floating
 
 from fastconv._core.band cimport source
-from fastconv._core.isa cimport copy_rows, from_lanes, to_lanes, vector_length
+from fastconv._core.isa cimport copy_rows, from_lanes, split_pixels, to_lanes, vector_length
+from fastconv._core.shape cimport ceildiv
 
 cdef enum:
     MOST_LANES = 16
@@ -138,24 +139,28 @@ cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows
 
 
 cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t row, const floating *x, Py_ssize_t channels,
-                      floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
+                      floating value, floating *dst, Py_ssize_t pixel, Py_ssize_t channel_pitch) noexcept nogil:
     """One row of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's channels follow each other
-    in memory. x is the image's first channel."""
-    cdef Py_ssize_t h = source(band.row0 + row, g.h, g.padding), i, col, v, whole
-    cdef int c, lanes = vector_length(x)
-    cdef const floating *pixel
+    in memory. x is the image's first channel; a pixel is a vector or, of fewer channels, no more than these."""
+    cdef Py_ssize_t h = source(band.row0 + row, g.h, g.padding), i, v, col
+    cdef int lanes = vector_length(x)
     cdef floating *out = dst + row * band.pitch
-    whole = channels // lanes
-    for i in range(band.cols):
-        col = source(band.col0 + i, g.w, g.padding)
-        if h < 0 or col < 0:
-            for v in range((channels + lanes - 1) // lanes):
-                for c in range(lanes):
-                    out[v * channel_pitch + c] = value
-        else:
-            pixel = x + h * g.xh + col * g.xw
-            copy_rows(pixel, lanes, 1, whole, lanes, out, channel_pitch)
-            if whole * lanes < channels:
-                for c in range(lanes):
-                    out[whole * channel_pitch + c] = pixel[whole * lanes + c] if whole * lanes + c < channels else 0
-        out += lanes
+    if h < 0:
+        for v in range(ceildiv(channels, lanes)):
+            for i in range(band.pitch):
+                out[v * channel_pitch + i] = value
+        return
+    x += h * g.xh
+    if band.last > band.first:
+        split_pixels(x + (band.col0 + band.first) * g.xw, g.xw, band.last - band.first, channels, out + band.first * pixel,
+                     pixel, channel_pitch)
+    for col in range(band.cols):
+        if band.first <= col < band.last:
+            continue
+        i = source(band.col0 + col, g.w, g.padding)
+        if i >= 0:
+            split_pixels(x + i * g.xw, g.xw, 1, channels, out + col * pixel, pixel, channel_pitch)
+            continue
+        for v in range(ceildiv(channels, lanes)):
+            for i in range(pixel):
+                out[v * channel_pitch + col * pixel + i] = value

@@ -2,15 +2,16 @@
 
 The rules, first match wins; the numbers are measured crossovers (one thread, AVX-512, planes of 2 x 2 to 56 x 56):
 
-1. One input channel a group (depthwise): "direct". There is no sum over channels for a matrix product to share, so each
+1. One input channel a group (depthwise): "direct", but for the single channel of an NHWC image under filters that fill a vector. There is no sum over channels for a matrix product to share, so each
    channel goes through its own taps, with neighbouring pixels in the lanes of a vector.
 2. float32, 3 x 3 with stride 1 or 2 or 5 x 5 with stride 1, no dilation, and enough channels to pay for the transforms:
    "winograd". In channels x filters of a group the crossover is at 96 for 3 x 3, at 48 for 5 x 5, at 128 for stride 2;
    narrower groups are joined, so there a pair of groups is enough. float64 never gives accuracy away.
-3. "direct" with channels in the lanes, where filters fill the vectors and columns go by one or two: for filters of several
+3. "direct" with channels in the lanes, where filters fill the vectors: for filters of several
    taps on planes under 48 x 48, where it is 1.1 to 2 times as fast as the product, and on all planes where the sum has 100
-   terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes under 8 x 8, or,
-   with a stride, under 32 x 32; for images with the channels last (NHWC) always, from 8 channels on.
+   terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes under 8 x 8, from 256 channels
+   on under 16 x 16, or, with a stride, under 32 x 32 (1.01 to 1.1 times); for images with the channels last (NHWC) always (1.2 to
+   3 times).
 4. Otherwise "gemm": the implicit matrix product with pixels in the lanes, whose panels are packed from the image as they
    are needed.
 
@@ -64,18 +65,15 @@ def _contiguous(shape, dtype):
     return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
 
 
-def unavailable(algorithm, weight_shape, stride, pads, dilation):
+def unavailable(algorithm, weight_shape, stride, dilation):
     """Why this algorithm cannot compute such a convolution, or None where it can."""
-    _, channels, r, s = weight_shape
-    possible = ["auto", "gemm"]
-    if channels == 1 or _channel_lanes_fit(r, s, stride, pads):
-        possible.append("direct")
+    r, s = weight_shape[2:]
+    possible = ["auto", "direct", "gemm"]
     if _winograd_fits(r, s, stride, dilation):
         possible.append("winograd")
     if algorithm in possible:
         return None
     why = {
-        "direct": f"it serves one input channel a group, and strides of 1 and 2 in columns, and here they are {channels} and {stride}",
         "winograd": "it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, without dilation; here they are "
                     f"{r} x {s} with stride {stride} and dilation {dilation}",
         "fft": "this version does not have it",
@@ -87,10 +85,6 @@ def _winograd_fits(r, s, stride, dilation):
     return r == s and stride[0] == stride[1] and (r, stride[0]) in WINOGRAD_FROM and dilation == (1, 1)
 
 
-def _channel_lanes_fit(r, s, stride, pads):
-    return stride[1] <= 2 or (r == s == 1 and pads == ((0, 0), (0, 0)))
-
-
 def _filled(filters, itemsize):
     """The part of the lanes that filters fill, in panels of two vectors, or one where they fit in."""
     lanes = isa.vector_bytes() // itemsize
@@ -98,15 +92,18 @@ def _filled(filters, itemsize):
     return filters / (math.ceil(filters / panel) * panel)
 
 
-def _direct(channels):
-    return depthwise if channels == 1 else channel_lanes
+def _direct(channels, filters, groups, channels_last):
+    """The driver of "direct"."""
+    if channels > 1 or (channels_last and groups == 1 and filters >= FEWEST_FILTERS):
+        return channel_lanes
+    return depthwise
 
 
 def _choose(channels, filters, geometry, itemsize, channels_last):
     """Algorithm, driver and reason for groups of so many channels and filters."""
     r, s = geometry.weight_shape[2:]
     stride, groups, (oh, ow) = geometry.stride, geometry.groups, geometry.output_size
-    if channels == 1:
+    if _direct(channels, filters, groups, channels_last) is depthwise:
         return "direct", depthwise, "one input channel a group: no sum over channels, neighbouring pixels fill the vectors"
     if itemsize == 4 and _winograd_fits(r, s, stride, geometry.dilation):
         product, fewest = WINOGRAD_FROM[r, stride[0]]
@@ -115,13 +112,17 @@ def _choose(channels, filters, geometry, itemsize, channels_last):
             points = {(3, 1): 36, (5, 1): 64, (3, 2): 81}[r, stride[0]]
             return "winograd", winograd, (f"{r} x {s} with stride {stride[0]}, {channels} channels, {filters} filters: {points}"
                                           f" products a tile of 4 x 4 outputs instead of {16 * r * s}")
-    if _channel_lanes_fit(r, s, stride, geometry.pads) and filters >= FEWEST_FILTERS:
-        largest = 48 * 48 if r * s > 1 else 8 * 8 if stride == (1, 1) else 32 * 32
-        if r * s > 1 and channels * r * s >= 100 and _filled(filters, itemsize) >= 0.9:
+    if filters >= FEWEST_FILTERS:
+        if channels_last:
+            return "direct", channel_lanes, f"{filters} filters fill the vectors, channels come last"
+        if r * s == 1:
+            largest = 32 * 32 if stride != (1, 1) else 16 * 16 if channels >= 256 else 8 * 8
+        elif channels * r * s >= 100 and _filled(filters, itemsize) >= 0.9:
             largest = oh * ow
-        if (channels_last and channels >= 8) or (oh * ow <= largest and (r * s == 1 or ow >= 4)):
-            return "direct", channel_lanes, (f"{filters} filters fill the vectors"
-                                             + (", channels come last" if channels_last else f", planes of {oh} x {ow} do so less"))
+        else:
+            largest = 48 * 48
+        if oh * ow <= largest and (r * s == 1 or ow >= 4):
+            return "direct", channel_lanes, f"{filters} filters fill the vectors, planes of {oh} x {ow} do so less"
     return "gemm", gemm, f"a sum over {channels} channel{'s' if channels > 1 else ''} x {r} x {s} taps: implicit matrix product"
 
 
@@ -140,7 +141,8 @@ def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_si
             backward = gemm  # the data gradient of a strided convolution is a set of smaller filters
     else:
         chosen, reason = algorithm, "asked for by name"
-        driver = {"direct": _direct(channels), "gemm": gemm, "winograd": winograd}[algorithm]
+        direct = _direct(channels, k // groups, groups, channels_last)
+        driver = {"direct": direct, "gemm": gemm, "winograd": winograd}[algorithm]
         backward = gemm
-    weights = depthwise if driver is depthwise else gemm
+    weights = depthwise if channels == 1 else gemm
     return ConvPlan(geometry, chosen, reason, driver, backward, weights)

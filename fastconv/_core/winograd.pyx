@@ -230,9 +230,9 @@ cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channel
             up = u + p * l.u_panel + (i * l.filter_points + j) * l.u_point
             for b in range(blocks):
                 t = part(n_tiles, blocks, b)
-                channel_tile(1, vectors, <int>(part(n_tiles, blocks, b + 1) - t), channels, l.mr * l.lanes, &zero, 1,
-                             v + point * l.v_point + b * l.v_tiles, up, m + point * l.m_point + t * l.filters_at_once + k,
-                             l.filters_at_once, no_bias)
+                channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), channels, l.mr * l.lanes, &zero, 1,
+                             v + point * l.v_point + b * l.v_tiles, l.lanes, up,
+                             m + point * l.m_point + t * l.filters_at_once + k, l.filters_at_once, no_bias, up)
 
 
 cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t filters,

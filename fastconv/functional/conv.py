@@ -61,9 +61,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
-        "auto" chooses by the shape (see `explain`). "direct" serves one input channel a group and strides of 1 and 2
-        in columns, "winograd" 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, "gemm" all; this version has
-        no "fft".
+        "auto" chooses by the shape (see `explain`). "winograd" serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters
+        with stride 1, "direct" and "gemm" all; this version has no "fft".
     out : array, optional
         Filled and returned: writable, C-contiguous, of the result's shape and dtype, and apart from the inputs.
 
@@ -240,7 +239,7 @@ def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mo
         x_shape, weight_shape, stride, padding, dilation, groups)
     _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
     checks.choice(algorithm, "algorithm", ALGORITHMS)
-    reason = unavailable(algorithm, weight_shape, stride, pads, dilation)
+    reason = unavailable(algorithm, weight_shape, stride, dilation)
     if reason is not None:
         raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
     return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize,

@@ -46,7 +46,7 @@ def test_widths(width):
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("mode", range(4))
 def test_padding_stride_dilation(mode, view):
-    for stride in ((1, 1), (2, 2), (3, 1), (1, 2)):
+    for stride in ((1, 1), (2, 2), (3, 1), (1, 2), (2, 5)):
         check((2, 6, 9, 12), (14, 6, 3, 3), stride=stride, dilation=(2, 1), padding=((2, 1), (0, 3)), mode=mode, view=view)
 
 
@@ -55,6 +55,44 @@ def test_pointwise_with_any_stride(view):
     for stride in ((1, 1), (2, 2), (3, 3), (5, 4), (1, 7)):
         check((3, 18, 11, 23), (20, 18, 1, 1), stride=stride, view=view)
     check((1, 4, 5, 5), (16, 4, 1, 1), padding=((0, 2), (1, 0)), view=view)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 7])
+def test_few_channels(channels, view):
+    """NHWC: a row of taps is one stretch of memory, where it is no longer than a vector and not dilated."""
+    for size, dilation in ((1, 1), (3, 1), (3, 2), (7, 1)):
+        for mode in range(4):
+            check((2, channels, 9, 17), (20, channels, size, size), dilation=(1, dilation), padding=((1, 3), (2, 0)), mode=mode,
+                  view=view)
+            check((2, channels, 9, 17), (33, channels, size, size), stride=(2, 3), padding=((0, 3), (2, 1)), mode=mode, view=view)
+
+
+@pytest.mark.parametrize("view", ["nchw", "nhwc"])
+@pytest.mark.parametrize("filters", [6, 32, 40, 64])
+def test_activation(filters, view):
+    """relu is exact: whether tiles go straight to y or not, each output gets it, in blocks of one thread and of all."""
+    rng = np.random.default_rng(0)
+    for shape, groups in (((1, 12, 6, 7), 1), ((9, 12, 33, 35), 1), ((9, 12, 33, 35), 2)):
+        x = rng.integers(-3, 4, shape).astype(np.float32)
+        w = rng.integers(-3, 4, (filters, shape[1] // groups, 3, 3)).astype(np.float32)
+        wanted = np.maximum(reference.conv2d(x, w, None, padding=1, groups=groups), 0)
+        y = VIEWS[view](np.full(wanted.shape, np.nan, np.float32))
+        channels.conv2d(VIEWS[view](x), w, None, y, (1, 1), (1, 1), (1, 1), 0, 0.0, 1, 0.0)
+        np.testing.assert_array_equal(y, wanted)
+
+
+def test_only_its_own_part_of_a_wider_array():
+    """y is every pixel's middle channels, and rows with a gap: what lies between is left alone."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, (2, 5, 30, 31)).astype(np.float32)
+    for filters in (16, 32, 48):
+        w = rng.integers(-3, 4, (filters, 5, 1, 1)).astype(np.float32)
+        whole = np.full((2, 33, 40, filters + 7), np.nan, np.float32)
+        y = whole[:, 1:31, 4:35, 3:3 + filters].transpose(0, 3, 1, 2)
+        channels.conv2d(VIEWS["nhwc"](x), w, None, y, (1, 1), (1, 1), (0, 0), 0, 0.0, 0, 0.0)
+        np.testing.assert_array_equal(y, reference.conv2d(x, w, None))
+        assert np.isnan(whole).sum() == whole.size - y.size
 
 
 def test_groups_and_many_blocks():

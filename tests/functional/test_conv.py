@@ -50,9 +50,7 @@ def test_mixed_options_exactly(seed, dtype):
 
 @pytest.mark.parametrize("algorithm", ["gemm", "direct"])
 def test_algorithms_by_name(algorithm):
-    served = [case for case in cases.random_conv_cases(200, 100) if algorithm == "gemm" or case.weight_shape[1] == 1]
-    assert len(served) > 20
-    for case in served:
+    for case in cases.random_conv_cases(200, 100):
         check_exactly(case, np.float32, algorithm)
 
 
