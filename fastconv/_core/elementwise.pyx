@@ -7,6 +7,7 @@ Losses are added up in double precision, row after row.
 
 import numpy as np
 
+cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t
@@ -16,9 +17,10 @@ from fastconv._core.isa cimport (
     softmax_columns_backward, softmax_row, softmax_row_backward,
 )
 from fastconv._core.kernels cimport FC_LEAKY_RELU, FC_RELU, FC_SIGMOID, FC_TANH
+from fastconv._core.memory cimport new_array
 from fastconv._core.threads cimport team
 
-from fastconv._core.memory import empty
+cnp.import_array()
 
 cdef enum:
     CHUNK = 16384        # elements: two arrays of 64 KB stay in L2
@@ -32,115 +34,158 @@ cdef double SIMPLE = 0.15, TRANSCENDENTAL = 0.6
 RELU, LEAKY_RELU, SIGMOID, TANH = FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH
 
 
-def _into_result(x):
-    """An array like x to write the result to, and where to read x: from the result itself where x is not contiguous."""
-    y = empty(x.shape, x.dtype)
-    if x.flags.c_contiguous:
-        return y, x
+cdef cnp.ndarray result_like(cnp.ndarray x):
+    return new_array(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+
+
+cdef void *source_of(cnp.ndarray x, cnp.ndarray y) except? NULL:
+    """Where to read x in C order: itself, or where it is not contiguous the result y, into which it is copied."""
+    if cnp.PyArray_CHKFLAGS(x, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        return cnp.PyArray_DATA(x)
     np.copyto(y, x)
-    return y, y
+    return cnp.PyArray_DATA(y)
 
 
-def activation(x, int kind, double slope=0.0):
+def activation(cnp.ndarray x, int kind, double slope=0.0):
     """y = f(x) of an array of any shape and strides; kind is FC_RELU, ... of kernels.h."""
-    y, source = _into_result(x)
-    if x.dtype == np.float32:
-        activate[float](source.reshape(-1), y.reshape(-1), kind, slope)
+    cdef cnp.ndarray y = result_like(x)
+    cdef void *source = source_of(x, y)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        activate(<const float *>source, <float *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(x), kind, slope)
     else:
-        activate[double](source.reshape(-1), y.reshape(-1), kind, slope)
+        activate(<const double *>source, <double *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(x), kind, slope)
     return y
 
 
-cdef activate(const floating[::1] x, floating[::1] y, int kind, double slope):
-    cdef Py_ssize_t n = x.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i, at
+cdef activate(const floating *x, floating *y, Py_ssize_t n, int kind, double slope):
+    cdef Py_ssize_t i, at
     cdef int threads = team(n * (SIMPLE if kind == FC_RELU or kind == FC_LEAKY_RELU else TRANSCENDENTAL))
-    for i in prange(chunks, nogil=True, num_threads=threads, schedule="static"):
+    if threads == 1:
+        with nogil:
+            activation_kernel(kind, x, y, n, slope)
+        return
+    for i in prange((n + CHUNK - 1) // CHUNK, nogil=True, num_threads=threads, schedule="static"):
         at = i * CHUNK
-        activation_kernel(kind, &x[at], &y[at], min(CHUNK, n - at), slope)
+        activation_kernel(kind, x + at, y + at, min(CHUNK, n - at), slope)
 
 
-def activation_backward(grad, v, int kind, double slope=0.0):
+def activation_backward(cnp.ndarray grad, cnp.ndarray v, int kind, double slope=0.0):
     """grad_x = grad f'(x); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh."""
-    grad_x, source = _into_result(grad)
+    cdef cnp.ndarray grad_x = result_like(grad)
+    cdef void *source = source_of(grad, grad_x)
     v = np.ascontiguousarray(v)
-    if grad.dtype == np.float32:
-        activate_backward[float](source.reshape(-1), v.reshape(-1), grad_x.reshape(-1), kind, slope)
+    if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
+        activate_backward(<const float *>source, <const float *>cnp.PyArray_DATA(v), <float *>cnp.PyArray_DATA(grad_x),
+                          cnp.PyArray_SIZE(grad), kind, slope)
     else:
-        activate_backward[double](source.reshape(-1), v.reshape(-1), grad_x.reshape(-1), kind, slope)
+        activate_backward(<const double *>source, <const double *>cnp.PyArray_DATA(v), <double *>cnp.PyArray_DATA(grad_x),
+                          cnp.PyArray_SIZE(grad), kind, slope)
     return grad_x
 
 
-cdef activate_backward(const floating[::1] grad, const floating[::1] v, floating[::1] grad_x, int kind, double slope):
-    cdef Py_ssize_t n = grad.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i, at
+cdef activate_backward(const floating *grad, const floating *v, floating *grad_x, Py_ssize_t n, int kind, double slope):
+    cdef Py_ssize_t i, at
     cdef int threads = team(n * SIMPLE)
-    for i in prange(chunks, nogil=True, num_threads=threads, schedule="static"):
+    if threads == 1:
+        with nogil:
+            activation_backward_kernel(kind, grad, v, grad_x, n, slope)
+        return
+    for i in prange((n + CHUNK - 1) // CHUNK, nogil=True, num_threads=threads, schedule="static"):
         at = i * CHUNK
-        activation_backward_kernel(kind, &grad[at], &v[at], &grad_x[at], min(CHUNK, n - at), slope)
+        activation_backward_kernel(kind, grad + at, v + at, grad_x + at, min(CHUNK, n - at), slope)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Softmax: an array is (outer, n, inner), n being the axis.
+# Softmax: an array is (outer, n, inner), n being the axis. Work comes in units of a row, or of a block of columns.
 
 
-def _around(array, int axis):
-    shape = array.shape
-    outer = inner = 1
-    for size in shape[:axis]:
-        outer *= size
-    for size in shape[axis + 1:]:
-        inner *= size
-    return array.reshape(outer, shape[axis], inner)
+cdef struct Axes:
+    Py_ssize_t outer, n, inner, blocks    # blocks of columns
 
 
-def softmax(x, int axis, bint logarithm):
+cdef Axes around(cnp.ndarray array, int axis) noexcept:
+    cdef Axes a
+    cdef int i
+    a.outer = a.inner = 1
+    for i in range(axis):
+        a.outer *= cnp.PyArray_DIM(array, i)
+    for i in range(axis + 1, cnp.PyArray_NDIM(array)):
+        a.inner *= cnp.PyArray_DIM(array, i)
+    a.n = cnp.PyArray_DIM(array, axis)
+    a.blocks = (a.inner + COLUMNS - 1) // COLUMNS
+    return a
+
+
+def softmax(cnp.ndarray x, int axis, bint logarithm):
     """Softmax or log-softmax along an axis counted from 0."""
-    y, source = _into_result(x)
-    if x.size:
-        if x.dtype == np.float32:
-            normalise[float](_around(source, axis), _around(y, axis), logarithm)
-        else:
-            normalise[double](_around(source, axis), _around(y, axis), logarithm)
+    cdef cnp.ndarray y = result_like(x)
+    cdef void *source = source_of(x, y)
+    cdef Axes a = around(x, axis)
+    if cnp.PyArray_SIZE(x) == 0:
+        return y
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        normalise(<const float *>source, <float *>cnp.PyArray_DATA(y), &a, logarithm)
+    else:
+        normalise(<const double *>source, <double *>cnp.PyArray_DATA(y), &a, logarithm)
     return y
 
 
-cdef normalise(const floating[:, :, ::1] x, floating[:, :, ::1] y, bint logarithm):
-    cdef Py_ssize_t outer = x.shape[0], n = x.shape[1], inner = x.shape[2], blocks = (inner + COLUMNS - 1) // COLUMNS
-    cdef Py_ssize_t unit, o, i
-    cdef int threads = team(2 * TRANSCENDENTAL * outer * n * inner)
-    for unit in prange(outer * blocks, nogil=True, num_threads=threads, schedule="static"):
-        o = unit // blocks
-        i = unit % blocks * COLUMNS
-        if inner == 1:
-            softmax_row(&x[o, 0, 0], &y[o, 0, 0], n, logarithm)
-        else:
-            softmax_columns(&x[o, 0, i], &y[o, 0, i], n, inner, min(COLUMNS, inner - i), logarithm)
+cdef normalise(const floating *x, floating *y, const Axes *a, bint logarithm):
+    cdef Py_ssize_t unit
+    cdef int threads = team(2 * TRANSCENDENTAL * a.outer * a.n * a.inner)
+    if threads == 1:
+        with nogil:
+            for unit in range(a.outer * a.blocks):
+                normalise_unit(x, y, a, logarithm, unit)
+        return
+    for unit in prange(a.outer * a.blocks, nogil=True, num_threads=threads, schedule="static"):
+        normalise_unit(x, y, a, logarithm, unit)
 
 
-def softmax_backward(grad, y, int axis, bint logarithm):
+cdef void normalise_unit(const floating *x, floating *y, const Axes *a, bint logarithm, Py_ssize_t unit) noexcept nogil:
+    cdef Py_ssize_t column = unit % a.blocks * COLUMNS, at = unit // a.blocks * a.n * a.inner + column
+    if a.inner == 1:
+        softmax_row(x + at, y + at, a.n, logarithm)
+    else:
+        softmax_columns(x + at, y + at, a.n, a.inner, min(COLUMNS, a.inner - column), logarithm)
+
+
+def softmax_backward(cnp.ndarray grad, cnp.ndarray y, int axis, bint logarithm):
     """grad_x of softmax or log-softmax from its result y."""
-    grad_x, source = _into_result(grad)
+    cdef cnp.ndarray grad_x = result_like(grad)
+    cdef void *source = source_of(grad, grad_x)
+    cdef Axes a = around(grad, axis)
     y = np.ascontiguousarray(y)
-    if grad.size:
-        if grad.dtype == np.float32:
-            normalise_backward[float](_around(source, axis), _around(y, axis), _around(grad_x, axis), logarithm)
-        else:
-            normalise_backward[double](_around(source, axis), _around(y, axis), _around(grad_x, axis), logarithm)
+    if cnp.PyArray_SIZE(grad) == 0:
+        return grad_x
+    if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
+        normalise_backward(<const float *>source, <const float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(grad_x), &a,
+                           logarithm)
+    else:
+        normalise_backward(<const double *>source, <const double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(grad_x), &a,
+                           logarithm)
     return grad_x
 
 
-cdef normalise_backward(const floating[:, :, ::1] grad, const floating[:, :, ::1] y, floating[:, :, ::1] grad_x,
-                        bint logarithm):
-    cdef Py_ssize_t outer = y.shape[0], n = y.shape[1], inner = y.shape[2], blocks = (inner + COLUMNS - 1) // COLUMNS
-    cdef Py_ssize_t unit, o, i
-    cdef int threads = team(TRANSCENDENTAL * outer * n * inner)
-    for unit in prange(outer * blocks, nogil=True, num_threads=threads, schedule="static"):
-        o = unit // blocks
-        i = unit % blocks * COLUMNS
-        if inner == 1:
-            softmax_row_backward(&grad[o, 0, 0], &y[o, 0, 0], &grad_x[o, 0, 0], n, logarithm)
-        else:
-            softmax_columns_backward(&grad[o, 0, i], &y[o, 0, i], &grad_x[o, 0, i], n, inner, min(COLUMNS, inner - i),
-                                         logarithm)
+cdef normalise_backward(const floating *grad, const floating *y, floating *grad_x, const Axes *a, bint logarithm):
+    cdef Py_ssize_t unit
+    cdef int threads = team(TRANSCENDENTAL * a.outer * a.n * a.inner)
+    if threads == 1:
+        with nogil:
+            for unit in range(a.outer * a.blocks):
+                normalise_backward_unit(grad, y, grad_x, a, logarithm, unit)
+        return
+    for unit in prange(a.outer * a.blocks, nogil=True, num_threads=threads, schedule="static"):
+        normalise_backward_unit(grad, y, grad_x, a, logarithm, unit)
+
+
+cdef void normalise_backward_unit(const floating *grad, const floating *y, floating *grad_x, const Axes *a, bint logarithm,
+                                  Py_ssize_t unit) noexcept nogil:
+    cdef Py_ssize_t column = unit % a.blocks * COLUMNS, at = unit // a.blocks * a.n * a.inner + column
+    if a.inner == 1:
+        softmax_row_backward(grad + at, y + at, grad_x + at, a.n, logarithm)
+    else:
+        softmax_columns_backward(grad + at, y + at, grad_x + at, a.n, a.inner, min(COLUMNS, a.inner - column), logarithm)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

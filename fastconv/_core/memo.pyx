@@ -92,10 +92,9 @@ cdef class Memo:
         return entry.value
 
     def keep(self, value, *arguments):
-        """Keeps `value`, where there can be an entry for these arguments, and returns it."""
+        """Keeps `value`, where there can be an entry for these arguments."""
         cdef Entry entry = Entry.__new__(Entry)
         entry.options = arguments[self.arrays:]
         entry.value = value
         if cannot_change(entry.options) and make_key(&entry.key, arguments, self.arrays):
             self.entries[entry.key.slot] = entry
-        return value

@@ -45,6 +45,7 @@ cdef extern from *:
 
 cdef enum:
     SLOTS = 64
+    MOST_DIMENSIONS = 64    # of a NumPy array
 
 cdef struct Freed:
     char *data
@@ -137,28 +138,39 @@ cdef Block take(size_t size):
     return block
 
 
+cdef cnp.ndarray new_array(int ndim, const cnp.npy_intp *sizes, int typenum):
+    cdef int i
+    cdef size_t size = cnp.PyArray_DescrFromType(typenum).itemsize
+    cdef double approximately = size
+    cdef Block block = None
+    for i in range(ndim):
+        size *= sizes[i]
+        approximately *= sizes[i]
+    if approximately < 1e18:    # else size may have gone round
+        block = find_or_allocate(size)
+    if block is None:
+        shape = tuple([sizes[i] for i in range(ndim)])
+        dtype = cnp.PyArray_DescrFromType(typenum)
+        raise MemoryError(f"an array of shape {shape} and type {dtype} ({dtype.itemsize * math.prod(shape)} bytes) cannot be "
+                          "allocated")
+    array = cnp.PyArray_SimpleNewFromData(ndim, <cnp.npy_intp *>sizes, typenum, block.data)
+    cnp.set_array_base(array, block)
+    return array
+
+
 def empty(tuple shape, dtype):
     """An uninitialised C-contiguous array, 64-byte aligned, from the pool.
 
     Raises MemoryError where it does not fit into memory.
     """
     cdef cnp.dtype descr = dtype if isinstance(dtype, cnp.dtype) else np.dtype(dtype)
-    cdef cnp.npy_intp dims[32]
+    cdef cnp.npy_intp sizes[MOST_DIMENSIONS]
     cdef int i
-    cdef size_t size = descr.itemsize
-    cdef double approximately = size
-    cdef Block block = None
+    if len(shape) > MOST_DIMENSIONS:
+        raise ValueError(f"an array has at most {MOST_DIMENSIONS} dimensions, got {len(shape)}")
     for i in range(len(shape)):
-        dims[i] = shape[i]
-        size *= dims[i]
-        approximately *= dims[i]
-    if approximately < 1e18:    # else size may have gone round
-        block = find_or_allocate(size)
-    if block is None:
-        raise MemoryError(f"an array of shape {shape} and type {descr} ({descr.itemsize * math.prod(shape)} bytes) cannot be allocated")
-    array = cnp.PyArray_SimpleNewFromData(len(shape), dims, descr.num, block.data)
-    cnp.set_array_base(array, block)
-    return array
+        sizes[i] = shape[i]
+    return new_array(len(shape), sizes, descr.num)
 
 
 def pool_statistics():

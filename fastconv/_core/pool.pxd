@@ -1,4 +1,5 @@
 """The geometry of a pooling call in C, shared by pool.pyx and pool_backward.pyx."""
+cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 # One axis of windows: windows.Axis.
@@ -14,4 +15,4 @@ cdef struct Shape:
     Py_ssize_t xn, xc, xh, xw
     Py_ssize_t yn, yc, yh, yw
 
-cdef Shape shape_of(x, y, windows)
+cdef Shape shape_of(cnp.ndarray x, cnp.ndarray y, windows)

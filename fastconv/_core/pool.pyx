@@ -20,6 +20,7 @@ import functools
 
 import numpy as np
 
+cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
@@ -29,18 +30,29 @@ from fastconv._core.band cimport CONSTANT, Band, axis, fill, layout, tap_offsets
 from fastconv._core.isa cimport (
     max_2x2, max_across, max_channels, max_down, max_of_run, mean_2x2, mean_channels, mean_down, sum_across, sum_of_run,
 )
-from fastconv._core.memory cimport Block, take
+from fastconv._core.memory cimport Block, new_array, take
+from fastconv._core.shape cimport elements
 from fastconv._core.threads cimport team
 
-from fastconv._core.memory import empty
+cnp.import_array()
 
 cdef enum:
-    BAND = 4096      # elements of a band; more only where one row of outputs needs more
-    PIXELS = 16384   # of x, for one unit of "2x2"
-    SLACK = 32       # elements behind a buffer that whole vectors may touch
+    BAND_ELEMENTS = 4096    # of a band; more only where one row of outputs needs more
+    PIXELS = 16384          # of x, for one unit of "2x2"
+    SLACK = 32              # elements behind a buffer that whole vectors may touch
 
 # About the nanoseconds of an element of x, for the thread policy.
 cdef double COST = 0.4
+
+cdef enum Method:
+    CHANNELS, PAIRS, BAND, RUNS    # "channels", "2x2", "band", "runs"
+
+# How the work is cut into units: of an image, a block of `planes` channels and a block of `rows` rows of outputs.
+cdef struct Cut:
+    Method method
+    bint average
+    Py_ssize_t rows, blocks, planes, groups, units
+    Py_ssize_t taps_bytes, buffer, scratch_bytes    # "band": of its tables; elements of a buffer; of all
 
 
 cdef Axis axis_of(windows):
@@ -55,126 +67,176 @@ cdef Axis axis_of(windows):
 cdef class Tables:
     """The windows of a geometry in C."""
     cdef Axis rows, cols
+    cdef Method method
+    cdef void *row_counts    # of the dtype of the windows
+    cdef void *col_counts
     cdef object windows
 
     def __init__(self, windows):
         self.rows, self.cols, self.windows = axis_of(windows.rows), axis_of(windows.cols), windows
+        self.method = {"2x2": PAIRS, "band": BAND, "runs": RUNS}[windows.method]
+        self.row_counts = cnp.PyArray_DATA(<cnp.ndarray?>windows.rows.counts)
+        self.col_counts = cnp.PyArray_DATA(<cnp.ndarray?>windows.cols.counts)
 
 
 _tables = functools.lru_cache(maxsize=256)(Tables)
 
 
-cdef Shape shape_of(x, y, windows):
+cdef Shape shape_of(cnp.ndarray x, cnp.ndarray y, windows):
+    return shape_by(x, y, _tables(windows))
+
+
+cdef Shape shape_by(cnp.ndarray x, cnp.ndarray y, Tables tables):
     cdef Shape g
-    cdef Tables tables = _tables(windows)
-    cdef Py_ssize_t size = x.itemsize
-    x_strides, y_strides = x.strides, y.strides
-    g.n, g.c = x.shape[0], x.shape[1]
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
+    g.n, g.c = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
     g.rows, g.cols = tables.rows, tables.cols
-    g.xn, g.xc, g.xh, g.xw = x_strides[0] // size, x_strides[1] // size, x_strides[2] // size, x_strides[3] // size
-    g.yn, g.yc, g.yh, g.yw = y_strides[0] // size, y_strides[1] // size, y_strides[2] // size, y_strides[3] // size
+    g.xn, g.xc = elements(cnp.PyArray_STRIDE(x, 0), size), elements(cnp.PyArray_STRIDE(x, 1), size)
+    g.xh, g.xw = elements(cnp.PyArray_STRIDE(x, 2), size), elements(cnp.PyArray_STRIDE(x, 3), size)
+    g.yn, g.yc = elements(cnp.PyArray_STRIDE(y, 0), size), elements(cnp.PyArray_STRIDE(y, 1), size)
+    g.yh, g.yw = elements(cnp.PyArray_STRIDE(y, 2), size), elements(cnp.PyArray_STRIDE(y, 3), size)
     return g
 
 
-def channels_in_lanes(x):
+cdef bint channels_are_lanes(cnp.ndarray x) noexcept:
+    return cnp.PyArray_STRIDE(x, 1) == cnp.PyArray_ITEMSIZE(x) and cnp.PyArray_STRIDE(x, 3) != cnp.PyArray_ITEMSIZE(x)
+
+
+def channels_in_lanes(cnp.ndarray x):
     """Whether the channels of an (N, C, H, W) view are neighbours in memory and its columns are not."""
-    return x.strides[1] == x.itemsize and x.strides[3] != x.itemsize
+    return channels_are_lanes(x)
 
 
-def pool(x, windows, bint average, bint with_indices):
+cdef cnp.ndarray result(Py_ssize_t n, Py_ssize_t c, Py_ssize_t oh, Py_ssize_t ow, bint channels_last, int typenum):
+    """An (N, C, OH, OW) view whose memory has the channels last, or in their place."""
+    cdef cnp.npy_intp[4] sizes
+    sizes[0] = n
+    if channels_last:
+        sizes[1], sizes[2], sizes[3] = oh, ow, c
+        return new_array(4, sizes, typenum).transpose(0, 3, 1, 2)
+    sizes[1], sizes[2], sizes[3] = c, oh, ow
+    return new_array(4, sizes, typenum)
+
+
+def pool(cnp.ndarray x, windows, bint average, bint with_indices):
     """Pools an (N, C, H, W) view with any strides -> (y, indices or None), (N, C, OH, OW) views, contiguous in the order of
     axes that x has: NHWC where channels_in_lanes(x), else NCHW."""
-    n, c = x.shape[:2]
-    oh, ow = windows.output_size
-    channels = channels_in_lanes(x)
-    shape = (n, oh, ow, c) if channels else (n, c, oh, ow)
-    y = empty(shape, x.dtype)
-    indices = empty(shape, np.int64) if with_indices else None
-    if channels:
-        y = y.transpose(0, 3, 1, 2)
-        indices = indices.transpose(0, 3, 1, 2) if with_indices else None
-    if y.size == 0:
+    cdef Tables tables = _tables(windows)
+    cdef bint channels = channels_are_lanes(x)
+    cdef Method method = CHANNELS if channels else tables.method
+    cdef Py_ssize_t n = cnp.PyArray_DIM(x, 0), c = cnp.PyArray_DIM(x, 1), oh = tables.rows.outputs, ow = tables.cols.outputs
+    cdef cnp.ndarray y = result(n, c, oh, ow, channels, cnp.PyArray_TYPE(x))
+    cdef cnp.ndarray indices = result(n, c, oh, ow, channels, cnp.NPY_INT64) if with_indices else None
+    cdef int64_t *index = <int64_t *>cnp.PyArray_DATA(indices) if with_indices else NULL
+    if n == 0:
         return y, indices
-    method = "channels" if channels else windows.method
-    if method in ("2x2", "runs") and x.strides[3] != x.itemsize and x.shape[3] > 1:
+    if method in (PAIRS, RUNS) and cnp.PyArray_STRIDE(x, 3) != cnp.PyArray_ITEMSIZE(x) and cnp.PyArray_DIM(x, 3) > 1:
         x = np.ascontiguousarray(x)
-    cdef Shape g = shape_of(x, y, windows)
-    if x.dtype == np.float32:
-        run[float](&g, x, y, indices, windows, method, average)
+    cdef Shape g = shape_by(x, y, tables)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        run(&g, <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y), index, <const float *>tables.row_counts,
+            <const float *>tables.col_counts, method, average)
     else:
-        run[double](&g, x, y, indices, windows, method, average)
+        run(&g, <const double *>cnp.PyArray_DATA(x), <double *>cnp.PyArray_DATA(y), index, <const double *>tables.row_counts,
+            <const double *>tables.col_counts, method, average)
     return y, indices
 
 
-cdef run(const Shape *g, const floating[:, :, :, :] x, floating[:, :, :, :] y, indices, windows, method, bint average):
-    cdef int64_t[:, :, :, :] index_view
-    cdef int64_t *index = NULL
-    cdef const floating[::1] row_counts = windows.rows.counts, col_counts = windows.cols.counts
+cdef run(const Shape *g, const floating *x, floating *y, int64_t *index, const floating *row_counts, const floating *col_counts,
+         Method method, bint average):
+    cdef Cut cut = cut_of(g, method, average, sizeof(floating))
     cdef int threads = team(COST * g.n * g.c * g.rows.size * g.cols.size)
-    if indices is not None:
-        index_view = indices
-        index = &index_view[0, 0, 0, 0]
-    if method == "channels":
-        pool_channels(g, &x[0, 0, 0, 0], &y[0, 0, 0, 0], index, &row_counts[0], &col_counts[0], average, threads)
-    elif method == "2x2":
-        pool_2x2(g, &x[0, 0, 0, 0], &y[0, 0, 0, 0], index, average, threads)
-    elif method == "band":
-        pool_band(g, &x[0, 0, 0, 0], &y[0, 0, 0, 0], index, &row_counts[0], &col_counts[0], average, threads)
+    cdef Block scratch = take(threads * cut.scratch_bytes) if cut.scratch_bytes else None
+    cdef char *data = scratch.data if scratch is not None else NULL
+    cdef Py_ssize_t unit
+    if threads == 1:
+        with nogil:
+            for unit in range(cut.units):
+                pool_unit(g, &cut, x, y, index, row_counts, col_counts, unit, data)
+        return
+    for unit in prange(cut.units, nogil=True, num_threads=threads, schedule="static"):
+        pool_unit(g, &cut, x, y, index, row_counts, col_counts, unit, data + threadid() * cut.scratch_bytes)
+
+
+cdef Cut cut_of(const Shape *g, Method method, bint average, Py_ssize_t size) noexcept:
+    """size is that of an element."""
+    cdef Cut cut
+    cdef Band band
+    cut.method, cut.average = method, average
+    cut.taps_bytes = cut.buffer = cut.scratch_bytes = 0
+    cut.rows, cut.planes = g.rows.outputs, 1
+    if method == CHANNELS:
+        cut.rows, cut.planes = 1, g.c
+    elif method == PAIRS:
+        cut.rows = min(g.rows.outputs, max(1, PIXELS // (2 * g.cols.size)))
+        cut.planes = min(g.c, max(1, PIXELS // (g.rows.size * g.cols.size)))
+    elif method == BAND:
+        band = band_of(g, 0, cut.rows)
+        while cut.rows > 1 and band.channel_pitch > BAND_ELEMENTS:
+            cut.rows = (cut.rows + 1) // 2
+            band = band_of(g, 0, cut.rows)
+        if cut.rows == g.rows.outputs:
+            cut.planes = min(g.c, max(1, BAND_ELEMENTS // band.channel_pitch))
+        cut.taps_bytes = (g.rows.kernel_size * g.cols.kernel_size + g.rows.kernel_size) * 8 // 64 * 64 + 64
+        cut.buffer = cut.planes * band.channel_pitch + band.cols.taps * band.cols.length + SLACK
+        cut.buffer = (cut.buffer * size // 64 * 64 + 64) // size
+        cut.scratch_bytes = cut.taps_bytes + 3 * cut.buffer * size
+    cut.blocks = (g.rows.outputs + cut.rows - 1) // cut.rows
+    cut.groups = (g.c + cut.planes - 1) // cut.planes
+    cut.units = g.n * cut.groups * cut.blocks
+    return cut
+
+
+cdef void pool_unit(const Shape *g, const Cut *cut, const floating *x, floating *y, int64_t *index, const floating *row_counts,
+                    const floating *col_counts, Py_ssize_t unit, char *scratch) noexcept nogil:
+    """One image, block of channels and block of rows of outputs."""
+    cdef Py_ssize_t n = unit // cut.blocks // cut.groups, c = unit // cut.blocks % cut.groups * cut.planes
+    cdef Py_ssize_t i = unit % cut.blocks * cut.rows, planes = min(cut.planes, g.c - c), rows = min(cut.rows, g.rows.outputs - i)
+    x += n * g.xn + c * g.xc
+    y += n * g.yn + c * g.yc
+    if index != NULL:
+        index += n * g.yn + c * g.yc
+    if cut.method == CHANNELS:
+        channels_row(g, x, y, index, row_counts, col_counts, cut.average, i)
+    elif cut.method == PAIRS:
+        block_2x2(g, x, y, index, cut.average, planes, i, rows)
+    elif cut.method == BAND:
+        block_band(g, x, y, index, row_counts, col_counts, cut.average, planes, i, rows, <Py_ssize_t *>scratch,
+                   <floating *>(scratch + cut.taps_bytes), cut.buffer)
     else:
-        pool_runs(g, &x[0, 0, 0, 0], &y[0, 0, 0, 0], index, &row_counts[0], &col_counts[0], average, threads)
+        plane_runs(g, x, y, index, row_counts, col_counts, cut.average)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Channels in the lanes
 
 
-cdef void pool_channels(const Shape *g, const floating *x, floating *y, int64_t *index, const floating *row_counts,
-                        const floating *col_counts, bint average, int threads) noexcept:
-    cdef Py_ssize_t unit, units = g.n * g.rows.outputs
-    for unit in prange(units, nogil=True, num_threads=threads, schedule="static"):
-        channels_row(g, x, y, index, row_counts, col_counts, average, unit // g.rows.outputs, unit % g.rows.outputs)
-
-
 cdef void channels_row(const Shape *g, const floating *x, floating *y, int64_t *index, const floating *row_counts,
-                       const floating *col_counts, bint average, Py_ssize_t n, Py_ssize_t i) noexcept nogil:
+                       const floating *col_counts, bint average, Py_ssize_t i) noexcept nogil:
+    """One row of outputs of an image."""
     cdef Py_ssize_t j, h = g.rows.first[i], w, at
     cdef Py_ssize_t row = g.rows.dilation * g.xh, column = g.cols.dilation * g.xw
     cdef int rows = <int>g.rows.taps[i]
     for j in range(g.cols.outputs):
         w = g.cols.first[j]
-        at = n * g.yn + i * g.yh + j * g.yw
+        at = i * g.yh + j * g.yw
         if average:
-            mean_channels(x + n * g.xn + h * g.xh + w * g.xw, row, column, rows, <int>g.cols.taps[j],
-                          row_counts[i] * col_counts[j], y + at, g.c)
+            mean_channels(x + h * g.xh + w * g.xw, row, column, rows, <int>g.cols.taps[j], row_counts[i] * col_counts[j], y + at,
+                          g.c)
         else:
-            max_channels(x + n * g.xn + h * g.xh + w * g.xw, row, column, rows, <int>g.cols.taps[j],
-                         g.rows.dilation * g.cols.size, g.cols.dilation, y + at, index + at if index != NULL else index,
-                         h * g.cols.size + w, g.c)
+            max_channels(x + h * g.xh + w * g.xw, row, column, rows, <int>g.cols.taps[j], g.rows.dilation * g.cols.size,
+                         g.cols.dilation, y + at, index + at if index != NULL else index, h * g.cols.size + w, g.c)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # 2 x 2 windows with step 2, all inside the image
 
 
-cdef void pool_2x2(const Shape *g, const floating *x, floating *y, int64_t *index, bint average, int threads) noexcept:
-    cdef Py_ssize_t rows = min(g.rows.outputs, max(1, PIXELS // (2 * g.cols.size)))
-    cdef Py_ssize_t blocks = (g.rows.outputs + rows - 1) // rows
-    cdef Py_ssize_t planes = min(g.c, max(1, PIXELS // (g.rows.size * g.cols.size)))
-    cdef Py_ssize_t groups = (g.c + planes - 1) // planes
-    cdef Py_ssize_t unit, n, c, i
-    for unit in prange(g.n * groups * blocks, nogil=True, num_threads=threads, schedule="static"):
-        n = unit // blocks // groups
-        c = unit // blocks % groups * planes
-        i = unit % blocks * rows
-        block_2x2(g, x + n * g.xn, y + n * g.yn, index + n * g.yn if index != NULL else index, average,
-                  c, min(c + planes, g.c), i, min(i + rows, g.rows.outputs))
-
-
-cdef void block_2x2(const Shape *g, const floating *x, floating *y, int64_t *index, bint average, Py_ssize_t c0,
-                    Py_ssize_t c1, Py_ssize_t i0, Py_ssize_t i1) noexcept nogil:
+cdef void block_2x2(const Shape *g, const floating *x, floating *y, int64_t *index, bint average, Py_ssize_t planes,
+                    Py_ssize_t i0, Py_ssize_t rows) noexcept nogil:
     cdef Py_ssize_t c, i, at
-    for c in range(c0, c1):
-        for i in range(i0, i1):
+    for c in range(planes):
+        for i in range(i0, i0 + rows):
             at = c * g.yc + i * g.yh
             if average:
                 mean_2x2(x + c * g.xc + 2 * i * g.xh, g.xh, y + at, g.cols.outputs)
@@ -198,33 +260,6 @@ cdef Band band_of(const Shape *g, Py_ssize_t first_row, Py_ssize_t rows) noexcep
     band.padding = CONSTANT
     layout(&band, SLACK)
     return band
-
-
-cdef void pool_band(const Shape *g, const floating *x, floating *y, int64_t *index, const floating *row_counts,
-                    const floating *col_counts, bint average, int threads):
-    cdef Py_ssize_t rows = g.rows.outputs, planes = 1, blocks, groups, unit, n, c, i, size, taps, scratch_size
-    cdef Band band = band_of(g, 0, rows)
-    while rows > 1 and band.channel_pitch > BAND:
-        rows = (rows + 1) // 2
-        band = band_of(g, 0, rows)
-    blocks = (g.rows.outputs + rows - 1) // rows
-    if blocks == 1:
-        planes = min(g.c, max(1, BAND // band.channel_pitch))
-    groups = (g.c + planes - 1) // planes
-    taps = (g.rows.kernel_size * g.cols.kernel_size + g.rows.kernel_size) * 8 // 64 * 64 + 64    # bytes
-    size = planes * band.channel_pitch + band.cols.taps * band.cols.length + SLACK
-    scratch_size = taps + 3 * (size * sizeof(floating) // 64 * 64 + 64)
-    cdef Block scratch = take(threads * scratch_size)
-    cdef char *data = scratch.data
-    for unit in prange(g.n * groups * blocks, nogil=True, num_threads=threads, schedule="static"):
-        n = unit // blocks // groups
-        c = unit // blocks % groups * planes
-        i = unit % blocks * rows
-        block_band(g, x + n * g.xn + c * g.xc, y + n * g.yn + c * g.yc,
-                   index + n * g.yn + c * g.yc if index != NULL else index, row_counts, col_counts, average,
-                   min(planes, g.c - c), i, min(rows, g.rows.outputs - i),
-                   <Py_ssize_t *>(data + threadid() * scratch_size),
-                   <floating *>(data + threadid() * scratch_size + taps), (size * sizeof(floating) // 64 * 64 + 64) // sizeof(floating))
 
 
 cdef void block_band(const Shape *g, const floating *x, floating *y, int64_t *index, const floating *row_counts,
@@ -283,14 +318,6 @@ cdef void set_first_pixels(const Shape *g, Py_ssize_t i, int64_t base, int64_t *
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Large, distant or unequal windows, one by one
-
-
-cdef void pool_runs(const Shape *g, const floating *x, floating *y, int64_t *index, const floating *row_counts,
-                    const floating *col_counts, bint average, int threads) noexcept:
-    cdef Py_ssize_t unit
-    for unit in prange(g.n * g.c, nogil=True, num_threads=threads, schedule="static"):
-        plane_runs(g, x + unit // g.c * g.xn + unit % g.c * g.xc, y + unit * g.yc,
-                   index + unit * g.yc if index != NULL else index, row_counts, col_counts, average)
 
 
 cdef void plane_runs(const Shape *g, const floating *x, floating *y, int64_t *index, const floating *row_counts,

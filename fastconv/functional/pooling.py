@@ -12,6 +12,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from fastconv._core import pool, pool_backward
+from fastconv._core.memo import Memo
 from fastconv._core.windows import adaptive_windows, sliding_windows
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike, Padding, Pair
@@ -19,6 +20,9 @@ from fastconv.functional.typing import Array, ArrayLike, Padding, Pair
 # ---------------------------------------------------------------------------------------------------------------------
 # What all poolings share
 
+
+# What the checks of whole calls found, for the next call like it.
+_max_calls, _average_calls = Memo(arrays=1), Memo(arrays=1)
 
 # More taps than this are taken window by window, which dilated ones cannot be.
 MOST_DILATED_TAPS = 65536
@@ -60,8 +64,12 @@ def _formatted(view, data_format, batched):
 
 
 def _pool(x, windows, data_format, batched, average, with_indices=False):
-    y, indices = pool.pool(x, windows, average, with_indices)
-    y = _formatted(y, data_format, batched)
+    if batched and data_format == "NCHW":
+        y, indices = pool.pool(x, windows, average, with_indices)
+        y = np.ascontiguousarray(y)
+    else:
+        y, indices = pool.pool(checks.nchw(x, data_format), windows, average, with_indices)
+        y = _formatted(y, data_format, batched)
     return (y, _formatted(indices, data_format, batched)) if with_indices else y
 
 
@@ -168,10 +176,15 @@ def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
     >>> y, indices
     (array([[[8., 6.]]]), array([[[4, 6]]]))
     """
-    view, batched = checks.images(checks.array(x, "x"), data_format)
-    with_indices = checks.flag(return_indices, "return_indices")
-    windows = _sliding(view.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True, view.dtype)
-    return _pool(view, windows, data_format, batched, False, with_indices)
+    found = _max_calls.find(x, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices)
+    if found is None:
+        x = checks.array(x, "x")
+        view, batched = checks.images(x, data_format)
+        with_indices = checks.flag(return_indices, "return_indices")
+        found = _sliding(view.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True, view.dtype), batched, with_indices
+        _max_calls.keep(found, x, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices)
+    windows, batched, with_indices = found
+    return _pool(x, windows, data_format, batched, False, with_indices)
 
 
 def max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *,
@@ -245,10 +258,15 @@ def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
     >>> fc.avg_pool2d(x, 2)
     array([[[4.5, 4.5]]])
     """
-    view, batched = checks.images(checks.array(x, "x"), data_format)
-    count_include_pad = checks.flag(count_include_pad, "count_include_pad")
-    windows = _sliding(view.shape[2:], kernel_size, stride, padding, 1, ceil_mode, count_include_pad, view.dtype)
-    return _pool(view, windows, data_format, batched, True)
+    found = _average_calls.find(x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
+    if found is None:
+        x = checks.array(x, "x")
+        view, batched = checks.images(x, data_format)
+        counted = checks.flag(count_include_pad, "count_include_pad")
+        found = _sliding(view.shape[2:], kernel_size, stride, padding, 1, ceil_mode, counted, view.dtype), batched
+        _average_calls.keep(found, x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
+    windows, batched = found
+    return _pool(x, windows, data_format, batched, True)
 
 
 def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *, stride: Pair | None = None,
@@ -322,10 +340,10 @@ def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "
     >>> fc.adaptive_max_pool2d(np.arange(15.0).reshape(1, 3, 5), (1, 2))
     array([[[12., 14.]]])
     """
-    view, batched = checks.images(checks.array(x, "x"), data_format)
+    x = checks.array(x, "x")
+    view, batched = checks.images(x, data_format)
     with_indices = checks.flag(return_indices, "return_indices")
-    windows = _adaptive(view.shape, output_size, view.dtype)
-    return _pool(view, windows, data_format, batched, False, with_indices)
+    return _pool(x, _adaptive(view.shape, output_size, view.dtype), data_format, batched, False, with_indices)
 
 
 def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
@@ -380,8 +398,9 @@ def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "
     >>> fc.adaptive_avg_pool2d(np.arange(15.0).reshape(1, 3, 5), (1, 2))
     array([[[6., 8.]]])
     """
-    view, batched = checks.images(checks.array(x, "x"), data_format)
-    return _pool(view, _adaptive(view.shape, output_size, view.dtype), data_format, batched, True)
+    x = checks.array(x, "x")
+    view, batched = checks.images(x, data_format)
+    return _pool(x, _adaptive(view.shape, output_size, view.dtype), data_format, batched, True)
 
 
 def adaptive_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
