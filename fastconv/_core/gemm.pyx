@@ -323,6 +323,38 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
                 <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
 
 
+def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias, cnp.ndarray y, bint bias_of_columns):
+    """y = a b + bias of matrices with any strides, as a 1 x 1 convolution: lanes run along the columns of b and y.
+
+    a is (M, K), b (K, N), y (M, N); the contiguous bias has a number for each row of y, or for each column.
+    """
+    cdef Py_ssize_t[4] x_shape, x_strides, w_shape, w_strides, y_shape, y_strides
+    cdef Py_ssize_t rows = cnp.PyArray_DIM(a, 0), depth = cnp.PyArray_DIM(a, 1), columns = cnp.PyArray_DIM(b, 1)
+    x_shape[:], x_strides[:] = [1, depth, 1, columns], [0, cnp.PyArray_STRIDE(b, 0), 0, cnp.PyArray_STRIDE(b, 1)]
+    w_shape[:], w_strides[:] = [rows, depth, 1, 1], [cnp.PyArray_STRIDE(a, 0), cnp.PyArray_STRIDE(a, 1), 0, 0]
+    y_shape[:], y_strides[:] = [1, rows, 1, columns], [0, cnp.PyArray_STRIDE(y, 0), 0, cnp.PyArray_STRIDE(y, 1)]
+    cdef Shape g = shape_of(x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, cnp.PyArray_ITEMSIZE(a), (1, 1), (1, 1),
+                            (0, 0), 0)
+    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
+        multiply(&g, <const float *>cnp.PyArray_DATA(a), <const float *>cnp.PyArray_DATA(b), <const float *>bias_data,
+                 <float *>cnp.PyArray_DATA(y), bias_of_columns)
+    else:
+        multiply(&g, <const double *>cnp.PyArray_DATA(a), <const double *>cnp.PyArray_DATA(b), <const double *>bias_data,
+                 <double *>cnp.PyArray_DATA(y), bias_of_columns)
+
+
+cdef multiply(Shape *g, const floating *a, const floating *b, const floating *bias, floating *y, bint bias_of_columns):
+    cdef Py_ssize_t i, j, columns = g.ow
+    if bias == NULL or not bias_of_columns:
+        forward[floating](g, b, a, bias, y, 0.0, 0, 0.0, None)
+        return
+    forward[floating](g, b, a, <const floating *>NULL, y, 0.0, 0, 0.0, None)
+    for i in range(g.k):
+        for j in range(columns):
+            y[i * g.yk + j * g.yw] += bias[j]
+
+
 def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     """The filters packed once, for conv2d's `prepared`."""
     cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
