@@ -20,6 +20,7 @@ the pixels of X have no more room than their channels, if these are fewer than a
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
 
+cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 
@@ -31,7 +32,9 @@ from fastconv._core.lanes cimport (
     LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, position_count, store_lanes,
 )
 from fastconv._core.memory cimport Block, take
-from fastconv._core.shape cimport activate, ceildiv, filters_alone, part, rounded, Shape, shape_of
+from fastconv._core.shape cimport activate, ceildiv, filters_alone, part, rounded, Shape, shape_of, shape_of_arrays
+
+cnp.import_array()
 
 cdef enum:
     PIXELS = 1024             # outputs of a block
@@ -244,6 +247,11 @@ cdef void convolve(const Layout *l, const Shape *g, const floating *x, const flo
     """shared and scratch belong to a thread each where blocks are private, else shared is one for all."""
     cdef Py_ssize_t b, group, u
     cdef PixelBlock block
+    if team == 1:
+        for u in range(l.blocking.count * g.groups):
+            private_block(l, g, u // g.groups, u % g.groups, x, w, bias, y, value, activation, slope, taps, at, weights_at,
+                          prepared, shared, scratch)
+        return
     if l.private:
         for u in prange(l.blocking.count * g.groups, num_threads=team, schedule="dynamic"):
             private_block(l, g, u // g.groups, u % g.groups, x, w, bias, y, value, activation, slope, taps, at, weights_at,
@@ -306,9 +314,19 @@ cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const 
                       int team) noexcept nogil:
     """B of all panels of all groups."""
     cdef Py_ssize_t i
-    for i in prange(g.groups * l.panels, num_threads=team, schedule="static"):
-        pack_panel(l, g, w + (i // l.panels * g.k + i % l.panels * l.width) * g.wk, min(l.width, g.k - i % l.panels * l.width),
-                   at, b + i * l.b_size)
+    if team == 1:
+        for i in range(g.groups * l.panels):
+            pack_panel_at(l, g, w, i, at, b)
+    else:
+        for i in prange(g.groups * l.panels, num_threads=team, schedule="static"):
+            pack_panel_at(l, g, w, i, at, b)
+
+
+cdef void pack_panel_at(const Layout *l, const Shape *g, const floating *w, Py_ssize_t index, const Py_ssize_t *at,
+                        floating *b) noexcept nogil:
+    """One panel, counted over all groups."""
+    cdef Py_ssize_t group = index // l.panels, k = index % l.panels * l.width
+    pack_panel(l, g, w + (group * g.k + k) * g.wk, min(l.width, g.k - k), at, b + index * l.b_size)
 
 
 cdef Shape only_met(Shape g) noexcept nogil:
@@ -321,8 +339,8 @@ cdef Shape only_met(Shape g) noexcept nogil:
 
 
 cdef bint spreads_blocks(const Layout *l, const Shape *g, int team) noexcept nogil:
-    """Whether there are blocks enough for each thread to take whole ones."""
-    return l.blocking.count * g.groups >= 2 * team
+    """Whether there are blocks enough for each thread to take whole ones, or one thread."""
+    return team == 1 or l.blocking.count * g.groups >= 2 * team
 
 
 cdef bint may_store(const Layout *l, const Shape *g, int activation) noexcept nogil:
@@ -339,22 +357,13 @@ cdef double work(const Shape *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
 
 
-def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, floating[:, :, :, :] y, tuple stride,
-           tuple dilation, tuple origin, int padding_mode, double padding_value, int activation, double negative_slope,
-           Block prepared=None):
-    """As gemm.conv2d."""
-    cdef Shape g = only_met(shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride,
-                                     dilation, origin, padding_mode))
-    if g.c == 1:
-        g.xc = 1    # there is no second one
-    if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
-        return
-    cdef floating *no_data = NULL
-    cdef Layout l = lay_out(&g, no_data)
-    cdef int team = threads.team(work(&g))
-    l.private = spreads_blocks(&l, &g, team)
-    l.stored = may_store(&l, &g, activation)
-    l.one_row = l.one_row and (not l.stored or one_piece(&g))
+cdef forward(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
+             int activation, double slope, Block prepared):
+    cdef Layout l = lay_out(g, x)
+    cdef int team = threads.team(work(g))
+    l.private = spreads_blocks(&l, g, team)
+    l.stored = may_store(&l, g, activation)
+    l.one_row = l.one_row and (not l.stored or one_piece(g))
     cdef Block shared = take((team if l.private else 1) * l.x_size * sizeof(floating))
     cdef Block scratch = take(team * l.thread_size * sizeof(floating))
     cdef Block tables = take((2 * l.at_size + rounded(g.r * g.s)) * sizeof(Py_ssize_t))
@@ -362,14 +371,9 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
     cdef Py_ssize_t *weights_at = at + l.at_size
     cdef Py_ssize_t *taps = weights_at + l.at_size
     cdef Py_ssize_t i
-    cdef const floating[:] bias_view
-    cdef const floating *bias_data = NULL
-    if bias is not None:
-        bias_view = bias
-        bias_data = &bias_view[0]
-    cdef LaneBand band = lane_band(&g, 0, l.band_cols, l.lanes)
-    lane_positions(&g, &band, l.band_rows, l.lanes, at)
-    place_weights(&l, &g, weights_at)
+    cdef LaneBand band = lane_band(g, 0, l.band_cols, l.lanes)
+    lane_positions(g, &band, l.band_rows, l.lanes, at)
+    place_weights(&l, g, weights_at)
     cdef Py_ssize_t taps_a_row = l.n_taps // g.r
     for i in range(l.n_taps):
         taps[i] = (i // taps_a_row * g.dilation_h * l.band_cols + i % taps_a_row * g.dilation_w) * l.pixel
@@ -381,9 +385,26 @@ def conv2d(const floating[:, :, :, :] x, const floating[:, :, :, :] w, bias, flo
         prepared_data = <floating *>prepared.data
     with nogil:
         if packs:
-            pack_panels(&l, &g, &w[0, 0, 0, 0], weights_at, prepared_data, team)
-        convolve(&l, &g, &x[0, 0, 0, 0], &w[0, 0, 0, 0], bias_data, &y[0, 0, 0, 0], padding_value, activation, negative_slope,
-                 taps, at, weights_at, prepared_data, <floating *>shared.data, <floating *>scratch.data, team)
+            pack_panels(&l, g, w, weights_at, prepared_data, team)
+        convolve(&l, g, x, w, bias, y, value, activation, slope, taps, at, weights_at, prepared_data,
+                 <floating *>shared.data, <floating *>scratch.data, team)
+
+
+def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
+           int padding_mode, double padding_value, int activation, double negative_slope, Block prepared=None):
+    """As gemm.conv2d."""
+    if cnp.PyArray_SIZE(y) == 0:
+        return
+    cdef Shape g = only_met(shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode))
+    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+    if g.c == 1:
+        g.xc = 1    # there is no second one
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
+                <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+    else:
+        forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
+                <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
 
 
 def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
