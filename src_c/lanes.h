@@ -1,12 +1,14 @@
 /* Between the caller's layout and vectors of channels: a pixel of LANES channels is one vector. */
 
-/* dst[at[p] + i] = src[rows[i] + p], channel i < n_rows of pixel p < length; lanes past n_rows become 0. */
+/* dst[at[p] + i] = src[rows[i] + p], channel i < n_rows of pixel p < length; lanes past n_rows become 0. From the second block on
+ * loads are aligned, if the rows are alike: rows a power of two apart share a set of the L1 cache, and a line that two loads
+ * share would be gone before the second. */
 static void NAME(to_lanes)(const T *src, const ptrdiff_t *rows, int n_rows, ptrdiff_t length, T *restrict dst,
                            const ptrdiff_t *at) {
     enum { AHEAD = 2 * LANES }; /* as many streams as channels are more than the hardware prefetches */
-    ptrdiff_t p = 0;
+    ptrdiff_t p = 0, next = LANES - (ptrdiff_t)((uintptr_t)(src + rows[0]) / sizeof(T) % LANES);
     if (length >= LANES)
-        for (;; p += LANES) {
+        for (;; p = next, next += LANES) {
             V r[LANES];
             if (p + LANES > length) p = length - LANES; /* the last block overlaps the one before */
             if (n_rows == LANES) {

@@ -41,13 +41,14 @@ cdef enum:
     INPUT_BYTES = 4 << 20     # of X at most
     FILTERS_BYTES = 512 << 10 # packed filters up to this size stay in L2 from block to block
     SMALL_BYTES = 256 << 10   # of X at most, beside them
-    CHUNK = 32                # channels of filters that are transposed at a time
+    TABLE = 2048              # channels x taps of filters that are transposed at a time
     MOST_LANES = 16
 
 # What is the same for all blocks of a call; sizes in elements.
 cdef struct Layout:
     Blocking blocking
     int lanes, mr, vectors             # vectors of a panel
+    Py_ssize_t chunk                   # channels of filters that are transposed at a time
     bint private                       # blocks are spread over the threads, not what is in them
     bint one_row                       # 1 x 1: the pixels of a block are one long row
     bint stored                        # tiles go straight to y
@@ -87,7 +88,8 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     # slack of a vector behind each, and not a power of two apart
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.x_size = rounded(ceildiv(g.c, l.lanes) * l.channel_pitch)
-    l.at_size = 2 * rounded(max(position_count(g, l.band_rows), CHUNK * g.r * g.s))
+    l.chunk = min(g.c, max(1, TABLE // (g.r * g.s * l.lanes)) * l.lanes)
+    l.at_size = rounded(max(position_count(g, l.band_rows), (l.chunk + l.lanes) * g.r * g.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(most * l.width)
     l.thread_size = l.b_size + l.y_size + rounded(l.width)
@@ -126,12 +128,12 @@ cdef inline Py_ssize_t place(const Layout *l, Py_ssize_t channels, Py_ssize_t ta
 
 
 cdef void place_weights(const Layout *l, const Shape *g, Py_ssize_t *at) noexcept nogil:
-    """The tables of pack_panel: CHUNK channels that fill their vectors, and those of the last vector, which need not."""
+    """The tables of pack_panel: a chunk of channels that fill their vectors, and those of the last vector, which need not."""
     cdef Py_ssize_t c, t, taps = g.r * g.s
-    for c in range(CHUNK):
+    for c in range(l.chunk // l.lanes * l.lanes):
         for t in range(taps):
-            at[c * taps + t] = place(l, CHUNK, taps, c, t)
-    at += CHUNK * taps
+            at[c * taps + t] = place(l, l.chunk // l.lanes * l.lanes, taps, c, t)
+    at += l.chunk * taps
     for c in range(g.c % l.lanes):
         for t in range(taps):
             at[c * taps + t] = place(l, g.c % l.lanes, taps, c, t)
@@ -157,8 +159,8 @@ cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssiz
         if lies_as_it_is(g):
             c = 0
             while c < g.c:
-                n = min(CHUNK, whole - c) if c < whole else g.c - c
-                to_lanes(w + c * g.wc, rows, have, n * taps, b + c * taps * l.width + k, at if c < whole else at + CHUNK * taps)
+                n = min(l.chunk, whole - c) if c < whole else g.c - c
+                to_lanes(w + c * g.wc, rows, have, n * taps, b + c * taps * l.width + k, at if c < whole else at + l.chunk * taps)
                 c += n
             continue
         for c in range(g.c):
@@ -189,7 +191,7 @@ cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *bloc
                          floating *scratch) noexcept nogil:
     """One block by one panel of filters, the first at w and y; x is the group's X; prepared is the panel's B or NULL;
     scratch: B, Y, bias. The thread's next panel comes next_panel after this one (0: there is none)."""
-    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows, done = 0, lines = g.c * g.r * g.s
+    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows, left, lines = g.c * g.r * g.s
     cdef const floating *b = prepared
     cdef const floating *ahead = following(l, g, w, prepared, next_panel)
     cdef floating *result = scratch + l.b_size
@@ -210,6 +212,7 @@ cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *bloc
     if l.one_row:
         rows, cols = 1, block.pixels
     tiles = ceildiv(cols, l.mr)
+    left = rows * tiles
     for row in range(rows):
         start = x + row // block.rows * l.image_pitch + row % block.rows * g.stride_h * l.band_cols * l.pixel
         out = y + row // block.rows * g.yn + row % block.rows * g.yh if stored else result + row * cols * l.width
@@ -218,8 +221,8 @@ cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *bloc
             m = part(cols, tiles, q + 1) - t
             channel_tile(l.vectors, <int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * g.stride_w * l.pixel,
                          g.stride_w * l.pixel, b, out + t * (g.yw if stored else l.width), g.yw if stored else l.width,
-                         panel_bias, ahead + done * lines * l.lanes if ahead != NULL and done < l.vectors else b)
-            done += 1
+                         panel_bias, ahead + (l.vectors - left) * lines * l.lanes if ahead != NULL and left <= l.vectors else b)
+            left -= 1    # the last tiles prefetch: what X pushes out of L2 would be lost before its use
     if stored:
         return
     if activation and not l.stored:
