@@ -14,8 +14,8 @@ multiples of 7 or 14.
 With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the packed
 filters fit in L2, they are packed once, and X is small enough to stay there beside them.
 
-A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row. In NHWC the tiles go straight to y, and
-the pixels of X have no more room than their channels, if these are fewer than a vector.
+A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row. In NHWC the tiles go straight to y. The
+pixels of X have no more room than their channels, if these are fewer than a vector.
 
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
@@ -29,7 +29,7 @@ from fastconv._core.blocks cimport Blocking, PixelBlock, block_at, block_pixels
 from fastconv._core.isa cimport channel_tile, tile_rows, to_lanes, vector_length
 from fastconv._core.kernels cimport FC_MAX_NV
 from fastconv._core.lanes cimport (
-    LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, position_count, store_lanes,
+    LaneBand, fill_lanes, fill_pixels, fits_closely, lane_band, lane_positions, position_count, store_lanes,
 )
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport activate, ceildiv, filters_alone, part, rounded, Shape, shape_of, shape_of_arrays
@@ -71,7 +71,7 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     l.width = l.vectors * l.lanes
     l.panels = ceildiv(g.k, l.width)
     l.b_size = rounded(g.c * g.r * g.s * l.width)
-    l.pixel = g.c if g.xc == 1 and g.c < l.lanes else l.lanes
+    l.pixel = g.c if fits_closely(g, l.lanes) else l.lanes
     l.depth, l.n_taps = g.c, g.r * g.s
     if l.pixel < l.lanes and g.c * g.s <= l.lanes and g.dilation_w == 1:
         l.depth, l.n_taps = g.c * g.s, g.r
@@ -97,7 +97,7 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
 
 
 cdef LaneBand band_of(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
-    cdef LaneBand band = lane_band(g, block.col0 * g.stride_w - g.left, l.band_cols, <int>l.pixel)
+    cdef LaneBand band = lane_band(g, block.col0 * g.stride_w - g.left, l.band_cols, l.pixel)
     band.row0 = block.row0 * g.stride_h - g.top
     band.rows = (block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
     return band
@@ -117,8 +117,7 @@ cdef void fill_block_row(const Layout *l, const Shape *g, const PixelBlock *bloc
     """All channels of one row of a block, counted over its images; x is the first channel of the first image."""
     cdef LaneBand band = band_of(l, g, block)
     cdef Py_ssize_t i = row // band.rows
-    fill_pixels(g, &band, row % band.rows, x + (block.n0 + i) * g.xn, g.c, value, dst + i * l.image_pitch, l.pixel,
-                l.channel_pitch)
+    fill_pixels(g, &band, row % band.rows, x + (block.n0 + i) * g.xn, g.c, value, dst + i * l.image_pitch, l.channel_pitch)
 
 
 cdef inline Py_ssize_t place(const Layout *l, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c, Py_ssize_t tap) noexcept nogil:
@@ -374,8 +373,8 @@ cdef forward(const Shape *g, const floating *x, const floating *w, const floatin
     cdef Py_ssize_t *weights_at = at + l.at_size
     cdef Py_ssize_t *taps = weights_at + l.at_size
     cdef Py_ssize_t i
-    cdef LaneBand band = lane_band(g, 0, l.band_cols, l.lanes)
-    lane_positions(g, &band, l.band_rows, l.lanes, at)
+    cdef LaneBand band = lane_band(g, 0, l.band_cols, l.pixel)
+    lane_positions(g, &band, l.band_rows, at)
     place_weights(&l, g, weights_at)
     cdef Py_ssize_t taps_a_row = l.n_taps // g.r
     for i in range(l.n_taps):

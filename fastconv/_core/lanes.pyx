@@ -8,7 +8,7 @@ memory), NHWC is copied.
 
 from cython cimport floating
 
-from fastconv._core.band cimport source
+from fastconv._core.band cimport CONSTANT, source
 from fastconv._core.isa cimport copy_rows, from_lanes, split_pixels, to_lanes, vector_length
 from fastconv._core.shape cimport ceildiv
 
@@ -16,11 +16,12 @@ cdef enum:
     MOST_LANES = 16
 
 
-cdef LaneBand lane_band(const Shape *g, Py_ssize_t col0, Py_ssize_t cols, int lanes) noexcept nogil:
+cdef LaneBand lane_band(const Shape *g, Py_ssize_t col0, Py_ssize_t cols, Py_ssize_t pixel) noexcept nogil:
     cdef LaneBand band
+    band.pixel = pixel
     band.row0 = band.rows = 0
     band.col0, band.cols = col0, cols
-    band.pitch = cols * lanes
+    band.pitch = cols * pixel
     band.first = min(cols, max(0, -col0))
     band.last = max(band.first, min(cols, g.w - col0))
     return band
@@ -40,17 +41,23 @@ cdef Py_ssize_t position_count(const Shape *g, Py_ssize_t rows) noexcept nogil:
     return g.w * g.xw if skips_columns(g) else rows * g.w
 
 
-cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, int lanes, Py_ssize_t *at) noexcept nogil:
+cdef bint fits_closely(const Shape *g, int lanes) noexcept nogil:
+    """Whether the pixels of a band may have no more room than their channels, if these are fewer than a vector: where they are
+    filled in order, as vectors of which the next pixel covers the rest."""
+    return g.c < lanes and (g.xc == 1 or (g.xw == 1 and g.padding == CONSTANT))
+
+
+cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, Py_ssize_t *at) noexcept nogil:
     """Where the pixels of so many rows go, counted from the first that is inside: the table that fill_lanes wants. It has
     position_count(g, rows) entries."""
     cdef Py_ssize_t p, row
     if skips_columns(g):
         for p in range(g.w * g.xw):    # what lies between two wanted pixels goes to the second one's place, before it
-            at[p] = (p + g.xw - 1) // g.xw * lanes
+            at[p] = (p + g.xw - 1) // g.xw * band.pixel
         return
     for row in range(rows):
         for p in range(g.w):
-            at[row * g.w + p] = row * band.pitch + p * lanes
+            at[row * g.w + p] = row * band.pitch + p * band.pixel
 
 
 cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, int channels, const Py_ssize_t *rows,
@@ -74,11 +81,13 @@ cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, in
 
 cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, int channels, floating value,
                      const Py_ssize_t *at, floating *dst) noexcept nogil:
-    """Fills the band with `channels` (at most a vector of) channels of one image; x is the first one's plane."""
+    """Fills the band with `channels` (at most a vector of) channels of one image; x is the first one's plane. Up to a vector
+    behind the band may be overwritten, if its pixels are not vectors."""
     cdef Py_ssize_t rows[MOST_LANES]
     cdef Py_ssize_t q, h, i, col, lo, hi
     cdef int c, lanes = vector_length(x)
     cdef floating *out
+    cdef Py_ssize_t pixel = band.pixel
     for c in range(channels):
         rows[c] = c * g.xc
     # rows lo .. hi - 1 of the band are inside the plane
@@ -86,12 +95,12 @@ cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, in
     hi = max(lo, min(band.rows, g.h - band.row0))
     if band.last > band.first:
         if hi > lo and whole_rows(g, band):
-            to_lanes(x + (band.row0 + lo) * g.xh, rows, channels, (hi - lo) * g.w, dst + lo * band.pitch + band.first * lanes,
+            to_lanes(x + (band.row0 + lo) * g.xh, rows, channels, (hi - lo) * g.w, dst + lo * band.pitch + band.first * pixel,
                      at)
         else:
             for q in range(lo, hi):
                 fill_row(g, band, x + (band.row0 + q) * g.xh + (band.col0 + band.first) * g.xw, channels, rows, at, lanes,
-                         dst + q * band.pitch + band.first * lanes)
+                         dst + q * band.pitch + band.first * pixel)
     for q in range(band.rows):
         h = source(band.row0 + q, g.h, g.padding)
         out = dst + q * band.pitch
@@ -101,16 +110,16 @@ cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, in
             continue
         if not lo <= q < hi and band.last > band.first:
             fill_row(g, band, x + h * g.xh + (band.col0 + band.first) * g.xw, channels, rows, at, lanes,
-                     out + band.first * lanes)
+                     out + band.first * pixel)
         for i in range(band.cols):
             if band.first <= i < band.last:
                 continue
             col = source(band.col0 + i, g.w, g.padding)
-            for c in range(lanes):
+            for c in range(pixel):
                 if col < 0:
-                    out[i * lanes + c] = value
+                    out[i * pixel + c] = value
                 else:
-                    out[i * lanes + c] = x[h * g.xh + col * g.xw + c * g.xc] if c < channels else 0
+                    out[i * pixel + c] = x[h * g.xh + col * g.xw + c * g.xc] if c < channels else 0
 
 
 cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
@@ -139,10 +148,10 @@ cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows
 
 
 cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t row, const floating *x, Py_ssize_t channels,
-                      floating value, floating *dst, Py_ssize_t pixel, Py_ssize_t channel_pitch) noexcept nogil:
+                      floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
     """One row of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's channels follow each other
-    in memory. x is the image's first channel; a pixel is a vector or, of fewer channels, no more than these."""
-    cdef Py_ssize_t h = source(band.row0 + row, g.h, g.padding), i, v, col
+    in memory. x is the image's first channel."""
+    cdef Py_ssize_t pixel = band.pixel, h = source(band.row0 + row, g.h, g.padding), i, v, col
     cdef int lanes = vector_length(x)
     cdef floating *out = dst + row * band.pitch
     if h < 0:

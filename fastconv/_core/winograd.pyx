@@ -440,7 +440,7 @@ cdef Block forward(const Shape *g, const floating *x, const floating *w, const f
         flags.data[i] = 0
     place_weights(&l, weights_at)
     band = lane_band(g, 0, (l.tiles - 1) * l.step + l.points, l.lanes)
-    lane_positions(g, &band, l.rows, l.lanes, at)
+    lane_positions(g, &band, l.rows, at)
     with nogil:
         if l.beforehand and prepared is None:
             pack_panels(&l, g, w, weights_at, scratch_data, thread_size, u_data, team)
