@@ -1,4 +1,4 @@
-/* Depthwise convolution: one plane with its own filter, from a padded band of a few rows.
+/* Depthwise convolution, lanes = columns: one plane with its own filter, from a padded band of a few rows.
  *
  * The band has no borders and no strides (its columns are split into phases): output (i, j) finds tap t at
  * band[i * pitch + j + taps[t]]. Lanes run over columns; the last vector of a row overlaps the one before, and a row that
@@ -10,8 +10,7 @@
  * Registers of the first: 7 rows of y, the R weights of one filter column, one vector of x, 15 of 16 for 7 x 7; each loaded
  * vector feeds up to R rows. Tap by tap with weights from memory the loads would be the limit (7 x 7: 54 instead of 85
  * GFLOP/s on a Zen 4 core). The weight gradient keeps rows of grad_output where the forward pass keeps y, and sums R taps.
- *
- * Where channels are contiguous in memory (NHWC), lanes run over channels and one band column is one vector.
+ * Where channels are contiguous in memory (NHWC), lanes run over channels: depthwise_channels.h.
  */
 
 /* ---------------------------------------------------------------------------------------------------------------------
@@ -95,22 +94,6 @@ static void NAME(band_gather)(const T *src, const ptrdiff_t *rows, const ptrdiff
         for (ptrdiff_t i = 0; i < n_columns; i++) {
             ptrdiff_t q = which[i];
             band[places[b] + column_places[q]] = rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE ? value : src[rows[b] + columns[q]];
-        }
-}
-
-static void NAME(band_pixels)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows,
-                              const ptrdiff_t *columns, const ptrdiff_t *column_places, ptrdiff_t n_columns, int channels,
-                              T value, T *restrict band) {
-    V outside = NAME(broadcast)(value);
-    for (ptrdiff_t b = 0; b < n_rows; b++)
-        for (ptrdiff_t q = 0; q < n_columns; q++) {
-            T *dst = band + places[b] + column_places[q];
-            if (rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE)
-                NAME(store)(dst, outside);
-            else if (channels == LANES)
-                NAME(store)(dst, NAME(load)(src + rows[b] + columns[q]));
-            else
-                NAME(store)(dst, NAME(load_lanes)(src + rows[b] + columns[q], 0, channels, outside));
         }
 }
 
@@ -346,69 +329,6 @@ static void NAME(depthwise_weight_any)(const T *band, ptrdiff_t pitch, const ptr
         NAME(depthwise_weight_taps)(4, band, pitch, taps + t, dy, dy_row, rows, width, sums + t * LANES);
     for (; t < n_taps; t++)
         NAME(depthwise_weight_taps)(1, band, pitch, taps + t, dy, dy_row, rows, width, sums + t * LANES);
-}
-
-/* ---------------------------------------------------------------------------------------------------------------------
- * Lanes = channels: n columns of one row, then n taps of one row */
-
-INLINE void NAME(depthwise_pixels)(int n, const T *band, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w, V bias, T *y,
-                                   ptrdiff_t y_col, int channels) {
-    V acc[8];
-    UNROLL for (int j = 0; j < n; j++) acc[j] = bias;
-    for (ptrdiff_t t = 0; t < n_taps; t++) {
-        V wv = NAME(load)(w + t * LANES);
-        UNROLL for (int j = 0; j < n; j++) acc[j] += wv * NAME(load)(band + taps[t] + j * LANES);
-    }
-    if (channels == LANES) {
-        UNROLL for (int j = 0; j < n; j++) NAME(store)(y + j * y_col, acc[j]);
-    } else {
-        UNROLL for (int j = 0; j < n; j++) NAME(store_part)(y + j * y_col, acc[j], channels);
-    }
-}
-
-static void NAME(depthwise_channels)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w,
-                                     const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col, ptrdiff_t rows, ptrdiff_t width,
-                                     int channels) {
-    V bv = NAME(load)(bias);
-    for (; rows > 0; rows--, band += pitch, y += y_row) {
-        ptrdiff_t j = 0;
-        for (; j + 8 <= width; j += 8)
-            NAME(depthwise_pixels)(8, band + j * LANES, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
-        for (; j + 4 <= width; j += 4)
-            NAME(depthwise_pixels)(4, band + j * LANES, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
-        for (; j < width; j++)
-            NAME(depthwise_pixels)(1, band + j * LANES, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
-    }
-}
-
-INLINE void NAME(depthwise_channels_weight_taps)(int n, int channels, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps,
-                                                 const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows,
-                                                 ptrdiff_t width, T *sums) {
-    V acc[9];
-    UNROLL for (int t = 0; t < n; t++) acc[t] = NAME(load)(sums + t * LANES);
-    for (; rows > 0; rows--, band += pitch, dy += dy_row)
-        for (ptrdiff_t j = 0; j < width; j++) {
-            const T *p = dy + j * dy_col;
-            V g = channels == LANES ? NAME(load)(p) : NAME(load_lanes)(p, 0, channels, (V){0});
-            UNROLL for (int t = 0; t < n; t++) acc[t] += g * NAME(load)(band + taps[t] + j * LANES);
-        }
-    UNROLL for (int t = 0; t < n; t++) NAME(store)(sums + t * LANES, acc[t]);
-}
-
-static void NAME(depthwise_channels_weight)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,
-                                            const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows, ptrdiff_t width,
-                                            int channels, T *sums) {
-    for (ptrdiff_t t = 0, n; t < n_taps; t += n, taps += n, sums += n * LANES) {
-        n = n_taps - t >= 9 ? 9 : n_taps - t >= 3 ? 3 : 1;
-        if (n == 9 && channels == LANES)
-            NAME(depthwise_channels_weight_taps)(9, LANES, band, pitch, taps, dy, dy_row, dy_col, rows, width, sums);
-        else if (n == 9)
-            NAME(depthwise_channels_weight_taps)(9, channels, band, pitch, taps, dy, dy_row, dy_col, rows, width, sums);
-        else if (n == 3)
-            NAME(depthwise_channels_weight_taps)(3, channels, band, pitch, taps, dy, dy_row, dy_col, rows, width, sums);
-        else
-            NAME(depthwise_channels_weight_taps)(1, channels, band, pitch, taps, dy, dy_row, dy_col, rows, width, sums);
-    }
 }
 
 #undef DEPTHWISE_TABLE

@@ -10,6 +10,7 @@
 #include "update.h"
 #include "pool.h"
 #include "depthwise.h"
+#include "depthwise_channels.h"
 
 static const NAME(fc_kernels) NAME(kernels) = {
     .vector = LANES,
@@ -51,11 +52,14 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .band_copy = NAME(band_copy),
     .band_split = NAME(band_split),
     .band_gather = NAME(band_gather),
-    .band_pixels = NAME(band_pixels),
     .depthwise = DEPTHWISE_TABLE(depthwise),
     .depthwise_pair = NAME(depthwise_pair),
     .depthwise_weight = DEPTHWISE_TABLE(depthwise_weight),
     .depthwise_weight_sum = NAME(depthwise_weight_sum),
+    .pack_filters = NAME(pack_filters),
+    .slide = SLIDE_TABLE,
+    .slide_weight = SLIDE_WEIGHT_TABLE,
+    .band_pixels = NAME(band_pixels),
     .depthwise_channels = NAME(depthwise_channels),
     .depthwise_channels_weight = NAME(depthwise_channels_weight),
 };

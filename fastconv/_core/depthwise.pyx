@@ -13,8 +13,8 @@ gradient is the forward driver on views.
 The band (see depthwise_band.pyx) shows the kernels neither border nor stride: output (i, j) of a block meets tap (r, s) in band
 row rows.taps[r] + i and band column columns.taps[s] + j.
 
-Vector lanes run over columns. Where y has its channels side by side (NHWC), they run over filters instead, with the band's
-columns as vectors of channels; `block of filters` then takes the place of `channel` above.
+Vector lanes run over columns. Where y has its channels side by side (NHWC) they run over channels instead, and the work is
+that of depthwise_channels.pyx.
 
 Sizes and splits do not depend on the number of threads, so neither do the bits of a result.
 """
@@ -26,9 +26,9 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcmp, memcpy, memset
 
-from fastconv._core cimport threads
+from fastconv._core cimport depthwise_channels, threads
 from fastconv._core.band cimport CONSTANT
-from fastconv._core.depthwise_band cimport Shape, fill, fill_pixels, find_edges, lay_out
+from fastconv._core.depthwise_band cimport Shape, fill, find_edges, lay_out
 from fastconv._core.isa cimport kernels, vector_length
 from fastconv._core.memo cimport slot_of
 from fastconv._core.memory cimport Block, take
@@ -42,8 +42,6 @@ cdef enum:
     BAND_BYTES = 8 << 10       # of the band where lanes are columns: with what it is made from and goes to, it fits L1
     SPLIT_BAND_BYTES = 4 << 10 # the same for stride 2 (112 x 112, 3 x 3: 1.2 ms with 4 rows, 1.4 with 7, 2.0 with 14)
     BLOCK_COLUMNS = 512        # wider rows are cut
-    CHANNELS_BAND_BYTES = 96 << 10
-    CHANNELS_BLOCK_COLUMNS = 128
     UNITS = 64                 # of a weight gradient, at least, where there is so much to do
     LAYOUT_BITS = 6            # layouts that are kept: 64
     LAYOUT_BYTES = 32 << 10    # of one's tables, at most
@@ -54,7 +52,7 @@ cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t 
                Py_ssize_t *y_shape, Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
                tuple origin, int padding):
     """Sizes, blocks and tables of a call whose result is not empty; strides come in bytes. Returns the tables' memory."""
-    cdef Py_ssize_t dilation_h, dilation_w, top, left, r, s, block_rows, block_columns, unit, most
+    cdef Py_ssize_t dilation_h, dilation_w, top, left, r, s, block_rows, block_columns
     g.n, g.c, g.h, g.w = x_shape[0], x_shape[1], x_shape[2], x_shape[3]
     g.k, g.r, g.s = w_shape[0], w_shape[2], w_shape[3]
     g.oh, g.ow = y_shape[2], y_shape[3]
@@ -74,43 +72,38 @@ cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t 
     g.yw = 1 if g.ow == 1 else g.yw
     g.xc = 1 if g.c == 1 and g.multiplier == 1 else g.xc
 
-    g.channel_lanes = g.k > 1 and g.yk == 1 and g.yw != 1 and 2 * g.k >= lanes
-    g.vector_pixels = g.xc == 1 and g.multiplier == 1
-    g.filter_blocks = ceildiv(g.k, lanes)
-    unit = lanes if g.channel_lanes else 1   # elements of a band column
-    most = CHANNELS_BLOCK_COLUMNS if g.channel_lanes else BLOCK_COLUMNS
-    block_columns = ceildiv(g.ow, ceildiv(g.ow, most))
-    cdef list tables = [lay_out(&g.columns, g.ow, block_columns, g.s, g.stride_w, dilation_w, left, g.w, g.xw, padding,
-                                0 if g.channel_lanes else lanes, unit)]
-    g.pitch = g.columns.length * unit
-    block_rows = CHANNELS_BAND_BYTES if g.channel_lanes else BAND_BYTES if g.stride_h == 1 else SPLIT_BAND_BYTES
+    block_columns = ceildiv(g.ow, ceildiv(g.ow, BLOCK_COLUMNS))
+    cdef list tables = [lay_out(&g.columns, g.ow, block_columns, g.s, g.stride_w, dilation_w, left, g.w, g.xw, padding, lanes, 1)]
+    g.pitch = g.columns.length
+    block_rows = BAND_BYTES if g.stride_h == 1 else SPLIT_BAND_BYTES
     block_rows = max(4, block_rows // (g.pitch * size * min(g.stride_h, g.r)))
     block_rows = min(g.oh, block_rows // TILE_ROWS * TILE_ROWS if block_rows >= TILE_ROWS else 4)
     tables.append(lay_out(&g.rows, g.oh, block_rows, g.r, g.stride_h, dilation_h, top, g.h, g.xh, padding, 0, g.pitch))
-    if not g.channel_lanes:
-        tables.append(find_edges(g, padding))
+    tables.append(find_edges(g, padding))
     cdef Block taps = take(g.taps * sizeof(Py_ssize_t))
     tables.append(taps)
     g.tap_offsets = <Py_ssize_t *>taps.data
     for r in range(g.r):
         for s in range(g.s):
-            g.tap_offsets[r * g.s + s] = g.rows.taps[r] * g.pitch + g.columns.taps[s] * unit
+            g.tap_offsets[r * g.s + s] = g.rows.taps[r] * g.pitch + g.columns.taps[s]
     g.ahead = block_rows * g.xh if g.rows.blocks > 1 else g.xc
 
     g.kernel_stride = g.kernel_size = 0
     if g.r == g.s and g.s in (3, 5, 7) and dilation_h == 1 and dilation_w == 1 and (
             g.stride_h == g.stride_w == 1 or (g.stride_h == g.stride_w == 2 and g.columns.segments == 2 and g.rows.segments == 2)):
         g.kernel_stride, g.kernel_size = <int>g.stride_h - 1, <int>g.s // 2
-    g.in_place = g.yw == 1 or g.channel_lanes
+    g.in_place = g.yw == 1
     g.band_size = ceildiv(g.rows.length * g.pitch, 16) * 16 + MOST_LANES   # a row's last vector may run over
-    g.tile_size = ceildiv(block_rows * block_columns * unit, 16) * 16
+    g.tile_size = ceildiv(block_rows * block_columns, 16) * 16
     return tables
 
 
 cdef class Layout:
     """What `plan` worked out. That takes longer than a small convolution, so it is kept for the next call of its kind."""
     cdef Py_ssize_t key[LAYOUT_WORDS]
-    cdef Shape shape
+    cdef bint channel_lanes
+    cdef Shape shape                         # where lanes are columns
+    cdef depthwise_channels.Shape channels   # where they are channels
     cdef list tables
 
 cdef list layouts = [None] * (1 << LAYOUT_BITS)
@@ -137,8 +130,14 @@ cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride,
         return layout
     layout = Layout.__new__(Layout)
     memcpy(layout.key, key, sizeof(key))
-    layout.tables = plan(&layout.shape, key, key + 4, key + 8, key + 12, key + 16, key + 20, size,
-                         kernels.f32.vector if size == sizeof(float) else kernels.f64.vector, stride, dilation, origin, padding)
+    cdef int lanes = kernels.f32.vector if size == sizeof(float) else kernels.f64.vector
+    layout.channel_lanes = depthwise_channels.channels_in_lanes(key + 4, key + 16, key + 20, size, lanes)
+    if layout.channel_lanes:
+        layout.tables = depthwise_channels.lay_out(&layout.channels, key, key + 4, key + 8, key + 12, key + 16, key + 20, size, lanes,
+                                                   stride, dilation, origin, padding)
+    else:
+        layout.tables = plan(&layout.shape, key, key + 4, key + 8, key + 12, key + 16, key + 20, size, lanes, stride, dilation, origin,
+                             padding)
     for table in layout.tables:
         bytes += (<Block>table).size
     if bytes <= LAYOUT_BYTES:
@@ -182,45 +181,15 @@ cdef void convolve_plane(const Shape *g, const floating *x, const floating *w, c
                     target[k * g.yk + i * g.yh + j * g.yw] = tile[i * cols + j]
 
 
-cdef void convolve_pixels(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
-                          floating value, Py_ssize_t unit, floating *band) noexcept nogil:
-    """One (image, block, block of filters), lanes = filters. An activation is applied in a tile, where values lie together."""
-    cdef Py_ssize_t filter_block = unit % g.filter_blocks, rest = unit // g.filter_blocks
-    cdef Py_ssize_t col_block = rest % g.columns.blocks, row_block = rest // g.columns.blocks % g.rows.blocks
-    cdef Py_ssize_t image = rest // (g.columns.blocks * g.rows.blocks)
-    cdef Py_ssize_t row0 = row_block * g.rows.block, rows = min(g.rows.block, g.oh - row0)
-    cdef Py_ssize_t col0 = col_block * g.columns.block, cols = min(g.columns.block, g.ow - col0)
-    cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0), i, j
-    cdef floating *target = y + image * g.yn + k0 + row0 * g.yh + col0 * g.yw
-    cdef floating *tile = band + g.band_size
-    cdef floating *out = tile if g.activation else target
-    cdef Py_ssize_t out_col = g.lanes if g.activation else g.yw, out_row = cols * g.lanes if g.activation else g.yh
-    fill_pixels(g, x + image * g.xn, filter_block, row_block, col_block, value, band)
-    w += filter_block * g.taps * g.lanes
-    bias += k0
-    if floating is float:
-        kernels.f32.depthwise_channels(band, g.pitch, g.tap_offsets, g.taps, w, bias, out, out_row, out_col, rows, cols,
-                                       <int>(g.lanes if g.activation else filters))
-    else:
-        kernels.f64.depthwise_channels(band, g.pitch, g.tap_offsets, g.taps, w, bias, out, out_row, out_col, rows, cols,
-                                       <int>(g.lanes if g.activation else filters))
-    if g.activation:
-        activate(g.activation, tile, rows * cols * g.lanes, g.slope)
-        for i in range(rows):
-            for j in range(cols):
-                memcpy(target + i * g.yh + j * g.yw, tile + (i * cols + j) * g.lanes, filters * sizeof(floating))
-
-
 cdef void pack_weights(const Shape *g, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *packed,
                        floating *packed_bias) noexcept nogil:
-    """To [filter][tap] or, where lanes are filters, [block of filters][tap][lane]; zeros in the lanes without a filter."""
-    cdef Py_ssize_t k, r, s, t, width = g.lanes if g.channel_lanes else 1
-    for k in range(g.filter_blocks * g.lanes):
-        packed_bias[k] = bias[k * bias_step] if bias != NULL and k < g.k else 0
+    """To [filter][tap]."""
+    cdef Py_ssize_t k, r, s
+    for k in range(g.k):
+        packed_bias[k] = bias[k * bias_step] if bias != NULL else 0
         for r in range(g.r):
             for s in range(g.s):
-                t = r * g.s + s
-                packed[(k // width * g.taps + t) * width + k % width] = w[k * g.wk + r * g.wr + s * g.ws] if k < g.k else 0
+                packed[k * g.taps + r * g.s + s] = w[k * g.wk + r * g.wr + s * g.ws]
 
 
 cdef int forward_team(const Shape *g) noexcept:
@@ -228,32 +197,24 @@ cdef int forward_team(const Shape *g) noexcept:
     return threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
 
 
-cdef void convolve_unit(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
-                        floating value, Py_ssize_t unit, floating *band) noexcept nogil:
-    if g.channel_lanes:
-        convolve_pixels(g, x, w, bias, y, value, unit, band)
-    else:
-        convolve_plane(g, x, w, bias, y, value, unit, band)
-
-
 cdef convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
               floating value):
     cdef int team = forward_team(g)
-    cdef Py_ssize_t unit, units = g.n * g.rows.blocks * g.columns.blocks * (g.filter_blocks if g.channel_lanes else g.c)
-    cdef Py_ssize_t filters = g.filter_blocks * g.lanes, scratch_size = g.band_size + g.tile_size
-    cdef Py_ssize_t packed_size = ceildiv(filters * (g.taps + 1), 16) * 16
+    cdef Py_ssize_t unit, units = g.n * g.rows.blocks * g.columns.blocks * g.c
+    cdef Py_ssize_t scratch_size = g.band_size + g.tile_size
+    cdef Py_ssize_t packed_size = ceildiv(g.k * (g.taps + 1), 16) * 16
     cdef Block memory = take((packed_size + team * scratch_size) * sizeof(floating))
     cdef floating *weights = <floating *>memory.data
-    cdef floating *biases = weights + filters * g.taps
+    cdef floating *biases = weights + g.k * g.taps
     cdef floating *scratch = weights + packed_size
     with nogil:
         pack_weights(g, w, bias, bias_step, weights, biases)
         if team == 1:
             for unit in range(units):
-                convolve_unit(g, x, weights, biases, y, value, unit, scratch)
+                convolve_plane(g, x, weights, biases, y, value, unit, scratch)
         else:
             for unit in prange(units, num_threads=team, schedule="static"):
-                convolve_unit(g, x, weights, biases, y, value, unit, scratch + threadid() * scratch_size)
+                convolve_plane(g, x, weights, biases, y, value, unit, scratch + threadid() * scratch_size)
 
 
 def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
@@ -268,9 +229,20 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
         return
     cdef Layout layout = layout_of(x, w, y, stride, dilation, origin, padding_mode)
     cdef Shape g = layout.shape
-    g.activation, g.slope = activation, negative_slope
+    cdef depthwise_channels.Shape channels
     cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
     cdef Py_ssize_t bias_step = 0 if bias is None else cnp.PyArray_STRIDE(bias, 0) // cnp.PyArray_ITEMSIZE(bias)
+    if layout.channel_lanes:
+        channels = layout.channels
+        channels.activation, channels.slope = activation, negative_slope
+        if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+            depthwise_channels.convolve(&channels, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w),
+                                        <const float *>bias_data, bias_step, <float *>cnp.PyArray_DATA(y), <float>padding_value)
+        else:
+            depthwise_channels.convolve(&channels, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w),
+                                        <const double *>bias_data, bias_step, <double *>cnp.PyArray_DATA(y), padding_value)
+        return
+    g.activation, g.slope = activation, negative_slope
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
         convolve(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data, bias_step,
                  <float *>cnp.PyArray_DATA(y), <float>padding_value)
@@ -283,7 +255,7 @@ def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple d
     """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at."""
     cdef Layout layout = layout_of(x, w, y, stride, dilation, origin, CONSTANT)
     cdef const Shape *g = &layout.shape
-    return cnp.PyArray_ITEMSIZE(x) * (g.filter_blocks * g.lanes * (g.taps + 1) + forward_team(g) * (g.band_size + g.tile_size))
+    return cnp.PyArray_ITEMSIZE(x) * (g.k * (g.taps + 1) + forward_team(g) * (g.band_size + g.tile_size))
 
 
 cdef void convolve_pair(const Shape *g, const floating *x, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
@@ -391,33 +363,6 @@ cdef void correlate_plane(const Shape *g, const floating *x, const floating *dy,
         kernels.f64.depthwise_weight_sum(sums, g.multiplier * g.taps, gradient + channel * g.multiplier * g.taps)
 
 
-cdef void correlate_pixels(const Shape *g, const floating *x, const floating *dy, floating value, Py_ssize_t filter_block,
-                           Py_ssize_t begin, Py_ssize_t end, floating *band, floating *gradient) noexcept nogil:
-    """The same for a block of filters, lanes = filters."""
-    cdef Py_ssize_t col_block, row_block, image, row0, rows, col0, cols, block, f, t
-    cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0)
-    cdef const floating *src
-    cdef floating *sums = band + g.band_size + g.tile_size
-    memset(sums, 0, g.taps * g.lanes * sizeof(floating))
-    for block in range(begin, end):
-        col_block = block % g.columns.blocks
-        row_block = block // g.columns.blocks % g.rows.blocks
-        image = block // g.columns.blocks // g.rows.blocks
-        row0, col0 = row_block * g.rows.block, col_block * g.columns.block
-        rows, cols = min(g.rows.block, g.oh - row0), min(g.columns.block, g.ow - col0)
-        fill_pixels(g, x + image * g.xn, filter_block, row_block, col_block, value, band)
-        src = dy + image * g.yn + k0 + row0 * g.yh + col0 * g.yw
-        if floating is float:
-            kernels.f32.depthwise_channels_weight(band, g.pitch, g.tap_offsets, g.taps, src, g.yh, g.yw, rows, cols,
-                                                  <int>filters, sums)
-        else:
-            kernels.f64.depthwise_channels_weight(band, g.pitch, g.tap_offsets, g.taps, src, g.yh, g.yw, rows, cols,
-                                                  <int>filters, sums)
-    for f in range(filters):
-        for t in range(g.taps):
-            gradient[(k0 + f) * g.taps + t] = sums[t * g.lanes + f]
-
-
 def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floating[:, :, :, :] x,
                            floating[:, :, :, ::1] grad_weight, tuple stride, tuple dilation, tuple origin, int padding_mode,
                            double padding_value):
@@ -430,33 +375,35 @@ def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floatin
     if grad_output.shape[0] == 0 or grad_output.shape[2] == 0 or grad_output.shape[3] == 0:
         grad_weight[:, :, :, :] = 0
         return
+    cdef int lanes = vector_length(no_data)
+    cdef depthwise_channels.Shape in_lanes
+    if depthwise_channels.channels_in_lanes(x.strides, grad_output.shape, grad_output.strides, size, lanes):
+        tables = depthwise_channels.lay_out(&in_lanes, x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape,
+                                            grad_output.strides, size, lanes, stride, dilation, origin, padding_mode)
+        depthwise_channels.correlate(&in_lanes, &x[0, 0, 0, 0] if x.shape[2] and x.shape[3] else NULL, &grad_output[0, 0, 0, 0],
+                                     &grad_weight[0, 0, 0, 0], <floating>padding_value)
+        return
     tables = plan(&g, x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape, grad_output.strides,
-                  size, vector_length(no_data), stride, dilation, origin, padding_mode)
+                  size, lanes, stride, dilation, origin, padding_mode)
     cdef floating value = <floating>padding_value
     cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
     cdef const floating *dy = &grad_output[0, 0, 0, 0]
     cdef floating *result = &grad_weight[0, 0, 0, 0]
     cdef int team = threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
     # Few channels: each channel's blocks in chunks, whose number follows from the sizes alone.
-    cdef Py_ssize_t channels = g.filter_blocks if g.channel_lanes else g.c
     cdef Py_ssize_t blocks = g.n * g.rows.blocks * g.columns.blocks
-    cdef Py_ssize_t chunks = min(blocks, ceildiv(UNITS, channels)), total = g.k * g.taps
-    cdef Py_ssize_t scratch_size = g.band_size + g.tile_size + (1 if g.channel_lanes else g.multiplier) * g.taps * g.lanes
+    cdef Py_ssize_t chunks = min(blocks, ceildiv(UNITS, g.c)), total = g.k * g.taps
+    cdef Py_ssize_t scratch_size = g.band_size + g.tile_size + g.multiplier * g.taps * g.lanes
     cdef Block scratch = take(team * scratch_size * size)
     cdef Block partial = take(chunks * total * size)
     cdef floating *scratch_data = <floating *>scratch.data
     cdef floating *parts = <floating *>partial.data
-    units = channels * chunks
+    units = g.c * chunks
     with nogil:
         for unit in prange(units, num_threads=team, schedule="static"):
-            if g.channel_lanes:
-                correlate_pixels(&g, xp, dy, value, unit % channels, unit // channels * blocks // chunks,
-                                 (unit // channels + 1) * blocks // chunks, scratch_data + threadid() * scratch_size,
-                                 parts + unit // channels * total)
-            else:
-                correlate_plane(&g, xp, dy, value, unit % channels, unit // channels * blocks // chunks,
-                                (unit // channels + 1) * blocks // chunks, scratch_data + threadid() * scratch_size,
-                                parts + unit // channels * total)
+            correlate_plane(&g, xp, dy, value, unit % g.c, unit // g.c * blocks // chunks,
+                            (unit // g.c + 1) * blocks // chunks, scratch_data + threadid() * scratch_size,
+                            parts + unit // g.c * total)
         for j in range(total):
             result[j] = parts[j]
         for i in range(1, chunks):

@@ -28,9 +28,6 @@ cdef struct Shape:
     Py_ssize_t *n_which        # [column blocks]
     Py_ssize_t ahead           # from what is read to what is read one block later
     int kernel_stride, kernel_size   # index of the micro-kernel
-    bint channel_lanes         # lanes = filters, not columns
-    bint vector_pixels         # ... and a vector of them lies side by side in x
-    Py_ssize_t filter_blocks   # K / lanes, rounded up
     Py_ssize_t band_size, tile_size   # scratch, in elements
     bint in_place              # the kernels write to y (read grad_output) itself
     int activation
@@ -43,5 +40,3 @@ cdef Block lay_out(Axis *axis, Py_ssize_t outputs, Py_ssize_t block, Py_ssize_t 
 cdef Block find_edges(Shape *g, int padding)
 cdef void fill(const Shape *g, const floating *plane, Py_ssize_t row_block, Py_ssize_t col_block, floating value,
                floating *band) noexcept nogil
-cdef void fill_pixels(const Shape *g, const floating *image, Py_ssize_t filter_block, Py_ssize_t row_block,
-                      Py_ssize_t col_block, floating value, floating *band) noexcept nogil

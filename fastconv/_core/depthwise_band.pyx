@@ -4,8 +4,6 @@ It is worked out once a call, as tables of offsets: for each of its rows and col
 padding. It holds only rows and columns that a tap meets, split into phases by the stride (for stride 2 even and odd ones
 apart), so the kernels see neither border nor stride: output (i, j) of a block meets tap (r, s) in band row rows.taps[r] + i
 and band column columns.taps[s] + j. A tap so far from the others that nothing is shared has rows or columns of its own.
-
-Where vector lanes run over filters (NHWC) an element of the band is a vector of channels.
 """
 
 from cython cimport floating
@@ -15,10 +13,6 @@ from fastconv._core.isa cimport kernels
 from fastconv._core.kernels cimport FC_OUTSIDE
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport ceildiv
-
-cdef enum:
-    MOST_LANES = 16
-
 
 cdef inline Py_ssize_t clamp(Py_ssize_t i, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
     return low if i < low else high if i > high else i
@@ -137,32 +131,3 @@ cdef void fill(const Shape *g, const floating *plane, Py_ssize_t row_block, Py_s
             kernels.f64.band_split(first, rows, g.rows.places, g.rows.length, start, until, g.columns.segment, value, band)
         if n:
             kernels.f64.band_gather(plane, rows, g.rows.places, g.rows.length, columns, g.columns.places, which, n, value, band)
-
-
-cdef void fill_pixels(const Shape *g, const floating *image, Py_ssize_t filter_block, Py_ssize_t row_block,
-                      Py_ssize_t col_block, floating value, floating *band) noexcept nogil:
-    """Lanes = filters: the band of one block of the image, for the channels that these filters see."""
-    cdef const Py_ssize_t *rows = g.rows.offsets + row_block * g.rows.length
-    cdef const Py_ssize_t *columns = g.columns.offsets + col_block * g.columns.length
-    cdef Py_ssize_t k0 = filter_block * g.lanes, filters = min(g.lanes, g.k - k0)
-    cdef Py_ssize_t b, q, f
-    cdef floating *pixel
-    cdef Py_ssize_t channel[MOST_LANES]   # where each lane's channel begins
-    if g.vector_pixels:
-        if floating is float:
-            kernels.f32.band_pixels(image + k0, rows, g.rows.places, g.rows.length, columns, g.columns.places,
-                                    g.columns.length, <int>filters, value, band)
-        else:
-            kernels.f64.band_pixels(image + k0, rows, g.rows.places, g.rows.length, columns, g.columns.places,
-                                    g.columns.length, <int>filters, value, band)
-        return
-    for f in range(filters):
-        channel[f] = (k0 + f) // g.multiplier * g.xc
-    for b in range(g.rows.length):
-        for q in range(g.columns.length):
-            pixel = band + g.rows.places[b] + g.columns.places[q]
-            for f in range(g.lanes):
-                if f >= filters or rows[b] == FC_OUTSIDE or columns[q] == FC_OUTSIDE:
-                    pixel[f] = value
-                else:
-                    pixel[f] = image[channel[f] + rows[b] + columns[q]]

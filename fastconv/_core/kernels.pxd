@@ -6,6 +6,7 @@ cdef extern from "kernels.h" nogil:
     enum:
         FC_MAX_MR
         FC_MAX_NV
+        FC_SLIDING_ROWS
         FC_IDENTITY
         FC_RELU
         FC_LEAKY_RELU
@@ -99,9 +100,6 @@ cdef extern from "kernels.h" nogil:
         void (*band_gather)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
                             const Py_ssize_t *columns, const Py_ssize_t *column_places, const Py_ssize_t *which,
                             Py_ssize_t n_columns, float value, float *band) noexcept nogil
-        void (*band_pixels)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
-                            const Py_ssize_t *columns, const Py_ssize_t *column_places, Py_ssize_t n_columns,
-                            int channels, float value, float *band) noexcept nogil
         void (*depthwise[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const float *w,
                                 float bias, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
         void (*depthwise_pair)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
@@ -110,12 +108,21 @@ cdef extern from "kernels.h" nogil:
                                        const float *dy, Py_ssize_t dy_row, Py_ssize_t rows, Py_ssize_t width,
                                        float *sums) noexcept nogil
         void (*depthwise_weight_sum)(const float *sums, Py_ssize_t n_taps, float *out) noexcept nogil
-        void (*depthwise_channels)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                   const float *w, const float *bias, float *y, Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t rows,
-                                   Py_ssize_t width, int channels) noexcept nogil
-        void (*depthwise_channels_weight)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                          const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t rows,
-                                          Py_ssize_t width, int channels, float *sums) noexcept nogil
+        int (*pack_filters)(const float *w, Py_ssize_t filter, int n, Py_ssize_t taps, float *packed, Py_ssize_t step) noexcept nogil
+        void (*slide[2][4][FC_SLIDING_ROWS + 1])(const float **rows, const Py_ssize_t *columns, Py_ssize_t width,
+                                                 const float *outside, int idle, const float *w, const float *bias, float *y,
+                                                 Py_ssize_t y_row, Py_ssize_t y_col, int channels, Py_ssize_t ahead) noexcept nogil
+        void (*slide_weight[2][4])(const float **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
+                                   const float *outside, const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, int channels,
+                                   float *sums) noexcept nogil
+        void (*band_pixels)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
+                            Py_ssize_t n_columns, int channels, float value, float *band, Py_ssize_t pitch) noexcept nogil
+        void (*depthwise_channels)(const float *band, Py_ssize_t row, Py_ssize_t column, const Py_ssize_t *taps,
+                                   Py_ssize_t n_taps, const float *w, const float *bias, float *y, Py_ssize_t y_row, Py_ssize_t y_col,
+                                   Py_ssize_t rows, Py_ssize_t width, int channels) noexcept nogil
+        void (*depthwise_channels_weight)(const float *band, Py_ssize_t row, Py_ssize_t column, const Py_ssize_t *taps,
+                                          Py_ssize_t n_taps, const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
+                                          Py_ssize_t rows, Py_ssize_t width, int channels, float *sums) noexcept nogil
 
     ctypedef struct fc_winograd_f64:
         int points, filter_points, taps, step
@@ -195,9 +202,6 @@ cdef extern from "kernels.h" nogil:
         void (*band_gather)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
                             const Py_ssize_t *columns, const Py_ssize_t *column_places, const Py_ssize_t *which,
                             Py_ssize_t n_columns, double value, double *band) noexcept nogil
-        void (*band_pixels)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
-                            const Py_ssize_t *columns, const Py_ssize_t *column_places, Py_ssize_t n_columns,
-                            int channels, double value, double *band) noexcept nogil
         void (*depthwise[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const double *w,
                                 double bias, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
         void (*depthwise_pair)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
@@ -206,12 +210,21 @@ cdef extern from "kernels.h" nogil:
                                        const double *dy, Py_ssize_t dy_row, Py_ssize_t rows, Py_ssize_t width,
                                        double *sums) noexcept nogil
         void (*depthwise_weight_sum)(const double *sums, Py_ssize_t n_taps, double *out) noexcept nogil
-        void (*depthwise_channels)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                   const double *w, const double *bias, double *y, Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t rows,
-                                   Py_ssize_t width, int channels) noexcept nogil
-        void (*depthwise_channels_weight)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                          const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t rows,
-                                          Py_ssize_t width, int channels, double *sums) noexcept nogil
+        int (*pack_filters)(const double *w, Py_ssize_t filter, int n, Py_ssize_t taps, double *packed, Py_ssize_t step) noexcept nogil
+        void (*slide[2][4][FC_SLIDING_ROWS + 1])(const double **rows, const Py_ssize_t *columns, Py_ssize_t width,
+                                                 const double *outside, int idle, const double *w, const double *bias, double *y,
+                                                 Py_ssize_t y_row, Py_ssize_t y_col, int channels, Py_ssize_t ahead) noexcept nogil
+        void (*slide_weight[2][4])(const double **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
+                                   const double *outside, const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, int channels,
+                                   double *sums) noexcept nogil
+        void (*band_pixels)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
+                            Py_ssize_t n_columns, int channels, double value, double *band, Py_ssize_t pitch) noexcept nogil
+        void (*depthwise_channels)(const double *band, Py_ssize_t row, Py_ssize_t column, const Py_ssize_t *taps,
+                                   Py_ssize_t n_taps, const double *w, const double *bias, double *y, Py_ssize_t y_row, Py_ssize_t y_col,
+                                   Py_ssize_t rows, Py_ssize_t width, int channels) noexcept nogil
+        void (*depthwise_channels_weight)(const double *band, Py_ssize_t row, Py_ssize_t column, const Py_ssize_t *taps,
+                                          Py_ssize_t n_taps, const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
+                                          Py_ssize_t rows, Py_ssize_t width, int channels, double *sums) noexcept nogil
 
     ctypedef struct fc_table:
         const char *name

@@ -1,0 +1,410 @@
+"""Depthwise convolution where the channels of a pixel of y lie side by side in memory (NHWC): channels in the vector lanes.
+
+    parallel for image, group of channels, piece of columns, piece of rows:                                   (forward)
+        for block of channels (a vector): micro-kernel: slides along the piece, at most FC_SLIDING_ROWS rows together -> y
+        activation, while the piece is in L1 or L2
+
+    parallel for chunk of (image, piece of columns, piece of rows), group of channels:                        (weight gradient)
+        for image, piece; for block of channels: micro-kernel, sums of all taps
+    add the chunks' sums up, in order
+
+A piece is a run of outputs whose distance is the dilation, so that within it the filter has none: with a dilation of 2 the
+even outputs and the odd ones are pieces of their own. The rows of a piece, R - 1 more than it has outputs, stay in L2 until the
+piece below wants them again.
+
+x is read in place through tables of row and column offsets, in which padding of any mode is just another offset, or none.
+Where that cannot be (channels that do not lie side by side, several filters a channel, fewer channels than a vector has) or
+the kernels that slide do not serve (other filters than 3 x 3, 5 x 5 and 7 x 7, other strides than 1 and 2), each block's
+part of the image is first copied into a band (L1), of only the rows and columns that a tap meets.
+
+The last block of channels overlaps the one before. Nothing depends on the number of threads, so neither do the bits.
+"""
+
+from cython cimport floating
+from cython.parallel cimport prange, threadid
+from libc.string cimport memset
+
+from fastconv._core cimport threads
+from fastconv._core.band cimport source
+from fastconv._core.isa cimport kernels
+from fastconv._core.kernels cimport FC_OUTSIDE, FC_SLIDING_ROWS
+from fastconv._core.memory cimport Block, take
+from fastconv._core.shape cimport activate, ceildiv, elements, part, rounded
+
+cdef enum:
+    MOST_LANES = 16
+    MOST_ROWS = 13             # of the image that FC_SLIDING_ROWS rows of outputs meet: 7 taps, stride 2
+    IN_PLACE_BYTES = 512 << 10 # of the image that a piece meets, where x is read in place: half of L2
+    BAND_BYTES = 24 << 10      # of a band: L1
+    BAND_COLUMNS = 32          # outputs
+    UNITS = 16                 # of work, at least, where channels can be divided
+    FEWEST_BLOCKS = 4          # of a group of channels
+    MOST_CHUNKS = 64           # of a weight gradient
+    FEWEST_PIXELS = 512        # of a chunk
+    AHEAD_BYTES = 8 << 20      # of x, from which a prefetch pays
+
+
+cdef bint channels_in_lanes(const Py_ssize_t *x_strides, const Py_ssize_t *y_shape, const Py_ssize_t *y_strides, Py_ssize_t size,
+                            int lanes) noexcept:
+    """Whether this module is the one for arrays of such shapes and strides (in bytes)."""
+    cdef bint pixels = y_shape[2] > 1 or y_shape[3] > 1 or x_strides[1] == size
+    return y_shape[1] > 1 and y_strides[1] == size and pixels and 2 * y_shape[1] >= lanes and (y_shape[3] == 1 or y_strides[3] != size)
+
+
+cdef Block cut(Axis *axis, Py_ssize_t outputs, Py_ssize_t most, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation,
+               Py_ssize_t origin, Py_ssize_t size, Py_ssize_t step, int padding):
+    """Cuts the outputs into pieces of at most `most` and looks up their positions. Returns the memory of the tables.
+
+    With p the first output of a piece, and dilation D, output p + D i meets tap t at
+    (p + D i) stride - origin + D t = p stride - origin + D (i stride + t).
+    """
+    cdef Py_ssize_t phase, phases = min(dilation, outputs), count, parts, i, q, n = 0, positions = 0, begin, distance
+    axis.taps, axis.step = taps, dilation
+    axis.stride = min(stride, taps)    # beyond that there are pixels that no tap meets
+    axis.pieces = axis.longest = 0
+    for phase in range(phases):
+        count = ceildiv(outputs - phase, dilation)
+        parts = ceildiv(count, most)
+        axis.pieces += parts
+        positions += count * axis.stride + parts * (taps - axis.stride)
+    cdef Block tables = take(axis.pieces * sizeof(Piece) + positions * sizeof(Py_ssize_t))
+    axis.piece = <Piece *>tables.data
+    axis.offsets = <Py_ssize_t *>(axis.piece + axis.pieces)
+    positions = 0
+    for phase in range(phases):
+        count = ceildiv(outputs - phase, dilation)
+        parts = ceildiv(count, most)
+        for i in range(parts):
+            begin = part(count, parts, i)
+            axis.piece[n].first = phase + dilation * begin
+            axis.piece[n].count = part(count, parts, i + 1) - begin
+            axis.piece[n].table = positions
+            for q in range((axis.piece[n].count - 1) * axis.stride + taps):
+                distance = q if stride <= taps else q // taps * stride + q % taps
+                distance = source(axis.piece[n].first * stride - origin + dilation * distance, size, padding) if size else -1
+                axis.offsets[positions] = FC_OUTSIDE if distance < 0 else distance * step
+                positions += 1
+            axis.longest = max(axis.longest, positions - axis.piece[n].table)
+            n += 1
+    return tables
+
+
+cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
+                  const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
+                  tuple origin, int padding):
+    """Sizes, pieces and tables of a call whose result is not empty; strides come in bytes. Returns the tables' memory."""
+    cdef Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left, r, s, most_rows, most_columns, full, pieces
+    g.n, g.c, g.h, g.w = x[0], x[1], x[2], x[3]
+    g.k, g.r, g.s = w[0], w[2], w[3]
+    g.oh, g.ow = y[2], y[3]
+    g.multiplier, g.taps, g.lanes = g.k // g.c, g.r * g.s, lanes
+    g.xn, g.xc = elements(x_strides[0], size), elements(x_strides[1], size)
+    g.xh, g.xw = elements(x_strides[2], size), elements(x_strides[3], size)
+    g.yn, g.yk = elements(y_strides[0], size), elements(y_strides[1], size)
+    g.yh, g.yw = elements(y_strides[2], size), elements(y_strides[3], size)
+    g.wk, g.wr, g.ws = elements(w_strides[0], size), elements(w_strides[2], size), elements(w_strides[3], size)
+    stride_h, stride_w = stride
+    dilation_h, dilation_w = dilation
+    top, left = origin
+    # Where there is one output or one tap, any step will do.
+    if g.oh == 1:
+        stride_h = 1 if g.ow == 1 else stride_w
+    if g.ow == 1:
+        stride_w = stride_h
+    dilation_h = 1 if g.r == 1 else dilation_h
+    dilation_w = 1 if g.s == 1 else dilation_w
+
+    g.sliding = g.r == g.s and g.s in (3, 5, 7) and stride_h == stride_w <= 2
+    g.in_place = g.sliding and g.multiplier == 1 and (g.xc == 1 or g.c == 1) and g.k >= lanes
+    g.blocks = ceildiv(g.k, lanes)
+    most_columns = BAND_COLUMNS
+    if g.in_place:
+        most_columns = max(16, IN_PLACE_BYTES // (((FC_SLIDING_ROWS - 1) * stride_h + g.r) * stride_w * g.k * size))
+    cdef Block columns = cut(&g.columns, g.ow, most_columns, g.s, stride_w, dilation_w, left, g.w, g.xw, padding)
+    g.band_row = g.columns.longest * lanes
+    most_rows = FC_SLIDING_ROWS
+    if not g.in_place:
+        most_rows = max(most_rows, (BAND_BYTES // (g.band_row * size) - g.r) // min(stride_h, g.r) + 1)
+    cdef Block rows = cut(&g.rows, g.oh, most_rows, g.r, stride_h, dilation_h, top, g.h, g.xh, padding)
+    g.band_size = 0 if g.in_place else rounded(g.rows.longest * g.band_row)
+    cdef Block tables = take((g.taps + g.columns.longest) * sizeof(Py_ssize_t))
+    g.taps_at = <Py_ssize_t *>tables.data
+    g.band_columns = g.taps_at + g.taps
+    for r in range(g.r):
+        for s in range(g.s):
+            g.taps_at[r * g.s + s] = r * g.band_row + s * lanes
+    for s in range(g.columns.longest):
+        g.band_columns[s] = s * lanes
+
+    full, pieces = g.k // lanes, g.n * g.rows.pieces * g.columns.pieces
+    g.groups = max(1, min(ceildiv(UNITS, pieces), full // FEWEST_BLOCKS))
+    g.ahead = FC_SLIDING_ROWS * stride_h * g.xh if g.n * g.c * g.h * g.w * size >= AHEAD_BYTES and dilation_h == 1 else 0
+    return [columns, rows, tables]
+
+
+cdef inline Py_ssize_t first_channel(const Shape *g, Py_ssize_t block) noexcept nogil:
+    """The first channel of a vector. The last vector of a group never reaches into another group."""
+    return min(block * g.lanes, max(0, g.k - g.lanes))
+
+
+cdef inline Py_ssize_t first_block(const Shape *g, Py_ssize_t group) noexcept nogil:
+    """Of a group; the vector that is not full belongs to the last one."""
+    return g.blocks if group == g.groups else part(g.k // g.lanes, g.groups, group)
+
+
+cdef void fill_band(const Shape *g, const floating *image, Py_ssize_t k0, const Piece *rows, const Piece *columns, floating value,
+                    floating *band) noexcept nogil:
+    """Copies what the outputs of a piece of rows and columns meet, for a vector of filters from k0 on."""
+    cdef const Py_ssize_t *row = g.rows.offsets + rows.table
+    cdef const Py_ssize_t *column = g.columns.offsets + columns.table
+    cdef Py_ssize_t n_rows = (rows.count - 1) * g.rows.stride + g.r, n_columns = (columns.count - 1) * g.columns.stride + g.s
+    cdef Py_ssize_t filters = min(g.lanes, g.k - k0), b, q, f
+    cdef Py_ssize_t channel[MOST_LANES]   # where each lane's channel begins
+    cdef floating *pixel
+    if g.multiplier == 1 and (g.xc == 1 or g.c == 1):
+        if floating is float:
+            kernels.f32.band_pixels(image + k0, row, n_rows, column, n_columns, <int>filters, value, band, g.band_row)
+        else:
+            kernels.f64.band_pixels(image + k0, row, n_rows, column, n_columns, <int>filters, value, band, g.band_row)
+        return
+    for f in range(filters):
+        channel[f] = (k0 + f) // g.multiplier * g.xc
+    for b in range(n_rows):
+        for q in range(n_columns):
+            pixel = band + b * g.band_row + q * g.lanes
+            for f in range(g.lanes):
+                if f >= filters or row[b] == FC_OUTSIDE or column[q] == FC_OUTSIDE:
+                    pixel[f] = value
+                else:
+                    pixel[f] = image[channel[f] + row[b] + column[q]]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Forward
+
+
+# The filters as the kernels take them.
+cdef struct Filters:
+    void *w            # [block][tap][lane]
+    void *bias         # [block][lane]
+    void *outside      # a vector of the padding value; behind it there is scratch
+    bint idle          # whether padding contributes nothing
+
+
+cdef bint pack_block(const Shape *g, const floating *w, floating *packed, floating *scratch) noexcept nogil:
+    """A vector of filters, w being the first one; scratch holds them once. Returns whether all weights are finite."""
+    cdef Py_ssize_t n = min(g.lanes, g.k), filter = g.wk, step = g.lanes, i, r, s
+    if (g.s == 1 or g.ws == -1) and (g.r == 1 or g.wr == -g.s):    # the filters of a data gradient, turned around
+        w -= g.taps - 1
+        packed += (g.taps - 1) * step
+        step = -step
+    elif not ((g.s == 1 or g.ws == 1) and (g.r == 1 or g.wr == g.s)):
+        for i in range(n):
+            for r in range(g.r):
+                for s in range(g.s):
+                    scratch[i * g.taps + r * g.s + s] = w[i * g.wk + r * g.wr + s * g.ws]
+        w, filter = scratch, g.taps
+    if floating is float:
+        return kernels.f32.pack_filters(w, filter, <int>n, g.taps, packed, step)
+    return kernels.f64.pack_filters(w, filter, <int>n, g.taps, packed, step)
+
+
+cdef void pack(const Shape *g, const floating *w, const floating *bias, Py_ssize_t bias_step, floating value, floating *memory,
+               Filters *filters) noexcept nogil:
+    cdef Py_ssize_t block, lane, k
+    cdef floating *packed = memory
+    cdef floating *packed_bias = packed + g.blocks * g.taps * g.lanes
+    cdef floating *outside = packed_bias + g.blocks * g.lanes
+    cdef bint finite = True
+    for block in range(g.blocks):
+        k = first_channel(g, block)
+        if g.taps:
+            finite &= pack_block(g, w + k * g.wk, packed + block * g.taps * g.lanes, outside + g.lanes)
+        for lane in range(g.lanes):
+            packed_bias[block * g.lanes + lane] = bias[(k + lane) * bias_step] if bias != NULL and k + lane < g.k else 0
+    for lane in range(g.lanes):
+        outside[lane] = value
+    filters.w, filters.bias, filters.outside, filters.idle = packed, packed_bias, outside, finite and value == 0
+
+
+cdef inline void slide(const Shape *g, const floating **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
+                       const Filters *filters, Py_ssize_t block, floating *y, Py_ssize_t channels) noexcept nogil:
+    if floating is float:
+        kernels.f32.slide[g.rows.stride - 1][g.s // 2][n_rows](
+            rows, columns, width, <float *>filters.outside, filters.idle, <float *>filters.w + block * g.taps * g.lanes,
+            <float *>filters.bias + block * g.lanes, y, g.rows.step * g.yh, g.columns.step * g.yw, <int>channels, g.ahead)
+    else:
+        kernels.f64.slide[g.rows.stride - 1][g.s // 2][n_rows](
+            rows, columns, width, <double *>filters.outside, filters.idle, <double *>filters.w + block * g.taps * g.lanes,
+            <double *>filters.bias + block * g.lanes, y, g.rows.step * g.yh, g.columns.step * g.yw, <int>channels, g.ahead)
+
+
+cdef void convolve_band(const Shape *g, const Filters *filters, Py_ssize_t block, Py_ssize_t n_rows, Py_ssize_t width, floating *y,
+                        Py_ssize_t channels, const floating *band) noexcept nogil:
+    cdef const floating *rows[MOST_ROWS]
+    cdef Py_ssize_t i, b, parts, begin, count
+    if not g.sliding:
+        if floating is float:
+            kernels.f32.depthwise_channels(band, g.rows.stride * g.band_row, g.columns.stride * g.lanes, g.taps_at, g.taps,
+                                           <float *>filters.w + block * g.taps * g.lanes, <float *>filters.bias + block * g.lanes,
+                                           y, g.rows.step * g.yh, g.columns.step * g.yw, n_rows, width, <int>channels)
+        else:
+            kernels.f64.depthwise_channels(band, g.rows.stride * g.band_row, g.columns.stride * g.lanes, g.taps_at, g.taps,
+                                           <double *>filters.w + block * g.taps * g.lanes, <double *>filters.bias + block * g.lanes,
+                                           y, g.rows.step * g.yh, g.columns.step * g.yw, n_rows, width, <int>channels)
+        return
+    parts = ceildiv(n_rows, FC_SLIDING_ROWS)
+    for i in range(parts):
+        begin = part(n_rows, parts, i)
+        count = part(n_rows, parts, i + 1) - begin
+        for b in range((count - 1) * g.rows.stride + g.r):
+            rows[b] = band + (begin * g.rows.stride + b) * g.band_row
+        slide(g, rows, g.band_columns, count, width, filters, block, y + begin * g.rows.step * g.yh, channels)
+
+
+cdef void convolve_piece(const Shape *g, const floating *x, const Filters *filters, floating *y, floating value, Py_ssize_t unit,
+                         floating *band) noexcept nogil:
+    """One (image, group of channels, piece of columns, piece of rows), rows fastest."""
+    cdef const Piece *rows = g.rows.piece + unit % g.rows.pieces
+    cdef const Piece *columns = g.columns.piece + unit // g.rows.pieces % g.columns.pieces
+    cdef Py_ssize_t rest = unit // (g.rows.pieces * g.columns.pieces), group = rest % g.groups, image = rest // g.groups
+    cdef const Py_ssize_t *row_offsets = g.rows.offsets + rows.table
+    cdef Py_ssize_t y_row = g.rows.step * g.yh, y_col = g.columns.step * g.yw
+    cdef Py_ssize_t block, k0, i, j, b, first, channels
+    cdef const floating *starts[MOST_ROWS]
+    x += image * g.xn
+    y += image * g.yn + rows.first * g.yh + columns.first * g.yw
+    for block in range(first_block(g, group), first_block(g, group + 1)):
+        k0 = first_channel(g, block)
+        if g.in_place:
+            for b in range((rows.count - 1) * g.rows.stride + g.r):
+                starts[b] = NULL if row_offsets[b] == FC_OUTSIDE else x + k0 + row_offsets[b]
+            slide(g, starts, g.columns.offsets + columns.table, rows.count, columns.count, filters, block, y + k0, g.lanes)
+        else:
+            fill_band(g, x, k0, rows, columns, value, band)
+            convolve_band(g, filters, block, rows.count, columns.count, y + k0, min(g.lanes, g.k - k0), band)
+    if g.activation:
+        first = first_channel(g, first_block(g, group))
+        channels = (g.k if group == g.groups - 1 else first_channel(g, first_block(g, group + 1))) - first
+        for i in range(rows.count):
+            if channels == y_col:
+                activate(g.activation, y + first + i * y_row, columns.count * channels, g.slope)
+            else:
+                for j in range(columns.count):
+                    activate(g.activation, y + first + i * y_row + j * y_col, channels, g.slope)
+
+
+cdef double work(const Shape *g) noexcept nogil:
+    """Nanoseconds on one thread: what an output costs in memory traffic, plus its taps."""
+    return g.n * g.k * g.oh * g.ow * (0.08 + 0.02 * g.taps)
+
+
+cdef convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
+              floating value):
+    """y = activation(depthwise convolution of x with w + bias)."""
+    cdef int team = threads.team(work(g))
+    cdef Py_ssize_t unit, units = g.n * g.groups * g.rows.pieces * g.columns.pieces
+    cdef Py_ssize_t packed_size = rounded(((g.blocks + 1) * (g.taps + 1)) * g.lanes)
+    cdef Block memory = take((packed_size + team * g.band_size) * sizeof(floating))
+    cdef floating *packed = <floating *>memory.data
+    cdef Filters filters
+    with nogil:
+        pack(g, w, bias, bias_step, value, packed, &filters)
+        if team == 1:
+            for unit in range(units):
+                convolve_piece(g, x, &filters, y, value, unit, packed + packed_size)
+        else:
+            for unit in prange(units, num_threads=team, schedule="static"):
+                convolve_piece(g, x, &filters, y, value, unit, packed + packed_size + threadid() * g.band_size)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Weight gradient
+
+
+cdef inline void slide_weight(const Shape *g, const floating **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
+                              const floating *outside, const floating *dy, Py_ssize_t channels, floating *sums) noexcept nogil:
+    if floating is float:
+        kernels.f32.slide_weight[g.rows.stride - 1][g.s // 2](rows, columns, n_rows, width, outside, dy, g.rows.step * g.yh,
+                                                              g.columns.step * g.yw, <int>channels, sums)
+    else:
+        kernels.f64.slide_weight[g.rows.stride - 1][g.s // 2](rows, columns, n_rows, width, outside, dy, g.rows.step * g.yh,
+                                                              g.columns.step * g.yw, <int>channels, sums)
+
+
+cdef void correlate_band(const Shape *g, const floating *outside, Py_ssize_t n_rows, Py_ssize_t width, const floating *dy,
+                         Py_ssize_t channels, const floating *band, floating *sums) noexcept nogil:
+    cdef const floating *rows[MOST_ROWS]
+    cdef Py_ssize_t i, b, parts, begin, count
+    if not g.sliding:
+        if floating is float:
+            kernels.f32.depthwise_channels_weight(band, g.rows.stride * g.band_row, g.columns.stride * g.lanes, g.taps_at, g.taps,
+                                                  dy, g.rows.step * g.yh, g.columns.step * g.yw, n_rows, width, <int>channels, sums)
+        else:
+            kernels.f64.depthwise_channels_weight(band, g.rows.stride * g.band_row, g.columns.stride * g.lanes, g.taps_at, g.taps,
+                                                  dy, g.rows.step * g.yh, g.columns.step * g.yw, n_rows, width, <int>channels, sums)
+        return
+    parts = ceildiv(n_rows, FC_SLIDING_ROWS)
+    for i in range(parts):
+        begin = part(n_rows, parts, i)
+        count = part(n_rows, parts, i + 1) - begin
+        for b in range((count - 1) * g.rows.stride + g.r):
+            rows[b] = band + (begin * g.rows.stride + b) * g.band_row
+        slide_weight(g, rows, g.band_columns, count, width, outside, dy + begin * g.rows.step * g.yh, channels, sums)
+
+
+cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy, floating value, const floating *outside,
+                          Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, floating *band, floating *sums) noexcept nogil:
+    """Sums of a group of channels over (image, piece of columns, piece of rows) from begin until end."""
+    cdef Py_ssize_t first = first_block(g, group), last = first_block(g, group + 1), unit, image, block, k0, b
+    cdef const Piece *rows
+    cdef const Piece *columns
+    cdef const Py_ssize_t *row_offsets
+    cdef const floating *starts[MOST_ROWS]
+    cdef const floating *image_x
+    cdef const floating *image_dy
+    memset(sums + first * g.taps * g.lanes, 0, (last - first) * g.taps * g.lanes * sizeof(floating))
+    for unit in range(begin, end):
+        rows = g.rows.piece + unit % g.rows.pieces
+        columns = g.columns.piece + unit // g.rows.pieces % g.columns.pieces
+        image = unit // (g.rows.pieces * g.columns.pieces)
+        row_offsets = g.rows.offsets + rows.table
+        image_x = x + image * g.xn
+        image_dy = dy + image * g.yn + rows.first * g.yh + columns.first * g.yw
+        for block in range(first, last):
+            k0 = first_channel(g, block)
+            if g.in_place:
+                for b in range((rows.count - 1) * g.rows.stride + g.r):
+                    starts[b] = NULL if row_offsets[b] == FC_OUTSIDE else image_x + k0 + row_offsets[b]
+                slide_weight(g, starts, g.columns.offsets + columns.table, rows.count, columns.count, outside, image_dy + k0, g.lanes,
+                             sums + block * g.taps * g.lanes)
+            else:
+                fill_band(g, image_x, k0, rows, columns, value, band)
+                correlate_band(g, outside, rows.count, columns.count, image_dy + k0, min(g.lanes, g.k - k0), band,
+                               sums + block * g.taps * g.lanes)
+
+
+cdef correlate(const Shape *g, const floating *x, const floating *dy, floating *gradient, floating value):
+    """gradient, [filter][tap], of the weights."""
+    cdef int team = threads.team(work(g))
+    cdef Py_ssize_t pieces = g.n * g.rows.pieces * g.columns.pieces, total = g.blocks * g.taps * g.lanes
+    cdef Py_ssize_t chunks = max(1, min(min(pieces, MOST_CHUNKS), g.n * g.oh * g.ow // FEWEST_PIXELS))
+    cdef Py_ssize_t unit, i, j, t, block, lane, part_size = rounded(total)
+    cdef Block memory = take((MOST_LANES + chunks * part_size + team * g.band_size) * sizeof(floating))
+    cdef floating *outside = <floating *>memory.data
+    cdef floating *sums = outside + MOST_LANES
+    cdef floating *bands = sums + chunks * part_size
+    with nogil:
+        for i in range(MOST_LANES):
+            outside[i] = value
+        for unit in prange(chunks * g.groups, num_threads=team, schedule="static"):
+            correlate_chunk(g, x, dy, value, outside, unit % g.groups, unit // g.groups * pieces // chunks,
+                            (unit // g.groups + 1) * pieces // chunks, bands + threadid() * g.band_size,
+                            sums + unit // g.groups * part_size)
+        for i in range(1, chunks):
+            for j in range(total):
+                sums[j] += sums[i * part_size + j]
+        for block in range(g.blocks):
+            for lane in range(min(g.lanes, g.k)):
+                for t in range(g.taps):
+                    gradient[(first_channel(g, block) + lane) * g.taps + t] = sums[(block * g.taps + t) * g.lanes + lane]
