@@ -1,21 +1,23 @@
 """fastconv beside its peers, layer by layer.
 
     python -m benchmarks.compare [--threads 1] [--rounds 2] [--ops forward,planned,grad_x,grad_weight,pool]
-                                 [--only TEXT] [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.png]
+                                 [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT]
+                                 [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.svg]
 
 Each library runs in a process of its own, one after the other, and again in every round; the time of a layer is the
 shortest of all rounds. The table has milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's:
-above 1, fastconv is the fastest. A library that is not installed is left out, with a note.
+above 1, fastconv is the fastest. A library that is not installed, or cannot do what is asked for, is left out, with a note.
+
+The results of forward and planned are compared with the direct sum in float64. A library that is further off than
+`benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import math
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -23,14 +25,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import CHECKOUT, chart
-from benchmarks.layers import CONV, POOL, conv_bytes, conv_flops, pool_bytes
-from benchmarks.libraries import CONV_OPERATIONS, LIBRARIES, POOL_OPERATIONS
+from benchmarks.layers import CONV, POOL
+from benchmarks.libraries import CONV_OPERATIONS, DTYPES, LAYOUTS, LIBRARIES, POOL_OPERATIONS
+from benchmarks.report import Found, print_table, summarise
 
 OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS}  # --ops -> operations
 SECONDS = 0.15  # for an operation of a layer, in each round
 MOST_THREADS = 1024
-
-Times = dict[tuple[str, str], dict[str, float]]  # (operation, layer) -> library -> seconds
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,15 +48,17 @@ def count(most: int) -> Any:
     return whole_number
 
 
-def names(choice: Iterable[str]) -> Any:
-    def comma_separated(text: str) -> list[str]:
-        found = list(dict.fromkeys(text.split(",")))
-        for name in found:
-            if name not in choice:
-                raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(choice)}")
-        return found
+def name(choice: Iterable[str]) -> Any:
+    def one(text: str) -> str:
+        if text not in choice:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choice)}")
+        return text
 
-    return comma_separated
+    return one
+
+
+def names(choice: Iterable[str]) -> Any:
+    return lambda text: list(dict.fromkeys(map(name(choice), text.split(","))))
 
 
 def new_file(text: str) -> Path:
@@ -83,12 +86,19 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=count(1000), default=2, metavar="N", help="of all libraries in turn (default: 2)")
     parser.add_argument("--ops", type=names(OPERATIONS), default=list(OPERATIONS), metavar="NAMES",
                         help=f"comma-separated, of {','.join(OPERATIONS)} (default: all)")
+    parser.add_argument("--layout", type=name(LAYOUTS), default="nchw", metavar="NAME",
+                        help="of images and feature maps: nchw or nhwc (default: nchw)")
+    parser.add_argument("--dtype", type=name(DTYPES), default="float32", metavar="NAME",
+                        help="float32 or float64 (default: float32)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the layers with this text in their name")
     parser.add_argument("--libraries", type=names(LIBRARIES), default=list(LIBRARIES), metavar="NAMES",
-                        help=f"comma-separated, of {','.join(LIBRARIES)} (default: all that are installed)")
+                        help=f"comma-separated, of {','.join(LIBRARIES)} (default: all that are installed and can)")
     parser.add_argument("--json", type=new_file, metavar="FILE", help="write the results here")
-    parser.add_argument("--chart", type=chart_file, metavar="FILE", help="draw them here: .png, .svg, .pdf (needs Matplotlib)")
+    parser.add_argument("--chart", type=chart_file, metavar="FILE",
+                        help="draw them beside fastconv's here: .svg, .png, .pdf (needs Matplotlib)")
     args = parser.parse_args(argv)
+    if args.chart and ("fastconv" not in args.libraries or args.libraries == ["fastconv"]):
+        parser.error("argument --chart: draws other libraries beside fastconv, so --libraries must have it and another one")
     args.operations = [operation for op in args.ops for operation in OPERATIONS[op]]
     args.layers = [layer for table, operations in ((CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS))
                    if set(operations) & set(args.operations) for layer in table]
@@ -99,113 +109,75 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def run(library: str, args: argparse.Namespace) -> dict[str, Any]:
+def run(library: str, args: argparse.Namespace, check: bool) -> dict[str, Any]:
     """The answer of a library's process: see `benchmarks.worker`; with "failed" where it ended otherwise."""
-    request = {"library": library, "threads": args.threads, "seconds": SECONDS, "operations": args.operations,
-               "layers": args.layers}
+    request = {"library": library, "threads": args.threads, "layout": args.layout, "dtype": args.dtype, "seconds": SECONDS,
+               "operations": args.operations, "layers": args.layers, "check": check}
     threads = dict.fromkeys(("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(args.threads))
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(CHECKOUT)]))
     done = subprocess.run([sys.executable, "-m", "benchmarks.worker"], input=json.dumps(request), capture_output=True,
                           text=True, errors="replace", env={**os.environ, **threads, "PYTHONPATH": path})
     if done.returncode == 0:
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        answer: dict[str, Any] = json.loads(done.stdout)
         return answer
     last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
     return {"failed": last[0]}
 
 
-def measure(args: argparse.Namespace) -> tuple[Times, dict[str, str]]:
-    """The shortest times of all rounds, and the versions of the libraries that ran; the others get a note on stdout."""
-    times: Times = {}
+def able(args: argparse.Namespace) -> list[str]:
+    """The libraries that take this layout and precision; the others get a note on stdout."""
+    chosen = []
+    for library in args.libraries:
+        kind = LIBRARIES[library]
+        lacks = [value for value, takes in ((args.layout, kind.layouts), (args.dtype, kind.dtypes)) if value not in takes]
+        if lacks:
+            print(f"# {library}: left out, not in {' and '.join(lacks)}")
+        else:
+            chosen.append(library)
+    return chosen
+
+
+def measure(args: argparse.Namespace) -> tuple[dict[tuple[str, str], Found], dict[str, str]]:
+    """By (operation, layer) what was found, and the versions of the libraries that ran; the others get a note on stdout."""
+    everything: dict[tuple[str, str], Found] = {}
     versions: dict[str, str] = {}
-    libraries = list(args.libraries)
+    libraries = able(args)
     for number in range(args.rounds):
         for library in list(libraries):
             print(f"round {number + 1} of {args.rounds}: {library}", file=sys.stderr, flush=True)
-            answer = run(library, args)
-            if "times" not in answer:
+            answer = run(library, args, check=number == 0)
+            if not answer.get("times"):
                 libraries.remove(library)
-                print(f"# {library}: " + (f"not installed ({answer['missing']})" if "missing" in answer
-                                          else f"failed: {answer['failed']}"))
+                print(f"# {library}: " + (f"not installed ({answer['missing']})" if "missing" in answer else
+                                          f"failed: {answer['failed']}" if "failed" in answer else
+                                          f"left out, has none of {', '.join(args.ops)}"))
                 continue
             if library not in versions:
                 versions[library] = answer["version"]
                 print(f"# {library} {answer['version']}, {Path(answer['home']).parent}")
             for operation, layer, seconds in answer["times"]:
-                row = times.setdefault((operation, layer), {})
-                row[library] = min(seconds, row.get(library, math.inf))
-    return times, versions
-
-
-def cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
-
-
-def ratio(seconds: dict[str, float]) -> float | None:
-    peers = [value for library, value in seconds.items() if library != "fastconv"]
-    return min(peers) / seconds["fastconv"] if peers and "fastconv" in seconds else None
-
-
-def summarise(times: Times, versions: dict[str, str], args: argparse.Namespace) -> dict[str, Any]:
-    """All that the table, the JSON file and the chart show."""
-    rows: list[dict[str, Any]] = []
-    for (operation, layer), seconds in times.items():
-        work = {"flops": conv_flops(CONV[layer]), "bytes": conv_bytes(CONV[layer])} if layer in CONV else \
-               {"bytes": pool_bytes(POOL[layer])}
-        rows.append({"operation": operation, "layer": layer, **work, "seconds": seconds, "ratio": ratio(seconds)})
-    rows.sort(key=lambda row: args.operations.index(row["operation"]))
-    means = {}
-    for operation in args.operations:
-        ratios = [row["ratio"] for row in rows if row["operation"] == operation and row["ratio"]]
-        if ratios:
-            means[operation] = math.exp(sum(map(math.log, ratios)) / len(ratios))
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": {"cpu": cpu_model(), "cpus": cpus, "system": platform.platform()},
-        "python": platform.python_version(),
-        "versions": versions,
-        "threads": args.threads,
-        "rounds": args.rounds,
-        "results": rows,
-        "geometric_means": means,
-    }
-
-
-def print_table(report: dict[str, Any]) -> None:
-    machine, libraries = report["machine"], list(report["versions"])
-    print(f"# {machine['cpu']}, {machine['cpus']} CPUs, {report['threads']} thread(s), Python {report['python']},"
-          f" {report['date']}")
-    print(f"\n{'ms':36}" + "".join(f"{library:>13}" for library in libraries) + f"{'fastconv does':>16}{'ratio':>8}")
-    for row in report["results"]:
-        seconds = row["seconds"]
-        cells = [f"{seconds[library] * 1e3:13.3f}" if library in seconds else f"{'-':>13}" for library in libraries]
-        rate = "{:.1f} {}".format(*chart.rate(row, seconds["fastconv"])) if "fastconv" in seconds else ""
-        best = f"{row['ratio']:.2f}" if row["ratio"] else ""
-        print(f"{row['operation']:18}{row['layer']:18}{''.join(cells)}{rate:>16}{best:>8}")
-    for operation, mean in report["geometric_means"].items():
-        worst = min((row for row in report["results"] if row["operation"] == operation and row["ratio"]),
-                    key=lambda row: row["ratio"])
-        print(f"geometric mean, {operation}: {mean:.2f}, least {worst['ratio']:.2f} ({worst['layer']})")
+                found = everything.setdefault((operation, layer), Found({}, {}))
+                found.seconds[library] = min(seconds, found.seconds.get(library, math.inf))
+            for operation, layer, error in answer["errors"]:
+                everything[operation, layer].errors[library] = error
+    return everything, versions
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    times, versions = measure(args)
-    if not times:
+    found, versions = measure(args)
+    if not found:
         print("benchmarks.compare: none of the libraries gave a time", file=sys.stderr)
         return 1
-    report = summarise(times, versions, args)
+    report = summarise(found, versions, args)
     print_table(report)
     if args.json:
         args.json.write_text(json.dumps(report, indent=2) + "\n")
-    if args.chart:
+    if args.chart and report["geometric_means_by_library"]:
         chart.draw(report, args.chart)
+    elif args.chart:
+        print("benchmarks.compare: no chart, fastconv and another library would have to run", file=sys.stderr)
+        return 1
     return 1 if "fastconv" in args.libraries and "fastconv" not in versions else 0
 
 

@@ -1,22 +1,25 @@
 """The process of one library: reads what to time as JSON from stdin, writes the times as JSON to stdout.
 
-`benchmarks.compare` starts it. The request has library, threads, seconds, operations and layers; the answer, its last line,
-has the version of the library and the times as [operation, layer, seconds], or says under "missing" what is not installed.
+`benchmarks.compare` starts it. The request has library, threads, layout, dtype, seconds, operations, layers, and whether to
+check the results. The answer has the version of the library, the times as [operation, layer, seconds] and the relative
+errors as [operation, layer, error], or says under "missing" what is not installed.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from benchmarks.accuracy import convolve, relative_error
 from benchmarks.layers import CONV, POOL
-from benchmarks.libraries import CONV_OPERATIONS, LIBRARIES, POOL_OPERATIONS, Calls, ConvArrays, Library
+from benchmarks.libraries import CONV_OPERATIONS, LIBRARIES, POOL_OPERATIONS, Calls, ConvArrays, Library, Setting
 
 LEAST = 3  # calls that are timed, however long they take
 
@@ -34,44 +37,72 @@ def fastest(call: Callable[[], Any], seconds: float) -> float:
     return min(times)
 
 
-def conv_calls(library: Library, name: str) -> Calls:
-    layer, random = CONV[name], np.random.default_rng(0)
-
-    def draw(*shape: int) -> Any:
-        return random.standard_normal(shape, np.float32)
-
-    return library.conv(layer, ConvArrays(draw(*layer.x_shape), draw(*layer.weight_shape) * np.float32(0.1), draw(layer.k),
-                                          draw(*layer.y_shape)))
+def draw(dtype: str, *shapes: tuple[int, ...]) -> list[Any]:
+    random = np.random.default_rng(0)
+    return [random.standard_normal(shape, np.dtype(dtype)) for shape in shapes]
 
 
-def pool_calls(library: Library, name: str) -> Calls:
-    layer, random = POOL[name], np.random.default_rng(0)
-    return library.pool(layer, random.standard_normal(layer.x_shape, np.float32),
-                        random.standard_normal(layer.y_shape, np.float32))
+def in_layout(images: Any, layout: str) -> Any:
+    return images if layout == "nchw" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
 
-def measure(library: Library, layers: list[str], operations: list[str], seconds: float) -> Iterator[tuple[str, str, float]]:
-    for names, choice, prepare in (CONV, CONV_OPERATIONS, conv_calls), (POOL, POOL_OPERATIONS, pool_calls):
-        wanted = [operation for operation in choice if operation in operations]
-        for layer in layers if wanted else ():
-            if layer in names:
-                calls = prepare(library, layer)
-                for operation in wanted:
-                    if operation in calls:
-                        yield operation, layer, fastest(calls[operation], seconds)
+def in_nchw(maps: Any, layout: str) -> Any:
+    return maps if layout == "nchw" else maps.transpose(0, 3, 1, 2)
+
+
+class Worker:
+    def __init__(self, library: Library, operations: list[str], seconds: float, check: bool) -> None:
+        self.library, self.operations, self.seconds, self.check = library, operations, seconds, check
+        self.times: list[tuple[str, str, float]] = []
+        self.errors: list[tuple[str, str, float]] = []
+
+    def conv(self, name: str) -> None:
+        layer, library = CONV[name], self.library
+        arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
+        arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
+        calls = library.conv(layer, arrays._replace(x=in_layout(arrays.x, library.layout),
+                                                    grad=in_layout(arrays.grad, library.layout)))
+        self._time(name, calls)
+        compared = [one for one in ("forward", "planned") if one in calls and one in self.operations]
+        if self.check and compared:
+            exact = convolve(layer, arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias)))
+            for operation in compared:
+                maps = in_nchw(library.to_numpy(calls[operation]()), library.layout)
+                self.errors.append((operation, name, relative_error(maps, exact)))
+
+    def pool(self, name: str) -> None:
+        layer, library = POOL[name], self.library
+        images = (in_layout(array, library.layout) for array in draw(library.dtype, layer.x_shape, layer.y_shape))
+        self._time(name, library.pool(layer, *images))
+
+    def _time(self, name: str, calls: Calls) -> None:
+        for operation in self.operations:
+            if operation in calls:
+                self.times.append((operation, name, fastest(calls[operation], self.seconds)))
+
+
+def work(request: dict[str, Any]) -> dict[str, Any]:
+    kind = LIBRARIES[request["library"]]
+    try:
+        library = kind(Setting(request["threads"], request["layout"], request["dtype"]))
+        version = library.version()
+    except (ImportError, importlib.metadata.PackageNotFoundError) as error:
+        return {"missing": str(error)}
+    worker = Worker(library, request["operations"], request["seconds"], request["check"])
+    for table, choice, measure in (CONV, CONV_OPERATIONS, worker.conv), (POOL, POOL_OPERATIONS, worker.pool):
+        if set(choice) & set(request["operations"]):
+            for name in request["layers"]:
+                if name in table:
+                    measure(name)
+    home = str(getattr(sys.modules[kind.module], "__file__", ""))
+    return {"version": version, "home": home, "times": worker.times, "errors": worker.errors}
 
 
 def main() -> None:
     request = json.load(sys.stdin)
-    try:
-        library = LIBRARIES[request["library"]](request["threads"])
-        version = library.version()
-    except (ImportError, importlib.metadata.PackageNotFoundError) as error:
-        print(f"\n{json.dumps({'missing': str(error)})}")
-        return
-    times = list(measure(library, request["layers"], request["operations"], request["seconds"]))
-    home = str(getattr(sys.modules[request["library"]], "__file__", ""))
-    print(f"\n{json.dumps({'version': version, 'home': home, 'times': times})}")
+    with os.fdopen(os.dup(1), "w") as answer:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what the libraries print: MNN does, on its way out too
+        json.dump(work(request), answer)
 
 
 if __name__ == "__main__":

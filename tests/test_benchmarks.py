@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -20,15 +21,27 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are part of a checkout, which is not here", allow_module_level=True)
 
 
-def run(module, *arguments, first=()):
-    """Runs a module of the benchmarks against the fastconv that is tested, not one that the checkout may hold."""
+INEXACT_TORCH = """
+from types import SimpleNamespace as Names
+import fastconv
+
+def conv2d(x, weight, bias, stride, padding, dilation, groups):
+    return fastconv.conv2d(x, weight, bias, stride=tuple(stride), padding=tuple(padding), groups=groups) * 1.0001
+
+from_numpy = set_num_threads = set_grad_enabled = lambda value: value
+nn, ops = Names(functional=Names(conv2d=conv2d)), Names(aten=Names(convolution_backward=None))
+"""
+
+
+def run(*arguments, first=()):
+    """Runs Python with the benchmarks and the fastconv that is tested, not one that the checkout may hold."""
     path = os.pathsep.join(map(str, [*first, HOME, ROOT]))
-    return subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=300,
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300,
                           env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def compare(*arguments, **settings):
-    done = run("benchmarks.compare", *arguments, **settings)
+    done = run("-m", "benchmarks.compare", *arguments, **settings)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -76,7 +89,8 @@ def test_fastconv_alone(tmp_path):
     assert [(row["operation"], row["layer"], row["ratio"]) for row in report["results"]] == [
         ("forward", "lenet-2", None), ("planned", "lenet-2", None)]
     assert all(0 < row["seconds"]["fastconv"] < 1 for row in report["results"])
-    assert report["threads"] == 1 and report["geometric_means"] == {}
+    assert all(row["errors"]["fastconv"] < 2e-5 for row in report["results"])
+    assert [report[name] for name in ("threads", "layout", "dtype", "geometric_means")] == [1, "nchw", "float32", {}]
     assert report["versions"]["fastconv"].startswith(fc.__version__)
     assert str(HOME) in printed and "lenet-2" in printed
 
@@ -96,6 +110,20 @@ def test_beside_torch_with_pooling_and_a_chart(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_chart_needs_another_library(tmp_path):
+    if find_spec("matplotlib") is None:
+        pytest.skip("matplotlib is not installed")
+    done = run("-m", "benchmarks.compare", "--libraries", "fastconv", "--chart", tmp_path / "speed.svg")
+    assert done.returncode == 2 and "argument --chart: draws other libraries beside fastconv" in done.stderr
+
+
+def test_the_readme_installs_every_peer():
+    done = run("-c", "from benchmarks.libraries import LIBRARIES; print(*(kind.package for kind in LIBRARIES.values()))")
+    peers = set(done.stdout.split()) - {"fastconv", "numpy"}
+    line, = re.findall(r"pip install (torch .*?)(?: *#.*)?$", (ROOT / "README.md").read_text(), re.M)
+    assert set(line.split()) == peers | {"onnx", "matplotlib"}
+
+
 def test_a_missing_library_is_a_note(tmp_path):
     """A jax that is not there, whether installed or not: a module of its name that cannot be imported."""
     (tmp_path / "jax.py").write_text("raise ImportError('no jax here')\n")
@@ -103,17 +131,55 @@ def test_a_missing_library_is_a_note(tmp_path):
     assert "# jax: not installed (no jax here)" in printed
 
 
+def test_a_library_that_cannot_is_a_note():
+    """ncnn takes neither NHWC nor float64, whether installed or not; torch takes both, but has nothing planned."""
+    chosen = ["--libraries", "fastconv,numpy,ncnn", "--only", "lenet-2", "--rounds", "1"]
+    printed = compare(*chosen, "--ops", "forward,planned", "--layout", "nhwc", "--dtype", "float64")
+    assert "# ncnn: left out, not in nhwc and float64" in printed and "NHWC, float64" in printed
+    printed = compare(*chosen[:1], "fastconv,numpy", *chosen[2:], "--ops", "planned")
+    assert "# numpy: left out, has none of planned" in printed
+
+
+@pytest.mark.parametrize("layout, dtype, limit", [("nchw", "float64", 1e-12), ("nhwc", "float32", 2e-5)])
+def test_results_are_compared_with_float64(tmp_path, layout, dtype, limit):
+    """Layers of one group and of many; NumPy is always there to be beside fastconv."""
+    file = tmp_path / "speed.json"
+    compare("--libraries", "fastconv,numpy", "--only", "mobile", "--rounds", "1", "--ops", "forward", "--json", file,
+            "--layout", layout, "--dtype", dtype)
+    rows = json.loads(file.read_text())["results"]
+    assert len(rows) == 4
+    for row in rows:
+        assert all(0 < row["errors"][library] < limit for library in ("fastconv", "numpy"))
+        assert row["inexact"] == [] and row["ratio"] == row["seconds"]["numpy"] / row["seconds"]["fastconv"]
+
+
+def test_an_inexact_peer_has_a_star_and_is_not_the_best(tmp_path):
+    """A torch that is quicker than NumPy, and 1e-4 off."""
+    (tmp_path / "torch.py").write_text(INEXACT_TORCH)
+    (tmp_path / "torch-1.0.dist-info").mkdir()
+    (tmp_path / "torch-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
+    file = tmp_path / "speed.json"
+    printed = compare("--libraries", "fastconv,torch,numpy", "--only", "lenet-2", "--rounds", "1", "--ops", "forward",
+                      "--json", file, first=[tmp_path])
+    row, = json.loads(file.read_text())["results"]
+    assert row["inexact"] == ["torch"] and math.isclose(row["errors"]["torch"], 1e-4, rel_tol=1e-2)
+    assert row["ratio"] == row["seconds"]["numpy"] / row["seconds"]["fastconv"]
+    assert "* off by more than 2e-05: not counted as the best peer" in printed
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--threads", "0"], "argument --threads: '0' is not a whole number from 1 to 1024"),
     (["--rounds", "two"], "argument --rounds: 'two' is not a whole number"),
     (["--ops", "forward,backward"], "argument --ops: 'backward' is not one of forward, planned, grad_x, grad_weight, pool"),
-    (["--libraries", "numpy"], "argument --libraries: 'numpy' is not one of fastconv, torch, onnxruntime, jax, openvino"),
+    (["--libraries", "scipy"], "argument --libraries: 'scipy' is not one of fastconv, torch, jax, numpy, onnxruntime, openvino"),
+    (["--layout", "NHWC"], "argument --layout: 'NHWC' is not one of nchw, nhwc"),
+    (["--dtype", "float16"], "argument --dtype: 'float16' is not one of float32, float64"),
     (["--only", "alexnet"], "argument --only: no layer has 'alexnet' in its name, they are lenet-1"),
     (["--json", "nowhere/speed.json"], "argument --json: 'nowhere/speed.json' is in a folder that does not exist"),
     (["--chart", "."], "argument --chart: '.' is a folder"),
     (["--fast"], "unrecognized arguments: --fast"),
 ])
 def test_bad_arguments_are_one_line(arguments, message):
-    done = run("benchmarks.compare", *arguments)
+    done = run("-m", "benchmarks.compare", *arguments)
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1

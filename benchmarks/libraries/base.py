@@ -1,0 +1,59 @@
+"""What every library is asked for."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.layers import ConvLayer, PoolLayer
+
+Array = NDArray[Any]
+Calls = dict[str, Callable[[], Any]]  # operation -> what is timed
+
+CONV_OPERATIONS = "forward", "planned", "grad_x", "grad_weight"
+POOL_OPERATIONS = "max_pool", "max_pool_backward", "avg_pool", "avg_pool_backward"
+LAYOUTS = "nchw", "nhwc"
+DTYPES = "float32", "float64"
+
+
+class Setting(NamedTuple):
+    threads: int
+    layout: str  # of images and feature maps; filters are K, C, R, S always
+    dtype: str
+
+
+class ConvArrays(NamedTuple):
+    x: Array
+    weight: Array
+    bias: Array
+    grad: Array  # of the output
+
+
+class Library:
+    """One library, imported and set to a number of threads when it is made."""
+
+    package = ""  # its name on PyPI
+    module = ""  # the name it is imported by
+    layouts: tuple[str, ...] = ("nchw",)
+    dtypes: tuple[str, ...] = ("float32",)
+    adds_bias = True
+
+    def __init__(self, setting: Setting) -> None:
+        self.threads, self.layout, self.dtype = setting
+
+    def version(self) -> str:
+        return importlib.metadata.version(self.package)
+
+    def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        raise NotImplementedError
+
+    def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
+        return {}
+
+    def to_numpy(self, y: Any) -> Array:
+        """The feature maps, in the layout of the setting, from what a call of forward or planned returns."""
+        return np.asarray(y)

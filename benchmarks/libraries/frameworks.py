@@ -1,0 +1,189 @@
+"""Libraries that take the weights in each call; fastconv can also prepare them, in `plan_conv2d`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from benchmarks.layers import ConvLayer, PoolLayer
+from benchmarks.libraries.base import DTYPES, LAYOUTS, Array, Calls, ConvArrays, Library, Setting
+
+
+class FastConv(Library):
+    """Timed: the public functions, from arrays to a new array."""
+
+    package = module = "fastconv"
+    layouts, dtypes = LAYOUTS, DTYPES
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        import fastconv
+
+        self.fc = fastconv
+        fastconv.set_num_threads(setting.threads)
+
+    def version(self) -> str:
+        config = self.fc.show_config("dicts")
+        return f"{config['version']} ({config['isa']['in_use']})"
+
+    def _options(self, layer: ConvLayer | PoolLayer) -> dict[str, Any]:
+        return {"stride": layer.stride, "padding": layer.padding, "data_format": self.layout.upper()}
+
+    def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        fc = self.fc
+        x, weight, bias, grad = arrays
+        options = {**self._options(layer), "groups": layer.groups}
+        plan = fc.plan_conv2d(x.shape, weight, bias, **options)
+        return {
+            "forward": lambda: fc.conv2d(x, weight, bias, **options),
+            "planned": lambda: plan(x),
+            "grad_x": lambda: fc.conv2d_backward(grad, x, weight, needs=(True, False, False), **options),
+            "grad_weight": lambda: fc.conv2d_backward(grad, x, weight, needs=(False, True, True), **options),
+        }
+
+    def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
+        fc = self.fc
+        options, kernel = self._options(layer), layer.kernel
+        _, indices = fc.max_pool2d(x, kernel, return_indices=True, **options)
+        return {
+            "max_pool": lambda: fc.max_pool2d(x, kernel, return_indices=True, **options),
+            "max_pool_backward": lambda: fc.max_pool2d_backward(grad, indices, x.shape, kernel, **options),
+            "avg_pool": lambda: fc.avg_pool2d(x, kernel, **options),
+            "avg_pool_backward": lambda: fc.avg_pool2d_backward(grad, x.shape, kernel, **options),
+        }
+
+
+class Torch(Library):
+    """Timed: eager functions, from tensors to a new tensor; in NHWC with filters in channels_last too.
+
+    The gradients are those of aten, without autograd's bookkeeping.
+    """
+
+    package = module = "torch"
+    layouts, dtypes = LAYOUTS, DTYPES
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        import torch
+
+        self.torch = torch
+        torch.set_num_threads(setting.threads)
+        torch.set_grad_enabled(False)
+
+    def _images(self, array: Array) -> Any:
+        """PyTorch's NHWC is a tensor of shape NCHW with other strides."""
+        tensor = self.torch.from_numpy(array)
+        return tensor if self.layout == "nchw" else tensor.permute(0, 3, 1, 2)
+
+    def to_numpy(self, y: Any) -> Array:
+        return super().to_numpy(y if self.layout == "nchw" else y.permute(0, 2, 3, 1))
+
+    def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        x, grad = self._images(arrays.x), self._images(arrays.grad)
+        weight, bias = map(self.torch.from_numpy, (arrays.weight, arrays.bias))
+        if self.layout == "nhwc":
+            weight = weight.contiguous(memory_format=self.torch.channels_last)
+        stride, padding, groups = [layer.stride] * 2, [layer.padding] * 2, layer.groups
+        conv2d = self.torch.nn.functional.conv2d
+        backward = self.torch.ops.aten.convolution_backward
+
+        def gradients(*needs: bool) -> Any:
+            return backward(grad, x, weight, [layer.k], stride, padding, [1, 1], False, [0, 0], groups, needs)
+
+        return {
+            "forward": lambda: conv2d(x, weight, bias, stride, padding, 1, groups),
+            "grad_x": lambda: gradients(True, False, False),
+            "grad_weight": lambda: gradients(False, True, True),
+        }
+
+    def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
+        images, gradient = self._images(x), self._images(grad)
+        kernel, stride, padding = [layer.kernel] * 2, [layer.stride] * 2, [layer.padding] * 2
+        functions, aten = self.torch.nn.functional, self.torch.ops.aten
+        _, indices = functions.max_pool2d(images, kernel, stride, padding, return_indices=True)
+        return {
+            "max_pool": lambda: functions.max_pool2d(images, kernel, stride, padding, return_indices=True),
+            "max_pool_backward": lambda: aten.max_pool2d_with_indices_backward(
+                gradient, images, kernel, stride, padding, [1, 1], False, indices),
+            "avg_pool": lambda: functions.avg_pool2d(images, kernel, stride, padding),
+            "avg_pool_backward": lambda: aten.avg_pool2d_backward(
+                gradient, images, kernel, stride, padding, False, True, None),
+        }
+
+
+class Jax(Library):
+    """Timed: compiled functions, from device arrays until the result is there. No bias."""
+
+    package = module = "jax"
+    layouts, dtypes = LAYOUTS, DTYPES
+    adds_bias = False
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        # XLA has no setting for its threads: it starts one for each CPU that the process may use.
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:setting.threads])
+        import jax
+
+        self.jax = jax
+        jax.config.update("jax_enable_x64", setting.dtype == "float64")
+
+    def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        jax, form = self.jax, self.layout.upper()
+        x, weight, grad = (jax.numpy.array(array) for array in (arrays.x, arrays.weight, arrays.grad))
+
+        def convolve(x: Any, weight: Any) -> Any:
+            return jax.lax.conv_general_dilated(x, weight, [layer.stride] * 2, [(layer.padding, layer.padding)] * 2,
+                                                dimension_numbers=(form, "OIHW", form), feature_group_count=layer.groups)
+
+        forward = jax.jit(convolve)
+        grad_x = jax.jit(lambda x, weight, grad: jax.vjp(lambda x: convolve(x, weight), x)[1](grad))
+        grad_weight = jax.jit(lambda x, weight, grad: jax.vjp(lambda weight: convolve(x, weight), weight)[1](grad))
+        return {
+            "forward": lambda: forward(x, weight).block_until_ready(),
+            "grad_x": lambda: jax.block_until_ready(grad_x(x, weight, grad)),
+            "grad_weight": lambda: jax.block_until_ready(grad_weight(x, weight, grad)),
+        }
+
+
+class NumPy(Library):
+    """What a NumPy user writes: a view of all windows, and one matrix product (`tensordot`) over channels and filter.
+
+    It copies the windows into one large matrix, so a layer of VGG-16 takes 0.5 GB. Groups are a stack of matrix products.
+    """
+
+    package = module = "numpy"
+    layouts, dtypes = LAYOUTS, DTYPES
+
+    def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        x, weight, bias, _ = arrays
+        n, k, oh, ow = layer.y_shape
+        groups, spatial = layer.groups, self._spatial
+        padding = [(layer.padding, layer.padding) if axis in spatial else (0, 0) for axis in range(4)]
+        strides = tuple(slice(None, None, layer.stride if axis in spatial else 1) for axis in range(4))
+
+        def windows() -> Array:
+            """(N, C, OH, OW, R, S), or the first four as N, OH, OW, C."""
+            padded = np.pad(x, padding) if layer.padding else x
+            return np.lib.stride_tricks.sliding_window_view(padded, (layer.r, layer.s), spatial)[strides]
+
+        def dense() -> Array:
+            if self.layout == "nhwc":
+                return np.tensordot(windows(), weight, ([3, 4, 5], [1, 2, 3])) + bias
+            return (np.tensordot(windows(), weight, ([1, 4, 5], [1, 2, 3])) + bias).transpose(0, 3, 1, 2)
+
+        def grouped() -> Array:
+            filters = weight.reshape(groups, k // groups, -1)
+            if self.layout == "nhwc":
+                rows = windows().reshape(n, oh * ow, groups, -1).transpose(0, 2, 1, 3)
+                return (rows @ filters.transpose(0, 2, 1)).transpose(0, 2, 1, 3).reshape(n, oh, ow, k) + bias
+            columns = windows().transpose(0, 1, 4, 5, 2, 3).reshape(n, groups, -1, oh * ow)
+            return (filters @ columns).reshape(n, k, oh, ow) + bias[:, None, None]
+
+        return {"forward": dense if groups == 1 else grouped}
+
+    @property
+    def _spatial(self) -> tuple[int, int]:
+        return (2, 3) if self.layout == "nchw" else (1, 2)
