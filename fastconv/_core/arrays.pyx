@@ -6,6 +6,7 @@ converted and says what is wrong with the rest. So nothing is decided here that 
 
 cimport numpy as cnp
 from cpython.object cimport PyObject
+from libc.string cimport memcmp
 
 cnp.import_array()
 
@@ -66,3 +67,12 @@ def is_room(value, tuple shape, dtype, tuple inputs):
             if first < input_last and input_first < last:
                 return False
     return True
+
+
+def same_bytes(cnp.ndarray a, cnp.ndarray b):
+    """Whether two C-contiguous arrays of the same shape and dtype hold the same bytes: 0.0 is not -0.0, a NaN is itself."""
+    cdef size_t size = cnp.PyArray_NBYTES(a)
+    cdef int difference
+    with nogil:
+        difference = memcmp(cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), size)
+    return difference == 0

@@ -71,6 +71,11 @@ cdef class Entry:
     cdef object value
 
 
+cdef bint has_key(Entry entry, const Key *key) noexcept:
+    return (entry is not None and entry.key.length == key.length
+            and memcmp(entry.key.words, key.words, key.length * sizeof(Py_ssize_t)) == 0)
+
+
 cdef class Memo:
     """A memo for calls whose first `arrays` arguments are arrays (or None) and whose others are options."""
     cdef Py_ssize_t arrays
@@ -87,9 +92,10 @@ cdef class Memo:
         if not make_key(&key, arguments, self.arrays):
             return None
         entry = self.entries[key.slot]
-        if entry is None or entry.key.length != key.length or memcmp(entry.key.words, key.words, key.length * sizeof(Py_ssize_t)):
-            return None
-        return entry.value
+        if has_key(entry, &key):
+            return entry.value
+        entry = self.entries[key.slot ^ 1]
+        return entry.value if has_key(entry, &key) else None
 
     def keep(self, value, *arguments):
         """Keeps `value`, where there can be an entry for these arguments."""
@@ -97,4 +103,5 @@ cdef class Memo:
         entry.options = arguments[self.arrays:]
         entry.value = value
         if cannot_change(entry.options) and make_key(&entry.key, arguments, self.arrays):
+            self.entries[entry.key.slot ^ 1] = self.entries[entry.key.slot]
             self.entries[entry.key.slot] = entry

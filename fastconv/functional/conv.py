@@ -102,17 +102,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     >>> fc.conv2d(x, edge, padding="same", padding_mode="replicate")[0, 0, 0]
     array([1., 1., 1., 0.], dtype=float32)
     """
-    call = _calls.find(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format, activation,
-                       algorithm)
-    if call is None:
-        x, weight = checks.array(x, "x"), checks.array(weight, "weight")
-        bias = None if bias is None else np.ascontiguousarray(checks.array(bias, "bias"))
-        dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
-        images, batched = checks.images(x, data_format)
-        call = checked_call(images.shape, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode,
-                            padding_value, data_format, activation, algorithm)
-        _calls.keep(call, x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format,
-                    activation, algorithm)
+    call, x, weight, bias = find_call(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
+                                      data_format, activation, algorithm)
     return call.run(x, weight, bias, out)
 
 
@@ -203,7 +194,10 @@ class ConvCall:
         self.padding_mode, self.fill, self.activation = padding_mode, fill, activation
 
     def run(self, x, weight, bias, out, *prepared):
-        """The convolution of arrays that were checked, into `out`, which is checked here, or a new array."""
+        """The convolution of arrays that were checked, into `out`, which is checked here, or a new array.
+
+        prepared: what the driver's `prepare` made of the weights.
+        """
         if out is None:
             out = memory.empty(self.shape, self.dtype)
         else:
@@ -214,8 +208,30 @@ class ConvCall:
                           self.activation, NEGATIVE_SLOPE, *prepared)
         return out
 
+    def prepare(self, weight):
+        """What the driver makes of the weights, as a tuple for `run`; empty where it uses them as they are."""
+        driver, geometry = self.plan.driver, self.plan.geometry
+        return (driver.prepare(weight, geometry.groups, geometry.stride),) if hasattr(driver, "prepare") else ()
+
 
 _calls = Memo(arrays=3)
+
+
+def find_call(x, weight, bias, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant", padding_value=0.0,
+              data_format="NCHW", activation=None, algorithm="auto"):
+    """The arguments of `conv2d`, checked -> the call, and the arrays that it runs on."""
+    call = _calls.find(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format, activation,
+                       algorithm)
+    if call is None:
+        x, weight = checks.array(x, "x"), checks.array(weight, "weight")
+        bias = None if bias is None else np.ascontiguousarray(checks.array(bias, "bias"))
+        dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
+        images, batched = checks.images(x, data_format)
+        call = checked_call(images.shape, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode,
+                            padding_value, data_format, activation, algorithm)
+        _calls.keep(call, x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format,
+                    activation, algorithm)
+    return call, x, weight, bias
 
 
 def checked_call(sizes, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,

@@ -1,8 +1,8 @@
-"""Convolution with fixed weights: everything that depends on the weights and the shapes is done once."""
+"""Convolution with weights that stay: what drivers make of them is made once, for a plan, or for as long as they are the same."""
 
 from fastconv._core import arrays
 from fastconv.functional import checks
-from fastconv.functional.conv import checked_call
+from fastconv.functional.conv import checked_call, find_call
 
 
 def plan_conv2d(x_shape, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
@@ -57,9 +57,7 @@ class Conv2dPlan:
         self.algorithm, self.reason, self.dtype = call.plan.algorithm, call.plan.reason, call.dtype
         self.x_shape, self.output_shape = x_shape, call.shape
         self._call, self._weight, self._bias = call, weight, bias
-        prepare = getattr(call.plan.driver, "prepare", None)  # the depthwise driver has nothing to prepare
-        geometry = call.plan.geometry
-        self._prepared = () if prepare is None else (prepare(weight, geometry.groups, geometry.stride),)
+        self._prepared = call.prepare(weight)
 
     def __call__(self, x, out=None):
         if not arrays.is_like(x, self.x_shape, self.dtype):
@@ -71,3 +69,34 @@ class Conv2dPlan:
 
     def __repr__(self):
         return f"<Conv2dPlan {self.x_shape} -> {self.output_shape}, {self.dtype}, {self.algorithm}>"
+
+
+class KeptWeights:
+    """`conv2d` for a layer that runs again and again: keeps what the driver made of its weights where that saves time.
+
+    Nobody says when an array is changed in place, so each call compares the weights with a copy, byte by byte, and starts
+    anew where they differ. Results have the bits of `conv2d`. A copy or a pickle of it is empty.
+    """
+
+    def __init__(self):
+        self._kept = None  # the weights' copy, and by driver what it made of it; replaced as a whole, for other threads
+
+    def conv2d(self, x, weight, bias, **options):
+        """`conv2d` with its options but `out`."""
+        call, x, weight, bias = find_call(x, weight, bias, **options)
+        if not call.plan.keeps_weights or not weight.flags.c_contiguous:
+            return call.run(x, weight, bias, None)
+        kept = self._kept
+        if kept is None or not arrays.is_like(weight, kept[0].shape, kept[0].dtype) or not arrays.same_bytes(weight, kept[0]):
+            self._kept = kept = weight.copy(), {}
+        copy, made = kept
+        if call.plan.driver not in made:
+            made[call.plan.driver] = call.prepare(copy)
+        return call.run(x, copy, bias, None, *made[call.plan.driver])
+
+    def forget(self):
+        """Frees the memory."""
+        self._kept = None
+
+    def __reduce__(self):
+        return KeptWeights, ()

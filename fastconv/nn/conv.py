@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.prepared import KeptWeights
 from fastconv.nn.init import Initialiser, Rng, generator, initialiser, zeros
 from fastconv.nn.module import Module, Parameter, float_dtype
 
@@ -46,6 +47,9 @@ class Conv2d(Module):
     -----
     Input (N, C, H, W) and output (N, K, OH, OW), or with NHWC (N, H, W, C) and (N, OH, OW, K); without padding
     OH = floor((H - rows) / stride) + 1.
+
+    In evaluation mode the layer keeps transformed weights where the algorithm has them (see `fastconv.plan_conv2d`) until
+    training mode. It compares the weights with a copy before each use, so they may change in any way in between.
 
     Examples
     --------
@@ -93,11 +97,18 @@ class Conv2d(Module):
         self.bias = Parameter(zeros(shape[:1], dtype=self.dtype), "bias") if checks.flag(bias, "bias") else None
         self._options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups,
                              padding_mode=padding_mode, padding_value=padding_value, data_format=data_format)
+        self._kept = KeptWeights()
 
     def forward(self, x: NDArray) -> NDArray:
         self.remember(x)
         bias = self.bias.data if self.bias else None
-        return F.conv2d(x, self.weight.data, bias, **self._options)
+        convolve = F.conv2d if self.training else self._kept.conv2d
+        return convolve(x, self.weight.data, bias, **self._options)
+
+    def set_mode(self, training: bool) -> None:
+        super().set_mode(training)
+        if training:
+            self._kept.forget()
 
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
         x = self.recall()

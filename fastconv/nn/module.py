@@ -155,6 +155,10 @@ class Module:
                                "model.train() and model(x), then backward once")
         return values[0] if len(values) == 1 else values
 
+    def set_mode(self, training: bool) -> None:
+        """Training or evaluation mode, for this module alone: `train` and `eval` come here for each one."""
+        self.training = training
+
     # -- what everybody gets
 
     def __call__(self, x: NDArray) -> NDArray:
@@ -192,7 +196,7 @@ class Module:
 
     def train(self: Self, mode: bool = True) -> Self:
         """Training mode: forward remembers what backward needs, and Dropout drops. Returns the module."""
-        self.training = mode
+        self.set_mode(mode)
         for _, child in self.named_children():
             child.train(mode)
         return self
@@ -210,7 +214,7 @@ class Module:
             yield
         finally:
             for module, training in modes:
-                module.training = training
+                module.set_mode(training)
 
     def state_dict(self) -> dict[str, NDArray]:
         """The parameters' arrays by name, as PyTorch names them: the arrays themselves, not copies."""
