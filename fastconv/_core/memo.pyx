@@ -16,7 +16,7 @@ from libc.string cimport memcmp
 from fastconv._core.arrays cimport plain
 
 cdef enum:
-    SLOT_BITS = 9       # 512 entries at most; a new one takes the place of the one in its slot
+    SLOT_BITS = 10       # 1024 entries at most, two by two: a new one pushes the older one of its two out
     MOST_DIMENSIONS = 8
     MOST_WORDS = 64
 
