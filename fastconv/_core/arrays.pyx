@@ -69,10 +69,16 @@ def is_room(value, tuple shape, dtype, tuple inputs):
     return True
 
 
-def same_bytes(cnp.ndarray a, cnp.ndarray b):
-    """Whether two C-contiguous arrays of the same shape and dtype hold the same bytes: 0.0 is not -0.0, a NaN is itself."""
-    cdef size_t size = cnp.PyArray_NBYTES(a)
-    cdef int difference
-    with nogil:
-        difference = memcmp(cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), size)
-    return difference == 0
+def is_copy(value, cnp.ndarray original):
+    """Whether `value` is plain and C-contiguous, as `original` is, with the same shape, dtype and bytes: 0.0 is not -0.0 here, and
+    a NaN is itself."""
+    cdef bint same = plain(value) and cnp.PyArray_SAMESHAPE(<cnp.ndarray>value, original) and (
+        cnp.PyArray_TYPE(<cnp.ndarray>value) == cnp.PyArray_TYPE(original)) and (
+        cnp.PyArray_CHKFLAGS(<cnp.ndarray>value, cnp.NPY_ARRAY_C_CONTIGUOUS))
+    cdef const void *data
+    cdef size_t size
+    if same:
+        data, size = cnp.PyArray_DATA(<cnp.ndarray>value), cnp.PyArray_NBYTES(original)
+        with nogil:
+            same = memcmp(data, cnp.PyArray_DATA(original), size) == 0
+    return same

@@ -34,6 +34,7 @@ ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
 
 
 FEWEST_FILTERS = 12  # of a group, for them to fill a vector
+MOST_KEPT_BYTES = 4 << 20  # see keeps_weights
 
 # Channels x filters of a group from which Winograd is faster, by (filter size, stride), and the fewest of each.
 WINOGRAD_FROM = {(3, 1): (96, 3), (5, 1): (48, 3), (3, 2): (128, 8)}
@@ -50,15 +51,15 @@ class ConvPlan:
     data_gradient_driver: ModuleType  # its conv2d computes grad_x: input and output channels swapped
     weight_gradient_driver: ModuleType  # its conv2d_weight_gradient computes grad_weight
 
-    @property
-    def keeps_weights(self):
+    def keeps_weights(self, dtype):
         """Whether a layer that runs again and again should keep what the driver makes of its weights.
 
-        To know that the weights are still the same it must compare them with a copy, byte by byte. Transforming the filters
-        of Winograd costs two to four times that (256 x 256 x 3 x 3: 240 us against 70), packing them for a matrix product
-        about as much (512 x 2048 x 1 x 1: 120 us against 140).
+        To know that they are still the same it must compare them with a copy, byte by byte. That takes half of the time in
+        which Winograd transforms them, as long as the caches hold both (128 x 128 x 3 x 3 on 8 x 8 pixels: 106 us with the
+        transform, 78 with the comparison; 512 x 512 x 3 x 3 on 7 x 7: 1840 and 1840), and as much as packing them for a
+        product (512 x 2048 x 1 x 1 on 7 x 7: 1019 and 1082).
         """
-        return self.driver is winograd
+        return self.driver is winograd and math.prod(self.geometry.weight_shape) * dtype.itemsize <= MOST_KEPT_BYTES
 
     def workspace(self, dtype):
         """Bytes of scratch of a forward call on C-contiguous (N, C, H, W) arrays, with the threads that it would use now."""

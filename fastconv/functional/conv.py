@@ -184,12 +184,12 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
 class ConvCall:
     """A checked convolution: its plan, the form of its result, and the options as the driver takes them."""
 
-    __slots__ = ("plan", "shape", "dtype", "empty", "view", "convolve", "stride", "dilation", "origin", "padding_mode", "fill",
-                 "activation")
+    __slots__ = ("plan", "shape", "dtype", "empty", "view", "keeps_weights", "convolve", "stride", "dilation", "origin",
+                 "padding_mode", "fill", "activation")
 
     def __init__(self, plan, shape, dtype, view, padding_mode, fill, activation):
         self.plan, self.shape, self.dtype, self.view, self.empty = plan, shape, dtype, view, 0 in shape
-        self.convolve = plan.driver.conv2d
+        self.keeps_weights, self.convolve = plan.keeps_weights(dtype), plan.driver.conv2d
         self.stride, self.dilation, self.origin = plan.geometry.stride, plan.geometry.dilation, plan.geometry.origin
         self.padding_mode, self.fill, self.activation = padding_mode, fill, activation
 

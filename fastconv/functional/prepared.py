@@ -76,27 +76,36 @@ class KeptWeights:
 
     Nobody says when an array is changed in place, so each call compares the weights with a copy, byte by byte, and starts
     anew where they differ. Results have the bits of `conv2d`. A copy or a pickle of it is empty.
+
+    Parameters
+    ----------
+    options
+        Those of `conv2d`, in their order: stride, padding, ...
     """
 
-    def __init__(self):
-        self._kept = None  # the weights' copy, and by driver what it made of it; replaced as a whole, for other threads
+    def __init__(self, *options):
+        self._options = options
+        self._kept = None  # a copy of the weights, and what each driver made of them; replaced as one, for other threads
 
-    def conv2d(self, x, weight, bias, **options):
-        """`conv2d` with its options but `out`."""
-        call, x, weight, bias = find_call(x, weight, bias, **options)
-        if not call.plan.keeps_weights or not weight.flags.c_contiguous:
+    def conv2d(self, x, weight, bias):
+        """`conv2d` of these arrays."""
+        call, x, weight, bias = find_call(x, weight, bias, *self._options)
+        if not call.keeps_weights:
             return call.run(x, weight, bias, None)
         kept = self._kept
-        if kept is None or not arrays.is_like(weight, kept[0].shape, kept[0].dtype) or not arrays.same_bytes(weight, kept[0]):
+        if kept is None or not arrays.is_copy(weight, kept[0]):
+            if not weight.flags.c_contiguous:  # such a copy would never be found again
+                return call.run(x, weight, bias, None)
             self._kept = kept = weight.copy(), {}
         copy, made = kept
-        if call.plan.driver not in made:
-            made[call.plan.driver] = call.prepare(copy)
-        return call.run(x, copy, bias, None, *made[call.plan.driver])
+        prepared = made.get(call.convolve)
+        if prepared is None:
+            prepared = made[call.convolve] = call.prepare(copy)
+        return call.run(x, copy, bias, None, *prepared)
 
     def forget(self):
         """Frees the memory."""
         self._kept = None
 
     def __reduce__(self):
-        return KeptWeights, ()
+        return KeptWeights, self._options

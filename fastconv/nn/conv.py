@@ -97,13 +97,14 @@ class Conv2d(Module):
         self.bias = Parameter(zeros(shape[:1], dtype=self.dtype), "bias") if checks.flag(bias, "bias") else None
         self._options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups,
                              padding_mode=padding_mode, padding_value=padding_value, data_format=data_format)
-        self._kept = KeptWeights()
+        self._kept = KeptWeights(*self._options.values())  # they are in conv2d's order
 
     def forward(self, x: NDArray) -> NDArray:
         self.remember(x)
         bias = self.bias.data if self.bias else None
-        convolve = F.conv2d if self.training else self._kept.conv2d
-        return convolve(x, self.weight.data, bias, **self._options)
+        if self.training:
+            return F.conv2d(x, self.weight.data, bias, **self._options)
+        return self._kept.conv2d(x, self.weight.data, bias)
 
     def set_mode(self, training: bool) -> None:
         super().set_mode(training)

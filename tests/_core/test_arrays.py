@@ -58,10 +58,13 @@ def test_room_is_apart_from_inputs():
     assert answers == {True, False}
 
 
-def test_same_bytes():
+def test_a_copy_has_the_same_bytes():
     a = np.array([[0.0, np.nan], [1.0, -np.inf]], F32)
-    assert arrays.same_bytes(a, a.copy()) and arrays.same_bytes(np.zeros((0, 3)), np.zeros((0, 3)))
+    assert arrays.is_copy(a.copy(), a) and arrays.is_copy(a, a) and arrays.is_copy(np.zeros((0, 3)), np.zeros((0, 3)))
     for index, value in (((0, 0), -0.0), ((1, 1), np.inf), ((0, 1), 0.0)):
         b = a.copy()
         b[index] = value
-        assert not arrays.same_bytes(a, b)
+        assert not arrays.is_copy(b, a)
+    for other in (a.reshape(4), a.reshape(1, 2, 2), np.zeros((2, 2)), np.asfortranarray(a), np.repeat(a, 2, 1)[:, ::2], a.astype(">f4"),
+                  a.view(Image), a.tolist(), None):
+        assert not arrays.is_copy(other, a)
