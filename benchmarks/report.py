@@ -57,6 +57,8 @@ def summarise(found: dict[tuple[str, str], Found], versions: dict[str, str], arg
         work = {"flops": conv_flops(CONV[layer]), "bytes": conv_bytes(CONV[layer], size)} if layer in CONV else \
                {"bytes": pool_bytes(POOL[layer], size)}
         excluded = inexact(errors, args.dtype)
+        seconds = {library: float(f"{value:.4g}") for library, value in seconds.items()}  # more digits would say nothing
+        errors = {library: float(f"{value:.2g}") for library, value in errors.items()}
         rows.append({"operation": operation, "layer": layer, **work, "seconds": seconds, "errors": errors,
                      "inexact": excluded, "ratio": ratio(seconds, excluded)})
     rows.sort(key=lambda row: args.operations.index(row["operation"]))
@@ -107,22 +109,17 @@ def print_table(report: dict[str, Any]) -> None:
     for operation, means in report["geometric_means_by_library"].items():
         cells = [f"{means[library]:12.2f} " if library in means else f"{'':13}" for library in libraries]
         print(f"{operation:18}{'/ fastconv, mean':18}{''.join(cells)}{'':16}{_ratio(report['geometric_means'].get(operation))}")
+    for operation in dict.fromkeys(row["operation"] for row in rows if row["errors"]):
+        worst = [max((row["errors"][library] for row in rows if row["operation"] == operation and library in row["errors"]),
+                     default=None) for library in libraries]
+        cells = [f"{'':13}" if error is None else f"{error:12.1e} " for error in worst]
+        print(f"{operation:18}{'largest error':18}{''.join(cells)}")
     for operation in report["geometric_means"]:
-        worst = min((row for row in rows if row["operation"] == operation and row["ratio"]), key=lambda row: row["ratio"])
-        print(f"# {operation}: the least ratio is {worst['ratio']:.2f} ({worst['layer']})")
-    _print_errors(report)
+        least = min((row for row in rows if row["operation"] == operation and row["ratio"]), key=lambda row: row["ratio"])
+        print(f"# {operation}: the least ratio is {least['ratio']:.2f} ({least['layer']})")
+    if any(row["inexact"] for row in rows):
+        print(f"# * off by more than {LIMITS[report['dtype']]:.0e}: not counted as the best peer")
 
 
 def _ratio(value: float | None) -> str:
     return f"{value:8.2f}" if value else ""
-
-
-def _print_errors(report: dict[str, Any]) -> None:
-    rows = [row for row in report["results"] if row["errors"]]
-    worst = {library: max((row["errors"][library], row["layer"]) for row in rows if library in row["errors"])
-             for library in report["versions"] if any(library in row["errors"] for row in rows)}
-    if worst:
-        print("# largest relative error against float64: "
-              + ", ".join(f"{library} {error:.1e} ({layer})" for library, (error, layer) in worst.items()))
-    if any(row["inexact"] for row in rows):
-        print(f"# * off by more than {LIMITS[report['dtype']]:.0e}: not counted as the best peer")

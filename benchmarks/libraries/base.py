@@ -36,10 +36,12 @@ class ConvArrays(NamedTuple):
 class Library:
     """One library, imported and set to a number of threads when it is made."""
 
+    title = ""  # as its authors write it
     package = ""  # its name on PyPI
     module = ""  # the name it is imported by
     layouts: tuple[str, ...] = ("nchw",)
     dtypes: tuple[str, ...] = ("float32",)
+    prepares_weights = False  # beforehand, always
     adds_bias = True
 
     def __init__(self, setting: Setting) -> None:

@@ -13,11 +13,6 @@ from benchmarks.libraries.base import LAYOUTS, Array, Calls, ConvArrays, Library
 from benchmarks.libraries.tflite import tflite_model
 
 
-def in_both(call: Any) -> Calls:
-    """An engine knows only prepared weights."""
-    return {"forward": call, "planned": call}
-
-
 def onnx_model(layer: ConvLayer, arrays: ConvArrays) -> bytes:
     """A graph of one node; opset 17 in format 9 is read by every version of the last years."""
     from onnx import TensorProto, helper, numpy_helper
@@ -30,9 +25,18 @@ def onnx_model(layer: ConvLayer, arrays: ConvArrays) -> bytes:
     return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString())
 
 
-class OnnxRuntime(Library):
+class Engine(Library):
+    prepares_weights = True
+
+    def in_both(self, call: Any) -> Calls:
+        """The same call is the engine's forward and planned: it knows only prepared weights."""
+        return {"forward": call, "planned": call}
+
+
+class OnnxRuntime(Engine):
     """Timed: a session's run, from an array to a new array."""
 
+    title = "ONNX Runtime"
     package = module = "onnxruntime"
 
     def __init__(self, setting: Setting) -> None:
@@ -46,15 +50,16 @@ class OnnxRuntime(Library):
         options = self.runtime.SessionOptions()
         options.intra_op_num_threads = self.threads
         session = self.runtime.InferenceSession(onnx_model(layer, arrays), options, providers=["CPUExecutionProvider"])
-        return in_both(lambda: session.run(None, {"x": arrays.x})[0])
+        return self.in_both(lambda: session.run(None, {"x": arrays.x})[0])
 
 
-class OpenVino(Library):
+class OpenVino(Engine):
     """Timed: a request, from the caller's array, without a copy, to OpenVINO's own output tensor.
 
     A model in NHWC is the one in NCHW between two transpositions, which OpenVINO merges with its own choice of layout.
     """
 
+    title = "OpenVINO"
     package = module = "openvino"
     layouts = LAYOUTS
 
@@ -76,7 +81,7 @@ class OpenVino(Library):
             request.infer()
             return request
 
-        return in_both(infer)
+        return self.in_both(infer)
 
     def to_numpy(self, y: Any) -> Array:
         return super().to_numpy(y.get_output_tensor().data)
@@ -98,13 +103,14 @@ class OpenVino(Library):
         return self.openvino.Model([y], [x], "conv")
 
 
-class Ncnn(Library):
+class Ncnn(Engine):
     """Timed: for one image after the other, as ncnn is used, an extractor, from the caller's memory to a new Mat.
 
     ncnn's own change of layout before and after is part of it. All that would compute in less than float32 is off, and
     memory is taken from its pools.
     """
 
+    title = "ncnn"
     package = module = "ncnn"
 
     def __init__(self, setting: Setting) -> None:
@@ -126,7 +132,7 @@ class Ncnn(Library):
         def batch(keep: ConvArrays = arrays) -> list[Any]:  # a Mat does not keep the array that it looks at alive
             return [run(image) for image in images]
 
-        return in_both(batch)
+        return self.in_both(batch)
 
     def to_numpy(self, y: Any) -> Array:
         return np.stack([np.array(image) for image in y])
@@ -153,12 +159,13 @@ class Ncnn(Library):
         return net
 
 
-class LiteRt(Library):
+class LiteRt(Engine):
     """Timed: invoke, which LiteRT leaves to XNNPACK, from its input tensor to its output tensor.
 
     XNNPACK computes in NHWC; for NCHW the model has a transposition before and after.
     """
 
+    title = "LiteRT"
     package, module = "ai-edge-litert", "ai_edge_litert"
     layouts = LAYOUTS
 
@@ -177,19 +184,20 @@ class LiteRt(Library):
             model.invoke()
             return model
 
-        return in_both(invoke)
+        return self.in_both(invoke)
 
     def to_numpy(self, y: Any) -> Array:
         return super().to_numpy(y.get_tensor(y.get_output_details()[0]["index"]))
 
 
-class Mnn(Library):
+class Mnn(Engine):
     """Timed: runSession, from a host tensor in NCHW to another, MNN's own change of layout included.
 
     The copies from and to NumPy are not: a program in C++ does without them. With precision "high" it computes in float32,
-    but its Winograd algorithm is less exact than the promise of `benchmarks.accuracy`: 1e-4 on layers of 3 x 3 and 5 x 5.
+    but its Winograd algorithm is less exact than `benchmarks.accuracy` asks for: up to 3e-4 off, with filters of 3 x 3 and 5 x 5.
     """
 
+    title = "MNN"
     package, module = "mnn", "MNN"
 
     def __init__(self, setting: Setting) -> None:
@@ -209,7 +217,7 @@ class Mnn(Library):
             net.runSession(session)
             return net, session, x
 
-        return in_both(run)
+        return self.in_both(run)
 
     def to_numpy(self, y: Any) -> Array:
         """Of a run that begins with the input: a session overwrites its own with what it computes."""

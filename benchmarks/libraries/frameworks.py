@@ -14,6 +14,7 @@ from benchmarks.libraries.base import DTYPES, LAYOUTS, Array, Calls, ConvArrays,
 class FastConv(Library):
     """Timed: the public functions, from arrays to a new array."""
 
+    title = "fastconv"
     package = module = "fastconv"
     layouts, dtypes = LAYOUTS, DTYPES
 
@@ -61,6 +62,7 @@ class Torch(Library):
     The gradients are those of aten, without autograd's bookkeeping.
     """
 
+    title = "PyTorch"
     package = module = "torch"
     layouts, dtypes = LAYOUTS, DTYPES
 
@@ -116,6 +118,7 @@ class Torch(Library):
 class Jax(Library):
     """Timed: compiled functions, from device arrays until the result is there. No bias."""
 
+    title = "JAX"
     package = module = "jax"
     layouts, dtypes = LAYOUTS, DTYPES
     adds_bias = False
@@ -154,6 +157,7 @@ class NumPy(Library):
     It copies the windows into one large matrix, so a layer of VGG-16 takes 0.5 GB. Groups are a stack of matrix products.
     """
 
+    title = "NumPy"
     package = module = "numpy"
     layouts, dtypes = LAYOUTS, DTYPES
 

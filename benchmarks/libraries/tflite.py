@@ -19,21 +19,21 @@ def tflite_model(layer: ConvLayer, arrays: ConvArrays, layout: str) -> bytes:
     (n, c, h, w), (_, k, oh, ow) = layer.x_shape, layer.y_shape
     options = {"padding": graph.schema.Padding.VALID, "strideH": layer.stride, "strideW": layer.stride,
                "dilationHFactor": 1, "dilationWFactor": 1}
-    filters, bias = arrays.weight.transpose(0, 2, 3, 1), graph.constant(arrays.bias)  # K, R, S, C
     x = y = graph.tensor(arrays.x.shape)
     if layout == "nchw":
-        y = graph.apply("TRANSPOSE", "TransposeOptions", [y, graph.constant(np.int32([0, 2, 3, 1]))], (n, h, w, c))
+        y = graph.apply("TRANSPOSE", "TransposeOptions", [y, graph.integers([0, 2, 3, 1])], (n, h, w, c))
     if padding:
-        around = graph.constant(np.int32([[0, 0], [padding, padding], [padding, padding], [0, 0]]))
+        around = graph.integers([[0, 0], [padding, padding], [padding, padding], [0, 0]])
         y = graph.apply("PAD", "PadOptions", [y, around], (n, h + 2 * padding, w + 2 * padding, c))
     if c == k == layer.groups > 1:
-        filters = graph.constant(filters.transpose(3, 1, 2, 0))  # 1, R, S, K
-        y = graph.apply("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", [y, filters, bias], (n, oh, ow, k),
-                        depthMultiplier=1, **options)
+        fixed = [graph.constant(arrays.weight.transpose(1, 2, 3, 0)), graph.constant(arrays.bias)]  # 1, R, S, K
+        y = graph.apply("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", [y, *fixed], (n, oh, ow, k), depthMultiplier=1,
+                        **options)
     else:  # the number of groups follows from the filters' channels
-        y = graph.apply("CONV_2D", "Conv2DOptions", [y, graph.constant(filters), bias], (n, oh, ow, k), **options)
+        fixed = [graph.constant(arrays.weight.transpose(0, 2, 3, 1)), graph.constant(arrays.bias)]  # K, R, S, C
+        y = graph.apply("CONV_2D", "Conv2DOptions", [y, *fixed], (n, oh, ow, k), **options)
     if layout == "nchw":
-        y = graph.apply("TRANSPOSE", "TransposeOptions", [y, graph.constant(np.int32([0, 3, 1, 2]))], layer.y_shape)
+        y = graph.apply("TRANSPOSE", "TransposeOptions", [y, graph.integers([0, 3, 1, 2])], layer.y_shape)
     return graph.model(inputs=[x], outputs=[y])
 
 
@@ -61,6 +61,9 @@ class _Graph:
         buffer.data = np.frombuffer(array.tobytes(), np.uint8)
         self.buffers.append(buffer)
         return self.tensor(array.shape, array.dtype.name.upper(), len(self.buffers) - 1)
+
+    def integers(self, values: Any) -> int:
+        return self.constant(np.array(values, np.int32))
 
     def apply(self, name: str, options: str, inputs: list[int], shape: tuple[int, ...], **fields: int) -> int:
         """The tensor, of this shape, that the operator of this name makes from the inputs."""
