@@ -4,12 +4,14 @@
  *
  * Registers: m * NV accumulators, NV vectors of B, one broadcast: 14 x 2 + 3 of 32, or 6 x 2 + 3 of 16. A (14 floats a
  * step) and B (NV vectors a step) stream from L1 or L2. The row count is a constant of each function: with a run-time row
- * stride gcc 12 keeps one pointer a row and spills.
+ * stride gcc 12 keeps one pointer a row and spills. C is fetched while the product is computed.
  */
 #define GEMM_TILE(m, nv)                                                                                                      \
     static void NAME(gemm_tile_##m##x##nv)(ptrdiff_t depth, const T *restrict a, const T *restrict b, T *restrict c,          \
                                            ptrdiff_t ldc, const T *restrict bias, int accumulate) {                           \
         V acc[m][nv];                                                                                                         \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
+            __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                         \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                            \
         for (ptrdiff_t p = 0; p < depth; p++, a += m, b += nv * LANES) {                                                      \
             V bv[nv];                                                                                                         \

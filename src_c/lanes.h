@@ -30,9 +30,11 @@ static void NAME(to_lanes)(const T *src, const ptrdiff_t *rows, int n_rows, ptrd
     }
 }
 
-/* dst[rows[i] + p] = src[p * step + i], channel i < n_rows of pixel p < length. */
+/* dst[rows[i] + p] = src[p * step + i], channel i < n_rows of pixel p < length. Rows are fetched ahead of their stores, unless all
+ * are in the same sets of the L1 cache, which would not keep them. */
 static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t length, T *dst, const ptrdiff_t *rows, int n_rows) {
-    ptrdiff_t p = 0;
+    enum { AHEAD = 3 * LANES, NEAR = 2048 / sizeof(T) };
+    ptrdiff_t p = 0, ahead = n_rows == LANES && (rows[1] - rows[0]) % NEAR ? AHEAD : 0;
     if (length >= LANES)
         for (;; p += LANES) {
             V r[LANES];
@@ -40,7 +42,10 @@ static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t le
             UNROLL for (int q = 0; q < LANES; q++) r[q] = NAME(load)(src + (p + q) * step);
             NAME(transpose_block)(r);
             if (n_rows == LANES) {
-                UNROLL for (int i = 0; i < LANES; i++) NAME(store)(dst + rows[i] + p, r[i]);
+                UNROLL for (int i = 0; i < LANES; i++) {
+                    NAME(store)(dst + rows[i] + p, r[i]);
+                    __builtin_prefetch(dst + rows[i] + p + ahead, 1);
+                }
             } else {
                 for (int i = 0; i < n_rows; i++) NAME(store)(dst + rows[i] + p, r[i]);
             }
@@ -96,6 +101,8 @@ static void NAME(split_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t 
                                               ptrdiff_t n_taps, const T *restrict a, ptrdiff_t step, const T *restrict b,     \
                                               T *restrict c, ptrdiff_t ldc, const T *bias, const T *ahead) {                  \
         V acc[m][nv];                                                                                                         \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
+            __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                         \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                            \
         for (; channels > 0; channels -= LANES, a += block_stride) {                                                          \
             ptrdiff_t depth = channels < LANES ? channels : LANES;                                                            \

@@ -7,9 +7,12 @@ a channel's plane. No im2col matrix is ever made:
         parallel for block of output pixels (whole rows, of several images where these are small), group, part of the filters:
             for block of the reduction (DEPTH channels x taps):
                 fill the padded band of these channels (see band.pyx; L2)
-                for panel of two vectors of pixels:
-                    pack X[DEPTH][panel] from the band (L1, L2)
-                    for panel of filters: micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
+                for group of panels of two vectors of pixels:
+                    for panel: pack X[DEPTH][panel] from the band (L1, L2)
+                    for panel of filters: for panel: micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
+
+A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better, as
+planes are often a power of two apart and share sets of the cache.
 
 Weight gradient: dW[k, (c, r, s)] = sum over pixels of dY[k, pixel] X[(c, r, s), pixel]. Lanes run over (c, r, s):
 
@@ -49,6 +52,8 @@ cdef enum:
     BAND_BYTES = 384 << 10   # one block's band
     PIXELS = 1024            # output pixels of a block
     MOST_LANES = 32          # pixels of a panel: FC_MAX_NV vectors of 16
+    GROUP = 8                # panels of pixels that are packed together, at most
+    GROUP_BYTES = 64 << 10   # of them
     PARTIAL_BYTES = 4 << 20  # chunks' sums of a weight gradient, together
     MOST_CHUNKS = 16
     PACKED_BYTES = 2 << 20   # packed dY of one block of pixels
@@ -57,7 +62,7 @@ cdef enum:
 cdef struct Cut:
     int team
     Blocking blocking
-    Py_ssize_t channels, taps_at_once, panel_size, stage, band_size, panel_elements, scratch_size
+    Py_ssize_t channels, taps_at_once, panel_size, stage, band_size, panel_elements, group, scratch_size
 
 
 # Filter panels that are packed at a time: `count` of each of so many groups from the first on, in `parts` for the threads.
@@ -132,23 +137,27 @@ cdef void tile(const Shape *g, Py_ssize_t m, int vectors, Py_ssize_t depth, cons
     put_tile(scratch, width, m, runs, n_runs, y, g.yk, g.yw)
 
 
-cdef void convolve_block(const Shape *g, const PixelBlock *block, const floating *x, const floating *packed,
-                         Py_ssize_t panel_size, Py_ssize_t panels, Py_ssize_t first_panel, Py_ssize_t last_panel,
-                         const floating *bias, floating *y, Py_ssize_t channels, Py_ssize_t taps_at_once, double value,
-                         int activation, double slope, Py_ssize_t *taps, floating *band_data, floating *panel,
+cdef void convolve_block(const Shape *g, const Cut *cut, const PixelBlock *block, const floating *x, const floating *packed,
+                         Py_ssize_t panels, Py_ssize_t first_panel, Py_ssize_t last_panel, const floating *bias, floating *y,
+                         double value, int activation, double slope, Py_ssize_t *taps, floating *band_data, floating *panel,
                          floating *tile_data) noexcept nogil:
     """All of one group's reduction for one block of pixels and filter panels first_panel .. last_panel - 1 of `panels`.
 
     x and y are the group's first channel, `packed` is first_panel's packed filters.
     """
-    cdef int lanes = vector_length(x), vectors, last
+    cdef int lanes = vector_length(x), last
     cdef Band band
-    cdef Py_ssize_t n_taps = g.r * g.s, c, nc, t, nt, p, count, i, k, m, depth, offset, n_src, n_dst
+    cdef Py_ssize_t n_taps = g.r * g.s, c, nc, t, nt, p, q, in_group, i, k, m, depth, offset, n_src
     cdef Py_ssize_t channel_stride, image_stride, row_stride
     cdef const floating *source
     cdef const floating *panel_bias
+    cdef Py_ssize_t width = FC_MAX_NV * lanes
     cdef fc_run src[MOST_LANES]
-    cdef fc_run dst[MOST_LANES]
+    # of the panels of a group
+    cdef fc_run dst[GROUP][MOST_LANES]
+    cdef Py_ssize_t n_dst[GROUP]
+    cdef Py_ssize_t count[GROUP]
+    cdef int vectors[GROUP]
     if g.in_place:
         channel_stride, image_stride, row_stride = g.xc, g.xn, g.stride_h * g.xh
         for t in range(n_taps):
@@ -158,11 +167,11 @@ cdef void convolve_block(const Shape *g, const PixelBlock *block, const floating
         band.rows.start = block.row0 * g.stride_h - g.top
         band.cols.start = block.col0 * g.stride_w - g.left
         channel_stride, row_stride = band.channel_pitch, band.pitch
-        image_stride = channels * channel_stride
+        image_stride = cut.channels * channel_stride
         tap_offsets(&band, taps)
     c = 0
     while c < g.c:
-        nc = min(channels, g.c - c)
+        nc = min(cut.channels, g.c - c)
         if g.in_place:
             source = x + block.n0 * g.xn + c * g.xc + block.row0 * row_stride + block.col0
         else:
@@ -171,25 +180,30 @@ cdef void convolve_block(const Shape *g, const PixelBlock *block, const floating
                 fill(&band, x + (block.n0 + i) * g.xn + c * g.xc, g.xc, nc, <floating>value, band_data + i * image_stride)
         t = 0
         while t < n_taps:
-            nt = min(taps_at_once, n_taps - t)
+            nt = min(cut.taps_at_once, n_taps - t)
             depth = nc * nt
             offset = c * n_taps + t
             last = c + nc == g.c and t + nt == n_taps
             p = 0
             while p < block.pixels:
-                count = min(FC_MAX_NV * lanes, block.pixels - p)
-                vectors = 1 if count <= lanes else 2
-                n_src = runs_of(block, p, count, image_stride, row_stride, 1, src)
-                n_dst = runs_of(block, p, count, g.yn, g.yh, g.yw, dst)
-                pack_rows(source, channel_stride, nc, taps + t, nt, src, n_src, panel, vectors * lanes, not g.in_place)
+                in_group = min(cut.group, ceildiv(block.pixels - p, width))
+                for q in range(in_group):
+                    count[q] = min(width, block.pixels - p)
+                    vectors[q] = 1 if count[q] <= lanes else FC_MAX_NV
+                    n_src = runs_of(block, p, count[q], image_stride, row_stride, 1, src)
+                    n_dst[q] = runs_of(block, p, count[q], g.yn, g.yh, g.yw, dst[q])
+                    pack_rows(source, channel_stride, nc, taps + t, nt, src, n_src, panel + q * cut.panel_elements,
+                              vectors[q] * lanes, not g.in_place)
+                    p += count[q]
                 for k in range(first_panel, last_panel):
                     i = part(g.k, panels, k)
                     m = part(g.k, panels, k + 1) - i
                     panel_bias = bias + i if bias != NULL else bias
-                    tile(g, m, vectors, depth, packed + (k - first_panel) * panel_size + offset * m, panel,
-                         y + block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw + i * g.yk, dst, n_dst, count,
-                         panel_bias, offset > 0, activation if last else 0, slope, tile_data)
-                p += count
+                    for q in range(in_group):
+                        tile(g, m, vectors[q], depth, packed + (k - first_panel) * cut.panel_size + offset * m,
+                             panel + q * cut.panel_elements,
+                             y + block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw + i * g.yk, dst[q], n_dst[q], count[q],
+                             panel_bias, offset > 0, activation if last else 0, slope, tile_data)
             t += nt
         c += nc
 
@@ -251,10 +265,10 @@ cdef void convolve_unit(const Shape *g, const floating *x, const floating *bias,
     cdef PixelBlock block = block_at(g, &cut.blocking, b)
     cdef floating *band = scratch + 2 * rounded(g.r * g.s)
     cdef floating *panel = band + cut.band_size
-    convolve_block(g, &block, x + group * g.c * g.xc, packed + (index * stage.count + lo) * cut.panel_size, cut.panel_size,
-                   panels, stage.first % panels + lo, stage.first % panels + hi, bias + group * g.k if bias != NULL else bias,
-                   y + group * g.k * g.yk, cut.channels, cut.taps_at_once, value, activation, slope, <Py_ssize_t *>scratch,
-                   band, panel, panel + cut.panel_elements)
+    convolve_block(g, cut, &block, x + group * g.c * g.xc, packed + (index * stage.count + lo) * cut.panel_size, panels,
+                   stage.first % panels + lo, stage.first % panels + hi, bias + group * g.k if bias != NULL else bias,
+                   y + group * g.k * g.yk, value, activation, slope, <Py_ssize_t *>scratch, band, panel,
+                   panel + cut.group * cut.panel_elements)
 
 
 cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
@@ -284,7 +298,8 @@ cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
     cut.stage = min(max(1, STAGE_BYTES // <Py_ssize_t>(cut.panel_size * sizeof(floating))), g.groups * panels)
     cut.band_size = 0 if g.in_place else rounded(band.channel_pitch * cut.channels * cut.blocking.images)
     cut.panel_elements = rounded(min(g.c * taps, max(cut.channels * cut.taps_at_once, 1)) * FC_MAX_NV * lanes)
-    cut.scratch_size = sizeof(floating) * (2 * rounded(taps) + cut.band_size + cut.panel_elements
+    cut.group = max(1, min(GROUP, GROUP_BYTES // <Py_ssize_t>(cut.panel_elements * sizeof(floating))))
+    cut.scratch_size = sizeof(floating) * (2 * rounded(taps) + cut.band_size + cut.group * cut.panel_elements
                                            + rounded(mr * FC_MAX_NV * lanes))
     return cut
 
