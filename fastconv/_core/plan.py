@@ -2,16 +2,17 @@
 
 The rules, first match wins; the numbers are measured crossovers (one thread, AVX-512, planes of 2 x 2 to 56 x 56):
 
-1. One input channel a group (depthwise): "direct", but for the single channel of an NHWC image under filters that fill a vector. There is no sum over channels for a matrix product to share, so each
-   channel goes through its own taps, with neighbouring pixels in the lanes of a vector.
+1. One input channel a group (depthwise): "direct", but for the single channel of an NHWC image under filters that fill a
+   vector. There is no sum over channels for a matrix product to share, so each channel goes through its own taps, with
+   neighbouring pixels in the lanes of a vector.
 2. float32, 3 x 3 with stride 1 or 2 or 5 x 5 with stride 1, no dilation, and enough channels to pay for the transforms:
    "winograd". In channels x filters of a group the crossover is at 96 for 3 x 3, at 48 for 5 x 5, at 128 for stride 2;
    narrower groups are joined, so there a pair of groups is enough. float64 never gives accuracy away.
-3. "direct" with channels in the lanes, where filters fill the vectors: for filters of several taps on planes under 48 x 48,
-   where it is 1.1 to 2 times as fast as the product, and on all planes where the sum has 100 terms and at most a tenth of the
-   lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes up to 8 x 8, from 64 channels on up to 16 x 16, or, with a
-   stride, up to 32 x 32 (0.98 to 1.1 times, and two threads share the work more evenly); for images with the channels last
-   (NHWC) always (1.2 to 3 times).
+3. "direct" with channels in the lanes, where filters fill the vectors: for filters of several taps on planes up to 48 x 48
+   (12 x 12 for sums of less than 32 terms), where it is 1.1 to 2 times as fast as the product, and on all planes where the
+   sum has 100 terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes up to 8 x 8,
+   from 64 channels on up to 16 x 16, or, with a stride, up to 32 x 32 (0.98 to 1.1 times, and two threads share the work
+   more evenly); for images with the channels last (NHWC) always (1.2 to 3 times).
 4. Otherwise "gemm": the implicit matrix product with pixels in the lanes, whose panels are packed from the image as they
    are needed.
 
@@ -36,8 +37,8 @@ ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
 FEWEST_FILTERS = 12  # of a group, for them to fill a vector
 MOST_KEPT_BYTES = 4 << 20  # see keeps_weights
 
-# Channels x filters of a group from which Winograd is faster, by (filter size, stride), and the fewest of each.
-WINOGRAD_FROM = {(3, 1): (96, 3), (5, 1): (48, 3), (3, 2): (128, 8)}
+# Channels x filters of a group from which Winograd is faster, by (filter size, stride), and the fewest channels and filters.
+WINOGRAD_FROM = {(3, 1): (96, 4, 3), (5, 1): (48, 3, 3), (3, 2): (128, 8, 8)}
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,9 @@ def _choose(channels, filters, geometry, itemsize, channels_last):
     if _direct(channels, filters, groups, channels_last) is depthwise:
         return "direct", depthwise, "one input channel a group: no sum over channels, neighbouring pixels fill the vectors"
     if itemsize == 4 and _winograd_fits(r, s, stride, geometry.dilation):
-        product, fewest = WINOGRAD_FROM[r, stride[0]]
+        product, fewest_channels, fewest_filters = WINOGRAD_FROM[r, stride[0]]
         joined = groups > 1 and channels == filters <= 8
-        if joined or (channels * filters >= product and min(channels, filters) >= fewest):
+        if joined or (channels * filters >= product and channels >= fewest_channels and filters >= fewest_filters):
             points = {(3, 1): 36, (5, 1): 64, (3, 2): 81}[r, stride[0]]
             return "winograd", winograd, (f"{r} x {s} with stride {stride[0]}, {channels} channels, {filters} filters: {points}"
                                           f" products a tile of 4 x 4 outputs instead of {16 * r * s}")
@@ -131,7 +132,7 @@ def _choose(channels, filters, geometry, itemsize, channels_last):
         elif channels * r * s >= 100 and _filled(filters, itemsize) >= 0.9:
             largest = oh * ow
         else:
-            largest = 48 * 48
+            largest = 48 * 48 if channels * r * s >= 32 else 12 * 12
         if oh * ow <= largest and (r * s == 1 or ow >= 4):
             return "direct", channel_lanes, f"{filters} filters fill the vectors, planes of {oh} x {ow} do so less"
     return "gemm", gemm, f"a sum over {channels} channel{'s' if channels > 1 else ''} x {r} x {s} taps: implicit matrix product"
