@@ -1,7 +1,8 @@
 /* Depthwise convolution, lanes = channels: where the channels of a pixel lie side by side in memory (NHWC).
  *
  *   3 x 3, 5 x 5, 7 x 7:       for column of the image: for output that it is part of: for r: for rows (at most 4): y += w[r][s] * x
- *   any filter, from a band:   for row: for columns (8): for tap: y += w[tap] * x
+ *   any filter, from a band:   for rows (4): for columns (5): for s: for band row: for rows that meet it: y += w[r][s] * x
+ *                              (fewer rows, filter rows, or a stride: for row: for columns (8): for tap: y += w[tap] * x)
  *
  * The first slides along a row of outputs and reads x in place: neither borders nor strides move any data. A column of the
  * image is loaded once, (rows - 1) * stride + R vectors, for all of the ceil(R / stride) outputs that it is part of; their sums
@@ -34,47 +35,53 @@ static int NAME(pack_filters)(const T *w, ptrdiff_t filter, int n, ptrdiff_t tap
     return 1;
 }
 
+/* Of any address. */
+INLINE void NAME(prefetch)(const T *row, ptrdiff_t offset) {
+    __builtin_prefetch((const void *)((uintptr_t)row + sizeof(T) * (uintptr_t)offset), 0, 2);
+}
+
 INLINE V NAME(pixel)(const T *row, ptrdiff_t column, const T *outside) { return NAME(load)(row ? row + column : outside); }
+
+#undef HELD
+#define HELD(size) (VECTOR_REGISTERS >= 32 && size == 3) /* whether the weights stay in registers */
 
 /* Adds column t of output 0 to the outputs that it is part of. size, stride, n_rows and t are constants where this is inlined.
  * With stride 2 far more is read than written, and the rows of the next outputs are asked for (24 MB: 0.85 ms without, 0.5 with);
  * with stride 1 the hardware prefetcher keeps up, and does better alone. */
-INLINE void NAME(slide_over)(int size, int stride, int n_rows, int t, const T *const *rows, ptrdiff_t column, ptrdiff_t ahead,
-                             const T *outside, int idle, const T *w, V (*acc)[FC_SLIDING_ROWS]) {
+INLINE void NAME(slide_over)(int size, int stride_h, int stride_w, int n_rows, int t, const T *const *rows, ptrdiff_t column,
+                             ptrdiff_t ahead, const T *outside, int idle, const T *w, const V *held, V (*acc)[FC_SLIDING_ROWS]) {
     V x[2 * (FC_SLIDING_ROWS - 1) + 7];
-    int n = (n_rows - 1) * stride + size;
+    int n = (n_rows - 1) * stride_h + size;
     if (column != FC_OUTSIDE) {
-        UNROLL for (int b = 0; b < n; b++) {
-            x[b] = NAME(pixel)(rows[b], column, outside);
-            if (stride == 2 && b >= n - 2 * n_rows)
-                __builtin_prefetch((const char *)((uintptr_t)rows[b] + sizeof(T) * (uintptr_t)(column + ahead)), 0, 2);
-        }
+        UNROLL for (int b = 0; b < n; b++) x[b] = NAME(pixel)(rows[b], column, outside);
+        if (stride_h == 2 && ahead) { UNROLL for (int b = n - 2 * n_rows; b < n; b++) NAME(prefetch)(rows[b], column + ahead); }
     } else {
         if (idle) return;
         UNROLL for (int b = 0; b < n; b++) x[b] = NAME(load)(outside);
     }
-    UNROLL for (int j = 0; j * stride <= t; j++) {
-        int s = t - j * stride;
+    UNROLL for (int j = 0; j * stride_w <= t; j++) {
+        int s = t - j * stride_w;
         if (s < size) UNROLL for (int r = 0; r < size; r++) {
-            V wv = NAME(load)(w + (r * size + s) * LANES);
-            UNROLL for (int i = 0; i < n_rows; i++) acc[j][i] += wv * x[i * stride + r];
+            V wv = HELD(size) ? held[r * size + s] : NAME(load)(w + (r * size + s) * LANES);
+            UNROLL for (int i = 0; i < n_rows; i++) acc[j][i] += wv * x[i * stride_h + r];
         }
     }
 }
 
-INLINE void NAME(slide)(int size, int stride, int n_rows, const T *const *row_table, const ptrdiff_t *columns, ptrdiff_t width,
-                        const T *outside, int idle, const T *w, const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col,
-                        int channels, ptrdiff_t ahead) {
-    int places = (size + stride - 1) / stride, n = (n_rows - 1) * stride + size;
+INLINE void NAME(slide)(int size, int stride_h, int stride_w, int n_rows, const T *const *row_table, const ptrdiff_t *columns,
+                        ptrdiff_t width, const T *outside, int idle, const T *w, const T *bias, T *y, ptrdiff_t y_row,
+                        ptrdiff_t y_col, int channels, ptrdiff_t ahead) {
+    int places = (size + stride_w - 1) / stride_w, n = (n_rows - 1) * stride_h + size;
     const T *rows[2 * (FC_SLIDING_ROWS - 1) + 7];
-    V acc[7][FC_SLIDING_ROWS], bv = NAME(load)(bias);
+    V acc[7][FC_SLIDING_ROWS], held[9], bv = NAME(load)(bias);
     UNROLL for (int b = 0; b < n; b++) rows[b] = row_table[b];
+    if (HELD(size)) { UNROLL for (int t = 0; t < size * size; t++) held[t] = NAME(load)(w + t * LANES); }
     UNROLL for (int j = 0; j < places; j++) UNROLL for (int i = 0; i < n_rows; i++) acc[j][i] = bv;
-    UNROLL for (int t = 0; t < size - stride; t++)
-        NAME(slide_over)(size, stride, n_rows, t, rows, columns[t], ahead, outside, idle, w, acc);
-    for (; width > 0; width--, columns += stride, y += y_col) {
-        UNROLL for (int t = size - stride; t < size; t++)
-            NAME(slide_over)(size, stride, n_rows, t, rows, columns[t], ahead, outside, idle, w, acc);
+    UNROLL for (int t = 0; t < size - stride_w; t++)
+        NAME(slide_over)(size, stride_h, stride_w, n_rows, t, rows, columns[t], ahead, outside, idle, w, held, acc);
+    for (; width > 0; width--, columns += stride_w, y += y_col) {
+        UNROLL for (int t = size - stride_w; t < size; t++)
+            NAME(slide_over)(size, stride_h, stride_w, n_rows, t, rows, columns[t], ahead, outside, idle, w, held, acc);
         if (channels == LANES) {
             UNROLL for (int i = 0; i < n_rows; i++) NAME(store)(y + i * y_row, acc[0][i]);
         } else {
@@ -87,19 +94,24 @@ INLINE void NAME(slide)(int size, int stride, int n_rows, const T *const *row_ta
     }
 }
 
-#define SLIDE(size, stride, n_rows)                                                                                           \
-    static void NAME(slide_##size##_##stride##_##n_rows)(                                                                     \
+#define SLIDE(size, stride_h, stride_w, n_rows)                                                                               \
+    static void NAME(slide_##size##_##stride_h##stride_w##_##n_rows)(                                                         \
         const T *const *rows, const ptrdiff_t *columns, ptrdiff_t width, const T *outside, int idle, const T *w,              \
         const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col, int channels, ptrdiff_t ahead) {                               \
-        NAME(slide)(size, stride, n_rows, rows, columns, width, outside, idle, w, bias, y, y_row, y_col, channels, ahead);    \
+        NAME(slide)(size, stride_h, stride_w, n_rows, rows, columns, width, outside, idle, w, bias, y, y_row, y_col,          \
+                    channels, ahead);                                                                                         \
     }
-#define SLIDES(size, stride) SLIDE(size, stride, 1) SLIDE(size, stride, 2) SLIDE(size, stride, 3) SLIDE(size, stride, 4)
-SLIDES(3, 1) SLIDES(3, 2) SLIDES(5, 1) SLIDES(5, 2) SLIDES(7, 1) SLIDES(7, 2)
+#define SLIDES(size, h, w) SLIDE(size, h, w, 1) SLIDE(size, h, w, 2) SLIDE(size, h, w, 3) SLIDE(size, h, w, 4)
+SLIDES(3, 1, 1) SLIDES(5, 1, 1) SLIDES(7, 1, 1) SLIDES(3, 2, 2) SLIDES(5, 2, 2) SLIDES(7, 2, 2)
+SLIDES(3, 1, 2) SLIDES(5, 1, 2) SLIDES(7, 1, 2)
 #undef SLIDES
 #undef SLIDE
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * From a band of vectors */
+
+#undef BAND_TILE_COLUMNS
+#define BAND_TILE_COLUMNS (VECTOR_REGISTERS >= 32 ? 5 : 2)
 
 static void NAME(band_pixels)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,
                               ptrdiff_t n_columns, int channels, T value, T *restrict band, ptrdiff_t pitch) {
@@ -116,14 +128,17 @@ static void NAME(band_pixels)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_r
         }
 }
 
-/* n columns of one row, `column` elements apart in the band. */
-INLINE void NAME(depthwise_pixels)(int n, const T *band, ptrdiff_t column, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w,
-                                   V bias, T *y, ptrdiff_t y_col, int channels) {
+/* n columns of one row. */
+INLINE void NAME(band_row)(int n, const T *band, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap, ptrdiff_t r_taps,
+                           ptrdiff_t s_taps, const T *w, V bias, T *y, ptrdiff_t y_col, int channels) {
     V acc[8];
     UNROLL for (int j = 0; j < n; j++) acc[j] = bias;
-    for (ptrdiff_t t = 0; t < n_taps; t++) {
-        V wv = NAME(load)(w + t * LANES);
-        UNROLL for (int j = 0; j < n; j++) acc[j] += wv * NAME(load)(band + taps[t] + j * column);
+    for (ptrdiff_t r = 0; r < r_taps; r++, band += pitch) {
+        const T *x = band;
+        for (ptrdiff_t s = 0; s < s_taps; s++, x += tap, w += LANES) {
+            V wv = NAME(load)(w);
+            UNROLL for (int j = 0; j < n; j++) acc[j] += wv * NAME(load)(x + j * column);
+        }
     }
     if (channels == LANES) {
         UNROLL for (int j = 0; j < n; j++) NAME(store)(y + j * y_col, acc[j]);
@@ -132,18 +147,66 @@ INLINE void NAME(depthwise_pixels)(int n, const T *band, ptrdiff_t column, const
     }
 }
 
-static void NAME(depthwise_channels)(const T *band, ptrdiff_t row, ptrdiff_t column, const ptrdiff_t *taps, ptrdiff_t n_taps,
-                                     const T *w, const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col, ptrdiff_t rows,
-                                     ptrdiff_t width, int channels) {
+/* Four rows x n columns, stride 1, at least four filter rows: down each filter column, of which four weights are in registers,
+ * so that a load feeds four FMAs. */
+INLINE void NAME(band_tile)(int n, const T *band, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap, ptrdiff_t r_taps,
+                            ptrdiff_t s_taps, const T *w, V bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col, int channels) {
+    V acc[4][BAND_TILE_COLUMNS];
+    UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < n; j++) acc[i][j] = bias;
+    for (ptrdiff_t s = 0; s < s_taps; s++, band += tap, w += LANES) {
+        const T *x = band, *weight = w;
+        V held[4] = {{0}};
+        UNROLL for (int b = 0; b < 3; b++, x += pitch, weight += s_taps * LANES) {
+            held[b] = NAME(load)(weight);
+            UNROLL for (int j = 0; j < n; j++) {
+                V v = NAME(load)(x + j * column);
+                UNROLL for (int i = 0; i <= b; i++) acc[i][j] += held[b - i] * v;
+            }
+        }
+        for (ptrdiff_t r = 3; r < r_taps; r++, x += pitch, weight += s_taps * LANES) {
+            held[3] = NAME(load)(weight);
+            UNROLL for (int j = 0; j < n; j++) {
+                V v = NAME(load)(x + j * column);
+                UNROLL for (int i = 0; i < 4; i++) acc[i][j] += held[3 - i] * v;
+            }
+            UNROLL for (int i = 0; i < 3; i++) held[i] = held[i + 1];
+        }
+        UNROLL for (int b = 1; b < 4; b++, x += pitch)
+            UNROLL for (int j = 0; j < n; j++) {
+                V v = NAME(load)(x + j * column);
+                UNROLL for (int i = b; i < 4; i++) acc[i][j] += held[2 + b - i] * v;
+            }
+    }
+    UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < n; j++) {
+        if (channels == LANES)
+            NAME(store)(y + i * y_row + j * y_col, acc[i][j]);
+        else
+            NAME(store_part)(y + i * y_row + j * y_col, acc[i][j], channels);
+    }
+}
+
+static void NAME(depthwise_channels)(const T *band, ptrdiff_t row, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap,
+                                     ptrdiff_t r_taps, ptrdiff_t s_taps, const T *w, const T *bias, T *y, ptrdiff_t y_row,
+                                     ptrdiff_t y_col, ptrdiff_t rows, ptrdiff_t width, int channels) {
     V bv = NAME(load)(bias);
+    if (row == pitch && r_taps >= 4)
+        for (; rows >= 4; rows -= 4, band += 4 * row, y += 4 * y_row) {
+            ptrdiff_t j = 0;
+            for (; j + BAND_TILE_COLUMNS <= width; j += BAND_TILE_COLUMNS)
+                NAME(band_tile)(BAND_TILE_COLUMNS, band + j * column, column, pitch, tap, r_taps, s_taps, w, bv, y + j * y_col,
+                                y_row, y_col, channels);
+            for (; j < width; j++)
+                NAME(band_tile)(1, band + j * column, column, pitch, tap, r_taps, s_taps, w, bv, y + j * y_col, y_row, y_col,
+                                channels);
+        }
     for (; rows > 0; rows--, band += row, y += y_row) {
         ptrdiff_t j = 0;
         for (; j + 8 <= width; j += 8)
-            NAME(depthwise_pixels)(8, band + j * column, column, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
+            NAME(band_row)(8, band + j * column, column, pitch, tap, r_taps, s_taps, w, bv, y + j * y_col, y_col, channels);
         for (; j + 4 <= width; j += 4)
-            NAME(depthwise_pixels)(4, band + j * column, column, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
+            NAME(band_row)(4, band + j * column, column, pitch, tap, r_taps, s_taps, w, bv, y + j * y_col, y_col, channels);
         for (; j < width; j++)
-            NAME(depthwise_pixels)(1, band + j * column, column, taps, n_taps, w, bv, y + j * y_col, y_col, channels);
+            NAME(band_row)(1, band + j * column, column, pitch, tap, r_taps, s_taps, w, bv, y + j * y_col, y_col, channels);
     }
 }
 
@@ -152,7 +215,7 @@ static void NAME(depthwise_channels)(const T *band, ptrdiff_t row, ptrdiff_t col
 
 /* One row of grad_output against n filter rows. */
 INLINE void NAME(slide_weight_row)(int size, int stride, int n, const T *const *rows, const ptrdiff_t *columns, ptrdiff_t width,
-                                   const T *outside, const T *dy, ptrdiff_t dy_col, int channels, V *acc) {
+                                   const T *outside, const T *dy, ptrdiff_t dy_col, int channels, ptrdiff_t ahead, V *acc) {
     V x[3][7];
     UNROLL for (int s = stride; s < size; s++) UNROLL for (int r = 0; r < n; r++)
         x[r][s] = NAME(pixel)(columns[s - stride] == FC_OUTSIDE ? NULL : rows[r], columns[s - stride], outside);
@@ -161,7 +224,10 @@ INLINE void NAME(slide_weight_row)(int size, int stride, int n, const T *const *
         UNROLL for (int r = 0; r < n; r++) UNROLL for (int s = 0; s < size - stride; s++) x[r][s] = x[r][s + stride];
         UNROLL for (int s = size - stride; s < size; s++) {
             if (columns[s] != FC_OUTSIDE) {
-                UNROLL for (int r = 0; r < n; r++) x[r][s] = NAME(pixel)(rows[r], columns[s], outside);
+                UNROLL for (int r = 0; r < n; r++) {
+                    x[r][s] = NAME(pixel)(rows[r], columns[s], outside);
+                    if (stride == 2 && ahead && r >= n - 2) NAME(prefetch)(rows[r], columns[s] + ahead);
+                }
             } else {
                 UNROLL for (int r = 0; r < n; r++) x[r][s] = NAME(load)(outside);
             }
@@ -173,11 +239,12 @@ INLINE void NAME(slide_weight_row)(int size, int stride, int n, const T *const *
 /* All rows of grad_output against n filter rows from r on. */
 INLINE void NAME(slide_weight_rows)(int size, int stride, int n, int r, const T *const *rows, const ptrdiff_t *columns,
                                     ptrdiff_t n_rows, ptrdiff_t width, const T *outside, const T *dy, ptrdiff_t dy_row,
-                                    ptrdiff_t dy_col, int channels, T *sums) {
+                                    ptrdiff_t dy_col, int channels, ptrdiff_t ahead, T *sums) {
     V acc[3 * 7];
     UNROLL for (int t = 0; t < n * size; t++) acc[t] = (V){0};
     for (ptrdiff_t i = 0; i < n_rows; i++)
-        NAME(slide_weight_row)(size, stride, n, rows + i * stride + r, columns, width, outside, dy + i * dy_row, dy_col, channels, acc);
+        NAME(slide_weight_row)(size, stride, n, rows + i * stride + r, columns, width, outside, dy + i * dy_row, dy_col, channels,
+                               ahead, acc);
     sums += r * size * LANES;
     UNROLL for (int t = 0; t < n * size; t++) NAME(store)(sums + t * LANES, NAME(load)(sums + t * LANES) + acc[t]);
 }
@@ -185,13 +252,13 @@ INLINE void NAME(slide_weight_rows)(int size, int stride, int n, int r, const T 
 #define SLIDE_WEIGHT(size, stride, n)                                                                                         \
     static void NAME(slide_weight_##size##_##stride)(                                                                         \
         const T *const *rows, const ptrdiff_t *columns, ptrdiff_t n_rows, ptrdiff_t width, const T *outside, const T *dy,     \
-        ptrdiff_t dy_row, ptrdiff_t dy_col, int channels, T *sums) {                                                          \
+        ptrdiff_t dy_row, ptrdiff_t dy_col, int channels, ptrdiff_t ahead, T *sums) {                                         \
         int r = 0;                                                                                                            \
         for (; r + n <= size; r += n)                                                                                         \
             NAME(slide_weight_rows)(size, stride, n, r, rows, columns, n_rows, width, outside, dy, dy_row, dy_col, channels,  \
-                                    sums);                                                                                    \
+                                    r + n == size ? ahead : 0, sums);                                                         \
         if (size % n) NAME(slide_weight_rows)(size, stride, size % n, r, rows, columns, n_rows, width, outside, dy, dy_row,   \
-                                              dy_col, channels, sums);                                                        \
+                                              dy_col, channels, ahead, sums);                                                 \
     }
 #if VECTOR_REGISTERS >= 32
 SLIDE_WEIGHT(3, 1, 3) SLIDE_WEIGHT(3, 2, 3) SLIDE_WEIGHT(5, 1, 2) SLIDE_WEIGHT(5, 2, 2) SLIDE_WEIGHT(7, 1, 2) SLIDE_WEIGHT(7, 2, 2)
@@ -201,9 +268,8 @@ SLIDE_WEIGHT(3, 1, 2) SLIDE_WEIGHT(3, 2, 2) SLIDE_WEIGHT(5, 1, 1) SLIDE_WEIGHT(5
 #undef SLIDE_WEIGHT
 
 /* From a band: n taps at once, whose sums are independent chains. */
-INLINE void NAME(depthwise_channels_weight_taps)(int n, const T *band, ptrdiff_t row, ptrdiff_t column, const ptrdiff_t *taps,
-                                                 const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows,
-                                                 ptrdiff_t width, int channels, T *sums) {
+INLINE void NAME(band_weight)(int n, const T *band, ptrdiff_t row, ptrdiff_t column, const ptrdiff_t *taps, const T *dy,
+                              ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows, ptrdiff_t width, int channels, T *sums) {
     V acc[9];
     UNROLL for (int t = 0; t < n; t++) acc[t] = (V){0};
     for (; rows > 0; rows--, band += row, dy += dy_row)
@@ -214,25 +280,32 @@ INLINE void NAME(depthwise_channels_weight_taps)(int n, const T *band, ptrdiff_t
     UNROLL for (int t = 0; t < n; t++) NAME(store)(sums + t * LANES, NAME(load)(sums + t * LANES) + acc[t]);
 }
 
-static void NAME(depthwise_channels_weight)(const T *band, ptrdiff_t row, ptrdiff_t column, const ptrdiff_t *taps,
-                                            ptrdiff_t n_taps, const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows,
-                                            ptrdiff_t width, int channels, T *sums) {
-    ptrdiff_t t = 0;
-    for (; t + 9 <= n_taps; t += 9)
-        NAME(depthwise_channels_weight_taps)(9, band, row, column, taps + t, dy, dy_row, dy_col, rows, width, channels, sums + t * LANES);
-    for (; t + 3 <= n_taps; t += 3)
-        NAME(depthwise_channels_weight_taps)(3, band, row, column, taps + t, dy, dy_row, dy_col, rows, width, channels, sums + t * LANES);
-    for (; t < n_taps; t++)
-        NAME(depthwise_channels_weight_taps)(1, band, row, column, taps + t, dy, dy_row, dy_col, rows, width, channels, sums + t * LANES);
+static void NAME(depthwise_channels_weight)(const T *band, ptrdiff_t row, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap,
+                                            ptrdiff_t r_taps, ptrdiff_t s_taps, const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col,
+                                            ptrdiff_t rows, ptrdiff_t width, int channels, T *sums) {
+    for (ptrdiff_t t = 0, n; t < r_taps * s_taps; t += n, sums += n * LANES) {
+        ptrdiff_t taps[9], left = r_taps * s_taps - t;
+        n = left >= 9 ? 9 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        for (int i = 0; i < n; i++) taps[i] = (t + i) / s_taps * pitch + (t + i) % s_taps * tap;
+        if (n == 9)
+            NAME(band_weight)(9, band, row, column, taps, dy, dy_row, dy_col, rows, width, channels, sums);
+        else if (n == 4)
+            NAME(band_weight)(4, band, row, column, taps, dy, dy_row, dy_col, rows, width, channels, sums);
+        else if (n == 2)
+            NAME(band_weight)(2, band, row, column, taps, dy, dy_row, dy_col, rows, width, channels, sums);
+        else
+            NAME(band_weight)(1, band, row, column, taps, dy, dy_row, dy_col, rows, width, channels, sums);
+    }
 }
 
 #undef SLIDE_TABLE
 #undef SLIDE_ROW
-#define SLIDE_ROW(size, stride)                                                                                               \
-    {NULL, NAME(slide_##size##_##stride##_1), NAME(slide_##size##_##stride##_2), NAME(slide_##size##_##stride##_3),           \
-     NAME(slide_##size##_##stride##_4)}
+#define SLIDE_ROW(size, strides)                                                                                              \
+    {NULL, NAME(slide_##size##_##strides##_1), NAME(slide_##size##_##strides##_2), NAME(slide_##size##_##strides##_3),        \
+     NAME(slide_##size##_##strides##_4)}
 #define SLIDE_TABLE                                                                                                           \
-    {{{NULL}, SLIDE_ROW(3, 1), SLIDE_ROW(5, 1), SLIDE_ROW(7, 1)}, {{NULL}, SLIDE_ROW(3, 2), SLIDE_ROW(5, 2), SLIDE_ROW(7, 2)}}
+    {{{NULL}, SLIDE_ROW(3, 11), SLIDE_ROW(5, 11), SLIDE_ROW(7, 11)}, {{NULL}, SLIDE_ROW(3, 22), SLIDE_ROW(5, 22), SLIDE_ROW(7, 22)}, \
+     {{NULL}, SLIDE_ROW(3, 12), SLIDE_ROW(5, 12), SLIDE_ROW(7, 12)}}
 #undef SLIDE_WEIGHT_TABLE
 #define SLIDE_WEIGHT_TABLE                                                                                                    \
     {{NULL, NAME(slide_weight_3_1), NAME(slide_weight_5_1), NAME(slide_weight_7_1)},                                          \

@@ -14,6 +14,7 @@
 
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
 enum { FC_SLIDING_ROWS = 4 };           /* most rows that `slide` computes together */
+enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of rows and of columns, as `slide` has them */
 
 /* The activations; no kernel for FC_IDENTITY. */
 enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ACTIVATIONS };
@@ -157,32 +158,33 @@ typedef struct {
          * the other lanes. Returns whether all are finite. */                                                                \
         int (*pack_filters)(const T *w, ptrdiff_t filter, int n, ptrdiff_t taps, T *packed, ptrdiff_t step);                  \
                                                                                                                               \
-        /* The first `channels` lanes of a vector: n rows of y (the last index), y_row apart,                                 \
-         * width columns, y_col apart. Row i and tap r meet the image row that begins at rows[i * stride + r], or padding where\
-         * that is NULL; column j and tap s lie columns[j * stride + s] behind it, or in the padding where that is FC_OUTSIDE.\
-         * Whole vectors are read there. Padding is the vector `outside`; with idle != 0 its columns contribute nothing. w is \
-         * [tap][vector], bias [vector]. `ahead`: where to prefetch, seen from what is read. Index: [stride - 1][size / 2][n] \
-         * for 3 x 3, 5 x 5 and 7 x 7. */                                                                                     \
-        void (*slide[2][4][FC_SLIDING_ROWS + 1])(const T *const *rows, const ptrdiff_t *columns, ptrdiff_t width,             \
-                                                 const T *outside, int idle, const T *w, const T *bias, T *y,                 \
-                                                 ptrdiff_t y_row, ptrdiff_t y_col, int channels, ptrdiff_t ahead);            \
+        /* The first `channels` lanes of a vector: n rows of y (the last index), y_row apart, width columns, y_col apart. Row i\
+         * and tap r meet the image row that begins at rows[i * stride + r], or padding where that is NULL; column j and tap s\
+         * lie columns[j * stride + s] behind it, or in the padding where that is FC_OUTSIDE. Whole vectors are read there.   \
+         * Padding is the vector `outside`; with idle != 0 its columns contribute nothing. w is [tap][vector], bias [vector]. \
+         * `ahead`: where to prefetch, seen from what is read, or 0. Index: FC_STRIDE_11 and so on (strides of rows and       \
+         * columns), then size / 2 for 3 x 3, 5 x 5 and 7 x 7. */                                                             \
+        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(                                                            \
+            const T *const *rows, const ptrdiff_t *columns, ptrdiff_t width, const T *outside, int idle, const T *w,          \
+            const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col, int channels, ptrdiff_t ahead);                            \
                                                                                                                               \
-        /* Its weight gradient, with any number of rows: sums[tap][vector] += the sum over the pixels of dy. */               \
+        /* Its weight gradient, with any number of rows: sums[tap][vector] += the sum over the pixels of dy. Index:           \
+         * [stride - 1][size / 2]. */                                                                                         \
         void (*slide_weight[2][4])(const T *const *rows, const ptrdiff_t *columns, ptrdiff_t n_rows, ptrdiff_t width,         \
                                    const T *outside, const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, int channels,           \
-                                   T *sums);                                                                                  \
+                                   ptrdiff_t ahead, T *sums);                                                                 \
                                                                                                                               \
-        /* For any filter, from a band whose rows are pitch apart, its columns one vector: filled with the `channels` lanes   \
-         * at src + rows[b] + columns[q], or with value where one of them is FC_OUTSIDE. Output (i, j) and tap t meet in      \
-         * band[i * row + j * column + taps[t]]. */                                                                           \
+        /* For any filter, from a band whose rows are pitch apart. band_pixels fills it, its columns being vectors, with the  \
+         * `channels` lanes at src + rows[b] + columns[q], or with value where one of them is FC_OUTSIDE. Output (i, j) and tap\
+         * (r, s) meet in band[i * row + j * column + r * pitch + s * tap], a whole vector of which is read. */               \
         void (*band_pixels)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,                  \
                             ptrdiff_t n_columns, int channels, T value, T *band, ptrdiff_t pitch);                            \
-        void (*depthwise_channels)(const T *band, ptrdiff_t row, ptrdiff_t column, const ptrdiff_t *taps,                     \
-                                   ptrdiff_t n_taps, const T *w, const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col,       \
-                                   ptrdiff_t rows, ptrdiff_t width, int channels);                                            \
-        void (*depthwise_channels_weight)(const T *band, ptrdiff_t row, ptrdiff_t column, const ptrdiff_t *taps,              \
-                                          ptrdiff_t n_taps, const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col,                  \
-                                          ptrdiff_t rows, ptrdiff_t width, int channels, T *sums);                            \
+        void (*depthwise_channels)(const T *band, ptrdiff_t row, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap,            \
+                                   ptrdiff_t r_taps, ptrdiff_t s_taps, const T *w, const T *bias, T *y, ptrdiff_t y_row,      \
+                                   ptrdiff_t y_col, ptrdiff_t rows, ptrdiff_t width, int channels);                           \
+        void (*depthwise_channels_weight)(const T *band, ptrdiff_t row, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap,     \
+                                          ptrdiff_t r_taps, ptrdiff_t s_taps, const T *dy, ptrdiff_t dy_row,                  \
+                                          ptrdiff_t dy_col, ptrdiff_t rows, ptrdiff_t width, int channels, T *sums);          \
                                                                                                                               \
         /* pool.h, planes: best[j] = max of x[taps[s] + j] over s, tap[j] = step times the s that won; sum[j] = their sum.    \
          * For j < n rounded up to whole vectors: x, best, tap and sum must have that slack. */                               \

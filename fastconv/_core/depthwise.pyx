@@ -131,7 +131,7 @@ cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride,
     layout = Layout.__new__(Layout)
     memcpy(layout.key, key, sizeof(key))
     cdef int lanes = kernels.f32.vector if size == sizeof(float) else kernels.f64.vector
-    layout.channel_lanes = depthwise_channels.channels_in_lanes(key + 4, key + 16, key + 20, size, lanes)
+    layout.channel_lanes = depthwise_channels.channels_in_lanes(key, key + 4, key + 16, key + 20, size, lanes, key[25], key[27])
     if layout.channel_lanes:
         layout.tables = depthwise_channels.lay_out(&layout.channels, key, key + 4, key + 8, key + 12, key + 16, key + 20, size, lanes,
                                                    stride, dilation, origin, padding)
@@ -377,7 +377,8 @@ def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floatin
         return
     cdef int lanes = vector_length(no_data)
     cdef depthwise_channels.Shape in_lanes
-    if depthwise_channels.channels_in_lanes(x.strides, grad_output.shape, grad_output.strides, size, lanes):
+    if depthwise_channels.channels_in_lanes(x.shape, x.strides, grad_output.shape, grad_output.strides, size, lanes, stride[1],
+                                            dilation[1]):
         tables = depthwise_channels.lay_out(&in_lanes, x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape,
                                             grad_output.strides, size, lanes, stride, dilation, origin, padding_mode)
         depthwise_channels.correlate(&in_lanes, &x[0, 0, 0, 0] if x.shape[2] and x.shape[3] else NULL, &grad_output[0, 0, 0, 0],

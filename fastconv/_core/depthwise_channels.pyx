@@ -15,19 +15,21 @@ piece below wants them again.
 x is read in place through tables of row and column offsets, in which padding of any mode is just another offset, or none.
 Where that cannot be (channels that do not lie side by side, several filters a channel, fewer channels than a vector has) or
 the kernels that slide do not serve (other filters than 3 x 3, 5 x 5 and 7 x 7, other strides than 1 and 2), each block's
-part of the image is first copied into a band (L1), of only the rows and columns that a tap meets.
+part of the image is first copied into a band (L1), of only the rows and columns that a tap meets. Where a vector holds
+several pixels, the band is the image's rows with their padding, and a vector of it begins at any pixel.
 
 The last block of channels overlaps the one before. Nothing depends on the number of threads, so neither do the bits.
 """
 
 from cython cimport floating
 from cython.parallel cimport prange, threadid
-from libc.string cimport memset
+from libc.stdint cimport uintptr_t
+from libc.string cimport memcpy, memset
 
 from fastconv._core cimport threads
 from fastconv._core.band cimport source
 from fastconv._core.isa cimport kernels
-from fastconv._core.kernels cimport FC_OUTSIDE, FC_SLIDING_ROWS
+from fastconv._core.kernels cimport FC_OUTSIDE, FC_SLIDING_ROWS, FC_STRIDE_11, FC_STRIDE_12, FC_STRIDE_22
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport activate, ceildiv, elements, part, rounded
 
@@ -42,13 +44,26 @@ cdef enum:
     MOST_CHUNKS = 64           # of a weight gradient
     FEWEST_PIXELS = 512        # of a chunk
     AHEAD_BYTES = 8 << 20      # of x, from which a prefetch pays
+    ALIGN_FROM = 4             # blocks of channels, from which one more pays to have the others begin where cache lines do
 
 
-cdef bint channels_in_lanes(const Py_ssize_t *x_strides, const Py_ssize_t *y_shape, const Py_ssize_t *y_strides, Py_ssize_t size,
-                            int lanes) noexcept:
+cdef inline Py_ssize_t pixels_of_vector(Py_ssize_t channels, Py_ssize_t filters, Py_ssize_t x_pixel, Py_ssize_t y_pixel, int lanes,
+                                        Py_ssize_t stride_w, Py_ssize_t dilation_w) noexcept:
+    """How many pixels, so many elements apart in x and y, are computed side by side in one vector."""
+    if channels == filters and x_pixel == channels and y_pixel == filters and stride_w == 1 and dilation_w == 1:
+        return max(1, lanes // filters)
+    return 1
+
+
+cdef bint channels_in_lanes(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *y, const Py_ssize_t *y_strides,
+                            Py_ssize_t size, int lanes, Py_ssize_t stride_w, Py_ssize_t dilation_w) noexcept:
     """Whether this module is the one for arrays of such shapes and strides (in bytes)."""
-    cdef bint pixels = y_shape[2] > 1 or y_shape[3] > 1 or x_strides[1] == size
-    return y_shape[1] > 1 and y_strides[1] == size and pixels and 2 * y_shape[1] >= lanes and (y_shape[3] == 1 or y_strides[3] != size)
+    if y[1] == 1 or y_strides[1] != size or (y[3] > 1 and y_strides[3] == size):
+        return False
+    if y[2] == 1 and y[3] == 1 and x_strides[1] != size:    # one pixel has its channels side by side in any layout
+        return False
+    return 2 * y[1] >= lanes or (x_strides[1] == size and pixels_of_vector(
+        x[1], y[1], elements(x_strides[3], size), elements(y_strides[3], size), lanes, stride_w, dilation_w) > 1)
 
 
 cdef Block cut(Axis *axis, Py_ssize_t outputs, Py_ssize_t most, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation,
@@ -93,7 +108,7 @@ cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, co
                   const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
                   tuple origin, int padding):
     """Sizes, pieces and tables of a call whose result is not empty; strides come in bytes. Returns the tables' memory."""
-    cdef Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left, r, s, most_rows, most_columns, full, pieces
+    cdef Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left, q, most_rows, most_columns, pieces
     g.n, g.c, g.h, g.w = x[0], x[1], x[2], x[3]
     g.k, g.r, g.s = w[0], w[2], w[3]
     g.oh, g.ow = y[2], y[3]
@@ -114,42 +129,82 @@ cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, co
     dilation_h = 1 if g.r == 1 else dilation_h
     dilation_w = 1 if g.s == 1 else dilation_w
 
-    g.sliding = g.r == g.s and g.s in (3, 5, 7) and stride_h == stride_w <= 2
-    g.in_place = g.sliding and g.multiplier == 1 and (g.xc == 1 or g.c == 1) and g.k >= lanes
-    g.blocks = ceildiv(g.k, lanes)
-    most_columns = BAND_COLUMNS
+    g.pixels = pixels_of_vector(g.c, g.k, g.xw, g.yw, lanes, stride_w, dilation_w) if g.xc == 1 else 1
+    g.strides = -1
+    if g.r == g.s and g.s in (3, 5, 7) and stride_h <= 2:
+        if stride_h == stride_w and g.pixels == 1:
+            g.strides = FC_STRIDE_11 if stride_h == 1 else FC_STRIDE_22
+        elif stride_h == 1 and g.pixels == 2:
+            g.strides = FC_STRIDE_12
+    g.in_place = g.strides >= 0 and g.multiplier == 1 and (g.xc == 1 or g.c == 1) and g.k >= lanes
+    g.shift, g.blocks = lanes, ceildiv(g.k, lanes)
+    most_columns = BAND_COLUMNS * g.pixels
     if g.in_place:
         most_columns = max(16, IN_PLACE_BYTES // (((FC_SLIDING_ROWS - 1) * stride_h + g.r) * stride_w * g.k * size))
     cdef Block columns = cut(&g.columns, g.ow, most_columns, g.s, stride_w, dilation_w, left, g.w, g.xw, padding)
-    g.band_row = g.columns.longest * lanes
+    g.tap = lanes if g.pixels == 1 else g.k
+    g.pitch = ceildiv(g.columns.longest * g.tap, lanes) * lanes
     most_rows = FC_SLIDING_ROWS
     if not g.in_place:
-        most_rows = max(most_rows, (BAND_BYTES // (g.band_row * size) - g.r) // min(stride_h, g.r) + 1)
+        most_rows = max(most_rows, (BAND_BYTES // (g.pitch * size) - g.r) // min(stride_h, g.r) + 1)
     cdef Block rows = cut(&g.rows, g.oh, most_rows, g.r, stride_h, dilation_h, top, g.h, g.xh, padding)
-    g.band_size = 0 if g.in_place else rounded(g.rows.longest * g.band_row)
-    cdef Block tables = take((g.taps + g.columns.longest) * sizeof(Py_ssize_t))
-    g.taps_at = <Py_ssize_t *>tables.data
-    g.band_columns = g.taps_at + g.taps
-    for r in range(g.r):
-        for s in range(g.s):
-            g.taps_at[r * g.s + s] = r * g.band_row + s * lanes
-    for s in range(g.columns.longest):
-        g.band_columns[s] = s * lanes
+    g.band_size = 0 if g.in_place else rounded(g.rows.longest * g.pitch)
+    cdef Block band_columns = take(g.columns.longest * sizeof(Py_ssize_t))
+    g.band_columns = <Py_ssize_t *>band_columns.data
+    for q in range(g.columns.longest):
+        g.band_columns[q] = q * g.tap
 
-    full, pieces = g.k // lanes, g.n * g.rows.pieces * g.columns.pieces
-    g.groups = max(1, min(ceildiv(UNITS, pieces), full // FEWEST_BLOCKS))
+    pieces = g.n * g.rows.pieces * g.columns.pieces
+    g.groups = max(1, min(ceildiv(UNITS, pieces), (g.blocks - 1) // FEWEST_BLOCKS))
     g.ahead = FC_SLIDING_ROWS * stride_h * g.xh if g.n * g.c * g.h * g.w * size >= AHEAD_BYTES and dilation_h == 1 else 0
-    return [columns, rows, tables]
+    return [columns, rows, band_columns]
+
+
+cdef void align(Shape *g, const floating *x) noexcept nogil:
+    """Moves the vectors of channels, but for the first one, to where cache lines begin: a vector that lies in two of them
+    costs two loads."""
+    cdef Py_ssize_t past = <uintptr_t>x // sizeof(floating) % g.lanes
+    if g.in_place and past and g.blocks >= ALIGN_FROM and g.xn % g.lanes == 0 and g.xh % g.lanes == 0 and g.xw % g.lanes == 0:
+        g.shift = g.lanes - past
+        g.blocks = 1 + ceildiv(g.k - g.shift, g.lanes)
 
 
 cdef inline Py_ssize_t first_channel(const Shape *g, Py_ssize_t block) noexcept nogil:
-    """The first channel of a vector. The last vector of a group never reaches into another group."""
-    return min(block * g.lanes, max(0, g.k - g.lanes))
+    """The first channel of a vector. Only the first and the last two vectors overlap."""
+    return min(g.shift + (block - 1) * g.lanes, max(0, g.k - g.lanes)) if block else 0
 
 
 cdef inline Py_ssize_t first_block(const Shape *g, Py_ssize_t group) noexcept nogil:
-    """Of a group; the vector that is not full belongs to the last one."""
-    return g.blocks if group == g.groups else part(g.k // g.lanes, g.groups, group)
+    """Of a group. Vectors that overlap belong to one group."""
+    return g.blocks if group == g.groups else part(g.blocks - 1, g.groups, group)
+
+
+cdef inline Py_ssize_t filled(const Shape *g) noexcept nogil:
+    """Lanes of a vector that count."""
+    return min(g.lanes, g.k * g.pixels)
+
+
+cdef void fill_rows(const Shape *g, const floating *image, const Piece *rows, const Piece *columns, floating value,
+                    floating *band) noexcept nogil:
+    """The same where a vector holds several pixels: pixels side by side, as in the image."""
+    cdef const Py_ssize_t *row = g.rows.offsets + rows.table
+    cdef const Py_ssize_t *column = g.columns.offsets + columns.table
+    cdef Py_ssize_t n_rows = (rows.count - 1) * g.rows.stride + g.r, n_columns = columns.count - 1 + g.s, b, q, end, i
+    for b in range(n_rows):
+        q = 0
+        while q < n_columns:
+            end = q + 1
+            if row[b] == FC_OUTSIDE or column[q] == FC_OUTSIDE:
+                for i in range(q * g.k, end * g.k):
+                    band[i] = value
+            else:
+                while end < n_columns and column[end] == column[end - 1] + g.xw:
+                    end += 1
+                memcpy(band + q * g.k, image + row[b] + column[q], (end - q) * g.k * sizeof(floating))
+            q = end
+        for i in range(n_columns * g.k, g.pitch):
+            band[i] = 0    # read with the last vector, does not count
+        band += g.pitch
 
 
 cdef void fill_band(const Shape *g, const floating *image, Py_ssize_t k0, const Piece *rows, const Piece *columns, floating value,
@@ -161,17 +216,20 @@ cdef void fill_band(const Shape *g, const floating *image, Py_ssize_t k0, const 
     cdef Py_ssize_t filters = min(g.lanes, g.k - k0), b, q, f
     cdef Py_ssize_t channel[MOST_LANES]   # where each lane's channel begins
     cdef floating *pixel
+    if g.pixels > 1:
+        fill_rows(g, image, rows, columns, value, band)
+        return
     if g.multiplier == 1 and (g.xc == 1 or g.c == 1):
         if floating is float:
-            kernels.f32.band_pixels(image + k0, row, n_rows, column, n_columns, <int>filters, value, band, g.band_row)
+            kernels.f32.band_pixels(image + k0, row, n_rows, column, n_columns, <int>filters, value, band, g.pitch)
         else:
-            kernels.f64.band_pixels(image + k0, row, n_rows, column, n_columns, <int>filters, value, band, g.band_row)
+            kernels.f64.band_pixels(image + k0, row, n_rows, column, n_columns, <int>filters, value, band, g.pitch)
         return
     for f in range(filters):
         channel[f] = (k0 + f) // g.multiplier * g.xc
     for b in range(n_rows):
         for q in range(n_columns):
-            pixel = band + b * g.band_row + q * g.lanes
+            pixel = band + b * g.pitch + q * g.lanes
             for f in range(g.lanes):
                 if f >= filters or row[b] == FC_OUTSIDE or column[q] == FC_OUTSIDE:
                     pixel[f] = value
@@ -211,7 +269,7 @@ cdef bint pack_block(const Shape *g, const floating *w, floating *packed, floati
 
 cdef void pack(const Shape *g, const floating *w, const floating *bias, Py_ssize_t bias_step, floating value, floating *memory,
                Filters *filters) noexcept nogil:
-    cdef Py_ssize_t block, lane, k
+    cdef Py_ssize_t block, lane, k, t
     cdef floating *packed = memory
     cdef floating *packed_bias = packed + g.blocks * g.taps * g.lanes
     cdef floating *outside = packed_bias + g.blocks * g.lanes
@@ -222,44 +280,50 @@ cdef void pack(const Shape *g, const floating *w, const floating *bias, Py_ssize
             finite &= pack_block(g, w + k * g.wk, packed + block * g.taps * g.lanes, outside + g.lanes)
         for lane in range(g.lanes):
             packed_bias[block * g.lanes + lane] = bias[(k + lane) * bias_step] if bias != NULL and k + lane < g.k else 0
+    for t in range((g.taps + 1) * g.lanes if g.pixels > 1 else 0):    # every pixel of a vector has the same filters
+        if t % g.lanes >= g.k:
+            packed[t] = packed[t - g.k]
     for lane in range(g.lanes):
         outside[lane] = value
     filters.w, filters.bias, filters.outside, filters.idle = packed, packed_bias, outside, finite and value == 0
 
 
 cdef inline void slide(const Shape *g, const floating **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
-                       const Filters *filters, Py_ssize_t block, floating *y, Py_ssize_t channels) noexcept nogil:
+                       const Filters *filters, Py_ssize_t block, floating *y, Py_ssize_t lanes) noexcept nogil:
+    """width counts vectors, of which `lanes` lanes are stored."""
+    cdef Py_ssize_t y_row = g.rows.step * g.yh, y_col = g.columns.step * g.yw * g.pixels
     if floating is float:
-        kernels.f32.slide[g.rows.stride - 1][g.s // 2][n_rows](
+        kernels.f32.slide[g.strides][g.s // 2][n_rows](
             rows, columns, width, <float *>filters.outside, filters.idle, <float *>filters.w + block * g.taps * g.lanes,
-            <float *>filters.bias + block * g.lanes, y, g.rows.step * g.yh, g.columns.step * g.yw, <int>channels, g.ahead)
+            <float *>filters.bias + block * g.lanes, y, y_row, y_col, <int>lanes, g.ahead if g.in_place else 0)
     else:
-        kernels.f64.slide[g.rows.stride - 1][g.s // 2][n_rows](
+        kernels.f64.slide[g.strides][g.s // 2][n_rows](
             rows, columns, width, <double *>filters.outside, filters.idle, <double *>filters.w + block * g.taps * g.lanes,
-            <double *>filters.bias + block * g.lanes, y, g.rows.step * g.yh, g.columns.step * g.yw, <int>channels, g.ahead)
+            <double *>filters.bias + block * g.lanes, y, y_row, y_col, <int>lanes, g.ahead if g.in_place else 0)
 
 
 cdef void convolve_band(const Shape *g, const Filters *filters, Py_ssize_t block, Py_ssize_t n_rows, Py_ssize_t width, floating *y,
-                        Py_ssize_t channels, const floating *band) noexcept nogil:
+                        Py_ssize_t lanes, const floating *band) noexcept nogil:
+    """width counts vectors, of which `lanes` lanes are stored."""
     cdef const floating *rows[MOST_ROWS]
-    cdef Py_ssize_t i, b, parts, begin, count
-    if not g.sliding:
+    cdef Py_ssize_t i, b, parts, begin, count, y_row = g.rows.step * g.yh, y_col = g.columns.step * g.yw * g.pixels
+    if g.strides < 0:
         if floating is float:
-            kernels.f32.depthwise_channels(band, g.rows.stride * g.band_row, g.columns.stride * g.lanes, g.taps_at, g.taps,
-                                           <float *>filters.w + block * g.taps * g.lanes, <float *>filters.bias + block * g.lanes,
-                                           y, g.rows.step * g.yh, g.columns.step * g.yw, n_rows, width, <int>channels)
+            kernels.f32.depthwise_channels(band, g.rows.stride * g.pitch, g.columns.stride * g.pixels * g.tap, g.pitch, g.tap,
+                                           g.r, g.s, <float *>filters.w + block * g.taps * g.lanes,
+                                           <float *>filters.bias + block * g.lanes, y, y_row, y_col, n_rows, width, <int>lanes)
         else:
-            kernels.f64.depthwise_channels(band, g.rows.stride * g.band_row, g.columns.stride * g.lanes, g.taps_at, g.taps,
-                                           <double *>filters.w + block * g.taps * g.lanes, <double *>filters.bias + block * g.lanes,
-                                           y, g.rows.step * g.yh, g.columns.step * g.yw, n_rows, width, <int>channels)
+            kernels.f64.depthwise_channels(band, g.rows.stride * g.pitch, g.columns.stride * g.pixels * g.tap, g.pitch, g.tap,
+                                           g.r, g.s, <double *>filters.w + block * g.taps * g.lanes,
+                                           <double *>filters.bias + block * g.lanes, y, y_row, y_col, n_rows, width, <int>lanes)
         return
     parts = ceildiv(n_rows, FC_SLIDING_ROWS)
     for i in range(parts):
         begin = part(n_rows, parts, i)
         count = part(n_rows, parts, i + 1) - begin
         for b in range((count - 1) * g.rows.stride + g.r):
-            rows[b] = band + (begin * g.rows.stride + b) * g.band_row
-        slide(g, rows, g.band_columns, count, width, filters, block, y + begin * g.rows.step * g.yh, channels)
+            rows[b] = band + (begin * g.rows.stride + b) * g.pitch
+        slide(g, rows, g.band_columns, count, width, filters, block, y + begin * y_row, lanes)
 
 
 cdef void convolve_piece(const Shape *g, const floating *x, const Filters *filters, floating *y, floating value, Py_ssize_t unit,
@@ -269,8 +333,8 @@ cdef void convolve_piece(const Shape *g, const floating *x, const Filters *filte
     cdef const Piece *columns = g.columns.piece + unit // g.rows.pieces % g.columns.pieces
     cdef Py_ssize_t rest = unit // (g.rows.pieces * g.columns.pieces), group = rest % g.groups, image = rest // g.groups
     cdef const Py_ssize_t *row_offsets = g.rows.offsets + rows.table
-    cdef Py_ssize_t y_row = g.rows.step * g.yh, y_col = g.columns.step * g.yw
-    cdef Py_ssize_t block, k0, i, j, b, first, channels
+    cdef Py_ssize_t vectors = columns.count // g.pixels, left = columns.count % g.pixels    # whole ones, pixels of the last
+    cdef Py_ssize_t block, k0, b, first
     cdef const floating *starts[MOST_ROWS]
     x += image * g.xn
     y += image * g.yn + rows.first * g.yh + columns.first * g.yw
@@ -280,18 +344,27 @@ cdef void convolve_piece(const Shape *g, const floating *x, const Filters *filte
             for b in range((rows.count - 1) * g.rows.stride + g.r):
                 starts[b] = NULL if row_offsets[b] == FC_OUTSIDE else x + k0 + row_offsets[b]
             slide(g, starts, g.columns.offsets + columns.table, rows.count, columns.count, filters, block, y + k0, g.lanes)
-        else:
-            fill_band(g, x, k0, rows, columns, value, band)
-            convolve_band(g, filters, block, rows.count, columns.count, y + k0, min(g.lanes, g.k - k0), band)
+            continue
+        fill_band(g, x, k0, rows, columns, value, band)
+        if vectors:
+            convolve_band(g, filters, block, rows.count, vectors, y + k0, filled(g), band)
+        if left:
+            convolve_band(g, filters, block, rows.count, 1, y + vectors * g.pixels * g.yw, left * g.k,
+                          band + vectors * g.pixels * g.tap)
     if g.activation:
         first = first_channel(g, first_block(g, group))
-        channels = (g.k if group == g.groups - 1 else first_channel(g, first_block(g, group + 1))) - first
-        for i in range(rows.count):
-            if channels == y_col:
-                activate(g.activation, y + first + i * y_row, columns.count * channels, g.slope)
-            else:
-                for j in range(columns.count):
-                    activate(g.activation, y + first + i * y_row + j * y_col, channels, g.slope)
+        activate_piece(g, y + first, rows.count, columns.count,
+                       (g.k if group == g.groups - 1 else first_channel(g, first_block(g, group + 1))) - first)
+
+
+cdef void activate_piece(const Shape *g, floating *y, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels) noexcept nogil:
+    cdef Py_ssize_t y_row = g.rows.step * g.yh, y_col = g.columns.step * g.yw, i, j
+    for i in range(rows):
+        if channels == y_col:
+            activate(g.activation, y + i * y_row, columns * channels, g.slope)
+        else:
+            for j in range(columns):
+                activate(g.activation, y + i * y_row + j * y_col, channels, g.slope)
 
 
 cdef double work(const Shape *g) noexcept nogil:
@@ -299,9 +372,11 @@ cdef double work(const Shape *g) noexcept nogil:
     return g.n * g.k * g.oh * g.ow * (0.08 + 0.02 * g.taps)
 
 
-cdef convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
+cdef convolve(Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
               floating value):
     """y = activation(depthwise convolution of x with w + bias)."""
+    if g.strides == FC_STRIDE_22:    # with stride 1 an output has fewer loads, and they are not the limit
+        align(g, x)
     cdef int team = threads.team(work(g))
     cdef Py_ssize_t unit, units = g.n * g.groups * g.rows.pieces * g.columns.pieces
     cdef Py_ssize_t packed_size = rounded(((g.blocks + 1) * (g.taps + 1)) * g.lanes)
@@ -323,73 +398,82 @@ cdef convolve(const Shape *g, const floating *x, const floating *w, const floati
 
 
 cdef inline void slide_weight(const Shape *g, const floating **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
-                              const floating *outside, const floating *dy, Py_ssize_t channels, floating *sums) noexcept nogil:
+                              const floating *outside, const floating *dy, Py_ssize_t lanes, floating *sums) noexcept nogil:
+    cdef Py_ssize_t dy_row = g.rows.step * g.yh, dy_col = g.columns.step * g.yw, ahead = g.ahead if g.in_place else 0
     if floating is float:
-        kernels.f32.slide_weight[g.rows.stride - 1][g.s // 2](rows, columns, n_rows, width, outside, dy, g.rows.step * g.yh,
-                                                              g.columns.step * g.yw, <int>channels, sums)
+        kernels.f32.slide_weight[g.rows.stride - 1][g.s // 2](rows, columns, n_rows, width, outside, dy, dy_row, dy_col,
+                                                              <int>lanes, ahead, sums)
     else:
-        kernels.f64.slide_weight[g.rows.stride - 1][g.s // 2](rows, columns, n_rows, width, outside, dy, g.rows.step * g.yh,
-                                                              g.columns.step * g.yw, <int>channels, sums)
+        kernels.f64.slide_weight[g.rows.stride - 1][g.s // 2](rows, columns, n_rows, width, outside, dy, dy_row, dy_col,
+                                                              <int>lanes, ahead, sums)
 
 
 cdef void correlate_band(const Shape *g, const floating *outside, Py_ssize_t n_rows, Py_ssize_t width, const floating *dy,
-                         Py_ssize_t channels, const floating *band, floating *sums) noexcept nogil:
+                         Py_ssize_t lanes, const floating *band, floating *sums) noexcept nogil:
+    """width counts vectors, of whose lanes `lanes` count."""
     cdef const floating *rows[MOST_ROWS]
-    cdef Py_ssize_t i, b, parts, begin, count
-    if not g.sliding:
+    cdef Py_ssize_t i, b, parts, begin, count, dy_row = g.rows.step * g.yh, dy_col = g.columns.step * g.yw * g.pixels
+    if g.strides < 0 or g.pixels > 1:
         if floating is float:
-            kernels.f32.depthwise_channels_weight(band, g.rows.stride * g.band_row, g.columns.stride * g.lanes, g.taps_at, g.taps,
-                                                  dy, g.rows.step * g.yh, g.columns.step * g.yw, n_rows, width, <int>channels, sums)
+            kernels.f32.depthwise_channels_weight(band, g.rows.stride * g.pitch, g.columns.stride * g.pixels * g.tap, g.pitch,
+                                                  g.tap, g.r, g.s, dy, dy_row, dy_col, n_rows, width, <int>lanes, sums)
         else:
-            kernels.f64.depthwise_channels_weight(band, g.rows.stride * g.band_row, g.columns.stride * g.lanes, g.taps_at, g.taps,
-                                                  dy, g.rows.step * g.yh, g.columns.step * g.yw, n_rows, width, <int>channels, sums)
+            kernels.f64.depthwise_channels_weight(band, g.rows.stride * g.pitch, g.columns.stride * g.pixels * g.tap, g.pitch,
+                                                  g.tap, g.r, g.s, dy, dy_row, dy_col, n_rows, width, <int>lanes, sums)
         return
     parts = ceildiv(n_rows, FC_SLIDING_ROWS)
     for i in range(parts):
         begin = part(n_rows, parts, i)
         count = part(n_rows, parts, i + 1) - begin
         for b in range((count - 1) * g.rows.stride + g.r):
-            rows[b] = band + (begin * g.rows.stride + b) * g.band_row
-        slide_weight(g, rows, g.band_columns, count, width, outside, dy + begin * g.rows.step * g.yh, channels, sums)
+            rows[b] = band + (begin * g.rows.stride + b) * g.pitch
+        slide_weight(g, rows, g.band_columns, count, width, outside, dy + begin * dy_row, lanes, sums)
 
 
 cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy, floating value, const floating *outside,
                           Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, floating *band, floating *sums) noexcept nogil:
     """Sums of a group of channels over (image, piece of columns, piece of rows) from begin until end."""
-    cdef Py_ssize_t first = first_block(g, group), last = first_block(g, group + 1), unit, image, block, k0, b
+    cdef Py_ssize_t first = first_block(g, group), last = first_block(g, group + 1), unit, image, block, k0, b, vectors, left
     cdef const Piece *rows
     cdef const Piece *columns
     cdef const Py_ssize_t *row_offsets
     cdef const floating *starts[MOST_ROWS]
     cdef const floating *image_x
     cdef const floating *image_dy
+    cdef floating *block_sums
     memset(sums + first * g.taps * g.lanes, 0, (last - first) * g.taps * g.lanes * sizeof(floating))
     for unit in range(begin, end):
         rows = g.rows.piece + unit % g.rows.pieces
         columns = g.columns.piece + unit // g.rows.pieces % g.columns.pieces
         image = unit // (g.rows.pieces * g.columns.pieces)
         row_offsets = g.rows.offsets + rows.table
+        vectors, left = columns.count // g.pixels, columns.count % g.pixels
         image_x = x + image * g.xn
         image_dy = dy + image * g.yn + rows.first * g.yh + columns.first * g.yw
         for block in range(first, last):
             k0 = first_channel(g, block)
+            block_sums = sums + block * g.taps * g.lanes
             if g.in_place:
                 for b in range((rows.count - 1) * g.rows.stride + g.r):
                     starts[b] = NULL if row_offsets[b] == FC_OUTSIDE else image_x + k0 + row_offsets[b]
                 slide_weight(g, starts, g.columns.offsets + columns.table, rows.count, columns.count, outside, image_dy + k0, g.lanes,
-                             sums + block * g.taps * g.lanes)
-            else:
-                fill_band(g, image_x, k0, rows, columns, value, band)
-                correlate_band(g, outside, rows.count, columns.count, image_dy + k0, min(g.lanes, g.k - k0), band,
-                               sums + block * g.taps * g.lanes)
+                             block_sums)
+                continue
+            fill_band(g, image_x, k0, rows, columns, value, band)
+            if vectors:
+                correlate_band(g, outside, rows.count, vectors, image_dy + k0, filled(g), band, block_sums)
+            if left:
+                correlate_band(g, outside, rows.count, 1, image_dy + vectors * g.pixels * g.yw, left * g.k,
+                               band + vectors * g.pixels * g.tap, block_sums)
 
 
-cdef correlate(const Shape *g, const floating *x, const floating *dy, floating *gradient, floating value):
+cdef correlate(Shape *g, const floating *x, const floating *dy, floating *gradient, floating value):
     """gradient, [filter][tap], of the weights."""
+    align(g, x)
     cdef int team = threads.team(work(g))
     cdef Py_ssize_t pieces = g.n * g.rows.pieces * g.columns.pieces, total = g.blocks * g.taps * g.lanes
     cdef Py_ssize_t chunks = max(1, min(min(pieces, MOST_CHUNKS), g.n * g.oh * g.ow // FEWEST_PIXELS))
-    cdef Py_ssize_t unit, i, j, t, block, lane, part_size = rounded(total)
+    cdef Py_ssize_t unit, i, j, t, k, block, lane, part_size = rounded(total)
     cdef Block memory = take((MOST_LANES + chunks * part_size + team * g.band_size) * sizeof(floating))
     cdef floating *outside = <floating *>memory.data
     cdef floating *sums = outside + MOST_LANES
@@ -397,14 +481,23 @@ cdef correlate(const Shape *g, const floating *x, const floating *dy, floating *
     with nogil:
         for i in range(MOST_LANES):
             outside[i] = value
-        for unit in prange(chunks * g.groups, num_threads=team, schedule="static"):
-            correlate_chunk(g, x, dy, value, outside, unit % g.groups, unit // g.groups * pieces // chunks,
-                            (unit // g.groups + 1) * pieces // chunks, bands + threadid() * g.band_size,
-                            sums + unit // g.groups * part_size)
+        if team == 1:
+            for unit in range(chunks * g.groups):
+                correlate_chunk(g, x, dy, value, outside, unit % g.groups, unit // g.groups * pieces // chunks,
+                                (unit // g.groups + 1) * pieces // chunks, bands, sums + unit // g.groups * part_size)
+        else:
+            for unit in prange(chunks * g.groups, num_threads=team, schedule="static"):
+                correlate_chunk(g, x, dy, value, outside, unit % g.groups, unit // g.groups * pieces // chunks,
+                                (unit // g.groups + 1) * pieces // chunks, bands + threadid() * g.band_size,
+                                sums + unit // g.groups * part_size)
         for i in range(1, chunks):
             for j in range(total):
                 sums[j] += sums[i * part_size + j]
+        for t in range(g.taps if g.pixels > 1 else 0):    # add the pixels of a vector up
+            for lane in range(g.k, g.k * g.pixels):
+                sums[t * g.lanes + lane % g.k] += sums[t * g.lanes + lane]
         for block in range(g.blocks):
             for lane in range(min(g.lanes, g.k)):
+                k = first_channel(g, block) + lane
                 for t in range(g.taps):
-                    gradient[(first_channel(g, block) + lane) * g.taps + t] = sums[(block * g.taps + t) * g.lanes + lane]
+                    gradient[k * g.taps + t] = sums[(block * g.taps + t) * g.lanes + lane]

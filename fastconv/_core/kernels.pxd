@@ -7,6 +7,10 @@ cdef extern from "kernels.h" nogil:
         FC_MAX_MR
         FC_MAX_NV
         FC_SLIDING_ROWS
+        FC_STRIDE_11
+        FC_STRIDE_22
+        FC_STRIDE_12
+        FC_SLIDING_STRIDES
         FC_IDENTITY
         FC_RELU
         FC_LEAKY_RELU
@@ -109,19 +113,19 @@ cdef extern from "kernels.h" nogil:
                                        float *sums) noexcept nogil
         void (*depthwise_weight_sum)(const float *sums, Py_ssize_t n_taps, float *out) noexcept nogil
         int (*pack_filters)(const float *w, Py_ssize_t filter, int n, Py_ssize_t taps, float *packed, Py_ssize_t step) noexcept nogil
-        void (*slide[2][4][FC_SLIDING_ROWS + 1])(const float **rows, const Py_ssize_t *columns, Py_ssize_t width,
+        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(const float **rows, const Py_ssize_t *columns, Py_ssize_t width,
                                                  const float *outside, int idle, const float *w, const float *bias, float *y,
                                                  Py_ssize_t y_row, Py_ssize_t y_col, int channels, Py_ssize_t ahead) noexcept nogil
         void (*slide_weight[2][4])(const float **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
                                    const float *outside, const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, int channels,
-                                   float *sums) noexcept nogil
+                                   Py_ssize_t ahead, float *sums) noexcept nogil
         void (*band_pixels)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
                             Py_ssize_t n_columns, int channels, float value, float *band, Py_ssize_t pitch) noexcept nogil
-        void (*depthwise_channels)(const float *band, Py_ssize_t row, Py_ssize_t column, const Py_ssize_t *taps,
-                                   Py_ssize_t n_taps, const float *w, const float *bias, float *y, Py_ssize_t y_row, Py_ssize_t y_col,
-                                   Py_ssize_t rows, Py_ssize_t width, int channels) noexcept nogil
-        void (*depthwise_channels_weight)(const float *band, Py_ssize_t row, Py_ssize_t column, const Py_ssize_t *taps,
-                                          Py_ssize_t n_taps, const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
+        void (*depthwise_channels)(const float *band, Py_ssize_t row, Py_ssize_t column, Py_ssize_t pitch, Py_ssize_t tap,
+                                   Py_ssize_t r_taps, Py_ssize_t s_taps, const float *w, const float *bias, float *y, Py_ssize_t y_row,
+                                   Py_ssize_t y_col, Py_ssize_t rows, Py_ssize_t width, int channels) noexcept nogil
+        void (*depthwise_channels_weight)(const float *band, Py_ssize_t row, Py_ssize_t column, Py_ssize_t pitch, Py_ssize_t tap,
+                                          Py_ssize_t r_taps, Py_ssize_t s_taps, const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
                                           Py_ssize_t rows, Py_ssize_t width, int channels, float *sums) noexcept nogil
 
     ctypedef struct fc_winograd_f64:
@@ -211,19 +215,19 @@ cdef extern from "kernels.h" nogil:
                                        double *sums) noexcept nogil
         void (*depthwise_weight_sum)(const double *sums, Py_ssize_t n_taps, double *out) noexcept nogil
         int (*pack_filters)(const double *w, Py_ssize_t filter, int n, Py_ssize_t taps, double *packed, Py_ssize_t step) noexcept nogil
-        void (*slide[2][4][FC_SLIDING_ROWS + 1])(const double **rows, const Py_ssize_t *columns, Py_ssize_t width,
+        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(const double **rows, const Py_ssize_t *columns, Py_ssize_t width,
                                                  const double *outside, int idle, const double *w, const double *bias, double *y,
                                                  Py_ssize_t y_row, Py_ssize_t y_col, int channels, Py_ssize_t ahead) noexcept nogil
         void (*slide_weight[2][4])(const double **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
                                    const double *outside, const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, int channels,
-                                   double *sums) noexcept nogil
+                                   Py_ssize_t ahead, double *sums) noexcept nogil
         void (*band_pixels)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
                             Py_ssize_t n_columns, int channels, double value, double *band, Py_ssize_t pitch) noexcept nogil
-        void (*depthwise_channels)(const double *band, Py_ssize_t row, Py_ssize_t column, const Py_ssize_t *taps,
-                                   Py_ssize_t n_taps, const double *w, const double *bias, double *y, Py_ssize_t y_row, Py_ssize_t y_col,
-                                   Py_ssize_t rows, Py_ssize_t width, int channels) noexcept nogil
-        void (*depthwise_channels_weight)(const double *band, Py_ssize_t row, Py_ssize_t column, const Py_ssize_t *taps,
-                                          Py_ssize_t n_taps, const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
+        void (*depthwise_channels)(const double *band, Py_ssize_t row, Py_ssize_t column, Py_ssize_t pitch, Py_ssize_t tap,
+                                   Py_ssize_t r_taps, Py_ssize_t s_taps, const double *w, const double *bias, double *y, Py_ssize_t y_row,
+                                   Py_ssize_t y_col, Py_ssize_t rows, Py_ssize_t width, int channels) noexcept nogil
+        void (*depthwise_channels_weight)(const double *band, Py_ssize_t row, Py_ssize_t column, Py_ssize_t pitch, Py_ssize_t tap,
+                                          Py_ssize_t r_taps, Py_ssize_t s_taps, const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
                                           Py_ssize_t rows, Py_ssize_t width, int channels, double *sums) noexcept nogil
 
     ctypedef struct fc_table:
