@@ -38,10 +38,10 @@ typedef struct {
         /* U of the filters of one vector of output channels, w is [channel][taps * taps][vector]: point p of channel c at    \
          * u + p * point_stride + c * channel_stride. */                                                                      \
         void (*filters)(const T *w, ptrdiff_t channels, T *u, ptrdiff_t point_stride, ptrdiff_t channel_stride);              \
-        /* A row of tiles to y, [rows][cols][vector], + bias (one vector or NULL); cols may end inside the last tile. Returns \
-         * whether all outputs are finite. */                                                                                 \
+        /* A row of tiles to rows x cols pixels at y, each one vector, + bias (one vector or NULL); cols may end inside the   \
+         * last tile. Rows and pixels are y_row and y_col apart. Returns whether all outputs are finite. */                   \
         int (*outputs)(const T *m, ptrdiff_t point_stride, ptrdiff_t tile_stride, ptrdiff_t tiles, const T *bias, T *y,       \
-                       ptrdiff_t rows, ptrdiff_t cols);                                                                       \
+                       ptrdiff_t y_row, ptrdiff_t y_col, ptrdiff_t rows, ptrdiff_t cols);                                     \
     } fc_winograd_##NAME;                                                                                                     \
                                                                                                                               \
     typedef struct {                                                                                                          \
@@ -86,6 +86,10 @@ typedef struct {
          * dst_step channels, and nothing more is written. */                                                                 \
         void (*split_pixels)(const T *src, ptrdiff_t step, ptrdiff_t pixels, ptrdiff_t channels, T *dst, ptrdiff_t dst_step,  \
                              ptrdiff_t block_stride);                                                                         \
+                                                                                                                              \
+        /* lanes.h: back, of one vector: dst[p * dst_step + i] = src[p * step + i] for i < channels (at most vector). Nothing \
+         * else is touched. */                                                                                                \
+        void (*join_pixels)(const T *src, ptrdiff_t step, ptrdiff_t pixels, int channels, T *dst, ptrdiff_t dst_step);        \
                                                                                                                               \
         /* lanes.h: C[m pixels][nv vectors of output channels] from pixels of input channels: row i of A is the vector at     \
          * a + block * block_stride + taps[tap] + i * step; only the first `channels` lanes of all blocks count and are read. B\

@@ -72,6 +72,16 @@ static void NAME(split_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t 
     }
 }
 
+static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t pixels, int channels, T *restrict dst,
+                              ptrdiff_t dst_step) {
+    for (ptrdiff_t p = 0; p < pixels; p++, src += step, dst += dst_step) {
+        if (channels == LANES)
+            NAME(store)(dst, NAME(load)(src));
+        else
+            NAME(store_part)(dst, NAME(load)(src), channels);
+    }
+}
+
 /* The tile of m pixels x nv vectors of output channels: the rows of A are pixels of input channels, `step` elements apart; each
  * of their scalars is broadcast.
  *

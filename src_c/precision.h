@@ -24,6 +24,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .to_lanes = NAME(to_lanes),
     .from_lanes = NAME(from_lanes),
     .split_pixels = NAME(split_pixels),
+    .join_pixels = NAME(join_pixels),
     .channel_tile = {CHANNEL_ROW(1), CHANNEL_ROW(2)},
     .winograd = {WINOGRAD_SCHEME(f43, 6, 6, 3, 4), WINOGRAD_SCHEME(f45, 8, 8, 5, 4), WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8)},
     .sum = NAME(sum),

@@ -139,10 +139,14 @@ INLINE void NAME(f43s2_output)(V *o, const V *m) {
         }                                                                                                                     \
     }                                                                                                                         \
     static int NAME(scheme##_outputs)(const T *m, ptrdiff_t point_stride, ptrdiff_t tile_stride, ptrdiff_t tiles,             \
-                                      const T *bias, T *restrict y, ptrdiff_t rows, ptrdiff_t cols) {                         \
+                                      const T *bias, T *restrict y, ptrdiff_t y_row, ptrdiff_t y_col, ptrdiff_t rows,         \
+                                      ptrdiff_t cols) {                                                                       \
         V b = bias ? NAME(load)(bias) : (V){0}, odd = {0};                                                                    \
-        for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += 4 * LANES) {                                             \
+        for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += 4 * y_col) {                                             \
             V z[4][P];                                                                                                        \
+            if (y_col != LANES) /* NHWC: stores to lines that lie far apart */                                                \
+                UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < 4; j++)                                         \
+                    __builtin_prefetch(y + i * y_row + (j + 8) * y_col, 1);                                                   \
             UNROLL for (int j = 0; j < P; j++) {                                                                              \
                 V q[P], o[4];                                                                                                 \
                 UNROLL for (int i = 0; i < P; i++) q[i] = NAME(load)(m + (i * P + j) * point_stride);                         \
@@ -156,13 +160,13 @@ INLINE void NAME(f43s2_output)(V *o, const V *m) {
                 UNROLL for (int j = 0; j < 4; j++) o[j] += b;                                                                 \
                 if (wide == 4) {                                                                                              \
                     UNROLL for (int j = 0; j < 4; j++) {                                                                      \
-                        odd += o[j] - o[j];                                                                                   \
-                        NAME(store)(y + (i * cols + j) * LANES, o[j]);                                                        \
+                        odd += o[j] * 0;                                                                                      \
+                        NAME(store)(y + i * y_row + j * y_col, o[j]);                                                         \
                     }                                                                                                         \
                 } else                                                                                                        \
                     for (ptrdiff_t j = 0; j < wide; j++) {                                                                    \
-                        odd += o[j] - o[j];                                                                                   \
-                        NAME(store)(y + (i * cols + j) * LANES, o[j]);                                                        \
+                        odd += o[j] * 0;                                                                                      \
+                        NAME(store)(y + i * y_row + j * y_col, o[j]);                                                         \
                     }                                                                                                         \
             }                                                                                                                 \
         }                                                                                                                     \

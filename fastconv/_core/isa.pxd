@@ -264,6 +264,14 @@ cdef inline void split_pixels(const floating *src, Py_ssize_t step, Py_ssize_t p
         kernels.f64.split_pixels(src, step, pixels, channels, dst, dst_step, block_stride)
 
 
+cdef inline void join_pixels(const floating *src, Py_ssize_t step, Py_ssize_t pixels, int channels, floating *dst,
+                             Py_ssize_t dst_step) noexcept nogil:
+    if floating is float:
+        kernels.f32.join_pixels(src, step, pixels, channels, dst, dst_step)
+    else:
+        kernels.f64.join_pixels(src, step, pixels, channels, dst, dst_step)
+
+
 cdef inline void channel_tile(int vectors, int m, Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
                               Py_ssize_t n_taps, const floating *a, Py_ssize_t step, const floating *b, floating *c,
                               Py_ssize_t ldc, const floating *bias, const floating *ahead) noexcept nogil:

@@ -33,7 +33,8 @@ cdef extern from "kernels.h" nogil:
         void (*filters)(const float *w, Py_ssize_t channels, float *u, Py_ssize_t point_stride,
                         Py_ssize_t channel_stride) noexcept nogil
         int (*outputs)(const float *m, Py_ssize_t point_stride, Py_ssize_t tile_stride, Py_ssize_t tiles, const float *bias,
-                       float *y, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil
+                       float *y, Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t rows,
+                       Py_ssize_t cols) noexcept nogil
 
     ctypedef struct fc_kernels_f32:
         int vector
@@ -57,6 +58,8 @@ cdef extern from "kernels.h" nogil:
                            int n_rows) noexcept nogil
         void (*split_pixels)(const float *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, float *dst,
                              Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil
+        void (*join_pixels)(const float *src, Py_ssize_t step, Py_ssize_t pixels, int channels, float *dst,
+                            Py_ssize_t dst_step) noexcept nogil
         void (*channel_tile[2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
                                     const float *a, Py_ssize_t step, const float *b, float *c, Py_ssize_t ldc,
                                     const float *bias, const float *ahead) noexcept nogil
@@ -135,7 +138,8 @@ cdef extern from "kernels.h" nogil:
         void (*filters)(const double *w, Py_ssize_t channels, double *u, Py_ssize_t point_stride,
                         Py_ssize_t channel_stride) noexcept nogil
         int (*outputs)(const double *m, Py_ssize_t point_stride, Py_ssize_t tile_stride, Py_ssize_t tiles, const double *bias,
-                       double *y, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil
+                       double *y, Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t rows,
+                       Py_ssize_t cols) noexcept nogil
 
     ctypedef struct fc_kernels_f64:
         int vector
@@ -159,6 +163,8 @@ cdef extern from "kernels.h" nogil:
                            int n_rows) noexcept nogil
         void (*split_pixels)(const double *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, double *dst,
                              Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil
+        void (*join_pixels)(const double *src, Py_ssize_t step, Py_ssize_t pixels, int channels, double *dst,
+                            Py_ssize_t dst_step) noexcept nogil
         void (*channel_tile[2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
                                     const double *a, Py_ssize_t step, const double *b, double *c, Py_ssize_t ldc,
                                     const double *bias, const double *ahead) noexcept nogil

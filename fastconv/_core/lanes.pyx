@@ -9,7 +9,7 @@ memory), NHWC is copied.
 from cython cimport floating
 
 from fastconv._core.band cimport CONSTANT, source
-from fastconv._core.isa cimport copy_rows, from_lanes, split_pixels, to_lanes, vector_length
+from fastconv._core.isa cimport from_lanes, join_pixels, split_pixels, to_lanes, vector_length
 from fastconv._core.shape cimport ceildiv
 
 cdef enum:
@@ -71,12 +71,9 @@ cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, in
     if channels < lanes:
         for p in range(n * lanes):
             dst[p] = 0
-    if g.xc == 1:
-        copy_rows(row, g.xw, 1, n, channels, dst, lanes)
-    else:
-        for p in range(n):
-            for c in range(channels):
-                dst[p * lanes + c] = row[p * g.xw + c * g.xc]
+    for p in range(n):
+        for c in range(channels):
+            dst[p * lanes + c] = row[p * g.xw + c * g.xc]
 
 
 cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, int channels, floating value,
@@ -138,7 +135,7 @@ cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows
         if g.yw == 1:
             from_lanes(src, step, cols, y, planes, channels)
         elif g.yk == 1:
-            copy_rows(src, step, 1, cols, channels, y, g.yw)
+            join_pixels(src, step, cols, channels, y, g.yw)
         else:
             for p in range(cols):
                 for c in range(channels):

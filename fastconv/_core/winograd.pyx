@@ -1,20 +1,23 @@
 """Convolution by Winograd's minimal filtering: 3 x 3 with stride 1 and 2, 5 x 5. src_c/winograd.h has the mathematics.
 
 Vector lanes are channels. A strip is a row of 4 x 4 output tiles of one image; a block is so many strips, of several images
-where these are small, that what belongs to it stays in a cache. U is the transformed filters, V the patches, M their products:
+where these are small, that what belongs to it stays in a cache; a panel is one or two vectors of output channels. U is the
+transformed filters, V the patches of a block, M their products for one panel:
 
     for block:
-        for vector of input channels:                                      (in parallel where blocks are few)
+        for piece (up to 8 strips of one image), vector of input channels (NHWC: several, as they lie side by side):
             band of channel vectors (L1, L2) -> patches -> V[point][block of up to MR tiles][channel vector][MR]
-        for FILTERS output channels:                                       (in parallel where blocks are few)
-            filters -> U[point][channel][2 vectors], unless all were transformed beforehand
-            for point: for 2 vectors of output channels: for MR tiles: micro-kernel over all input channels -> M[point][tile]
-            M -> 4 rows of outputs (L1), bias and activation -> y
+        for panel:
+            filters -> U[point][channel][vectors of the panel], unless all were transformed beforehand
+            for point: for MR tiles: micro-kernel over all input channels -> M[point][tile] (L2)
+            M -> y: for NHWC from registers, for NCHW and for an activation by way of 4 rows of one vector (L1)
 
-Where the transformed filters are small they are made once and blocks run in parallel, each with a V and M of its own in L2.
-Where they are large they would fall out of the cache between blocks: then a block has as many tiles as L3 holds, and filters
-are transformed FILTERS at a time, just before their use. Narrow groups are joined until they fill a vector, with zeros for the
-filters between them: their transforms cost what they would cost alone.
+Where the transformed filters are fewer bytes than the patches they are made once, and each thread takes whole blocks with a V
+and M of its own in L2. It makes even U for itself where that is small: to write a cache line that another core has read costs
+more than to compute it. Where the transformed filters are more, or there are too few strips to keep all threads busy, a block
+has as many tiles as L3 holds, threads share its pieces, then its panels, and U of a panel is made just before its use, so that
+it never leaves L2; meanwhile the next panel's filters are prefetched. Narrow groups are joined until they fill a vector, with
+zeros for the filters between them: their transforms cost what they would cost alone.
 
 An output is not finite where an input, a filter or the sum is not, but a transform spreads it over its tile. So an image in
 which a tile came out not finite is computed again as a matrix product.
@@ -30,47 +33,18 @@ from cython.parallel cimport prange, threadid
 from fastconv._core import gemm
 
 from fastconv._core cimport threads
-from fastconv._core.isa cimport channel_tile, kernels, tile_rows, to_lanes, vector_length
-from fastconv._core.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
-from fastconv._core.lanes cimport LaneBand, fill_lanes, lane_band, lane_positions, position_count, store_lanes
+from fastconv._core.isa cimport channel_tile, kernels, to_lanes, vector_length
+from fastconv._core.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, store_lanes
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport Shape, activate, ceildiv, filters_alone, part, rounded, shape_of, shape_of_arrays
+from fastconv._core.winograd_layout cimport (
+    CHANNELS_AT_ONCE, IN_ONE_PLACE, Layout, channels_of, filters_of, lay_out, lay_out_filters, weights_size, weights_table_size,
+)
 
 cnp.import_array()
 
 cdef enum:
-    FILTERS_BYTES = 1 << 20  # transformed filters of a group up to this size are all made beforehand
-    ALL_FILTERS_BYTES = 16 << 20  # and of all groups
-    PRIVATE_BYTES = 512 << 10    # V and M of a block that is one thread's
-    SHARED_BYTES = 8 << 20   # V of a block that all threads work on
-    STRIP_TILES = 64         # of a strip at most
-    CHANNELS_AT_ONCE = 64    # of filters, transposed for their transform
     MOST_LANES = 16
-
-# What is the same for all blocks of a call.
-cdef struct Layout:
-    int scheme, points, filter_points, taps, step, lanes, mr
-    Py_ssize_t groups, channels, filters     # after groups were joined, of all but the last
-    Py_ssize_t joined                        # groups in one
-    Py_ssize_t tiles, col_blocks, tile_rows  # tiles of a strip; strips side by side; rows of tiles of an image
-    Py_ssize_t strips, block_strips, blocks
-    Py_ssize_t rows                          # of a band at most
-    Py_ssize_t width                         # output channels of one tile of the product
-    Py_ssize_t filters_at_once               # output channels of M
-    Py_ssize_t u_point, u_panel              # elements from one point, one panel of U to the next
-    Py_ssize_t v_point, v_tiles              # elements from one point, one block of mr tiles of V to the next
-    Py_ssize_t m_point
-    bint beforehand                          # all filters are transformed before the first block, and blocks are private
-    # scratch, in elements: its arrays, and all of one thread, all that is shared
-    Py_ssize_t at_size, band_size, weights_size, u_size, v_size, m_size, strip_size, thread_size, shared_size
-
-
-cdef inline Py_ssize_t channels_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:
-    return min(l.channels, g.groups * g.c - group * l.channels) if l.joined > 1 else l.channels
-
-
-cdef inline Py_ssize_t filters_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:
-    return min(l.filters, g.groups * g.k - group * l.filters) if l.joined > 1 else l.filters
 
 
 cdef inline void transform_inputs(int scheme, const floating *band, Py_ssize_t pitch, Py_ssize_t tiles, floating *v,
@@ -90,12 +64,12 @@ cdef inline void transform_filters(int scheme, const floating *w, Py_ssize_t cha
 
 
 cdef inline int transform_outputs(int scheme, const floating *m, Py_ssize_t point_stride, Py_ssize_t tile_stride,
-                                  Py_ssize_t tiles, const floating *bias, floating *y, Py_ssize_t rows,
-                                  Py_ssize_t cols) noexcept nogil:
+                                  Py_ssize_t tiles, const floating *bias, floating *y, Py_ssize_t y_row, Py_ssize_t y_col,
+                                  Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
     if floating is float:
-        return kernels.f32.winograd[scheme].outputs(m, point_stride, tile_stride, tiles, bias, y, rows, cols)
+        return kernels.f32.winograd[scheme].outputs(m, point_stride, tile_stride, tiles, bias, y, y_row, y_col, rows, cols)
     else:
-        return kernels.f64.winograd[scheme].outputs(m, point_stride, tile_stride, tiles, bias, y, rows, cols)
+        return kernels.f64.winograd[scheme].outputs(m, point_stride, tile_stride, tiles, bias, y, y_row, y_col, rows, cols)
 
 
 cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
@@ -169,16 +143,12 @@ cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssiz
             transform_filters(l.scheme, weights, n, u + v * l.lanes + c * l.width, l.u_point, l.width)
 
 
-cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const Py_ssize_t *at, floating *scratch,
-                      Py_ssize_t thread_size, floating *u, int team) noexcept nogil:
-    """U of all panels of all groups."""
-    cdef Py_ssize_t i, panels = ceildiv(l.filters, l.width)
-    if team == 1:
-        for i in range(l.groups * panels):
-            pack_panel(l, g, w, i // panels, i % panels * l.width, at, scratch, u + i * l.u_panel)
-        return
-    for i in prange(l.groups * panels, num_threads=team, schedule="static"):
-        pack_panel(l, g, w, i // panels, i % panels * l.width, at, scratch + threadid() * thread_size, u + i * l.u_panel)
+cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const Py_ssize_t *at, Py_ssize_t first,
+                      Py_ssize_t last, floating *weights, floating *u) noexcept nogil:
+    """U of panels first .. last - 1, counted over all groups."""
+    cdef Py_ssize_t i
+    for i in range(first, last):
+        pack_panel(l, g, w, i // l.panels, i % l.panels * l.width, at, weights, u + i * l.u_panel)
 
 
 cdef void place_weights(const Layout *l, Py_ssize_t *at) noexcept nogil:
@@ -191,73 +161,6 @@ cdef void place_weights(const Layout *l, Py_ssize_t *at) noexcept nogil:
         at[i] = (taps - 1 - i if i < taps else taps) * l.lanes
 
 
-cdef Py_ssize_t segment(const Layout *l, Py_ssize_t strip, Py_ssize_t stop) noexcept nogil:
-    """How many strips from this one on, before stop, lie one under the other in one image."""
-    return min(stop - strip, l.tile_rows - strip % l.tile_rows)
-
-
-cdef void block_inputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, const floating *x, int channels,
-                       floating value, const Py_ssize_t *at, const Py_ssize_t *tile_at, floating *band_data,
-                       floating *v) noexcept nogil:
-    """One vector of channels of strips first .. last - 1, to V; x is its first channel."""
-    cdef Py_ssize_t strip = first, n, count, i, step = l.step
-    cdef LaneBand band
-    while strip < last:
-        count = segment(l, strip, last)
-        n = strip // l.tile_rows
-        band = lane_band(g, n % l.col_blocks * l.tiles * step - g.left, (l.tiles - 1) * step + l.points, l.lanes)
-        band.row0 = strip % l.tile_rows * step - g.top
-        band.rows = (count - 1) * step + l.points
-        fill_lanes(g, &band, x + n // l.col_blocks * g.xn, channels, value, at, band_data)
-        for i in range(count):
-            transform_inputs(l.scheme, band_data + i * step * band.pitch, band.pitch, l.tiles, v,
-                             tile_at + (strip - first + i) * l.tiles, l.v_point)
-        strip += count
-
-
-cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channels, Py_ssize_t filters, const floating *v,
-                         const floating *u, floating *m) noexcept nogil:
-    """M of one block, `filters` output channels from the first panel at u on."""
-    cdef Py_ssize_t point, p, k, b, i, j, blocks = ceildiv(n_tiles, l.mr), t, zero = 0
-    cdef int vectors = <int>(l.width // l.lanes)
-    cdef const floating *up
-    cdef const floating *no_bias = NULL
-    for point in range(l.points * l.points):
-        i = min(point // l.points, l.filter_points - 1)
-        j = min(point % l.points, l.filter_points - 1)
-        for p in range(ceildiv(filters, l.width)):
-            k = p * l.width
-            up = u + p * l.u_panel + (i * l.filter_points + j) * l.u_point
-            for b in range(blocks):
-                t = part(n_tiles, blocks, b)
-                channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), channels, l.mr * l.lanes, &zero, 1,
-                             v + point * l.v_point + b * l.v_tiles, l.lanes, up,
-                             m + point * l.m_point + t * l.filters_at_once + k, l.filters_at_once, no_bias, up)
-
-
-cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t filters,
-                        const floating *m, const floating *bias, floating *y, int activation, double slope,
-                        floating *out, char *not_finite) noexcept nogil:
-    """M of strips first .. last - 1 to y, whose first of `filters` output channels it is."""
-    cdef Py_ssize_t p, k, strip, row, n, col, rows, cols
-    for p in range(ceildiv(filters, l.lanes)):
-        k = p * l.lanes
-        for strip in range(first, last):
-            n = strip // l.tile_rows
-            row = strip % l.tile_rows * 4
-            col = n % l.col_blocks * l.tiles * 4
-            n = n // l.col_blocks
-            rows, cols = min(4, g.oh - row), min(4 * l.tiles, g.ow - col)
-            if cols <= 0:
-                continue
-            if not transform_outputs(l.scheme, m + (strip - first) * l.tiles * l.filters_at_once + k, l.m_point,
-                                     l.filters_at_once, ceildiv(cols, 4), bias + k if bias != NULL else bias, out, rows, cols):
-                not_finite[n] = 1
-            if activation:
-                activate(activation, out, rows * cols * l.lanes, slope)
-            store_lanes(g, y + n * g.yn + k * g.yk + row * g.yh + col * g.yw, <int>min(l.lanes, filters - k), rows, cols, out, l.lanes)
-
-
 cdef void place_tiles(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t *tile_at) noexcept nogil:
     """Where in V each tile of a block is: in even blocks of at most mr."""
     cdef Py_ssize_t blocks = ceildiv(n_tiles, l.mr), b, t
@@ -266,145 +169,194 @@ cdef void place_tiles(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t *tile_at) 
             tile_at[t] = b * l.v_tiles + (t - part(n_tiles, blocks, b)) * l.lanes
 
 
-cdef void filter_stage(const Layout *l, const Shape *g, Py_ssize_t block, Py_ssize_t group, Py_ssize_t k,
-                       const floating *w, const floating *u_all, const Py_ssize_t *at, const floating *v,
-                       const floating *bias, floating *y, int activation, double slope, char *not_finite,
-                       floating *scratch) noexcept nogil:
-    """Products and outputs of one block and output channels k .. k + filters_at_once - 1 of a group; scratch: weights, U, M, strip."""
-    cdef Py_ssize_t first = block * l.block_strips, last = min(l.strips, first + l.block_strips), i
-    cdef Py_ssize_t filters = min(l.filters_at_once, filters_of(l, g, group) - k)
-    cdef const floating *u = u_all
-    cdef floating *m = scratch + l.weights_size + l.u_size
-    if u != NULL:
-        u += (group * ceildiv(l.filters, l.width) + k // l.width) * l.u_panel
+cdef inline Py_ssize_t piece_of(const Layout *l, Py_ssize_t strip) noexcept nogil:
+    """Strips of a piece lie one under the other in one image, so they have a band in common."""
+    return strip // l.tile_rows * l.pieces + strip % l.tile_rows // l.piece_strips
+
+
+cdef void piece_inputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, const floating *x,
+                       Py_ssize_t channels, floating value, const Py_ssize_t *at, const Py_ssize_t *tile_at, floating *band_data,
+                       floating *v) noexcept nogil:
+    """Strips first .. last - 1, of one piece, of one or several vectors of channels, to V; x and v are those of the first
+    channel, tile_at is the first strip's."""
+    cdef Py_ssize_t n = first // l.tile_rows, i, q, step = l.step
+    cdef LaneBand band = lane_band(g, n % l.col_blocks * l.tiles * step - g.left, (l.tiles - 1) * step + l.points, l.lanes)
+    band.row0 = first % l.tile_rows * step - g.top
+    band.rows = (last - first - 1) * step + l.points
+    x += n // l.col_blocks * g.xn
+    if l.pixels:
+        for i in range(band.rows):
+            fill_pixels(g, &band, i, x, channels, value, band_data, l.band_vector)
     else:
-        for i in range(ceildiv(filters, l.width)):
-            pack_panel(l, g, w, group, k + i * l.width, at, scratch, scratch + l.weights_size + i * l.u_panel)
-        u = scratch + l.weights_size
-    block_products(l, (last - first) * l.tiles, channels_of(l, g, group), filters, v, u, m)
-    block_outputs(l, g, first, last, filters, m,
-                  bias + group * ceildiv(l.filters, l.width) * l.width + k if bias != NULL else bias,
-                  y + (group * l.filters + k) * g.yk, activation, slope, m + l.m_size, not_finite)
+        fill_lanes(g, &band, x, <int>channels, value, at, band_data)
+    for q in range(ceildiv(channels, l.lanes)):
+        for i in range(last - first):
+            transform_inputs(l.scheme, band_data + q * l.band_vector + i * step * band.pitch, band.pitch, l.tiles,
+                             v + q * l.mr * l.lanes, tile_at + i * l.tiles, l.v_point)
 
 
-cdef void convolve(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
-                   const floating *bias, floating *y, double value, int activation, double slope, char *not_finite,
-                   floating *shared, floating *scratch, Py_ssize_t scratch_size, int team) noexcept nogil:
-    """shared: the tables of pixels, of weights and of tiles, V; scratch, for each thread: band, tables and V where blocks are private, then
-    filter_stage's."""
-    cdef Py_ssize_t u, block, group, c, first, last, panels = ceildiv(l.filters, l.width), stages, vectors, n
-    cdef floating *mine
-    cdef Py_ssize_t *at = <Py_ssize_t *>shared
-    cdef Py_ssize_t *tile_at
-    cdef floating *v
-    stages = ceildiv(l.filters, l.filters_at_once)
-    vectors = ceildiv(l.channels, l.lanes)
-    if l.beforehand and team == 1:
-        for u in range(l.blocks * l.groups):
-            private_block(l, g, u // l.groups, u % l.groups, x, w, u_all, bias, y, value, activation, slope, not_finite, at, scratch)
+cdef inline Py_ssize_t input_units(const Layout *l, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Into how many units the transform of the inputs of strips first .. last - 1 is cut."""
+    return (piece_of(l, last - 1) + 1 - piece_of(l, first)) * ceildiv(l.vectors, l.vectors_at_once)
+
+
+cdef void input_unit(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, Py_ssize_t unit,
+                     const floating *x, floating value, const Py_ssize_t *at, const Py_ssize_t *tile_at,
+                     floating *band, floating *v) noexcept nogil:
+    cdef Py_ssize_t at_once = l.vectors_at_once * l.lanes, parts = ceildiv(l.vectors, l.vectors_at_once)
+    cdef Py_ssize_t piece = piece_of(l, first) + unit // parts, c = unit % parts * at_once
+    cdef Py_ssize_t start = piece // l.pieces * l.tile_rows + piece % l.pieces * l.piece_strips
+    cdef Py_ssize_t stop = min(start + l.piece_strips, (piece // l.pieces + 1) * l.tile_rows)
+    cdef Py_ssize_t channels = min(at_once, channels_of(l, g, group) - c)
+    start, stop = max(first, start), min(last, stop)
+    if channels > 0:
+        piece_inputs(l, g, start, stop, x + (group * l.channels + c) * g.xc, channels, value, at,
+                     tile_at + (start - first) * l.tiles, band, v + c * l.mr)
+
+
+cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channels, const floating *v, const floating *u,
+                         floating *m, const floating *next_weights) noexcept nogil:
+    """M of one block and one panel, at u. The last tiles prefetch next_weights, of one panel, if it is not NULL."""
+    cdef Py_ssize_t points = l.points * l.points, blocks = ceildiv(n_tiles, l.mr), zero = 0, point, b, i, j, t, left
+    cdef int vectors = <int>(l.width // l.lanes)
+    cdef const floating *no_bias = NULL
+    cdef const floating *up
+    cdef const floating *ahead
+    for point in range(points):
+        i = min(point // l.points, l.filter_points - 1)
+        j = min(point % l.points, l.filter_points - 1)
+        up = u + (i * l.filter_points + j) * l.u_point
+        for b in range(blocks):
+            t = part(n_tiles, blocks, b)
+            left = (points - point) * blocks - b
+            ahead = up
+            if next_weights != NULL and left <= vectors * l.taps * l.taps:
+                ahead = next_weights + (left - 1) * channels * l.lanes
+            channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), channels, l.mr * l.lanes, &zero, 1,
+                         v + point * l.v_point + b * l.v_tiles, l.lanes, up, m + point * l.m_point + t * l.width, l.width,
+                         no_bias, ahead)
+
+
+cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t filters,
+                        const floating *m, const floating *bias, floating *y, int activation, double slope,
+                        floating *strip_data, char *not_finite) noexcept nogil:
+    """M of strips first .. last - 1 to y, whose first of `filters` output channels it is."""
+    cdef Py_ssize_t p, k, strip, row, n, col, rows, cols, row_step, col_step
+    cdef int channels
+    cdef bint in_place
+    cdef floating *out
+    cdef floating *place
+    for strip in range(first, last):
+        n = strip // l.tile_rows
+        row = strip % l.tile_rows * 4
+        col = n % l.col_blocks * l.tiles * 4
+        n = n // l.col_blocks
+        rows, cols = min(4, g.oh - row), min(4 * l.tiles, g.ow - col)
+        if cols <= 0:
+            continue
+        place = y + n * g.yn + row * g.yh + col * g.yw
+        for p in range(ceildiv(filters, l.lanes)):
+            k = p * l.lanes
+            channels = <int>min(l.lanes, filters - k)
+            in_place = g.yk == 1 and channels == l.lanes and not activation
+            if in_place:
+                out, row_step, col_step = place + k, g.yh, g.yw
+            else:
+                out, row_step, col_step = strip_data, cols * l.lanes, l.lanes
+            if not transform_outputs(l.scheme, m + (strip - first) * l.tiles * l.width + k, l.m_point,
+                                     l.width, ceildiv(cols, 4), bias + k if bias != NULL else bias, out, row_step,
+                                     col_step, rows, cols):
+                not_finite[n] = 1
+            if activation:
+                activate(activation, out, rows * cols * l.lanes, slope)
+            if not in_place:
+                store_lanes(g, place + k * g.yk, channels, rows, cols, out, l.lanes)
+
+
+cdef void panel_stage(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, Py_ssize_t panel,
+                      const floating *w, const floating *u_all, const Py_ssize_t *weights_at, const floating *v,
+                      const floating *bias, floating *y, int activation, double slope, char *not_finite, floating *scratch,
+                      int team) noexcept nogil:
+    """Products and outputs of strips first .. last - 1 and one panel of a group; u_all is NULL where it is not made yet."""
+    cdef Py_ssize_t k = panel * l.width, i = group * l.panels + panel, filters = min(l.width, filters_of(l, g, group) - k)
+    cdef const floating *u = scratch + l.u_at
+    cdef const floating *next_weights = NULL
+    cdef floating *m = scratch + l.m_at
+    if filters <= 0:
         return
-    if l.beforehand:
-        for u in prange(l.blocks * l.groups, num_threads=team, schedule="dynamic"):
-            mine = scratch + threadid() * scratch_size
-            private_block(l, g, u // l.groups, u % l.groups, x, w, u_all, bias, y, value, activation, slope, not_finite, at,
-                          mine)
+    if u_all != NULL:
+        u = u_all + i * l.u_panel
+    else:
+        pack_panel(l, g, w, group, k, weights_at, scratch + l.weights_at, scratch + l.u_at)
+        if lies_as_it_is(g):
+            next_weights = w + (group * l.filters + k + team * l.width) * g.wk
+    block_products(l, (last - first) * l.tiles, channels_of(l, g, group), v, u, m, next_weights)
+    block_outputs(l, g, first, last, filters, m, bias + i * l.width if bias != NULL else bias,
+                  y + (group * l.filters + k) * g.yk, activation, slope, scratch + l.strip_at, not_finite)
+
+
+cdef void private_unit(const Layout *l, const Shape *g, Py_ssize_t unit, const floating *x, const floating *w,
+                       const floating *u_all, const floating *bias, floating *y, double value, int activation, double slope,
+                       char *not_finite, const Py_ssize_t *at, const Py_ssize_t *weights_at, floating *scratch) noexcept nogil:
+    """All of one block and some groups."""
+    cdef Py_ssize_t parts = ceildiv(l.groups, l.groups_at_once), i, group, first, last
+    cdef Py_ssize_t *tile_at = <Py_ssize_t *>scratch
+    cdef floating *v = scratch + l.v_at
+    if u_all == NULL:
+        u_all = scratch + l.u_at
+    first, last = part(l.strips, l.blocks, unit // parts), part(l.strips, l.blocks, unit // parts + 1)
+    place_tiles(l, (last - first) * l.tiles, tile_at)
+    group = unit % parts * l.groups_at_once
+    for group in range(group, min(l.groups, group + l.groups_at_once)):
+        for i in range(input_units(l, first, last)):
+            input_unit(l, g, first, last, group, i, x, <floating>value, at, tile_at, scratch + l.band_at, v)
+        for i in range(l.panels):
+            panel_stage(l, g, first, last, group, i, w, u_all, weights_at, v, bias, y, activation, slope, not_finite, scratch, 1)
+
+
+cdef void private_blocks(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
+                         const floating *bias, floating *y, double value, int activation, double slope, char *not_finite,
+                         const Py_ssize_t *at, const Py_ssize_t *weights_at, floating *scratch, int team) noexcept nogil:
+    """Blocks in parallel; u_all is NULL where each thread has a copy of U."""
+    cdef Py_ssize_t i, units = l.blocks * ceildiv(l.groups, l.groups_at_once), panels = l.groups * l.panels
+    if team == 1:
+        if u_all == NULL:
+            pack_panels(l, g, w, weights_at, 0, panels, scratch + l.weights_at, scratch + l.u_at)
+        for i in range(units):
+            private_unit(l, g, i, x, w, u_all, bias, y, value, activation, slope, not_finite, at, weights_at, scratch)
         return
-    tile_at = <Py_ssize_t *>(shared + 2 * l.at_size)
-    v = shared + 3 * l.at_size
+    if u_all == NULL:
+        for i in prange(team, num_threads=team, schedule="static"):
+            pack_panels(l, g, w, weights_at, 0, panels, scratch + i * l.thread_size + l.weights_at,
+                        scratch + i * l.thread_size + l.u_at)
+    for i in prange(units, num_threads=team, schedule="dynamic"):
+        private_unit(l, g, i, x, w, u_all, bias, y, value, activation, slope, not_finite, at, weights_at,
+                     scratch + threadid() * l.thread_size)
+
+
+cdef void shared_blocks(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
+                        const floating *bias, floating *y, double value, int activation, double slope, char *not_finite,
+                        const Py_ssize_t *at, const Py_ssize_t *weights_at, Py_ssize_t *tile_at, floating *v,
+                        floating *scratch, int team) noexcept nogil:
+    """One block after the other, each in parallel; u_all is NULL where panels of U are made just before their use."""
+    cdef Py_ssize_t block, group, i, first, last
     for block in range(l.blocks):
-        first = block * l.block_strips
-        last = min(l.strips, first + l.block_strips)
+        first, last = part(l.strips, l.blocks, block), part(l.strips, l.blocks, block + 1)
         place_tiles(l, (last - first) * l.tiles, tile_at)
         for group in range(l.groups):
-            for u in prange(vectors, num_threads=team, schedule="dynamic"):
-                n = channels_of(l, g, group) - u * l.lanes
-                if n > 0:
-                    block_inputs(l, g, first, last, x + (group * l.channels + u * l.lanes) * g.xc, <int>min(l.lanes, n),
-                                 <floating>value, at, tile_at, scratch + threadid() * scratch_size,
-                                 v + u * l.mr * l.lanes)
-            for u in prange(stages, num_threads=team, schedule="dynamic"):
-                if u * l.filters_at_once < filters_of(l, g, group):
-                    filter_stage(l, g, block, group, u * l.filters_at_once, w, u_all, at + l.at_size * sizeof(floating) // 8, v, bias, y, activation, slope,
-                                 not_finite, scratch + threadid() * scratch_size + l.band_size)
-
-
-cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t block, Py_ssize_t group, const floating *x,
-                        const floating *w, const floating *u_all, const floating *bias, floating *y, double value,
-                        int activation, double slope, char *not_finite, const Py_ssize_t *at,
-                        floating *scratch) noexcept nogil:
-    """All of one block and group; scratch: band, table of tiles, V, then filter_stage's."""
-    cdef Py_ssize_t first = block * l.block_strips, last = min(l.strips, first + l.block_strips), i
-    cdef Py_ssize_t *tile_at = <Py_ssize_t *>(scratch + l.band_size)
-    cdef floating *v = scratch + l.band_size + l.at_size
-    cdef Py_ssize_t channels = channels_of(l, g, group)
-    place_tiles(l, (last - first) * l.tiles, tile_at)
-    for i in range(ceildiv(channels, l.lanes)):
-        block_inputs(l, g, first, last, x + (group * l.channels + i * l.lanes) * g.xc,
-                     <int>min(l.lanes, channels - i * l.lanes), <floating>value, at, tile_at, scratch,
-                     v + i * l.mr * l.lanes)
-    for i in range(ceildiv(filters_of(l, g, group), l.filters_at_once)):
-        filter_stage(l, g, block, group, i * l.filters_at_once, w, u_all, at, v, bias, y, activation, slope, not_finite, v + l.v_size)
-
-
-cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
-    """Blocks, and where everything lies; from the sizes alone."""
-    cdef Layout l
-    cdef Py_ssize_t u_all, patch, most_tiles, vectors
-    l.scheme = FC_F45 if g.r == 5 else FC_F43 if g.stride_h == 1 and g.stride_w == 1 else FC_F43_STRIDE_2
-    l.lanes, l.mr = vector_length(unused), tile_rows(unused)
-    if floating is float:
-        l.points, l.filter_points = kernels.f32.winograd[l.scheme].points, kernels.f32.winograd[l.scheme].filter_points
-        l.taps, l.step = kernels.f32.winograd[l.scheme].taps, kernels.f32.winograd[l.scheme].step
-    else:
-        l.points, l.filter_points = kernels.f64.winograd[l.scheme].points, kernels.f64.winograd[l.scheme].filter_points
-        l.taps, l.step = kernels.f64.winograd[l.scheme].taps, kernels.f64.winograd[l.scheme].step
-    l.groups, l.channels, l.filters, l.joined = g.groups, g.c, g.k, 1
-    if g.groups > 1 and g.c == g.k and 2 * g.c <= l.lanes:
-        l.joined = min(l.lanes // g.c, g.groups)
-        l.groups = ceildiv(g.groups, l.joined)
-        l.channels = l.filters = l.joined * g.c
-    vectors = ceildiv(l.channels, l.lanes)
-    # strips
-    l.tile_rows = ceildiv(g.oh, 4)
-    l.tiles = ceildiv(g.ow, 4)
-    l.col_blocks = ceildiv(l.tiles, STRIP_TILES)
-    l.tiles = ceildiv(l.tiles, l.col_blocks)
-    l.strips = g.n * l.col_blocks * l.tile_rows
-    # filters
-    l.width = l.lanes if l.filters <= l.lanes else FC_MAX_NV * l.lanes
-    l.u_point = l.channels * l.width + l.lanes     # not a power of two apart: all points of a filter would meet in one L1 set
-    l.u_panel = l.filter_points * l.filter_points * l.u_point
-    u_all = l.groups * ceildiv(l.filters, l.width) * l.u_panel * sizeof(floating)
-    l.beforehand = u_all <= FILTERS_BYTES * l.groups and u_all <= ALL_FILTERS_BYTES
-    # blocks
-    patch = l.points * l.points * sizeof(floating)
-    l.filters_at_once = ceildiv(l.filters, l.width) * l.width if l.beforehand else l.width
-    if l.beforehand:
-        most_tiles = PRIVATE_BYTES // (patch * (vectors * l.lanes + l.filters_at_once))
-    else:
-        most_tiles = SHARED_BYTES // (patch * vectors * l.lanes)
-    l.block_strips = min(l.strips, max(1, most_tiles // l.tiles))
-    l.blocks = ceildiv(l.strips, l.block_strips)
-    l.block_strips = ceildiv(l.strips, l.blocks)
-    l.blocks = ceildiv(l.strips, l.block_strips)
-    most_tiles = l.block_strips * l.tiles
-    l.v_tiles = vectors * l.mr * l.lanes
-    l.v_point = ceildiv(most_tiles, l.mr) * l.v_tiles + l.lanes
-    l.m_point = most_tiles * l.filters_at_once + l.lanes
-    l.rows = (min(l.block_strips, l.tile_rows) - 1) * l.step + l.points
-    # Tables hold Py_ssize_t: two elements each, or one double.
-    l.at_size = 2 * rounded(max(max(position_count(g, l.rows), (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes), most_tiles))
-    l.band_size = rounded(l.rows * ((l.tiles - 1) * l.step + l.points) * l.lanes)
-    l.weights_size = 0 if l.beforehand else rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes)
-    l.u_size = 0 if l.beforehand else rounded(l.filters_at_once // l.width * l.u_panel)
-    l.v_size = rounded(l.points * l.points * l.v_point)
-    l.m_size = rounded(l.points * l.points * l.m_point)
-    l.strip_size = rounded(4 * 4 * l.tiles * l.lanes)
-    l.thread_size = l.band_size + l.weights_size + l.u_size + l.m_size + l.strip_size
-    if l.beforehand:
-        l.thread_size = max(l.thread_size + l.at_size + l.v_size, rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes))
-    l.shared_size = 3 * l.at_size + (0 if l.beforehand else l.v_size)
-    return l
+            if team == 1:
+                for i in range(input_units(l, first, last)):
+                    input_unit(l, g, first, last, group, i, x, <floating>value, at, tile_at, scratch + l.band_at, v)
+                for i in range(l.panels):
+                    panel_stage(l, g, first, last, group, i, w, u_all, weights_at, v, bias, y, activation, slope, not_finite,
+                                scratch, team)
+                continue
+            for i in prange(input_units(l, first, last), num_threads=team, schedule="dynamic"):
+                input_unit(l, g, first, last, group, i, x, <floating>value, at, tile_at,
+                           scratch + threadid() * l.thread_size + l.band_at, v)
+            for i in prange(l.panels, num_threads=team, schedule="dynamic"):
+                panel_stage(l, g, first, last, group, i, w, u_all, weights_at, v, bias, y, activation, slope, not_finite,
+                            scratch + threadid() * l.thread_size, team)
 
 
 cdef double work(const Shape *g) noexcept nogil:
@@ -414,38 +366,44 @@ cdef double work(const Shape *g) noexcept nogil:
 cdef Block forward(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
                    int activation, double slope, Block prepared):
     """Returns a flag for each image: whether a tile of it came out not finite."""
-    cdef Layout l = lay_out(g, x)
     cdef int team = threads.team(work(g))
-    cdef Py_ssize_t panels = ceildiv(l.filters, l.width), i, j, size = sizeof(floating)
-    cdef Py_ssize_t thread_size = l.thread_size
-    cdef Block shared = take(l.shared_size * size)
-    cdef Block scratch = take(team * thread_size * size)
+    cdef Layout l = lay_out(g, x, prepared is not None, team)
+    cdef Py_ssize_t i, j, size = sizeof(floating), biases = l.groups * l.panels * l.width if bias != NULL else 0
+    cdef Block tables = take((2 * l.table_size + rounded(biases)) * size + weights_table_size(&l) * sizeof(Py_ssize_t))
+    cdef Block scratch = take(team * l.thread_size * size)
+    cdef Block v = take(0 if l.private else l.v_size * size)
     cdef Block filters = prepared
-    if prepared is None and l.beforehand:
-        filters = take(l.groups * panels * l.u_panel * size)
-    cdef Block biases = take(l.groups * panels * l.width * size if bias != NULL else 0)
+    if prepared is None and l.place == IN_ONE_PLACE:
+        filters = take(l.u_size * size)
     cdef Block flags = take(g.n)
     cdef floating *scratch_data = <floating *>scratch.data
     cdef floating *u_data = <floating *>filters.data if filters is not None else NULL
-    cdef floating *bias_data = NULL
-    cdef Py_ssize_t *at = <Py_ssize_t *>shared.data
-    cdef Py_ssize_t *weights_at = <Py_ssize_t *>(shared.data + l.at_size * size)
+    cdef Py_ssize_t *at = <Py_ssize_t *>tables.data
+    cdef Py_ssize_t *tile_at = <Py_ssize_t *>(tables.data + l.table_size * size)
+    cdef floating *bias_data = <floating *>tables.data + 2 * l.table_size if bias != NULL else NULL
+    cdef Py_ssize_t *weights_at = <Py_ssize_t *>(tables.data + (2 * l.table_size + rounded(biases)) * size)
     cdef LaneBand band
-    if bias != NULL:
-        bias_data = <floating *>biases.data
-        for i in range(l.groups):
-            for j in range(panels * l.width):
-                bias_data[i * panels * l.width + j] = bias[i * l.filters + j] if j < filters_of(&l, g, i) else 0
+    for i in range(biases):
+        j = i % (l.panels * l.width)
+        bias_data[i] = bias[i // (l.panels * l.width) * l.filters + j] if j < filters_of(&l, g, i // (l.panels * l.width)) else 0
     for i in range(g.n):
         flags.data[i] = 0
     place_weights(&l, weights_at)
-    band = lane_band(g, 0, (l.tiles - 1) * l.step + l.points, l.lanes)
-    lane_positions(g, &band, l.rows, at)
+    if not l.pixels:
+        band = lane_band(g, 0, (l.tiles - 1) * l.step + l.points, l.lanes)
+        lane_positions(g, &band, l.rows, at)
     with nogil:
-        if l.beforehand and prepared is None:
-            pack_panels(&l, g, w, weights_at, scratch_data, thread_size, u_data, team)
-        convolve(&l, g, x, w, u_data, bias_data, y, value, activation, slope, flags.data, <floating *>shared.data,
-                 scratch_data, thread_size, team)
+        if prepared is None and l.place == IN_ONE_PLACE and team == 1:
+            pack_panels(&l, g, w, weights_at, 0, l.groups * l.panels, scratch_data + l.weights_at, u_data)
+        elif prepared is None and l.place == IN_ONE_PLACE:
+            for i in prange(l.groups * l.panels, num_threads=team, schedule="static"):
+                pack_panels(&l, g, w, weights_at, i, i + 1, scratch_data + threadid() * l.thread_size + l.weights_at, u_data)
+        if l.private:
+            private_blocks(&l, g, x, w, u_data, bias_data, y, value, activation, slope, flags.data, at, weights_at,
+                           scratch_data, team)
+        else:
+            shared_blocks(&l, g, x, w, u_data, bias_data, y, value, activation, slope, flags.data, at, weights_at, tile_at,
+                          <floating *>v.data, scratch_data, team)
     return flags
 
 
@@ -475,12 +433,14 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     """The filters transformed once, for conv2d's `prepared`."""
     cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
     cdef floating *no_data = NULL
-    cdef Layout l = lay_out(&g, no_data)
-    cdef Block filters = take(l.groups * ceildiv(l.filters, l.width) * l.u_panel * sizeof(floating))
-    cdef Block scratch = take(rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes) * sizeof(floating))
-    cdef Block table = take(l.at_size * sizeof(Py_ssize_t))
+    cdef Layout l
+    lay_out_filters(&l, &g, no_data)
+    cdef Block filters = take(l.groups * l.panels * l.u_panel * sizeof(floating))
+    cdef Block weights = take(weights_size(&l) * sizeof(floating))
+    cdef Block table = take(weights_table_size(&l) * sizeof(Py_ssize_t))
     place_weights(&l, <Py_ssize_t *>table.data)
-    pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, <floating *>scratch.data, 0, <floating *>filters.data, 1)
+    pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, 0, l.groups * l.panels, <floating *>weights.data,
+                <floating *>filters.data)
     return filters
 
 
@@ -491,6 +451,7 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
                             origin, 0)
     g.stride_h, g.stride_w = stride
     cdef floating *no_data = NULL
-    cdef Layout l = lay_out(&g, no_data)
-    cdef Py_ssize_t filters = l.groups * ceildiv(l.filters, l.width) * l.u_panel if l.beforehand else 0
-    return (l.shared_size + filters + threads.team(work(&g)) * l.thread_size) * sizeof(floating)
+    cdef int team = threads.team(work(&g))
+    cdef Layout l = lay_out(&g, no_data, False, team)
+    cdef Py_ssize_t shared = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE else 0)
+    return (shared + team * l.thread_size) * sizeof(floating)

@@ -1,0 +1,112 @@
+"""How Winograd's driver cuts a convolution into blocks, and where everything lies: winograd.pyx says what for.
+
+The bits of a result do not depend on any of it, the number of threads included: each product is one sum over all channels.
+"""
+
+from cython cimport floating
+
+from fastconv._core.isa cimport kernels, tile_rows, vector_length
+from fastconv._core.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
+from fastconv._core.lanes cimport position_count
+from fastconv._core.shape cimport Shape, ceildiv, rounded
+
+cdef enum:
+    FILTERS_BYTES = 16 << 20     # transformed filters up to this size stay in L3 (and so do all threads' copies)
+    COPY_BYTES = 1 << 20         # up to this size in L2: then each thread has a copy,
+    COPY_TILES = 32              # if it has so many tiles
+    PANEL_BYTES = 1 << 20        # transformed filters of a panel of two vectors
+    PRIVATE_BYTES = 512 << 10    # V and M of a block that is one thread's
+    SHARED_BYTES = 8 << 20       # V of a block that all threads work on
+    STRIP_TILES = 64             # of a strip at most
+    PIECE_STRIPS = 8             # of a band at most
+    PIXEL_BYTES = 256            # of a pixel's channels that are read together
+
+
+cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noexcept nogil:
+    """All that the transformed filters depend on."""
+    cdef Py_ssize_t pair
+    cdef bint falls_out
+    l.scheme = FC_F45 if g.r == 5 else FC_F43 if g.stride_h == 1 and g.stride_w == 1 else FC_F43_STRIDE_2
+    l.lanes, l.mr = vector_length(unused), tile_rows(unused)
+    if floating is float:
+        l.points, l.filter_points = kernels.f32.winograd[l.scheme].points, kernels.f32.winograd[l.scheme].filter_points
+        l.taps, l.step = kernels.f32.winograd[l.scheme].taps, kernels.f32.winograd[l.scheme].step
+    else:
+        l.points, l.filter_points = kernels.f64.winograd[l.scheme].points, kernels.f64.winograd[l.scheme].filter_points
+        l.taps, l.step = kernels.f64.winograd[l.scheme].taps, kernels.f64.winograd[l.scheme].step
+    l.groups, l.channels, l.filters, l.joined = g.groups, g.c, g.k, 1
+    if g.groups > 1 and g.c == g.k and 2 * g.c <= l.lanes:
+        l.joined = min(l.lanes // g.c, g.groups)
+        l.groups = ceildiv(g.groups, l.joined)
+        l.channels = l.filters = l.joined * g.c
+    l.vectors = ceildiv(l.channels, l.lanes)
+    # A panel of one vector where two would fall out of L2 before their use; but tiles of few rows need two, to fill the pipelines.
+    pair = FC_MAX_NV * l.lanes
+    falls_out = l.filter_points * l.filter_points * l.channels * pair * <Py_ssize_t>sizeof(floating) > PANEL_BYTES
+    l.width = l.lanes if l.filters <= l.lanes or (falls_out and l.mr >= 8) else pair
+    l.panels = ceildiv(l.filters, l.width)
+    l.u_point = l.channels * l.width + l.lanes     # not a power of two apart: all points of a filter would meet in one L1 set
+    l.u_panel = l.filter_points * l.filter_points * l.u_point
+
+
+cdef inline double balance(Py_ssize_t units, int team) noexcept nogil:
+    """The part of the time that threads work, with units of the same size."""
+    return <double>units / (ceildiv(units, team) * team)
+
+
+cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, int team) noexcept nogil:
+    cdef Layout l
+    cdef Py_ssize_t size = sizeof(floating), u_all, v_tile, m_tile, most_tiles, block_strips, cols, units
+    lay_out_filters(&l, g, unused)
+    l.pixels = g.xc == 1
+    # strips
+    l.tile_rows = ceildiv(g.oh, 4)
+    l.tiles = ceildiv(g.ow, 4)
+    l.col_blocks = ceildiv(l.tiles, STRIP_TILES)
+    l.tiles = ceildiv(l.tiles, l.col_blocks)
+    l.strips = g.n * l.col_blocks * l.tile_rows
+    # blocks: private where U is less than V. One thread, private / shared in ms: 256 channels, 4 x 56 x 56 37.1 / 38.2,
+    # 4 x 28 x 28 9.44 / 9.42, 4 x 14 x 14 3.22 / 3.09; 128 channels with stride 2, 4 x 56 x 56 5.82 / 6.54.
+    u_all = l.groups * l.panels * l.u_panel * size
+    v_tile = l.points * l.points * l.vectors * l.lanes * size
+    m_tile = l.points * l.points * l.width * size
+    l.private = u_all <= min(FILTERS_BYTES, l.groups * l.strips * l.tiles * v_tile)
+    l.private = l.private and balance(l.strips * l.groups, team) >= 0.9 * balance(l.panels, team)
+    most_tiles = PRIVATE_BYTES // (v_tile + m_tile) if l.private else SHARED_BYTES // v_tile
+    l.blocks = ceildiv(l.strips, max(1, most_tiles // l.tiles))
+    l.groups_at_once = l.groups if l.private and l.pixels and l.blocks >= team else 1
+    units = l.groups // l.groups_at_once
+    if l.private and l.blocks * units < 8 * team:    # as many for each thread
+        l.blocks = min(l.strips, ceildiv(l.blocks, team) * team)
+    block_strips = ceildiv(l.strips, l.blocks)
+    most_tiles = block_strips * l.tiles
+    # filters
+    l.place = IN_ONE_PLACE
+    if not prepared and l.private and u_all <= min(COPY_BYTES, FILTERS_BYTES // team) and l.strips * l.tiles >= COPY_TILES * team:
+        l.place = IN_COPIES
+    elif not prepared and not l.private and (l.blocks == 1 or u_all > FILTERS_BYTES):
+        l.place = IN_PANELS
+    # bands
+    l.pieces = ceildiv(l.tile_rows, min(PIECE_STRIPS, block_strips))
+    l.piece_strips = ceildiv(l.tile_rows, l.pieces)
+    l.pieces = ceildiv(l.tile_rows, l.piece_strips)
+    l.vectors_at_once = min(l.vectors, PIXEL_BYTES // (l.lanes * size)) if l.pixels else 1
+    cols = (l.tiles - 1) * l.step + l.points
+    l.rows = (min(block_strips, l.piece_strips) - 1) * l.step + l.points
+    l.band_vector = rounded(l.rows * cols * l.lanes)
+    # tables hold Py_ssize_t: two elements each, or one double
+    l.table_size = rounded(max(0 if l.pixels else position_count(g, l.rows), most_tiles)) * sizeof(Py_ssize_t) // size
+    # arrays
+    l.v_tiles = l.vectors * l.mr * l.lanes
+    l.v_point = ceildiv(most_tiles, l.mr) * l.v_tiles + l.lanes
+    l.m_point = most_tiles * l.width + l.lanes
+    l.u_size = l.groups * l.panels * l.u_panel
+    l.v_size = rounded(l.points * l.points * l.v_point)
+    l.band_at = rounded(most_tiles) * sizeof(Py_ssize_t) // size
+    l.weights_at = l.band_at + l.vectors_at_once * l.band_vector
+    l.u_at = l.weights_at + weights_size(&l)
+    l.v_at = l.u_at + rounded(l.u_size if l.place == IN_COPIES else l.u_panel if l.place == IN_PANELS else 0)
+    l.m_at = l.v_at + (l.v_size if l.private else 0)
+    l.strip_at = l.m_at + rounded(l.points * l.points * l.m_point)
+    l.thread_size = l.strip_at + rounded(4 * 4 * l.tiles * l.lanes)
+    return l
