@@ -9,14 +9,22 @@ import fastconv as fc
 from fastconv._core import winograd
 
 SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}
+VIEWS = {
+    "nchw": lambda a: a,
+    "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
+    "every second": lambda a: np.repeat(np.repeat(a, 2, axis=2), 2, axis=3)[:, :, ::2, ::2],
+    "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
+}
+RELU = 1
 
 
-def convolve(x, weight, bias=None, stride=1, padding=0, **options):
-    """The driver alone, on (N, C, H, W) views."""
+def convolve(x, weight, bias=None, stride=1, padding=0, view="nchw", **options):
+    """The driver alone, on (N, C, H, W) arrays laid out as VIEWS says."""
     size = fc.conv_output_size(x.shape[2:], weight.shape[2:], stride, padding)
-    y = np.full((len(x), len(weight), *size), np.nan, x.dtype)
-    winograd.conv2d(x, weight, bias, y, (stride, stride), (1, 1), (padding, padding), options.get("mode", 0),
-                    options.get("value", 0.0), options.get("activation", 0), 0.01)
+    y = VIEWS[view](np.full((len(x), len(weight), *size), np.nan, x.dtype))
+    winograd.conv2d(VIEWS[view](x), weight, bias, y, (stride, stride), (1, 1), (padding, padding), options.get("mode", 0),
+                    options.get("value", 0.0), options.get("activation", 0), 0.01, options.get("prepared"))
     return y
 
 
@@ -34,7 +42,13 @@ def test_channels_and_groups(scheme, channels, filters, groups):
     weight = rng.standard_normal((filters, channels // groups, size, size)).astype(np.float32)
     bias = rng.standard_normal(filters).astype(np.float32)
     wanted = reference.conv2d(x, weight, bias, stride=stride, padding=1, groups=groups)
-    assert relative_error(convolve(x, weight, bias, stride, 1), wanted) < 1e-5
+    y = convolve(x, weight, bias, stride, 1)
+    assert relative_error(y, wanted) < 1e-5
+    relu = convolve(x, weight, bias, stride, 1, activation=RELU)
+    np.testing.assert_array_equal(relu, np.maximum(y, 0))
+    for view in VIEWS:
+        np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view), y)
+        np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, activation=RELU), relu)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -47,10 +61,8 @@ def test_planes(scheme, height, width):
         weight = rng.standard_normal((20, 18, size, size)).astype(np.float32)
         wanted = reference.conv2d(x, weight, None, stride=stride, padding=2)
         assert relative_error(convolve(x, weight, None, stride, 2), wanted) < 1e-5
-        nhwc = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-        backwards = np.ascontiguousarray(x[..., ::-1, ::-1])[..., ::-1, ::-1]
-        for view in (nhwc, backwards):
-            np.testing.assert_array_equal(convolve(view, weight, None, stride, 2), convolve(x, weight, None, stride, 2))
+        for view in VIEWS:
+            np.testing.assert_array_equal(convolve(x, weight, None, stride, 2, view), convolve(x, weight, None, stride, 2))
 
 
 @pytest.mark.parametrize("mode", range(4))
@@ -62,7 +74,8 @@ def test_padding_modes(scheme, mode):
     weight = rng.standard_normal((16, 8, size, size)).astype(np.float32)
     name = ("constant", "reflect", "replicate", "circular")[mode]
     wanted = reference.conv2d(x, weight, None, stride=stride, padding=3, padding_mode=name, padding_value=1.5)
-    assert relative_error(convolve(x, weight, None, stride, 3, mode=mode, value=1.5), wanted) < 1e-5
+    for view in VIEWS:
+        assert relative_error(convolve(x, weight, None, stride, 3, view, mode=mode, value=1.5), wanted) < 1e-5
 
 
 @pytest.mark.parametrize("channels, bound", [(64, 2e-6), (256, 4e-6), (512, 5e-6)])
@@ -84,13 +97,16 @@ def test_float64_to_rounding():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("activation", [None, "relu", "sigmoid"])
-def test_not_finite_goes_where_the_sum_sends_it(value, activation):
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_not_finite_goes_where_the_sum_sends_it(value, activation, data_format):
     rng = np.random.default_rng(1)
     x = rng.standard_normal((3, 16, 12, 12)).astype(np.float32)
     weight = rng.standard_normal((16, 16, 3, 3)).astype(np.float32)
     x[1, 2, 5, 6] = value
-    assert fc.explain(x.shape, weight.shape, padding=1).algorithm == "winograd"
-    auto, gemm = (fc.conv2d(x, weight, padding=1, activation=activation, algorithm=name) for name in ("auto", "gemm"))
+    x = cases.to_format(x, data_format)
+    assert fc.explain(x.shape, weight.shape, padding=1, data_format=data_format).algorithm == "winograd"
+    auto, gemm = (fc.conv2d(x, weight, padding=1, activation=activation, data_format=data_format, algorithm=name)
+                  for name in ("auto", "gemm"))
     np.testing.assert_array_equal(np.isfinite(auto), np.isfinite(gemm))
     np.testing.assert_array_equal(auto[1], gemm[1])
     np.testing.assert_allclose(auto[[0, 2]], gemm[[0, 2]], atol=1e-4)
@@ -102,18 +118,36 @@ def test_overflow_inside_the_transform_only():
     np.testing.assert_allclose(fc.conv2d(x, weight), fc.conv2d(x, weight, algorithm="gemm"), rtol=1e-5)
 
 
-def test_any_number_of_threads_gives_the_same_bits():
+# (images, channels, rows, columns), filters, size, stride, groups. What is said is true of AVX-512 and one thread: where the
+# transformed filters are, and whether a block is one thread's.
+LAYOUTS = [
+    ((5, 64, 30, 30), 64, 3, 1, 1),        # a copy for each thread; private blocks
+    ((9, 32, 13, 13), 32, 3, 1, 4),        # of four groups, joined in pairs
+    ((3, 96, 20, 20), 96, 3, 1, 2),        # of two groups of 48
+    ((4, 128, 28, 28), 128, 3, 2, 1),      # in one place; private blocks
+    ((2, 64, 27, 27), 96, 5, 1, 1),
+    ((1, 48, 12, 200), 128, 3, 1, 1),      # three strips: two threads share the block
+    ((3, 200, 14, 14), 200, 3, 1, 1),      # a panel just before its use; one shared block
+    ((1, 300, 9, 6), 24, 3, 2, 1),
+    ((2, 320, 40, 40), 320, 3, 1, 1),      # in one place; two shared blocks
+]
+
+
+@pytest.mark.parametrize("x_shape, filters, size, stride, groups", LAYOUTS)
+def test_any_number_of_threads_and_any_layout_gives_the_same_bits(x_shape, filters, size, stride, groups):
     rng = np.random.default_rng(2)
-    for shape, filters, size, stride in [((5, 64, 30, 30), 64, 3, 1), ((3, 200, 14, 14), 200, 3, 1), ((2, 64, 27, 27), 96, 5, 1),
-                                         ((4, 128, 28, 28), 128, 3, 2)]:
-        x = rng.standard_normal(shape).astype(np.float32)
-        weight = rng.standard_normal((filters, shape[1], size, size)).astype(np.float32)
-        results = []
-        for threads in (1, 2, 3, 16):
-            with fc.num_threads(threads):
-                results.append(convolve(x, weight, None, stride, 1))
-        for other in results[1:]:
-            np.testing.assert_array_equal(results[0], other)
+    x = rng.standard_normal(x_shape).astype(np.float32)
+    weight = rng.standard_normal((filters, x_shape[1] // groups, size, size)).astype(np.float32)
+    bias = rng.standard_normal(filters).astype(np.float32)
+    gemm = fc.conv2d(x, weight, bias, stride=stride, padding=1, groups=groups, algorithm="gemm")
+    wanted = convolve(x, weight, bias, stride, 1)
+    assert relative_error(wanted, gemm) < 1e-5
+    prepared = winograd.prepare(weight, groups, (stride, stride))
+    for threads in (1, 2, 3, 16):
+        with fc.num_threads(threads):
+            for view in ("nchw", "nhwc"):
+                np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view), wanted)
+                np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, prepared=prepared), wanted)
 
 
 def test_random_options():
