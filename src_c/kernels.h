@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
+enum { FC_DOT_ROWS = 4 };               /* most rows that `dot_rows` takes together */
 enum { FC_SLIDING_ROWS = 4 };           /* most rows that `slide` computes together */
 enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of rows and of columns, as `slide` has them */
 
@@ -98,6 +99,12 @@ typedef struct {
         void (*channel_tile[FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,     \
                                                        ptrdiff_t n_taps, const T *a, ptrdiff_t step, const T *b, T *c,        \
                                                        ptrdiff_t ldc, const T *bias, const T *ahead);                         \
+                                                                                                                              \
+        /* dot.h: c[i * ldc + j] = bias[j] + sum over p < depth of a[i * lda + p] * b[j * ldb + p], i < m, j < n; bias may be \
+         * NULL. Index: m, from 1 to dot_most. */                                                                             \
+        int dot_most;                                                                                                         \
+        void (*dot_rows[FC_DOT_ROWS + 1])(ptrdiff_t depth, const T *a, ptrdiff_t lda, const T *b, ptrdiff_t ldb, ptrdiff_t n, \
+                                          const T *bias, T *c, ptrdiff_t ldc);                                                \
                                                                                                                               \
         /* winograd.h. Index: FC_F43, FC_F45, FC_F43_STRIDE_2. */                                                             \
         fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                     \

@@ -1,6 +1,7 @@
 /* All kernels of one precision and their table. */
 #include "simd.h"
 #include "gemm.h"
+#include "dot.h"
 #include "pack.h"
 #include "lanes.h"
 #include "winograd.h"
@@ -26,6 +27,8 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .split_pixels = NAME(split_pixels),
     .join_pixels = NAME(join_pixels),
     .channel_tile = {CHANNEL_ROW(1), CHANNEL_ROW(2)},
+    .dot_most = DOT_MOST,
+    .dot_rows = DOT_TABLE,
     .winograd = {WINOGRAD_SCHEME(f43, 6, 6, 3, 4), WINOGRAD_SCHEME(f45, 8, 8, 5, 4), WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8)},
     .sum = NAME(sum),
     .activation = {NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh)},

@@ -24,6 +24,18 @@ cdef inline void gemm_tile(int vectors, int m, Py_ssize_t depth, const floating 
         kernels.f64.gemm_tile[vectors - 1][m](depth, a, b, c, ldc, bias, accumulate)
 
 
+cdef inline int dot_most(const floating *unused) noexcept nogil:
+    return kernels.f32.dot_most if floating is float else kernels.f64.dot_most
+
+
+cdef inline void dot_rows(int m, Py_ssize_t depth, const floating *a, Py_ssize_t lda, const floating *b, Py_ssize_t ldb,
+                          Py_ssize_t n, const floating *bias, floating *c, Py_ssize_t ldc) noexcept nogil:
+    if floating is float:
+        kernels.f32.dot_rows[m](depth, a, lda, b, ldb, n, bias, c, ldc)
+    else:
+        kernels.f64.dot_rows[m](depth, a, lda, b, ldb, n, bias, c, ldc)
+
+
 cdef inline void pack_rows(const floating *src, Py_ssize_t channel_stride, Py_ssize_t channels, const Py_ssize_t *taps,
                            Py_ssize_t n_taps, const fc_run *runs, Py_ssize_t n_runs, floating *dst, Py_ssize_t width,
                            int padded) noexcept nogil:

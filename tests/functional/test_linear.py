@@ -54,6 +54,17 @@ def test_any_strides_and_leading_dimensions():
     assert fc.linear_backward(grad[0, 0], x[0, 0], weight)[0].shape == (12,)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 15, 16, 40, 64, 70])
+def test_weights_and_bias_with_strides(rows):
+    rng = np.random.default_rng(0)
+    x, weight, bias = draw(rng, rows, 33), draw(rng, 20, 33), draw(rng, 20)
+    expected = reference.linear(x, weight, bias)
+    for a in (x, np.asfortranarray(x), np.repeat(x, 2, 1)[:, ::2]):
+        for w in (weight, np.asfortranarray(weight), np.repeat(weight, 2, 0)[::2]):
+            for b in (bias, np.repeat(bias, 2)[::2], bias[::-1].copy()[::-1]):
+                np.testing.assert_array_equal(fc.linear(a, w, b), expected)
+
+
 def test_empty_batch():
     x, weight, bias = np.zeros((0, 3), np.float32), np.ones((4, 3), np.float32), np.ones(4, np.float32)
     assert fc.linear(x, weight, bias).shape == (0, 4)
