@@ -16,8 +16,9 @@ Where the transformed filters are fewer bytes than the patches they are made onc
 and M of its own in L2. It makes even U for itself where that is small: to write a cache line that another core has read costs
 more than to compute it. Where the transformed filters are more, or there are too few strips to keep all threads busy, a block
 has as many tiles as L3 holds, threads share its pieces, then its panels, and U of a panel is made just before its use, so that
-it never leaves L2; meanwhile the next panel's filters are prefetched. Narrow groups are joined until they fill a vector, with
-zeros for the filters between them: their transforms cost what they would cost alone.
+it never leaves L2. The tiles of a product prefetch what comes next: U of the next point, or filters to be transformed. Narrow
+groups are joined until they fill a vector, with zeros for the filters between them: their transforms cost what they would cost
+alone.
 
 An output is not finite where an input, a filter or the sum is not, but a transform spreads it over its tile. So an image in
 which a tile came out not finite is computed again as a matrix product.
@@ -214,24 +215,29 @@ cdef void input_unit(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize
                      tile_at + (start - first) * l.tiles, band, v + c * l.mr)
 
 
+cdef inline Py_ssize_t filter_point(const Layout *l, Py_ssize_t point) noexcept nogil:
+    return min(point // l.points, l.filter_points - 1) * l.filter_points + min(point % l.points, l.filter_points - 1)
+
+
 cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channels, const floating *v, const floating *u,
                          floating *m, const floating *next_weights) noexcept nogil:
-    """M of one block and one panel, at u. The last tiles prefetch next_weights, of one panel, if it is not NULL."""
-    cdef Py_ssize_t points = l.points * l.points, blocks = ceildiv(n_tiles, l.mr), zero = 0, point, b, i, j, t, left
+    """M of one block and one panel, at u. While they are computed, tiles prefetch a vector for each channel: U of the next point
+    (after the last one, of the next panel) or, towards the end, next_weights, those of one panel, if it is not NULL."""
+    cdef Py_ssize_t points = l.points * l.points, blocks = ceildiv(n_tiles, l.mr), zero = 0, point, b, t, later
     cdef int vectors = <int>(l.width // l.lanes)
     cdef const floating *no_bias = NULL
     cdef const floating *up
+    cdef const floating *next_up = u
     cdef const floating *ahead
     for point in range(points):
-        i = min(point // l.points, l.filter_points - 1)
-        j = min(point % l.points, l.filter_points - 1)
-        up = u + (i * l.filter_points + j) * l.u_point
+        up = next_up
+        next_up = u + (filter_point(l, point + 1) * l.u_point if point + 1 < points else l.u_panel)
         for b in range(blocks):
             t = part(n_tiles, blocks, b)
-            left = (points - point) * blocks - b
-            ahead = up
-            if next_weights != NULL and left <= vectors * l.taps * l.taps:
-                ahead = next_weights + (left - 1) * channels * l.lanes
+            later = (points - 1 - point) * blocks + blocks - 1 - b
+            ahead = next_up + min(blocks - 1 - b, vectors - 1) * channels * l.lanes
+            if next_weights != NULL and later < vectors * l.taps * l.taps:
+                ahead = next_weights + later * channels * l.lanes
             channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), channels, l.mr * l.lanes, &zero, 1,
                          v + point * l.v_point + b * l.v_tiles, l.lanes, up, m + point * l.m_point + t * l.width, l.width,
                          no_bias, ahead)

@@ -14,8 +14,9 @@ cdef enum:
     FILTERS_BYTES = 16 << 20     # transformed filters up to this size stay in L3 (and so do all threads' copies)
     COPY_BYTES = 1 << 20         # up to this size in L2: then each thread has a copy,
     COPY_TILES = 32              # if it has so many tiles
-    PANEL_BYTES = 1 << 20        # transformed filters of a panel of two vectors
-    PRIVATE_BYTES = 512 << 10    # V and M of a block that is one thread's
+    PANEL_BYTES = 2 << 20        # transformed filters of a panel of two vectors
+    PRIVATE_BYTES = 512 << 10    # V and M of a block that is one thread's, beside U in L2
+    LARGE_BYTES = 1536 << 10     # where U comes from L3, for each block again
     SHARED_BYTES = 8 << 20       # V of a block that all threads work on
     STRIP_TILES = 64             # of a strip at most
     PIECE_STRIPS = 8             # of a band at most
@@ -65,14 +66,17 @@ cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, int t
     l.col_blocks = ceildiv(l.tiles, STRIP_TILES)
     l.tiles = ceildiv(l.tiles, l.col_blocks)
     l.strips = g.n * l.col_blocks * l.tile_rows
-    # blocks: private where U is less than V. One thread, private / shared in ms: 256 channels, 4 x 56 x 56 37.1 / 38.2,
-    # 4 x 28 x 28 9.44 / 9.42, 4 x 14 x 14 3.22 / 3.09; 128 channels with stride 2, 4 x 56 x 56 5.82 / 6.54.
+    # blocks: private where U is less than V. One thread, private / shared in ms: 256 channels, 4 x 56 x 56 37.4 / 38.7,
+    # 4 x 28 x 28 9.81 / 9.86, 4 x 14 x 14 3.22 / 3.09; 128 channels with stride 2, 4 x 56 x 56 5.83 / 6.32.
     u_all = l.groups * l.panels * l.u_panel * size
     v_tile = l.points * l.points * l.vectors * l.lanes * size
     m_tile = l.points * l.points * l.width * size
     l.private = u_all <= min(FILTERS_BYTES, l.groups * l.strips * l.tiles * v_tile)
     l.private = l.private and balance(l.strips * l.groups, team) >= 0.9 * balance(l.panels, team)
-    most_tiles = PRIVATE_BYTES // (v_tile + m_tile) if l.private else SHARED_BYTES // v_tile
+    if l.private:
+        most_tiles = (PRIVATE_BYTES if u_all <= COPY_BYTES else LARGE_BYTES) // (v_tile + m_tile)
+    else:
+        most_tiles = SHARED_BYTES // v_tile
     l.blocks = ceildiv(l.strips, max(1, most_tiles // l.tiles))
     l.groups_at_once = l.groups if l.private and l.pixels and l.blocks >= team else 1
     units = l.groups // l.groups_at_once
