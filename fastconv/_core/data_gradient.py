@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastconv._core import depthwise, memory
-from fastconv._core.geometry import phases, source
+from fastconv._core.geometry import parts, phases
 
 BLOCK_BYTES = 4 << 20
 
@@ -109,26 +109,10 @@ def _fold_pass(forward, grad_output, each, grad_x, mode):
 def _fold(block, rows, columns, grad_x, mode):
     """Adds the gradient on these positions to the pixels that they repeat."""
     h, w = grad_x.shape[2:]
-    for from_rows, to_rows, one_row in _parts(rows, h, mode):
+    for from_rows, to_rows, one_row in parts(rows, h, mode):
         part = block[:, :, from_rows]
         if one_row:
             part = part.sum(axis=2, keepdims=True)
-        for from_columns, to_columns, one_column in _parts(columns, w, mode):
+        for from_columns, to_columns, one_column in parts(columns, w, mode):
             share = part[..., from_columns]
             grad_x[:, :, to_rows, to_columns] += share.sum(axis=3, keepdims=True) if one_column else share
-
-
-def _parts(positions, size, mode):
-    """Cuts a range of positions before, inside and after the image: which of them, their pixels, whether that is one pixel.
-
-    Padding repeats a pixel at most once on each side (evenly spaced ones, so a slice), or it repeats the one at the edge.
-    """
-    inside = len(range(positions.start, min(0, positions.stop), positions.step))
-    after = len(range(positions.start, min(size, positions.stop), positions.step))
-    for begin, end in ((0, inside), (inside, after), (after, len(positions))):
-        if begin < end:
-            first, last = (source(positions[i], size, mode) for i in (begin, end - 1))
-            one_pixel = mode == "replicate" and first == last
-            step = 1 if first == last else (last - first) // (end - begin - 1)
-            stop = last + (1 if step > 0 else -1)
-            yield slice(begin, end), slice(first, stop if stop >= 0 else None, step), one_pixel

@@ -106,3 +106,21 @@ def source(position, size, mode):
     if mode == "replicate":
         return 0 if position < 0 else size - 1
     return position % size
+
+
+def parts(positions, size, mode):
+    """Cuts a range of positions before, inside and after the image: which of them, their pixels, whether that is one pixel.
+
+    Padding repeats a pixel at most once on each side (evenly spaced ones, so a slice), or it repeats the one at the edge. With
+    "constant" it repeats none, and there is the part inside alone.
+    """
+    inside = len(range(positions.start, min(0, positions.stop), positions.step))
+    after = len(range(positions.start, min(size, positions.stop), positions.step))
+    cuts = ((inside, after),) if mode == "constant" else ((0, inside), (inside, after), (after, len(positions)))
+    for begin, end in cuts:
+        if begin < end:
+            first, last = (source(positions[i], size, mode) for i in (begin, end - 1))
+            one_pixel = mode == "replicate" and first == last
+            step = 1 if first == last else (last - first) // (end - begin - 1)
+            stop = last + (1 if step > 0 else -1)
+            yield slice(begin, end), slice(first, stop if stop >= 0 else None, step), one_pixel

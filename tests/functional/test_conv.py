@@ -29,7 +29,7 @@ def check_exactly(case, dtype, algorithm="auto"):
     assert y.dtype == dtype and y.shape == case.output_shape()
     if x.size:
         expected = reference.conv2d(x, weight, bias, **case.window())
-        if algorithm == "winograd" or (algorithm == "auto" and cases.may_be_winograd(case, dtype)):
+        if algorithm in ("winograd", "fft") or (algorithm == "auto" and cases.may_be_winograd(case, dtype)):
             cases.assert_close_to_sum(y, expected, f"{algorithm} {case}")
         else:
             np.testing.assert_array_equal(y, expected)
@@ -48,7 +48,7 @@ def test_mixed_options_exactly(seed, dtype):
         check_exactly(case, dtype)
 
 
-@pytest.mark.parametrize("algorithm", ["gemm", "direct"])
+@pytest.mark.parametrize("algorithm", ["gemm", "direct", "fft"])
 def test_algorithms_by_name(algorithm):
     for case in cases.random_conv_cases(200, 100):
         check_exactly(case, np.float32, algorithm)

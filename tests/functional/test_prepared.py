@@ -18,6 +18,11 @@ LAYERS = {  # one for each driver and form of its filters
     "gemm": ((2, 5, 60, 60), (7, 5, 4, 3), {"padding": 2}),
     "gemm, groups": ((2, 30, 70, 70), (45, 10, 1, 1), {"groups": 3}),
     "gemm, more filters than a stage holds": ((1, 512, 70, 70), (900, 512, 2, 2), {"algorithm": "gemm"}),
+    "fft": ((2, 1, 150, 160), (2, 1, 33, 31), {"padding": 16}),
+    "fft, by matrix products": ((4, 24, 60, 60), (24, 24, 15, 15), {"padding": 7}),
+    "fft, filters in parts": ((1, 64, 40, 40), (48, 64, 31, 31), {"padding": 15, "algorithm": "fft"}),
+    "fft, groups, stride, dilation": ((2, 6, 60, 50), (9, 2, 11, 9), {"groups": 3, "stride": 2, "dilation": 3, "padding": 9,
+                                                                      "algorithm": "fft"}),
     "depthwise": ((2, 18, 20, 20), (36, 1, 3, 3), {"groups": 18}),
 }
 
