@@ -14,7 +14,7 @@ The band (see depthwise_band.pyx) shows the kernels neither border nor stride: o
 row rows.taps[r] + i and band column columns.taps[s] + j.
 
 Vector lanes run over columns. Where y has its channels side by side (NHWC) they run over channels instead, and the work is
-that of depthwise_channels.pyx.
+that of depthwise_channels.pyx; short rows and strides are transposed for it by depthwise_planes.pyx.
 
 Sizes and splits do not depend on the number of threads, so neither do the bits of a result.
 """
@@ -26,7 +26,7 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcmp, memcpy, memset
 
-from fastconv._core cimport depthwise_channels, threads
+from fastconv._core cimport depthwise_channels, depthwise_planes, threads
 from fastconv._core.band cimport CONSTANT
 from fastconv._core.depthwise_band cimport Shape, fill, find_edges, lay_out
 from fastconv._core.isa cimport kernels, vector_length
@@ -103,7 +103,7 @@ cdef class Layout:
     cdef Py_ssize_t key[LAYOUT_WORDS]
     cdef bint channel_lanes
     cdef Shape shape                         # where lanes are columns
-    cdef depthwise_channels.Shape channels   # where they are channels
+    cdef depthwise_channels.Shape channels   # where they are channels, side by side in memory or in planes
     cdef list tables
 
 cdef list layouts = [None] * (1 << LAYOUT_BITS)
@@ -131,10 +131,12 @@ cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride,
     layout = Layout.__new__(Layout)
     memcpy(layout.key, key, sizeof(key))
     cdef int lanes = kernels.f32.vector if size == sizeof(float) else kernels.f64.vector
-    layout.channel_lanes = depthwise_channels.channels_in_lanes(key, key + 4, key + 16, key + 20, size, lanes, key[25], key[27])
+    cdef bint planes = depthwise_planes.channels_pay(key, key + 4, key + 8, key + 16, key + 20, size, lanes, stride, dilation)
+    layout.channel_lanes = planes or depthwise_channels.channels_in_lanes(key, key + 4, key + 16, key + 20, size, lanes, key[25],
+                                                                          key[27])
     if layout.channel_lanes:
         layout.tables = depthwise_channels.lay_out(&layout.channels, key, key + 4, key + 8, key + 12, key + 16, key + 20, size, lanes,
-                                                   stride, dilation, origin, padding)
+                                                   stride, dilation, origin, padding, planes)
     else:
         layout.tables = plan(&layout.shape, key, key + 4, key + 8, key + 12, key + 16, key + 20, size, lanes, stride, dilation, origin,
                              padding)
@@ -217,6 +219,14 @@ cdef convolve(const Shape *g, const floating *x, const floating *w, const floati
                 convolve_plane(g, x, weights, biases, y, value, unit, scratch + threadid() * scratch_size)
 
 
+cdef convolve_channels(depthwise_channels.Shape *g, const floating *x, const floating *w, const floating *bias,
+                       Py_ssize_t bias_step, floating *y, floating value):
+    if g.planes:
+        depthwise_planes.convolve(g, x, w, bias, bias_step, y, value)
+    else:
+        depthwise_channels.convolve(g, x, w, bias, bias_step, y, value)
+
+
 def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
            int padding_mode, double padding_value, int activation, double negative_slope):
     """y = activation(depthwise convolution of x with w + bias), on arrays with any strides; nothing is checked.
@@ -236,11 +246,11 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
         channels = layout.channels
         channels.activation, channels.slope = activation, negative_slope
         if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-            depthwise_channels.convolve(&channels, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w),
-                                        <const float *>bias_data, bias_step, <float *>cnp.PyArray_DATA(y), <float>padding_value)
+            convolve_channels(&channels, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w),
+                              <const float *>bias_data, bias_step, <float *>cnp.PyArray_DATA(y), <float>padding_value)
         else:
-            depthwise_channels.convolve(&channels, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w),
-                                        <const double *>bias_data, bias_step, <double *>cnp.PyArray_DATA(y), padding_value)
+            convolve_channels(&channels, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w),
+                              <const double *>bias_data, bias_step, <double *>cnp.PyArray_DATA(y), padding_value)
         return
     g.activation, g.slope = activation, negative_slope
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
@@ -255,6 +265,10 @@ def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple d
     """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at."""
     cdef Layout layout = layout_of(x, w, y, stride, dilation, origin, CONSTANT)
     cdef const Shape *g = &layout.shape
+    if layout.channel_lanes and layout.channels.planes:
+        return depthwise_planes.workspace(&layout.channels, cnp.PyArray_ITEMSIZE(x))
+    if layout.channel_lanes:
+        return depthwise_channels.workspace(&layout.channels, cnp.PyArray_ITEMSIZE(x))
     return cnp.PyArray_ITEMSIZE(x) * (g.k * (g.taps + 1) + forward_team(g) * (g.band_size + g.tile_size))
 
 
@@ -377,17 +391,21 @@ def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floatin
         return
     cdef int lanes = vector_length(no_data)
     cdef depthwise_channels.Shape in_lanes
-    if depthwise_channels.channels_in_lanes(x.shape, x.strides, grad_output.shape, grad_output.strides, size, lanes, stride[1],
-                                            dilation[1]):
+    cdef const floating *xp = &x[0, 0, 0, 0] if x.shape[2] and x.shape[3] else NULL
+    cdef bint planes = depthwise_planes.channels_pay(x.shape, x.strides, grad_weight.shape, grad_output.shape, grad_output.strides,
+                                                     size, lanes, stride, dilation)
+    if planes or depthwise_channels.channels_in_lanes(x.shape, x.strides, grad_output.shape, grad_output.strides, size, lanes,
+                                                      stride[1], dilation[1]):
         tables = depthwise_channels.lay_out(&in_lanes, x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape,
-                                            grad_output.strides, size, lanes, stride, dilation, origin, padding_mode)
-        depthwise_channels.correlate(&in_lanes, &x[0, 0, 0, 0] if x.shape[2] and x.shape[3] else NULL, &grad_output[0, 0, 0, 0],
-                                     &grad_weight[0, 0, 0, 0], <floating>padding_value)
+                                            grad_output.strides, size, lanes, stride, dilation, origin, padding_mode, planes)
+        if planes:
+            depthwise_planes.correlate(&in_lanes, xp, &grad_output[0, 0, 0, 0], &grad_weight[0, 0, 0, 0], <floating>padding_value)
+        else:
+            depthwise_channels.correlate(&in_lanes, xp, &grad_output[0, 0, 0, 0], &grad_weight[0, 0, 0, 0], <floating>padding_value)
         return
     tables = plan(&g, x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape, grad_output.strides,
                   size, lanes, stride, dilation, origin, padding_mode)
     cdef floating value = <floating>padding_value
-    cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
     cdef const floating *dy = &grad_output[0, 0, 0, 0]
     cdef floating *result = &grad_weight[0, 0, 0, 0]
     cdef int team = threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))

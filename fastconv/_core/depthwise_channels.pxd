@@ -28,7 +28,8 @@ cdef struct Shape:
     Py_ssize_t groups          # of blocks: units of work of their own
     Axis rows, columns
     int strides                # index of the kernels that slide, -1 where they do not serve this filter
-    bint in_place              # they read x itself: no band
+    bint planes                # channels do not lie side by side: depthwise_planes.pyx transposes, each block by itself
+    bint in_place              # the kernels read pixels where they are: no band
     Py_ssize_t pitch, tap      # elements from one row, and one column, of the band to the next
     Py_ssize_t band_size
     Py_ssize_t *band_columns   # where the band's columns are in a row, as a table
@@ -41,7 +42,33 @@ cdef bint channels_in_lanes(const Py_ssize_t *x, const Py_ssize_t *x_strides, co
                             Py_ssize_t size, int lanes, Py_ssize_t stride_w, Py_ssize_t dilation_w) noexcept
 cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
                   const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
-                  tuple origin, int padding)
+                  tuple origin, int padding, bint planes)
+cdef Py_ssize_t workspace(const Shape *g, Py_ssize_t size) noexcept
 cdef convolve(Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
               floating value)
 cdef correlate(Shape *g, const floating *x, const floating *dy, floating *gradient, floating value)
+
+# For depthwise_planes.pyx.
+
+# The filters as the kernels take them.
+cdef struct Filters:
+    void *w            # [block][tap][lane]
+    void *bias         # [block][lane]
+    void *outside      # a vector of the padding value; behind it there is scratch
+    bint idle          # whether padding contributes nothing
+
+
+cdef Py_ssize_t packed_size(const Shape *g) noexcept nogil
+cdef void pack(const Shape *g, const floating *w, const floating *bias, Py_ssize_t bias_step, floating value, floating *memory,
+               Filters *filters) noexcept nogil
+cdef void slide_piece(const Shape *g, Py_ssize_t n_rows, const Piece *columns, const Py_ssize_t *row_offsets, const floating *x,
+                      const Filters *filters, Py_ssize_t block, floating *y, Py_ssize_t y_row, Py_ssize_t y_col,
+                      Py_ssize_t lanes) noexcept nogil
+cdef void convolve_band(const Shape *g, const Filters *filters, Py_ssize_t block, Py_ssize_t n_rows, Py_ssize_t width, floating *y,
+                        Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t lanes, const floating *band) noexcept nogil
+cdef void slide_weight_piece(const Shape *g, Py_ssize_t n_rows, const Piece *columns, const Py_ssize_t *row_offsets,
+                             const floating *x, const floating *outside, const floating *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
+                             Py_ssize_t lanes, floating *sums) noexcept nogil
+cdef void correlate_band(const Shape *g, const floating *outside, Py_ssize_t n_rows, Py_ssize_t width, const floating *dy,
+                         Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t lanes, const floating *band, floating *sums) noexcept nogil
+cdef void add_up(const Shape *g, Py_ssize_t chunks, Py_ssize_t chunk_size, floating *sums, floating *gradient) noexcept nogil

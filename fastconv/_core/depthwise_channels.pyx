@@ -39,6 +39,8 @@ cdef enum:
     IN_PLACE_BYTES = 512 << 10 # of the image that a piece meets, where x is read in place: half of L2
     BAND_BYTES = 24 << 10      # of a band: L1
     BAND_COLUMNS = 32          # outputs
+    PLANES_BYTES = 64 << 10    # of planes that are transposed together: L2
+    PLANES_COLUMNS = 256
     UNITS = 16                 # of work, at least, where channels can be divided
     FEWEST_BLOCKS = 4          # of a group of channels
     MOST_CHUNKS = 64           # of a weight gradient
@@ -106,7 +108,7 @@ cdef Block cut(Axis *axis, Py_ssize_t outputs, Py_ssize_t most, Py_ssize_t taps,
 
 cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
                   const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
-                  tuple origin, int padding):
+                  tuple origin, int padding, bint planes):
     """Sizes, pieces and tables of a call whose result is not empty; strides come in bytes. Returns the tables' memory."""
     cdef Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left, q, most_rows, most_columns, pieces
     g.n, g.c, g.h, g.w = x[0], x[1], x[2], x[3]
@@ -129,23 +131,28 @@ cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, co
     dilation_h = 1 if g.r == 1 else dilation_h
     dilation_w = 1 if g.s == 1 else dilation_w
 
-    g.pixels = pixels_of_vector(g.c, g.k, g.xw, g.yw, lanes, stride_w, dilation_w) if g.xc == 1 else 1
+    g.planes = planes
+    g.pixels = pixels_of_vector(g.c, g.k, g.xw, g.yw, lanes, stride_w, dilation_w) if g.xc == 1 and not planes else 1
     g.strides = -1
     if g.r == g.s and g.s in (3, 5, 7) and stride_h <= 2:
         if stride_h == stride_w and g.pixels == 1:
             g.strides = FC_STRIDE_11 if stride_h == 1 else FC_STRIDE_22
         elif stride_h == 1 and g.pixels == 2:
             g.strides = FC_STRIDE_12
-    g.in_place = g.strides >= 0 and g.multiplier == 1 and (g.xc == 1 or g.c == 1) and g.k >= lanes
+    g.in_place = g.strides >= 0 and (planes or (g.multiplier == 1 and (g.xc == 1 or g.c == 1) and g.k >= lanes))
     g.shift, g.blocks = lanes, ceildiv(g.k, lanes)
     most_columns = BAND_COLUMNS * g.pixels
     if g.in_place:
         most_columns = max(16, IN_PLACE_BYTES // (((FC_SLIDING_ROWS - 1) * stride_h + g.r) * stride_w * g.k * size))
-    cdef Block columns = cut(&g.columns, g.ow, most_columns, g.s, stride_w, dilation_w, left, g.w, g.xw, padding)
+    if g.in_place and planes:
+        most_columns = PLANES_COLUMNS
+    cdef Block columns = cut(&g.columns, g.ow, most_columns, g.s, stride_w, dilation_w, left, g.w, lanes if planes else g.xw, padding)
     g.tap = lanes if g.pixels == 1 else g.k
     g.pitch = ceildiv(g.columns.longest * g.tap, lanes) * lanes
     most_rows = FC_SLIDING_ROWS
-    if not g.in_place:
+    if planes:
+        most_rows = max(most_rows, (PLANES_BYTES // (g.w * lanes * size + 1) - g.r) // min(stride_h, g.r) + 1)
+    elif not g.in_place:
         most_rows = max(most_rows, (BAND_BYTES // (g.pitch * size) - g.r) // min(stride_h, g.r) + 1)
     cdef Block rows = cut(&g.rows, g.oh, most_rows, g.r, stride_h, dilation_h, top, g.h, g.xh, padding)
     g.band_size = 0 if g.in_place else rounded(g.rows.longest * g.pitch)
@@ -155,7 +162,7 @@ cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, co
         g.band_columns[q] = q * g.tap
 
     pieces = g.n * g.rows.pieces * g.columns.pieces
-    g.groups = max(1, min(ceildiv(UNITS, pieces), (g.blocks - 1) // FEWEST_BLOCKS))
+    g.groups = g.blocks if planes else max(1, min(ceildiv(UNITS, pieces), (g.blocks - 1) // FEWEST_BLOCKS))
     g.ahead = FC_SLIDING_ROWS * stride_h * g.xh if g.n * g.c * g.h * g.w * size >= AHEAD_BYTES and dilation_h == 1 else 0
     return [columns, rows, band_columns]
 
@@ -170,7 +177,9 @@ cdef void align(Shape *g, const floating *x) noexcept nogil:
 
 
 cdef inline Py_ssize_t first_channel(const Shape *g, Py_ssize_t block) noexcept nogil:
-    """The first channel of a vector. Only the first and the last two vectors overlap."""
+    """The first channel of a vector. Only the first and the last two vectors overlap, those of planes do not."""
+    if g.planes:
+        return block * g.lanes
     return min(g.shift + (block - 1) * g.lanes, max(0, g.k - g.lanes)) if block else 0
 
 
@@ -241,17 +250,9 @@ cdef void fill_band(const Shape *g, const floating *image, Py_ssize_t k0, const 
 # Forward
 
 
-# The filters as the kernels take them.
-cdef struct Filters:
-    void *w            # [block][tap][lane]
-    void *bias         # [block][lane]
-    void *outside      # a vector of the padding value; behind it there is scratch
-    bint idle          # whether padding contributes nothing
-
-
-cdef bint pack_block(const Shape *g, const floating *w, floating *packed, floating *scratch) noexcept nogil:
-    """A vector of filters, w being the first one; scratch holds them once. Returns whether all weights are finite."""
-    cdef Py_ssize_t n = min(g.lanes, g.k), filter = g.wk, step = g.lanes, i, r, s
+cdef bint pack_block(const Shape *g, const floating *w, Py_ssize_t n, floating *packed, floating *scratch) noexcept nogil:
+    """n filters for one vector, w being the first one; scratch holds them once. Returns whether all weights are finite."""
+    cdef Py_ssize_t filter = g.wk, step = g.lanes, i, r, s
     if (g.s == 1 or g.ws == -1) and (g.r == 1 or g.wr == -g.s):    # the filters of a data gradient, turned around
         w -= g.taps - 1
         packed += (g.taps - 1) * step
@@ -267,6 +268,10 @@ cdef bint pack_block(const Shape *g, const floating *w, floating *packed, floati
     return kernels.f64.pack_filters(w, filter, <int>n, g.taps, packed, step)
 
 
+cdef Py_ssize_t packed_size(const Shape *g) noexcept nogil:
+    return rounded((g.blocks + 1) * (g.taps + 1) * g.lanes)
+
+
 cdef void pack(const Shape *g, const floating *w, const floating *bias, Py_ssize_t bias_step, floating value, floating *memory,
                Filters *filters) noexcept nogil:
     cdef Py_ssize_t block, lane, k, t
@@ -277,7 +282,7 @@ cdef void pack(const Shape *g, const floating *w, const floating *bias, Py_ssize
     for block in range(g.blocks):
         k = first_channel(g, block)
         if g.taps:
-            finite &= pack_block(g, w + k * g.wk, packed + block * g.taps * g.lanes, outside + g.lanes)
+            finite &= pack_block(g, w + k * g.wk, min(g.lanes, g.k - k), packed + block * g.taps * g.lanes, outside + g.lanes)
         for lane in range(g.lanes):
             packed_bias[block * g.lanes + lane] = bias[(k + lane) * bias_step] if bias != NULL and k + lane < g.k else 0
     for t in range((g.taps + 1) * g.lanes if g.pixels > 1 else 0):    # every pixel of a vector has the same filters
@@ -289,9 +294,9 @@ cdef void pack(const Shape *g, const floating *w, const floating *bias, Py_ssize
 
 
 cdef inline void slide(const Shape *g, const floating **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
-                       const Filters *filters, Py_ssize_t block, floating *y, Py_ssize_t lanes) noexcept nogil:
+                       const Filters *filters, Py_ssize_t block, floating *y, Py_ssize_t y_row, Py_ssize_t y_col,
+                       Py_ssize_t lanes) noexcept nogil:
     """width counts vectors, of which `lanes` lanes are stored."""
-    cdef Py_ssize_t y_row = g.rows.step * g.yh, y_col = g.columns.step * g.yw * g.pixels
     if floating is float:
         kernels.f32.slide[g.strides][g.s // 2][n_rows](
             rows, columns, width, <float *>filters.outside, filters.idle, <float *>filters.w + block * g.taps * g.lanes,
@@ -302,11 +307,25 @@ cdef inline void slide(const Shape *g, const floating **rows, const Py_ssize_t *
             <double *>filters.bias + block * g.lanes, y, y_row, y_col, <int>lanes, g.ahead if g.in_place else 0)
 
 
+cdef void slide_piece(const Shape *g, Py_ssize_t n_rows, const Piece *columns, const Py_ssize_t *row_offsets, const floating *x,
+                      const Filters *filters, Py_ssize_t block, floating *y, Py_ssize_t y_row, Py_ssize_t y_col,
+                      Py_ssize_t lanes) noexcept nogil:
+    """In place, x being the block's first channel."""
+    cdef const floating *rows[MOST_ROWS]
+    cdef Py_ssize_t parts = ceildiv(n_rows, FC_SLIDING_ROWS), i, b, begin, count
+    for i in range(parts):
+        begin = part(n_rows, parts, i)
+        count = part(n_rows, parts, i + 1) - begin
+        for b in range((count - 1) * g.rows.stride + g.r):
+            rows[b] = x + row_offsets[begin * g.rows.stride + b] if row_offsets[begin * g.rows.stride + b] != FC_OUTSIDE else NULL
+        slide(g, rows, g.columns.offsets + columns.table, count, columns.count, filters, block, y + begin * y_row, y_row, y_col, lanes)
+
+
 cdef void convolve_band(const Shape *g, const Filters *filters, Py_ssize_t block, Py_ssize_t n_rows, Py_ssize_t width, floating *y,
-                        Py_ssize_t lanes, const floating *band) noexcept nogil:
+                        Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t lanes, const floating *band) noexcept nogil:
     """width counts vectors, of which `lanes` lanes are stored."""
     cdef const floating *rows[MOST_ROWS]
-    cdef Py_ssize_t i, b, parts, begin, count, y_row = g.rows.step * g.yh, y_col = g.columns.step * g.yw * g.pixels
+    cdef Py_ssize_t i, b, parts, begin, count
     if g.strides < 0:
         if floating is float:
             kernels.f32.depthwise_channels(band, g.rows.stride * g.pitch, g.columns.stride * g.pixels * g.tap, g.pitch, g.tap,
@@ -323,33 +342,29 @@ cdef void convolve_band(const Shape *g, const Filters *filters, Py_ssize_t block
         count = part(n_rows, parts, i + 1) - begin
         for b in range((count - 1) * g.rows.stride + g.r):
             rows[b] = band + (begin * g.rows.stride + b) * g.pitch
-        slide(g, rows, g.band_columns, count, width, filters, block, y + begin * y_row, lanes)
+        slide(g, rows, g.band_columns, count, width, filters, block, y + begin * y_row, y_row, y_col, lanes)
 
 
-cdef void convolve_piece(const Shape *g, const floating *x, const Filters *filters, floating *y, floating value, Py_ssize_t unit,
-                         floating *band) noexcept nogil:
+cdef void convolve_unit(const Shape *g, const floating *x, const Filters *filters, floating *y, floating value, Py_ssize_t unit,
+                        floating *band) noexcept nogil:
     """One (image, group of channels, piece of columns, piece of rows), rows fastest."""
     cdef const Piece *rows = g.rows.piece + unit % g.rows.pieces
     cdef const Piece *columns = g.columns.piece + unit // g.rows.pieces % g.columns.pieces
     cdef Py_ssize_t rest = unit // (g.rows.pieces * g.columns.pieces), group = rest % g.groups, image = rest // g.groups
-    cdef const Py_ssize_t *row_offsets = g.rows.offsets + rows.table
     cdef Py_ssize_t vectors = columns.count // g.pixels, left = columns.count % g.pixels    # whole ones, pixels of the last
-    cdef Py_ssize_t block, k0, b, first
-    cdef const floating *starts[MOST_ROWS]
+    cdef Py_ssize_t y_row = g.rows.step * g.yh, y_col = g.columns.step * g.yw * g.pixels, block, k0, first
     x += image * g.xn
     y += image * g.yn + rows.first * g.yh + columns.first * g.yw
     for block in range(first_block(g, group), first_block(g, group + 1)):
         k0 = first_channel(g, block)
         if g.in_place:
-            for b in range((rows.count - 1) * g.rows.stride + g.r):
-                starts[b] = NULL if row_offsets[b] == FC_OUTSIDE else x + k0 + row_offsets[b]
-            slide(g, starts, g.columns.offsets + columns.table, rows.count, columns.count, filters, block, y + k0, g.lanes)
+            slide_piece(g, rows.count, columns, g.rows.offsets + rows.table, x + k0, filters, block, y + k0, y_row, y_col, g.lanes)
             continue
         fill_band(g, x, k0, rows, columns, value, band)
         if vectors:
-            convolve_band(g, filters, block, rows.count, vectors, y + k0, filled(g), band)
+            convolve_band(g, filters, block, rows.count, vectors, y + k0, y_row, y_col, filled(g), band)
         if left:
-            convolve_band(g, filters, block, rows.count, 1, y + vectors * g.pixels * g.yw, left * g.k,
+            convolve_band(g, filters, block, rows.count, 1, y + vectors * g.pixels * g.yw, y_row, y_col, left * g.k,
                           band + vectors * g.pixels * g.tap)
     if g.activation:
         first = first_channel(g, first_block(g, group))
@@ -372,6 +387,11 @@ cdef double work(const Shape *g) noexcept nogil:
     return g.n * g.k * g.oh * g.ow * (0.08 + 0.02 * g.taps)
 
 
+cdef Py_ssize_t workspace(const Shape *g, Py_ssize_t size) noexcept:
+    """Bytes that convolve takes, with the threads that it would use now."""
+    return (packed_size(g) + threads.team(work(g)) * g.band_size) * size
+
+
 cdef convolve(Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
               floating value):
     """y = activation(depthwise convolution of x with w + bias)."""
@@ -379,18 +399,18 @@ cdef convolve(Shape *g, const floating *x, const floating *w, const floating *bi
         align(g, x)
     cdef int team = threads.team(work(g))
     cdef Py_ssize_t unit, units = g.n * g.groups * g.rows.pieces * g.columns.pieces
-    cdef Py_ssize_t packed_size = rounded(((g.blocks + 1) * (g.taps + 1)) * g.lanes)
-    cdef Block memory = take((packed_size + team * g.band_size) * sizeof(floating))
+    cdef Block memory = take((packed_size(g) + team * g.band_size) * sizeof(floating))
     cdef floating *packed = <floating *>memory.data
+    cdef floating *bands = packed + packed_size(g)
     cdef Filters filters
     with nogil:
         pack(g, w, bias, bias_step, value, packed, &filters)
         if team == 1:
             for unit in range(units):
-                convolve_piece(g, x, &filters, y, value, unit, packed + packed_size)
+                convolve_unit(g, x, &filters, y, value, unit, bands)
         else:
             for unit in prange(units, num_threads=team, schedule="static"):
-                convolve_piece(g, x, &filters, y, value, unit, packed + packed_size + threadid() * g.band_size)
+                convolve_unit(g, x, &filters, y, value, unit, bands + threadid() * g.band_size)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -398,8 +418,9 @@ cdef convolve(Shape *g, const floating *x, const floating *w, const floating *bi
 
 
 cdef inline void slide_weight(const Shape *g, const floating **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
-                              const floating *outside, const floating *dy, Py_ssize_t lanes, floating *sums) noexcept nogil:
-    cdef Py_ssize_t dy_row = g.rows.step * g.yh, dy_col = g.columns.step * g.yw, ahead = g.ahead if g.in_place else 0
+                              const floating *outside, const floating *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t lanes,
+                              floating *sums) noexcept nogil:
+    cdef Py_ssize_t ahead = g.ahead if g.in_place else 0
     if floating is float:
         kernels.f32.slide_weight[g.rows.stride - 1][g.s // 2](rows, columns, n_rows, width, outside, dy, dy_row, dy_col,
                                                               <int>lanes, ahead, sums)
@@ -408,11 +429,26 @@ cdef inline void slide_weight(const Shape *g, const floating **rows, const Py_ss
                                                               <int>lanes, ahead, sums)
 
 
+cdef void slide_weight_piece(const Shape *g, Py_ssize_t n_rows, const Piece *columns, const Py_ssize_t *row_offsets,
+                             const floating *x, const floating *outside, const floating *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
+                             Py_ssize_t lanes, floating *sums) noexcept nogil:
+    """In place, x and dy being the block's first channel."""
+    cdef const floating *rows[MOST_ROWS]
+    cdef Py_ssize_t parts = ceildiv(n_rows, FC_SLIDING_ROWS), i, b, begin, count
+    for i in range(parts):
+        begin = part(n_rows, parts, i)
+        count = part(n_rows, parts, i + 1) - begin
+        for b in range((count - 1) * g.rows.stride + g.r):
+            rows[b] = x + row_offsets[begin * g.rows.stride + b] if row_offsets[begin * g.rows.stride + b] != FC_OUTSIDE else NULL
+        slide_weight(g, rows, g.columns.offsets + columns.table, count, columns.count, outside, dy + begin * dy_row, dy_row, dy_col,
+                     lanes, sums)
+
+
 cdef void correlate_band(const Shape *g, const floating *outside, Py_ssize_t n_rows, Py_ssize_t width, const floating *dy,
-                         Py_ssize_t lanes, const floating *band, floating *sums) noexcept nogil:
+                         Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t lanes, const floating *band, floating *sums) noexcept nogil:
     """width counts vectors, of whose lanes `lanes` count."""
     cdef const floating *rows[MOST_ROWS]
-    cdef Py_ssize_t i, b, parts, begin, count, dy_row = g.rows.step * g.yh, dy_col = g.columns.step * g.yw * g.pixels
+    cdef Py_ssize_t i, b, parts, begin, count
     if g.strides < 0 or g.pixels > 1:
         if floating is float:
             kernels.f32.depthwise_channels_weight(band, g.rows.stride * g.pitch, g.columns.stride * g.pixels * g.tap, g.pitch,
@@ -427,26 +463,24 @@ cdef void correlate_band(const Shape *g, const floating *outside, Py_ssize_t n_r
         count = part(n_rows, parts, i + 1) - begin
         for b in range((count - 1) * g.rows.stride + g.r):
             rows[b] = band + (begin * g.rows.stride + b) * g.pitch
-        slide_weight(g, rows, g.band_columns, count, width, outside, dy + begin * dy_row, lanes, sums)
+        slide_weight(g, rows, g.band_columns, count, width, outside, dy + begin * dy_row, dy_row, dy_col, lanes, sums)
 
 
 cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy, floating value, const floating *outside,
                           Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, floating *band, floating *sums) noexcept nogil:
     """Sums of a group of channels over (image, piece of columns, piece of rows) from begin until end."""
-    cdef Py_ssize_t first = first_block(g, group), last = first_block(g, group + 1), unit, image, block, k0, b, vectors, left
+    cdef Py_ssize_t first = first_block(g, group), last = first_block(g, group + 1), unit, image, block, k0, vectors, left
     cdef const Piece *rows
     cdef const Piece *columns
-    cdef const Py_ssize_t *row_offsets
-    cdef const floating *starts[MOST_ROWS]
     cdef const floating *image_x
     cdef const floating *image_dy
     cdef floating *block_sums
+    cdef Py_ssize_t dy_row = g.rows.step * g.yh, dy_col = g.columns.step * g.yw * g.pixels
     memset(sums + first * g.taps * g.lanes, 0, (last - first) * g.taps * g.lanes * sizeof(floating))
     for unit in range(begin, end):
         rows = g.rows.piece + unit % g.rows.pieces
         columns = g.columns.piece + unit // g.rows.pieces % g.columns.pieces
         image = unit // (g.rows.pieces * g.columns.pieces)
-        row_offsets = g.rows.offsets + rows.table
         vectors, left = columns.count // g.pixels, columns.count % g.pixels
         image_x = x + image * g.xn
         image_dy = dy + image * g.yn + rows.first * g.yh + columns.first * g.yw
@@ -454,16 +488,14 @@ cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy,
             k0 = first_channel(g, block)
             block_sums = sums + block * g.taps * g.lanes
             if g.in_place:
-                for b in range((rows.count - 1) * g.rows.stride + g.r):
-                    starts[b] = NULL if row_offsets[b] == FC_OUTSIDE else image_x + k0 + row_offsets[b]
-                slide_weight(g, starts, g.columns.offsets + columns.table, rows.count, columns.count, outside, image_dy + k0, g.lanes,
-                             block_sums)
+                slide_weight_piece(g, rows.count, columns, g.rows.offsets + rows.table, image_x + k0, outside, image_dy + k0, dy_row,
+                                   dy_col, g.lanes, block_sums)
                 continue
             fill_band(g, image_x, k0, rows, columns, value, band)
             if vectors:
-                correlate_band(g, outside, rows.count, vectors, image_dy + k0, filled(g), band, block_sums)
+                correlate_band(g, outside, rows.count, vectors, image_dy + k0, dy_row, dy_col, filled(g), band, block_sums)
             if left:
-                correlate_band(g, outside, rows.count, 1, image_dy + vectors * g.pixels * g.yw, left * g.k,
+                correlate_band(g, outside, rows.count, 1, image_dy + vectors * g.pixels * g.yw, dy_row, dy_col, left * g.k,
                                band + vectors * g.pixels * g.tap, block_sums)
 
 
@@ -471,33 +503,39 @@ cdef correlate(Shape *g, const floating *x, const floating *dy, floating *gradie
     """gradient, [filter][tap], of the weights."""
     align(g, x)
     cdef int team = threads.team(work(g))
-    cdef Py_ssize_t pieces = g.n * g.rows.pieces * g.columns.pieces, total = g.blocks * g.taps * g.lanes
+    cdef Py_ssize_t pieces = g.n * g.rows.pieces * g.columns.pieces
     cdef Py_ssize_t chunks = max(1, min(min(pieces, MOST_CHUNKS), g.n * g.oh * g.ow // FEWEST_PIXELS))
-    cdef Py_ssize_t unit, i, j, t, k, block, lane, part_size = rounded(total)
-    cdef Block memory = take((MOST_LANES + chunks * part_size + team * g.band_size) * sizeof(floating))
+    cdef Py_ssize_t unit, i, chunk_size = rounded(g.blocks * g.taps * g.lanes)
+    cdef Block memory = take((MOST_LANES + chunks * chunk_size + team * g.band_size) * sizeof(floating))
     cdef floating *outside = <floating *>memory.data
     cdef floating *sums = outside + MOST_LANES
-    cdef floating *bands = sums + chunks * part_size
+    cdef floating *bands = sums + chunks * chunk_size
     with nogil:
         for i in range(MOST_LANES):
             outside[i] = value
         if team == 1:
             for unit in range(chunks * g.groups):
                 correlate_chunk(g, x, dy, value, outside, unit % g.groups, unit // g.groups * pieces // chunks,
-                                (unit // g.groups + 1) * pieces // chunks, bands, sums + unit // g.groups * part_size)
+                                (unit // g.groups + 1) * pieces // chunks, bands, sums + unit // g.groups * chunk_size)
         else:
             for unit in prange(chunks * g.groups, num_threads=team, schedule="static"):
                 correlate_chunk(g, x, dy, value, outside, unit % g.groups, unit // g.groups * pieces // chunks,
                                 (unit // g.groups + 1) * pieces // chunks, bands + threadid() * g.band_size,
-                                sums + unit // g.groups * part_size)
-        for i in range(1, chunks):
-            for j in range(total):
-                sums[j] += sums[i * part_size + j]
-        for t in range(g.taps if g.pixels > 1 else 0):    # add the pixels of a vector up
-            for lane in range(g.k, g.k * g.pixels):
-                sums[t * g.lanes + lane % g.k] += sums[t * g.lanes + lane]
-        for block in range(g.blocks):
-            for lane in range(min(g.lanes, g.k)):
-                k = first_channel(g, block) + lane
-                for t in range(g.taps):
-                    gradient[k * g.taps + t] = sums[(block * g.taps + t) * g.lanes + lane]
+                                sums + unit // g.groups * chunk_size)
+        add_up(g, chunks, chunk_size, sums, gradient)
+
+
+cdef void add_up(const Shape *g, Py_ssize_t chunks, Py_ssize_t chunk_size, floating *sums, floating *gradient) noexcept nogil:
+    """gradient, [filter][tap], from the chunks' sums, [block][tap][lane]."""
+    cdef Py_ssize_t i, j, t, k, block, lane
+    for i in range(1, chunks):
+        for j in range(g.blocks * g.taps * g.lanes):
+            sums[j] += sums[i * chunk_size + j]
+    for t in range(g.taps if g.pixels > 1 else 0):    # add the pixels of a vector up
+        for lane in range(g.k, g.k * g.pixels):
+            sums[t * g.lanes + lane % g.k] += sums[t * g.lanes + lane]
+    for block in range(g.blocks):
+        k = first_channel(g, block)
+        for lane in range(min(g.lanes, g.k - k)):
+            for t in range(g.taps):
+                gradient[(k + lane) * g.taps + t] = sums[(block * g.taps + t) * g.lanes + lane]

@@ -69,6 +69,11 @@ def kernel_cases():
             yield depthwise_case(17, 2, width * stride, size, stride=stride, padding=1 if size < 5 else 3, data_format="NHWC")
         for height in (1, 2, 3, 4, 5, 6, 7, 8, 9):
             yield depthwise_case(17, height * stride, 6, size, images=2, stride=stride, padding=size // 2, data_format="NHWC")
+    for size, stride in itertools.product((3, 5, 7, 1, 2, 4, (1, 7)), (1, 2, 3)):    # planes with channels in the lanes
+        for channels in (3, 4, 7, 8, 15, 16, 31, 32, 47):
+            yield depthwise_case(channels, 5, 6, size, stride=stride, padding=(3, 3))
+        for height, width in ((1, 1), (1, 9), (9, 1), (4, 4), (7, 7), (13, 10), (20, 17)):
+            yield depthwise_case(16, height * stride, width, size, images=2, stride=stride, padding=(3, 3))
 
 
 KERNEL_CASES = list(kernel_cases())
@@ -139,6 +144,19 @@ OTHER_CASES = {
     **{f"{mode}_{stride}_{data_format}": depthwise_case(18, 11, 37, 3, images=2, stride=stride, padding=((3, 1), (2, 5)),
                                                         padding_mode=mode, data_format=data_format)
        for mode, stride, data_format in itertools.product(cases.PADDING_MODES, (1, 2, 3), ("NCHW", "NHWC"))},
+    **{f"{mode}_{stride}_planes": depthwise_case(16, 11, 20, 3, images=2, stride=stride, padding=((3, 1), (2, 5)), padding_mode=mode)
+       for mode, stride in itertools.product(cases.PADDING_MODES, (1, 2, 3))},
+    **{f"{mode}_band_planes": depthwise_case(16, 11, 20, 4, images=2, padding=((3, 1), (2, 5)), padding_mode=mode)
+       for mode in cases.PADDING_MODES},
+    **{f"dilation_{stride}_planes": depthwise_case(16, 12, 25, 5, dilation=(2, 3), stride=stride, padding=(3, 6))
+       for stride in (1, 2, 3)},
+    "several_row_pieces_planes": depthwise_case(16, 90, 40, 5, stride=2, padding=2),
+    "several_column_pieces_planes": depthwise_case(16, 4, 560, 3, stride=2, padding=1),
+    "several_column_pieces_band_planes": depthwise_case(16, 9, 90, 9, padding=4),
+    "multiplier_planes": depthwise_case(8, 12, 10, 3, multiplier=4, images=2, padding=1),
+    "padding_value_planes": depthwise_case(16, 9, 8, 7, padding=5, padding_value=-3.0),
+    "cropped_planes": depthwise_case(16, 20, 24, 3, padding=((-2, -3), (-1, -5))),
+    "only_padding_planes": depthwise_case(16, 2, 2, 3, padding=((4, 0), (5, 0)), padding_value=2.0),
     "padding_value": depthwise_case(2, 11, 37, 3, padding=2, padding_value=-3.0),
     "padding_value_nhwc": depthwise_case(18, 11, 37, 3, padding=2, padding_value=-3.0, data_format="NHWC"),
 }
@@ -152,7 +170,7 @@ def test_named_cases(case, dtype):
 
 @pytest.mark.parametrize("case", [OTHER_CASES[name] for name in (
     "multiplier", "constant_2_NCHW", "constant_1_NHWC", "several_column_blocks", "several_groups_of_channels_nhwc",
-    "several_groups_of_channels_band_nhwc", "dilation_1_nhwc", "multiplier_nhwc")])
+    "several_groups_of_channels_band_nhwc", "dilation_1_nhwc", "multiplier_nhwc", "constant_1_planes", "several_column_pieces_band_planes", "dilation_2_planes")])
 @pytest.mark.parametrize("activation", range(5))
 def test_activations(case, activation):
     x, weight, bias, _ = case.arrays(seed=1)
@@ -182,13 +200,15 @@ def test_no_bias():
     np.testing.assert_array_equal(y, reference.conv2d(x, weight, None, **case.window()))
 
 
+@pytest.mark.parametrize("channels", [3, 8])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_views_with_any_strides(stride):
-    case = depthwise_case(3, 12, 20, 3, images=2, stride=stride, padding=1)
+def test_views_with_any_strides(stride, channels):
+    case = depthwise_case(channels, 12, 20, 3, images=2, stride=stride, padding=1)
     x, weight, bias, grad_output = case.arrays(integers=True)
-    wide = np.zeros((4, 6, 24, 60))
-    y_wide = np.full((2, 3, 2 * grad_output.shape[2], 3 * grad_output.shape[3]), 7.0)
-    for x_view in (wide[::-2, ::2, ::2, ::-3], wide.transpose(1, 0, 3, 2)[:2, :3, 4:16, 2:22], wide[2:, 1:4, 5:17, 30:50]):
+    wide = np.zeros((16, 16, 24, 60))
+    y_wide = np.full((2, channels, 2 * grad_output.shape[2], 3 * grad_output.shape[3]), 7.0)
+    for x_view in (wide[:4:-8, :2 * channels:2, ::2, ::-3], wide.transpose(1, 0, 3, 2)[:2, :channels, 4:16, 2:22],
+                   wide[2:4, 1:channels + 1, 5:17, 30:50]):
         x_view[...] = x
         for y_view in (y_wide[:, :, 1::2, 1::3], y_wide[::-1, ::-1, ::-2, ::-3], y_wide[:, :, :grad_output.shape[2], 2:2 + grad_output.shape[3]]):
             y_wide[...] = 7.0
