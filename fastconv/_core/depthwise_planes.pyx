@@ -38,7 +38,7 @@ cdef bint channels_pay(const Py_ssize_t *x, const Py_ssize_t *x_strides, const P
     stride 2 5 times at 7 x 7 and 1.2 times at 112 x 112, with stride 1 and 3 x 3 2.3 times at 7 x 7, 1.1 at 28 x 28, 0.8 from
     56 x 56 on.
     """
-    cdef Py_ssize_t channels = w[0], r = w[2], s = w[3], widest, rows
+    cdef Py_ssize_t channels = x[1], r = w[2], s = w[3], widest, rows
     cdef bint slides = r == s and s in (3, 5, 7)
     if (x[3] > 1 and x_strides[3] != size) or (y[3] > 1 and y_strides[3] != size):
         return False
