@@ -81,8 +81,8 @@ cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, in
     """Fills the band with `channels` (at most a vector of) channels of one image; x is the first one's plane. Up to a vector
     behind the band may be overwritten, if its pixels are not vectors."""
     cdef Py_ssize_t rows[MOST_LANES]
-    cdef Py_ssize_t q, h, i, col, lo, hi
-    cdef int c, lanes = vector_length(x)
+    cdef Py_ssize_t q, h, i, c, col, lo, hi
+    cdef int lanes = vector_length(x)
     cdef floating *out
     cdef Py_ssize_t pixel = band.pixel
     for c in range(channels):
@@ -108,14 +108,15 @@ cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, in
         if not lo <= q < hi and band.last > band.first:
             fill_row(g, band, x + h * g.xh + (band.col0 + band.first) * g.xw, channels, rows, at, lanes,
                      out + band.first * pixel)
-        for i in range(band.cols):
-            if band.first <= i < band.last:
-                continue
+        for i in range(band.cols - (band.last - band.first)):
+            if i >= band.first:
+                i = i + (band.last - band.first)
             col = source(band.col0 + i, g.w, g.padding)
-            for c in range(pixel):
-                if col < 0:
+            if col < 0:
+                for c in range(pixel):
                     out[i * pixel + c] = value
-                else:
+            else:
+                for c in range(pixel):
                     out[i * pixel + c] = x[h * g.xh + col * g.xw + c * g.xc] if c < channels else 0
 
 

@@ -38,6 +38,7 @@ from fastconv._core.isa cimport channel_tile, kernels, to_lanes, vector_length
 from fastconv._core.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, store_lanes
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport Shape, activate, ceildiv, filters_alone, part, rounded, shape_of, shape_of_arrays
+from fastconv._core.threads cimport Share, deal, draw
 from fastconv._core.winograd_layout cimport (
     CHANNELS_AT_ONCE, IN_ONE_PLACE, Layout, channels_of, filters_of, lay_out, lay_out_filters, weights_size, weights_table_size,
 )
@@ -247,12 +248,16 @@ cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ss
                         const floating *m, const floating *bias, floating *y, int activation, double slope,
                         floating *strip_data, char *not_finite) noexcept nogil:
     """M of strips first .. last - 1 to y, whose first of `filters` output channels it is."""
-    cdef Py_ssize_t p, k, strip, row, n, col, rows, cols, row_step, col_step
+    cdef Py_ssize_t i, k, strip, row, n, col, rows, cols, row_step, col_step, vectors = ceildiv(filters, l.lanes)
     cdef int channels
     cdef bint in_place
     cdef floating *out
     cdef floating *place
-    for strip in range(first, last):
+    for i in range((last - first) * vectors):
+        if g.yk == 1:    # strip by strip, or plane by plane
+            strip, k = first + i // vectors, i % vectors * l.lanes
+        else:
+            strip, k = first + i % (last - first), i // (last - first) * l.lanes
         n = strip // l.tile_rows
         row = strip % l.tile_rows * 4
         col = n % l.col_blocks * l.tiles * 4
@@ -260,29 +265,26 @@ cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ss
         rows, cols = min(4, g.oh - row), min(4 * l.tiles, g.ow - col)
         if cols <= 0:
             continue
-        place = y + n * g.yn + row * g.yh + col * g.yw
-        for p in range(ceildiv(filters, l.lanes)):
-            k = p * l.lanes
-            channels = <int>min(l.lanes, filters - k)
-            in_place = g.yk == 1 and channels == l.lanes and not activation
-            if in_place:
-                out, row_step, col_step = place + k, g.yh, g.yw
-            else:
-                out, row_step, col_step = strip_data, cols * l.lanes, l.lanes
-            if not transform_outputs(l.scheme, m + (strip - first) * l.tiles * l.width + k, l.m_point,
-                                     l.width, ceildiv(cols, 4), bias + k if bias != NULL else bias, out, row_step,
-                                     col_step, rows, cols):
-                not_finite[n] = 1
-            if activation:
-                activate(activation, out, rows * cols * l.lanes, slope)
-            if not in_place:
-                store_lanes(g, place + k * g.yk, channels, rows, cols, out, l.lanes)
+        place = y + n * g.yn + k * g.yk + row * g.yh + col * g.yw
+        channels = <int>min(l.lanes, filters - k)
+        in_place = g.yk == 1 and channels == l.lanes and not activation
+        if in_place:
+            out, row_step, col_step = place, g.yh, g.yw
+        else:
+            out, row_step, col_step = strip_data, cols * l.lanes, l.lanes
+        if not transform_outputs(l.scheme, m + (strip - first) * l.tiles * l.width + k, l.m_point, l.width, ceildiv(cols, 4),
+                                 bias + k if bias != NULL else bias, out, row_step, col_step, rows, cols):
+            not_finite[n] = 1
+        if activation:
+            activate(activation, out, rows * cols * l.lanes, slope)
+        if not in_place:
+            store_lanes(g, place, channels, rows, cols, out, l.lanes)
 
 
 cdef void panel_stage(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, Py_ssize_t panel,
                       const floating *w, const floating *u_all, const Py_ssize_t *weights_at, const floating *v,
-                      const floating *bias, floating *y, int activation, double slope, char *not_finite, floating *scratch,
-                      int team) noexcept nogil:
+                      const floating *bias, floating *y, int activation, double slope, char *not_finite,
+                      floating *scratch) noexcept nogil:
     """Products and outputs of strips first .. last - 1 and one panel of a group; u_all is NULL where it is not made yet."""
     cdef Py_ssize_t k = panel * l.width, i = group * l.panels + panel, filters = min(l.width, filters_of(l, g, group) - k)
     cdef const floating *u = scratch + l.u_at
@@ -295,7 +297,7 @@ cdef void panel_stage(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssiz
     else:
         pack_panel(l, g, w, group, k, weights_at, scratch + l.weights_at, scratch + l.u_at)
         if lies_as_it_is(g):
-            next_weights = w + (group * l.filters + k + team * l.width) * g.wk
+            next_weights = w + (group * l.filters + k + l.width) * g.wk
     block_products(l, (last - first) * l.tiles, channels_of(l, g, group), v, u, m, next_weights)
     block_outputs(l, g, first, last, filters, m, bias + i * l.width if bias != NULL else bias,
                   y + (group * l.filters + k) * g.yk, activation, slope, scratch + l.strip_at, not_finite)
@@ -317,52 +319,84 @@ cdef void private_unit(const Layout *l, const Shape *g, Py_ssize_t unit, const f
         for i in range(input_units(l, first, last)):
             input_unit(l, g, first, last, group, i, x, <floating>value, at, tile_at, scratch + l.band_at, v)
         for i in range(l.panels):
-            panel_stage(l, g, first, last, group, i, w, u_all, weights_at, v, bias, y, activation, slope, not_finite, scratch, 1)
+            panel_stage(l, g, first, last, group, i, w, u_all, weights_at, v, bias, y, activation, slope, not_finite, scratch)
+
+
+cdef void private_share(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
+                        const floating *bias, floating *y, double value, int activation, double slope, char *not_finite,
+                        const Py_ssize_t *at, const Py_ssize_t *weights_at, floating *scratch, Share *shares, int team,
+                        int thread) noexcept nogil:
+    """What one thread does of all blocks; u_all is NULL where each has a copy of U."""
+    cdef Py_ssize_t unit = draw(shares, team, thread)
+    if unit >= 0 and u_all == NULL:
+        pack_panels(l, g, w, weights_at, 0, l.groups * l.panels, scratch + l.weights_at, scratch + l.u_at)
+    while unit >= 0:
+        private_unit(l, g, unit, x, w, u_all, bias, y, value, activation, slope, not_finite, at, weights_at, scratch)
+        unit = draw(shares, team, thread)
 
 
 cdef void private_blocks(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
                          const floating *bias, floating *y, double value, int activation, double slope, char *not_finite,
-                         const Py_ssize_t *at, const Py_ssize_t *weights_at, floating *scratch, int team) noexcept nogil:
-    """Blocks in parallel; u_all is NULL where each thread has a copy of U."""
-    cdef Py_ssize_t i, units = l.blocks * ceildiv(l.groups, l.groups_at_once), panels = l.groups * l.panels
+                         const Py_ssize_t *at, const Py_ssize_t *weights_at, floating *scratch, Share *shares,
+                         int team) noexcept nogil:
+    """Blocks in parallel."""
+    cdef int t
+    deal(shares, team, l.blocks * ceildiv(l.groups, l.groups_at_once))
     if team == 1:
-        if u_all == NULL:
-            pack_panels(l, g, w, weights_at, 0, panels, scratch + l.weights_at, scratch + l.u_at)
-        for i in range(units):
-            private_unit(l, g, i, x, w, u_all, bias, y, value, activation, slope, not_finite, at, weights_at, scratch)
+        private_share(l, g, x, w, u_all, bias, y, value, activation, slope, not_finite, at, weights_at, scratch, shares, 1, 0)
         return
-    if u_all == NULL:
-        for i in prange(team, num_threads=team, schedule="static"):
-            pack_panels(l, g, w, weights_at, 0, panels, scratch + i * l.thread_size + l.weights_at,
-                        scratch + i * l.thread_size + l.u_at)
-    for i in prange(units, num_threads=team, schedule="dynamic"):
-        private_unit(l, g, i, x, w, u_all, bias, y, value, activation, slope, not_finite, at, weights_at,
-                     scratch + threadid() * l.thread_size)
+    for t in prange(team, num_threads=team, schedule="static"):
+        private_share(l, g, x, w, u_all, bias, y, value, activation, slope, not_finite, at, weights_at,
+                      scratch + t * l.thread_size, shares, team, t)
+
+
+cdef void input_share(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, const floating *x,
+                      floating value, const Py_ssize_t *at, const Py_ssize_t *tile_at, floating *v, floating *scratch,
+                      Share *shares, int team, int thread) noexcept nogil:
+    """What one thread does of the inputs of a shared block."""
+    cdef Py_ssize_t unit = draw(shares, team, thread)
+    while unit >= 0:
+        input_unit(l, g, first, last, group, unit, x, value, at, tile_at, scratch + l.band_at, v)
+        unit = draw(shares, team, thread)
+
+
+cdef void panel_share(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, const floating *w,
+                      const floating *u_all, const Py_ssize_t *weights_at, const floating *v, const floating *bias, floating *y,
+                      int activation, double slope, char *not_finite, floating *scratch, Share *shares, int team,
+                      int thread) noexcept nogil:
+    """What one thread does of the panels of a shared block."""
+    cdef Py_ssize_t panel = draw(shares, team, thread)
+    while panel >= 0:
+        panel_stage(l, g, first, last, group, panel, w, u_all, weights_at, v, bias, y, activation, slope, not_finite, scratch)
+        panel = draw(shares, team, thread)
 
 
 cdef void shared_blocks(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
                         const floating *bias, floating *y, double value, int activation, double slope, char *not_finite,
                         const Py_ssize_t *at, const Py_ssize_t *weights_at, Py_ssize_t *tile_at, floating *v,
-                        floating *scratch, int team) noexcept nogil:
+                        floating *scratch, Share *shares, int team) noexcept nogil:
     """One block after the other, each in parallel; u_all is NULL where panels of U are made just before their use."""
-    cdef Py_ssize_t block, group, i, first, last
+    cdef Py_ssize_t block, group, first, last
+    cdef int t
     for block in range(l.blocks):
         first, last = part(l.strips, l.blocks, block), part(l.strips, l.blocks, block + 1)
         place_tiles(l, (last - first) * l.tiles, tile_at)
         for group in range(l.groups):
+            deal(shares, team, input_units(l, first, last))
             if team == 1:
-                for i in range(input_units(l, first, last)):
-                    input_unit(l, g, first, last, group, i, x, <floating>value, at, tile_at, scratch + l.band_at, v)
-                for i in range(l.panels):
-                    panel_stage(l, g, first, last, group, i, w, u_all, weights_at, v, bias, y, activation, slope, not_finite,
-                                scratch, team)
-                continue
-            for i in prange(input_units(l, first, last), num_threads=team, schedule="dynamic"):
-                input_unit(l, g, first, last, group, i, x, <floating>value, at, tile_at,
-                           scratch + threadid() * l.thread_size + l.band_at, v)
-            for i in prange(l.panels, num_threads=team, schedule="dynamic"):
-                panel_stage(l, g, first, last, group, i, w, u_all, weights_at, v, bias, y, activation, slope, not_finite,
-                            scratch + threadid() * l.thread_size, team)
+                input_share(l, g, first, last, group, x, <floating>value, at, tile_at, v, scratch, shares, 1, 0)
+            else:
+                for t in prange(team, num_threads=team, schedule="static"):
+                    input_share(l, g, first, last, group, x, <floating>value, at, tile_at, v, scratch + t * l.thread_size,
+                                shares, team, t)
+            deal(shares, team, l.panels)
+            if team == 1:
+                panel_share(l, g, first, last, group, w, u_all, weights_at, v, bias, y, activation, slope, not_finite, scratch,
+                            shares, 1, 0)
+            else:
+                for t in prange(team, num_threads=team, schedule="static"):
+                    panel_share(l, g, first, last, group, w, u_all, weights_at, v, bias, y, activation, slope, not_finite,
+                                scratch + t * l.thread_size, shares, team, t)
 
 
 cdef double work(const Shape *g) noexcept nogil:
@@ -382,6 +416,7 @@ cdef Block forward(const Shape *g, const floating *x, const floating *w, const f
     if prepared is None and l.place == IN_ONE_PLACE:
         filters = take(l.u_size * size)
     cdef Block flags = take(g.n)
+    cdef Block shares = take(team * sizeof(Share))
     cdef floating *scratch_data = <floating *>scratch.data
     cdef floating *u_data = <floating *>filters.data if filters is not None else NULL
     cdef Py_ssize_t *at = <Py_ssize_t *>tables.data
@@ -406,10 +441,10 @@ cdef Block forward(const Shape *g, const floating *x, const floating *w, const f
                 pack_panels(&l, g, w, weights_at, i, i + 1, scratch_data + threadid() * l.thread_size + l.weights_at, u_data)
         if l.private:
             private_blocks(&l, g, x, w, u_data, bias_data, y, value, activation, slope, flags.data, at, weights_at,
-                           scratch_data, team)
+                           scratch_data, <Share *>shares.data, team)
         else:
             shared_blocks(&l, g, x, w, u_data, bias_data, y, value, activation, slope, flags.data, at, weights_at, tile_at,
-                          <floating *>v.data, scratch_data, team)
+                          <floating *>v.data, scratch_data, <Share *>shares.data, team)
     return flags
 
 
