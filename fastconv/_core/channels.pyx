@@ -14,7 +14,8 @@ multiples of 7 or 14.
 With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the packed
 filters fit in L2, they are packed once, and X is small enough to stay there beside them.
 
-A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row. In NHWC the tiles go straight to y. The
+A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row. In NHWC the tiles go straight to y, and
+those of a 1 x 1 filter are read from x, each by all panels while it is in L1. The
 pixels of X have no more room than their channels, if these are fewer than a vector.
 
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
@@ -39,6 +40,7 @@ cnp.import_array()
 cdef enum:
     PIXELS = 1024             # outputs of a block
     INPUT_BYTES = 4 << 20     # of X at most
+    NEAR_BYTES = 2048         # rows a multiple of this apart share few sets of L1
     FILTERS_BYTES = 512 << 10 # packed filters up to this size stay in L2 from block to block
     SMALL_BYTES = 256 << 10   # of X at most, beside them
     TABLE = 2048              # channels x taps of filters that are transposed at a time
@@ -53,6 +55,7 @@ cdef struct Layout:
     bint one_row                       # 1 x 1: the pixels of a block are one long row
     bint stored                        # tiles go straight to y
     bint beforehand                    # filters are packed before the first block
+    bint in_place                      # there is no X: tiles are read from x
     Py_ssize_t pixel                   # of X: from one to the next
     Py_ssize_t depth, n_taps           # of the product: where pixels of X lie close, a row of taps counts as one
     Py_ssize_t band_rows, band_cols
@@ -64,7 +67,7 @@ cdef struct Layout:
 cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     cdef Layout l
     cdef Py_ssize_t rows, bytes_a_row, most
-    l.private = l.stored = False    # known with the number of threads
+    l.private = l.stored = l.in_place = False    # known with the number of threads
     l.lanes, l.mr = vector_length(unused), tile_rows(unused)
     l.one_row = g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
     l.vectors = 1 if g.k <= l.lanes else FC_MAX_NV
@@ -276,12 +279,40 @@ cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ss
     """All of one block and group."""
     cdef PixelBlock block = block_at(g, &l.blocking, index)
     cdef Py_ssize_t u
-    for u in range(fill_steps(l, g, &block)):
-        fill_step(l, g, &block, group, u, x, <floating>value, at, mine)
-    for u in range(l.panels):
-        panel_step(l, g, &block, group, u, 1, mine, w, bias, y, activation, slope, taps, weights_at, prepared, scratch)
+    if l.in_place:
+        pointwise_block(l, g, &block, x + group * g.c, bias + group * g.k if bias != NULL else bias, y + group * g.k,
+                        prepared + group * l.panels * l.b_size)
+    else:
+        for u in range(fill_steps(l, g, &block)):
+            fill_step(l, g, &block, group, u, x, <floating>value, at, mine)
+        for u in range(l.panels):
+            panel_step(l, g, &block, group, u, 1, mine, w, bias, y, activation, slope, taps, weights_at, prepared, scratch)
     if activation and l.stored:
         activate_block(g, &block, y, activation, slope)
+
+
+cdef void pointwise_block(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *bias,
+                          floating *y, const floating *prepared) noexcept nogil:
+    """One block of a group under 1 x 1 filters, from x to y as they lie. While the first panel works on a tile, the next
+    tile's pixels are prefetched."""
+    cdef Py_ssize_t rows = block.images * block.rows, cols = block.cols, row, q, t, m, u, tiles, zero = 0
+    cdef const floating *src
+    cdef floating *out
+    x += block.n0 * g.xn + block.row0 * g.xh + block.col0 * g.xw
+    y += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
+    if l.one_row:
+        rows, cols = 1, block.pixels
+    tiles = ceildiv(cols, l.mr)
+    for row in range(rows):
+        src = x + row // block.rows * g.xn + row % block.rows * g.xh
+        out = y + row // block.rows * g.yn + row % block.rows * g.yh
+        for q in range(tiles):
+            t = part(cols, tiles, q)
+            m = part(cols, tiles, q + 1) - t
+            for u in range(l.panels):
+                channel_tile(l.vectors, <int>m, g.c, l.lanes, &zero, 1, src + t * g.xw, g.xw, prepared + u * l.b_size,
+                             out + t * g.yw + u * l.width, g.yw, bias + u * l.width if bias != NULL else bias,
+                             src + (t + m) * g.xw if u == 0 else prepared + u * l.b_size)
 
 
 cdef Py_ssize_t fill_steps(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
@@ -350,9 +381,16 @@ cdef bint may_store(const Layout *l, const Shape *g, int activation) noexcept no
     return g.yk == 1 and (activation == 0 or (l.private and g.groups == 1 and g.yw == g.k))
 
 
-cdef bint one_piece(const Shape *g) noexcept nogil:
-    """Whether all pixels of y are equally far apart."""
-    return (g.oh == 1 or g.yh == g.ow * g.yw) and (g.n == 1 or g.yn == g.oh * g.ow * g.yw)
+cdef bint one_piece(Py_ssize_t n, Py_ssize_t h, Py_ssize_t w, Py_ssize_t image, Py_ssize_t row, Py_ssize_t pixel) noexcept nogil:
+    """Whether all pixels of n x h x w with these strides are equally far apart."""
+    return (h == 1 or row == w * pixel) and (n == 1 or image == h * w * pixel)
+
+
+cdef bint read_in_place(const Layout *l, const Shape *g, const floating *unused) noexcept nogil:
+    """Whether a 1 x 1 filter's tiles are best read from x: channels side by side, and pixels not where L1 cannot hold a tile."""
+    return (g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w and g.xc == 1
+            and l.stored and l.private and l.beforehand and g.k % l.width == 0
+            and g.xw * <Py_ssize_t>sizeof(floating) % NEAR_BYTES != 0)
 
 
 cdef double work(const Shape *g) noexcept nogil:
@@ -365,7 +403,9 @@ cdef forward(const Shape *g, const floating *x, const floating *w, const floatin
     cdef int team = threads.team(work(g))
     l.private = spreads_blocks(&l, g, team)
     l.stored = may_store(&l, g, activation)
-    l.one_row = l.one_row and (not l.stored or one_piece(g))
+    l.in_place = read_in_place(&l, g, x)
+    l.one_row = (l.one_row and (not l.stored or one_piece(g.n, g.oh, g.ow, g.yn, g.yh, g.yw))
+                 and (not l.in_place or one_piece(g.n, g.h, g.w, g.xn, g.xh, g.xw)))
     cdef Block shared = take((team if l.private else 1) * l.x_size * sizeof(floating))
     cdef Block scratch = take(team * l.thread_size * sizeof(floating))
     cdef Block tables = take((2 * l.at_size + rounded(g.r * g.s)) * sizeof(Py_ssize_t))
