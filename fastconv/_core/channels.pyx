@@ -64,9 +64,9 @@ cdef struct Layout:
     Py_ssize_t x_size, at_size, b_size, y_size, thread_size
 
 
-cdef Layout lay_out(const Shape *g, int team, const floating *unused) noexcept nogil:
+cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     cdef Layout l
-    cdef Py_ssize_t rows, bytes_a_row, pixels, most
+    cdef Py_ssize_t rows, bytes_a_row, most
     l.private = l.stored = l.in_place = False    # known with the number of threads
     l.lanes, l.mr = vector_length(unused), tile_rows(unused)
     l.one_row = g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
@@ -83,10 +83,7 @@ cdef Layout lay_out(const Shape *g, int team, const floating *unused) noexcept n
     bytes_a_row = (g.stride_h * (g.ow * g.stride_w + (g.s - 1) * g.dilation_w) * ceildiv(g.c, l.lanes) * l.pixel
                    * sizeof(floating))
     rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // bytes_a_row)
-    pixels = min(PIXELS, rows * g.ow)
-    if l.beforehand and team > 1:
-        pixels = min(pixels, max(4 * l.mr, g.n * g.oh * g.ow // (4 * team)))    # several for each thread
-    l.blocking = block_pixels(g, pixels)
+    l.blocking = block_pixels(g, min(PIXELS, rows * g.ow))
     l.beforehand = l.beforehand and l.blocking.count > 1
     l.band_rows = (l.blocking.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
     l.band_cols = (l.blocking.cols - 1) * g.stride_w + (g.s - 1) * g.dilation_w + 1
@@ -402,8 +399,8 @@ cdef double work(const Shape *g) noexcept nogil:
 
 cdef forward(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
              int activation, double slope, Block prepared):
+    cdef Layout l = lay_out(g, x)
     cdef int team = threads.team(work(g))
-    cdef Layout l = lay_out(g, team, x)
     l.private = spreads_blocks(&l, g, team)
     l.stored = may_store(&l, g, activation)
     l.in_place = read_in_place(&l, g, x)
@@ -456,7 +453,7 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     """The filters packed once, for conv2d's `prepared`."""
     cdef Shape g = only_met(filters_alone(w.shape, w.strides, sizeof(floating), groups, stride))
     cdef floating *no_data = NULL
-    cdef Layout l = lay_out(&g, 1, no_data)
+    cdef Layout l = lay_out(&g, no_data)
     cdef Block packed = take(groups * l.panels * l.b_size * sizeof(floating))
     cdef Block table = take(l.at_size * sizeof(Py_ssize_t))
     place_weights(&l, &g, <Py_ssize_t *>table.data)
@@ -470,7 +467,7 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
     cdef Shape g = only_met(shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride,
                                      dilation, origin, 0))
     cdef floating *no_data = NULL
+    cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
-    cdef Layout l = lay_out(&g, team, no_data)
     cdef Py_ssize_t filters = g.groups * l.panels * l.b_size if l.beforehand else 0
     return ((team if spreads_blocks(&l, &g, team) else 1) * l.x_size + team * l.thread_size + filters) * sizeof(floating)
