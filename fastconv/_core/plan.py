@@ -11,7 +11,8 @@ The rules, first match wins; the numbers are measured crossovers (one thread, AV
 3. "direct" with channels in the lanes, where filters fill the vectors: for filters of several taps on planes up to 48 x 48
    (12 x 12 for sums of less than 32 terms), where it is 1.1 to 2 times as fast as the product, and on all planes where the
    sum has 100 terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes up to 8 x 8,
-   from 256 channels on up to 16 x 16, or, with a stride, up to 32 x 32 (1.01 to 1.1 times); for images with the channels last (NHWC) always (1.2 to 3 times).
+   from 256 channels on up to 16 x 16, or, with a stride, up to 32 x 32 (1.01 to 1.1 times); for images with the channels
+   last (NHWC) always (1.2 to 3 times).
 4. Otherwise "gemm": the implicit matrix product with pixels in the lanes, whose panels are packed from the image as they
    are needed.
 5. In place of 1, 3 and 4 "fft", for filters of 49 taps and more, where its expected time (``fft_layout``, right within a third)
