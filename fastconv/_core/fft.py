@@ -315,7 +315,7 @@ class _Call:
         samples[..., len(columns):] = 0
         row_parts, column_parts = (list(parts(positions, size, self.padding_mode))
                                    for positions, size in ((rows, x.shape[-2]), (columns, x.shape[-1])))
-        if self.padding_mode == "constant":
+        if sum(to.stop - to.start for to, _, _ in row_parts + column_parts) < len(rows) + len(columns):  # a constant is left out
             samples[..., :len(columns)] = self.padding_value
         for to_rows, from_rows, _ in row_parts:
             for to_columns, from_columns, _ in column_parts:
