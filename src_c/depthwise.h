@@ -5,6 +5,7 @@
  * is shorter than a vector is stored in part.
  *
  *   planes, R x R:  for rows (a tile of 7): for columns (a vector): for s: for band row: for rows that meet it: y += w[r][s] * x
+ *   tall filters:   for rows (4): for columns (4 vectors): for s: for band row: for rows that meet it: y += w[r][s] * x
  *   any filter:     for rows (4): for columns (a vector): for tap: y += w[tap] * x
  *
  * Registers of the first: 7 rows of y, the R weights of one filter column, one vector of x, 15 of 16 for 7 x 7; each loaded
@@ -156,8 +157,14 @@ INLINE void NAME(depthwise_tile_row)(int size, int stride, int n_rows, const T *
         }                                                                                                                     \
         if (rows) NAME(depthwise_tile_row)(size, stride, 1, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                      \
     }
-DEPTHWISE(3, 1) DEPTHWISE(3, 2) DEPTHWISE(5, 1) DEPTHWISE(5, 2) DEPTHWISE(7, 1) DEPTHWISE(7, 2)
+DEPTHWISE(3, 1) DEPTHWISE(3, 2) DEPTHWISE(5, 2) DEPTHWISE(7, 2)
+#if VECTOR_REGISTERS >= 32
+DEPTHWISE(5, 1) DEPTHWISE(7, 1)
+#endif
 #undef DEPTHWISE
+
+#undef TALL_VECTORS
+#define TALL_VECTORS (VECTOR_REGISTERS >= 32 ? 4 : 2)
 
 INLINE void NAME(depthwise_any_tile)(int n_rows, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,
                                      const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t width) {
@@ -184,6 +191,75 @@ static void NAME(depthwise_any)(const T *band, ptrdiff_t pitch, const ptrdiff_t 
     for (; rows > 0; rows--, band += pitch, y += y_row)
         NAME(depthwise_any_tile)(1, band, pitch, taps, n_taps, w, bias, y, y_row, width);
 }
+
+/* m rows x n vectors, stride 1, at least four filter rows: down each filter column, of which m weights are in registers, so that
+ * a load, mostly of parts of two cache lines, feeds m FMAs. */
+INLINE void NAME(depthwise_tall_tile)(int m, int n, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t r_taps,
+                                      ptrdiff_t s_taps, const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t count) {
+    V acc[4][TALL_VECTORS];
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < n; j++) acc[i][j] = NAME(broadcast)(bias);
+    for (ptrdiff_t s = 0; s < s_taps; s++) {
+        const T *x = band + taps[s], *weight = w + s;
+        V held[4] = {{0}};
+        UNROLL for (int b = 0; b < m - 1; b++, x += pitch, weight += s_taps) {
+            held[b] = NAME(broadcast)(*weight);
+            UNROLL for (int j = 0; j < n; j++) {
+                V v = NAME(load)(x + j * LANES);
+                UNROLL for (int i = 0; i <= b; i++) acc[i][j] += held[b - i] * v;
+            }
+        }
+        for (ptrdiff_t r = m - 1; r < r_taps; r++, x += pitch, weight += s_taps) {
+            held[m - 1] = NAME(broadcast)(*weight);
+            UNROLL for (int j = 0; j < n; j++) {
+                V v = NAME(load)(x + j * LANES);
+                UNROLL for (int i = 0; i < m; i++) acc[i][j] += held[m - 1 - i] * v;
+            }
+            UNROLL for (int i = 0; i < m - 1; i++) held[i] = held[i + 1];
+        }
+        UNROLL for (int b = 1; b < m; b++, x += pitch) UNROLL for (int j = 0; j < n; j++) {
+            V v = NAME(load)(x + j * LANES);
+            UNROLL for (int i = b; i < m; i++) acc[i][j] += held[m - 2 + b - i] * v;
+        }
+    }
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < n; j++) {
+        if (count >= LANES)
+            NAME(store)(y + i * y_row + j * LANES, acc[i][j]);
+        else
+            NAME(store_part)(y + i * y_row, acc[i][j], count);
+    }
+}
+
+INLINE void NAME(depthwise_tall_row)(int m, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t r_taps,
+                                     ptrdiff_t s_taps, const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t width) {
+    ptrdiff_t j = 0;
+    for (; j + TALL_VECTORS * LANES <= width; j += TALL_VECTORS * LANES)
+        NAME(depthwise_tall_tile)(m, TALL_VECTORS, band + j, pitch, taps, r_taps, s_taps, w, bias, y + j, y_row, LANES);
+    for (; j < width; j += LANES) {
+        if (j > width - LANES && width >= LANES) j = width - LANES;
+        NAME(depthwise_tall_tile)(m, 1, band + j, pitch, taps, r_taps, s_taps, w, bias, y + j, y_row, width);
+    }
+}
+
+static void NAME(depthwise_tall)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t r_taps, ptrdiff_t s_taps,
+                                 const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width) {
+    for (; rows >= 4; rows -= 4, band += 4 * pitch, y += 4 * y_row)
+        NAME(depthwise_tall_row)(4, band, pitch, taps, r_taps, s_taps, w, bias, y, y_row, width);
+    if (rows == 3) NAME(depthwise_tall_row)(3, band, pitch, taps, r_taps, s_taps, w, bias, y, y_row, width);
+    if (rows == 2) NAME(depthwise_tall_row)(2, band, pitch, taps, r_taps, s_taps, w, bias, y, y_row, width);
+    if (rows == 1) NAME(depthwise_tall_row)(1, band, pitch, taps, r_taps, s_taps, w, bias, y, y_row, width);
+}
+
+#if VECTOR_REGISTERS < 32 /* with 16 registers these go better in tall tiles: 5 x 5 70 to 90 GFLOP/s, 7 x 7 65 to 100 */
+#define DEPTHWISE(size)                                                                                                       \
+    static void NAME(depthwise_##size##_stride_1)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,    \
+                                                  const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows,                  \
+                                                  ptrdiff_t width) {                                                          \
+        (void)n_taps;                                                                                                         \
+        NAME(depthwise_tall)(band, pitch, taps, size, size, w, bias, y, y_row, rows, width);                                  \
+    }
+DEPTHWISE(5) DEPTHWISE(7)
+#undef DEPTHWISE
+#endif
 
 /* Two filters, whose results take turns in a row of y: the input gradient of stride 2. */
 INLINE void NAME(depthwise_pair_tile)(int n_rows, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_even,

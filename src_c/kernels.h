@@ -153,6 +153,10 @@ typedef struct {
         void (*depthwise[2][4])(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w,          \
                                 T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width);                              \
                                                                                                                               \
+        /* The same for any filter of four rows and more whose rows of taps are pitch apart: taps are those of the first row. */\
+        void (*depthwise_tall)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t r_taps, ptrdiff_t s_taps,     \
+                               const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width);                   \
+                                                                                                                              \
         /* depthwise.h: the same with any two filters, the first n_even taps and the rest, whose results are the even and the \
          * odd elements of a row of y: y[i * y_row + 2 * j] and y[i * y_row + 2 * j + 1], j < width. */                       \
         void (*depthwise_pair)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_even, ptrdiff_t n_taps,     \

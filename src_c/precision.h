@@ -57,6 +57,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .band_split = NAME(band_split),
     .band_gather = NAME(band_gather),
     .depthwise = DEPTHWISE_TABLE(depthwise),
+    .depthwise_tall = NAME(depthwise_tall),
     .depthwise_pair = NAME(depthwise_pair),
     .depthwise_weight = DEPTHWISE_TABLE(depthwise_weight),
     .depthwise_weight_sum = NAME(depthwise_weight_sum),

@@ -37,7 +37,8 @@ from fastconv._core.shape cimport activate, ceildiv
 cnp.import_array()
 
 cdef enum:
-    TILE_ROWS = 7              # the kernels' tallest tile
+    TILE_ROWS = 7              # the tallest tile of the square filters' kernels
+    TALL_ROWS = 4              # of the others
     MOST_LANES = 16
     BAND_BYTES = 8 << 10       # of the band where lanes are columns: with what it is made from and goes to, it fits L1
     SPLIT_BAND_BYTES = 4 << 10 # the same for stride 2 (112 x 112, 3 x 3: 1.2 ms with 4 rows, 1.4 with 7, 2.0 with 14)
@@ -52,7 +53,8 @@ cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t 
                Py_ssize_t *y_shape, Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
                tuple origin, int padding):
     """Sizes, blocks and tables of a call whose result is not empty; strides come in bytes. Returns the tables' memory."""
-    cdef Py_ssize_t dilation_h, dilation_w, top, left, r, s, block_rows, block_columns
+    cdef Py_ssize_t dilation_h, dilation_w, top, left, r, s, block_rows, block_columns, tile
+    cdef bint square
     g.n, g.c, g.h, g.w = x_shape[0], x_shape[1], x_shape[2], x_shape[3]
     g.k, g.r, g.s = w_shape[0], w_shape[2], w_shape[3]
     g.oh, g.ow = y_shape[2], y_shape[3]
@@ -71,13 +73,16 @@ cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t 
     g.xw = 1 if g.w == 1 else g.xw
     g.yw = 1 if g.ow == 1 else g.yw
     g.xc = 1 if g.c == 1 and g.multiplier == 1 else g.xc
+    square = g.r == g.s and g.s in (3, 5, 7) and dilation_h == 1 and dilation_w == 1
+    g.tall = g.r >= 4 and g.stride_h == 1 and dilation_h == 1 and not (square and g.stride_w == 1)
 
     block_columns = ceildiv(g.ow, ceildiv(g.ow, BLOCK_COLUMNS))
     cdef list tables = [lay_out(&g.columns, g.ow, block_columns, g.s, g.stride_w, dilation_w, left, g.w, g.xw, padding, lanes, 1)]
     g.pitch = g.columns.length
     block_rows = BAND_BYTES if g.stride_h == 1 else SPLIT_BAND_BYTES
-    block_rows = max(4, block_rows // (g.pitch * size * min(g.stride_h, g.r)))
-    block_rows = min(g.oh, block_rows // TILE_ROWS * TILE_ROWS if block_rows >= TILE_ROWS else 4)
+    block_rows = max(TALL_ROWS, block_rows // (g.pitch * size * min(g.stride_h, g.r)))
+    tile = TALL_ROWS if block_rows < TILE_ROWS or g.tall else TILE_ROWS
+    block_rows = min(g.oh, block_rows // tile * tile)
     tables.append(lay_out(&g.rows, g.oh, block_rows, g.r, g.stride_h, dilation_h, top, g.h, g.xh, padding, 0, g.pitch))
     tables.append(find_edges(g, padding))
     cdef Block taps = take(g.taps * sizeof(Py_ssize_t))
@@ -89,8 +94,8 @@ cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t 
     g.ahead = block_rows * g.xh if g.rows.blocks > 1 else g.xc
 
     g.kernel_stride = g.kernel_size = 0
-    if g.r == g.s and g.s in (3, 5, 7) and dilation_h == 1 and dilation_w == 1 and (
-            g.stride_h == g.stride_w == 1 or (g.stride_h == g.stride_w == 2 and g.columns.segments == 2 and g.rows.segments == 2)):
+    if square and (g.stride_h == g.stride_w == 1
+                   or (g.stride_h == g.stride_w == 2 and g.columns.segments == 2 and g.rows.segments == 2)):
         g.kernel_stride, g.kernel_size = <int>g.stride_h - 1, <int>g.s // 2
     g.in_place = g.yw == 1
     g.band_size = ceildiv(g.rows.length * g.pitch, 16) * 16 + MOST_LANES   # a row's last vector may run over
@@ -166,11 +171,17 @@ cdef void convolve_plane(const Shape *g, const floating *x, const floating *w, c
     for k in range(channel * g.multiplier, (channel + 1) * g.multiplier):
         out = target + k * g.yk if g.in_place else tile
         if floating is float:
-            kernels.f32.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
-                                                                  bias[k], out, out_row, rows, cols)
+            if g.tall:
+                kernels.f32.depthwise_tall(band, g.pitch, g.tap_offsets, g.r, g.s, w + k * g.taps, bias[k], out, out_row, rows, cols)
+            else:
+                kernels.f32.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
+                                                                      bias[k], out, out_row, rows, cols)
         else:
-            kernels.f64.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
-                                                                  bias[k], out, out_row, rows, cols)
+            if g.tall:
+                kernels.f64.depthwise_tall(band, g.pitch, g.tap_offsets, g.r, g.s, w + k * g.taps, bias[k], out, out_row, rows, cols)
+            else:
+                kernels.f64.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
+                                                                      bias[k], out, out_row, rows, cols)
         if g.activation:
             if out_row == cols:
                 activate(g.activation, out, rows * cols, g.slope)

@@ -28,6 +28,7 @@ cdef struct Shape:
     Py_ssize_t *n_which        # [column blocks]
     Py_ssize_t ahead           # from what is read to what is read one block later
     int kernel_stride, kernel_size   # index of the micro-kernel
+    bint tall                  # the kernel for tall filters serves
     Py_ssize_t band_size, tile_size   # scratch, in elements
     bint in_place              # the kernels write to y (read grad_output) itself
     int activation

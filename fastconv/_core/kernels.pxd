@@ -112,6 +112,8 @@ cdef extern from "kernels.h" nogil:
                             Py_ssize_t n_columns, float value, float *band) noexcept nogil
         void (*depthwise[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const float *w,
                                 float bias, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
+        void (*depthwise_tall)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t r_taps, Py_ssize_t s_taps,
+                               const float *w, float bias, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
         void (*depthwise_pair)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
                                const float *w, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
         void (*depthwise_weight[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
@@ -220,6 +222,8 @@ cdef extern from "kernels.h" nogil:
                             Py_ssize_t n_columns, double value, double *band) noexcept nogil
         void (*depthwise[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const double *w,
                                 double bias, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
+        void (*depthwise_tall)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t r_taps, Py_ssize_t s_taps,
+                               const double *w, double bias, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
         void (*depthwise_pair)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
                                const double *w, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
         void (*depthwise_weight[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
