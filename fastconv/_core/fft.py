@@ -38,7 +38,8 @@ from fastconv._core.geometry import PADDING_MODES, parts
 
 PREPARED_BYTES = 64 << 20  # spectra of prepared filters, at most
 ALONE = 32768              # multiplications of a matrix product that OpenBLAS does not spread over threads; 4095 with a vector
-SMALL = 1e6                # nanoseconds of work for which a thread is started
+SMALL = 4e6                # nanoseconds of work for which a thread is started: in calls under 8 ms two gain a fifth at best, and cost
+                           # half where another program has the second CPU
 
 
 def conv2d(x, w, bias, y, stride, dilation, origin, padding_mode, padding_value, activation, negative_slope, prepared=None):
