@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
+enum { FC_MAX_PAIR_MR = 7 };            /* the tallest tile of two panels of FC_MAX_NV vectors */
 enum { FC_DOT_ROWS = 4 };               /* most rows that `dot_rows` takes together */
 enum { FC_SLIDING_ROWS = 4 };           /* most rows that `slide` computes together */
 enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of rows and of columns, as `slide` has them */
@@ -95,10 +96,15 @@ typedef struct {
         /* lanes.h: C[m pixels][nv vectors of output channels] from pixels of input channels: row i of A is the vector at     \
          * a + block * block_stride + taps[tap] + i * step; only the first `channels` lanes of all blocks count and are read. B\
          * is packed [block][tap][lane][nv * vector]; bias is nv vectors or NULL. For each of its lanes a vector is prefetched\
-         * from ahead on. Index: [nv - 1][m]. */                                                                              \
+         * from ahead on. Index: [nv - 1][m]. For pairs of panels nv is 4: the last two vectors come from a second B of two   \
+         * vectors, b_panel after the first. Index: m, from 1 to pair_mr, which is 0 where registers are too few. */          \
         void (*channel_tile[FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,     \
-                                                       ptrdiff_t n_taps, const T *a, ptrdiff_t step, const T *b, T *c,        \
-                                                       ptrdiff_t ldc, const T *bias, const T *ahead);                         \
+                                                       ptrdiff_t n_taps, const T *a, ptrdiff_t step, const T *b,              \
+                                                       ptrdiff_t b_panel, T *c, ptrdiff_t ldc, const T *bias, const T *ahead);\
+        int pair_mr;                                                                                                          \
+        void (*channel_tile_pair[FC_MAX_PAIR_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,      \
+                                                      ptrdiff_t n_taps, const T *a, ptrdiff_t step, const T *b,               \
+                                                      ptrdiff_t b_panel, T *c, ptrdiff_t ldc, const T *bias, const T *ahead); \
                                                                                                                               \
         /* dot.h: c[i * ldc + j] = bias[j] + sum over p < depth of a[i * lda + p] * b[j * ldb + p], i < m, j < n; bias may be \
          * NULL. Index: m, from 1 to dot_most. */                                                                             \

@@ -88,9 +88,10 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
  *   for block of LANES channels: for tap: for p < LANES: for i < m: for j < nv:
  *       acc[i][j] += broadcast(a[block][taps[tap] + i * step][p]) * b[block][tap][p][j]
  *
- * Registers as in gemm.h. Four pointers and the step reach all rows, as an address may add 1, 2, 4 or 8 steps to a pointer; gcc
- * 12 would rather keep a pointer for each row and spill, so the loop hides from it that the step is the same every time.
- * A cache line is prefetched to L2 with every vector of B: the next panel's, while this one is multiplied. */
+ * Registers as in gemm.h; for two panels of B 7 x 4 accumulators, three vectors of B and a broadcast: multiplications read the
+ * fourth. Four pointers and the step reach all rows, as an address may add 1, 2, 4 or 8 steps to a pointer; gcc 12 would rather
+ * keep a pointer for each row and spill, so the loop hides from it that the step is the same every time. A cache line is
+ * prefetched to L2 with every vector of B: the next panel's, while this one is multiplied. */
 #define CHANNEL_ROW_AT(i)                                                                                                     \
     *(const T *)((i) == 0    ? a0                                                                                             \
                  : (i) == 1  ? a0 + d                                                                                         \
@@ -109,7 +110,9 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
 #define CHANNEL_TILE(m, nv)                                                                                                   \
     static void NAME(channel_tile_##m##x##nv)(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,              \
                                               ptrdiff_t n_taps, const T *restrict a, ptrdiff_t step, const T *restrict b,     \
-                                              T *restrict c, ptrdiff_t ldc, const T *bias, const T *ahead) {                  \
+                                              ptrdiff_t b_panel, T *restrict c, ptrdiff_t ldc, const T *bias,                 \
+                                              const T *ahead) {                                                               \
+        enum { WIDTH = nv < 2 ? nv : 2 }; /* of a panel of B, in vectors */                                                   \
         V acc[m][nv];                                                                                                         \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
             __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                         \
@@ -119,10 +122,10 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
             for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                          \
                 ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                    \
                 const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;         \
-                for (const T *end = b + depth * nv * LANES; b < end; b += nv * LANES, ahead += LANES) {                       \
+                for (const T *end = b + depth * WIDTH * LANES; b < end; b += WIDTH * LANES, ahead += LANES) {                 \
                     __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                           \
                     V bv[nv];                                                                                                 \
-                    UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j * LANES);                                    \
+                    UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j / 2 * b_panel + j % 2 * LANES);              \
                     __builtin_prefetch(ahead, 0, 2);                                                                          \
                     UNROLL for (int i = 0; i < m; i++) {                                                                      \
                         V av = NAME(broadcast)(CHANNEL_ROW_AT(i));                                                            \
@@ -132,7 +135,7 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                 }                                                                                                             \
             }                                                                                                                 \
         }                                                                                                                     \
-        if (bias) { UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                      \
+        if (bias) { UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                    \
             acc[i][j] += NAME(load)(bias + j * LANES); }                                                                      \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
             NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                                  \
@@ -144,6 +147,12 @@ CHANNEL_TILES(1) CHANNEL_TILES(2) CHANNEL_TILES(3) CHANNEL_TILES(4) CHANNEL_TILE
 #if VECTOR_REGISTERS >= 32
 CHANNEL_TILES(7) CHANNEL_TILES(8) CHANNEL_TILES(9) CHANNEL_TILES(10) CHANNEL_TILES(11) CHANNEL_TILES(12) CHANNEL_TILES(13)
 CHANNEL_TILES(14)
+CHANNEL_TILE(1, 4) CHANNEL_TILE(2, 4) CHANNEL_TILE(3, 4) CHANNEL_TILE(4, 4) CHANNEL_TILE(5, 4) CHANNEL_TILE(6, 4)
+CHANNEL_TILE(7, 4)
+#define CHANNEL_PAIR_MR 7
+#define CHANNEL_PAIR_ROW                                                                                                      \
+    {NULL, NAME(channel_tile_1x4), NAME(channel_tile_2x4), NAME(channel_tile_3x4), NAME(channel_tile_4x4),                    \
+     NAME(channel_tile_5x4), NAME(channel_tile_6x4), NAME(channel_tile_7x4)}
 #define CHANNEL_ROW(n)                                                                                                        \
     {NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),            \
      NAME(channel_tile_5x##n), NAME(channel_tile_6x##n), NAME(channel_tile_7x##n), NAME(channel_tile_8x##n),                  \
@@ -153,4 +162,6 @@ CHANNEL_TILES(14)
 #define CHANNEL_ROW(n)                                                                                                        \
     {NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),            \
      NAME(channel_tile_5x##n), NAME(channel_tile_6x##n)}
+#define CHANNEL_PAIR_MR 0
+#define CHANNEL_PAIR_ROW {NULL}
 #endif

@@ -14,9 +14,10 @@ multiples of 7 or 14.
 With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the packed
 filters fit in L2, they are packed once, and X is small enough to stay there beside them.
 
-A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row. In NHWC the tiles go straight to y, and
-those of a 1 x 1 filter are read from x, each by all panels while it is in L1. The
-pixels of X have no more room than their channels, if these are fewer than a vector.
+The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight to y. A
+1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles are read from
+x: panel by panel, or, where the packed filters fit in L2, each tile by all panels while it is in L1. Where pixels lie a
+multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and two panels instead.
 
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
@@ -27,7 +28,7 @@ from cython.parallel cimport prange, threadid
 
 from fastconv._core cimport threads
 from fastconv._core.blocks cimport Blocking, PixelBlock, block_at, block_pixels
-from fastconv._core.isa cimport channel_tile, tile_rows, to_lanes, vector_length
+from fastconv._core.isa cimport channel_tile, channel_tile_pair, pair_rows, tile_rows, to_lanes, vector_length
 from fastconv._core.kernels cimport FC_MAX_NV
 from fastconv._core.lanes cimport (
     LaneBand, fill_lanes, fill_pixels, fits_closely, lane_band, lane_positions, position_count, store_lanes,
@@ -39,8 +40,10 @@ cnp.import_array()
 
 cdef enum:
     PIXELS = 1024             # outputs of a block
+    TILES = 7                 # of a block of 1 x 1 filters
     INPUT_BYTES = 4 << 20     # of X at most
-    NEAR_BYTES = 2048         # rows a multiple of this apart share few sets of L1
+    NEAR_BYTES = 2048         # rows a multiple of this apart share few sets of L1,
+    NEAR_ROWS = 7             # of which it can hold so many, and B
     FILTERS_BYTES = 512 << 10 # packed filters up to this size stay in L2 from block to block
     SMALL_BYTES = 256 << 10   # of X at most, beside them
     TABLE = 2048              # channels x taps of filters that are transposed at a time
@@ -50,26 +53,33 @@ cdef enum:
 cdef struct Layout:
     Blocking blocking
     int lanes, mr, vectors             # vectors of a panel
+    int together                       # panels of a tile
     Py_ssize_t chunk                   # channels of filters that are transposed at a time
     bint private                       # blocks are spread over the threads, not what is in them
     bint one_row                       # 1 x 1: the pixels of a block are one long row
     bint stored                        # tiles go straight to y
     bint beforehand                    # filters are packed before the first block
-    bint in_place                      # there is no X: tiles are read from x
+    bint in_place                      # there is no X: tiles are read from x,
+    bint each_tile                     # and each by all panels, one after the other
     Py_ssize_t pixel                   # of X: from one to the next
     Py_ssize_t depth, n_taps           # of the product: where pixels of X lie close, a row of taps counts as one
     Py_ssize_t band_rows, band_cols
     Py_ssize_t image_pitch, channel_pitch   # of X
+    Py_ssize_t image_step, row_step, pixel_step   # from output to output, where tiles are read
     Py_ssize_t panels, width           # of a group; filters of one
+    Py_ssize_t steps                   # that take `together` panels each
     Py_ssize_t x_size, at_size, b_size, y_size, thread_size
+
+
+cdef inline bint pointwise(const Shape *g) noexcept nogil:
+    """1 x 1 filters that meet all pixels, one each."""
+    return g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
 
 
 cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     cdef Layout l
     cdef Py_ssize_t rows, bytes_a_row, most
-    l.private = l.stored = l.in_place = False    # known with the number of threads
     l.lanes, l.mr = vector_length(unused), tile_rows(unused)
-    l.one_row = g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
     l.vectors = 1 if g.k <= l.lanes else FC_MAX_NV
     l.width = l.vectors * l.lanes
     l.panels = ceildiv(g.k, l.width)
@@ -83,7 +93,11 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     bytes_a_row = (g.stride_h * (g.ow * g.stride_w + (g.s - 1) * g.dilation_w) * ceildiv(g.c, l.lanes) * l.pixel
                    * sizeof(floating))
     rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // bytes_a_row)
-    l.blocking = block_pixels(g, min(PIXELS, rows * g.ow))
+    l.in_place = pointwise(g) and g.xc == 1
+    if l.in_place and l.beforehand:
+        l.blocking = block_pixels(g, TILES * l.mr)
+    else:
+        l.blocking = block_pixels(g, min(PIXELS, rows * g.ow))
     l.beforehand = l.beforehand and l.blocking.count > 1
     l.band_rows = (l.blocking.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
     l.band_cols = (l.blocking.cols - 1) * g.stride_w + (g.s - 1) * g.dilation_w + 1
@@ -95,8 +109,30 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     l.at_size = rounded(max(position_count(g, l.band_rows), (l.chunk + l.lanes) * g.r * g.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(most * l.width)
-    l.thread_size = l.b_size + l.y_size + rounded(l.width)
     return l
+
+
+cdef void settle(Layout *l, const Shape *g, int team, int activation, const floating *unused) noexcept nogil:
+    """What depends on the number of threads and on where x lies."""
+    cdef Py_ssize_t pairs = ceildiv(l.panels, 2)
+    l.private = spreads_blocks(l, g, team)
+    l.stored = may_store(l, g, activation)
+    l.each_tile = l.in_place and l.private and l.beforehand and l.stored and g.k % l.width == 0
+    l.one_row = pointwise(g) and ((not l.stored or one_piece(g.n, g.oh, g.ow, g.yn, g.yh, g.yw))
+                               and (not l.in_place or one_piece(g.n, g.h, g.w, g.xn, g.xh, g.xw)))
+    l.together = 1
+    if l.in_place and g.xw * <Py_ssize_t>sizeof(floating) % NEAR_BYTES == 0:
+        l.mr = min(l.mr, NEAR_ROWS)
+        # unless the thread with most panels would then have more of them
+        if pair_rows(unused) == NEAR_ROWS and l.panels > 1 and (l.private or 2 * ceildiv(pairs, team) == ceildiv(l.panels, team)):
+            l.together = 2
+    if l.in_place:
+        l.x_size, l.channel_pitch = 0, l.lanes
+        l.image_step, l.row_step, l.pixel_step = g.xn, g.xh, g.xw
+    else:
+        l.image_step, l.row_step, l.pixel_step = l.image_pitch, g.stride_h * l.band_cols * l.pixel, g.stride_w * l.pixel
+    l.steps = ceildiv(l.panels, l.together)
+    l.thread_size = l.together * (l.b_size + l.y_size + rounded(l.width))
 
 
 cdef LaneBand band_of(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
@@ -187,27 +223,32 @@ cdef const floating *following(const Layout *l, const Shape *g, const floating *
     return NULL
 
 
-cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *w,
-                         const floating *bias, floating *y, Py_ssize_t filters, Py_ssize_t next_panel, int activation,
-                         double slope, const Py_ssize_t *taps, const Py_ssize_t *at, const floating *prepared,
-                         floating *scratch) noexcept nogil:
-    """One block by one panel of filters, the first at w and y; x is the group's X; prepared is the panel's B or NULL;
-    scratch: B, Y, bias. The thread's next panel comes next_panel after this one (0: there is none)."""
-    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows, left, lines = g.c * g.r * g.s
+cdef void convolve_panels(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *w,
+                          const floating *bias, floating *y, Py_ssize_t filters, Py_ssize_t next_panel, int activation,
+                          double slope, const Py_ssize_t *taps, const Py_ssize_t *at, const floating *prepared,
+                          floating *scratch) noexcept nogil:
+    """One block by one panel of filters or by `together`, the first filter at w and y; x is the block's first pixel, in the
+    group's X or in place; prepared is the first panel's B or NULL; scratch: B, Y, bias. The thread's next panel comes
+    next_panel after the first (0: there is none)."""
+    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows, left, lines = g.c * g.r * g.s, panels = ceildiv(filters, l.width)
+    cdef Py_ssize_t width = panels * l.width, vectors = panels * l.vectors
     cdef const floating *b = prepared
     cdef const floating *ahead = following(l, g, w, prepared, next_panel)
-    cdef floating *result = scratch + l.b_size
-    cdef floating *panel_bias = result + l.y_size
+    cdef const floating *fetched
+    cdef floating *result = scratch + l.together * l.b_size
+    cdef floating *panel_bias = result + l.together * l.y_size
     cdef floating *out
     cdef const floating *start
-    cdef bint stored = l.stored and filters == l.width
+    cdef bint stored = l.stored and filters == width
+    cdef Py_ssize_t out_step = g.yw if stored else width
     if prepared == NULL:
-        pack_panel(l, g, w, filters, at, scratch)
+        for i in range(panels):
+            pack_panel(l, g, w + i * l.width * g.wk, min(l.width, filters - i * l.width), at, scratch + i * l.b_size)
         b = scratch
     if bias == NULL:
         panel_bias = NULL
     else:
-        for i in range(l.width):
+        for i in range(width):
             panel_bias[i] = bias[i] if i < filters else 0
     y += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
     rows, cols = block.images * block.rows, block.cols
@@ -216,24 +257,29 @@ cdef void convolve_panel(const Layout *l, const Shape *g, const PixelBlock *bloc
     tiles = ceildiv(cols, l.mr)
     left = rows * tiles
     for row in range(rows):
-        start = x + row // block.rows * l.image_pitch + row % block.rows * g.stride_h * l.band_cols * l.pixel
-        out = y + row // block.rows * g.yn + row % block.rows * g.yh if stored else result + row * cols * l.width
+        start = x + row // block.rows * l.image_step + row % block.rows * l.row_step
+        out = y + row // block.rows * g.yn + row % block.rows * g.yh if stored else result + row * cols * width
         for q in range(tiles):
             t = part(cols, tiles, q)
             m = part(cols, tiles, q + 1) - t
-            channel_tile(l.vectors, <int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * g.stride_w * l.pixel,
-                         g.stride_w * l.pixel, b, out + t * (g.yw if stored else l.width), g.yw if stored else l.width,
-                         panel_bias, ahead + (l.vectors - left) * lines * l.lanes if ahead != NULL and left <= l.vectors else b)
-            left -= 1    # the last tiles prefetch: what X pushes out of L2 would be lost before its use
+            # the last tiles prefetch: what X pushes out of L2 would be lost before its use
+            fetched = ahead + (vectors - left) * lines * l.lanes if ahead != NULL and left <= vectors else b
+            if panels == 2:
+                channel_tile_pair(<int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * l.pixel_step, l.pixel_step, b,
+                                  l.b_size, out + t * out_step, out_step, panel_bias, fetched)
+            else:
+                channel_tile(l.vectors, <int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * l.pixel_step,
+                             l.pixel_step, b, out + t * out_step, out_step, panel_bias, fetched)
+            left -= 1
     if stored:
         return
     if activation and not l.stored:
-        activate(activation, result, block.pixels * l.width, slope)
+        activate(activation, result, block.pixels * width, slope)
     for i in range(block.images):
-        for q in range(l.vectors):
+        for q in range(vectors):
             if q * l.lanes < filters:
                 store_lanes(g, y + i * g.yn + q * l.lanes * g.yk, <int>min(l.lanes, filters - q * l.lanes), block.rows,
-                            block.cols, result + i * block.rows * block.cols * l.width + q * l.lanes, l.width)
+                            block.cols, result + i * block.rows * block.cols * width + q * l.lanes, width)
 
 
 cdef void activate_block(const Shape *g, const PixelBlock *block, floating *y, int activation, double slope) noexcept nogil:
@@ -265,11 +311,12 @@ cdef void convolve(const Layout *l, const Shape *g, const floating *x, const flo
     for b in range(l.blocking.count):
         block = block_at(g, &l.blocking, b)
         for group in range(g.groups):
-            for u in prange(fill_steps(l, g, &block), num_threads=team, schedule="static"):
-                fill_step(l, g, &block, group, u, x, <floating>value, at, shared)
-            for u in prange(l.panels, num_threads=team, schedule="dynamic"):
-                panel_step(l, g, &block, group, u, team, shared, w, bias, y, activation, slope, taps, weights_at, prepared,
-                           scratch + threadid() * l.thread_size)
+            if not l.in_place:
+                for u in prange(fill_steps(l, g, &block), num_threads=team, schedule="static"):
+                    fill_step(l, g, &block, group, u, x, <floating>value, at, shared)
+            for u in prange(l.steps, num_threads=team, schedule="dynamic"):
+                panel_step(l, g, &block, group, u, team, x, shared, w, bias, y, activation, slope, taps,
+                           weights_at, prepared, scratch + threadid() * l.thread_size)
 
 
 cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ssize_t group, const floating *x,
@@ -279,24 +326,28 @@ cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ss
     """All of one block and group."""
     cdef PixelBlock block = block_at(g, &l.blocking, index)
     cdef Py_ssize_t u
-    if l.in_place:
+    if l.each_tile:
         pointwise_block(l, g, &block, x + group * g.c, bias + group * g.k if bias != NULL else bias, y + group * g.k,
                         prepared + group * l.panels * l.b_size)
     else:
-        for u in range(fill_steps(l, g, &block)):
-            fill_step(l, g, &block, group, u, x, <floating>value, at, mine)
-        for u in range(l.panels):
-            panel_step(l, g, &block, group, u, 1, mine, w, bias, y, activation, slope, taps, weights_at, prepared, scratch)
+        if not l.in_place:
+            for u in range(fill_steps(l, g, &block)):
+                fill_step(l, g, &block, group, u, x, <floating>value, at, mine)
+        for u in range(l.steps):
+            panel_step(l, g, &block, group, u, 1, x, mine, w, bias, y, activation, slope, taps, weights_at, prepared, scratch)
     if activation and l.stored:
         activate_block(g, &block, y, activation, slope)
 
 
 cdef void pointwise_block(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *bias,
                           floating *y, const floating *prepared) noexcept nogil:
-    """One block of a group under 1 x 1 filters, from x to y as they lie. While the first panel works on a tile, the next
-    tile's pixels are prefetched."""
-    cdef Py_ssize_t rows = block.images * block.rows, cols = block.cols, row, q, t, m, u, tiles, zero = 0
+    """One block of a group under 1 x 1 filters, tile by tile, from x to y as they lie. While the first panel works on a tile,
+    the next tile's pixels are prefetched."""
+    cdef Py_ssize_t rows = block.images * block.rows, cols = block.cols, row, q, t, m, u, panel
+    cdef Py_ssize_t tiles, zero = 0
     cdef const floating *src
+    cdef const floating *b
+    cdef const floating *panel_bias
     cdef floating *out
     x += block.n0 * g.xn + block.row0 * g.xh + block.col0 * g.xw
     y += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
@@ -304,15 +355,21 @@ cdef void pointwise_block(const Layout *l, const Shape *g, const PixelBlock *blo
         rows, cols = 1, block.pixels
     tiles = ceildiv(cols, l.mr)
     for row in range(rows):
-        src = x + row // block.rows * g.xn + row % block.rows * g.xh
-        out = y + row // block.rows * g.yn + row % block.rows * g.yh
         for q in range(tiles):
             t = part(cols, tiles, q)
             m = part(cols, tiles, q + 1) - t
-            for u in range(l.panels):
-                channel_tile(l.vectors, <int>m, g.c, l.lanes, &zero, 1, src + t * g.xw, g.xw, prepared + u * l.b_size,
-                             out + t * g.yw + u * l.width, g.yw, bias + u * l.width if bias != NULL else bias,
-                             src + (t + m) * g.xw if u == 0 else prepared + u * l.b_size)
+            src = x + row // block.rows * g.xn + row % block.rows * g.xh + t * g.xw
+            out = y + row // block.rows * g.yn + row % block.rows * g.yh + t * g.yw
+            for u in range(l.steps):
+                panel = u * l.together
+                b = prepared + panel * l.b_size
+                panel_bias = bias + panel * l.width if bias != NULL else bias
+                if l.together == 2 and panel + 1 < l.panels:
+                    channel_tile_pair(<int>m, g.c, l.lanes, &zero, 1, src, g.xw, b, l.b_size, out + panel * l.width, g.yw,
+                                      panel_bias, src + m * g.xw if u == 0 else b)
+                else:
+                    channel_tile(l.vectors, <int>m, g.c, l.lanes, &zero, 1, src, g.xw, b, out + panel * l.width, g.yw,
+                                 panel_bias, src + m * g.xw if u == 0 else b)
 
 
 cdef Py_ssize_t fill_steps(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
@@ -332,15 +389,18 @@ cdef void fill_step(const Layout *l, const Shape *g, const PixelBlock *block, Py
         fill_block(l, g, block, x + c * g.xc, <int>min(l.lanes, g.c - c), value, at, dst + step * l.channel_pitch)
 
 
-cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t panel, int team,
-                     const floating *x, const floating *w, const floating *bias, floating *y, int activation, double slope,
-                     const Py_ssize_t *taps, const Py_ssize_t *weights_at, const floating *prepared,
-                     floating *scratch) noexcept nogil:
-    """One panel of a group, of which `team` threads work on."""
-    cdef Py_ssize_t k = group * g.k + panel * l.width
-    convolve_panel(l, g, block, x, w + k * g.wk, bias + k if bias != NULL else bias, y + k * g.yk,
-                   min(l.width, g.k - panel * l.width), team if panel + team < l.panels else 0, activation, slope, taps,
-                   weights_at, prepared + (group * l.panels + panel) * l.b_size if prepared != NULL else prepared, scratch)
+cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t step, int team,
+                     const floating *x, const floating *packed, const floating *w, const floating *bias, floating *y,
+                     int activation, double slope, const Py_ssize_t *taps, const Py_ssize_t *weights_at,
+                     const floating *prepared, floating *scratch) noexcept nogil:
+    """One panel of a group, or as many as go together; `team` threads work on the group. packed is X."""
+    cdef Py_ssize_t panel = step * l.together, next_panel = team * l.together, k = group * g.k + panel * l.width
+    convolve_panels(l, g, block,
+                    x + group * g.c + block.n0 * g.xn + block.row0 * g.xh + block.col0 * g.xw if l.in_place else packed,
+                    w + k * g.wk, bias + k if bias != NULL else bias, y + k * g.yk,
+                    min(l.together * l.width, g.k - panel * l.width), next_panel if panel + next_panel < l.panels else 0,
+                    activation, slope, taps, weights_at,
+                    prepared + (group * l.panels + panel) * l.b_size if prepared != NULL else prepared, scratch)
 
 
 cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const Py_ssize_t *at, floating *b,
@@ -386,13 +446,6 @@ cdef bint one_piece(Py_ssize_t n, Py_ssize_t h, Py_ssize_t w, Py_ssize_t image, 
     return (h == 1 or row == w * pixel) and (n == 1 or image == h * w * pixel)
 
 
-cdef bint read_in_place(const Layout *l, const Shape *g, const floating *unused) noexcept nogil:
-    """Whether a 1 x 1 filter's tiles are best read from x: channels side by side, and pixels not where L1 cannot hold a tile."""
-    return (g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w and g.xc == 1
-            and l.stored and l.private and l.beforehand and g.k % l.width == 0
-            and g.xw * <Py_ssize_t>sizeof(floating) % NEAR_BYTES != 0)
-
-
 cdef double work(const Shape *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
 
@@ -401,11 +454,7 @@ cdef forward(const Shape *g, const floating *x, const floating *w, const floatin
              int activation, double slope, Block prepared):
     cdef Layout l = lay_out(g, x)
     cdef int team = threads.team(work(g))
-    l.private = spreads_blocks(&l, g, team)
-    l.stored = may_store(&l, g, activation)
-    l.in_place = read_in_place(&l, g, x)
-    l.one_row = (l.one_row and (not l.stored or one_piece(g.n, g.oh, g.ow, g.yn, g.yh, g.yw))
-                 and (not l.in_place or one_piece(g.n, g.h, g.w, g.xn, g.xh, g.xw)))
+    settle(&l, g, team, activation, x)
     cdef Block shared = take((team if l.private else 1) * l.x_size * sizeof(floating))
     cdef Block scratch = take(team * l.thread_size * sizeof(floating))
     cdef Block tables = take((2 * l.at_size + rounded(g.r * g.s)) * sizeof(Py_ssize_t))
@@ -470,4 +519,5 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
     cdef Py_ssize_t filters = g.groups * l.panels * l.b_size if l.beforehand else 0
-    return ((team if spreads_blocks(&l, &g, team) else 1) * l.x_size + team * l.thread_size + filters) * sizeof(floating)
+    settle(&l, &g, team, 0, no_data)
+    return ((team if l.private else 1) * l.x_size + team * l.thread_size + filters) * sizeof(floating)

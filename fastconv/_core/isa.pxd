@@ -284,13 +284,27 @@ cdef inline void join_pixels(const floating *src, Py_ssize_t step, Py_ssize_t pi
         kernels.f64.join_pixels(src, step, pixels, channels, dst, dst_step)
 
 
+cdef inline int pair_rows(const floating *unused) noexcept nogil:
+    return kernels.f32.pair_mr if floating is float else kernels.f64.pair_mr
+
+
 cdef inline void channel_tile(int vectors, int m, Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
                               Py_ssize_t n_taps, const floating *a, Py_ssize_t step, const floating *b, floating *c,
                               Py_ssize_t ldc, const floating *bias, const floating *ahead) noexcept nogil:
     if floating is float:
-        kernels.f32.channel_tile[vectors - 1][m](channels, block_stride, taps, n_taps, a, step, b, c, ldc, bias, ahead)
+        kernels.f32.channel_tile[vectors - 1][m](channels, block_stride, taps, n_taps, a, step, b, 0, c, ldc, bias, ahead)
     else:
-        kernels.f64.channel_tile[vectors - 1][m](channels, block_stride, taps, n_taps, a, step, b, c, ldc, bias, ahead)
+        kernels.f64.channel_tile[vectors - 1][m](channels, block_stride, taps, n_taps, a, step, b, 0, c, ldc, bias, ahead)
+
+
+cdef inline void channel_tile_pair(int m, Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
+                                   Py_ssize_t n_taps, const floating *a, Py_ssize_t step, const floating *b,
+                                   Py_ssize_t b_panel, floating *c, Py_ssize_t ldc, const floating *bias,
+                                   const floating *ahead) noexcept nogil:
+    if floating is float:
+        kernels.f32.channel_tile_pair[m](channels, block_stride, taps, n_taps, a, step, b, b_panel, c, ldc, bias, ahead)
+    else:
+        kernels.f64.channel_tile_pair[m](channels, block_stride, taps, n_taps, a, step, b, b_panel, c, ldc, bias, ahead)
 
 
 cdef inline double sum_of_run(const floating *x, Py_ssize_t n) noexcept nogil:

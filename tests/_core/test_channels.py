@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 
+import fastconv as fc
 from fastconv._core import channels
 
 VIEWS = {
@@ -95,7 +96,28 @@ def test_only_its_own_part_of_a_wider_array():
         assert np.isnan(whole).sum() == whole.size - y.size
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("filters", [8, 16, 24, 32, 40, 64, 96, 100, 128, 160])
+def test_pointwise_where_pixels_share_sets_of_the_cache(filters, dtype):
+    """Pixels of 4 KB: one panel, pairs of panels, a single one or a partial one behind them, shared out to threads or not."""
+    rng = np.random.default_rng(filters)
+    whole = rng.integers(-3, 4, (3, 12, 14, 4096 // np.dtype(dtype).itemsize)).astype(dtype)
+    for x in (whole, whole[:1], whole[:, ::2, ::2], whole[:, 1:9, 2:11], whole[..., 5:42], whole[:, :, :1]):
+        w = rng.integers(-3, 4, (filters, x.shape[3], 1, 1)).astype(dtype)
+        b = rng.integers(-3, 4, filters).astype(dtype)
+        wanted = np.einsum("nhwc,kc->nkhw", x, w[:, :, 0, 0]) + b[:, np.newaxis, np.newaxis]
+        for threads in (1, 2, 3):
+            for activation in (0, 1):
+                for y in (VIEWS["nhwc"](np.full(wanted.shape, np.nan, dtype)), np.full(wanted.shape, np.nan, dtype)):
+                    with fc.num_threads(threads):
+                        channels.conv2d(x.transpose(0, 3, 1, 2), w, b, y, (1, 1), (1, 1), (0, 0), 0, 0.0, activation, 0.0)
+                    np.testing.assert_array_equal(y, np.maximum(wanted, 0) if activation else wanted)
+
+
 def test_groups_and_many_blocks():
     check((5, 24, 20, 30), (32, 12, 3, 3), padding=((1, 1), (1, 1)))
     check((40, 8, 9, 9), (16, 8, 3, 3), padding=((1, 1), (1, 1)))
     check((1, 3, 4, 3000), (16, 3, 3, 3), padding=((1, 1), (1, 1)))
+    for filters in (16, 64, 96, 128, 136):
+        for groups in (2, 4):
+            check((2, 512, 5, 15), (filters, 512 // groups, 1, 1), view="nhwc")
