@@ -22,6 +22,7 @@ enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of row
 enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ACTIVATIONS };
 
 enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_WINOGRAD_SCHEMES }; /* winograd.h has the details */
+enum { FC_MAX_GROUP = 8 };                                    /* half a vector: channels of the widest group that shares one */
 
 /* What a driver copies as one piece: `length` elements from `src` to `dst`, both counted from a moving base. */
 typedef struct {
@@ -114,6 +115,11 @@ typedef struct {
                                                                                                                               \
         /* winograd.h. Index: FC_F43, FC_F45, FC_F43_STRIDE_2. */                                                             \
         fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                     \
+                                                                                                                              \
+        /* winograd.h: m[tile][l] = sum over p < d of v[tile][l / d * d + p] * u[p][l] for vectors of narrow groups, one      \
+         * behind the other; lanes that no group fills are anything. d vectors are prefetched from ahead on. Index: d, from 1 \
+         * to half a vector. */                                                                                               \
+        void (*group_products[FC_MAX_GROUP + 1])(ptrdiff_t tiles, const T *v, const T *u, T *m, const T *ahead);              \
                                                                                                                               \
         /* reduce.h: the sum of n elements; short blocks in T, the blocks in double. */                                       \
         double (*sum)(const T *x, ptrdiff_t n);                                                                               \

@@ -32,6 +32,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .dot_most = DOT_MOST,
     .dot_rows = DOT_TABLE,
     .winograd = {WINOGRAD_SCHEME(f43, 6, 6, 3, 4), WINOGRAD_SCHEME(f45, 8, 8, 5, 4), WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8)},
+    .group_products = GROUP_TABLE,
     .sum = NAME(sum),
     .activation = {NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh)},
     .activation_backward = {NULL, NAME(relu_backward), NAME(leaky_relu_backward), NAME(sigmoid_backward), NAME(tanh_backward)},

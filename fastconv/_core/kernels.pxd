@@ -71,6 +71,7 @@ cdef extern from "kernels.h" nogil:
         void (*dot_rows[5])(Py_ssize_t depth, const float *a, Py_ssize_t lda, const float *b, Py_ssize_t ldb, Py_ssize_t n,
                             const float *bias, float *c, Py_ssize_t ldc) noexcept nogil
         fc_winograd_f32 winograd[3]
+        void (*group_products[9])(Py_ssize_t tiles, const float *v, const float *u, float *m, const float *ahead) noexcept nogil
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
         void (*activation_backward[5])(const float *grad, const float *v, float *grad_x, Py_ssize_t n, float slope) noexcept nogil
@@ -185,6 +186,7 @@ cdef extern from "kernels.h" nogil:
         void (*dot_rows[5])(Py_ssize_t depth, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, Py_ssize_t n,
                             const double *bias, double *c, Py_ssize_t ldc) noexcept nogil
         fc_winograd_f64 winograd[3]
+        void (*group_products[9])(Py_ssize_t tiles, const double *v, const double *u, double *m, const double *ahead) noexcept nogil
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil
         void (*activation_backward[5])(const double *grad, const double *v, double *grad_x, Py_ssize_t n, double slope) noexcept nogil

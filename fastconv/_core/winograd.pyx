@@ -16,9 +16,11 @@ Where the transformed filters are fewer bytes than the patches they are made onc
 and M of its own in L2. It makes even U for itself where that is small: to write a cache line that another core has read costs
 more than to compute it. Where the transformed filters are more, or there are too few strips to keep all threads busy, a block
 has as many tiles as L3 holds, threads share its pieces, then its panels, and U of a panel is made just before its use, so that
-it never leaves L2. The tiles of a product prefetch what comes next: U of the next point, or filters to be transformed. Narrow
-groups are joined until they fill a vector, with zeros for the filters between them: their transforms cost what they would cost
-alone.
+it never leaves L2. The tiles of a product prefetch what comes next: U of the next point, or filters to be transformed.
+
+Narrow groups, of as many channels as filters, lie side by side in one vector, so that their transforms cost what those of one
+group cost; in the products a lane meets the channels of its own group only, U[point][channel of a group][vector], and the tiles
+of a block are one run, as U of a point stays in registers.
 
 An output is not finite where an input, a filter or the sum is not, but a transform spreads it over its tile. So an image in
 which a tile came out not finite is computed again as a matrix product.
@@ -74,14 +76,24 @@ cdef inline int transform_outputs(int scheme, const floating *m, Py_ssize_t poin
         return kernels.f64.winograd[scheme].outputs(m, point_stride, tile_stride, tiles, bias, y, y_row, y_col, rows, cols)
 
 
+cdef inline void group_products(Py_ssize_t depth, Py_ssize_t tiles, const floating *v, const floating *u, floating *m,
+                                const floating *ahead) noexcept nogil:
+    if floating is float:
+        kernels.f32.group_products[depth](tiles, v, u, m, ahead)
+    else:
+        kernels.f64.group_products[depth](tiles, v, u, m, ahead)
+
+
 cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
     """Filters in memory as [k][c][r][s], channels and taps without gaps."""
     return g.ws == 1 and g.wr == g.s and g.wc == g.r * g.s
 
 
 cdef inline bint lies_turned(const Shape *g) noexcept nogil:
-    """Filters in memory as [c][k][r][s] without gaps, to be read with their taps backwards: those of a data gradient."""
-    return g.ws == -1 and g.wr == -g.s and g.wk == g.r * g.s and g.wc == g.k * g.wk
+    """Filters in memory as [c][k][r][s], or as [k][c][r][s], without gaps, to be read with their taps backwards: those of a data
+    gradient."""
+    return g.ws == -1 and g.wr == -g.s and ((g.wk == g.r * g.s and g.wc == g.k * g.wk)
+                                            or (g.wc == g.r * g.s and g.wk == g.c * g.wc))
 
 
 cdef void load_filters(const Layout *l, const Shape *g, const floating *w, int filters, Py_ssize_t first, Py_ssize_t channels,
@@ -111,37 +123,18 @@ cdef void load_filters(const Layout *l, const Shape *g, const floating *w, int f
                     dst[t + i] = 0
 
 
-cdef void load_joined_filters(const Layout *l, const Shape *g, const floating *w, int filters, Py_ssize_t channels,
-                              floating *dst) noexcept nogil:
-    """As load_filters, for joined groups: a filter has zeros for the channels of the others."""
-    cdef Py_ssize_t c, i, r, s, t, taps = l.taps * l.taps
-    for i in range(channels * taps * l.lanes):
-        dst[i] = 0
-    for c in range(channels):
-        for i in range(filters):
-            if c // g.c != i // g.k:
-                continue
-            for r in range(l.taps):
-                for s in range(l.taps):
-                    t = (c * taps + r * l.taps + s) * l.lanes
-                    dst[t + i] = w[i * g.wk + c % g.c * g.wc + r * g.wr + s * g.ws]
-
-
 cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t group, Py_ssize_t first,
                      const Py_ssize_t *at, floating *weights, floating *u) noexcept nogil:
     """U of one panel: output channels first .. first + width - 1 of a group; w is all filters."""
-    cdef Py_ssize_t v, q, k, c, n, filters = filters_of(l, g, group), channels = channels_of(l, g, group)
+    cdef Py_ssize_t v, q, k, c, n, filters = filters_of(l, g, group)
     cdef int have
     for v in range(l.width // l.lanes):
         k = first + v * l.lanes
         have = <int>max(0, min(l.lanes, filters - k))
-        for q in range(ceildiv(channels, CHANNELS_AT_ONCE)):
+        for q in range(ceildiv(l.depth, CHANNELS_AT_ONCE)):
             c = q * CHANNELS_AT_ONCE
-            n = min(CHANNELS_AT_ONCE, channels - c)
-            if l.joined > 1:
-                load_joined_filters(l, g, w + (group * l.filters + k) * g.wk, have, n, weights)
-            else:
-                load_filters(l, g, w + (group * l.filters + k) * g.wk, have, c, n, k + l.lanes >= filters, at, weights)
+            n = min(CHANNELS_AT_ONCE, l.depth - c)
+            load_filters(l, g, w + (group * l.filters + k) * g.wk, have, c, n, k + l.lanes >= filters, at, weights)
             transform_filters(l.scheme, weights, n, u + v * l.lanes + c * l.width, l.u_point, l.width)
 
 
@@ -233,6 +226,9 @@ cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channel
     for point in range(points):
         up = next_up
         next_up = u + (filter_point(l, point + 1) * l.u_point if point + 1 < points else l.u_panel)
+        if l.joined > 1:
+            group_products(l.depth, n_tiles, v + point * l.v_point, up, m + point * l.m_point, next_up)
+            continue
         for b in range(blocks):
             t = part(n_tiles, blocks, b)
             later = (points - 1 - point) * blocks + blocks - 1 - b

@@ -14,12 +14,14 @@ cdef enum Place:
 
 # What is the same for all blocks of a call. Sizes in elements.
 cdef struct Layout:
-    int scheme, points, filter_points, taps, step, lanes, mr
+    int scheme, points, filter_points, taps, step, lanes
+    Py_ssize_t mr                            # tiles that a product takes at most
     bint private                             # blocks are spread over the threads, not what is in them
     Place place
     bint pixels                              # of x: a pixel's channels follow each other
     Py_ssize_t groups, channels, filters     # after groups were joined, of all but the last
-    Py_ssize_t joined                        # groups in one
+    Py_ssize_t joined                        # groups in one vector
+    Py_ssize_t depth                         # channels that a filter sees
     Py_ssize_t groups_at_once                # of a private block; 1 of a shared one
     Py_ssize_t vectors                       # of input channels
     Py_ssize_t panels, width                 # of output channels; output channels of one

@@ -35,7 +35,7 @@ cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noe
     else:
         l.points, l.filter_points = kernels.f64.winograd[l.scheme].points, kernels.f64.winograd[l.scheme].filter_points
         l.taps, l.step = kernels.f64.winograd[l.scheme].taps, kernels.f64.winograd[l.scheme].step
-    l.groups, l.channels, l.filters, l.joined = g.groups, g.c, g.k, 1
+    l.groups, l.channels, l.filters, l.joined, l.depth = g.groups, g.c, g.k, 1, g.c
     if g.groups > 1 and g.c == g.k and 2 * g.c <= l.lanes:
         l.joined = min(l.lanes // g.c, g.groups)
         l.groups = ceildiv(g.groups, l.joined)
@@ -43,10 +43,10 @@ cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noe
     l.vectors = ceildiv(l.channels, l.lanes)
     # A panel of one vector where two would fall out of L2 before their use; but tiles of few rows need two, to fill the pipelines.
     pair = FC_MAX_NV * l.lanes
-    falls_out = l.filter_points * l.filter_points * l.channels * pair * <Py_ssize_t>sizeof(floating) > PANEL_BYTES
+    falls_out = l.filter_points * l.filter_points * l.depth * pair * <Py_ssize_t>sizeof(floating) > PANEL_BYTES
     l.width = l.lanes if l.filters <= l.lanes or (falls_out and l.mr >= 8) else pair
     l.panels = ceildiv(l.filters, l.width)
-    l.u_point = l.channels * l.width + l.lanes     # not a power of two apart: all points of a filter would meet in one L1 set
+    l.u_point = l.depth * l.width + l.lanes        # not a power of two apart: all points of a filter would meet in one L1 set
     l.u_panel = l.filter_points * l.filter_points * l.u_point
 
 
@@ -84,6 +84,8 @@ cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, int t
         l.blocks = min(l.strips, ceildiv(l.blocks, team) * team)
     block_strips = ceildiv(l.strips, l.blocks)
     most_tiles = block_strips * l.tiles
+    if l.joined > 1:    # their products take any number of tiles
+        l.mr = most_tiles
     # filters
     l.place = IN_ONE_PLACE
     if not prepared and l.private and u_all <= min(COPY_BYTES, FILTERS_BYTES // team) and l.strips * l.tiles >= COPY_TILES * team:

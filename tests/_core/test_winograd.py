@@ -1,12 +1,15 @@
 """The Winograd driver: every scheme, layout, group size and padding mode; its error; values that are not finite."""
 
+from pathlib import Path
+
 import cases
 import numpy as np
 import pytest
 import reference
+from processes import in_new_process
 
 import fastconv as fc
-from fastconv._core import winograd
+from fastconv._core import isa, winograd
 
 SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}
 VIEWS = {
@@ -51,6 +54,62 @@ def test_channels_and_groups(scheme, channels, filters, groups):
         np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, activation=RELU), relu)
 
 
+def check_narrow_groups():
+    """Groups of 1 to 8 channels that share vectors, of which the last is partly filled, and the gradient of their input."""
+    rng = np.random.default_rng(6)
+    for width in range(1, 9):
+        groups = 2 * (16 // width) + 1
+        channels = groups * width
+        for dtype, bound in ((np.float32, 1e-5), (np.float64, 1e-13)):
+            x = rng.standard_normal((2, channels, 7, 10)).astype(dtype)
+            bias = rng.standard_normal(channels).astype(dtype)
+            for size, stride in SCHEMES.values():
+                weight = rng.standard_normal((channels, width, size, size)).astype(dtype)
+                wanted = reference.conv2d(x, weight, bias, stride=stride, padding=1, groups=groups)
+                prepared = winograd.prepare(weight, groups, (stride, stride))
+                for view in VIEWS:
+                    y = convolve(x, weight, bias, stride, 1, view)
+                    assert relative_error(y, wanted) < bound, (width, size, stride, view)
+                    np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, prepared=prepared), y)
+                    np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, activation=RELU), np.maximum(y, 0))
+                if stride == 1:
+                    grad_output = rng.standard_normal(wanted.shape).astype(dtype)
+                    got = fc.conv2d_backward(grad_output, x, weight, padding=1, groups=groups)[0]
+                    wanted = reference.conv2d_backward(grad_output, x, weight, padding=1, groups=groups)[0]
+                    assert relative_error(got, wanted) < bound, (width, size)
+
+
+@pytest.mark.parametrize("name", isa.known())
+def test_narrow_groups_with_every_instruction_set(name):
+    if name not in isa.usable():
+        pytest.skip(f"{name}: " + ("this CPU does not have it" if name in isa.compiled() else "not in this build"))
+    here = Path(__file__).parent
+    ran = in_new_process("""
+        import os, sys
+        os.environ["FASTCONV_ISA"] = sys.argv[1]
+        sys.path[:0] = sys.argv[2:]
+        import test_winograd
+        test_winograd.check_narrow_groups()
+        print(test_winograd.isa.in_use())
+    """, name, here, here.parent)
+    assert ran.strip() == name
+
+
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_not_finite_stays_in_its_group(data_format):
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((2, 24, 12, 12)).astype(np.float32)
+    weight = rng.standard_normal((24, 8, 3, 3)).astype(np.float32)
+    x[1, 9, 5, 6] = np.nan
+    x = cases.to_format(x, data_format)
+    assert fc.explain(x.shape, weight.shape, padding=1, groups=3, data_format=data_format).algorithm == "winograd"
+    auto, gemm = (cases.to_nchw(fc.conv2d(x, weight, padding=1, groups=3, data_format=data_format, algorithm=name), data_format)
+                  for name in ("auto", "gemm"))
+    np.testing.assert_array_equal(np.isnan(auto), np.isnan(gemm))
+    np.testing.assert_array_equal(auto[1], gemm[1])
+    assert relative_error(auto[0], gemm[0]) < 1e-5
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("height, width", [(5, 5), (6, 7), (9, 33), (20, 5), (5, 300), (31, 18)])
 def test_planes(scheme, height, width):
@@ -65,15 +124,16 @@ def test_planes(scheme, height, width):
             np.testing.assert_array_equal(convolve(x, weight, None, stride, 2, view), convolve(x, weight, None, stride, 2))
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("mode", range(4))
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_padding_modes(scheme, mode):
+def test_padding_modes(scheme, mode, groups):
     size, stride = SCHEMES[scheme]
     rng = np.random.default_rng(mode)
     x = rng.standard_normal((2, 8, 9, 11)).astype(np.float32)
-    weight = rng.standard_normal((16, 8, size, size)).astype(np.float32)
+    weight = rng.standard_normal((8, 8 // groups, size, size)).astype(np.float32)
     name = ("constant", "reflect", "replicate", "circular")[mode]
-    wanted = reference.conv2d(x, weight, None, stride=stride, padding=3, padding_mode=name, padding_value=1.5)
+    wanted = reference.conv2d(x, weight, None, stride=stride, padding=3, padding_mode=name, padding_value=1.5, groups=groups)
     for view in VIEWS:
         assert relative_error(convolve(x, weight, None, stride, 3, view, mode=mode, value=1.5), wanted) < 1e-5
 
@@ -123,6 +183,7 @@ def test_overflow_inside_the_transform_only():
 LAYOUTS = [
     ((5, 64, 30, 30), 64, 3, 1, 1),        # a copy for each thread; private blocks
     ((9, 32, 13, 13), 32, 3, 1, 4),        # of four groups, joined in pairs
+    ((3, 28, 90, 90), 28, 3, 1, 7),        # of seven groups, four in a vector
     ((3, 96, 20, 20), 96, 3, 1, 2),        # of two groups of 48
     ((4, 128, 28, 28), 128, 3, 2, 1),      # in one place; private blocks
     ((2, 64, 27, 27), 96, 5, 1, 1),
