@@ -116,7 +116,8 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
         V acc[m][nv];                                                                                                         \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
             __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                         \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                            \
+        UNROLL for (int j = 0; j < nv; j++) acc[0][j] = bias ? NAME(load)(bias + j * LANES) : (V){0};                         \
+        UNROLL for (int i = 1; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = acc[0][j];                         \
         for (; channels > 0; channels -= LANES, a += block_stride) {                                                          \
             ptrdiff_t depth = channels < LANES ? channels : LANES;                                                            \
             for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                          \
@@ -135,8 +136,6 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                 }                                                                                                             \
             }                                                                                                                 \
         }                                                                                                                     \
-        if (bias) { UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                    \
-            acc[i][j] += NAME(load)(bias + j * LANES); }                                                                      \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
             NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                                  \
     }

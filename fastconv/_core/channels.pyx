@@ -138,7 +138,7 @@ cdef void settle(Layout *l, const Shape *g, int team, int activation, const floa
 cdef LaneBand band_of(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
     cdef LaneBand band = lane_band(g, block.col0 * g.stride_w - g.left, l.band_cols, l.pixel)
     band.row0 = block.row0 * g.stride_h - g.top
-    band.rows = (block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
+    band.rows = input_rows(g, block)
     return band
 
 
@@ -151,12 +151,11 @@ cdef void fill_block(const Layout *l, const Shape *g, const PixelBlock *block, c
         fill_lanes(g, &band, x + (block.n0 + i) * g.xn, channels, value, at, dst + i * l.image_pitch)
 
 
-cdef void fill_block_row(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, floating value,
-                         Py_ssize_t row, floating *dst) noexcept nogil:
-    """All channels of one row of a block, counted over its images; x is the first channel of the first image."""
+cdef void fill_block_rows(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, floating value,
+                          Py_ssize_t image, Py_ssize_t start, Py_ssize_t stop, floating *dst) noexcept nogil:
+    """All channels of rows start .. stop - 1 of one image of a block; x is the first channel of the first image."""
     cdef LaneBand band = band_of(l, g, block)
-    cdef Py_ssize_t i = row // band.rows
-    fill_pixels(g, &band, row % band.rows, x + (block.n0 + i) * g.xn, g.c, value, dst + i * l.image_pitch, l.channel_pitch)
+    fill_pixels(g, &band, start, stop, x + (block.n0 + image) * g.xn, g.c, value, dst + image * l.image_pitch, l.channel_pitch)
 
 
 cdef inline Py_ssize_t place(const Layout *l, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c, Py_ssize_t tap) noexcept nogil:
@@ -372,21 +371,29 @@ cdef void pointwise_block(const Layout *l, const Shape *g, const PixelBlock *blo
                                  panel_bias, src + m * g.xw if u == 0 else b)
 
 
+cdef inline Py_ssize_t input_rows(const Shape *g, const PixelBlock *block) noexcept nogil:
+    """Of each image of a block."""
+    return (block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
+
+
 cdef Py_ssize_t fill_steps(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
-    """Into how many steps X of a block is cut: rows where channels come last, else vectors of channels."""
+    """Into how many steps X of a block is cut: where channels come last images, or their rows if threads share a block; else
+    vectors of channels."""
     if g.xc == 1:
-        return block.images * ((block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1)
+        return block.images if l.private else block.images * input_rows(g, block)
     return ceildiv(g.c, l.lanes)
 
 
 cdef void fill_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t step,
                     const floating *x, floating value, const Py_ssize_t *at, floating *dst) noexcept nogil:
-    cdef Py_ssize_t c = step * l.lanes
+    cdef Py_ssize_t c = step * l.lanes, rows = input_rows(g, block)
     x += group * g.c * g.xc
-    if g.xc == 1:
-        fill_block_row(l, g, block, x, value, step, dst)
-    else:
+    if g.xc != 1:
         fill_block(l, g, block, x + c * g.xc, <int>min(l.lanes, g.c - c), value, at, dst + step * l.channel_pitch)
+    elif l.private:
+        fill_block_rows(l, g, block, x, value, step, 0, rows, dst)
+    else:
+        fill_block_rows(l, g, block, x, value, step // rows, step % rows, step % rows + 1, dst)
 
 
 cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t step, int team,

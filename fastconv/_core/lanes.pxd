@@ -17,5 +17,5 @@ cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, in
                      const Py_ssize_t *at, floating *dst) noexcept nogil
 cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
                       const floating *src, Py_ssize_t step) noexcept nogil
-cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t row, const floating *x, Py_ssize_t channels,
-                      floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil
+cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
+                      Py_ssize_t channels, floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil

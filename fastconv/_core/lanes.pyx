@@ -145,29 +145,36 @@ cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows
         y += g.yh
 
 
-cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t row, const floating *x, Py_ssize_t channels,
-                      floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
-    """One row of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's channels follow each other
-    in memory. x is the image's first channel."""
-    cdef Py_ssize_t pixel = band.pixel, h = source(band.row0 + row, g.h, g.padding), i, v, col
-    cdef int lanes = vector_length(x)
-    cdef floating *out = dst + row * band.pitch
-    if h < 0:
-        for v in range(ceildiv(channels, lanes)):
-            for i in range(band.pitch):
+cdef inline void fill_border(const Shape *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
+                             Py_ssize_t channels, floating value, floating *out, Py_ssize_t channel_pitch) noexcept nogil:
+    """Columns start .. stop - 1 of a row, which are outside; x is the source row's first channel, out the band's row."""
+    cdef Py_ssize_t i, v, col
+    if g.padding == CONSTANT:
+        for v in range(ceildiv(channels, vector_length(x))):
+            for i in range(start * band.pixel, stop * band.pixel):
                 out[v * channel_pitch + i] = value
         return
-    x += h * g.xh
-    if band.last > band.first:
-        split_pixels(x + (band.col0 + band.first) * g.xw, g.xw, band.last - band.first, channels, out + band.first * pixel,
-                     pixel, channel_pitch)
-    for col in range(band.cols):
-        if band.first <= col < band.last:
-            continue
+    for col in range(start, stop):
         i = source(band.col0 + col, g.w, g.padding)
-        if i >= 0:
-            split_pixels(x + i * g.xw, g.xw, 1, channels, out + col * pixel, pixel, channel_pitch)
+        split_pixels(x + i * g.xw, g.xw, 1, channels, out + col * band.pixel, band.pixel, channel_pitch)
+
+
+cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
+                      Py_ssize_t channels, floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
+    """Rows start .. stop - 1 of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's channels follow
+    each other in memory. x is the image's first channel."""
+    cdef Py_ssize_t row, h, i, v, vectors = ceildiv(channels, vector_length(x))
+    cdef floating *out
+    for row in range(start, stop):
+        h = source(band.row0 + row, g.h, g.padding)
+        out = dst + row * band.pitch
+        if h < 0:
+            for v in range(vectors):
+                for i in range(band.pitch):
+                    out[v * channel_pitch + i] = value
             continue
-        for v in range(ceildiv(channels, lanes)):
-            for i in range(pixel):
-                out[v * channel_pitch + col * pixel + i] = value
+        if band.last > band.first:
+            split_pixels(x + h * g.xh + (band.col0 + band.first) * g.xw, g.xw, band.last - band.first, channels,
+                         out + band.first * band.pixel, band.pixel, channel_pitch)
+        fill_border(g, band, 0, band.first, x + h * g.xh, channels, value, out, channel_pitch)
+        fill_border(g, band, band.last, band.cols, x + h * g.xh, channels, value, out, channel_pitch)

@@ -180,8 +180,7 @@ cdef void piece_inputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssi
     band.rows = (last - first - 1) * step + l.points
     x += n // l.col_blocks * g.xn
     if l.pixels:
-        for i in range(band.rows):
-            fill_pixels(g, &band, i, x, channels, value, band_data, l.band_vector)
+        fill_pixels(g, &band, 0, band.rows, x, channels, value, band_data, l.band_vector)
     else:
         fill_lanes(g, &band, x, <int>channels, value, at, band_data)
     for q in range(ceildiv(channels, l.lanes)):
