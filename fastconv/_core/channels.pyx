@@ -12,7 +12,8 @@ multiples of 7 or 14.
             bias and activation on the way; Y -> y
 
 With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the packed
-filters fit in L2, they are packed once, and X is small enough to stay there beside them.
+filters fit in L2, they are packed once, and X is small enough to stay there beside them. Each thread packs them for itself: to
+fetch lines from the other's cache takes longer.
 
 The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight to y. A
 1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles are read from
@@ -69,6 +70,7 @@ cdef struct Layout:
     Py_ssize_t panels, width           # of a group; filters of one
     Py_ssize_t steps                   # that take `together` panels each
     Py_ssize_t x_size, at_size, b_size, y_size, thread_size
+    Py_ssize_t filters_size            # B of all panels of all groups
 
 
 cdef inline bint pointwise(const Shape *g) noexcept nogil:
@@ -89,7 +91,8 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     if l.pixel < l.lanes and g.c * g.s <= l.lanes and g.dilation_w == 1:
         l.depth, l.n_taps = g.c * g.s, g.r
     # A block's X: the rows of its outputs and their halo.
-    l.beforehand = g.groups * l.panels * l.b_size * sizeof(floating) <= FILTERS_BYTES
+    l.filters_size = g.groups * l.panels * l.b_size
+    l.beforehand = l.filters_size * sizeof(floating) <= FILTERS_BYTES
     bytes_a_row = (g.stride_h * (g.ow * g.stride_w + (g.s - 1) * g.dilation_w) * ceildiv(g.c, l.lanes) * l.pixel
                    * sizeof(floating))
     rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // bytes_a_row)
@@ -292,21 +295,31 @@ cdef void activate_block(const Shape *g, const PixelBlock *block, floating *y, i
 
 cdef void convolve(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
                    double value, int activation, double slope, const Py_ssize_t *taps, const Py_ssize_t *at,
-                   const Py_ssize_t *weights_at, const floating *prepared, floating *shared, floating *scratch,
-                   int team) noexcept nogil:
-    """shared and scratch belong to a thread each where blocks are private, else shared is one for all."""
+                   const Py_ssize_t *weights_at, const floating *prepared, floating *packed, floating *shared,
+                   floating *scratch, int team) noexcept nogil:
+    """prepared: B of all filters, or NULL; packed: room for it, if it is to be packed before the first block, or NULL. shared,
+    scratch and packed belong to a thread each where blocks are private, else shared and packed are one for all."""
     cdef Py_ssize_t b, group, u
     cdef PixelBlock block
     if team == 1:
+        if packed != NULL:
+            pack_panels(l, g, w, weights_at, packed, 1)
         for u in range(l.blocking.count * g.groups):
             private_block(l, g, u // g.groups, u % g.groups, x, w, bias, y, value, activation, slope, taps, at, weights_at,
-                          prepared, shared, scratch)
+                          <const floating *>packed if packed != NULL else prepared, shared, scratch)
         return
     if l.private:
+        if packed != NULL:
+            for u in prange(team, num_threads=team, schedule="static"):
+                pack_panels(l, g, w, weights_at, packed + u * l.filters_size, 1)
         for u in prange(l.blocking.count * g.groups, num_threads=team, schedule="dynamic"):
             private_block(l, g, u // g.groups, u % g.groups, x, w, bias, y, value, activation, slope, taps, at, weights_at,
-                          prepared, shared + threadid() * l.x_size, scratch + threadid() * l.thread_size)
+                          <const floating *>(packed + threadid() * l.filters_size) if packed != NULL else prepared,
+                          shared + threadid() * l.x_size, scratch + threadid() * l.thread_size)
         return
+    if packed != NULL:
+        pack_panels(l, g, w, weights_at, packed, team)
+        prepared = packed
     for b in range(l.blocking.count):
         block = block_at(g, &l.blocking, b)
         for group in range(g.groups):
@@ -475,16 +488,16 @@ cdef forward(const Shape *g, const floating *x, const floating *w, const floatin
     cdef Py_ssize_t taps_a_row = l.n_taps // g.r
     for i in range(l.n_taps):
         taps[i] = (i // taps_a_row * g.dilation_h * l.band_cols + i % taps_a_row * g.dilation_w) * l.pixel
-    cdef bint packs = prepared is None and l.beforehand
-    if packs:
-        prepared = take(g.groups * l.panels * l.b_size * sizeof(floating))
+    cdef Block room = None
+    cdef floating *packed = NULL
     cdef floating *prepared_data = NULL
     if prepared is not None:
         prepared_data = <floating *>prepared.data
+    elif l.beforehand:
+        room = take((team if l.private else 1) * l.filters_size * sizeof(floating))
+        packed = <floating *>room.data
     with nogil:
-        if packs:
-            pack_panels(&l, g, w, weights_at, prepared_data, team)
-        convolve(&l, g, x, w, bias, y, value, activation, slope, taps, at, weights_at, prepared_data,
+        convolve(&l, g, x, w, bias, y, value, activation, slope, taps, at, weights_at, prepared_data, packed,
                  <floating *>shared.data, <floating *>scratch.data, team)
 
 
@@ -510,7 +523,7 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     cdef Shape g = only_met(filters_alone(w.shape, w.strides, sizeof(floating), groups, stride))
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
-    cdef Block packed = take(groups * l.panels * l.b_size * sizeof(floating))
+    cdef Block packed = take(l.filters_size * sizeof(floating))
     cdef Block table = take(l.at_size * sizeof(Py_ssize_t))
     place_weights(&l, &g, <Py_ssize_t *>table.data)
     pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, <floating *>packed.data, 1)
@@ -525,6 +538,6 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
     cdef floating *no_data = NULL
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
-    cdef Py_ssize_t filters = g.groups * l.panels * l.b_size if l.beforehand else 0
     settle(&l, &g, team, 0, no_data)
-    return ((team if l.private else 1) * l.x_size + team * l.thread_size + filters) * sizeof(floating)
+    cdef Py_ssize_t copies = team if l.private else 1, filters = l.filters_size if l.beforehand else 0
+    return (copies * (l.x_size + filters) + team * l.thread_size) * sizeof(floating)
