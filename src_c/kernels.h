@@ -107,6 +107,13 @@ typedef struct {
                                                       ptrdiff_t n_taps, const T *a, ptrdiff_t step, const T *b,               \
                                                       ptrdiff_t b_panel, T *c, ptrdiff_t ldc, const T *bias, const T *ahead); \
                                                                                                                               \
+        /* lanes.h: C[m pixels] for narrow groups, `own` channels and filters each, that lie side by side in a vector: row i of A\
+         * is the vector at a + taps[tap] + i * step, all of whose lanes are read; lane l meets its lanes l / own * own + p, p\
+         * < own. B is packed [tap][p][vector]; bias is a vector or NULL. For each vector of B one is prefetched from ahead\
+         * on. Index: [whether a group is half of a vector][m]. */                                                            \
+        void (*group_tile[2][FC_MAX_MR + 1])(ptrdiff_t own, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *a,              \
+                                             ptrdiff_t step, const T *b, T *c, ptrdiff_t ldc, const T *bias, const T *ahead); \
+                                                                                                                              \
         /* dot.h: c[i * ldc + j] = bias[j] + sum over p < depth of a[i * lda + p] * b[j * ldb + p], i < m, j < n; bias may be \
          * NULL. Index: m, from 1 to dot_most. */                                                                             \
         int dot_most;                                                                                                         \

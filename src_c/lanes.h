@@ -164,3 +164,94 @@ CHANNEL_TILE(7, 4)
 #define CHANNEL_PAIR_MR 0
 #define CHANNEL_PAIR_ROW {NULL}
 #endif
+
+/* Lanes of the vector at v, by their numbers modulo LANES. */
+INLINE V NAME(pick)(const T *v, M which) {
+#if defined(__AVX512F__) && BITS == 32
+    return (V)_mm512_permutexvar_ps((__m512i)which, (__m512)NAME(load)(v));
+#elif defined(__AVX512F__)
+    return (V)_mm512_permutexvar_pd((__m512i)which, (__m512d)NAME(load)(v));
+#elif defined(__AVX2__) && BITS == 32
+    return (V)_mm256_permutevar8x32_ps((__m256)NAME(load)(v), (__m256i)which);
+#elif defined(__AVX2__)
+    return (V)_mm256_permutevar8x32_ps((__m256)NAME(load)(v), (__m256i)(2 * which + ((2 * which + 1) << 32)));
+#else
+    V picked;
+    UNROLL for (int l = 0; l < LANES; l++) picked[l] = v[which[l] % LANES];
+    return picked;
+#endif
+}
+
+/* The tile of m pixels for narrow groups, of `own` channels and filters each, side by side in a vector: a lane meets the channels
+ * of its own group, one in each step.
+ *
+ *   for tap: for p < own: for i < m: acc[i][l] += a[taps[tap] + i * step][l / own * own + p] * b[tap][p][l]
+ *
+ * With AVX-512 shuffles share a port with multiplications. So where a group is half of a vector the halves are computed apart,
+ * from channels that loads broadcast. */
+#define GROUP_TILE_PARAMETERS                                                                                                 \
+    ptrdiff_t own, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *restrict a, ptrdiff_t step, const T *restrict b,         \
+        T *restrict c, ptrdiff_t ldc, const T *bias, const T *ahead
+#define GROUP_TILE(m)                                                                                                         \
+    static void NAME(group_tile_##m)(GROUP_TILE_PARAMETERS) {                                                                 \
+        V acc[m];                                                                                                             \
+        UNROLL for (int i = 0; i < m; i++) acc[i] = bias ? NAME(load)(bias) : (V){0};                                         \
+        M first = ((M){LANE_NUMBERS} * (256 / (int)own + 1) >> 8) * (int)own; /* l / own * own */                             \
+        for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                              \
+            ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                        \
+            const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;             \
+            M which = first;                                                                                                  \
+            for (const T *end = b + own * LANES; b < end; b += LANES, ahead += LANES, which += 1) {                           \
+                __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                               \
+                V bv = NAME(load)(b);                                                                                         \
+                __builtin_prefetch(ahead, 0, 2);                                                                              \
+                UNROLL for (int i = 0; i < m; i++) acc[i] += NAME(pick)(&CHANNEL_ROW_AT(i), which) * bv;                      \
+            }                                                                                                                 \
+        }                                                                                                                     \
+        UNROLL for (int i = 0; i < m; i++) NAME(store)(c + i * ldc, acc[i]);                                                  \
+    }
+#define HALF_TILE(m)                                                                                                          \
+    static void NAME(half_tile_##m)(GROUP_TILE_PARAMETERS) {                                                                  \
+        enum { HALF = LANES / 2 };                                                                                            \
+        NAME(half) acc[m][2];                                                                                                 \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int h = 0; h < 2; h++)                                                 \
+            acc[i][h] = bias ? *(const NAME(half) *)(bias + h * HALF) : (NAME(half)){0};                                      \
+        for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                              \
+            ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                        \
+            const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;             \
+            for (const T *end = b + own * LANES; b < end; b += LANES, ahead += LANES) {                                       \
+                __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                               \
+                NAME(half) b0 = *(const NAME(half) *)b, b1 = *(const NAME(half) *)(b + HALF);                                 \
+                __builtin_prefetch(ahead, 0, 2);                                                                              \
+                UNROLL for (int i = 0; i < m; i++) {                                                                          \
+                    acc[i][0] += ((&CHANNEL_ROW_AT(i))[0] - (NAME(half)){0}) * b0;                                            \
+                    acc[i][1] += ((&CHANNEL_ROW_AT(i))[HALF] - (NAME(half)){0}) * b1;                                         \
+                }                                                                                                             \
+                a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T);                                          \
+            }                                                                                                                 \
+        }                                                                                                                     \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int h = 0; h < 2; h++)                                                 \
+            *(NAME(half) *)(c + i * ldc + h * HALF) = acc[i][h];                                                              \
+    }
+
+GROUP_TILE(1) GROUP_TILE(2) GROUP_TILE(3) GROUP_TILE(4) GROUP_TILE(5) GROUP_TILE(6)
+#if VECTOR_REGISTERS >= 32
+GROUP_TILE(7) GROUP_TILE(8) GROUP_TILE(9) GROUP_TILE(10) GROUP_TILE(11) GROUP_TILE(12) GROUP_TILE(13) GROUP_TILE(14)
+#define GROUP_ROW(kind)                                                                                                       \
+    {NULL, NAME(kind##_tile_1), NAME(kind##_tile_2), NAME(kind##_tile_3), NAME(kind##_tile_4), NAME(kind##_tile_5),           \
+     NAME(kind##_tile_6), NAME(kind##_tile_7), NAME(kind##_tile_8), NAME(kind##_tile_9), NAME(kind##_tile_10),                \
+     NAME(kind##_tile_11), NAME(kind##_tile_12), NAME(kind##_tile_13), NAME(kind##_tile_14)}
+#else
+#define GROUP_ROW(kind)                                                                                                       \
+    {NULL, NAME(kind##_tile_1), NAME(kind##_tile_2), NAME(kind##_tile_3), NAME(kind##_tile_4), NAME(kind##_tile_5),           \
+     NAME(kind##_tile_6)}
+#endif
+
+#if defined(__AVX512F__)
+typedef T NAME(half) __attribute__((vector_size(VECTOR_BYTES / 2), aligned(BITS / 8), may_alias));
+HALF_TILE(1) HALF_TILE(2) HALF_TILE(3) HALF_TILE(4) HALF_TILE(5) HALF_TILE(6) HALF_TILE(7) HALF_TILE(8) HALF_TILE(9) HALF_TILE(10)
+HALF_TILE(11) HALF_TILE(12) HALF_TILE(13) HALF_TILE(14)
+#define GROUP_TABLE {GROUP_ROW(group), GROUP_ROW(half)}
+#else
+#define GROUP_TABLE {GROUP_ROW(group), GROUP_ROW(group)}
+#endif

@@ -193,24 +193,11 @@ WINOGRAD(f43s2, 9, 6, 3, 8)
  * U stays in registers. Lanes are moved from register to register; but with AVX-512 shuffles share a port with multiplications, so
  * there the halves of a vector of two groups are computed apart, each from channels that loads broadcast (groups of 8 on Zen 4:
  * 2.5 ns a tile, with shuffles 3.1; as one group with zeros for the channels of others 4.5). */
-INLINE V NAME(of_own_group)(int d, int p, const T *v) {
-#if defined(__AVX512F__) && BITS == 32
-    return (V)_mm512_permutexvar_ps((__m512i)((M){LANE_NUMBERS} / d * d + p), (__m512)NAME(load)(v));
-#elif defined(__AVX512F__)
-    return (V)_mm512_permutexvar_pd((__m512i)((M){LANE_NUMBERS} / d * d + p), (__m512d)NAME(load)(v));
-#elif defined(__AVX2__) && BITS == 32
-    return (V)_mm256_permutevar8x32_ps((__m256)NAME(load)(v), (__m256i)((M){LANE_NUMBERS} / d * d + p));
-#else
-    V own;
-    UNROLL for (int l = 0; l < LANES; l++) own[l] = v[l < LANES / d * d ? l / d * d + p : l];
-    return own;
-#endif
-}
 INLINE void NAME(group_tiles)(int d, int n, const T *v, const V *u, T *m) {
     V acc[2];
     UNROLL for (int i = 0; i < n; i++) acc[i] = (V){0};
     UNROLL for (int p = 0; p < d; p++) UNROLL for (int i = 0; i < n; i++)
-        acc[i] += NAME(of_own_group)(d, p, v + i * LANES) * u[p];
+        acc[i] += NAME(pick)(v + i * LANES, (M){LANE_NUMBERS} / d * d + p) * u[p];
     UNROLL for (int i = 0; i < n; i++) NAME(store)(m + i * LANES, acc[i]);
 }
 #define GROUP_PRODUCTS(d)                                                                                                     \
@@ -226,8 +213,6 @@ INLINE void NAME(group_tiles)(int d, int n, const T *v, const V *u, T *m) {
     }
 
 #if defined(__AVX512F__)
-typedef T NAME(half) __attribute__((vector_size(VECTOR_BYTES / 2), aligned(BITS / 8), may_alias));
-
 INLINE void NAME(half_tiles)(int n, const T *v, NAME(half) (*u)[LANES / 2], T *m) {
     enum { HALF = LANES / 2 };
     NAME(half) acc[2][2];
@@ -248,24 +233,24 @@ static void NAME(group_products_half)(ptrdiff_t tiles, const T *restrict v, cons
 }
 #endif
 
-#undef GROUP_TABLE
+#undef GROUP_PRODUCTS_TABLE
 GROUP_PRODUCTS(1)
 #if LANES == 2
-#define GROUP_TABLE {NULL, NAME(group_products_1)}
+#define GROUP_PRODUCTS_TABLE {NULL, NAME(group_products_1)}
 #elif LANES == 4
 GROUP_PRODUCTS(2)
-#define GROUP_TABLE {NULL, NAME(group_products_1), NAME(group_products_2)}
+#define GROUP_PRODUCTS_TABLE {NULL, NAME(group_products_1), NAME(group_products_2)}
 #elif LANES == 8
 GROUP_PRODUCTS(2) GROUP_PRODUCTS(3)
 #if defined(__AVX512F__)
-#define GROUP_TABLE {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_half)}
+#define GROUP_PRODUCTS_TABLE {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_half)}
 #else
 GROUP_PRODUCTS(4)
-#define GROUP_TABLE {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_4)}
+#define GROUP_PRODUCTS_TABLE {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_4)}
 #endif
 #else
 GROUP_PRODUCTS(2) GROUP_PRODUCTS(3) GROUP_PRODUCTS(4) GROUP_PRODUCTS(5) GROUP_PRODUCTS(6) GROUP_PRODUCTS(7)
-#define GROUP_TABLE                                                                                                           \
+#define GROUP_PRODUCTS_TABLE                                                                                                           \
     {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_4),                    \
      NAME(group_products_5), NAME(group_products_6), NAME(group_products_7), NAME(group_products_half)}
 #endif

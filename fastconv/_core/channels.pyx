@@ -20,6 +20,9 @@ The pixels of X have no more room than their channels, if these are fewer than a
 x: panel by panel, or, where the packed filters fit in L2, each tile by all panels while it is in L1. Where pixels lie a
 multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and two panels instead.
 
+Narrow groups, of as many channels as filters, lie side by side in one vector, as many as fill it and divide the number of
+groups: to fill X and to store they are one group, but B holds a filter's own channels only, and in the tile a lane meets those.
+
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
 
@@ -29,7 +32,9 @@ from cython.parallel cimport prange, threadid
 
 from fastconv._core cimport threads
 from fastconv._core.blocks cimport Blocking, PixelBlock, block_at, block_pixels
-from fastconv._core.isa cimport channel_tile, channel_tile_pair, pair_rows, tile_rows, to_lanes, vector_length
+from fastconv._core.isa cimport (
+    channel_tile, channel_tile_pair, group_tile, kernels, pair_rows, tile_rows, to_lanes, vector_length,
+)
 from fastconv._core.kernels cimport FC_MAX_NV
 from fastconv._core.lanes cimport (
     LaneBand, fill_lanes, fill_pixels, fits_closely, lane_band, lane_positions, position_count, store_lanes,
@@ -85,9 +90,9 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     l.vectors = 1 if g.k <= l.lanes else FC_MAX_NV
     l.width = l.vectors * l.lanes
     l.panels = ceildiv(g.k, l.width)
-    l.b_size = rounded(g.c * g.r * g.s * l.width)
-    l.pixel = g.c if fits_closely(g, l.lanes) else l.lanes
-    l.depth, l.n_taps = g.c, g.r * g.s
+    l.b_size = rounded(g.own * g.r * g.s * l.width)
+    l.pixel = g.c if fits_closely(g, l.lanes) and g.own == g.c else l.lanes
+    l.depth, l.n_taps = g.own, g.r * g.s
     if l.pixel < l.lanes and g.c * g.s <= l.lanes and g.dilation_w == 1:
         l.depth, l.n_taps = g.c * g.s, g.r
     # A block's X: the rows of its outputs and their halo.
@@ -108,7 +113,7 @@ cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
     # slack of a vector behind each, and not a power of two apart
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.x_size = rounded(ceildiv(g.c, l.lanes) * l.channel_pitch)
-    l.chunk = min(g.c, max(1, TABLE // (g.r * g.s * l.lanes)) * l.lanes)
+    l.chunk = min(g.own, max(1, TABLE // (g.r * g.s * l.lanes)) * l.lanes)
     l.at_size = rounded(max(position_count(g, l.band_rows), (l.chunk + l.lanes) * g.r * g.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(most * l.width)
@@ -174,9 +179,9 @@ cdef void place_weights(const Layout *l, const Shape *g, Py_ssize_t *at) noexcep
         for t in range(taps):
             at[c * taps + t] = place(l, l.chunk // l.lanes * l.lanes, taps, c, t)
     at += l.chunk * taps
-    for c in range(g.c % l.lanes):
+    for c in range(g.own % l.lanes):
         for t in range(taps):
-            at[c * taps + t] = place(l, g.c % l.lanes, taps, c, t)
+            at[c * taps + t] = place(l, g.own % l.lanes, taps, c, t)
 
 
 cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
@@ -187,7 +192,7 @@ cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
 cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t filters, const Py_ssize_t *at,
                      floating *b) noexcept nogil:
     """B of one panel of at most `width` filters, the first at w."""
-    cdef Py_ssize_t v, k, c, n, i, r, s, taps = g.r * g.s, whole = g.c // l.lanes * l.lanes
+    cdef Py_ssize_t v, k, c, n, i, r, s, taps = g.r * g.s, whole = g.own // l.lanes * l.lanes
     cdef Py_ssize_t rows[MOST_LANES]
     cdef int have
     cdef floating *out
@@ -198,15 +203,15 @@ cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssiz
             rows[i] = (k + i) * g.wk
         if lies_as_it_is(g):
             c = 0
-            while c < g.c:
-                n = min(l.chunk, whole - c) if c < whole else g.c - c
+            while c < g.own:
+                n = min(l.chunk, whole - c) if c < whole else g.own - c
                 to_lanes(w + c * g.wc, rows, have, n * taps, b + c * taps * l.width + k, at if c < whole else at + l.chunk * taps)
                 c += n
             continue
-        for c in range(g.c):
+        for c in range(g.own):
             for r in range(g.r):
                 for s in range(g.s):
-                    out = b + place(l, g.c, taps, c, r * g.s + s) + k
+                    out = b + place(l, g.own, taps, c, r * g.s + s) + k
                     for i in range(have):
                         out[i] = w[rows[i] + c * g.wc + r * g.wr + s * g.ws]
                     for i in range(have, l.lanes):
@@ -220,7 +225,7 @@ cdef const floating *following(const Layout *l, const Shape *g, const floating *
         return NULL
     if prepared != NULL:
         return prepared + panels * l.b_size
-    if lies_as_it_is(g) and g.wk == g.c * g.wc:
+    if lies_as_it_is(g) and g.wk == g.own * g.wc:
         return w + panels * l.width * g.wk
     return NULL
 
@@ -232,7 +237,7 @@ cdef void convolve_panels(const Layout *l, const Shape *g, const PixelBlock *blo
     """One block by one panel of filters or by `together`, the first filter at w and y; x is the block's first pixel, in the
     group's X or in place; prepared is the first panel's B or NULL; scratch: B, Y, bias. The thread's next panel comes
     next_panel after the first (0: there is none)."""
-    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows, left, lines = g.c * g.r * g.s, panels = ceildiv(filters, l.width)
+    cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows, left, lines = g.own * g.r * g.s, panels = ceildiv(filters, l.width)
     cdef Py_ssize_t width = panels * l.width, vectors = panels * l.vectors
     cdef const floating *b = prepared
     cdef const floating *ahead = following(l, g, w, prepared, next_panel)
@@ -266,7 +271,10 @@ cdef void convolve_panels(const Layout *l, const Shape *g, const PixelBlock *blo
             m = part(cols, tiles, q + 1) - t
             # the last tiles prefetch: what X pushes out of L2 would be lost before its use
             fetched = ahead + (vectors - left) * lines * l.lanes if ahead != NULL and left <= vectors else b
-            if panels == 2:
+            if g.own < g.c:
+                group_tile(<int>m, l.depth, taps, l.n_taps, start + t * l.pixel_step, l.pixel_step, b, out + t * out_step,
+                           out_step, panel_bias, fetched)
+            elif panels == 2:
                 channel_tile_pair(<int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * l.pixel_step, l.pixel_step, b,
                                   l.b_size, out + t * out_step, out_step, panel_bias, fetched)
             else:
@@ -451,6 +459,19 @@ cdef Shape only_met(Shape g) noexcept nogil:
     return g
 
 
+cdef Shape with_groups_joined(Shape g, int lanes) noexcept nogil:
+    """Narrow groups side by side in a vector, as groups of that many channels. Not those of 1 x 1 filters, which read x as it lies,
+    and not in vectors of 4 floats: SSE cannot move lanes by a number that it computes."""
+    cdef Py_ssize_t most = lanes // g.c if g.c else 0, i
+    if g.c != g.k or g.r * g.s == 1 or kernels.f32.vector <= 4:
+        return g
+    for i in range(min(most, g.groups), 1, -1):
+        if g.groups % i == 0:
+            g.c, g.k, g.groups = i * g.c, i * g.k, g.groups // i
+            break
+    return g
+
+
 cdef bint spreads_blocks(const Layout *l, const Shape *g, int team) noexcept nogil:
     """Whether there are blocks enough for each thread to take whole ones, or one thread."""
     return team == 1 or l.blocking.count * g.groups >= 2 * team
@@ -467,11 +488,13 @@ cdef bint one_piece(Py_ssize_t n, Py_ssize_t h, Py_ssize_t w, Py_ssize_t image, 
 
 
 cdef double work(const Shape *g) noexcept nogil:
-    return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
+    return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.own * g.r * g.s / 50
 
 
-cdef forward(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
+cdef forward(const Shape *shape, const floating *x, const floating *w, const floating *bias, floating *y, double value,
              int activation, double slope, Block prepared):
+    cdef Shape joined = with_groups_joined(shape[0], vector_length(x))
+    cdef const Shape *g = &joined
     cdef Layout l = lay_out(g, x)
     cdef int team = threads.team(work(g))
     settle(&l, g, team, activation, x)
@@ -520,8 +543,9 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
 
 def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     """The filters packed once, for conv2d's `prepared`."""
-    cdef Shape g = only_met(filters_alone(w.shape, w.strides, sizeof(floating), groups, stride))
     cdef floating *no_data = NULL
+    cdef Shape g = only_met(filters_alone(w.shape, w.strides, sizeof(floating), groups, stride))
+    g = with_groups_joined(g, vector_length(no_data))
     cdef Layout l = lay_out(&g, no_data)
     cdef Block packed = take(l.filters_size * sizeof(floating))
     cdef Block table = take(l.at_size * sizeof(Py_ssize_t))
@@ -536,6 +560,7 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
     cdef Shape g = only_met(shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride,
                                      dilation, origin, 0))
     cdef floating *no_data = NULL
+    g = with_groups_joined(g, vector_length(no_data))
     cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
     settle(&l, &g, team, 0, no_data)

@@ -307,6 +307,15 @@ cdef inline void channel_tile_pair(int m, Py_ssize_t channels, Py_ssize_t block_
         kernels.f64.channel_tile_pair[m](channels, block_stride, taps, n_taps, a, step, b, b_panel, c, ldc, bias, ahead)
 
 
+cdef inline void group_tile(int m, Py_ssize_t own, const Py_ssize_t *taps, Py_ssize_t n_taps, const floating *a, Py_ssize_t step,
+                            const floating *b, floating *c, Py_ssize_t ldc, const floating *bias,
+                            const floating *ahead) noexcept nogil:
+    if floating is float:
+        kernels.f32.group_tile[2 * own == kernels.f32.vector][m](own, taps, n_taps, a, step, b, c, ldc, bias, ahead)
+    else:
+        kernels.f64.group_tile[2 * own == kernels.f64.vector][m](own, taps, n_taps, a, step, b, c, ldc, bias, ahead)
+
+
 cdef inline double sum_of_run(const floating *x, Py_ssize_t n) noexcept nogil:
     if floating is float:
         return kernels.f32.sum(x, n)

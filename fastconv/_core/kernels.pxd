@@ -67,6 +67,8 @@ cdef extern from "kernels.h" nogil:
         void (*channel_tile_pair[8])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
                                      const float *a, Py_ssize_t step, const float *b, Py_ssize_t b_panel, float *c,
                                      Py_ssize_t ldc, const float *bias, const float *ahead) noexcept nogil
+        void (*group_tile[2][15])(Py_ssize_t own, const Py_ssize_t *taps, Py_ssize_t n_taps, const float *a, Py_ssize_t step,
+                                  const float *b, float *c, Py_ssize_t ldc, const float *bias, const float *ahead) noexcept nogil
         int dot_most
         void (*dot_rows[5])(Py_ssize_t depth, const float *a, Py_ssize_t lda, const float *b, Py_ssize_t ldb, Py_ssize_t n,
                             const float *bias, float *c, Py_ssize_t ldc) noexcept nogil
@@ -182,6 +184,8 @@ cdef extern from "kernels.h" nogil:
         void (*channel_tile_pair[8])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
                                      const double *a, Py_ssize_t step, const double *b, Py_ssize_t b_panel, double *c,
                                      Py_ssize_t ldc, const double *bias, const double *ahead) noexcept nogil
+        void (*group_tile[2][15])(Py_ssize_t own, const Py_ssize_t *taps, Py_ssize_t n_taps, const double *a, Py_ssize_t step,
+                                  const double *b, double *c, Py_ssize_t ldc, const double *bias, const double *ahead) noexcept nogil
         int dot_most
         void (*dot_rows[5])(Py_ssize_t depth, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, Py_ssize_t n,
                             const double *bias, double *c, Py_ssize_t ldc) noexcept nogil

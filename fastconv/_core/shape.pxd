@@ -7,6 +7,7 @@ from fastconv._core.isa cimport kernels
 # One convolution: sizes a group, strides in elements.
 cdef struct Shape:
     Py_ssize_t n, c, h, w, k, r, s, oh, ow, groups
+    Py_ssize_t own    # channels that a filter sees: c, unless groups were joined
     Py_ssize_t xn, xc, xh, xw
     Py_ssize_t yn, yk, yh, yw
     Py_ssize_t wk, wc, wr, ws
@@ -40,6 +41,7 @@ cdef inline Shape shape_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, con
     cdef Shape g
     g.n, g.h, g.w = x[0], x[2], x[3]
     g.c, g.r, g.s = w[1], w[2], w[3]
+    g.own = g.c
     g.groups = x[1] // g.c if g.c else 1
     g.k = w[0] // g.groups
     g.oh, g.ow = y[2], y[3]

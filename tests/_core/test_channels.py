@@ -1,11 +1,14 @@
 """The direct driver with channels in the lanes: exactly the plain loops on integers, for every layout and edge of its tiles."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import reference
+from processes import in_new_process
 
 import fastconv as fc
-from fastconv._core import channels
+from fastconv._core import channels, isa
 
 VIEWS = {
     "nchw": lambda a: a,
@@ -67,6 +70,52 @@ def test_few_channels(channels, view):
             check((2, channels, 9, 17), (20, channels, size, size), dilation=(1, dilation), padding=((1, 3), (2, 0)), mode=mode,
                   view=view)
             check((2, channels, 9, 17), (33, channels, size, size), stride=(2, 3), padding=((0, 3), (2, 1)), mode=mode, view=view)
+
+
+def check_narrow_groups():
+    """Groups of 2 to 8 channels that share a vector, all of it or a part, and numbers of groups that leave each alone."""
+    for width in range(2, 9):
+        for groups in (2, 3, 4, 7, 12):
+            for dtype in (np.float32, np.float64):
+                for view in VIEWS:
+                    x_shape, weight_shape = (2, groups * width, 6, 9), (groups * width, width)
+                    check(x_shape, (*weight_shape, 3, 3), padding=((1, 1), (1, 1)), view=view, dtype=dtype)
+                    check(x_shape, (*weight_shape, 3, 2), stride=(2, 2), padding=((0, 1), (2, 0)), mode=width % 4, view=view, dtype=dtype)
+                    check(x_shape, (*weight_shape, 2, 3), dilation=(3, 2), view=view, dtype=dtype, bias=False)
+                    check(x_shape, (*weight_shape, 1, 1), view=view, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", isa.known())
+def test_narrow_groups_with_every_instruction_set(name):
+    if name not in isa.usable():
+        pytest.skip(f"{name}: " + ("this CPU does not have it" if name in isa.compiled() else "not in this build"))
+    here = Path(__file__).parent
+    ran = in_new_process("""
+        import os, sys
+        os.environ["FASTCONV_ISA"] = sys.argv[1]
+        sys.path[:0] = sys.argv[2:]
+        import test_channels
+        test_channels.check_narrow_groups()
+        print(test_channels.isa.in_use())
+    """, name, here, here.parent)
+    assert ran.strip() == name
+
+
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("width, groups", [(8, 6), (4, 8), (3, 10)])
+def test_narrow_groups_with_threads_and_prepared_weights(width, groups, data_format):
+    rng = np.random.default_rng(width)
+    x = rng.integers(-3, 4, (5, groups * width, 61, 40)).astype(np.float32)
+    w = rng.integers(-3, 4, (groups * width, width, 3, 3)).astype(np.float32)
+    wanted = np.maximum(fc.conv2d(x, w, padding=1, stride=2, groups=groups, algorithm="gemm"), 0)
+    if data_format == "NHWC":
+        x, wanted = np.ascontiguousarray(x.transpose(0, 2, 3, 1)), wanted.transpose(0, 2, 3, 1)
+    options = dict(padding=1, stride=2, groups=groups, data_format=data_format, activation="relu", algorithm="direct")
+    plan = fc.plan_conv2d(x.shape, w, **options)
+    for threads in (1, 2, 3):
+        with fc.num_threads(threads):
+            np.testing.assert_array_equal(fc.conv2d(x, w, **options), wanted)
+            np.testing.assert_array_equal(plan(x), wanted)
 
 
 @pytest.mark.parametrize("view", ["nchw", "nhwc"])
