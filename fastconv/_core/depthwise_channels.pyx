@@ -64,6 +64,8 @@ cdef bint channels_in_lanes(const Py_ssize_t *x, const Py_ssize_t *x_strides, co
         return False
     if y[2] == 1 and y[3] == 1 and x_strides[1] != size:    # one pixel has its channels side by side in any layout
         return False
+    if x[1] == 1 and y[3] > 1:    # no lanes to fill from x
+        return False
     return 2 * y[1] >= lanes or (x_strides[1] == size and pixels_of_vector(
         x[1], y[1], elements(x_strides[3], size), elements(y_strides[3], size), lanes, stride_w, dilation_w) > 1)
 

@@ -6,13 +6,15 @@ The rules, first match wins; the numbers are measured crossovers (one thread, AV
    vector. There is no sum over channels for a matrix product to share, so each channel goes through its own taps, with
    neighbouring pixels in the lanes of a vector.
 2. float32, 3 x 3 with stride 1 or 2 or 5 x 5 with stride 1, no dilation, and enough channels to pay for the transforms:
-   "winograd". In channels x filters of a group the crossover is at 96 for 3 x 3, at 48 for 5 x 5, at 128 for stride 2;
-   narrower groups are joined, so there a pair of groups is enough. float64 never gives accuracy away.
+   "winograd". In channels x filters of a group the crossover is at 96 for 3 x 3, at 48 for 5 x 5, for stride 2 at 256, or at
+   2048 where more than a seventh of the tiles is outside the plane (7 x 7, 14 x 14); narrower groups are joined, so there a
+   pair of groups is enough. float64 never gives accuracy away.
 3. "direct" with channels in the lanes, where filters fill the vectors: for filters of several taps on planes up to 48 x 48
    (12 x 12 for sums of less than 32 terms), where it is 1.1 to 2 times as fast as the product, and on all planes where the
    sum has 100 terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes up to 8 x 8,
    from 256 channels on up to 16 x 16, or, with a stride, up to 32 x 32 (1.01 to 1.1 times); for images with the channels
-   last (NHWC) always (1.2 to 3 times).
+   last (NHWC) always (1.2 to 3 times), also where filters fill only half a vector, or less under 1 x 1 filters or on planes up
+   to 16 x 16.
 4. Otherwise "gemm": the implicit matrix product with pixels in the lanes, whose panels are packed from the image as they
    are needed.
 5. In place of 1, 3 and 4 "fft", for filters of 49 taps and more, where its expected time (``fft_layout``, right within a third)
@@ -52,10 +54,13 @@ ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
 
 
 FEWEST_FILTERS = 12  # of a group, for them to fill a vector
+FEWEST_CHANNELS_LAST = 8  # where they lie side by side
 MOST_KEPT_BYTES = 4 << 20  # see keeps_weights
 
 # Channels x filters of a group from which Winograd is faster, by (filter size, stride), and the fewest channels and filters.
-WINOGRAD_FROM = {(3, 1): (96, 4, 3), (5, 1): (48, 3, 3), (3, 2): (128, 8, 8)}
+WINOGRAD_FROM = {(3, 1): (96, 4, 3), (5, 1): (48, 3, 3), (3, 2): (256, 8, 8)}
+STRIDE_2_FROM = 2048  # channels x filters with stride 2 where tiles are not full
+FULL_TILES = 6 / 7
 
 
 # Multiplications and additions a nanosecond of the sums under large filters: float32, one thread, AVX-512 or AVX2 (on Zen 4 they
@@ -173,14 +178,16 @@ def _choose_small(channels, filters, geometry, itemsize, channels_last):
         return "direct", depthwise, "one input channel a group: no sum over channels, neighbouring pixels fill the vectors"
     if itemsize == 4 and _winograd_fits(r, s, stride, geometry.dilation):
         product, fewest_channels, fewest_filters = WINOGRAD_FROM[r, stride[0]]
+        if stride[0] == 2 and oh * ow < FULL_TILES * 16 * math.ceil(oh / 4) * math.ceil(ow / 4):
+            product = STRIDE_2_FROM
         joined = groups > 1 and channels == filters <= 8
         if joined or (channels * filters >= product and channels >= fewest_channels and filters >= fewest_filters):
             points = {(3, 1): 36, (5, 1): 64, (3, 2): 81}[r, stride[0]]
             return "winograd", winograd, (f"{r} x {s} with stride {stride[0]}, {channels} channels, {filters} filters: {points}"
                                           f" products a tile of 4 x 4 outputs instead of {16 * r * s}")
+    if channels_last and (filters >= FEWEST_CHANNELS_LAST or r * s == 1 or oh * ow <= 16 * 16):
+        return "direct", channel_lanes, f"channels come last, {filters} filters in the vectors"
     if filters >= FEWEST_FILTERS:
-        if channels_last:
-            return "direct", channel_lanes, f"{filters} filters fill the vectors, channels come last"
         if r * s == 1:
             largest = 32 * 32 if stride != (1, 1) else 16 * 16 if channels >= 256 else 8 * 8
         elif channels * r * s >= 100 and _filled(filters, itemsize) >= 0.9:
