@@ -267,7 +267,8 @@ SLIDE_WEIGHT(3, 1, 2) SLIDE_WEIGHT(3, 2, 2) SLIDE_WEIGHT(5, 1, 1) SLIDE_WEIGHT(5
 #endif
 #undef SLIDE_WEIGHT
 
-/* From a band: n taps at once, whose sums are independent chains. */
+/* From a band: n taps at once, whose sums are independent chains. Lanes that do not count may hold a NaN in the band, and zero
+ * times that is NaN, so they are not stored. */
 INLINE void NAME(band_weight)(int n, const T *band, ptrdiff_t row, ptrdiff_t column, const ptrdiff_t *taps, const T *dy,
                               ptrdiff_t dy_row, ptrdiff_t dy_col, ptrdiff_t rows, ptrdiff_t width, int channels, T *sums) {
     V acc[9];
@@ -277,7 +278,13 @@ INLINE void NAME(band_weight)(int n, const T *band, ptrdiff_t row, ptrdiff_t col
             V g = channels == LANES ? NAME(load)(dy + j * dy_col) : NAME(load_part)(dy + j * dy_col, channels);
             UNROLL for (int t = 0; t < n; t++) acc[t] += g * NAME(load)(band + taps[t] + j * column);
         }
-    UNROLL for (int t = 0; t < n; t++) NAME(store)(sums + t * LANES, NAME(load)(sums + t * LANES) + acc[t]);
+    UNROLL for (int t = 0; t < n; t++) {
+        V sum = NAME(load)(sums + t * LANES) + acc[t];
+        if (channels == LANES)
+            NAME(store)(sums + t * LANES, sum);
+        else
+            NAME(store_part)(sums + t * LANES, sum, channels);
+    }
 }
 
 static void NAME(depthwise_channels_weight)(const T *band, ptrdiff_t row, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap,

@@ -168,6 +168,20 @@ def test_named_cases(case, dtype):
     check_exactly(case, dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("corner", [(0, 0), (0, -1), (-1, 0), (-1, -1)])
+@pytest.mark.parametrize("channels, columns, data_format", [
+    *((channels, 13, "NHWC") for channels in (2, 3, 4, 5, 7, 20)), (2, 13, "NCHW"), (2, 19, "NCHW"), (16, 6, "NCHW")])
+def test_a_nan_reaches_only_the_taps_that_meet_it(channels, columns, data_format, corner, dtype):
+    """Lanes that do not count are multiplied by zero, which leaves a NaN a NaN."""
+    for size, padding in itertools.product((1, 2, 3, 5), (0, 1)):
+        case = depthwise_case(channels, 5, columns, size, padding=padding, data_format=data_format)
+        x, _, _, grad_output = case.arrays(dtype=dtype, integers=True)
+        x[0, -1, corner[0], corner[1]] = np.nan
+        np.testing.assert_array_equal(weight_gradient(case, view(grad_output, data_format), view(x, data_format)),
+                                      reference.conv2d_backward(grad_output, x, np.zeros(case.weight_shape), **case.window())[1])
+
+
 @pytest.mark.parametrize("case", [OTHER_CASES[name] for name in (
     "multiplier", "constant_2_NCHW", "constant_1_NHWC", "several_column_blocks", "several_groups_of_channels_nhwc",
     "several_groups_of_channels_band_nhwc", "dilation_1_nhwc", "multiplier_nhwc", "constant_1_planes", "several_column_pieces_band_planes", "dilation_2_planes")])
