@@ -31,116 +31,17 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 
 from fastconv._core cimport threads
-from fastconv._core.blocks cimport Blocking, PixelBlock, block_at, block_pixels
-from fastconv._core.isa cimport (
-    channel_tile, channel_tile_pair, group_tile, kernels, pair_rows, tile_rows, to_lanes, vector_length,
-)
-from fastconv._core.kernels cimport FC_MAX_NV
-from fastconv._core.lanes cimport (
-    LaneBand, fill_lanes, fill_pixels, fits_closely, lane_band, lane_positions, position_count, store_lanes,
-)
+from fastconv._core.blocks cimport PixelBlock, block_at
+from fastconv._core.channels_layout cimport Layout, lay_out, only_met, panel_of, with_groups_joined
+from fastconv._core.isa cimport channel_tile, channel_tile_pair, group_tile, join_pixels, to_lanes, vector_length
+from fastconv._core.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, store_lanes
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport activate, ceildiv, filters_alone, part, rounded, Shape, shape_of, shape_of_arrays
 
 cnp.import_array()
 
 cdef enum:
-    PIXELS = 1024             # outputs of a block
-    TILES = 7                 # of a block of 1 x 1 filters
-    INPUT_BYTES = 4 << 20     # of X at most
-    NEAR_BYTES = 2048         # rows a multiple of this apart share few sets of L1,
-    NEAR_ROWS = 7             # of which it can hold so many, and B
-    FILTERS_BYTES = 512 << 10 # packed filters up to this size stay in L2 from block to block
-    SMALL_BYTES = 256 << 10   # of X at most, beside them
-    TABLE = 2048              # channels x taps of filters that are transposed at a time
     MOST_LANES = 16
-
-# What is the same for all blocks of a call; sizes in elements.
-cdef struct Layout:
-    Blocking blocking
-    int lanes, mr, vectors             # vectors of a panel
-    int together                       # panels of a tile
-    Py_ssize_t chunk                   # channels of filters that are transposed at a time
-    bint private                       # blocks are spread over the threads, not what is in them
-    bint one_row                       # 1 x 1: the pixels of a block are one long row
-    bint stored                        # tiles go straight to y
-    bint beforehand                    # filters are packed before the first block
-    bint in_place                      # there is no X: tiles are read from x,
-    bint each_tile                     # and each by all panels, one after the other
-    Py_ssize_t pixel                   # of X: from one to the next
-    Py_ssize_t depth, n_taps           # of the product: where pixels of X lie close, a row of taps counts as one
-    Py_ssize_t band_rows, band_cols
-    Py_ssize_t image_pitch, channel_pitch   # of X
-    Py_ssize_t image_step, row_step, pixel_step   # from output to output, where tiles are read
-    Py_ssize_t panels, width           # of a group; filters of one
-    Py_ssize_t steps                   # that take `together` panels each
-    Py_ssize_t x_size, at_size, b_size, y_size, thread_size
-    Py_ssize_t filters_size            # B of all panels of all groups
-
-
-cdef inline bint pointwise(const Shape *g) noexcept nogil:
-    """1 x 1 filters that meet all pixels, one each."""
-    return g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
-
-
-cdef Layout lay_out(const Shape *g, const floating *unused) noexcept nogil:
-    cdef Layout l
-    cdef Py_ssize_t rows, bytes_a_row, most
-    l.lanes, l.mr = vector_length(unused), tile_rows(unused)
-    l.vectors = 1 if g.k <= l.lanes else FC_MAX_NV
-    l.width = l.vectors * l.lanes
-    l.panels = ceildiv(g.k, l.width)
-    l.b_size = rounded(g.own * g.r * g.s * l.width)
-    l.pixel = g.c if fits_closely(g, l.lanes) and g.own == g.c else l.lanes
-    l.depth, l.n_taps = g.own, g.r * g.s
-    if l.pixel < l.lanes and g.c * g.s <= l.lanes and g.dilation_w == 1:
-        l.depth, l.n_taps = g.c * g.s, g.r
-    # A block's X: the rows of its outputs and their halo.
-    l.filters_size = g.groups * l.panels * l.b_size
-    l.beforehand = l.filters_size * sizeof(floating) <= FILTERS_BYTES
-    bytes_a_row = (g.stride_h * (g.ow * g.stride_w + (g.s - 1) * g.dilation_w) * ceildiv(g.c, l.lanes) * l.pixel
-                   * sizeof(floating))
-    rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // bytes_a_row)
-    l.in_place = pointwise(g) and g.xc == 1
-    if l.in_place and l.beforehand:
-        l.blocking = block_pixels(g, TILES * l.mr)
-    else:
-        l.blocking = block_pixels(g, min(PIXELS, rows * g.ow))
-    l.beforehand = l.beforehand and l.blocking.count > 1
-    l.band_rows = (l.blocking.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
-    l.band_cols = (l.blocking.cols - 1) * g.stride_w + (g.s - 1) * g.dilation_w + 1
-    l.image_pitch = l.band_rows * l.band_cols * l.pixel
-    # slack of a vector behind each, and not a power of two apart
-    l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
-    l.x_size = rounded(ceildiv(g.c, l.lanes) * l.channel_pitch)
-    l.chunk = min(g.own, max(1, TABLE // (g.r * g.s * l.lanes)) * l.lanes)
-    l.at_size = rounded(max(position_count(g, l.band_rows), (l.chunk + l.lanes) * g.r * g.s))
-    most = l.blocking.images * l.blocking.rows * l.blocking.cols
-    l.y_size = rounded(most * l.width)
-    return l
-
-
-cdef void settle(Layout *l, const Shape *g, int team, int activation, const floating *unused) noexcept nogil:
-    """What depends on the number of threads and on where x lies."""
-    cdef Py_ssize_t pairs = ceildiv(l.panels, 2)
-    l.private = spreads_blocks(l, g, team)
-    l.stored = may_store(l, g, activation)
-    l.each_tile = l.in_place and l.private and l.beforehand and l.stored and g.k % l.width == 0
-    l.one_row = pointwise(g) and ((not l.stored or one_piece(g.n, g.oh, g.ow, g.yn, g.yh, g.yw))
-                               and (not l.in_place or one_piece(g.n, g.h, g.w, g.xn, g.xh, g.xw)))
-    l.together = 1
-    if l.in_place and g.xw * <Py_ssize_t>sizeof(floating) % NEAR_BYTES == 0:
-        l.mr = min(l.mr, NEAR_ROWS)
-        # unless the thread with most panels would then have more of them
-        if pair_rows(unused) == NEAR_ROWS and l.panels > 1 and (l.private or 2 * ceildiv(pairs, team) == ceildiv(l.panels, team)):
-            l.together = 2
-    if l.in_place:
-        l.x_size, l.channel_pitch = 0, l.lanes
-        l.image_step, l.row_step, l.pixel_step = g.xn, g.xh, g.xw
-    else:
-        l.image_step, l.row_step, l.pixel_step = l.image_pitch, g.stride_h * l.band_cols * l.pixel, g.stride_w * l.pixel
-    l.steps = ceildiv(l.panels, l.together)
-    l.thread_size = l.together * (l.b_size + l.y_size + rounded(l.width))
 
 
 cdef LaneBand band_of(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
@@ -166,22 +67,30 @@ cdef void fill_block_rows(const Layout *l, const Shape *g, const PixelBlock *blo
     fill_pixels(g, &band, start, stop, x + (block.n0 + image) * g.xn, g.c, value, dst + image * l.image_pitch, l.channel_pitch)
 
 
-cdef inline Py_ssize_t place(const Layout *l, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c, Py_ssize_t tap) noexcept nogil:
-    """Where B has a channel and tap: vectors of channels, fewer in the last one, [tap][channel of the vector]."""
-    cdef Py_ssize_t first = c // l.lanes * l.lanes
-    return (first * taps + tap * min(l.lanes, channels - first) + c - first) * l.width
+cdef inline Py_ssize_t place(int lanes, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c, Py_ssize_t tap) noexcept nogil:
+    """Where B has a channel and tap, counted in rows of a panel: vectors of channels, fewer in the last one, [tap][channel of the
+    vector]."""
+    cdef Py_ssize_t first = c // lanes * lanes
+    return first * taps + tap * min(lanes, channels - first) + c - first
 
 
-cdef void place_weights(const Layout *l, const Shape *g, Py_ssize_t *at) noexcept nogil:
+cdef void place_weights(const Layout *l, const Shape *g, Py_ssize_t width, Py_ssize_t *at) noexcept nogil:
     """The tables of pack_panel: a chunk of channels that fill their vectors, and those of the last vector, which need not."""
     cdef Py_ssize_t c, t, taps = g.r * g.s
     for c in range(l.chunk // l.lanes * l.lanes):
         for t in range(taps):
-            at[c * taps + t] = place(l, l.chunk // l.lanes * l.lanes, taps, c, t)
+            at[c * taps + t] = place(l.lanes, l.chunk // l.lanes * l.lanes, taps, c, t) * width
     at += l.chunk * taps
     for c in range(g.own % l.lanes):
         for t in range(taps):
-            at[c * taps + t] = place(l, g.own % l.lanes, taps, c, t)
+            at[c * taps + t] = place(l.lanes, g.own % l.lanes, taps, c, t) * width
+
+
+cdef void place_all_weights(const Layout *l, const Shape *g, Py_ssize_t *at) noexcept nogil:
+    """Two tables of at_size: of panels of all vectors, and of a narrow one, if there is one."""
+    place_weights(l, g, l.width, at)
+    if l.narrow:
+        place_weights(l, g, l.lanes, at + l.at_size)
 
 
 cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
@@ -192,26 +101,29 @@ cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
 cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t filters, const Py_ssize_t *at,
                      floating *b) noexcept nogil:
     """B of one panel of at most `width` filters, the first at w."""
+    cdef Py_ssize_t vectors = ceildiv(filters, l.lanes), width = vectors * l.lanes
     cdef Py_ssize_t v, k, c, n, i, r, s, taps = g.r * g.s, whole = g.own // l.lanes * l.lanes
     cdef Py_ssize_t rows[MOST_LANES]
     cdef int have
     cdef floating *out
-    for v in range(l.vectors):
+    if vectors < l.vectors:
+        at += l.at_size
+    for v in range(vectors):
         k = v * l.lanes
-        have = <int>max(0, min(l.lanes, filters - k))
+        have = <int>min(l.lanes, filters - k)
         for i in range(have):
             rows[i] = (k + i) * g.wk
         if lies_as_it_is(g):
             c = 0
             while c < g.own:
                 n = min(l.chunk, whole - c) if c < whole else g.own - c
-                to_lanes(w + c * g.wc, rows, have, n * taps, b + c * taps * l.width + k, at if c < whole else at + l.chunk * taps)
+                to_lanes(w + c * g.wc, rows, have, n * taps, b + c * taps * width + k, at if c < whole else at + l.chunk * taps)
                 c += n
             continue
         for c in range(g.own):
             for r in range(g.r):
                 for s in range(g.s):
-                    out = b + place(l, g.own, taps, c, r * g.s + s) + k
+                    out = b + place(l.lanes, g.own, taps, c, r * g.s + s) * width + k
                     for i in range(have):
                         out[i] = w[rows[i] + c * g.wc + r * g.wr + s * g.ws]
                     for i in range(have, l.lanes):
@@ -234,16 +146,16 @@ cdef void convolve_panels(const Layout *l, const Shape *g, const PixelBlock *blo
                           const floating *bias, floating *y, Py_ssize_t filters, Py_ssize_t next_panel, int activation,
                           double slope, const Py_ssize_t *taps, const Py_ssize_t *at, const floating *prepared,
                           floating *scratch) noexcept nogil:
-    """One block by one panel of filters or by `together`, the first filter at w and y; x is the block's first pixel, in the
+    """One block by one panel of filters or by a pair, the first filter at w and y; x is the block's first pixel, in the
     group's X or in place; prepared is the first panel's B or NULL; scratch: B, Y, bias. The thread's next panel comes
     next_panel after the first (0: there is none)."""
     cdef Py_ssize_t i, row, q, t, m, tiles, cols, rows, left, lines = g.own * g.r * g.s, panels = ceildiv(filters, l.width)
-    cdef Py_ssize_t width = panels * l.width, vectors = panels * l.vectors
+    cdef Py_ssize_t vectors = ceildiv(filters, l.lanes), width = vectors * l.lanes
     cdef const floating *b = prepared
     cdef const floating *ahead = following(l, g, w, prepared, next_panel)
     cdef const floating *fetched
-    cdef floating *result = scratch + l.together * l.b_size
-    cdef floating *panel_bias = result + l.together * l.y_size
+    cdef floating *result = scratch + panels * l.b_size
+    cdef floating *panel_bias = result + panels * l.y_size
     cdef floating *out
     cdef const floating *start
     cdef bint stored = l.stored and filters == width
@@ -278,7 +190,7 @@ cdef void convolve_panels(const Layout *l, const Shape *g, const PixelBlock *blo
                 channel_tile_pair(<int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * l.pixel_step, l.pixel_step, b,
                                   l.b_size, out + t * out_step, out_step, panel_bias, fetched)
             else:
-                channel_tile(l.vectors, <int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * l.pixel_step,
+                channel_tile(<int>vectors, <int>m, l.depth, l.channel_pitch, taps, l.n_taps, start + t * l.pixel_step,
                              l.pixel_step, b, out + t * out_step, out_step, panel_bias, fetched)
             left -= 1
     if stored:
@@ -348,7 +260,7 @@ cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ss
     cdef Py_ssize_t u
     if l.each_tile:
         pointwise_block(l, g, &block, x + group * g.c, bias + group * g.k if bias != NULL else bias, y + group * g.k,
-                        prepared + group * l.panels * l.b_size)
+                        prepared + group * l.panels * l.b_size, scratch)
     else:
         if not l.in_place:
             for u in range(fill_steps(l, g, &block)):
@@ -360,17 +272,24 @@ cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ss
 
 
 cdef void pointwise_block(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *bias,
-                          floating *y, const floating *prepared) noexcept nogil:
+                          floating *y, const floating *prepared, floating *scratch) noexcept nogil:
     """One block of a group under 1 x 1 filters, tile by tile, from x to y as they lie. While the first panel works on a tile,
-    the next tile's pixels are prefetched."""
-    cdef Py_ssize_t rows = block.images * block.rows, cols = block.cols, row, q, t, m, u, panel
-    cdef Py_ssize_t tiles, zero = 0
+    the next tile's pixels are prefetched. scratch: a tile and the bias of the last panel, where it lacks filters."""
+    cdef Py_ssize_t rows = block.images * block.rows, cols = block.cols, row, q, t, m, u, i, k, filters, vectors
+    cdef Py_ssize_t tiles, zero = 0, out_step, lacking = g.k % l.lanes
     cdef const floating *src
     cdef const floating *b
+    cdef const floating *ahead
     cdef const floating *panel_bias
+    cdef floating *last_bias = scratch + l.mr * l.width
+    cdef floating *dst
     cdef floating *out
     x += block.n0 * g.xn + block.row0 * g.xh + block.col0 * g.xw
     y += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
+    k = (l.panels - 1) * l.width
+    if lacking and bias != NULL:
+        for i in range(l.width):
+            last_bias[i] = bias[k + i] if k + i < g.k else 0
     if l.one_row:
         rows, cols = 1, block.pixels
     tiles = ceildiv(cols, l.mr)
@@ -379,17 +298,27 @@ cdef void pointwise_block(const Layout *l, const Shape *g, const PixelBlock *blo
             t = part(cols, tiles, q)
             m = part(cols, tiles, q + 1) - t
             src = x + row // block.rows * g.xn + row % block.rows * g.xh + t * g.xw
-            out = y + row // block.rows * g.yn + row % block.rows * g.yh + t * g.yw
+            dst = y + row // block.rows * g.yn + row % block.rows * g.yh + t * g.yw
             for u in range(l.steps):
-                panel = u * l.together
-                b = prepared + panel * l.b_size
-                panel_bias = bias + panel * l.width if bias != NULL else bias
-                if l.together == 2 and panel + 1 < l.panels:
-                    channel_tile_pair(<int>m, g.c, l.lanes, &zero, 1, src, g.xw, b, l.b_size, out + panel * l.width, g.yw,
-                                      panel_bias, src + m * g.xw if u == 0 else b)
-                else:
-                    channel_tile(l.vectors, <int>m, g.c, l.lanes, &zero, 1, src, g.xw, b, out + panel * l.width, g.yw,
-                                 panel_bias, src + m * g.xw if u == 0 else b)
+                k = panel_of(l, u) * l.width
+                b = prepared + panel_of(l, u) * l.b_size
+                ahead = src + m * g.xw if u == 0 else b
+                panel_bias = bias + k if bias != NULL else bias
+                if u < l.pairs:
+                    channel_tile_pair(<int>m, g.c, l.lanes, &zero, 1, src, g.xw, b, l.b_size, dst + k, g.yw, panel_bias, ahead)
+                    continue
+                filters = min(l.width, g.k - k)
+                vectors = ceildiv(filters, l.lanes)
+                out, out_step = dst + k, g.yw
+                if filters < vectors * l.lanes:
+                    out, out_step = scratch, vectors * l.lanes
+                    if bias != NULL:
+                        panel_bias = last_bias
+                channel_tile(<int>vectors, <int>m, g.c, l.lanes, &zero, 1, src, g.xw, b, out, out_step, panel_bias, ahead)
+                if out == scratch:
+                    for i in range(vectors):
+                        join_pixels(scratch + i * l.lanes, out_step, m, <int>min(l.lanes, filters - i * l.lanes),
+                                    dst + k + i * l.lanes, g.yw)
 
 
 cdef inline Py_ssize_t input_rows(const Shape *g, const PixelBlock *block) noexcept nogil:
@@ -421,13 +350,13 @@ cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, P
                      const floating *x, const floating *packed, const floating *w, const floating *bias, floating *y,
                      int activation, double slope, const Py_ssize_t *taps, const Py_ssize_t *weights_at,
                      const floating *prepared, floating *scratch) noexcept nogil:
-    """One panel of a group, or as many as go together; `team` threads work on the group. packed is X."""
-    cdef Py_ssize_t panel = step * l.together, next_panel = team * l.together, k = group * g.k + panel * l.width
+    """One panel of a group or a pair of them; `team` threads work on the group. packed is X."""
+    cdef Py_ssize_t panel = panel_of(l, step), k = group * g.k + panel * l.width
     convolve_panels(l, g, block,
                     x + group * g.c + block.n0 * g.xn + block.row0 * g.xh + block.col0 * g.xw if l.in_place else packed,
                     w + k * g.wk, bias + k if bias != NULL else bias, y + k * g.yk,
-                    min(l.together * l.width, g.k - panel * l.width), next_panel if panel + next_panel < l.panels else 0,
-                    activation, slope, taps, weights_at,
+                    min((panel_of(l, step + 1) - panel) * l.width, g.k - panel * l.width),
+                    panel_of(l, step + team) - panel if step + team < l.steps else 0, activation, slope, taps, weights_at,
                     prepared + (group * l.panels + panel) * l.b_size if prepared != NULL else prepared, scratch)
 
 
@@ -450,43 +379,6 @@ cdef void pack_panel_at(const Layout *l, const Shape *g, const floating *w, Py_s
     pack_panel(l, g, w + (group * g.k + k) * g.wk, min(l.width, g.k - k), at, b + index * l.b_size)
 
 
-cdef Shape only_met(Shape g) noexcept nogil:
-    """A 1 x 1 filter with a stride, as one without on every stride-th pixel."""
-    cdef bint inside = g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h < g.h and (g.ow - 1) * g.stride_w < g.w
-    if g.r == 1 and g.s == 1 and inside:
-        g.xh, g.xw = g.xh * g.stride_h, g.xw * g.stride_w
-        g.h, g.w, g.stride_h, g.stride_w = g.oh, g.ow, 1, 1
-    return g
-
-
-cdef Shape with_groups_joined(Shape g, int lanes) noexcept nogil:
-    """Narrow groups side by side in a vector, as groups of that many channels. Not those of 1 x 1 filters, which read x as it lies,
-    and not in vectors of 4 floats: SSE cannot move lanes by a number that it computes."""
-    cdef Py_ssize_t most = lanes // g.c if g.c else 0, i
-    if g.c != g.k or g.r * g.s == 1 or kernels.f32.vector <= 4:
-        return g
-    for i in range(min(most, g.groups), 1, -1):
-        if g.groups % i == 0:
-            g.c, g.k, g.groups = i * g.c, i * g.k, g.groups // i
-            break
-    return g
-
-
-cdef bint spreads_blocks(const Layout *l, const Shape *g, int team) noexcept nogil:
-    """Whether there are blocks enough for each thread to take whole ones, or one thread."""
-    return team == 1 or l.blocking.count * g.groups >= 2 * team
-
-
-cdef bint may_store(const Layout *l, const Shape *g, int activation) noexcept nogil:
-    """Whether tiles may go straight to y: a pixel's channels follow each other, and an activation is applied to whole blocks."""
-    return g.yk == 1 and (activation == 0 or (l.private and g.groups == 1 and g.yw == g.k))
-
-
-cdef bint one_piece(Py_ssize_t n, Py_ssize_t h, Py_ssize_t w, Py_ssize_t image, Py_ssize_t row, Py_ssize_t pixel) noexcept nogil:
-    """Whether all pixels of n x h x w with these strides are equally far apart."""
-    return (h == 1 or row == w * pixel) and (n == 1 or image == h * w * pixel)
-
-
 cdef double work(const Shape *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.own * g.r * g.s / 50
 
@@ -495,19 +387,18 @@ cdef forward(const Shape *shape, const floating *x, const floating *w, const flo
              int activation, double slope, Block prepared):
     cdef Shape joined = with_groups_joined(shape[0], vector_length(x))
     cdef const Shape *g = &joined
-    cdef Layout l = lay_out(g, x)
     cdef int team = threads.team(work(g))
-    settle(&l, g, team, activation, x)
+    cdef Layout l = lay_out(g, team, activation, x)
     cdef Block shared = take((team if l.private else 1) * l.x_size * sizeof(floating))
     cdef Block scratch = take(team * l.thread_size * sizeof(floating))
-    cdef Block tables = take((2 * l.at_size + rounded(g.r * g.s)) * sizeof(Py_ssize_t))
+    cdef Block tables = take((3 * l.at_size + rounded(g.r * g.s)) * sizeof(Py_ssize_t))
     cdef Py_ssize_t *at = <Py_ssize_t *>tables.data
     cdef Py_ssize_t *weights_at = at + l.at_size
-    cdef Py_ssize_t *taps = weights_at + l.at_size
+    cdef Py_ssize_t *taps = weights_at + 2 * l.at_size
     cdef Py_ssize_t i
     cdef LaneBand band = lane_band(g, 0, l.band_cols, l.pixel)
     lane_positions(g, &band, l.band_rows, at)
-    place_weights(&l, g, weights_at)
+    place_all_weights(&l, g, weights_at)
     cdef Py_ssize_t taps_a_row = l.n_taps // g.r
     for i in range(l.n_taps):
         taps[i] = (i // taps_a_row * g.dilation_h * l.band_cols + i % taps_a_row * g.dilation_w) * l.pixel
@@ -546,10 +437,10 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     cdef floating *no_data = NULL
     cdef Shape g = only_met(filters_alone(w.shape, w.strides, sizeof(floating), groups, stride))
     g = with_groups_joined(g, vector_length(no_data))
-    cdef Layout l = lay_out(&g, no_data)
+    cdef Layout l = lay_out(&g, 1, 0, no_data)
     cdef Block packed = take(l.filters_size * sizeof(floating))
-    cdef Block table = take(l.at_size * sizeof(Py_ssize_t))
-    place_weights(&l, &g, <Py_ssize_t *>table.data)
+    cdef Block table = take(2 * l.at_size * sizeof(Py_ssize_t))
+    place_all_weights(&l, &g, <Py_ssize_t *>table.data)
     pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, <floating *>packed.data, 1)
     return packed
 
@@ -561,8 +452,7 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
                                      dilation, origin, 0))
     cdef floating *no_data = NULL
     g = with_groups_joined(g, vector_length(no_data))
-    cdef Layout l = lay_out(&g, no_data)
     cdef int team = threads.team(work(&g))
-    settle(&l, &g, team, 0, no_data)
+    cdef Layout l = lay_out(&g, team, 0, no_data)
     cdef Py_ssize_t copies = team if l.private else 1, filters = l.filters_size if l.beforehand else 0
     return (copies * (l.x_size + filters) + team * l.thread_size) * sizeof(floating)

@@ -131,10 +131,9 @@ def _winograd_fits(r, s, stride, dilation):
 
 
 def _filled(filters, itemsize):
-    """The part of the lanes that filters fill, in panels of two vectors, or one where they fit in."""
+    """The part of the lanes that filters fill."""
     lanes = isa.vector_bytes() // itemsize
-    panel = lanes if filters <= lanes else 2 * lanes
-    return filters / (math.ceil(filters / panel) * panel)
+    return filters / (math.ceil(filters / lanes) * lanes)
 
 
 def _direct(channels, filters, groups, channels_last):

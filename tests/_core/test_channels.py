@@ -146,7 +146,7 @@ def test_only_its_own_part_of_a_wider_array():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("filters", [8, 16, 24, 32, 40, 64, 96, 100, 128, 160])
+@pytest.mark.parametrize("filters", [8, 16, 24, 32, 40, 48, 60, 64, 80, 96, 100, 128, 160])
 def test_pointwise_where_pixels_share_sets_of_the_cache(filters, dtype):
     """Pixels of 4 KB: one panel, pairs of panels, a single one or a partial one behind them, shared out to threads or not."""
     rng = np.random.default_rng(filters)
@@ -170,3 +170,24 @@ def test_groups_and_many_blocks():
     for filters in (16, 64, 96, 128, 136):
         for groups in (2, 4):
             check((2, 512, 5, 15), (filters, 512 // groups, 1, 1), view="nhwc")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("filters", [1, 5, 8, 12, 16, 17, 24, 33, 48, 52, 80, 81, 96, 144])
+def test_last_panel_for_any_number_of_threads(filters, dtype):
+    """Narrow, lacking filters or full: with few blocks and many, in place or not, packed beforehand or by the plan."""
+    rng = np.random.default_rng(filters)
+    for x_shape, size, stride in (((1, 24, 14, 14), 1, 1), ((2, 40, 30, 31), 1, 2), ((1, 12, 25, 40), 3, 1), ((1, 3, 33, 34), 4, 2)):
+        x = rng.integers(-3, 4, x_shape).astype(dtype)
+        w = rng.integers(-3, 4, (filters, x_shape[1], size, size)).astype(dtype)
+        b = rng.integers(-3, 4, filters).astype(dtype)
+        wanted = reference.conv2d(x, w, b, stride=stride, padding=size // 2)
+        prepared = channels.prepare(w, 1, (stride, stride))
+        for view in ("nchw", "nhwc"):
+            for threads in (1, 2, 3, 5):
+                for ready in (None, prepared):
+                    y = VIEWS[view](np.full(wanted.shape, np.nan, dtype))
+                    with fc.num_threads(threads):
+                        channels.conv2d(VIEWS[view](x), w, b, y, (stride, stride), (1, 1), (size // 2, size // 2), 0, 0.0, 0, 0.0,
+                                        ready)
+                    np.testing.assert_array_equal(y, wanted)
