@@ -93,7 +93,7 @@ cdef void give_back(char *data, size_t size) noexcept:
     """Into the pool; the oldest leave it until this one fits."""
     global pooled, pooled_bytes
     cdef char *old
-    if size > bound:
+    if size > bound or size != size_class(size):    # the latter was taken under a smaller bound
         free(data)
         return
     while True:
@@ -125,6 +125,8 @@ cdef Block find_or_allocate(size_t size):
     """A block of at least so many bytes, or None where there is no such memory."""
     cdef Block block = Block.__new__(Block)
     block.size = size_class(size)
+    if block.size > bound:    # it will not be kept
+        block.size = size if size else 1
     block.data = find(block.size)
     if block.data == NULL:
         block.data = <char *>fc_allocate(block.size)
