@@ -37,6 +37,7 @@ KERNEL_FLAGS = ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "
 LINK_FLAGS = ["-Wl,-s"] if sys.platform == "linux" and not (DEBUG or SANITIZE) else []
 if SANITIZE:
     COMPILE_FLAGS += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+    COMPILE_FLAGS += ["--param", "asan-instrumentation-with-call-threshold=0"]  # calls and not code: compiles in half the time
     LINK_FLAGS += [f"-fsanitize={SANITIZE}"]
 CYTHON_DIRECTIVES = {
     "boundscheck": DEBUG,

@@ -26,7 +26,7 @@ INLINE M NAME(select_index)(M m, M a, M b) { return (m & a) | (~m & b); }
 
 /* index[i] = base + k[i] and back, i < n; lanes from n on are 0, and what does not fit into a lane becomes the largest number
  * that does. GCC 12 turns neither loop into masked moves. */
-#if defined(__AVX512F__) && BITS == 32
+#if MASKED_BYTES == 64 && BITS == 32
 INLINE void NAME(store_indices)(int64_t *index, M k, int64_t base, ptrdiff_t n) {
     const __m512i from = _mm512_set1_epi64(base);
     const uint32_t mask = (1u << n) - 1;
