@@ -30,13 +30,13 @@ cdef Shape only_met(Shape g) noexcept nogil:
 
 
 cdef Shape with_groups_joined(Shape g, int lanes) noexcept nogil:
-    """Narrow groups side by side in a vector, as groups of that many channels. Not those of 1 x 1 filters, which read x as it lies,
-    and not in vectors of 4 floats: SSE cannot move lanes by a number that it computes."""
+    """Narrow groups side by side in a vector, as groups of that many channels. Not where 1 x 1 filters would read, from x as it
+    lies, more than there is; and not in vectors of 4 floats: SSE cannot move lanes by a number that it computes."""
     cdef Py_ssize_t most = lanes // g.c if g.c else 0, i
-    if g.c != g.k or g.r * g.s == 1 or kernels.f32.vector <= 4:
+    if g.c != g.k or kernels.f32.vector <= 4:
         return g
     for i in range(min(most, g.groups), 1, -1):
-        if g.groups % i == 0:
+        if g.groups % i == 0 and (g.r * g.s > 1 or i * g.c == lanes):
             g.c, g.k, g.groups = i * g.c, i * g.k, g.groups // i
             break
     return g
@@ -88,7 +88,7 @@ cdef Layout lay_out(const Shape *g, int team, int activation, const floating *un
     l.beforehand = l.beforehand and l.blocking.count > 1
     # a pixel's channels follow each other in y; an activation is applied to whole blocks
     l.stored = g.yk == 1 and (activation == 0 or (l.private and g.groups == 1 and g.yw == g.k))
-    l.each_tile = l.in_place and l.private and l.beforehand and l.stored
+    l.each_tile = l.in_place and g.own == g.c and l.private and l.beforehand and l.stored
     l.one_row = pointwise(g) and ((not l.stored or one_piece(g.n, g.oh, g.ow, g.yn, g.yh, g.yw))
                                   and (not l.in_place or one_piece(g.n, g.h, g.w, g.xn, g.xh, g.xw)))
     l.pairs = 0

@@ -7,14 +7,15 @@ The rules, first match wins; the numbers are measured crossovers (one thread, AV
    neighbouring pixels in the lanes of a vector.
 2. float32, 3 x 3 with stride 1 or 2 or 5 x 5 with stride 1, no dilation, and enough channels to pay for the transforms:
    "winograd". In channels x filters of a group the crossover is at 96 for 3 x 3, at 48 for 5 x 5, for stride 2 at 256, or at
-   2048 where more than a seventh of the tiles is outside the plane (7 x 7, 14 x 14); narrower groups are joined, so there a
-   pair of groups is enough. float64 never gives accuracy away.
+   2048 where more than a seventh of the tiles is outside the plane (7 x 7, 14 x 14). Narrow groups (of up to 8 channels and as
+   many filters, side by side in a vector of which they fill half) take it with stride 1 alone, where `_winograd_pays`: with 2
+   channels under 5 x 5, with 3 on large planes, with 6 on all whose tiles are mostly inside. float64 never gives accuracy away.
 3. "direct" with channels in the lanes, where filters fill the vectors: for filters of several taps on planes up to 48 x 48
    (12 x 12 for sums of less than 32 terms), where it is 1.1 to 2 times as fast as the product, and on all planes where the
    sum has 100 terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes up to 8 x 8,
    from 256 channels on up to 16 x 16, or, with a stride, up to 32 x 32 (1.01 to 1.1 times); for images with the channels
    last (NHWC) always (1.2 to 3 times), also where filters fill only half a vector, or less under 1 x 1 filters or on planes up
-   to 16 x 16.
+   to 16 x 16; for narrow groups, but 1 x 1 filters of 8 channels on larger NCHW planes (1.3 to 9 times).
 4. Otherwise "gemm": the implicit matrix product with pixels in the lanes, whose panels are packed from the image as they
    are needed.
 5. In place of 1, 3 and 4 "fft", for filters of 49 taps and more, where its expected time (``fft_layout``, right within a third)
@@ -59,8 +60,12 @@ MOST_KEPT_BYTES = 4 << 20  # see keeps_weights
 
 # Channels x filters of a group from which Winograd is faster, by (filter size, stride), and the fewest channels and filters.
 WINOGRAD_FROM = {(3, 1): (96, 4, 3), (5, 1): (48, 3, 3), (3, 2): (256, 8, 8)}
+WINOGRAD_POINTS = {(3, 1): 36, (5, 1): 64, (3, 2): 81}  # products of a tile of 4 x 4 outputs
 STRIDE_2_FROM = 2048  # channels x filters with stride 2 where tiles are not full
 FULL_TILES = 6 / 7
+MOST_NARROW = 8  # channels of a narrow group
+TRANSFORMS = {64: 13, 32: 10}  # channels whose products take as long as a point's share of the transforms, by bytes of a vector
+SHUFFLED = 0.75  # the rate of sums in which lanes are moved
 
 
 # Multiplications and additions a nanosecond of the sums under large filters: float32, one thread, AVX-512 or AVX2 (on Zen 4 they
@@ -136,6 +141,39 @@ def _filled(filters, itemsize):
     return filters / (math.ceil(filters / lanes) * lanes)
 
 
+def _side_by_side(channels, filters, groups, itemsize):
+    """How many narrow groups the direct sum has in one vector: as many as fill it and divide the groups; see ``channels``."""
+    if channels != filters or channels < 2 or isa.vector_bytes() <= 16:
+        return 1
+    most = max(1, isa.vector_bytes() // itemsize // channels)
+    return max(count for count in range(1, most + 1) if groups % count == 0)
+
+
+def _narrow(channels, filters, taps, groups, itemsize):
+    """Whether groups are narrow, and fill half of the lanes side by side (all, where 1 x 1 filters read pixels as they lie)."""
+    lanes, together = isa.vector_bytes() // itemsize, _side_by_side(channels, filters, groups, itemsize)
+    if groups == 1 or channels != filters or channels > MOST_NARROW or isa.vector_bytes() <= 16:
+        return False
+    return 2 * together * filters >= lanes if taps > 1 else together > 1 and together * filters == lanes
+
+
+def _shuffles(channels, together):
+    """Whether lanes are moved for the direct sum of `together` groups in a vector: not for two of AVX-512, which are halves."""
+    return together > 1 and not (together == 2 and isa.vector_bytes() == 64 and channels == MOST_NARROW)
+
+
+def _winograd_pays(channels, groups, geometry):
+    """Whether narrow groups are faster by Winograd's algorithm, with stride 1, than by the direct sum."""
+    r, s = geometry.weight_shape[2:]
+    oh, ow = geometry.output_size
+    together = _side_by_side(channels, channels, groups, 4)
+    vectors = math.ceil(groups / min(groups, isa.vector_bytes() // 4 // channels))
+    tiles = math.ceil(oh / 4) * math.ceil(ow / 4)
+    products = WINOGRAD_POINTS[r, 1] * vectors * tiles * (channels + TRANSFORMS[isa.vector_bytes()])
+    terms = groups // together * oh * ow * r * s * channels
+    return products < terms / (SHUFFLED if _shuffles(channels, together) else 1)
+
+
 def _direct(channels, filters, groups, channels_last):
     """The driver of "direct"."""
     if channels > 1 or (channels_last and groups == 1 and filters >= FEWEST_FILTERS):
@@ -150,7 +188,7 @@ def _choose(channels, filters, outputs, geometry, itemsize, channels_last):
     if algorithm == "winograd" or r * s < FFT_TAPS or 0 in (images, *outputs):
         return algorithm, driver, reason
     pixels = images * geometry.groups * math.prod(outputs)
-    time = pixels * filters * channels * r * s / _sum_rate(driver, filters, itemsize)
+    time = pixels * filters * channels * r * s / _sum_rate(driver, channels, filters, geometry.groups, itemsize)
     if pixels * (channels + filters) * FFT_LEAST > FFT_GAIN * time:
         return algorithm, driver, reason
     layout = lay_out(images, geometry.groups, channels, filters, (r, s), outputs, geometry.stride, geometry.dilation, itemsize)
@@ -161,11 +199,12 @@ def _choose(channels, filters, outputs, geometry, itemsize, channels_last):
                         f"about {gain:.{0 if gain > 10 else 1}f} times as fast as the sum")
 
 
-def _sum_rate(driver, filters, itemsize):
+def _sum_rate(driver, channels, filters, groups, itemsize):
     """Multiplications and additions a nanosecond of a driver that computes the sum as it stands, under large filters."""
     rate = SUM_RATES[driver] * 4 / itemsize * (1 if isa.vector_bytes() > 16 else 1 / 3)
     if driver is channel_lanes:
-        return rate * _filled(filters, itemsize)
+        together = _side_by_side(channels, filters, groups, itemsize)
+        return rate * _filled(together * filters, itemsize) * (SHUFFLED if _shuffles(channels, together) else 1)
     return rate * filters / (filters + 4) if driver is gemm else rate
 
 
@@ -175,15 +214,24 @@ def _choose_small(channels, filters, geometry, itemsize, channels_last):
     stride, groups, (oh, ow) = geometry.stride, geometry.groups, geometry.output_size
     if _direct(channels, filters, groups, channels_last) is depthwise:
         return "direct", depthwise, "one input channel a group: no sum over channels, neighbouring pixels fill the vectors"
+    narrow = _narrow(channels, filters, r * s, groups, itemsize)
     if itemsize == 4 and _winograd_fits(r, s, stride, geometry.dilation):
         product, fewest_channels, fewest_filters = WINOGRAD_FROM[r, stride[0]]
         if stride[0] == 2 and oh * ow < FULL_TILES * 16 * math.ceil(oh / 4) * math.ceil(ow / 4):
             product = STRIDE_2_FROM
-        joined = groups > 1 and channels == filters <= 8
-        if joined or (channels * filters >= product and channels >= fewest_channels and filters >= fewest_filters):
-            points = {(3, 1): 36, (5, 1): 64, (3, 2): 81}[r, stride[0]]
+        if narrow:
+            pays = stride == (1, 1) and _winograd_pays(channels, groups, geometry)
+        elif groups > 1 and channels == filters <= MOST_NARROW and isa.vector_bytes() <= 16:
+            pays = True  # side by side, where the direct sum has each group alone
+        else:
+            pays = channels * filters >= product and channels >= fewest_channels and filters >= fewest_filters
+        if pays:
+            points = WINOGRAD_POINTS[r, stride[0]]
             return "winograd", winograd, (f"{r} x {s} with stride {stride[0]}, {channels} channels, {filters} filters: {points}"
                                           f" products a tile of 4 x 4 outputs instead of {16 * r * s}")
+    if narrow and (r * s > 1 or channels_last or channels <= 4 or stride != (1, 1) or oh * ow <= 8 * 8):
+        together = _side_by_side(channels, filters, groups, itemsize)
+        return "direct", channel_lanes, f"{together} x {filters} filters of narrow groups side by side in a vector"
     if channels_last and (filters >= FEWEST_CHANNELS_LAST or r * s == 1 or oh * ow <= 16 * 16):
         return "direct", channel_lanes, f"channels come last, {filters} filters in the vectors"
     if filters >= FEWEST_FILTERS:
@@ -210,6 +258,8 @@ def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_si
         chosen, driver, reason = _choose(channels, k // groups, output_size, geometry, itemsize, channels_last)
         if stride == (1, 1):
             _, backward, _ = _choose(k // groups, channels, x_shape[2:], geometry, itemsize, channels_last)
+        elif driver is channel_lanes and _narrow(channels, k // groups, math.prod(weight_shape[2:]), groups, itemsize):
+            backward = channel_lanes  # 1.4 to 3 times as fast
         else:  # the data gradient is a set of smaller filters
             backward = depthwise if _direct(k // groups, channels, groups, channels_last) is depthwise else gemm
     else:

@@ -8,6 +8,7 @@ import pytest
 import reference
 
 import fastconv as fc
+from fastconv._core import isa
 
 
 def test_formula_is_the_lectures():
@@ -71,3 +72,13 @@ def test_workspace_of_a_matrix_product_has_a_band_only_where_one_is_filled():
     in_place, with_band = (fc.explain((64, 56, 56), (64, 64, 1, 1), padding=padding, algorithm="gemm").workspace
                            for padding in (0, 1))
     assert 0 < in_place < with_band
+
+
+@pytest.mark.skipif(isa.vector_bytes() <= 16, reason="vectors of four floats: narrow groups do not share them in the direct sum")
+def test_narrow_groups_share_vectors():
+    def algorithm(channels, groups, plane, size, stride=1, dtype="float32"):
+        return fc.explain((4, channels, plane, plane), (channels, channels // groups, size, size), padding=size // 2, stride=stride,
+                          groups=groups, dtype=dtype).algorithm
+
+    assert algorithm(256, 32, 28, 3) == algorithm(128, 32, 56, 3) == algorithm(256, 32, 28, 5) == "winograd"
+    assert algorithm(256, 32, 28, 3, stride=2) == algorithm(64, 32, 14, 3) == algorithm(128, 32, 14, 5, dtype="float64") == "direct"
