@@ -27,7 +27,7 @@ cdef extern from *:
     int FC_OPENMP
 
 # Under this much work (about the nanoseconds that it takes on one thread) a second thread costs more than it saves.
-cdef double SMALL = 20e3
+cdef double SMALL = 10e3
 
 MOST = 1024
 

@@ -395,7 +395,7 @@ cdef void shared_blocks(const Layout *l, const Shape *g, const floating *x, cons
 
 
 cdef double work(const Shape *g) noexcept nogil:
-    return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 150
+    return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 200
 
 
 cdef Block forward(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
