@@ -58,6 +58,11 @@ cdef inline bint shared_out(Py_ssize_t units, int team) noexcept nogil:
     return units % team == 0 or units >= 2 * team
 
 
+cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
+    """At least so many elements: an odd number of cache lines (of float32), so that pixels spread over the sets of L1."""
+    return ceildiv(elements, 32) * 32 + 16
+
+
 cdef Layout lay_out(const Shape *g, int team, int activation, const floating *unused) noexcept nogil:
     """Of B nothing depends on the threads, the activation, or on where x and y lie."""
     cdef Layout l
@@ -105,6 +110,11 @@ cdef Layout lay_out(const Shape *g, int team, int activation, const floating *un
     l.image_pitch = l.band_rows * l.band_cols * l.pixel
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.x_size = rounded(ceildiv(g.c, l.lanes) * l.channel_pitch)
+    if pointwise(g) and g.c > l.lanes and l.mr <= NEAR_ROWS:
+        # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each are not
+        l.pixel, l.channel_pitch = odd_lines(g.c), l.lanes
+        l.image_pitch = l.band_rows * l.band_cols * l.pixel
+        l.x_size = rounded(l.blocking.images * l.image_pitch)
     l.image_step, l.row_step, l.pixel_step = l.image_pitch, g.stride_h * l.band_cols * l.pixel, g.stride_w * l.pixel
     if l.in_place:
         l.x_size, l.channel_pitch = 0, l.lanes

@@ -68,12 +68,11 @@ cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, in
     if g.xw == 1 or skips_columns(g):
         to_lanes(row, rows, channels, (n - 1) * g.xw + 1, dst, at)
         return
-    if channels < lanes:
-        for p in range(n * lanes):
-            dst[p] = 0
     for p in range(n):
         for c in range(channels):
-            dst[p * lanes + c] = row[p * g.xw + c * g.xc]
+            dst[p * band.pixel + c] = row[p * g.xw + c * g.xc]
+        for c in range(channels, lanes):
+            dst[p * band.pixel + c] = 0
 
 
 cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, int channels, floating value,
