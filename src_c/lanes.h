@@ -114,11 +114,15 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                                               const T *ahead) {                                                               \
         enum { WIDTH = nv < 2 ? nv : 2 }; /* of a panel of B, in vectors */                                                   \
         V acc[m][nv];                                                                                                         \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
-            __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                         \
+        int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                             \
+        if (channels <= 3 * LANES)                                                                                            \
+            UNROLL for (; fetched < m; fetched++) UNROLL for (int j = 0; j < nv; j++)                                         \
+                __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);                                               \
         UNROLL for (int j = 0; j < nv; j++) acc[0][j] = bias ? NAME(load)(bias + j * LANES) : (V){0};                         \
         UNROLL for (int i = 1; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = acc[0][j];                         \
         for (; channels > 0; channels -= LANES, a += block_stride) {                                                          \
+            for (int i = 0; i < (m + 3) / 4 && fetched < m; i++, fetched++)                                                   \
+                UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);           \
             ptrdiff_t depth = channels < LANES ? channels : LANES;                                                            \
             for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                          \
                 ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                    \
