@@ -5,11 +5,12 @@ The rules, first match wins; the numbers are measured crossovers (one thread, AV
 1. One input channel a group (depthwise): "direct", but for the single channel of an NHWC image under filters that fill a
    vector. There is no sum over channels for a matrix product to share, so each channel goes through its own taps, with
    neighbouring pixels in the lanes of a vector.
-2. float32, 3 x 3 with stride 1 or 2 or 5 x 5 with stride 1, no dilation, and enough channels to pay for the transforms:
+2. float32, 3 x 3 with stride 1 or 2 or 5 x 5 with stride 1, and enough channels to pay for the transforms:
    "winograd". In channels x filters of a group the crossover is at 96 for 3 x 3, at 48 for 5 x 5, for stride 2 at 256, or at
    2048 where more than a seventh of the tiles is outside the plane (7 x 7, 14 x 14). Narrow groups (of up to 8 channels and as
    many filters, side by side in a vector of which they fill half) take it with stride 1 alone, where `_winograd_pays`: with 2
-   channels under 5 x 5, with 3 on large planes, with 6 on all whose tiles are mostly inside. float64 never gives accuracy away.
+   channels under 5 x 5, with 3 on large planes, with 6 on all whose tiles are mostly inside. With dilation (constant padding)
+   it pays where `_dilated_pays`: from 9 tiles a phase on (1.4 to 3.7 times). float64 never gives accuracy away.
 3. "direct" with channels in the lanes, where filters fill the vectors: for filters of several taps on planes up to 48 x 48
    (12 x 12 for sums of less than 32 terms), where it is 1.1 to 2 times as fast as the product, and on all planes where the
    sum has 100 terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes up to 8 x 8,
@@ -61,6 +62,7 @@ MOST_KEPT_BYTES = 4 << 20  # see keeps_weights
 # Channels x filters of a group from which Winograd is faster, by (filter size, stride), and the fewest channels and filters.
 WINOGRAD_FROM = {(3, 1): (96, 4, 3), (5, 1): (48, 3, 3), (3, 2): (256, 8, 8)}
 WINOGRAD_POINTS = {(3, 1): 36, (5, 1): 64, (3, 2): 81}  # products of a tile of 4 x 4 outputs
+DILATED_TILES, DILATED_FROM = 9, 256  # tiles of each phase, and channels x filters
 STRIDE_2_FROM = 2048  # channels x filters with stride 2 where tiles are not full
 FULL_TILES = 6 / 7
 MOST_NARROW = 8  # channels of a narrow group
@@ -118,21 +120,33 @@ def _contiguous(shape, dtype):
     return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
 
 
-def unavailable(algorithm, weight_shape, stride, dilation):
+def unavailable(algorithm, weight_shape, stride, dilation, padding_mode):
     """Why this algorithm cannot compute such a convolution, or None where it can."""
     r, s = weight_shape[2:]
     possible = ["auto", "direct", "gemm", "fft"]
-    if _winograd_fits(r, s, stride, dilation):
+    if _winograd_fits(r, s, stride, dilation, padding_mode):
         possible.append("winograd")
     if algorithm in possible:
         return None
-    why = ("it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, without dilation; here they are "
-           f"{r} x {s} with stride {stride} and dilation {dilation}")
+    why = ("it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, dilation with stride 1 and constant "
+           f"padding; here they are {r} x {s} with stride {stride}, dilation {dilation} and {padding_mode} padding")
     return f"{why}; here it can be {', '.join(map(repr, possible))}"
 
 
-def _winograd_fits(r, s, stride, dilation):
-    return r == s and stride[0] == stride[1] and (r, stride[0]) in WINOGRAD_FROM and dilation == (1, 1)
+def _winograd_fits(r, s, stride, dilation, padding_mode):
+    if r != s or stride[0] != stride[1] or (r, stride[0]) not in WINOGRAD_FROM:
+        return False
+    return dilation == (1, 1) or (stride == (1, 1) and padding_mode == "constant")
+
+
+def _dilated_pays(channels, filters, geometry, channels_last):
+    """Whether Winograd's algorithm is faster with dilation, where each phase of rows and columns is a convolution of its own."""
+    (oh, ow), (rows, cols) = geometry.output_size, geometry.dilation
+    part = math.ceil(oh / rows), math.ceil(ow / cols)
+    tiles = math.ceil(part[0] / 4) * math.ceil(part[1] / 4)
+    near = channels_last or cols <= 2  # else pixels are gathered one by one
+    return (geometry.x_shape[0] * tiles >= DILATED_TILES and 2 * math.prod(part) >= 16 * tiles
+            and channels * filters >= (DILATED_FROM if near else 16 * DILATED_FROM))
 
 
 def _filled(filters, itemsize):
@@ -181,9 +195,9 @@ def _direct(channels, filters, groups, channels_last):
     return depthwise
 
 
-def _choose(channels, filters, outputs, geometry, itemsize, channels_last):
+def _choose(channels, filters, outputs, geometry, itemsize, channels_last, padding_mode):
     """Algorithm, driver and reason for groups of so many channels and filters, and planes of so many outputs."""
-    algorithm, driver, reason = _choose_small(channels, filters, geometry, itemsize, channels_last)
+    algorithm, driver, reason = _choose_small(channels, filters, geometry, itemsize, channels_last, padding_mode)
     images, (r, s) = geometry.x_shape[0], geometry.weight_shape[2:]
     if algorithm == "winograd" or r * s < FFT_TAPS or 0 in (images, *outputs):
         return algorithm, driver, reason
@@ -208,18 +222,20 @@ def _sum_rate(driver, channels, filters, groups, itemsize):
     return rate * filters / (filters + 4) if driver is gemm else rate
 
 
-def _choose_small(channels, filters, geometry, itemsize, channels_last):
+def _choose_small(channels, filters, geometry, itemsize, channels_last, padding_mode):
     """The same among all but "fft"."""
     r, s = geometry.weight_shape[2:]
     stride, groups, (oh, ow) = geometry.stride, geometry.groups, geometry.output_size
     if _direct(channels, filters, groups, channels_last) is depthwise:
         return "direct", depthwise, "one input channel a group: no sum over channels, neighbouring pixels fill the vectors"
     narrow = _narrow(channels, filters, r * s, groups, itemsize)
-    if itemsize == 4 and _winograd_fits(r, s, stride, geometry.dilation):
+    if itemsize == 4 and _winograd_fits(r, s, stride, geometry.dilation, padding_mode):
         product, fewest_channels, fewest_filters = WINOGRAD_FROM[r, stride[0]]
         if stride[0] == 2 and oh * ow < FULL_TILES * 16 * math.ceil(oh / 4) * math.ceil(ow / 4):
             product = STRIDE_2_FROM
-        if narrow:
+        if geometry.dilation != (1, 1):
+            pays = not narrow and _dilated_pays(channels, filters, geometry, channels_last)
+        elif narrow:
             pays = stride == (1, 1) and _winograd_pays(channels, groups, geometry)
         elif groups > 1 and channels == filters <= MOST_NARROW and isa.vector_bytes() <= 16:
             pays = True  # side by side, where the direct sum has each group alone
@@ -247,7 +263,8 @@ def _choose_small(channels, filters, geometry, itemsize, channels_last):
 
 
 @functools.lru_cache(maxsize=1024)
-def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize, channels_last):
+def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize, channels_last,
+                padding_mode):
     """The plan for checked arguments in plain form: tuples of ints, and an algorithm that is not unavailable.
 
     itemsize is that of the dtype, channels_last says whether a pixel's channels follow each other in memory.
@@ -255,9 +272,9 @@ def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_si
     geometry = ConvGeometry(x_shape, weight_shape, stride, pads, dilation, groups, output_size)
     k, channels = weight_shape[:2]
     if algorithm == "auto":
-        chosen, driver, reason = _choose(channels, k // groups, output_size, geometry, itemsize, channels_last)
+        chosen, driver, reason = _choose(channels, k // groups, output_size, geometry, itemsize, channels_last, padding_mode)
         if stride == (1, 1):
-            _, backward, _ = _choose(k // groups, channels, x_shape[2:], geometry, itemsize, channels_last)
+            _, backward, _ = _choose(k // groups, channels, x_shape[2:], geometry, itemsize, channels_last, padding_mode)
         elif driver is channel_lanes and _narrow(channels, k // groups, math.prod(weight_shape[2:]), groups, itemsize):
             backward = channel_lanes  # 1.4 to 3 times as fast
         else:  # the data gradient is a set of smaller filters

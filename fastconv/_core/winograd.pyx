@@ -22,6 +22,8 @@ Narrow groups, of as many channels as filters, lie side by side in one vector, s
 group cost; in the products a lane meets the channels of its own group only, U[point][channel of a group][vector], and the tiles
 of a block are one run, as U of a point stays in registers.
 
+With dilation each phase of rows and columns is such a convolution, of views of x and y, with the same U.
+
 An output is not finite where an input, a filter or the sum is not, but a transform spreads it over its tile. So an image in
 which a tile came out not finite is computed again as a matrix product.
 
@@ -445,8 +447,12 @@ cdef Block forward(const Shape *g, const floating *x, const floating *w, const f
 
 def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
            int padding_mode, double padding_value, int activation, double negative_slope, Block prepared=None):
-    """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, no dilation."""
+    """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1; dilation with stride 1 and constant
+    padding."""
     if cnp.PyArray_SIZE(y) == 0:
+        return
+    if dilation != (1, 1):
+        dilated(x, w, bias, y, dilation, origin, padding_mode, padding_value, activation, negative_slope, prepared)
         return
     cdef Shape g = shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode)
     cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
@@ -465,8 +471,30 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
                         negative_slope)
 
 
-def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
-    """The filters transformed once, for conv2d's `prepared`."""
+cdef dilated(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple dilation, tuple origin, int padding_mode,
+             double padding_value, int activation, double negative_slope, Block prepared):
+    """Every dilation-th output meets every dilation-th pixel: so many convolutions without dilation, of parts of x and y."""
+    cdef Py_ssize_t rows, cols, row, col, i, j, first_row, first_col, groups = x.shape[1] // w.shape[1]
+    rows, cols = dilation
+    cdef const float[:, :, :, :] single_weights
+    cdef const double[:, :, :, :] double_weights
+    if prepared is None and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        single_weights = w
+        prepared = transformed(single_weights, groups, (1, 1))
+    elif prepared is None:
+        double_weights = w
+        prepared = transformed(double_weights, groups, (1, 1))
+    for i in range(min(rows, y.shape[2])):
+        for j in range(min(cols, y.shape[3])):
+            row, col = i - <Py_ssize_t>origin[0], j - <Py_ssize_t>origin[1]    # of x: what output (i, j) meets first
+            first_row, first_col = (row % rows + rows) % rows, (col % cols + cols) % cols
+            conv2d(x[:, :, first_row::rows, first_col::cols], w, bias, y[:, :, i::rows, j::cols], (1, 1), (1, 1),
+                   ((first_row - row) // rows, (first_col - col) // cols), padding_mode, padding_value, activation, negative_slope,
+                   prepared)
+
+
+cdef Block transformed(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
+    """The filters transformed once."""
     cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
     cdef floating *no_data = NULL
     cdef Layout l
@@ -480,14 +508,26 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     return filters
 
 
+def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
+    """The filters transformed once, for conv2d's `prepared`."""
+    return transformed(w, groups, stride)
+
+
 def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
               tuple dilation, tuple origin):
     """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
     cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
                             origin, 0)
     g.stride_h, g.stride_w = stride
+    cdef Py_ssize_t filters = 0
+    cdef bint parts = dilation != (1, 1)
+    if parts:
+        g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
+        g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
     cdef floating *no_data = NULL
     cdef int team = threads.team(work(&g))
-    cdef Layout l = lay_out(&g, no_data, False, team)
+    cdef Layout l = lay_out(&g, no_data, parts, team)
     cdef Py_ssize_t shared = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE else 0)
-    return (shared + team * l.thread_size) * sizeof(floating)
+    if parts:
+        filters = l.groups * l.panels * l.u_panel
+    return (shared + filters + team * l.thread_size) * sizeof(floating)

@@ -62,7 +62,7 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
         "auto" chooses by the shape (see `explain`). "winograd" serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters
-        with stride 1; "direct", "gemm" and "fft", for large filters, serve all.
+        with stride 1, dilation with stride 1 and constant padding; "direct", "gemm" and "fft", for large filters, serve all.
     out : array, optional
         Filled and returned: writable, C-contiguous, of the result's shape and dtype, and apart from the inputs.
 
@@ -260,11 +260,11 @@ def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mo
         x_shape, weight_shape, stride, padding, dilation, groups)
     _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
     checks.choice(algorithm, "algorithm", ALGORITHMS)
-    reason = unavailable(algorithm, weight_shape, stride, dilation)
+    reason = unavailable(algorithm, weight_shape, stride, dilation, padding_mode)
     if reason is not None:
         raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
     return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize,
-                       channels_last), fill
+                       channels_last, padding_mode), fill
 
 
 @overload

@@ -211,6 +211,52 @@ def test_any_number_of_threads_and_any_layout_gives_the_same_bits(x_shape, filte
                 np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, prepared=prepared), wanted)
 
 
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("size", [3, 5])
+def test_dilation(size, data_format):
+    """Phases of several sizes, one in the padding alone (2 rows, dilation 4), in the forward pass, a plan and the gradients; a
+    NaN reaches what the sum sends it to, and no other phase."""
+    rng = np.random.default_rng(size)
+    for x_shape, dilation, padding, groups in (
+            ((2, 6, 13, 18), (2, 2), 3, 1), ((1, 6, 9, 8), (1, 3), (2, 7), 2), ((3, 6, 11, 10), (3, 1), 6, 1),
+            ((1, 6, 2, 9), (4, 2), (8, 4), 1)):
+        x = rng.standard_normal(x_shape).astype(np.float32)
+        w = rng.standard_normal((9 * groups, 6 // groups, size, size)).astype(np.float32)
+        b = rng.standard_normal(9 * groups).astype(np.float32)
+        options = {"dilation": dilation, "padding": padding, "groups": groups, "padding_value": 0.5, "activation": "relu"}
+        wanted = np.maximum(reference.conv2d(x, w, b, dilation=dilation, padding=padding, groups=groups, padding_value=0.5), 0)
+        here = cases.to_format(x, data_format)
+        y = fc.conv2d(here, w, b, data_format=data_format, algorithm="winograd", **options)
+        assert relative_error(cases.to_nchw(y, data_format), wanted) < 1e-5
+        plan = fc.plan_conv2d(here.shape, w, b, data_format=data_format, algorithm="winograd", **options)
+        for threads in (1, 2, 3):
+            with fc.num_threads(threads):
+                np.testing.assert_array_equal(plan(here), y)
+                np.testing.assert_array_equal(fc.conv2d(here, w, b, data_format=data_format, algorithm="winograd", **options), y)
+        here[0, here.shape[1] // 2, here.shape[2] // 2, 1] = np.nan
+        y = fc.conv2d(here, w, b, data_format=data_format, algorithm="winograd", **options)
+        wanted = fc.conv2d(here, w, b, data_format=data_format, algorithm="gemm", **options)
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(wanted))
+
+
+def test_dilation_is_chosen_where_it_pays():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 32, 40, 40)).astype(np.float32)
+    w = rng.standard_normal((48, 32, 3, 3)).astype(np.float32)
+    options = {"padding": 2, "dilation": 2}
+    assert fc.explain(x.shape, w.shape, **options).algorithm == "winograd"
+    assert fc.explain(x.shape, w.shape, padding_mode="reflect", **options).algorithm != "winograd"
+    assert fc.explain(x.shape, w.shape, padding=12, dilation=12).algorithm != "winograd"
+    with pytest.raises(ValueError, match="dilation with stride 1 and constant padding"):
+        fc.conv2d(x, w, algorithm="winograd", padding_mode="reflect", **options)
+    y = fc.conv2d(x, w, **options)
+    wanted = reference.conv2d(x, w, None, **options)
+    assert relative_error(y, wanted) < 1e-5
+    grad_x, _, _ = fc.conv2d_backward(y, x, w, **options)
+    back = fc.conv2d_backward(y.astype(np.float64), x.astype(np.float64), w.astype(np.float64), **options)[0]
+    assert relative_error(grad_x, back) < 1e-5
+
+
 def test_random_options():
     checked = 0
     for case in cases.random_conv_cases(1200, 40):
