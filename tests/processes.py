@@ -3,6 +3,11 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+import pytest
+
+from fastconv._core import isa
 
 
 def run_python(*arguments):
@@ -14,6 +19,25 @@ def run_python(*arguments):
 
 def in_new_process(script, *arguments):
     return run_python("-c", textwrap.dedent(script), *arguments)
+
+
+WITH_ISA = """
+import importlib, os, sys
+os.environ["FASTCONV_ISA"] = sys.argv[1]
+sys.path[:0] = sys.argv[4:]
+getattr(importlib.import_module(sys.argv[2]), sys.argv[3])()
+from fastconv._core import isa
+print(isa.in_use())
+"""
+
+
+def check_with_isa(name, check):
+    """Calls `check`, a function without arguments of a test module, where instruction set `name` is forced and runs."""
+    if name not in isa.usable():
+        pytest.skip(f"{name}: " + ("this CPU does not have it" if name in isa.compiled() else "not in this build"))
+    here = Path(check.__code__.co_filename)
+    folders = dict.fromkeys((here.parent, Path(__file__).parent))
+    assert in_new_process(WITH_ISA, name, here.stem, check.__name__, *folders).split()[-1] == name
 
 
 PEAK_MEMORY = """

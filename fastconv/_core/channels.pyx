@@ -18,7 +18,8 @@ fetch lines from the other's cache takes longer.
 The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight to y. A
 1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles are read from
 x: panel by panel, or, where the packed filters fit in L2, each tile by all panels while it is in L1. Where pixels lie a
-multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and two panels instead.
+multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and two panels instead. Without
+AVX-512 the X of 1 x 1 filters is [image][row][column][channel], as NHWC: the few rows of a tile are streams then.
 
 Narrow groups, of as many channels as filters, lie side by side in one vector, as many as fill it and divide the number of
 groups: to fill X and to store they are one group, but B holds a filter's own channels only, and in the tile a lane meets those.
@@ -199,9 +200,8 @@ cdef void convolve_panels(const Layout *l, const Shape *g, const PixelBlock *blo
         activate(activation, result, block.pixels * width, slope)
     for i in range(block.images):
         for q in range(vectors):
-            if q * l.lanes < filters:
-                store_lanes(g, y + i * g.yn + q * l.lanes * g.yk, <int>min(l.lanes, filters - q * l.lanes), block.rows,
-                            block.cols, result + i * block.rows * block.cols * width + q * l.lanes, width)
+            store_lanes(g, y + i * g.yn + q * l.lanes * g.yk, <int>min(l.lanes, filters - q * l.lanes), block.rows,
+                        block.cols, result + i * block.rows * block.cols * width + q * l.lanes, width)
 
 
 cdef void activate_block(const Shape *g, const PixelBlock *block, floating *y, int activation, double slope) noexcept nogil:

@@ -476,14 +476,9 @@ cdef dilated(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tupl
     """Every dilation-th output meets every dilation-th pixel: so many convolutions without dilation, of parts of x and y."""
     cdef Py_ssize_t rows, cols, row, col, i, j, first_row, first_col, groups = x.shape[1] // w.shape[1]
     rows, cols = dilation
-    cdef const float[:, :, :, :] single_weights
-    cdef const double[:, :, :, :] double_weights
-    if prepared is None and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        single_weights = w
-        prepared = transformed(single_weights, groups, (1, 1))
-    elif prepared is None:
-        double_weights = w
-        prepared = transformed(double_weights, groups, (1, 1))
+    cdef object weights = w    # whose dtype prepare finds out
+    if prepared is None:
+        prepared = prepare(weights, groups, (1, 1))
     for i in range(min(rows, y.shape[2])):
         for j in range(min(cols, y.shape[3])):
             row, col = i - <Py_ssize_t>origin[0], j - <Py_ssize_t>origin[1]    # of x: what output (i, j) meets first
@@ -493,8 +488,8 @@ cdef dilated(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tupl
                    prepared)
 
 
-cdef Block transformed(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
-    """The filters transformed once."""
+def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
+    """The filters transformed once, for conv2d's `prepared`."""
     cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
     cdef floating *no_data = NULL
     cdef Layout l
@@ -506,11 +501,6 @@ cdef Block transformed(const floating[:, :, :, :] w, Py_ssize_t groups, tuple st
     pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, 0, l.groups * l.panels, <floating *>weights.data,
                 <floating *>filters.data)
     return filters
-
-
-def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
-    """The filters transformed once, for conv2d's `prepared`."""
-    return transformed(w, groups, stride)
 
 
 def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,

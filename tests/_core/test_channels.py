@@ -1,11 +1,11 @@
 """The direct driver with channels in the lanes: exactly the plain loops on integers, for every layout and edge of its tiles."""
 
-from pathlib import Path
+import itertools
 
 import numpy as np
 import pytest
 import reference
-from processes import in_new_process
+from processes import check_with_isa
 
 import fastconv as fc
 from fastconv._core import channels, isa
@@ -87,18 +87,7 @@ def check_narrow_groups():
 
 @pytest.mark.parametrize("name", isa.known())
 def test_narrow_groups_with_every_instruction_set(name):
-    if name not in isa.usable():
-        pytest.skip(f"{name}: " + ("this CPU does not have it" if name in isa.compiled() else "not in this build"))
-    here = Path(__file__).parent
-    ran = in_new_process("""
-        import os, sys
-        os.environ["FASTCONV_ISA"] = sys.argv[1]
-        sys.path[:0] = sys.argv[2:]
-        import test_channels
-        test_channels.check_narrow_groups()
-        print(test_channels.isa.in_use())
-    """, name, here, here.parent)
-    assert ran.strip() == name
+    check_with_isa(name, check_narrow_groups)
 
 
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
@@ -161,6 +150,17 @@ def test_pointwise_where_pixels_share_sets_of_the_cache(filters, dtype):
                     with fc.num_threads(threads):
                         channels.conv2d(x.transpose(0, 3, 1, 2), w, b, y, (1, 1), (1, 1), (0, 0), 0, 0.0, activation, 0.0)
                     np.testing.assert_array_equal(y, np.maximum(wanted, 0) if activation else wanted)
+
+
+def check_pointwise():
+    for filters, dtype in itertools.product((8, 40, 96, 160), (np.float32, np.float64)):
+        test_pointwise_where_pixels_share_sets_of_the_cache(filters, dtype)
+        test_last_panel_for_any_number_of_threads(filters, dtype)
+
+
+@pytest.mark.parametrize("name", isa.known())
+def test_pointwise_with_every_instruction_set(name):
+    check_with_isa(name, check_pointwise)
 
 
 def test_groups_and_many_blocks():

@@ -7,7 +7,7 @@ import cases
 import numpy as np
 import pytest
 import reference
-from processes import in_new_process
+from processes import check_with_isa, in_new_process
 
 from fastconv._core import depthwise, isa, threads
 
@@ -86,18 +86,7 @@ def check_all_kernels():
 
 @pytest.mark.parametrize("name", isa.known())
 def test_every_instruction_set(name):
-    if name not in isa.usable():
-        pytest.skip(f"{name}: " + ("this CPU does not have it" if name in isa.compiled() else "not in this build"))
-    here = Path(__file__).parent
-    ran = in_new_process("""
-        import os, sys
-        os.environ["FASTCONV_ISA"] = sys.argv[1]
-        sys.path[:0] = sys.argv[2:]
-        import test_depthwise
-        test_depthwise.check_all_kernels()
-        print(test_depthwise.isa.in_use())
-    """, name, here, here.parent)
-    assert ran.strip() == name
+    check_with_isa(name, check_all_kernels)
 
 
 MIXED = [case for case in cases.random_conv_cases(600, seed=3) if case.weight_shape[1] == 1]

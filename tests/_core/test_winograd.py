@@ -1,12 +1,10 @@
 """The Winograd driver: every scheme, layout, group size and padding mode; its error; values that are not finite."""
 
-from pathlib import Path
-
 import cases
 import numpy as np
 import pytest
 import reference
-from processes import in_new_process
+from processes import check_with_isa
 
 import fastconv as fc
 from fastconv._core import isa, winograd
@@ -81,18 +79,7 @@ def check_narrow_groups():
 
 @pytest.mark.parametrize("name", isa.known())
 def test_narrow_groups_with_every_instruction_set(name):
-    if name not in isa.usable():
-        pytest.skip(f"{name}: " + ("this CPU does not have it" if name in isa.compiled() else "not in this build"))
-    here = Path(__file__).parent
-    ran = in_new_process("""
-        import os, sys
-        os.environ["FASTCONV_ISA"] = sys.argv[1]
-        sys.path[:0] = sys.argv[2:]
-        import test_winograd
-        test_winograd.check_narrow_groups()
-        print(test_winograd.isa.in_use())
-    """, name, here, here.parent)
-    assert ran.strip() == name
+    check_with_isa(name, check_narrow_groups)
 
 
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
