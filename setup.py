@@ -9,12 +9,15 @@ Switches (environment variables): FASTCONV_DEBUG=1 turns Cython's bounds checks 
 FASTCONV_SANITIZE=address,undefined compiles everything with these sanitizers.
 """
 
+import itertools
+import logging
 import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,14 +63,14 @@ else:
     INSTRUCTION_SETS = {"baseline": []}
 
 HEADERS = sorted(str(path) for path in Path("src_c").glob("*.h"))
-EXTENSIONS = [
+EXTENSIONS = [  # the largest first, so that no core is left alone with one at the end
     Extension(
         f"fastconv._core.{pyx.stem}",
         [str(pyx)] + (["src_c/cpu.c"] if pyx.stem == "isa" else []),
         include_dirs=["src_c", numpy.get_include()],
         depends=HEADERS + ["src_c/table.c"],
     )
-    for pyx in sorted(Path("fastconv/_core").glob("*.pyx"))
+    for pyx in sorted(Path("fastconv/_core").glob("*.pyx"), key=lambda path: (-path.stat().st_size, path.name))
 ]
 
 
@@ -84,10 +87,13 @@ class BuildCore(build_ext):
             self.force = True  # what an earlier build left was made by another compiler, or with other flags
             record.unlink(missing_ok=True)
         self.parallel = self.parallel if isinstance(self.parallel, int) and self.parallel > 1 else os.cpu_count()
+        self._start, self._steps, self._all_steps = time.monotonic(), itertools.count(1), len(sets) + len(self.extensions)
+        self.announce(f"fastconv: compiling kernels for {', '.join(sets)} and {len(self.extensions)} modules, some minutes"
+                      f" with {self.parallel} processes", logging.INFO)
         with ThreadPoolExecutor(self.parallel) as pool:  # Cython works in this thread, meanwhile
-            tables = [pool.submit(self._compile_table, name) for name in sets]
+            tables = {name: pool.submit(self._compile_table, name) for name in reversed(sets)}  # the one that takes longest first
             self._cythonize()
-            objects = [table.result() for table in tables]
+            objects = [tables[name].result() for name in sets]
         for ext in self.extensions:
             ext.extra_compile_args += COMPILE_FLAGS + openmp
             ext.extra_link_args += LINK_FLAGS + openmp
@@ -97,9 +103,18 @@ class BuildCore(build_ext):
         super().build_extensions()
         record.write_text(configuration)
 
+    def build_extension(self, ext):
+        super().build_extension(ext)
+        self._say_done(ext.name)
+
     def copy_extensions_to_source(self):
         self.force = True  # otherwise a file that another build left in the tree, being newer, would stay
         super().copy_extensions_to_source()
+
+    def _say_done(self, what):
+        """A line of progress, which `pip install -v` and `python -m build` show."""
+        self.announce(f"fastconv: {next(self._steps)} of {self._all_steps} done after {time.monotonic() - self._start:.0f} s: {what}",
+                      logging.INFO)
 
     def _check_compiler(self):
         if self.compiler.compiler_type == "msvc":
@@ -152,6 +167,7 @@ class BuildCore(build_ext):
                 macros=[("FC_ISA", name)],
                 extra_postargs=COMPILE_FLAGS + KERNEL_FLAGS + INSTRUCTION_SETS[name],
             )
+        self._say_done(f"kernels for {name}")
         return table
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy import LIMITS
-from benchmarks.layers import CONV, POOL
+from benchmarks.layers import describe
 from benchmarks.libraries import LIBRARIES
 
 WIDTH, ROW = 11.0, 0.21  # inches
@@ -20,7 +20,7 @@ LEFT, RIGHT = 0.28, 0.85  # of the width: where the axes begin and end
 FASTCONV, PEER, LOST = "#b2182b", "#c9c9c9", "#8c8c8c"
 TEXT, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 STYLES = {  # library -> colour, mark
-    "torch": ("#d55e00", "o"), "jax": ("#009e73", "D"), "numpy": ("#222222", "X"), "onnxruntime": ("#0072b2", "s"),
+    "torch": ("#d55e00", "o"), "jax": ("#009e73", "D"), "numpy": ("#222222", "X"), "scipy": ("#a6761d", "p"), "onnxruntime": ("#0072b2", "s"),
     "openvino": ("#56b4e9", "v"), "ncnn": ("#e69f00", "^"), "litert": ("#cc79a7", "P"), "mnn": ("#6a51a3", "d"),
 }
 FARTHEST = 16  # times as long as fastconv: what takes longer stands here
@@ -29,6 +29,7 @@ TITLES = {
     "grad_x": "Gradient of a convolution's input", "grad_weight": "Gradient of a convolution's weights",
     "max_pool": "Max pooling", "max_pool_backward": "Max pooling, backward",
     "avg_pool": "Average pooling", "avg_pool_backward": "Average pooling, backward",
+    "large": "Convolution with a large filter", "small": "Small calls",
 }
 
 
@@ -39,8 +40,8 @@ def formats() -> list[str]:
     return sorted(FigureCanvasBase.get_supported_filetypes())
 
 
-def draw(report: dict[str, Any], path: Path) -> None:
-    """Draw what `benchmarks.compare` has measured, one operation under the other."""
+def draw(report: dict[str, Any], path: Path, description: str = "") -> None:
+    """Draw what `benchmarks.compare` has measured, one operation under the other. An SVG file gets the description too."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -56,7 +57,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
             panel.draw(figure, top)
             top -= panel.height
         figure.text(0.015, 0.1 / total, "\n".join(caption), fontsize=8.5, color=FAINT, linespacing=1.45)
-        figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+        svg = path.suffix.lower() == ".svg"
+        figure.savefig(path, metadata={"Date": None, **({"Description": description} if description else {})} if svg else None)
 
 
 class _Panel:
@@ -118,7 +120,7 @@ class _Panel:
         for place, row in enumerate(self.rows):
             own = row["seconds"]["fastconv"]
             axes.text(-0.465, place, row["layer"], transform=columns, va="center")
-            axes.text(-0.245, place, _shape(row["layer"]), transform=columns, va="center", fontsize=8.5, color=FAINT)
+            axes.text(-0.245, place, describe(row["layer"]), transform=columns, va="center", fontsize=8.5, color=FAINT)
             if row["ratio"]:
                 colour = FASTCONV if row["ratio"] >= 1 else LOST
                 axes.barh(place, min(row["ratio"], FARTHEST) - 1, 0.6, left=1, color=colour, alpha=0.25)
@@ -153,15 +155,6 @@ def _mark(library: str, hollow: bool = False) -> dict[str, Any]:
     colour, shape = STYLES[library]
     return {"marker": shape, "color": colour, "markersize": 6.5, "markerfacecolor": "white" if hollow else colour,
             "markeredgecolor": colour if hollow else "white", "markeredgewidth": 1.2 if hollow else 0.6}
-
-
-def _shape(name: str) -> str:
-    """Channels in and out, pixels of the image and of the filter or window."""
-    if name in CONV:
-        conv = CONV[name]
-        return f"{conv.c} → {conv.k}, {conv.h}×{conv.w}, {conv.r}×{conv.s}"
-    pool = POOL[name]
-    return f"{pool.c}, {pool.h}×{pool.w}, {pool.kernel}×{pool.kernel}"
 
 
 def _caption(report: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:

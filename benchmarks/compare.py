@@ -1,14 +1,14 @@
 """fastconv beside its peers, layer by layer.
 
-    python -m benchmarks.compare [--threads 1] [--rounds 2] [--ops forward,planned,grad_x,grad_weight,pool]
-                                 [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT]
+    python -m benchmarks.compare [--threads 1] [--rounds 2] [--ops forward,planned,grad_x,grad_weight,pool,large,small]
+                                 [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT] [--first N]
                                  [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.svg]
 
 Each library runs in a process of its own, one after the other, and again in every round; the time of a layer is the
 shortest of all rounds. The table has milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's:
 above 1, fastconv is the fastest. A library that is not installed, or cannot do what is asked for, is left out, with a note.
 
-The results of forward and planned are compared with the direct sum in float64. A library that is further off than
+The results of forward, planned and large are compared with the direct sum in float64. A library that is further off than
 `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
 """
 
@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import CHECKOUT, chart
-from benchmarks.layers import CONV, POOL
+from benchmarks.layers import CONV, LARGE, POOL
 from benchmarks.libraries import CONV_OPERATIONS, DTYPES, LAYOUTS, LIBRARIES, POOL_OPERATIONS
 from benchmarks.report import Found, print_table, summarise
+from benchmarks.small import SMALL
 
-OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS}  # --ops -> operations
+OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS, "large": ("large",), "small": ("small",)}
+TABLES = (CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (SMALL, ("small",))
 SECONDS = 0.15  # for an operation of a layer, in each round
 MOST_THREADS = 1024
 
@@ -91,6 +93,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtype", type=name(DTYPES), default="float32", metavar="NAME",
                         help="float32 or float64 (default: float32)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the layers with this text in their name")
+    parser.add_argument("--first", type=count(1000), metavar="N", help="only the first N layers of each operation")
     parser.add_argument("--libraries", type=names(LIBRARIES), default=list(LIBRARIES), metavar="NAMES",
                         help=f"comma-separated, of {','.join(LIBRARIES)} (default: all that are installed and can)")
     parser.add_argument("--json", type=new_file, metavar="FILE", help="write the results here")
@@ -99,24 +102,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.chart and ("fastconv" not in args.libraries or args.libraries == ["fastconv"]):
         parser.error("argument --chart: draws other libraries beside fastconv, so --libraries must have it and another one")
+    if "small" in args.ops and args.layout != "nchw":
+        parser.error("argument --layout: small calls are in nchw only")
     args.operations = [operation for op in args.ops for operation in OPERATIONS[op]]
-    args.layers = [layer for table, operations in ((CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS))
-                   if set(operations) & set(args.operations) for layer in table]
-    matching = [layer for layer in args.layers if args.only in layer]
-    if not matching:
-        parser.error(f"argument --only: no layer has {args.only!r} in its name, they are {', '.join(args.layers)}")
-    args.layers = matching
+    tables = [list(table) for table, operations in TABLES if set(operations) & set(args.operations)]
+    args.layers = [layer for table in tables for layer in [one for one in table if args.only in one][:args.first]]
+    if not args.layers:
+        parser.error(f"argument --only: no layer has {args.only!r} in its name, they are {', '.join(sum(tables, []))}")
     return args
 
 
-def run(library: str, args: argparse.Namespace, check: bool) -> dict[str, Any]:
+def run(library: str, args: argparse.Namespace, check: bool, **environment: str) -> dict[str, Any]:
     """The answer of a library's process: see `benchmarks.worker`; with "failed" where it ended otherwise."""
     request = {"library": library, "threads": args.threads, "layout": args.layout, "dtype": args.dtype, "seconds": SECONDS,
                "operations": args.operations, "layers": args.layers, "check": check}
     threads = dict.fromkeys(("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(args.threads))
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(CHECKOUT)]))
     done = subprocess.run([sys.executable, "-m", "benchmarks.worker"], input=json.dumps(request), capture_output=True,
-                          text=True, errors="replace", env={**os.environ, **threads, "PYTHONPATH": path})
+                          text=True, errors="replace", env={**os.environ, **threads, **environment, "PYTHONPATH": path})
     if done.returncode == 0:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
@@ -163,13 +166,18 @@ def measure(args: argparse.Namespace) -> tuple[dict[tuple[str, str], Found], dic
     return everything, versions
 
 
+def compare(args: argparse.Namespace) -> dict[str, Any]:
+    """The report of a comparison, without results where none of the libraries gave a time."""
+    found, versions = measure(args)
+    return summarise(found, versions, args)
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    found, versions = measure(args)
-    if not found:
+    report = compare(args)
+    if not report["results"]:
         print("benchmarks.compare: none of the libraries gave a time", file=sys.stderr)
         return 1
-    report = summarise(found, versions, args)
     print_table(report)
     if args.json:
         args.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -178,7 +186,7 @@ def main(argv: list[str] | None = None) -> int:
     elif args.chart:
         print("benchmarks.compare: no chart, fastconv and another library would have to run", file=sys.stderr)
         return 1
-    return 1 if "fastconv" in args.libraries and "fastconv" not in versions else 0
+    return 1 if "fastconv" in args.libraries and "fastconv" not in report["versions"] else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The layers that are timed: convolution and pooling of well-known networks, at the sizes of training and of one image."""
+"""The layers that are timed: convolution and pooling of well-known networks, at the sizes of training and of one image,
+and convolutions with filters so large that Fourier transforms are the way."""
 
 from __future__ import annotations
 
@@ -81,6 +82,15 @@ def pool_bytes(layer: PoolLayer, itemsize: int = 4) -> int:
     return itemsize * (_size(layer.x_shape) + _size(layer.y_shape))
 
 
+def describe(name: str) -> str:
+    """Channels in and out, pixels of the image and of the filter or window."""
+    if name in POOL:
+        pool = POOL[name]
+        return f"{pool.c}, {pool.h}×{pool.w}, {pool.kernel}×{pool.kernel}"
+    conv = {**CONV, **LARGE}[name]
+    return f"{conv.c} → {conv.k}, {conv.h}×{conv.w}, {conv.r}×{conv.s}"
+
+
 CONV = {
     # digits: LeNet-5, and a network of 3 x 3 filters
     "lenet-1": ConvLayer(64, 1, 28, 28, 6, 5, 5, padding=2),
@@ -115,6 +125,13 @@ CONV = {
     "mobile-dw-s2": ConvLayer(4, 96, 112, 112, 96, 3, 3, stride=2, padding=1, groups=96),
     "mobile-dw-3": ConvLayer(4, 576, 14, 14, 576, 3, 3, padding=1, groups=576),
     "mobile-pw": ConvLayer(4, 96, 14, 14, 576, 1, 1),
+}
+
+LARGE = {  # filters of odd size, padded by half of it
+    "blur-31": ConvLayer(1, 1, 512, 512, 1, 31, 31, padding=15),
+    "blur-63": ConvLayer(1, 1, 512, 512, 1, 63, 63, padding=31),
+    "depthwise-31": ConvLayer(8, 64, 56, 56, 64, 31, 31, padding=15, groups=64),
+    "dense-15": ConvLayer(1, 64, 64, 64, 64, 15, 15, padding=7),
 }
 
 POOL = {

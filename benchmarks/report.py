@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.accuracy import LIMITS
-from benchmarks.layers import CONV, POOL, conv_bytes, conv_flops, pool_bytes
+from benchmarks.layers import CONV, LARGE, POOL, conv_bytes, conv_flops, pool_bytes
 
 
 class Found(NamedTuple):
@@ -49,17 +49,33 @@ def ratio(seconds: dict[str, float], excluded: list[str]) -> float | None:
     return min(peers) / seconds["fastconv"] if peers and "fastconv" in seconds and "fastconv" not in excluded else None
 
 
+def context() -> dict[str, Any]:
+    """When, on what and with what a measurement is made."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "machine": {"cpu": cpu_model(), "cpus": cpus, "system": platform.platform()},
+        "python": platform.python_version(),
+    }
+
+
+def work(layer: str, itemsize: int) -> dict[str, int]:
+    """The operations and the bytes of a layer, where it has enough of them to count."""
+    convolutions = {**CONV, **LARGE}
+    if layer in convolutions:
+        return {"flops": conv_flops(convolutions[layer]), "bytes": conv_bytes(convolutions[layer], itemsize)}
+    return {"bytes": pool_bytes(POOL[layer], itemsize)} if layer in POOL else {}
+
+
 def summarise(found: dict[tuple[str, str], Found], versions: dict[str, str], args: argparse.Namespace) -> dict[str, Any]:
     """All that the table, the JSON file and the chart show."""
     rows: list[dict[str, Any]] = []
     size = np.dtype(args.dtype).itemsize
     for (operation, layer), (seconds, errors) in found.items():
-        work = {"flops": conv_flops(CONV[layer]), "bytes": conv_bytes(CONV[layer], size)} if layer in CONV else \
-               {"bytes": pool_bytes(POOL[layer], size)}
         excluded = inexact(errors, args.dtype)
         seconds = {library: float(f"{value:.4g}") for library, value in seconds.items()}  # more digits would say nothing
         errors = {library: float(f"{value:.2g}") for library, value in errors.items()}
-        rows.append({"operation": operation, "layer": layer, **work, "seconds": seconds, "errors": errors,
+        rows.append({"operation": operation, "layer": layer, **work(layer, size), "seconds": seconds, "errors": errors,
                      "inexact": excluded, "ratio": ratio(seconds, excluded)})
     rows.sort(key=lambda row: args.operations.index(row["operation"]))
     means, by_library = {}, {}
@@ -73,11 +89,8 @@ def summarise(found: dict[tuple[str, str], Found], versions: dict[str, str], arg
         if pairs:
             by_library[operation] = {library: geometric_mean(value for name, value in pairs if name == library)
                                      for library in versions if library in dict(pairs)}
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": {"cpu": cpu_model(), "cpus": cpus, "system": platform.platform()},
-        "python": platform.python_version(),
+        **context(),
         "versions": versions,
         "threads": args.threads,
         "layout": args.layout,
@@ -90,8 +103,10 @@ def summarise(found: dict[tuple[str, str], Found], versions: dict[str, str], arg
 
 
 def rate(row: dict[str, Any], seconds: float) -> str:
-    """GFLOP/s of a convolution; GB/s of pooling, which has next to no arithmetic."""
-    return f"{row['flops'] / seconds / 1e9:.1f} GFLOP/s" if "flops" in row else f"{row['bytes'] / seconds / 1e9:.1f} GB/s"
+    """GFLOP/s of a convolution; GB/s of pooling, which has next to no arithmetic; of small calls neither."""
+    if "flops" in row:
+        return f"{row['flops'] / seconds / 1e9:.1f} GFLOP/s"
+    return f"{row['bytes'] / seconds / 1e9:.1f} GB/s" if "bytes" in row else ""
 
 
 def print_table(report: dict[str, Any]) -> None:
@@ -102,7 +117,7 @@ def print_table(report: dict[str, Any]) -> None:
     print(f"\n{'ms':36}" + "".join(f"{library:>12} " for library in libraries) + f"{'fastconv does':>16}{'ratio':>8}")
     for row in rows:
         seconds = row["seconds"]
-        cells = [f"{seconds[library] * 1e3:12.3f}{'*' if library in row['inexact'] else ' '}" if library in seconds
+        cells = [f"{seconds[library] * 1e3:12.{6 if row['operation'] == 'small' else 3}f}{'*' if library in row['inexact'] else ' '}" if library in seconds
                  else f"{'-':>12} " for library in libraries]
         own = rate(row, seconds["fastconv"]) if "fastconv" in seconds else ""
         print(f"{row['operation']:18}{row['layer']:18}{''.join(cells)}{own:>16}{_ratio(row['ratio'])}")

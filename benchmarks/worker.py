@@ -1,8 +1,8 @@
 """The process of one library: reads what to time as JSON from stdin, writes the times as JSON to stdout.
 
-`benchmarks.compare` starts it. The request has library, threads, layout, dtype, seconds, operations, layers, and whether to
-check the results. The answer has the version of the library, the times as [operation, layer, seconds] and the relative
-errors as [operation, layer, error], or says under "missing" what is not installed.
+`benchmarks.compare` starts it. The request has library, threads, layout, dtype, seconds, operations, layers (of the tables
+that these operations are of), and whether to check the results. The answer has the version of the library, the times as
+[operation, layer, seconds] and the relative errors as [operation, layer, error], or says under "missing" what is not installed.
 """
 
 from __future__ import annotations
@@ -11,30 +11,16 @@ import importlib.metadata
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.accuracy import convolve, relative_error
-from benchmarks.layers import CONV, POOL
-from benchmarks.libraries import CONV_OPERATIONS, LIBRARIES, POOL_OPERATIONS, Calls, ConvArrays, Library, Setting
-
-LEAST = 3  # calls that are timed, however long they take
-
-
-def fastest(call: Callable[[], Any], seconds: float) -> float:
-    """The shortest time of a call, of as many as fit into the seconds, after two that warm up."""
-    call()
-    call()
-    times: list[float] = []
-    start = time.perf_counter()
-    while len(times) < LEAST or time.perf_counter() - start < seconds:
-        before = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - before)
-    return min(times)
+from benchmarks.layers import CONV, LARGE, POOL, ConvLayer
+from benchmarks.libraries import LIBRARIES, Calls, ConvArrays, Library, Setting
+from benchmarks.small import SMALL
+from benchmarks.timing import fastest, fastest_small
 
 
 def draw(dtype: str, *shapes: tuple[int, ...]) -> list[Any]:
@@ -57,28 +43,42 @@ class Worker:
         self.errors: list[tuple[str, str, float]] = []
 
     def conv(self, name: str) -> None:
-        layer, library = CONV[name], self.library
-        arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
-        arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
-        calls = library.conv(layer, arrays._replace(x=in_layout(arrays.x, library.layout),
-                                                    grad=in_layout(arrays.grad, library.layout)))
-        self._time(name, calls)
-        compared = [one for one in ("forward", "planned") if one in calls and one in self.operations]
-        if self.check and compared:
-            exact = convolve(layer, arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias)))
-            for operation in compared:
-                maps = in_nchw(library.to_numpy(calls[operation]()), library.layout)
-                self.errors.append((operation, name, relative_error(maps, exact)))
+        self._convolution(name, self.library.conv, CONV[name])
+
+    def large(self, name: str) -> None:
+        self._convolution(name, self.library.large, LARGE[name])
 
     def pool(self, name: str) -> None:
         layer, library = POOL[name], self.library
         images = (in_layout(array, library.layout) for array in draw(library.dtype, layer.x_shape, layer.y_shape))
         self._time(name, library.pool(layer, *images))
 
+    def small(self, name: str) -> None:
+        call = self.library.small(SMALL[name], draw(self.library.dtype, *SMALL[name].shapes))
+        if call:
+            self.times.append(("small", name, fastest_small(call, self.seconds)))
+
+    def _convolution(self, name: str, prepare: Callable[[ConvLayer, ConvArrays], Calls], layer: ConvLayer) -> None:
+        library = self.library
+        arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
+        arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
+        calls = prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout), grad=in_layout(arrays.grad, library.layout)))
+        self._time(name, calls)
+        compared = [one for one in ("forward", "planned", "large") if one in calls and one in self.operations]
+        if self.check and compared:
+            exact = convolve(layer, arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias)))
+            for operation in compared:
+                maps = in_nchw(library.to_numpy(calls[operation]()), library.layout)
+                self.errors.append((operation, name, relative_error(maps, exact)))
+
     def _time(self, name: str, calls: Calls) -> None:
+        seconds: dict[int, float] = {}  # of each call, once: an engine's forward and planned are the same
         for operation in self.operations:
             if operation in calls:
-                self.times.append((operation, name, fastest(calls[operation], self.seconds)))
+                call = calls[operation]
+                if id(call) not in seconds:
+                    seconds[id(call)] = fastest(call, self.seconds)
+                self.times.append((operation, name, seconds[id(call)]))
 
 
 def work(request: dict[str, Any]) -> dict[str, Any]:
@@ -89,11 +89,10 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     except (ImportError, importlib.metadata.PackageNotFoundError) as error:
         return {"missing": str(error)}
     worker = Worker(library, request["operations"], request["seconds"], request["check"])
-    for table, choice, measure in (CONV, CONV_OPERATIONS, worker.conv), (POOL, POOL_OPERATIONS, worker.pool):
-        if set(choice) & set(request["operations"]):
-            for name in request["layers"]:
-                if name in table:
-                    measure(name)
+    measures = {**dict.fromkeys(CONV, worker.conv), **dict.fromkeys(LARGE, worker.large),
+                **dict.fromkeys(POOL, worker.pool), **dict.fromkeys(SMALL, worker.small)}
+    for name in request["layers"]:
+        measures[name](name)
     home = str(getattr(sys.modules[kind.module], "__file__", ""))
     return {"version": version, "home": home, "times": worker.times, "errors": worker.errors}
 

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.layers import ConvLayer, PoolLayer
+from benchmarks.small import SmallCall
 
 Array = NDArray[Any]
-Calls = dict[str, Callable[[], Any]]  # operation -> what is timed
+Call = Callable[[], Any]  # what is timed
+Calls = dict[str, Call]  # by operation
 
 CONV_OPERATIONS = "forward", "planned", "grad_x", "grad_weight"
 POOL_OPERATIONS = "max_pool", "max_pool_backward", "avg_pool", "avg_pool_backward"
@@ -56,6 +58,12 @@ class Library:
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
         return {}
 
+    def large(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        return {"large": self.conv(layer, arrays)["forward"]}
+
+    def small(self, call: SmallCall, arrays: list[Array]) -> Call | None:
+        return None
+
     def to_numpy(self, y: Any) -> Array:
-        """The feature maps, in the layout of the setting, from what a call of forward or planned returns."""
+        """The feature maps, in the layout of the setting, from what a call of a convolution returns."""
         return np.asarray(y)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.layers import ConvLayer, PoolLayer
-from benchmarks.libraries.base import DTYPES, LAYOUTS, Array, Calls, ConvArrays, Library, Setting
+from benchmarks.libraries.base import DTYPES, LAYOUTS, Array, Call, Calls, ConvArrays, Library, Setting
+from benchmarks.small import SmallCall
+from benchmarks.timing import fastest
 
 
 class FastConv(Library):
@@ -27,7 +30,7 @@ class FastConv(Library):
 
     def version(self) -> str:
         config = self.fc.show_config("dicts")
-        return f"{config['version']} ({config['isa']['in_use']})"
+        return f"{config['version']} ({config['isa']['in_use']}, {config['compiler']})"
 
     def _options(self, layer: ConvLayer | PoolLayer) -> dict[str, Any]:
         return {"stride": layer.stride, "padding": layer.padding, "data_format": self.layout.upper()}
@@ -54,6 +57,13 @@ class FastConv(Library):
             "avg_pool": lambda: fc.avg_pool2d(x, kernel, **options),
             "avg_pool_backward": lambda: fc.avg_pool2d_backward(grad, x.shape, kernel, **options),
         }
+
+    def small(self, call: SmallCall, arrays: list[Array]) -> Call | None:
+        if call.function == "plan_conv2d":
+            x, *fixed = arrays
+            plan = self.fc.plan_conv2d(x.shape, *fixed, **call.options)
+            return partial(plan, x, out=plan(x))
+        return partial(getattr(self.fc, call.function), *arrays, **call.options)
 
 
 class Torch(Library):
@@ -113,6 +123,11 @@ class Torch(Library):
             "avg_pool_backward": lambda: aten.avg_pool2d_backward(
                 gradient, images, kernel, stride, padding, False, True, None),
         }
+
+    def small(self, call: SmallCall, arrays: list[Array]) -> Call | None:
+        function = getattr(self.torch.nn.functional, call.function, None)
+        options = {"dim": -1} if call.function == "log_softmax" else call.options  # which PyTorch wants named
+        return function and partial(function, *map(self.torch.from_numpy, arrays), **options)
 
 
 class Jax(Library):
@@ -191,3 +206,36 @@ class NumPy(Library):
     @property
     def _spatial(self) -> tuple[int, int]:
         return (2, 3) if self.layout == "nchw" else (1, 2)
+
+
+class SciPy(Library):
+    """What a SciPy user writes for large filters: for each filter `fftconvolve` or `oaconvolve`, whichever is faster, over
+    all images and channels at once, and the sum over the channels. SciPy has no threads here."""
+
+    title = "SciPy"
+    package = module = "scipy"
+    dtypes = DTYPES
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        import scipy.signal
+
+        self.functions = scipy.signal.fftconvolve, scipy.signal.oaconvolve
+
+    def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        return {}
+
+    def large(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        x, weight, bias, _ = arrays
+        channels, turned = layer.c // layer.groups, weight[:, :, ::-1, ::-1]
+
+        def convolve(function: Any) -> Array:
+            if channels == 1 and layer.groups == layer.c == layer.k:
+                return function(x, turned[None, :, 0], mode="same", axes=(2, 3)) + bias[:, None, None]
+            y = np.empty(layer.y_shape, x.dtype)
+            for k in range(layer.k):
+                first = k // (layer.k // layer.groups) * channels
+                y[:, k] = function(x[:, first:first + channels], turned[None, k], mode="same", axes=(2, 3)).sum(1) + bias[k]
+            return y
+
+        return {"large": partial(convolve, min(self.functions, key=lambda function: fastest(partial(convolve, function), 0)))}
