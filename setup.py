@@ -9,7 +9,6 @@ Switches (environment variables): FASTCONV_DEBUG=1 turns Cython's bounds checks 
 FASTCONV_SANITIZE=address,undefined compiles everything with these sanitizers.
 """
 
-import itertools
 import logging
 import os
 import platform
@@ -17,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -87,7 +87,7 @@ class BuildCore(build_ext):
             self.force = True  # what an earlier build left was made by another compiler, or with other flags
             record.unlink(missing_ok=True)
         self.parallel = self.parallel if isinstance(self.parallel, int) and self.parallel > 1 else os.cpu_count()
-        self._start, self._steps, self._all_steps = time.monotonic(), itertools.count(1), len(sets) + len(self.extensions)
+        self._start, self._done, self._all, self._telling = time.monotonic(), 0, len(sets) + len(self.extensions), threading.Lock()
         self.announce(f"fastconv: compiling kernels for {', '.join(sets)} and {len(self.extensions)} modules, some minutes"
                       f" with {self.parallel} processes", logging.INFO)
         with ThreadPoolExecutor(self.parallel) as pool:  # Cython works in this thread, meanwhile
@@ -113,8 +113,9 @@ class BuildCore(build_ext):
 
     def _say_done(self, what):
         """A line of progress, which `pip install -v` and `python -m build` show."""
-        self.announce(f"fastconv: {next(self._steps)} of {self._all_steps} done after {time.monotonic() - self._start:.0f} s: {what}",
-                      logging.INFO)
+        with self._telling:
+            self._done += 1
+            self.announce(f"fastconv: {self._done} of {self._all} done after {time.monotonic() - self._start:.0f} s: {what}", logging.INFO)
 
     def _check_compiler(self):
         if self.compiler.compiler_type == "msvc":

@@ -38,7 +38,7 @@ MOST_THREADS = 1024
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"benchmarks.compare: {message}\n")
+        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message}\n")
 
 
 def count(most: int) -> Any:

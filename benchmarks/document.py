@@ -50,6 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=CHECKOUT, help="the checkout (default: this one)")
     args = parser.parse_args(argv)
     found = figures.read(args.folder / "docs/speed.json")
+    if "forward-1" not in found or len({report["machine"]["cpu"] for report in found.values()}) > 1:
+        parser.error("docs/speed.json has no part forward-1, or parts of different machines: run python -m benchmarks.measure")
     changed = []
     for page in pages(args.folder):
         before = page.read_text()
@@ -62,7 +64,10 @@ def main(argv: list[str] | None = None) -> int:
     if not picture.exists() or fingerprint(report) not in picture.read_text():
         changed.append(picture)
         if not args.check:
-            chart.draw(report, picture, fingerprint(report))
+            try:
+                chart.draw(report, picture, fingerprint(report))
+            except ImportError:
+                parser.error("the pages are written, the picture needs Matplotlib: pip install 'fastconv[plot]'")
     for path in changed:
         print(f"{'not what docs/speed.json says' if args.check else 'written'}: {path.relative_to(args.folder)}")
     return 1 if args.check and changed else 0

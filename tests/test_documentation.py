@@ -49,14 +49,60 @@ def test_the_readme_names_only_what_exists():
     assert not missing
 
 
+def pages():
+    return ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
+
+
+def links(page):
+    """The targets of a page's links and pictures, in the text and in the list of references."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+    return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^\[[^\]]+\]: (\S+)", text, re.M)
+
+
+def repository():
+    return re.search(r'^Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M).group(1)
+
+
+def in_checkout(page, target):
+    """The file of the checkout that a link means; None for another site's page."""
+    raw = repository().replace("github.com", "raw.githubusercontent.com")
+    for address in (f"{repository()}/blob/main/", f"{raw}/main/"):
+        if target.startswith(address):
+            return ROOT / target.removeprefix(address)
+    return None if "://" in target or target.startswith("#") else (ROOT / page).parent / target.split("#")[0]
+
+
 @checkout
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/kernels.md"])
+@pytest.mark.parametrize("page", pages())
 def test_links_and_files_exist(page):
-    text = (ROOT / page).read_text()
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert ((ROOT / page).parent / target).exists(), target
-    for path in re.findall(r"`((?:src_c|fastconv|tests|docs|examples)/[\w/.*]*)`", text):
+    assert links(page) or page == "docs/kernels.md"
+    for target in links(page):
+        path = in_checkout(page, target)
+        assert path is None or path.exists(), target
+    for path in re.findall(r"`((?:src_c|fastconv|tests|docs|examples|benchmarks)/[\w/.*]*)`", (ROOT / page).read_text()):
         assert (ROOT / path).exists(), path
+
+
+@checkout
+def test_links_of_the_readme_work_on_a_package_index():
+    """A package index shows the README alone: relative links lead nowhere there, and a picture's address must be that of the file."""
+    found = links("README.md")
+    assert [target for target in found if not target.startswith(("https://", "#"))] == []
+    pictures = re.findall(r"!\[[^\]]*\]\[(\w+)\]|!\[[^\]]*\]\(([^)]+)\)", README.read_text())
+    references = dict(re.findall(r"^\[([^\]]+)\]: (\S+)", README.read_text(), re.M))
+    assert pictures
+    for name, address in pictures:
+        assert "/blob/" not in (address or references[name])
+    # What stands in brackets and is no link would be shown as brackets.
+    bare = re.findall(r"(?<!\])\[([^\]\n]+)\](?![(\[:])", re.sub(r"```.*?```|`[^`\n]*`|^    .*?$", "", README.read_text(), flags=re.S | re.M))
+    assert [name for name in bare if name not in references] == []
+
+
+@checkout
+@pytest.mark.parametrize("page", [page for page in pages() if page != "CONTRIBUTING.md"])
+def test_figures_of_speed_stand_in_the_blocks_that_are_written_from_the_measurements(page):
+    text = re.sub(r"<!-- speed:begin (\w+) -->.*?<!-- speed:end -->", "", (ROOT / page).read_text(), flags=re.S)
+    assert re.findall(r"\d[\d.]* ?(?:ms|µs|us|ns|milliseconds|microseconds|GFLOP/s|%)(?!\w)", text) == []
 
 
 @checkout
