@@ -8,7 +8,7 @@ Each library runs in a process of its own, one after the other, and again in eve
 shortest of all rounds. The table has milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's:
 above 1, fastconv is the fastest. A library that is not installed, or cannot do what is asked for, is left out, with a note.
 
-The results of forward, planned and large are compared with the direct sum in float64. A library that is further off than
+The results of forward, planned and large are compared with the sum in float64. A library that is further off than
 `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
 """
 

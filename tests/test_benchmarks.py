@@ -108,7 +108,7 @@ def test_small_calls_and_large_filters(tmp_path):
 
 
 def test_scipy_computes_the_layers_of_large_filters():
-    """Dense, and with groups, beside the direct sum; on small layers of the same kinds."""
+    """Dense, depthwise and in groups, beside the reference, which sums the largest one's filters in frequencies."""
     pytest.importorskip("scipy", reason="SciPy is not installed")
     done = run("-c", """if True:
         import numpy as np
@@ -117,13 +117,13 @@ def test_scipy_computes_the_layers_of_large_filters():
         from benchmarks.libraries import LIBRARIES, ConvArrays, Setting
         from benchmarks.worker import draw
         scipy = LIBRARIES["scipy"](Setting(1, "nchw", "float64"))
-        for layer in (ConvLayer(2, 3, 11, 9, 4, 5, 5, padding=2),
+        for layer in (ConvLayer(2, 3, 11, 9, 4, 5, 5, padding=2), ConvLayer(2, 4, 15, 13, 6, 11, 11, padding=5, groups=2),
                       ConvLayer(2, 4, 9, 12, 4, 7, 7, padding=3, groups=4), ConvLayer(1, 4, 9, 9, 6, 3, 3, padding=1, groups=2)):
             arrays = ConvArrays(*draw("float64", layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
             print(relative_error(scipy.large(layer, arrays)["large"](), convolve(layer, arrays)))
         """)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == 3 and all(float(error) < 1e-12 for error in done.stdout.split())
+    assert len(done.stdout.split()) == 4 and all(float(error) < 1e-12 for error in done.stdout.split())
 
 
 def test_beside_torch_with_pooling_and_a_chart(tmp_path):
