@@ -109,7 +109,7 @@ def sources(tmp_path_factory):
 
 
 # What a wheel holds beside its metadata.
-USEFUL = re.compile(r"fastconv/(\w+/)*(\w+\.py|\w+\.pyi|_core/\w+[\w.-]*\.so|py\.typed|data/mnist5k(\.npz|\.README\.md))$")
+USEFUL = re.compile(r"fastconv/(\w+/)*(\w+\.pyi?|py\.typed|\w[\w.-]*\.so)$|fastconv/data/mnist5k(\.npz|\.README\.md)$")
 
 
 def useless(files):
