@@ -7,6 +7,7 @@ Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastconv import _interrupt  # noqa: F401, I001 (before what takes long to import)
 from fastconv.config import __version__, get_num_threads, num_threads, set_num_threads, show_config
 from fastconv.functional import (
     adaptive_avg_pool2d,
