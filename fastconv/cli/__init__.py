@@ -21,8 +21,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fastconv import _interrupt
 from fastconv.cli.arguments import UsageError, nearest
@@ -102,10 +103,23 @@ def _run(argv: list[str]) -> int:
         options = parser.parse(rest)
     except SystemExit as done:  # after --help
         return _print("", int(done.code or 0))
-    with _interrupt.as_exception(), num_threads(options.threads) if options.threads else contextlib.nullcontext():
+    with _interrupts_raised(), num_threads(options.threads) if options.threads else contextlib.nullcontext():
         result: Result = command.run(options)
     text = json.dumps(result.document, allow_nan=False) if options.json else result.text
     return _print(text, result.exit_code)
+
+
+@contextlib.contextmanager
+def _interrupts_raised() -> Iterator[None]:
+    """Within the block Ctrl-C raises KeyboardInterrupt, as Python has it: a command has work to be put in order."""
+    if signal.getsignal(signal.SIGINT) is not _interrupt.leave:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, _interrupt.leave)
 
 
 def _print(text: str, exit_code: int = 0) -> int:
