@@ -21,6 +21,11 @@ def in_new_process(script, *arguments):
     return run_python("-c", textwrap.dedent(script), *arguments)
 
 
+def command(*arguments):
+    """The command line, as `subprocess` starts it."""
+    return [sys.executable, "-m", "fastconv", *(word if isinstance(word, bytes) else str(word) for word in arguments)]
+
+
 WITH_CTRL_C = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -5,22 +5,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 
 import numpy as np
 import pytest
-from processes import in_new_process, with_ctrl_c
+from processes import command, in_new_process, with_ctrl_c
 
 import fastconv as fc
 from fastconv import data, nn
-from fastconv.cli import main
 
 LINE = re.compile(r"test accuracy (0\.\d{4}|1\.0000) \(1000 images\)\n")
 EXPLAIN = ["explain", "--input", "3x224x224", "--weight", "64x3x7x7", "--stride", "2", "--padding", "3"]
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "fastconv", *map(str, arguments)]
 
 
 def run(*arguments, **settings):
@@ -28,17 +22,6 @@ def run(*arguments, **settings):
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, **settings)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
-
-
-@pytest.fixture
-def cli(capsys):
-    """The command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        return main(list(map(str, arguments))), *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -349,8 +332,7 @@ def test_help_and_version_in_every_spelling(cli):
 def test_help_and_info_import_nothing_they_do_not_need():
     script = """
         import sys
-        from fastconv.cli import main
-        for arguments in (["--help"], ["--version"], ["info"], ["explain", "--input", "1x8x8", "--weight", "1x1x3x3"]):
+                for arguments in (["--help"], ["--version"], ["info"], ["explain", "--input", "1x8x8", "--weight", "1x1x3x3"]):
             assert main(arguments) == 0
         loaded = [name for name in ("nn", "data", "optim", "training") if f"fastconv.{name}" in sys.modules]
         assert not loaded, loaded

@@ -7,23 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from processes import command
 
 import fastconv as fc
 from fastconv import data, nn
-from fastconv.cli import main
 
 Image = pytest.importorskip("PIL.Image", reason="image files need Pillow")
-
-
-@pytest.fixture
-def cli(capsys):
-    """The command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        return main(list(map(str, arguments))), *capsys.readouterr()
-
-    return call
 
 
 def write_pictures(root, make, labels=(0, 1), counts=(("train", 40), ("test", 20))):
@@ -248,7 +237,7 @@ def test_every_answer_is_printed_whatever_the_names_are(tmp_path, settings):
     os.rename(tmp_path / "bad.png", os.fsencode(tmp_path) + b"/bad\xff.png")
 
     def run(*arguments):
-        return subprocess.run([sys.executable, "-m", "fastconv", *arguments], cwd=tmp_path, capture_output=True, timeout=300,
+        return subprocess.run(command(*arguments), cwd=tmp_path, capture_output=True, timeout=300,
                               env={**os.environ, **settings})  # fmt: skip
 
     done = run("predict", "--model", "m.npz", *names)

@@ -8,21 +8,17 @@ import sys
 import time
 
 import pytest
-from processes import with_ctrl_c
+from processes import command, with_ctrl_c
 
 import fastconv as fc
 from fastconv import nn
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "fastconv", *map(str, arguments)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Completion
 
 BASH = """
-source script
+source ./script
 try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _fastconv; printf '%s\\n' "${COMPREPLY[*]}"; }
 """
 
@@ -61,7 +57,7 @@ def test_bash_completes(tmp_path):
              for words, line in zip(COMPLETED, done.stdout.splitlines(), strict=True)]  # fmt: skip
     assert dict(zip(COMPLETED, found, strict=True)) == COMPLETED
     # The shell itself calls the function, and falls back to names of files.
-    done = subprocess.run(["bash", "-c", "source script; complete -p fastconv"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(["bash", "-c", "source ./script; complete -p fastconv"], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "complete -o bashdefault -o default -F _fastconv fastconv\n"
 
 
@@ -71,7 +67,7 @@ def test_fish_completes(tmp_path):
     (tmp_path / "picture.png").touch()
 
     def completed(words):
-        done = subprocess.run(["fish", "-c", f"source script; complete -C {words!r}"], cwd=tmp_path, capture_output=True,
+        done = subprocess.run(["fish", "-c", f"source ./script; complete -C {words!r}"], cwd=tmp_path, capture_output=True,
                               text=True, env={**os.environ, "HOME": str(tmp_path)})  # fmt: skip
         return [line.split("\t")[0] for line in done.stdout.splitlines()]
 

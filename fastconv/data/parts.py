@@ -5,7 +5,8 @@ The names of parts are known in any case and in their usual forms: ``Train``, ``
 folder of a folder (``images/train``).
 
 Where part names and others stand side by side, nothing is guessed: it is an error that names them. One exception: a folder
-called as the training part that holds images itself, beside others that do, is a class (trains, beside cars).
+called as the training or the validation part that holds images itself, beside others that do, is a class (``train`` beside
+``bus``, ``valid`` beside ``invalid``); ``test`` may as well hold images without labels.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def find_parts(directory: Path, classes: Container[str] = ()) -> dict[str, Path]
         return {"all": directory}
     found = {folder: part for folder, part in _named(folders).items() if folder.name not in classes}
     others = [folder for folder in folders if folder not in found and any(image_files(folder))]
-    if not found or (others and all(part == "train" and _holds_images(folder) for folder, part in found.items())):
+    if not found or (others and all(part != "test" and _holds_images(folder) for folder, part in found.items())):
         return {"all": directory}
     if others:
         raise ValueError(

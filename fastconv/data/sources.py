@@ -13,7 +13,7 @@ import numpy as np
 from fastconv.data.datasets import ArrayDataset
 from fastconv.data.files import Part, StrPath, cifar10, digits, find_cifar10, find_mnist, how_to_convert, mnist, npz, npz_parts
 from fastconv.data.framing import Fit
-from fastconv.data.images import image_folder, sub_folders
+from fastconv.data.images import image_files, image_folder, sub_folders
 from fastconv.data.parts import find_parts
 from fastconv.functional import checks
 
@@ -146,7 +146,7 @@ def _archive(path: Path) -> _Readers:
 
 
 def _folders(path: Path, framing: dict[str, Any], classes: list[str] | None) -> _Readers:
-    if not sub_folders(path):
+    if not any(any(image_files(folder)) for folder in sub_folders(path)):
         raise ValueError(f"{path}: no data set in this directory, expected {_KNOWN}{how_to_convert(path)}")
     folders = find_parts(path, classes or ())
     if set(folders) == {"train"}:
