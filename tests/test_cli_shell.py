@@ -170,3 +170,15 @@ def test_a_pipe_to_head_ends_quietly(tmp_path):
     line = f'"{sys.executable}" -m fastconv train --epochs 1 --data digits 2>&1 | head -n 1'
     done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("LeNet-5")
+
+
+def test_a_warning_is_one_line(tmp_path):
+    """Pillow warns of very large images."""
+    image = pytest.importorskip("PIL.Image", reason="image files need Pillow")
+    fc.save(nn.models.lenet5(rng=0), tmp_path / "m.npz", {"framing": {"size": [28, 28], "channels": 1}})
+    image.new("1", (10_000, 9_000)).save(tmp_path / "large.png")
+    for more, lines in (([], 1), (["--quiet"], 0)):
+        done = subprocess.run(command("predict", "--model", "m.npz", "large.png", *more), cwd=tmp_path, capture_output=True,
+                              text=True, timeout=300)  # fmt: skip
+        assert done.returncode == 0 and done.stdout.startswith("large.png")
+        assert done.stderr.count("\n") == lines and done.stderr.startswith("fastconv: Image size"[: 99 * lines])

@@ -23,12 +23,13 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 
 from fastconv import _interrupt
 from fastconv.cli.arguments import UsageError, nearest
 from fastconv.cli.commands import COMMANDS, load_command
-from fastconv.cli.output import Result, escaping
+from fastconv.cli.output import Result, escaping, say
 from fastconv.config import __version__, num_threads
 
 __all__ = ["main"]
@@ -103,7 +104,10 @@ def _run(argv: list[str]) -> int:
         options = parser.parse(rest)
     except SystemExit as done:  # after --help
         return _print("", int(done.code or 0))
-    with _interrupts_raised(), num_threads(options.threads) if options.threads else contextlib.nullcontext():
+    threads = num_threads(options.threads) if options.threads else contextlib.nullcontext()
+    with warnings.catch_warnings(), _interrupts_raised(), threads:
+        # A warning, of Pillow about a very large image for one, is a message like others: in one line, and not if quiet.
+        warnings.showwarning = lambda message, *where: say(options, " ".join(f"fastconv: {message}".split()))
         result: Result = command.run(options)
     text = json.dumps(result.document, allow_nan=False) if options.json else result.text
     return _print(text, result.exit_code)
