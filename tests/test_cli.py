@@ -386,6 +386,7 @@ WRONG = {
     "evaluate model.npz --data missing": "--data missing: no such file or directory",
     "evaluate model.npz": "does not say what it was trained on: fastconv evaluate model.npz --data SOURCE, or fastconv evaluate "
                           "model.npz --data digits for the bundled digits",
+    "evaluate MODEL.npz": "MODEL MODEL.npz does not exist (did you mean model.npz?)",
     "predict 2.npz --model model1.npz": "--model model1.npz does not exist: fastconv train makes one",
     "predict 2.npz --model model.safetensors": "--model model.safetensors does not exist (did you mean model.npz?): ",
     "train --fit strech": "--fit: must be one of stretch, pad, got 'strech' (did you mean stretch?)",

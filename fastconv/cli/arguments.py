@@ -194,12 +194,12 @@ def _nearest_file(path: Path) -> str:
         return ""
     kind, numbers = path.suffix.lower(), re.findall("[0-9]+", path.stem)
     beside = {
-        entry.stem: entry.name
+        entry.stem.lower(): entry.name
         for entry in sorted(path.parent.iterdir())
         if entry.is_file() and (entry.suffix.lower() == kind or entry.stem == path.stem)
         and re.findall("[0-9]+", entry.stem) == numbers
     }  # fmt: skip
-    near = difflib.get_close_matches(path.stem, beside, n=1, cutoff=0.75)
+    near = difflib.get_close_matches(path.stem.lower(), beside, n=1, cutoff=0.75)
     return f" (did you mean {beside[near[0]]}?)" if near else ""
 
 

@@ -100,7 +100,8 @@ def framing_of(options: Namespace, path: Path, trained_on: TrainedOn, **said: An
             raise UsageError(f"--{name} {told}: {path} was trained with {takes}, leave the option away")
     framing = replace(framing, **{name: value for name, value in said.items() if value is not None})
     if framing.size is not None and not trained_on.framing_known and options.fit is None:
-        say(options, f"{path} does not say how pictures were made to fit: {framing.fit or 'stretch'} is taken (--fit)")
+        hint = "--fit stretch, if it was trained on image files" if framing.fit == "pad" else "or --fit pad"
+        say(options, f"{path} does not say how pictures were made to fit: {framing.fit or 'stretch'} is taken ({hint})")
     return framing
 
 
