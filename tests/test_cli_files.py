@@ -135,6 +135,17 @@ def test_a_model_file_without_framing(tmp_path, monkeypatch, cli):
         assert code == 0 and said.count("pad is taken") == ("--fit" not in arguments)
 
 
+def test_a_framing_that_says_a_part_only(tmp_path, monkeypatch, cli):
+    """As a program may write it: the rest comes from input_shape."""
+    monkeypatch.chdir(tmp_path)
+    (path, _), *_ = write_pictures(tmp_path / "data", wide)
+    fc.save(nn.models.lenet5(classes=2, rng=0), "m.npz", {"input_shape": [1, 28, 28], "framing": {"fit": "pad"}})
+    code, stdout, stderr = cli("predict", path, "--model", "m.npz", "--json")
+    image = data.load_image(path, size=28, channels=1, fit="pad")
+    assert (code, stderr) == (0, "")
+    assert json.loads(stdout)["predictions"][0]["probability"] == fc.load("m.npz").predict_proba(image[np.newaxis]).max()
+
+
 def test_options_that_contradict_the_model_file(tmp_path, monkeypatch, cli):
     monkeypatch.chdir(tmp_path)
     files = write_pictures(tmp_path / "data", wide)

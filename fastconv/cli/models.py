@@ -89,10 +89,10 @@ def _framing(path: Path, shape: list[int] | None, about: Mapping[str, Any]) -> F
         edge = about.get("background")
         if not (edge is None or isinstance(edge, (int, float))):
             raise ValueError(f"{path}: background is {edge!r}, expected a number")
-        said = {"background": edge, "fit": None if edge is None else "pad"}
-        said |= {"channels": shape[0], "size": shape[1:]} if shape and shape[0] in (1, 3) else {}
+        said = {} if edge is None else {"background": edge, "fit": "pad"}
+    known = {"channels": shape[0], "size": shape[1:]} if shape and shape[0] in (1, 3) else {}
     try:
-        return Framing.checked(**said)
+        return Framing.checked(**{**known, **said})
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: framing is {said!r}: {error}") from error
 

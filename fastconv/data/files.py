@@ -183,9 +183,10 @@ def find_mnist(path: Path) -> tuple[Path, str] | None:
         inside = [folder for folder in path.iterdir() if folder.is_dir() and _MNIST_FOLDER.search(folder.name)]
         folders = [path, *sorted(inside), *sorted(folder / "raw" for folder in inside if (folder / "raw").is_dir())]
         sets = [(folder, prefix) for folder in folders for prefix in sorted(_idx_prefixes(folder))]
+    elif path.parent.is_dir() and not path.exists() and (prefix := f"{path.name}-") in _idx_prefixes(path.parent):
+        sets = [(path.parent, prefix)]
     else:
-        prefix = f"{path.name}-"
-        sets = [(path.parent, prefix)] if path.parent.is_dir() and prefix in _idx_prefixes(path.parent) else []
+        sets = []
     if len(sets) > 1:
         names = ", ".join(str(folder / prefix.removesuffix("-")) for folder, prefix in sets)
         raise ValueError(f"{path}: holds {len(sets)} data sets, name one of {names}")

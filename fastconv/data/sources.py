@@ -92,7 +92,8 @@ def load(
         dataset = readers[other]()
     else:
         missing = next(part for part in ("train", "test") if part not in readers) if split == "all" else split
-        raise ValueError(f"{source}: holds no part {missing!r}, only {' and '.join(map(repr, readers))}")
+        held = "it has no parts" if "all" in readers else f"only {' and '.join(map(repr, readers))}"
+        raise ValueError(f"{source}: holds no part {missing!r}, {held}")
     return dataset if names is None else _rename(dataset, names, source)
 
 

@@ -68,7 +68,10 @@ def test_a_part_that_is_test_and_validation(tmp_path, name):
     assert len(data.load(tmp_path, "all")) == 14
 
 
-def test_no_validation_part():
+def test_no_validation_part(tmp_path):
+    write(tmp_path, "ant", "bee")
+    with pytest.raises(ValueError, match="holds no part 'validation', it has no parts"):
+        data.load(tmp_path, "validation")
     with pytest.raises(FileNotFoundError):
         data.load("nowhere", "validation")
     assert len(data.load("digits", "validation")) == 1000
