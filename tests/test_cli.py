@@ -326,13 +326,14 @@ def test_every_command_has_help_and_the_common_options(name, cli):
 def test_help_and_version_in_every_spelling(cli):
     for word in ("--version", "-V", "version"):
         assert cli(word) == (0, f"fastconv {fc.__version__}\n", "")
-    assert cli("help") == cli("--help") == cli("-h") and cli("help")[0] == 0
+    assert cli("help") == cli("help", "help") == cli("--help") == cli("-h") and cli("help")[0] == 0
 
 
 def test_help_and_info_import_nothing_they_do_not_need():
     script = """
         import sys
-                for arguments in (["--help"], ["--version"], ["info"], ["explain", "--input", "1x8x8", "--weight", "1x1x3x3"]):
+        from fastconv.cli import main
+        for arguments in (["--help"], ["--version"], ["info"], ["explain", "--input", "1x8x8", "--weight", "1x1x3x3"]):
             assert main(arguments) == 0
         loaded = [name for name in ("nn", "data", "optim", "training") if f"fastconv.{name}" in sys.modules]
         assert not loaded, loaded
@@ -370,6 +371,7 @@ WRONG = {
     "train --data digit": "--data digit: no such file or directory (did you mean 'digits'?)",
     "train --data missing.npz": "--data missing.npz: no such file or directory; a data set is 'digits', a directory",
     "train --size 28": "--size is for folders of image files, got --data digits",
+    "train --data missing --size 28": "--data missing: no such file or directory",
     "train --channels 2": "--channels: must be one of 1, 3, got '2'",
     "train --output model.pt": "--output: must end in .npz or .safetensors, got 'model.pt'",
     "train --output missing/m.npz": "--output missing/m.npz: there is no directory missing",

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 
@@ -197,6 +198,17 @@ def test_a_folder_called_digits_is_not_the_bundled_sample(tmp_path, monkeypatch,
     trained = cli("train", "--data", "./digits", "--epochs", 1)[1]
     assert "(40 images)" in trained
     assert cli("evaluate", "lenet.npz", "--quiet") == (0, trained, "")
+
+
+def test_a_set_named_as_a_file_without_its_end_is_found_again(tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    digits = data.digits("test")[:40]
+    for part in ("train", "test"):
+        for kind, array in (("images-idx3", np.uint8(digits.images[:, 0] * 255)), ("labels-idx1", np.uint8(digits.labels))):
+            content = struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
+            (tmp_path / f"emnist-digits-{part}-{kind}-ubyte").write_bytes(content)
+    trained = cli("train", "--data", "emnist-digits", "--epochs", 1, "--quiet")[1]
+    assert "(40 images)" in trained and cli("evaluate", "lenet.npz", "--quiet") == (0, trained, "")
 
 
 def test_the_validation_part_is_measured_while_training(tmp_path, monkeypatch, cli):

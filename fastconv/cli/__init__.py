@@ -88,7 +88,7 @@ def _run(argv: list[str]) -> int:
         raise UsageError(f"a command is needed: {', '.join(COMMANDS)} (see fastconv --help)")
     name, *rest = argv
     if name in _HELP_WORDS:
-        if not rest:
+        if not rest or rest[0] in _HELP_WORDS:
             return _print(_HELP)
         name, rest = rest[0], [*rest[1:], "--help"]
     if name in _VERSION_WORDS:

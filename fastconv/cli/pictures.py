@@ -14,7 +14,7 @@ from fastconv.cli.arguments import Parser, UsageError, choice
 from fastconv.cli.models import TrainedOn
 from fastconv.cli.output import say
 from fastconv.data.framing import FITS, Framing
-from fastconv.data.sources import is_image_folder
+from fastconv.data.sources import exists, is_image_folder
 
 _FIT = ("how image files of other proportions are made to fit: stretch, or pad with the colour of their border (default: "
         "stretch")  # fmt: skip
@@ -119,7 +119,7 @@ def data_of(options: Namespace, path: Path, trained_on: TrainedOn) -> str:
     if trained_on.source is None:
         raise UsageError(f"{path} does not say what it was trained on: {command} SOURCE, or {command} digits for the bundled "
                          "digits")
-    if trained_on.source != "digits" and not Path(trained_on.source).exists():
+    if not exists(trained_on.source):
         raise UsageError(f"{path} was trained on {trained_on.source}, which is not there: {command} SOURCE")
     if trained_on.source != "digits":
         say(options, f"data: {trained_on.source}, on which {path} was trained (--data)")

@@ -23,7 +23,7 @@ from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.output import Result, say
 from fastconv.cli.pictures import add_data_option, add_fit_option, by, read_dataset, read_dataset_as
-from fastconv.data.sources import has_validation, is_image_folder
+from fastconv.data.sources import exists, has_validation, is_image_folder
 from fastconv.training import EarlyStopping, Trainer
 
 # The learning rate belongs to the optimiser, the weight decay too: AdamW's is not multiplied into the gradient.
@@ -145,7 +145,7 @@ def _check(options: Namespace) -> Path:
     if options.momentum is not None and options.optimizer != "sgd":
         raise UsageError(f"--momentum is for --optimizer sgd, got {options.optimizer}")
     for name in ("size", "channels", "fit"):
-        if getattr(options, name) is not None and not is_image_folder(options.data):
+        if getattr(options, name) is not None and exists(options.data) and not is_image_folder(options.data):
             raise UsageError(f"--{name} is for folders of image files, got --data {options.data}")
     checkpoint: Path = options.checkpoint or options.output.with_suffix(".checkpoint.npz")
     if checkpoint.suffix != ".npz":

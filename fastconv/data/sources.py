@@ -102,6 +102,11 @@ def has_validation(source: StrPath) -> bool:
     return {"validation", "test"} <= set(_find(source, {}, None))
 
 
+def exists(source: StrPath) -> bool:
+    """Whether there is anything at a source."""
+    return source == "digits" or Path(source).exists() or find_mnist(Path(source)) is not None
+
+
 def is_image_folder(source: StrPath) -> bool:
     """Whether a source is a directory of image files, which can be read in any size."""
     path = Path(source)
