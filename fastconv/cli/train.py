@@ -105,6 +105,7 @@ def run(options: Namespace) -> Result:
     model = nn.models.lenet5(train_set.images.shape[1], len(train_set.classes), train_set.images.shape[2],
                              rng=options.seed)  # fmt: skip
     trainer = _trainer(options, model, math.ceil(len(train_set) / options.batch_size))
+    fill = trained_on.background
     say(options, f"LeNet-5, {sum(parameter.data.size for parameter in model.parameters()):,} parameters; {train_set}")
     try:
         history = trainer.fit(
@@ -112,7 +113,7 @@ def run(options: Namespace) -> Result:
             options.epochs,
             options.batch_size,
             validation=held_out,
-            augment=None if options.no_augment else data.RandomAffine(fill=trained_on.background),
+            augment=None if options.no_augment else data.RandomAffine(fill=fill),
             seed=options.seed,
             progress=not options.quiet,
             early_stopping=options.early_stopping and EarlyStopping(options.early_stopping, restore_best=True),
