@@ -59,7 +59,8 @@ def run(options: Namespace) -> Result:
             predictions.append({"image": str(file), "error": str(error)})
             continue
         if inverted and options.invert is None:
-            say(options, f"{printable(str(file))}: inverted, since the model was trained on the opposite background (--no-invert)")
+            say(options, f"{printable(str(file))}: inverted, since the model was trained on the opposite background "
+                         "(--no-invert)")  # fmt: skip
         classes = trained_on.classes or [str(number) for number in range(len(probability))]
         best = np.argsort(-probability, kind="stable")[: options.top]
         top = [{"class": classes[number], "probability": float(probability[number])} for number in best]
@@ -67,7 +68,8 @@ def run(options: Namespace) -> Result:
     width = max(len(printable(str(file))) for file in files)
     good = [entry for entry in predictions if "error" not in entry]
     lines = [
-        f"{printable(entry['image']):<{width}}" + "".join(f"  {item['class']} {item['probability']:.4f}" for item in entry["top"])
+        f"{printable(entry['image']):<{width}}"
+        + "".join(f"  {item['class']} {item['probability']:.4f}" for item in entry["top"])
         for entry in good
     ]
     exit_code = 0 if len(good) == len(files) else 1
