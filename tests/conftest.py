@@ -42,3 +42,15 @@ def _away_from_the_checkout(tmp_path_factory):
         del os.environ["PYTHONPATH"]
     else:
         os.environ["PYTHONPATH"] = path
+
+
+@pytest.fixture
+def cli(capsys):
+    """The command line in this process, called with its arguments: (exit code, stdout, stderr)."""
+    from fastconv.cli import main
+
+    def call(*arguments):
+        capsys.readouterr()
+        return main(list(map(str, arguments))), *capsys.readouterr()
+
+    return call

@@ -21,6 +21,23 @@ def in_new_process(script, *arguments):
     return run_python("-c", textwrap.dedent(script), *arguments)
 
 
+def command(*arguments):
+    """The command line, as `subprocess` starts it."""
+    return [sys.executable, "-m", "fastconv", *(word if isinstance(word, bytes) else str(word) for word in arguments)]
+
+
+WITH_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def with_ctrl_c(command):
+    """The command where Ctrl-C is not ignored, as it is in all that a shell's script has started in the background."""
+    return [sys.executable, "-c", WITH_CTRL_C, *command]
+
+
 WITH_ISA = """
 import importlib, os, sys
 os.environ["FASTCONV_ISA"] = sys.argv[1]

@@ -5,22 +5,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 
 import numpy as np
 import pytest
-from processes import in_new_process
+from processes import command, in_new_process, with_ctrl_c
 
 import fastconv as fc
 from fastconv import data, nn
-from fastconv.cli import main
 
 LINE = re.compile(r"test accuracy (0\.\d{4}|1\.0000) \(1000 images\)\n")
 EXPLAIN = ["explain", "--input", "3x224x224", "--weight", "64x3x7x7", "--stride", "2", "--padding", "3"]
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "fastconv", *map(str, arguments)]
 
 
 def run(*arguments, **settings):
@@ -28,17 +22,6 @@ def run(*arguments, **settings):
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, **settings)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
-
-
-@pytest.fixture
-def cli(capsys):
-    """The command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        return main(list(map(str, arguments))), *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +160,8 @@ def test_save_as_safetensors(tmp_path, monkeypatch, cli):
 def test_ctrl_c_leaves_a_checkpoint_that_resumes_to_the_same_bits(tmp_path):
     """Within the second epoch, so that the rest of an epoch is resumed too."""
     assert run("train", "--epochs", 3, "--output", "whole.npz", cwd=tmp_path)[0] == 0
-    process = subprocess.Popen(command("train", "--epochs", 3, "--output", "broken.npz"), cwd=tmp_path, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    process = subprocess.Popen(with_ctrl_c(command("train", "--epochs", 3, "--output", "broken.npz")), cwd=tmp_path,
+                               text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     try:
         seen = ""
         while "epoch 1/3" not in seen:
@@ -330,17 +313,20 @@ def test_info(cli, capsys):
     assert set(document["extras"]) == {"tqdm", "pillow", "safetensors", "matplotlib"}
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "explain", "info"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "explain", "info", "completion"])
 def test_every_command_has_help_and_the_common_options(name, cli):
     code, stdout, stderr = cli(name, "--help")
     assert (code, stderr) == (0, "")
     for option in ("--json", "--seed", "--threads", "--quiet"):
         assert option in stdout
     assert name in cli("--help")[1]
+    assert cli("help", name) == (code, stdout, stderr)
 
 
-def test_version(cli):
-    assert cli("--version") == (0, f"fastconv {fc.__version__}\n", "")
+def test_help_and_version_in_every_spelling(cli):
+    for word in ("--version", "-V", "version"):
+        assert cli(word) == (0, f"fastconv {fc.__version__}\n", "")
+    assert cli("help") == cli("help", "help") == cli("--help") == cli("-h") and cli("help")[0] == 0
 
 
 def test_help_and_info_import_nothing_they_do_not_need():
@@ -359,11 +345,13 @@ def test_help_and_info_import_nothing_they_do_not_need():
 # Wrong arguments
 
 WRONG = {
-    "": "a command is needed: train, evaluate, predict, explain, info",
+    "": "a command is needed: train, evaluate, predict, explain, info, completion",
     "trian": "unknown command 'trian' (did you mean train?): must be one of train, evaluate, predict, explain, info",
+    "hlep": "unknown command 'hlep' (did you mean help?)",
+    "help trian": "unknown command 'trian' (did you mean train?)",
     "--versoin": "--versoin before a command (did you mean --version?)",
     "--json info": "--json before a command: only --help and --version can stand there",
-    "train --epoch 3": "unknown option --epoch (did you mean --epochs?): fastconv train takes --batch-size, ",
+    "train --epoch 3": "unknown option --epoch (did you mean --epochs?): see fastconv train --help\n",
     "train --epoch=3": "unknown option --epoch (did you mean --epochs?)",
     "train extra": "too many arguments: fastconv train takes options only, got extra",
     "train --epochs": "--epochs: a value must follow, got none",
@@ -383,6 +371,7 @@ WRONG = {
     "train --data digit": "--data digit: no such file or directory (did you mean 'digits'?)",
     "train --data missing.npz": "--data missing.npz: no such file or directory; a data set is 'digits', a directory",
     "train --size 28": "--size is for folders of image files, got --data digits",
+    "train --data missing --size 28": "--data missing: no such file or directory",
     "train --channels 2": "--channels: must be one of 1, 3, got '2'",
     "train --output model.pt": "--output: must end in .npz or .safetensors, got 'model.pt'",
     "train --output missing/m.npz": "--output missing/m.npz: there is no directory missing",
@@ -395,8 +384,17 @@ WRONG = {
     "evaluate modle.npz": "MODEL modle.npz does not exist (did you mean model.npz?)",
     "evaluate model.npz model.npz": "too many arguments: fastconv evaluate takes only one MODEL, got model.npz model.npz",
     "evaluate folder.npz": "MODEL must be a file, folder.npz is a directory",
-    "evaluate model.npz --split tset": "--split: must be one of test, train, all, got 'tset' (did you mean test?)",
+    "evaluate model.npz --split tset": "--split: must be one of test, train, validation, all, got 'tset' (did you mean test?)",
     "evaluate model.npz --data missing": "--data missing: no such file or directory",
+    "evaluate model.npz": "does not say what it was trained on: fastconv evaluate model.npz --data SOURCE, or fastconv evaluate "
+                          "model.npz --data digits for the bundled digits",
+    "evaluate MODEL.npz": "MODEL MODEL.npz does not exist (did you mean model.npz?)",
+    "predict 2.npz --model model1.npz": "--model model1.npz does not exist: fastconv train makes one",
+    "predict 2.npz --model model.safetensors": "--model model.safetensors does not exist (did you mean model.npz?): ",
+    "train --fit strech": "--fit: must be one of stretch, pad, got 'strech' (did you mean stretch?)",
+    "train --fit pad": "--fit is for folders of image files, got --data digits",
+    "completion": "SHELL is missing: fastconv completion SHELL",
+    "completion basch": "SHELL must be one of bash, zsh, fish, got 'basch' (did you mean bash?)",
     "predict": "IMAGE is missing: fastconv predict IMAGE",
     "predict 7.png": "--model lenet.npz does not exist: fastconv train makes one",
     "predict 7.png --model model.npz": "IMAGE 7.png does not exist",
@@ -418,7 +416,8 @@ WRONG = {
     "explain --input 3x8x8 --weight 4x3x3x3 --dtype float16": "must be one of float32, float64, got 'float16' (did you mean",
     "explain --input 9999999999x9999999999x9999999999 --weight 1x9999999999x1x1": "more bytes than can be addressed",
     "info --threads 0": "--threads: must be a whole number from 1 to 1024, got '0'",
-    "info --thread 2": "unknown option --thread (did you mean --threads?): fastconv info takes --help, --json, --quiet, ",
+    "info --thread 2": "unknown option --thread (did you mean --threads?): see fastconv info --help\n",
+    "info --foo": "unknown option --foo: fastconv info takes --help, --json, --quiet, --seed, --threads\n",
     "info --seed -1": "--seed: must be a whole number from 0 to ",
 }  # fmt: skip
 
@@ -447,8 +446,9 @@ def broken_files(folder):
     fc.save(nn.models.lenet5(), folder / "whole.npz")
     (folder / "cut.npz").write_bytes((folder / "whole.npz").read_bytes()[:5000])
     (folder / "model.txt").write_text("")
-    for name, value in (("input_shape", "28x28"), ("classes", 10), ("background", "x")):
-        fc.save(nn.models.lenet5(), folder / f"{name}.npz", {name: value})
+    for name, value in (("input_shape", "28x28"), ("classes", 10), ("background", "x"), ("data", 5),
+                        ("framing", {"fit": "bend"}), ("framing2", {"zoom": 2})):  # fmt: skip
+        fc.save(nn.models.lenet5(), folder / f"{name}.npz", {name.rstrip("2"): value})
     fc.save(nn.models.lenet5(), folder / "colour.npz", {"input_shape": [3, 28, 28]})
     fc.save(nn.models.lenet5(classes=4), folder / "four.npz")
     return {
@@ -462,12 +462,15 @@ def broken_files(folder):
         "background.npz": "background is 'x'",
         "colour.npz": "takes images of 3 x 28 x 28, those of digits are 1 x 28 x 28",
         "four.npz": "knows 4 classes, the data have 10",
+        "data.npz": "data is 5, expected a name or a path",
+        "framing.npz": "framing is {'fit': 'bend'}: fit must be one of 'stretch', 'pad', None, got 'bend'",
+        "framing2.npz": "framing is {'zoom': 2}: ",
     }
 
 
 def test_a_broken_model_is_one_line_and_exit_code_1(tmp_path, cli):
     for name, message in broken_files(tmp_path).items():
-        code, stdout, stderr = cli("evaluate", tmp_path / name)
+        code, stdout, stderr = cli("evaluate", tmp_path / name, "--data", "digits")
         assert (code, stdout) == (1, ""), name
         assert stderr.startswith("fastconv: ") and stderr.count("\n") == 1
         assert message in stderr

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not (ROOT / "src_c").is_dir(), reason="these rul
 
 # A unit is a folder or a file directly in fastconv/. It may import units of lower floors only. What builds the public
 # namespace (fastconv/__init__.py, __main__.py) stands above all.
-FLOORS = {"_core": 1, "config": 2, "functional": 2, "adapters": 3, "data": 3, "nn": 3, "optim": 3,
+FLOORS = {"_interrupt": 0, "_core": 1, "config": 2, "functional": 2, "adapters": 3, "data": 3, "nn": 3, "optim": 3,
           "plots": 4, "training": 4, "cli": 5}
 TOP = max(FLOORS.values()) + 1
 LONGEST = 600

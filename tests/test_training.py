@@ -161,8 +161,16 @@ def test_a_run_goes_on_for_more_epochs(tmp_path):
     same_weights(third, whole)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as Python has it, also where whoever started the tests has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="needs signals")
-def test_ctrl_c_waits_for_the_end_of_the_step(tmp_path):
+def test_ctrl_c_waits_for_the_end_of_the_step(tmp_path, ctrl_c):
     """The signal comes in the middle of a step; the checkpoint has the step whole."""
 
     class Loss(nn.NLLLoss):

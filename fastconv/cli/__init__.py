@@ -1,8 +1,8 @@
-"""The command line: ``fastconv train | evaluate | predict | explain | info``.
+"""The command line: ``fastconv train | evaluate | predict | explain | info | completion``.
 
 Each command is a module here with `add_options(parser)` and `run(options) -> Result`, imported when it is called, so
 that ``fastconv --help`` waits for nothing else. Results go to stdout, as text or as one JSON document; progress,
-messages and errors go to stderr.
+messages and errors go to stderr. What the encoding of either lacks, in a file's name or a class, is written as an escape.
 
 =========  =====================================================================================
 exit code
@@ -12,30 +12,27 @@ exit code
 2          wrong arguments: one line says what was given, what is possible, and what is near to it
 130        Ctrl-C; a training has written a checkpoint and says where
 =========  =====================================================================================
+
+Where Ctrl-C is ignored when the process starts (``nohup``, ``&`` in a script), it stays ignored.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
-from fastconv.cli.arguments import Parser, UsageError, nearest
-from fastconv.cli.output import Result
+from fastconv import _interrupt
+from fastconv.cli.arguments import UsageError, nearest
+from fastconv.cli.commands import COMMANDS, load_command
+from fastconv.cli.output import Result, escaping, say
 from fastconv.config import __version__, num_threads
 
 __all__ = ["main"]
-
-_COMMANDS = {
-    "train": "train a LeNet-5, by default on the bundled handwritten digits",
-    "evaluate": "measure a saved model on a data set",
-    "predict": "class and probability of image files",
-    "explain": "what a convolution of given shapes does: output size, algorithm, operations, memory",
-    "info": "what this build can do and what it uses",
-}
 
 _HELP = "\n".join([
     "usage: fastconv COMMAND [options]",
@@ -43,10 +40,13 @@ _HELP = "\n".join([
     "Convolution and pooling for NumPy on CPUs, and CNNs on top.",
     "",
     "commands:",
-    *(f"  {name:<10} {summary}" for name, summary in _COMMANDS.items()),
+    *(f"  {name:<10} {summary}" for name, summary in COMMANDS.items()),
     "",
-    "fastconv COMMAND --help shows the options of a command, fastconv --version the version.",
+    "fastconv help COMMAND, or fastconv COMMAND --help, shows the options of a command, fastconv --version the version.",
 ])  # fmt: skip
+
+_HELP_WORDS = ("-h", "--help", "help")
+_VERSION_WORDS = ("-V", "--version", "version")
 
 # What a run can end with that is no defect of the program: a file, a package or memory missing, data that do not fit.
 _FAILURES = (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError)
@@ -69,43 +69,61 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if sys.stderr is None:  # closed by the caller, who wants no messages
         sys.stderr = open(os.devnull, "w")
-    try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
-    except UsageError as error:
-        return _fail(error, 2)
-    except KeyboardInterrupt as interrupt:
-        return _fail(interrupt, 130)
-    except BrokenPipeError:  # who read the output has gone: nobody is left to tell
-        _discard_output()
-        return 1
-    except _FAILURES as error:
-        return _fail(error, 1)
+    with escaping(sys.stdout, sys.stderr):
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        except UsageError as error:
+            return _fail(error, 2)
+        except KeyboardInterrupt as interrupt:
+            return _fail(interrupt, 130)
+        except BrokenPipeError:  # who read the output has gone: nobody is left to tell
+            _discard_output()
+            return 1
+        except _FAILURES as error:
+            return _fail(error, 1)
 
 
 def _run(argv: list[str]) -> int:
     if not argv:
-        raise UsageError(f"a command is needed: {', '.join(_COMMANDS)} (see fastconv --help)")
+        raise UsageError(f"a command is needed: {', '.join(COMMANDS)} (see fastconv --help)")
     name, *rest = argv
-    if name in ("-h", "--help"):
-        return _print(_HELP)
-    if name == "--version":
+    if name in _HELP_WORDS:
+        if not rest or rest[0] in _HELP_WORDS:
+            return _print(_HELP)
+        name, rest = rest[0], [*rest[1:], "--help"]
+    if name in _VERSION_WORDS:
         return _print(f"fastconv {__version__}")
-    if name not in _COMMANDS:
+    if name not in COMMANDS:
         if name.startswith("-"):
             raise UsageError(f"{name} before a command{nearest(name, ('--help', '--version'))}: only --help and --version "
-                             f"can stand there, other options behind one of {', '.join(_COMMANDS)}")
-        raise UsageError(f"unknown command {name!r}{nearest(name, _COMMANDS)}: must be one of {', '.join(_COMMANDS)}")
-    command = importlib.import_module(f"fastconv.cli.{name}")
-    parser = Parser(name, _COMMANDS[name])
-    command.add_options(parser)
+                             f"can stand there, other options behind one of {', '.join(COMMANDS)}")
+        raise UsageError(f"unknown command {name!r}{nearest(name, (*COMMANDS, 'help', 'version'))}: must be one of "
+                         f"{', '.join(COMMANDS)}")
+    command, parser = load_command(name)
     try:
         options = parser.parse(rest)
     except SystemExit as done:  # after --help
         return _print("", int(done.code or 0))
-    with num_threads(options.threads) if options.threads else contextlib.nullcontext():
+    threads = num_threads(options.threads) if options.threads else contextlib.nullcontext()
+    with warnings.catch_warnings(), _interrupts_raised(), threads:
+        # A warning, of Pillow about a very large image for one, is a message like others: in one line, and not if quiet.
+        warnings.showwarning = lambda message, *where: say(options, " ".join(f"fastconv: {message}".split()))
         result: Result = command.run(options)
     text = json.dumps(result.document, allow_nan=False) if options.json else result.text
     return _print(text, result.exit_code)
+
+
+@contextlib.contextmanager
+def _interrupts_raised() -> Iterator[None]:
+    """Within the block Ctrl-C raises KeyboardInterrupt, as Python has it: a command has work to be put in order."""
+    if signal.getsignal(signal.SIGINT) is not _interrupt.leave:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, _interrupt.leave)
 
 
 def _print(text: str, exit_code: int = 0) -> int:

@@ -21,6 +21,8 @@ class Parser(argparse.ArgumentParser):
     """The parser of one command, with the options that every command has.
 
     Options are added with `option`, in named groups; positional arguments with `positionals`, at most one kind.
+    `names` are those of all options that begin with two dashes; `words` are what a positional argument can be, where that is
+    not the name of a file.
     """
 
     def __init__(self, command: str, summary: str) -> None:
@@ -29,6 +31,7 @@ class Parser(argparse.ArgumentParser):
                          allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
         self.command = command
         self.names = ["--help"]
+        self.words: tuple[str, ...] = ()
         self._groups: dict[str, Any] = {}
         self._positionals_wanted: tuple[str, int, int | None] = ("", 0, 0)
 
@@ -41,8 +44,9 @@ class Parser(argparse.ArgumentParser):
         if settings.get("action") is argparse.BooleanOptionalAction:
             self.names += [f"--no-{name[2:]}" for name in names if name.startswith("--")]
 
-    def positionals(self, name: str, least: int, most: int | None, help: str) -> None:
+    def positionals(self, name: str, least: int, most: int | None, help: str, words: Sequence[str] = ()) -> None:
         """Take positional arguments as a list in the attribute of this name, lower case."""
+        self.words = tuple(words)
         self._positionals_wanted = name, least, most
         form = name if most == 1 else f"{name}..."
         self.usage = f"fastconv {self.command} {form if least else f'[{form}]'} [options]"
@@ -56,14 +60,15 @@ class Parser(argparse.ArgumentParser):
         UsageError
             With the first thing that is wrong.
         """
-        self._add_common_options()
         before, after = (list(argv), []) if "--" not in argv else (argv[: argv.index("--")], argv[argv.index("--") + 1 :])
         options, unknown = self.parse_known_args(before)
         for word in unknown:
             if word.startswith("-"):
                 name = word.partition("=")[0]
-                raise UsageError(f"unknown option {name}{nearest(name, self.names)}: fastconv {self.command} takes "
-                                 f"{', '.join(sorted(self.names))}")
+                near = nearest(name, self.names)
+                known = f"see fastconv {self.command} --help" if near else (
+                    f"fastconv {self.command} takes {', '.join(sorted(self.names))}")
+                raise UsageError(f"unknown option {name}{near}: {known}")
         name, least, most = self._positionals_wanted
         words = [*getattr(options, name.lower(), []), *unknown, *after]
         if most is not None and len(words) > most:
@@ -76,7 +81,8 @@ class Parser(argparse.ArgumentParser):
         options.argv = list(argv)
         return options
 
-    def _add_common_options(self) -> None:
+    def add_common_options(self) -> None:
+        """What every command takes, behind its own options."""
         self.option("common", "--json", action="store_true", help="print the result as one JSON document")
         self.option("common", "--seed", type=integer(0, 2**63 - 1), default=0, metavar="N",
                     help="seed of everything random (default %(default)s)")
@@ -126,6 +132,17 @@ def number(least: float = 0.0, most: float = math.inf, *, open_ends: bool = Fals
     return parse
 
 
+class _Type:
+    """A type of option with the words that it takes, which a shell can complete."""
+
+    def __init__(self, parse: Callable[[str], Any], words: Iterable[str]) -> None:
+        self.parse = parse
+        self.words = tuple(words)
+
+    def __call__(self, text: str) -> Any:
+        return self.parse(text)
+
+
 def choice(*known: str) -> Callable[[str], str]:
     """A type of option: one of a few words."""
 
@@ -134,7 +151,7 @@ def choice(*known: str) -> Callable[[str], str]:
             raise argparse.ArgumentTypeError(f"must be one of {', '.join(known)}, got {text!r}{nearest(text, known)}")
         return text
 
-    return parse
+    return _Type(parse, known)
 
 
 def sizes(counts: Sequence[int], form: str, least: int = 1, words: Sequence[str] = ()) -> Callable[[str], Any]:
@@ -152,7 +169,7 @@ def sizes(counts: Sequence[int], form: str, least: int = 1, words: Sequence[str]
             raise argparse.ArgumentTypeError(f"must be {form}, got {text!r}{nearest(text, words)}")
         return values[0] if len(values) == 1 else values
 
-    return parse
+    return _Type(parse, words)
 
 
 def existing_file(path: str, name: str, hint: str = "") -> Path:
@@ -167,9 +184,23 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
     if found.is_dir():
         raise UsageError(f"{name} must be a file, {path} is a directory")
     if not found.exists():
-        beside = [entry.name for entry in found.parent.iterdir() if entry.is_file()] if found.parent.is_dir() else []
-        raise UsageError(f"{name} {path} does not exist{nearest(found.name, beside)}{hint}")
+        raise UsageError(f"{name} {path} does not exist{_nearest_file(found)}{hint}")
     return found
+
+
+def _nearest_file(path: Path) -> str:
+    """Like `nearest`, for the file beside that is likely to be meant: of one kind, with the same numbers in its name."""
+    if not path.parent.is_dir():
+        return ""
+    kind, numbers = path.suffix.lower(), re.findall("[0-9]+", path.stem)
+    beside = {
+        entry.stem.lower(): entry.name
+        for entry in sorted(path.parent.iterdir())
+        if entry.is_file() and (entry.suffix.lower() == kind or entry.stem == path.stem)
+        and re.findall("[0-9]+", entry.stem) == numbers
+    }  # fmt: skip
+    near = difflib.get_close_matches(path.stem.lower(), beside, n=1, cutoff=0.75)
+    return f" (did you mean {beside[near[0]]}?)" if near else ""
 
 
 def _number(kind: Callable[[str], T], text: str) -> T | None:

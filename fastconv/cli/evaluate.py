@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,27 @@ from fastconv import data, nn
 from fastconv.cli.arguments import Parser, choice, existing_file
 from fastconv.cli.models import load_model
 from fastconv.cli.output import Result
-from fastconv.cli.pictures import add_data_option, read_dataset_as
+from fastconv.cli.pictures import add_data_option, add_fit_option, data_of, framing_of, read_dataset_as
+from fastconv.data.sources import is_image_folder
 
 
 def add_options(parser: Parser) -> None:
     parser.positionals("MODEL", 1, 1, "a file that fastconv train or fastconv.save wrote")
-    add_data_option(parser)
-    parser.option("data", "--split", type=choice("test", "train", "all"), default="test", metavar="PART",
-                  help="test (default), train or all")
+    add_data_option(parser, None, "what the model was trained on")
+    parser.option("data", "--split", type=choice("test", "train", "validation", "all"), default="test", metavar="PART",
+                  help="test (default), train, validation or all")
+    add_fit_option(parser, "data", of_a_model=True)
 
 
 def run(options: Namespace) -> Result:
     path = existing_file(options.model[0], "MODEL")
     model, trained_on = load_model(path)
-    dataset = read_dataset_as(trained_on.input_shape, trained_on.classes, options.data, options.split)
+    source = data_of(options, path, trained_on)
+    if is_image_folder(source):
+        trained_on = replace(trained_on, framing=framing_of(options, path, trained_on))
+    dataset = read_dataset_as(trained_on, source, options.split)
     document, line = score(model, dataset, options.split)
-    return Result({"model": str(path), "data": options.data, "split": options.split, **document}, line)
+    return Result({"model": str(path), "data": source, "split": options.split, **document}, line)
 
 
 def score(model: nn.Module, dataset: data.ArrayDataset, split: str) -> tuple[dict[str, Any], str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastconv import data, nn
-from fastconv.cli.pictures import background
+from fastconv.data.framing import Framing
 
 
 @dataclass(frozen=True)
@@ -20,23 +21,41 @@ class TrainedOn:
     input_shape : (int, int, int), optional
         Channels, rows, columns.
     classes : list of str, optional
-    background : float, optional
-        See `fastconv.cli.pictures.background`.
+    framing : Framing
+        How pictures became these images.
+    framing_known : bool
+        Whether the file says it; files of earlier versions do not.
+    source : str, optional
+        The data set: "digits", or a path.
     """
 
     input_shape: tuple[int, int, int] | None = None
     classes: list[str] | None = None
-    background: float | None = None
+    framing: Framing = Framing()
+    framing_known: bool = False
+    source: str | None = None
 
     @classmethod
-    def of(cls, dataset: data.ArrayDataset) -> TrainedOn:
+    def of(cls, dataset: data.ArrayDataset, source: str) -> TrainedOn:
         channels, rows, columns = dataset.images.shape[1:]
-        return cls((channels, rows, columns), dataset.classes, background(dataset.images))
+        framing = Framing.of(dataset.images, dataset.fit)
+        return cls((channels, rows, columns), dataset.classes, framing, True, source)
+
+    @property
+    def background(self) -> float:
+        """The brightness around the images: black where they have no common one."""
+        return self.framing.value_range[0] if self.framing.background is None else self.framing.background
 
 
 def save_model(model: nn.Module, path: Path, trained_on: TrainedOn, about: Mapping[str, Any]) -> None:
     """Write a model that `load_model` reads; `about` is kept beside it."""
-    nn.save(model, path, {**asdict(trained_on), **about})
+    metadata = {
+        "input_shape": trained_on.input_shape,
+        "classes": trained_on.classes,
+        "framing": trained_on.framing.to_dict(),
+        "data": trained_on.source and _seen_from(path.parent, trained_on.source),
+    }
+    nn.save(model, path, {**metadata, **about})
 
 
 def load_model(path: Path) -> tuple[nn.Module, TrainedOn]:
@@ -48,14 +67,39 @@ def load_model(path: Path) -> tuple[nn.Module, TrainedOn]:
         If the file is damaged, or what it says is not of its kind.
     """
     model, about = nn.load(path), nn.load_metadata(path)
-    shape, classes, edge = (about.get(name) for name in ("input_shape", "classes", "background"))
+    shape, classes, source = (about.get(name) for name in ("input_shape", "classes", "data"))
     if not (shape is None or (_is_list_of(int, shape) and len(shape) == 3 and min(shape) > 0)):
         raise ValueError(f"{path}: input_shape is {shape!r}, expected channels, rows, columns")
     if not (classes is None or (_is_list_of(str, classes) and classes)):
         raise ValueError(f"{path}: classes is {classes!r}, expected names")
-    if not (edge is None or isinstance(edge, (int, float))):
-        raise ValueError(f"{path}: background is {edge!r}, expected a number")
-    return model, TrainedOn(shape and tuple(shape), classes, edge)
+    if not (source is None or isinstance(source, str)):
+        raise ValueError(f"{path}: data is {source!r}, expected a name or a path")
+    framing = _framing(path, shape, about)
+    if shape is None and framing.size and framing.channels:
+        shape = [framing.channels, *framing.size]
+    if source not in (None, "digits"):
+        source = _seen_from(Path(), os.path.join(path.parent, source))
+    return model, TrainedOn(shape and tuple(shape), classes, framing, "framing" in about, source)
+
+
+def _framing(path: Path, shape: list[int] | None, about: Mapping[str, Any]) -> Framing:
+    """What the file says; files of earlier versions say the background, and predict padded where it was known."""
+    said = about.get("framing")
+    if said is None:
+        edge = about.get("background")
+        if not (edge is None or isinstance(edge, (int, float))):
+            raise ValueError(f"{path}: background is {edge!r}, expected a number")
+        said = {} if edge is None else {"background": edge, "fit": "pad"}
+    known = {"channels": shape[0], "size": shape[1:]} if shape and shape[0] in (1, 3) else {}
+    try:
+        return Framing.checked(**{**known, **said})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: framing is {said!r}: {error}") from error
+
+
+def _seen_from(folder: Path, source: str) -> str:
+    """The way from a folder to a data set: what moves together with the model is found again."""
+    return source if source == "digits" else os.path.join(os.curdir, os.path.relpath(source, folder))
 
 
 def _is_list_of(kind: type, value: Any) -> bool:

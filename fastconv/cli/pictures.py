@@ -1,27 +1,36 @@
-"""Pictures as a model expects them: data sets read in the shape it takes, and single images framed as it knows them."""
+"""Pictures as a model takes them: data sets read in its shape and its framing, and what the user may say about both."""
 
 from __future__ import annotations
 
+import shlex
+from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fastconv import data
-from fastconv.cli.arguments import Parser, UsageError
-from fastconv.data.files import find_cifar10, has_mnist
-from fastconv.data.images import resize
+from fastconv.cli.arguments import Parser, UsageError, choice
+from fastconv.cli.models import TrainedOn
+from fastconv.cli.output import say
+from fastconv.data.framing import FITS, Framing
+from fastconv.data.sources import exists, is_image_folder
 
-# Pixels, of 0 to 1, that differ by less than this are one brightness.
-_SAME = 0.1
+_FIT = ("how image files of other proportions are made to fit: stretch, or pad with the colour of their border (default: "
+        "stretch")  # fmt: skip
 
 
-def add_data_option(parser: Parser) -> None:
-    parser.option("data", "--data", default="digits", metavar="SOURCE",
-                  help="digits (the bundled sample, default); a directory with the files of MNIST or CIFAR-10, or with a "
-                       "folder of images for each class; or an .npz file")
+def add_data_option(parser: Parser, default: str | None, meaning: str) -> None:
+    """``--data``; `meaning` says in the help what the default is."""
+    parser.option("data", "--data", default=default, metavar="SOURCE",
+                  help="digits (the bundled sample); a directory with the files of MNIST or CIFAR-10, or with a folder of "
+                       f"images for each class (also in folders train, test, val, ...); or an .npz file (default: {meaning})")
+
+
+def add_fit_option(parser: Parser, group: str, of_a_model: bool) -> None:
+    """``--fit``: of a training, or of a model whose file does not say it."""
+    parser.option(group, "--fit", type=choice(*FITS), metavar="HOW",
+                  help=f"{_FIT}; for model files that do not say it)" if of_a_model else f"{_FIT}, and the model file says so)")
 
 
 def read_dataset(source: str, split: Any, **settings: Any) -> data.ArrayDataset:
@@ -38,17 +47,13 @@ def read_dataset(source: str, split: Any, **settings: Any) -> data.ArrayDataset:
         raise UsageError(f"--data {error}") from error
 
 
-def read_dataset_as(
-    shape: Sequence[int] | None, classes: Sequence[str] | None, source: str, split: Any
-) -> data.ArrayDataset:
+def read_dataset_as(trained_on: TrainedOn, source: str, split: Any) -> data.ArrayDataset:
     """A part of a data set as a model takes it.
 
     Parameters
     ----------
-    shape : (channels, rows, columns), optional
-        Of the model's images: image files are made so; other images must be so.
-    classes : sequence of str, optional
-        That the model knows.
+    trained_on : TrainedOn
+        Image files are framed so; other images must be of this shape.
     source, split
         As of `fastconv.data.load`.
 
@@ -59,76 +64,67 @@ def read_dataset_as(
     ValueError
         If the images are of another shape.
     """
-    made = {"channels": shape[0], "size": tuple(shape[1:])} if shape is not None and is_image_folder(source) else {}
-    dataset = read_dataset(source, split, classes=classes, **made)
-    if shape is not None and dataset.images.shape[1:] != tuple(shape):
+    framing = trained_on.framing.to_dict() if is_image_folder(source) else {}
+    dataset = read_dataset(source, split, classes=trained_on.classes, **framing)
+    shape = trained_on.input_shape
+    if shape is not None and dataset.images.shape[1:] != shape:
         raise ValueError(f"the model takes images of {by(shape)}, those of {source} are {by(dataset.images.shape[1:])} "
                          "(channels x rows x columns)")
     return dataset
 
 
-def is_image_folder(source: str) -> bool:
-    """Whether `source` is a directory of image files, which can be read in any size."""
-    path = Path(source)
-    return source != "digits" and path.is_dir() and not (has_mnist(path) or find_cifar10(path))
-
-
-def background(images: NDArray[np.float32]) -> float | None:
-    """The brightness of the images' borders, if nearly all border pixels have one: digits on black have 0.
+def framing_of(options: Namespace, path: Path, trained_on: TrainedOn, **said: Any) -> Framing:
+    """How pictures are framed for a model: as its file says, and where it does not say it as the user does.
 
     Parameters
     ----------
-    images : ndarray (N, C, H, W)
-    """
-    border = _border(images)
-    middle = float(np.median(border))
-    return middle if np.mean(np.abs(border - middle) < _SAME) > 0.9 else None
-
-
-def read_image(
-    path: Path, shape: Sequence[int] | None, known: float | None, invert: bool | None
-) -> tuple[NDArray[np.float32], bool]:
-    """An image file as a model takes it, and whether it was inverted.
-
-    Parameters
-    ----------
+    options : Namespace
+        Has ``fit``, the user's or None.
     path : path
-    shape : (channels, rows, columns), optional
-        Of the model's images; None leaves the image as large as it is, in grey.
-    known : float, optional
-        The `background` that the model was trained with. An image of other proportions is then filled up with its own
-        background instead of being stretched.
-    invert : bool, optional
-        Whether to exchange dark and bright. None does so if the image's background is dark and the known one bright, or
-        the other way round: pen on paper becomes white on black.
+        Of the model's file.
+    trained_on : TrainedOn
+    **said
+        More attributes of a framing that the user says, or None.
+
+    Raises
+    ------
+    UsageError
+        If the user says something else than the file.
     """
-    image = data.load_image(path, channels=shape[0] if shape is not None else 1)
-    edge = float(np.median(_border(image[np.newaxis])))
-    if invert is None:
-        invert = known is not None and abs(known - edge) > 0.5
-    if invert:
-        image, edge = 1 - image, 1 - edge
-    if shape is not None and image.shape[1:] != tuple(shape[1:]):
-        rows, columns = shape[1:]
-        if known is not None:
-            image = _fill_up(image, rows / columns, edge)
-        image = resize(image, (rows, columns))
-    return image, invert
+    framing = trained_on.framing
+    said["fit"] = options.fit
+    for name, value in said.items():
+        known = getattr(framing, name) if name != "fit" or trained_on.framing_known else None
+        if None not in (value, known) and value != known:
+            told, takes = (by(size) if isinstance(size, tuple) else size for size in (value, known))
+            raise UsageError(f"--{name} {told}: {path} was trained with {takes}, leave the option away")
+    framing = replace(framing, **{name: value for name, value in said.items() if value is not None})
+    if framing.size is not None and not trained_on.framing_known and options.fit is None:
+        hint = "--fit stretch, if it was trained on image files" if framing.fit == "pad" else "or --fit pad"
+        say(options, f"{path} does not say how pictures were made to fit: {framing.fit or 'stretch'} is taken ({hint})")
+    return framing
+
+
+def data_of(options: Namespace, path: Path, trained_on: TrainedOn) -> str:
+    """The data set to measure a model on: the user's, else the one that it was trained on.
+
+    Raises
+    ------
+    UsageError
+        If its file does not say it, or it is not there; the message has the command to write.
+    """
+    command = f"fastconv evaluate {shlex.quote(str(path))} --data"
+    if options.data is not None:
+        return str(options.data)
+    if trained_on.source is None:
+        raise UsageError(f"{path} does not say what it was trained on: {command} SOURCE, or {command} digits for the bundled "
+                         "digits")
+    if not exists(trained_on.source):
+        raise UsageError(f"{path} was trained on {trained_on.source}, which is not there: {command} SOURCE")
+    if trained_on.source != "digits":
+        say(options, f"data: {trained_on.source}, on which {path} was trained (--data)")
+    return trained_on.source
 
 
 def by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
-
-
-def _border(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    sides = images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1]
-    return np.concatenate([side.reshape(-1) for side in sides])
-
-
-def _fill_up(image: NDArray[np.float32], proportion: float, value: float) -> NDArray[np.float32]:
-    """Rows or columns of `value` on both sides, until rows / columns is the proportion."""
-    rows, columns = image.shape[1:]
-    more_rows = max(0, round(columns * proportion) - rows)
-    more_columns = max(0, round(rows / proportion) - columns)
-    pads = [(more // 2, more - more // 2) for more in (0, more_rows, more_columns)]
-    return np.pad(image, pads, constant_values=value)

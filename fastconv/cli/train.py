@@ -22,7 +22,8 @@ from fastconv.cli.arguments import Parser, UsageError, choice, existing_file, in
 from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.output import Result, say
-from fastconv.cli.pictures import add_data_option, by, is_image_folder, read_dataset, read_dataset_as
+from fastconv.cli.pictures import add_data_option, add_fit_option, by, read_dataset, read_dataset_as
+from fastconv.data.sources import exists, has_validation, is_image_folder
 from fastconv.training import EarlyStopping, Trainer
 
 # The learning rate belongs to the optimiser, the weight decay too: AdamW's is not multiplied into the gradient.
@@ -52,13 +53,15 @@ Ctrl-C leaves a checkpoint, and --resume goes on from it to the very weights of 
 
 def add_options(parser: Parser) -> None:
     parser.description = _DESCRIPTION
-    add_data_option(parser)
+    add_data_option(parser, "digits", "digits")
     parser.option("data", "--size", type=integer(12, 4096), metavar="N",
                   help="resize images to N x N; for folders of image files")
     parser.option("data", "--channels", type=choice("1", "3"), metavar="C",
                   help="1 (grey) or 3 (colour); for folders of image files")
+    add_fit_option(parser, "data", of_a_model=False)
     parser.option("data", "--validation", type=number(0, 1, open_ends=True), metavar="PART",
-                  help="hold out this part of the training images, such as 0.1, and measure on it after each epoch")
+                  help="hold out this part of the training images, such as 0.1, and measure on it after each epoch "
+                       "(default: where the data have a validation part beside their test part, that is measured)")
     parser.option("data", "--no-augment", action="store_true",
                   help="take the images as they are, instead of shifted up to 2 pixels, turned 15 degrees, resized 15 %%")
 
@@ -96,15 +99,13 @@ def add_options(parser: Parser) -> None:
 def run(options: Namespace) -> Result:
     start = time.perf_counter()
     checkpoint = _check(options)
-    train_set, test_set = _read(options)
-    held_out = None
-    if options.validation or options.early_stopping:
+    train_set, held_out, test_set, trained_on = _read(options)
+    if options.validation or (options.early_stopping and held_out is None):
         train_set, held_out = train_set.split(1 - (options.validation or _VALIDATION), seed=options.seed)
-    trained_on = TrainedOn.of(train_set)
     model = nn.models.lenet5(train_set.images.shape[1], len(train_set.classes), train_set.images.shape[2],
                              rng=options.seed)  # fmt: skip
     trainer = _trainer(options, model, math.ceil(len(train_set) / options.batch_size))
-    fill = trained_on.background or 0.0
+    fill = trained_on.background
     say(options, f"LeNet-5, {sum(parameter.data.size for parameter in model.parameters()):,} parameters; {train_set}")
     try:
         history = trainer.fit(
@@ -144,8 +145,8 @@ def _check(options: Namespace) -> Path:
     """What cannot be seen in one option alone, before the data are read. Returns the path of the checkpoint."""
     if options.momentum is not None and options.optimizer != "sgd":
         raise UsageError(f"--momentum is for --optimizer sgd, got {options.optimizer}")
-    for name in ("size", "channels"):
-        if getattr(options, name) is not None and not is_image_folder(options.data):
+    for name in ("size", "channels", "fit"):
+        if getattr(options, name) is not None and exists(options.data) and not is_image_folder(options.data):
             raise UsageError(f"--{name} is for folders of image files, got --data {options.data}")
     checkpoint: Path = options.checkpoint or options.output.with_suffix(".checkpoint.npz")
     if checkpoint.suffix != ".npz":
@@ -164,15 +165,17 @@ def _check(options: Namespace) -> Path:
     return checkpoint
 
 
-def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset]:
-    """The training and the test images, in one shape that LeNet-5 can take."""
-    made = {"size": options.size, "channels": options.channels and int(options.channels)}
+def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset | None, data.ArrayDataset, TrainedOn]:
+    """The training, the validation (if there is such a part) and the test images, in one shape that LeNet-5 can take."""
+    made = {"size": options.size, "channels": options.channels and int(options.channels), "fit": options.fit}
     train_set = read_dataset(options.data, "train", **{name: value for name, value in made.items() if value})
     shape = train_set.images.shape[1:]
     if shape[1] != shape[2] or shape[1] < 12:
         raise ValueError(f"LeNet-5 takes square images of at least 12 x 12 pixels, those of {options.data} are {by(shape)} "
                          "(channels x rows x columns); --size resizes image files")
-    return train_set, read_dataset_as(shape, train_set.classes, options.data, "test")
+    trained_on = TrainedOn.of(train_set, options.data)
+    held_out = read_dataset_as(trained_on, options.data, "validation") if has_validation(options.data) else None
+    return train_set, held_out, read_dataset_as(trained_on, options.data, "test"), trained_on
 
 
 def _trainer(options: Namespace, model: nn.Module, batches: int) -> Trainer:

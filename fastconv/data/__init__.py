@@ -4,7 +4,10 @@
 `datasets`          `ArrayDataset`, images with labels
 `files`             `digits` (bundled), `idx` and `mnist`, `cifar10`, `npz`
 `images`            `image_folder` and `load_image`, through Pillow
+`framing`           one way from a picture of any size to an image, for training and prediction: `ArrayDataset.framing`
+`parts`             which folders are classes, and which are parts (train, validation, test)
 `sources`           `load`, any of these
+`conversions`       what to write where a file is of a kind that is not read
 `loader`            `DataLoader`, batches in a seeded order
 `augment`           `RandomAffine`, `RandomShift`, `RandomFlip`, `Compose`
 ==================  ================================================================================================

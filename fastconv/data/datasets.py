@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastconv.data.framing import FITS, Fit, Framing
 from fastconv.functional import checks
 
 __all__ = ["ArrayDataset"]
@@ -29,6 +30,8 @@ class ArrayDataset:
         (N,) integers, 0 to number of classes - 1.
     classes : sequence of str, optional
         The name of each class. Without it the classes are "0", "1", ... up to the largest label.
+    fit : {"stretch", "pad"}, optional
+        How pictures of other proportions came to the images' size, for `framing`; None where none was distorted.
 
     Attributes
     ----------
@@ -37,6 +40,7 @@ class ArrayDataset:
     labels : ndarray
         (N,) int64.
     classes : list of str
+    fit : {"stretch", "pad"} or None
 
     Raises
     ------
@@ -61,7 +65,9 @@ class ArrayDataset:
     labels: NDArray[np.int64]
     classes: list[str]
 
-    def __init__(self, images: ArrayLike, labels: ArrayLike, classes: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, images: ArrayLike, labels: ArrayLike, classes: Sequence[str] | None = None, *, fit: Fit | None = None
+    ) -> None:
         pixels = np.asarray(images)
         if pixels.ndim == 3:
             pixels = pixels[:, np.newaxis]
@@ -72,6 +78,7 @@ class ArrayDataset:
         self.labels = checks.labels(targets, "labels", len(pixels), count)
         self.images = as_float32(pixels, "images")
         self.classes = [str(label) for label in range(count)] if classes is None else list(classes)
+        self.fit: Fit | None = checks.choice(fit, "fit", (*FITS, None))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -96,7 +103,31 @@ class ArrayDataset:
                 raise TypeError(f"index must be an integer, a slice or an array, got {index!r}") from None
             return self.images[position], int(self.labels[position])
         chosen = index if isinstance(index, slice) else np.asarray(index, dtype=None if len(index) else np.intp)
-        return ArrayDataset(self.images[chosen], self.labels[chosen], self.classes)
+        return ArrayDataset(self.images[chosen], self.labels[chosen], self.classes, fit=self.fit)
+
+    @property
+    def framing(self) -> dict[str, Any]:
+        """How a picture becomes an image like these, as keywords of `load_image`, `image_folder` and `load`.
+
+        Keep it in the model's file, and prediction sees what training saw: ``size`` and ``channels``; ``fit``, "stretch" or
+        "pad" (where no picture was distorted: "pad" if all stand on one background, else "stretch"); ``background``, the
+        brightness of the borders if nearly all their pixels have one and no image the opposite (a picture on the opposite
+        is inverted), else None; ``value_range``, what black and white are: 0 and 1, -1 and 1, 0 and 255, or the least and
+        largest value.
+
+        Examples
+        --------
+        >>> import fastconv as fc, os, tempfile
+        >>> from fastconv import data, nn
+        >>> train = data.digits()
+        >>> train.framing
+        {'size': [28, 28], 'channels': 1, 'fit': 'pad', 'background': 0.0, 'value_range': [0.0, 1.0]}
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+        >>> fc.save(nn.models.lenet5(), path, {"framing": train.framing})
+        >>> kept = nn.load_metadata(path)["framing"]
+        >>> image = data.load_image("seven.jpg", **kept)  # doctest: +SKIP
+        """
+        return Framing.of(self.images, self.fit).to_dict()
 
     def split(self, fraction: float, seed: int = 0) -> tuple[ArrayDataset, ArrayDataset]:
         """Two datasets at random: `fraction` of the images of each class, and the rest.
@@ -182,7 +213,7 @@ class ArrayDataset:
             values.append(number.reshape(-1, 1, 1))
         if not (values[1] > 0).all():
             raise ValueError(f"std must be above 0, got {std!r}")
-        return ArrayDataset((self.images - values[0]) / values[1], self.labels, self.classes)
+        return ArrayDataset((self.images - values[0]) / values[1], self.labels, self.classes, fit=self.fit)
 
 
 def as_float32(images: NDArray[Any], name: str) -> NDArray[np.float32]:

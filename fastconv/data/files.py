@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv.data.conversions import how_to_convert
 from fastconv.data.datasets import ArrayDataset
 from fastconv.functional import checks
 
@@ -33,6 +34,17 @@ Part = Literal["train", "test"]
 
 _CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 _CIFAR10_RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
+
+_DIGITS = "0123456789"
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_EMNIST_CLASSES = {
+    "byclass": [*_DIGITS, *_CAPITALS, *_CAPITALS.lower()],
+    **dict.fromkeys(("bymerge", "balanced"), [*_DIGITS, *_CAPITALS, *"abdefghnqrt"]),
+    "letters": ["N/A", *_CAPITALS.lower()],  # its labels begin with 1
+}
+_IDX_PARTS: dict[Part, tuple[str, ...]] = {"train": ("train",), "test": ("t10k", "test")}
+_IDX_IMAGES = re.compile(r"((?:.+-)?)(?:train|t10k|test)-images[-.]idx3-ubyte(?:\.gz)?")
+_MNIST_FOLDER = re.compile("mnist|^raw$|^gzip$", re.IGNORECASE)
 
 # The most that DEFLATE can expand: one 258-byte match in 2 bits (zlib's Technical Details, "Maximum Expansion Factor").
 _GZIP_EXPANSION = 1032
@@ -66,7 +78,7 @@ def digits(split: Part = "train") -> ArrayDataset:
     from importlib import resources
 
     with resources.files(__package__).joinpath("mnist5k.npz").open("rb") as file, np.load(file) as archive:
-        return ArrayDataset(archive[f"{part}_images"], archive[f"{part}_labels"], [str(digit) for digit in range(10)])
+        return ArrayDataset(archive[f"{part}_images"], archive[f"{part}_labels"], list(_DIGITS))
 
 
 def _hex(start: bytes) -> str:
@@ -119,13 +131,16 @@ def idx(images_path: StrPath, labels_path: StrPath) -> ArrayDataset:
 
 
 def mnist(directory: StrPath, split: Part = "train") -> ArrayDataset:
-    """MNIST, or another set of ten classes under the same file names (Fashion-MNIST, KMNIST).
+    """MNIST, or another set under the same file names (Fashion-MNIST, KMNIST, EMNIST).
 
     Parameters
     ----------
     directory : path
         Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
         ``t10k-labels-idx1-ubyte``, each plain or ending in ``.gz``; the spelling ``train-images.idx3-ubyte`` is found too.
+        Or the root folder that torchvision was given: the files are found in ``MNIST/raw``, ``FashionMNIST/raw``, ...
+        Of EMNIST, whose files are called ``emnist-letters-train-images-idx3-ubyte`` and so on, a folder may hold several
+        sets: name one as a file without its end, ``EMNIST/raw/emnist-letters``. Its images are put upright.
     split : {"train", "test"}
         "test" is what the files call "t10k".
 
@@ -134,36 +149,61 @@ def mnist(directory: StrPath, split: Part = "train") -> ArrayDataset:
     FileNotFoundError
         When a file is missing.
     ValueError
-        When a file is not what `idx` expects, a label is above 9, or `split` is unknown.
+        When a file is not what `idx` expects, a label is beyond the set's classes, there are several sets, or `split` is
+        unknown.
 
     Examples
     --------
     >>> from fastconv import data
     >>> train = data.mnist("MNIST/raw")  # doctest: +SKIP
     """
-    part = {"train": "train", "test": "t10k"}[checks.choice(split, "split", ("train", "test"))]
-    labels_path = _find_idx(Path(directory), f"{part}-labels", 1)
-    found = idx(_find_idx(Path(directory), f"{part}-images", 3), labels_path)
-    if len(found.classes) > 10:
-        raise ValueError(f"{labels_path}: a label {len(found.classes) - 1}, expected 0 to 9: read other sets with idx()")
-    return ArrayDataset(found.images, found.labels, [str(digit) for digit in range(10)])
+    part: Part = checks.choice(split, "split", ("train", "test"))
+    folder, prefix = find_mnist(Path(directory)) or (Path(directory), "")
+    labels_path = _find_idx(folder, prefix, part, "labels", 1)
+    found = idx(_find_idx(folder, prefix, part, "images", 3), labels_path)
+    emnist = prefix.removeprefix("emnist-").removesuffix("-") if prefix.startswith("emnist-") else ""
+    classes = _EMNIST_CLASSES.get(emnist, list(_DIGITS))
+    if len(found.classes) > len(classes):
+        raise ValueError(f"{labels_path}: a label {len(found.classes) - 1}, expected 0 to {len(classes) - 1}: read other sets "
+                         "with idx()")
+    # EMNIST's files hold the images turned and mirrored.
+    images = found.images.swapaxes(2, 3) if emnist else found.images
+    return ArrayDataset(images, found.labels, classes)
 
 
-def _idx_names(stem: str, ndim: int) -> list[str]:
-    return [f"{stem}{dot}idx{ndim}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
+def find_mnist(path: Path) -> tuple[Path, str] | None:
+    """The folder with a set of IDX files that `mnist` reads, and what comes before "train-images..." in their names.
+
+    Raises
+    ------
+    ValueError
+        When there are several sets; the message names them.
+    """
+    if path.is_dir():
+        inside = [folder for folder in path.iterdir() if folder.is_dir() and _MNIST_FOLDER.search(folder.name)]
+        folders = [path, *sorted(inside), *sorted(folder / "raw" for folder in inside if (folder / "raw").is_dir())]
+        sets = [(folder, prefix) for folder in folders for prefix in sorted(_idx_prefixes(folder))]
+    elif path.parent.is_dir() and not path.exists() and (prefix := f"{path.name}-") in _idx_prefixes(path.parent):
+        sets = [(path.parent, prefix)]
+    else:
+        sets = []
+    if len(sets) > 1:
+        names = ", ".join(str(folder / prefix.removesuffix("-")) for folder, prefix in sets)
+        raise ValueError(f"{path}: holds {len(sets)} data sets, name one of {names}")
+    return sets[0] if sets else None
 
 
-def _find_idx(directory: Path, stem: str, ndim: int) -> Path:
-    names = _idx_names(stem, ndim)
+def _idx_prefixes(folder: Path) -> set[str]:
+    return {match[1] for path in folder.iterdir() if (match := _IDX_IMAGES.fullmatch(path.name)) and path.is_file()}
+
+
+def _find_idx(folder: Path, prefix: str, part: Part, kind: str, ndim: int) -> Path:
+    names = [f"{prefix}{word}-{kind}{dot}idx{ndim}-ubyte{end}"
+             for word in _IDX_PARTS[part] for dot in "-." for end in ("", ".gz")]  # fmt: skip
     for name in names:
-        if (directory / name).is_file():
-            return directory / name
-    raise FileNotFoundError(f"{directory}: no file {' or '.join(names)}")
-
-
-def has_mnist(directory: Path) -> bool:
-    """Whether `mnist` would find images here, of either part."""
-    return any((directory / name).is_file() for part in ("train", "t10k") for name in _idx_names(f"{part}-images", 3))
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{folder}: no file {' or '.join(names[:4])}")
 
 
 def _read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
@@ -271,8 +311,7 @@ def _training_batches(folder: Path) -> list[Path]:
             found[int(match[1])] = path
     for number in range(1, max(found, default=1) + 1):
         if number not in found:
-            pickled = ": this is the pickled version, get the binary one" if (folder / "data_batch_1").exists() else ""
-            raise FileNotFoundError(f"{folder}: no file data_batch_{number}.bin{pickled}")
+            raise FileNotFoundError(f"{folder}: no file data_batch_{number}.bin{how_to_convert(folder)}")
     return [found[number] for number in sorted(found)]
 
 
@@ -341,7 +380,7 @@ def npz(path: StrPath, split: Part | None = None) -> ArrayDataset:
         pair = _npz_pair(archive, part)
         if pair is None:
             wanted = " or ".join(map(", ".join, _NPZ_NAMES[part]))
-            raise ValueError(f"{path}: arrays {', '.join(archive.files) or '(none)'}, expected {wanted}")
+            raise ValueError(f"{path}: arrays {', '.join(archive.files) or '(none)'}, expected {wanted}{how_to_convert(path)}")
         images, labels = (_npz_array(path, archive, name) for name in pair)
         classes = _npz_classes(path, archive)
     try:
@@ -383,7 +422,7 @@ def _open_npz(path: Path) -> Iterator[NpzFile]:
     with path.open("rb") as file:
         start = file.read(4)
         if start not in (b"PK\x03\x04", b"PK\x05\x06"):
-            raise ValueError(f"{path}: starts with {_hex(start)}, expected a NumPy archive (.npz)")
+            raise ValueError(f"{path}: starts with {_hex(start)}, expected a NumPy archive (.npz){how_to_convert(path)}")
         file.seek(0)
         try:
             archive = np.load(file, allow_pickle=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +12,48 @@ from numpy.typing import NDArray
 
 from fastconv.data.datasets import ArrayDataset, as_float32
 from fastconv.data.files import StrPath, channels_first
+from fastconv.data.framing import Fit, Framing, luma, pillow
 from fastconv.functional import checks
 
 __all__ = ["image_folder", "load_image"]
 
 _SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".npy"))
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, what Pillow's "L" is made with
 
 
 def load_image(
-    path: StrPath, *, size: int | tuple[int, int] | None = None, channels: int | None = None
+    path: StrPath,
+    *,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    fit: Fit | None = None,
+    background: float | None = None,
+    value_range: Sequence[float] = (0.0, 1.0),
+    invert: bool | None = None,
 ) -> NDArray[np.float32]:
     """One image as (C, H, W) float32, 0 to 1.
+
+    ``load_image(path, **dataset.framing)`` makes an image as those of a dataset are, see `ArrayDataset.framing`.
 
     Parameters
     ----------
     path : path
-        Any image that Pillow reads: the first frame, upright as its EXIF entry says, transparency dropped. Or ``.npy``:
-        (H, W), (C, H, W) or (H, W, C), uint8 or floating point.
+        Any image that Pillow reads: the first frame, upright as its EXIF entry says; what is transparent is put on the
+        colour that shows the ink, white under dark ink and black under light ink. Or ``.npy``: (H, W), (C, H, W) or
+        (H, W, C), uint8 or floating point.
     size : int or (height, width), optional
-        Resize to this, if the image is not so already: bilinear, averaging over the pixels when it gets smaller; the
-        proportions are not kept. An int means a square.
+        Resize to this, if the image is not so already: bilinear, averaging over the pixels when it gets smaller. An int
+        means a square.
     channels : {1, 3}, optional
         Grey (ITU-R BT.601 luma) or red, green, blue. By default what the file has.
+    fit : {"stretch", "pad"}, optional
+        What becomes of other proportions than those of `size`: "stretch" (default) gives them up, "pad" keeps them, in
+        the middle of a plane of the colour that the image's border has.
+    background : float, optional
+        The brightness that images stand on, in the value range. One that stands on the opposite is inverted.
+    value_range : (float, float)
+        The values of black and white. Floating point in ``.npy`` files is taken as it is.
+    invert : bool, optional
+        Exchange dark and bright, or never, whatever the background.
 
     Raises
     ------
@@ -55,10 +74,14 @@ def load_image(
     ...     data.load_image(path, channels=1).shape
     (1, 48, 64)
     """
-    target = _check_size(size)
-    if channels is not None and checks.integer(channels, "channels") not in (1, 3):
-        raise ValueError(f"channels must be 1 (grey), 3 (colour) or None (as the file), got {channels!r}")
-    return _load(Path(path), target, channels)
+    if invert is not None:
+        checks.flag(invert, "invert")
+    return framed(Path(path), Framing.checked(size, channels, fit, background, value_range), invert)[0]
+
+
+def framed(path: Path, framing: Framing, invert: bool | None = None) -> tuple[NDArray[np.float32], bool]:
+    """The image in a file, framed, and whether it was inverted."""
+    return framing.frame(_read(path, framing.value_range), invert)
 
 
 def image_folder(
@@ -66,9 +89,14 @@ def image_folder(
     *,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    fit: Fit | None = None,
+    background: float | None = None,
+    value_range: Sequence[float] = (0.0, 1.0),
     classes: Sequence[str] | None = None,
 ) -> ArrayDataset:
     """A dataset from a directory with one sub-folder for each class, named as the class.
+
+    Every sub-folder is a class here, whatever its name; `load` knows folders of parts (``train/``, ``test/``).
 
     Parameters
     ----------
@@ -79,6 +107,8 @@ def image_folder(
         Resize all images to this; without it they must have one size.
     channels : {1, 3}, optional
         Make all images grey, or red, green, blue; without it all must be one of the two.
+    fit, background, value_range
+        As of `load_image`: to read images as those of another dataset are, ``image_folder(directory, **train.framing)``.
     classes : sequence of str, optional
         The names in the order of their labels, as another dataset or a model has them; a folder of another name is an
         error then. By default the names of the sub-folders, sorted.
@@ -96,70 +126,89 @@ def image_folder(
     >>> flowers = data.image_folder("flowers", size=64, channels=3)  # doctest: +SKIP
     """
     root = Path(directory)
-    target = _check_size(size)
-    folders = class_folders(root)
+    framing = Framing.checked(size, channels, fit, background, value_range)
+    folders = sub_folders(root)
     if not folders:
-        raise ValueError(f"{root}: no sub-folders, expected one for each class")
+        loose = ", its images say no class" if any(is_image(path) for path in root.iterdir()) else ""
+        raise ValueError(f"{root}: no sub-folders{loose}, expected one for each class")
     names = [folder.name for folder in folders] if classes is None else list(classes)
     for folder in folders:
         if folder.name not in names:
             raise ValueError(f"{folder}: not one of the classes {', '.join(names)}")
-    paths, labels = [], []
+    paths: list[Path] = []
+    labels: list[int] = []
     for folder in folders:
-        found = _image_files(folder)
+        found = sorted(image_files(folder))
         if not found:
             raise ValueError(f"{folder}: no images, expected at least one (files ending in {' '.join(sorted(_SUFFIXES))})")
         paths += found
         labels += [names.index(folder.name)] * len(found)
 
-    first = load_image(paths[0], size=target, channels=channels)
+    first = framed(paths[0], framing)[0]
     images = np.empty((len(paths), *first.shape), np.float32)
+    distorted = False
     for position, path in enumerate(paths):
-        image = _load(path, target, channels)
+        picture = _read(path, framing.value_range)
+        image = framing.frame(picture)[0]
         if image.shape != first.shape:
-            option = "channels" if image.shape[1:] == first.shape[1:] else "size"
-            raise ValueError(
-                f"{path}: {_shape(image)}, but {paths[0]} is {_shape(first)} (channels x height x width): "
-                f"choose one for all with {option}"
-            )
+            raise _differing(paths, position, first, framing)
+        distorted = distorted or framing.distorts(picture)
         images[position] = image
-    return ArrayDataset(images, labels, names)
+    return ArrayDataset(images, labels, names, fit=fit or ("stretch" if distorted else None))
 
 
-def class_folders(directory: Path) -> list[Path]:
-    """The sub-folders that `image_folder` takes for classes, sorted by name."""
-    return sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _differing(paths: list[Path], position: int, first: NDArray[Any], framing: Framing) -> ValueError:
+    """The error of a folder whose images are not of one shape; it names all that must be chosen, not one after the other."""
+    options: dict[str, str] = {}
+    for path in paths[position:]:
+        image = framed(path, framing)[0]
+        found = f"{path}: {_shape(image)}"
+        if len(image) != len(first):
+            options.setdefault("channels", found)
+        if image.shape[1:] != first.shape[1:]:
+            options.setdefault("size", found)
+        if len(options) == 2:
+            break
+    differing = " and ".join(dict.fromkeys(options.values()))
+    return ValueError(f"{differing}, but {paths[0]} is {_shape(first)} (channels x height x width): choose one for all with "
+                      f"{' and '.join(sorted(options))} ({', '.join(f'--{name}' for name in sorted(options))})")
 
 
-def _image_files(folder: Path) -> list[Path]:
-    found = []
+def sub_folders(directory: Path) -> list[Path]:
+    """The sub-folders that may be classes or parts, sorted by name."""
+    return sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
+
+
+def image_files(folder: Path) -> Iterator[Path]:
+    """The image files in a folder and in the folders in it, as the file system has them."""
     for parent, inside, names in os.walk(folder):
         inside[:] = [name for name in inside if not name.startswith(".")]
-        found += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(path for path in found if path.suffix.lower() in _SUFFIXES)
+        yield from (Path(parent, name) for name in names if is_image(Path(name)))
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is called as images are."""
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
 
 
 def _shape(image: NDArray[Any]) -> str:
     return " x ".join(map(str, image.shape))
 
 
-def _check_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    pair: tuple[int, int] | None = None if size is None else checks.pair(size, "size")
-    return pair
+def _read(path: Path, value_range: tuple[float, float]) -> NDArray[np.float32]:
+    """The picture in a file, as (C, H, W) in the value range."""
+    if path.suffix.lower() == ".npy":
+        array = _read_npy(path)
+        picture = as_float32(array, f"{path}: pixels")
+        if array.dtype.kind == "f":
+            return picture
+    else:
+        picture = _read_image(path)
+    black, white = value_range
+    return picture if (black, white) == (0, 1) else np.float32(white - black) * picture + np.float32(black)
 
 
-def _load(path: Path, size: tuple[int, int] | None, channels: int | None) -> NDArray[np.float32]:
-    image = _read_npy(path) if path.suffix.lower() == ".npy" else _read_image(path)
-    if channels == 3 and len(image) == 1:
-        image = np.repeat(image, 3, axis=0)
-    elif channels == 1 and len(image) == 3:
-        image = np.tensordot(_LUMA, image, axes=1)[np.newaxis]
-    if size is not None and image.shape[1:] != size:
-        image = resize(image, size)
-    return np.ascontiguousarray(image, np.float32)
-
-
-def _read_npy(path: Path) -> NDArray[np.float32]:
+def _read_npy(path: Path) -> NDArray[Any]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a size beyond the file is an error, not memory
     except (ValueError, EOFError) as error:
@@ -170,48 +219,57 @@ def _read_npy(path: Path) -> NDArray[np.float32]:
     image = channels_first(array[np.newaxis] if array.ndim == 2 else array)
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
         raise ValueError(f"{path}: shape {array.shape}, expected (H, W), (C, H, W) or (H, W, C) with 1 or 3 channels")
-    return as_float32(np.array(image), f"{path}: pixels")
+    return np.array(image)
 
 
 def _read_image(path: Path) -> NDArray[np.float32]:
-    pillow = _pillow()
+    library = pillow()
     from PIL import ImageOps
 
     with path.open("rb") as file:
         try:
-            with pillow.open(file) as opened:
+            with library.open(file) as opened:
                 opened.load()
                 image = ImageOps.exif_transpose(opened)
+            if not image.mode.startswith(("I", "F")):
+                return _eight_bits(image)
         # Pillow's decoders also let SyntaxError and other errors of a parser through when a file is damaged.
-        except (OSError, SyntaxError, ValueError, EOFError, pillow.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, EOFError, library.DecompressionBombError) as error:
             raise ValueError(f"{path}: not an image that can be read: {error}") from error
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow may hold in 32
-        wide = np.asarray(image)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise ValueError(f"{path}: pixels {wide.min()} to {wide.max()}, expected 0 to 65535")
-        grey: NDArray[np.float32] = np.divide(wide, 65535, dtype=np.float32)[np.newaxis]
-        return grey
     if image.mode == "F":
         raise ValueError(f"{path}: floating-point pixels, of unknown range: convert the image to 8 or 16 bits")
-    if image.mode in ("1", "L", "LA", "La"):
-        return as_float32(np.asarray(image.convert("L"))[np.newaxis], "pixels")
-    if image.mode == "P":
-        image = image.convert("RGBA")  # Pillow warns when it must drop the transparency of a palette
-    return as_float32(np.moveaxis(np.asarray(image.convert("RGB")), -1, 0), "pixels")
+    wide = np.asarray(image)  # 16 bits a pixel, which Pillow may hold in 32
+    if wide.min() < 0 or wide.max() > 65535:
+        raise ValueError(f"{path}: pixels {wide.min()} to {wide.max()}, expected 0 to 65535")
+    grey: NDArray[np.float32] = np.divide(wide, 65535, dtype=np.float32)[np.newaxis]
+    return grey
 
 
-def resize(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    pillow = _pillow()
-    height, width = size
-    resized: NDArray[np.float32]
-    planes = [pillow.fromarray(plane).resize((width, height), pillow.Resampling.BILINEAR) for plane in image]
-    resized = np.stack([np.asarray(plane, np.float32) for plane in planes])
-    return resized
+def _eight_bits(image: Any) -> NDArray[np.float32]:
+    """An image of Pillow's modes of 8 bits or fewer as (C, H, W), 0 to 1."""
+    if image.mode in ("La", "RGBa"):  # colours that were multiplied by their alpha
+        image = image.convert(image.mode.upper())
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    elif "transparency" in image.info and image.mode in ("1", "L", "RGB"):  # one colour means: nothing here
+        image = image.convert("RGBA" if image.mode == "RGB" else "LA")
+    opaque = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    if image.mode not in ("LA", "RGBA"):
+        image = image.convert(opaque)
+    pixels = np.asarray(image)
+    planes = as_float32(pixels[np.newaxis] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0), "pixels")
+    return planes if image.mode == opaque else _on_what_shows_it(planes[:-1], planes[-1])
 
 
-def _pillow() -> Any:
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise ImportError("reading and resizing images needs Pillow: pip install fastconv[images]") from error
-    return PIL.Image
+def _on_what_shows_it(ink: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A drawing (C, H, W) on the colour that shows it: white under dark ink, black under light ink.
+
+    Dark or light is what can be seen of it: the brightness weighted with alpha. An empty canvas is white.
+    """
+    if alpha.min() == 1:
+        return np.ascontiguousarray(ink)
+    visible = alpha.sum(dtype=np.float64)
+    brightness = (luma(ink) * alpha).sum(dtype=np.float64) / visible if visible else 0.0
+    ground = np.float32(brightness < 0.5)
+    shown: NDArray[np.float32] = ink * alpha + ground * (1 - alpha)
+    return shown

@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from fastconv.data.datasets import ArrayDataset
-from fastconv.data.files import Part, StrPath, cifar10, digits, find_cifar10, has_mnist, mnist, npz, npz_parts
-from fastconv.data.images import class_folders, image_folder
+from fastconv.data.files import Part, StrPath, cifar10, digits, find_cifar10, find_mnist, how_to_convert, mnist, npz, npz_parts
+from fastconv.data.framing import Fit
+from fastconv.data.images import image_files, image_folder, sub_folders
+from fastconv.data.parts import find_parts
 from fastconv.functional import checks
 
 __all__ = ["load"]
@@ -22,18 +24,22 @@ _KNOWN = (
     "class (or these in train/ and test/), or an .npz file"
 )
 _TRAINING_FRACTION = 0.8
-_TEST_FOLDERS = ("test", "val", "valid", "validation")
+_PARTS = ("train", "validation", "test")
+Split = Literal["train", "validation", "test", "all"]
 
 # How to read each part of a source; a source without parts has the one key "all".
-_Readers = dict[Literal["train", "test", "all"], Callable[[], ArrayDataset]]
+_Readers = dict[str, Callable[[], ArrayDataset]]
 
 
 def load(
     source: StrPath,
-    split: Literal["train", "test", "all"] = "train",
+    split: Split = "train",
     *,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    fit: Fit | None = None,
+    background: float | None = None,
+    value_range: Sequence[float] = (0.0, 1.0),
     classes: Sequence[str] | None = None,
 ) -> ArrayDataset:
     """Read a data set from whatever `source` is.
@@ -42,15 +48,15 @@ def load(
     ----------
     source : str or path
         ``"digits"``: the bundled sample (write ``./digits`` for a folder of that name). A directory: MNIST's IDX files,
-        CIFAR-10's binary files, or one sub-folder of images for each class; or folders ``train`` and ``test`` (or
-        ``val``, ``valid``, ``validation``) with such sub-folders. A file: a NumPy archive.
-    split : {"train", "test", "all"}
-        The part. A source that has no parts is divided here: "train" is 80 % of each class, "test" the other 20 %, always
-        the same images. "all" is both parts, the training part first.
-    size : int or (height, width), optional
-        For folders of images: resize to this.
-    channels : {1, 3}, optional
-        For folders of images: grey, or red, green, blue.
+        CIFAR-10's binary files, or one sub-folder of images for each class; or folders of parts with such sub-folders,
+        ``train``, ``validation`` and ``test``, in any case and under the usual names (``Training``, ``val``, ``dev``,
+        ``test_set``, ...). The folders may be the only ones in another (``images/train``). A file: a NumPy archive.
+    split : {"train", "validation", "test", "all"}
+        The part. Where there is only one of "test" and "validation", it is both. A source that has no parts, or a training
+        part only, is divided here: "train" is 80 % of each class, "test" the other 20 %, always the same images. "all" is
+        all parts, in this order.
+    size, channels, fit, background, value_range
+        For folders of images: as of `image_folder`.
     classes : sequence of str, optional
         The names of the classes, in the order of their labels, that a model knows. The source must have the same, or, for
         folders of images, some of them; classes that have only numbers get these names.
@@ -70,29 +76,52 @@ def load(
     >>> len(data.load("digits", "all"))
     5000
     """
-    checks.choice(split, "split", ("train", "test", "all"))
+    checks.choice(split, "split", ("train", "validation", "test", "all"))
     if isinstance(classes, str):
         raise TypeError(f"classes must be a sequence of names, got {classes!r}")
     names = None if classes is None else list(classes)
-    readers = _find(source, size, channels, names)
+    framing = {"size": size, "channels": channels, "fit": fit, "background": background, "value_range": value_range}
+    readers = _find(source, framing, names)
     if split in readers:
         dataset = readers[split]()
-    elif "all" in readers:
+    elif "all" in readers and split != "validation":
         dataset = readers["all"]().split(_TRAINING_FRACTION)[split == "test"]
-    elif len(readers) == 2:
-        dataset = _join(readers["train"](), readers["test"](), source)
+    elif split == "all" and "train" in readers and len(readers) > 1:
+        dataset = _join([readers[part]() for part in _PARTS if part in readers], source)
+    elif split != "train" and (other := "test" if split == "validation" else "validation") in readers:
+        dataset = readers[other]()
     else:
-        raise ValueError(f"{source}: holds no part {'test' if 'train' in readers else 'train'!r}")
+        missing = next(part for part in ("train", "test") if part not in readers) if split == "all" else split
+        held = "it has no parts" if "all" in readers else f"only {' and '.join(map(repr, readers))}"
+        raise ValueError(f"{source}: holds no part {missing!r}, {held}")
     return dataset if names is None else _rename(dataset, names, source)
 
 
-def _find(source: StrPath, size: int | tuple[int, int] | None, channels: int | None, classes: list[str] | None) -> _Readers:
+def has_validation(source: StrPath) -> bool:
+    """Whether a source has a validation part beside its test part."""
+    return {"validation", "test"} <= set(_find(source, {}, None))
+
+
+def exists(source: StrPath) -> bool:
+    """Whether there is anything at a source."""
+    return source == "digits" or Path(source).exists() or find_mnist(Path(source)) is not None
+
+
+def is_image_folder(source: StrPath) -> bool:
+    """Whether a source is a directory of image files, which can be read in any size."""
+    path = Path(source)
+    return source != "digits" and path.is_dir() and not (find_mnist(path) or find_cifar10(path))
+
+
+def _find(source: StrPath, framing: dict[str, Any], classes: list[str] | None) -> _Readers:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"source must be a name or a path, got {source!r}")
     path = Path(source)
     readers: _Readers
     if source == "digits":
         readers = _both(digits)
+    elif find_mnist(path):
+        readers = _both(partial(mnist, path))
     elif not path.exists():
         import difflib
 
@@ -100,15 +129,13 @@ def _find(source: StrPath, size: int | tuple[int, int] | None, channels: int | N
         raise FileNotFoundError(f"{source}: no such file or directory{near}; a data set is {_KNOWN}")
     elif path.is_file():
         readers = _archive(path)
-    elif has_mnist(path):
-        readers = _both(partial(mnist, path))
     elif find_cifar10(path):
         readers = _both(partial(cifar10, path))
     else:
-        return _folders(path, size, channels, classes)
-    if size is not None or channels is not None:
-        name, value = ("size", size) if size is not None else ("channels", channels)
-        raise ValueError(f"{name} is for folders of images only, got {value!r} with {source}")
+        return _folders(path, framing, classes)
+    for name in ("size", "channels", "fit"):
+        if framing.get(name) is not None:
+            raise ValueError(f"{name} is for folders of images only, got {framing[name]!r} with {source}")
     return readers
 
 
@@ -118,31 +145,32 @@ def _both(read: Callable[[Part], ArrayDataset]) -> _Readers:
 
 def _archive(path: Path) -> _Readers:
     if path.suffix.lower() != ".npz":
-        raise ValueError(f"{path}: not a data set, expected {_KNOWN}")
+        raise ValueError(f"{path}: not a data set, expected {_KNOWN}{how_to_convert(path)}")
     parts = npz_parts(path)
     readers: _Readers = {part: partial(npz, path, part) for part in parts if part is not None}
     return readers or {"all": partial(npz, path)}
 
 
-def _folders(path: Path, size: int | tuple[int, int] | None, channels: int | None, classes: list[str] | None) -> _Readers:
-    inside = {folder.name: folder for folder in class_folders(path)}
-    if not inside:
-        raise ValueError(f"{path}: no data set in this directory, expected {_KNOWN}")
-    test = next((inside[name] for name in _TEST_FOLDERS if name in inside), None)
-    if "train" not in inside or test is None:
-        return {"all": partial(image_folder, path, size=size, channels=channels, classes=classes)}
-    # A class without a test image must not move the labels of the others.
-    names = classes or [folder.name for folder in class_folders(inside["train"])]
-    read = partial(image_folder, size=size, channels=channels, classes=names)
-    return {"train": partial(read, inside["train"]), "test": partial(read, test)}
+def _folders(path: Path, framing: dict[str, Any], classes: list[str] | None) -> _Readers:
+    if not any(any(image_files(folder)) for folder in sub_folders(path)):
+        raise ValueError(f"{path}: no data set in this directory, expected {_KNOWN}{how_to_convert(path)}")
+    folders = find_parts(path, classes or ())
+    if set(folders) == {"train"}:
+        folders = {"all": folders["train"]}
+    if classes is None and "train" in folders:
+        # A class without a test image must not move the labels of the others.
+        classes = [folder.name for folder in sub_folders(folders["train"])]
+    return {part: partial(image_folder, folder, classes=classes, **framing) for part, folder in folders.items()}
 
 
-def _join(train: ArrayDataset, test: ArrayDataset, source: StrPath) -> ArrayDataset:
-    if train.images.shape[1:] != test.images.shape[1:] or train.classes != test.classes:
-        raise ValueError(f"{source}: the parts differ: {train} and {test}")
-    return ArrayDataset(
-        np.concatenate([train.images, test.images]), np.concatenate([train.labels, test.labels]), train.classes
-    )
+def _join(parts: list[ArrayDataset], source: StrPath) -> ArrayDataset:
+    first = parts[0]
+    for part in parts[1:]:
+        if first.images.shape[1:] != part.images.shape[1:] or first.classes != part.classes:
+            raise ValueError(f"{source}: the parts differ: {first} and {part}")
+    images, labels = ([getattr(part, name) for part in parts] for name in ("images", "labels"))
+    fit = next((part.fit for part in parts if part.fit), None)
+    return ArrayDataset(np.concatenate(images), np.concatenate(labels), first.classes, fit=fit)
 
 
 def _rename(dataset: ArrayDataset, classes: list[str], source: StrPath) -> ArrayDataset:
@@ -150,6 +178,6 @@ def _rename(dataset: ArrayDataset, classes: list[str], source: StrPath) -> Array
     if dataset.classes not in (classes, numbers):
         raise ValueError(f"{source}: classes {', '.join(dataset.classes)}, expected {', '.join(classes)}")
     try:
-        return ArrayDataset(dataset.images, dataset.labels, classes)
+        return ArrayDataset(dataset.images, dataset.labels, classes, fit=dataset.fit)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error

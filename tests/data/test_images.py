@@ -50,14 +50,79 @@ def test_size_is_pillows_bilinear(tmp_path, size):
 def test_modes(tmp_path):
     one_bit = save(tmp_path / "1.png", Image.fromarray(GREY).convert("1"))
     assert set(np.unique(data.load_image(one_bit))) <= {0, 1}
-    alpha = Image.fromarray(COLOUR).convert("RGBA")
-    alpha.putalpha(100)
-    np.testing.assert_array_equal(data.load_image(save(tmp_path / "a.png", alpha)), AS_FLOAT)
-    grey_alpha = Image.merge("LA", [Image.fromarray(GREY)] * 2)
-    np.testing.assert_array_equal(data.load_image(save(tmp_path / "la.png", grey_alpha)), AS_FLOAT[:1])
     palette = Image.fromarray(COLOUR).quantize(16)
     want = np.asarray(palette.convert("RGB"), np.float32).transpose(2, 0, 1) / np.float32(255)
-    np.testing.assert_array_equal(data.load_image(save(tmp_path / "p.png", palette, transparency=bytes(16))), want)
+    np.testing.assert_array_equal(data.load_image(save(tmp_path / "p.png", palette)), want)
+    cmyk = Image.fromarray(COLOUR).convert("CMYK")
+    want = np.asarray(cmyk.convert("RGB"), np.float32).transpose(2, 0, 1) / np.float32(255)
+    np.testing.assert_array_equal(data.load_image(save(tmp_path / "c.tiff", cmyk)), want)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff"])
+def test_the_first_of_several_frames(tmp_path, suffix):
+    first, *others = (Image.new("RGB", (8, 6), (level,) * 3) for level in (255, 128, 0))
+    path = save(tmp_path / f"a.{suffix}", first, save_all=True, append_images=others)
+    np.testing.assert_array_equal(data.load_image(path, channels=1), np.ones((1, 6, 8)))
+
+
+# What is drawn (brightness of its pixels), on nothing; and the colour that must be under it.
+INK = {"black": (0, 1), "dark": (100, 1), "light": (150, 0), "white": (255, 0)}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Pillow's, of the argument for the mode
+@pytest.mark.parametrize("hidden", [0, 77, 255])
+@pytest.mark.parametrize("form", ["LA png", "RGBA png", "LA tiff", "RGBA tiff", "RGBA webp"])
+@pytest.mark.parametrize(("ink", "ground"), INK.values(), ids=INK)
+def test_ink_on_a_transparent_canvas(tmp_path, form, ink, ground, hidden):
+    """It is seen as on paper of the other brightness, whatever colour the pixels have that nobody sees."""
+    alpha = np.zeros((6, 9), np.uint8)
+    alpha[1:4, 2:7] = 255
+    alpha[4, 2:7] = 128
+    grey = np.where(alpha > 0, ink, hidden).astype(np.uint8)
+    mode, suffix = form.split()
+    drawn = Image.fromarray(np.stack([*[grey] * (len(mode) - 1), alpha], -1), mode)
+    image = save(tmp_path / f"a.{suffix}", drawn, **({"lossless": True, "exact": True} if suffix == "webp" else {}))
+    share = alpha / 255
+    want = np.where(alpha > 0, ink, 0) / 255 * share + ground * (1 - share)
+    np.testing.assert_allclose(data.load_image(image, channels=1)[0], want, atol=2 / 255)
+
+
+def test_transparent_colours_of_palettes_grey_and_colour(tmp_path):
+    grey = np.uint8([[0, 0, 255], [255, 0, 255]])  # black on nothing, where 255 is declared to be nothing
+    want = grey / np.float32(255)
+    for mode, nothing in (("L", 255), ("RGB", (255, 255, 255)), ("P", 255), ("1", 255)):
+        for inverted in (False, True):
+            pixels = 255 - grey if inverted else grey
+            image = Image.fromarray(pixels)
+            if mode == "P":
+                image.putpalette([level for level in range(256) for _ in range(3)])
+            elif mode != "L":
+                image = image.convert(mode)
+            clear = nothing if not inverted else (0, 0, 0) if mode == "RGB" else 0
+            path = save(tmp_path / f"{mode}{inverted}.png", image, transparency=clear)
+            got = data.load_image(path, channels=1)[0]
+            np.testing.assert_allclose(got, 1 - want if inverted else want, atol=1e-6)
+    path = save(tmp_path / "p.png", Image.fromarray(COLOUR).quantize(16), transparency=bytes(16))
+    np.testing.assert_array_equal(data.load_image(path), np.ones((3, 6, 9)))  # an empty canvas is white
+
+
+def test_an_opaque_alpha_changes_nothing(tmp_path):
+    for channels in (1, 3):
+        plain = Image.fromarray(COLOUR if channels == 3 else GREY)
+        opaque = plain.copy()
+        opaque.putalpha(255)
+        np.testing.assert_array_equal(data.load_image(save(tmp_path / "o.png", opaque)), AS_FLOAT[:channels])
+
+
+def test_a_folder_and_one_image_are_put_on_the_same_colour(tmp_path):
+    for name, level in (("a", 0), ("b", 255)):
+        ink = np.zeros((6, 9, 4), np.uint8)
+        ink[..., :3], ink[2:4, 2:7, 3] = level, 255
+        save(tmp_path / name / "ink.png", Image.fromarray(ink))
+    folder = data.image_folder(tmp_path)
+    for image, name in zip(folder.images, "ab", strict=True):
+        np.testing.assert_array_equal(image, data.load_image(tmp_path / name / "ink.png"))
+        assert image.max() - image.min() == 1
 
 
 def test_sixteen_bits(tmp_path):
@@ -217,6 +282,19 @@ def test_images_that_differ(tmp_path, odd, match):
     write_folders(tmp_path, {"a": 2, "b": 1})
     save(tmp_path / "b" / "odd.png", odd)
     with pytest.raises(ValueError, match=r"odd\.png: " + match):
+        data.image_folder(tmp_path)
+
+
+def test_images_that_differ_in_two_ways_are_one_error(tmp_path):
+    write_folders(tmp_path, {"a": 2, "b": 1})
+    save(tmp_path / "b" / "grey.png", GREY)
+    save(tmp_path / "b" / "small.png", COLOUR[:4])
+    match = "grey.png: 1 x 6 x 9 and .*small.png: 3 x 4 x 9, but .*0.png is 3 x 6 x 9 .*for all with channels and size"
+    with pytest.raises(ValueError, match=match):
+        data.image_folder(tmp_path)
+    (tmp_path / "b" / "small.png").unlink()
+    save(tmp_path / "b" / "grey.png", GREY[:4])
+    with pytest.raises(ValueError, match="grey.png: 1 x 4 x 9, but .*for all with channels and size"):
         data.image_folder(tmp_path)
 
 

@@ -1,5 +1,7 @@
 """`load`: each kind of source is recognised, divided the same way each time, and an unknown one explained."""
 
+import gzip
+import pickle
 import struct
 import subprocess
 import sys
@@ -43,6 +45,59 @@ def test_mnist(tmp_path):
         data.load(tmp_path, "test")
     write_mnist(tmp_path, "t10k")
     assert len(data.load(str(tmp_path), "all")) == 100
+
+
+@pytest.mark.parametrize("inside", ["MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw", "mnist", "gzip"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_root_that_torchvision_was_given(tmp_path, inside, compressed):
+    folder = tmp_path / inside
+    folder.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        write_mnist(folder, part)
+    (tmp_path / "CIFAR").mkdir()  # another set beside it
+    (tmp_path / "notes.txt").write_text("")
+    if compressed:
+        for path in folder.iterdir():
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    want = data.mnist(folder)
+    for source in {tmp_path, folder, folder.parent} - {tmp_path.parent}:
+        assert same(data.load(source), want) and same(data.mnist(source), want)
+        assert len(data.load(source, "all")) == 100
+
+
+def test_several_sets_in_a_root_are_named(tmp_path):
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        write_mnist(tmp_path / name / "raw", "train")
+    with pytest.raises(ValueError, match="holds 2 data sets, name one of .*FashionMNIST/raw, .*MNIST/raw"):
+        data.load(tmp_path)
+    assert len(data.load(tmp_path / "MNIST")) == 50
+
+
+@pytest.mark.parametrize("inside", ["EMNIST/raw", "gzip", ""])
+def test_emnist(tmp_path, inside):
+    """Several sets in a folder, which hold their images turned and mirrored; letters begin with label 1."""
+    folder = tmp_path / inside
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, count in (("letters", 26), ("balanced", 47), ("digits", 10)):
+        labels = np.arange(50, dtype=np.uint8) % count + (name == "letters")
+        for part in ("train", "test"):
+            pixels, stem = IMAGES.swapaxes(1, 2), folder / f"emnist-{name}-{part}"
+            content = struct.pack(">4I", 0x803, *pixels.shape) + pixels.tobytes()
+            stem.with_name(f"{stem.name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(content))
+            content = struct.pack(">2I", 0x801, 50) + labels.tobytes()
+            stem.with_name(f"{stem.name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(ValueError, match="holds 3 data sets, name one of .*emnist-balanced, .*emnist-digits, .*emnist-letters"):
+        data.load(tmp_path)
+    for name, first, count in (("letters", "a", 27), ("balanced", "1", 47), ("digits", "1", 10)):
+        for split in ("train", "test"):
+            found = data.load(folder / f"emnist-{name}", split)
+            assert len(found.classes) == count and found.classes[1] == first
+            np.testing.assert_array_equal(found.images[:, 0], IMAGES / np.float32(255))
+    assert data.load(folder / "emnist-letters").classes[int(found.labels[0]) + 26] == "z"
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        data.load(folder / "emnist-byclass")
 
 
 @pytest.mark.parametrize("inside", ["", "cifar-10-batches-bin"])
@@ -136,6 +191,17 @@ def test_classes_of_a_model(tmp_path):
         ("no/where", FileNotFoundError, "no/where: no such file or directory; a data set is"),
         ("a.txt", ValueError, "a.txt: not a data set, expected 'digits'"),
         ("empty", ValueError, "empty: no data set in this directory, expected"),
+        ("cifar-10-batches-py", ValueError, "no data set in this directory.*; this is the pickled version of CIFAR"),
+        ("cifar", ValueError, "no data set in this directory.*; this is the pickled version of CIFAR"),
+        ("cifar-10-batches-py/data_batch_1", ValueError, "data_batch_1: not a data set.*the pickled version of CIFAR.*np.savez"),
+        ("a.pkl", ValueError, "a.pkl: not a data set.*; a pickle can run code and is not read: load it yourself, then np.savez"),
+        ("a.npy", ValueError, r"a.npy: not a data set.*; one array has no labels: write both with np.savez\("),
+        ("array.npz", ValueError, "array.npz: starts with 0x934e554d, .*; one array has no labels: write both with np.savez"),
+        ("a.pt", ValueError, r"a.pt: not a data set.*; with tensors of torch.load: np.savez\(.*images.numpy\(\)"),
+        ("a.safetensors", ValueError, "a.safetensors: not a data set.*; with tensors of safetensors.torch.load_file: np.savez"),
+        ("a.mat", ValueError, "a.mat: not a data set.*; read the arrays with the library of this format, then np.savez"),
+        ("a.tar.gz", ValueError, "a.tar.gz: not a data set.*; unpack it, then name the folder"),
+        ("a.PNG", ValueError, "a.PNG: not a data set.*; an image is named to fastconv predict"),
         ("a.npz", ValueError, r"a\.npz: starts with 0x74657874, expected a NumPy archive"),
         (5, TypeError, "source must be a name or a path, got 5"),
         (None, TypeError, "source must .*None"),
@@ -144,8 +210,15 @@ def test_classes_of_a_model(tmp_path):
 def test_unknown_sources(tmp_path, monkeypatch, source, error, match):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    for name in ("a.txt", "a.npz"):
+    for name in ("a.txt", "a.npz", "a.pt", "a.safetensors", "a.mat", "a.tar.gz", "a.PNG"):
         (tmp_path / name).write_text("text")
+    for folder in ("cifar-10-batches-py", "cifar/cifar-10-batches-py"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("data_batch_1", "batches.meta"):
+            (tmp_path / folder / name).write_bytes(pickle.dumps({}, 2))
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({}, 4))
+    np.save(tmp_path / "a.npy", IMAGES)
+    (tmp_path / "array.npz").write_bytes((tmp_path / "a.npy").read_bytes())
     with pytest.raises(error, match=match):
         data.load(source)
 
@@ -157,7 +230,7 @@ def test_options_of_folders_elsewhere(option, value):
 
 
 def test_an_unknown_split():
-    with pytest.raises(ValueError, match="split must be one of 'train', 'test', 'all', got 'val'"):
+    with pytest.raises(ValueError, match="split must be one of 'train', 'validation', 'test', 'all', got 'val'"):
         data.load("digits", "val")
 
 

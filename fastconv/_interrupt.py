@@ -1,0 +1,33 @@
+"""Ctrl-C while the command line is still importing: one line and exit code 130, not a traceback from wherever that was.
+
+The package imports this before everything else, as NumPy's import alone takes longer than the rest; so it imports hardly
+anything itself. Where fastconv is used as a library nothing is changed, and where Ctrl-C is ignored (``nohup``, ``&`` in a
+script) it stays so.
+"""
+
+import os
+import sys
+
+
+def leave(number: int, frame: object) -> None:
+    """The handler while there is nothing to be put in order."""
+    try:
+        os.write(2, b"fastconv: interrupted\n")
+    finally:
+        os._exit(130)
+
+
+def _is_command_line() -> bool:
+    """Whether this process is ``fastconv`` or ``python -m fastconv``: while that imports, its argument 0 is "-m"."""
+    program = os.path.basename(getattr(sys, "argv", [""])[0])
+    return program.removesuffix(".exe") == "fastconv" or (program == "-m" and "fastconv" in sys.orig_argv)
+
+
+if _is_command_line():
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        try:
+            signal.signal(signal.SIGINT, leave)
+        except ValueError:  # in another thread than the main one, where no signal comes
+            pass

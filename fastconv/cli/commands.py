@@ -1,0 +1,26 @@
+"""The commands: their names, what each does in a line, and their parsers."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from fastconv.cli.arguments import Parser
+
+COMMANDS = {
+    "train": "train a LeNet-5, by default on the bundled handwritten digits",
+    "evaluate": "measure a saved model on a data set",
+    "predict": "class and probability of image files",
+    "explain": "what a convolution of given shapes does: output size, algorithm, operations, memory",
+    "info": "what this build can do and what it uses",
+    "completion": "print a script that completes commands and options in a shell",
+}
+
+
+def load_command(name: str) -> tuple[ModuleType, Parser]:
+    """The module of a command, with its `run`, and the command's parser."""
+    command = importlib.import_module(f"fastconv.cli.{name}")
+    parser = Parser(name, COMMANDS[name])
+    command.add_options(parser)
+    parser.add_common_options()
+    return command, parser

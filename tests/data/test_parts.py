@@ -1,0 +1,130 @@
+"""Folders of parts and of classes: told apart by their names, wherever they lie, or refused by name."""
+
+import numpy as np
+import pytest
+
+from fastconv import data
+
+
+def write(root, *folders, count=5):
+    for number, folder in enumerate(folders):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for position in range(count):
+            np.save(root / folder / f"{position}.npy", np.full((4, 6), number * count + position, np.uint8))
+
+
+NAMES = [("training", "testing"), ("Train", "Test"), ("TRAIN", "VAL"), ("trn", "tst"), ("train", "test1"), ("train", "dev"),
+         ("train_set", "test_set"), ("TrainingSet", "ValidationSet"), ("training_data", "validation_data"),
+         ("train2017", "val2017"), ("train-images", "test-images"), ("images_train", "images_test"), ("seg_train", "seg_test"),
+         ("Training", "Evaluation"), ("train", "holdout"), ("mnist_train", "mnist_val"), ("01_train", "02_test")]  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", ["", "data", "data/images"])
+@pytest.mark.parametrize(("train", "test"), NAMES)
+def test_parts(tmp_path, train, test, inside):
+    root = tmp_path / "root"
+    write(root / inside / train, "ant", "bee", "cat")
+    write(root / inside / test, "ant", "cat", count=2)
+    (root / "__MACOSX" / "data").mkdir(parents=True)
+    (root / inside / "labels").mkdir()  # no image in it
+    (root / inside / "labels" / "list.csv").write_text("")
+    assert [len(data.load(root, split)) for split in ("train", "test", "all")] == [15, 4, 19]
+    found = data.load(root, "test")
+    assert found.classes == ["ant", "bee", "cat"] and set(found.labels.tolist()) == {0, 2}
+
+
+def test_parts_within_folders_of_their_own_name(tmp_path):
+    for part in ("seg_train", "seg_test"):
+        write(tmp_path / part / part, "forest", "sea")
+    assert data.load(tmp_path, "all").classes == ["forest", "sea"]
+
+
+@pytest.mark.parametrize("name", ["train", "Training", "TRN", "data/train_set"])
+def test_a_lone_training_part_is_divided(tmp_path, name):
+    write(tmp_path / name, "ant", "bee")
+    assert [len(data.load(tmp_path, split)) for split in ("train", "test", "all")] == [8, 2, 10]
+    assert data.load(tmp_path).classes == ["ant", "bee"]
+
+
+def test_a_lone_test_part(tmp_path):
+    write(tmp_path / "Test", "ant", "bee")
+    assert len(data.load(tmp_path, "test")) == 10
+    for split in ("train", "all"):
+        with pytest.raises(ValueError, match="holds no part 'train', only 'test'"):
+            data.load(tmp_path, split)
+
+
+def test_three_parts(tmp_path):
+    for name, count in (("train", 5), ("Val", 3), ("TEST", 2)):
+        write(tmp_path / name, "ant", "bee", count=count)
+    assert [len(data.load(tmp_path, split)) for split in ("train", "validation", "test", "all")] == [10, 6, 4, 20]
+
+
+@pytest.mark.parametrize("name", ["test", "val"])
+def test_a_part_that_is_test_and_validation(tmp_path, name):
+    write(tmp_path / "train", "ant", "bee")
+    write(tmp_path / name, "ant", "bee", count=2)
+    assert len(data.load(tmp_path, "test")) == len(data.load(tmp_path, "validation")) == 4
+    assert len(data.load(tmp_path, "all")) == 14
+
+
+def test_no_validation_part(tmp_path):
+    write(tmp_path, "ant", "bee")
+    with pytest.raises(ValueError, match="holds no part 'validation', it has no parts"):
+        data.load(tmp_path, "validation")
+    with pytest.raises(FileNotFoundError):
+        data.load("nowhere", "validation")
+    assert len(data.load("digits", "validation")) == 1000
+
+
+MIXED = {
+    "an unknown folder beside train": (["train/ant", "extra/ant"], "train/ is called as a part of a data set, extra/ beside it"),
+    "three": (["train/ant", "test/ant", "papers"], r"test/, train/ are called as a part of a data set, papers/ beside it not"),
+    "test among classes": (["cat", "dog", "test"], "test/ is called as a part of a data set, cat/, dog/ beside it not"),
+    "Validation among classes": (["cat", "dog", "Validation/cat"], "Validation/ is called as"),
+    "train with folders among classes": (["cat", "dog", "train/cat"], "train/ is called as"),
+    "two training parts": (["train/ant", "Training/ant"], "Training/, train/ are both called as the train part"),
+    "two numbers": (["train/ant", "test1/ant", "test2/ant"], "test1/, test2/ are both called as the test part"),
+}
+
+
+@pytest.mark.parametrize(("folders", "match"), MIXED.values(), ids=MIXED)
+def test_mixtures_are_refused_by_name(tmp_path, folders, match):
+    write(tmp_path, *folders)
+    for split in ("train", "test", "all"):
+        with pytest.raises(ValueError, match=match):
+            data.load(tmp_path, split)
+
+
+def test_what_is_refused_can_be_read_as_classes(tmp_path):
+    write(tmp_path, "cat", "dog", "test")
+    assert data.image_folder(tmp_path).classes == ["cat", "dog", "test"]
+    known = ["cat", "dog", "test"]
+    assert data.load(tmp_path, "all", classes=known).classes == known  # a model that knows these names
+
+
+CLASSES = [["bus", "car", "train"], ["invalid", "valid"], ["train_station", "test_tube"], ["traintrack", "valley", "devil"], ["0", "1"],
+           ["contest", "latest"], ["evaluate_me", "b"], ["training shoe", "sandal"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", CLASSES)
+def test_classes_that_only_look_like_parts(tmp_path, names):
+    write(tmp_path, *names)
+    assert data.load(tmp_path, "all").classes == sorted(names)
+    for part in ("train", "test"):
+        write(tmp_path / "parts" / part, *names)
+    assert data.load(tmp_path / "parts", "test").classes == sorted(names)
+
+
+def test_a_test_part_without_classes(tmp_path):
+    write(tmp_path, "train/cat", "train/dog", "test")
+    assert len(data.load(tmp_path)) == 10
+    with pytest.raises(ValueError, match="test: no sub-folders, its images say no class, expected one for each class"):
+        data.load(tmp_path, "test")
+
+
+def test_a_single_class_is_no_folder_to_go_down_into(tmp_path):
+    write(tmp_path, "cat")
+    assert data.load(tmp_path, "all").classes == ["cat"]
+    write(tmp_path / "root", "cat/young", "cat/old")
+    assert data.load(tmp_path / "root", "all", classes=["ant", "cat"]).classes == ["ant", "cat"]
