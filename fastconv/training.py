@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -29,7 +28,7 @@ from fastconv.data import DataLoader
 from fastconv.functional import checks
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module
-from fastconv.nn.sequential import is_chain
+from fastconv.nn.parts import check_parts
 from fastconv.nn.serialization import read_npz, write_npz
 from fastconv.optim import Optimizer, Schedule
 
@@ -136,6 +135,12 @@ class Trainer:
     schedule : Schedule, optional
         Of the optimiser's learning rate; stepped after each epoch or batch, as its `interval` says.
 
+    Raises
+    ------
+    ValueError
+        If the optimiser has parameters that are not the model's (nor the loss's), or the loss takes log-probabilities and the
+        model returns something else.
+
     Examples
     --------
     >>> import fastconv as fc
@@ -164,8 +169,7 @@ class Trainer:
             raise TypeError(f"schedule must be a fastconv.optim schedule or None, got {type(schedule).__name__}")
         if schedule is not None and schedule.optimizer is not optimizer:
             raise ValueError("schedule must be of the same optimizer that the trainer gets, it is of another")
-        _check_parameters(model, optimizer, loss)
-        _check_output(model, loss)
+        check_parts(model, optimizer, loss)
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
@@ -422,33 +426,6 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if waiting:
         raise KeyboardInterrupt
-
-
-def _check_parameters(model: Module, optimizer: Optimizer, loss: Any) -> None:
-    """The optimiser moves the model's parameters, all or some, and at most those of the loss beside them."""
-    own = {id(parameter) for parameter in model.parameters()}
-    of_loss = {id(value) for value in getattr(loss, "__dict__", {}).values()}
-    of_loss |= {id(parameter) for parameter in loss.parameters()} if hasattr(loss, "parameters") else set()
-    strange = [parameter for parameter in optimizer.params if id(parameter) not in own | of_loss]
-    if strange or not own & {id(parameter) for parameter in optimizer.params}:
-        shown = ", ".join(f"{getattr(parameter, 'name', '') or 'one without a name'} {np.shape(parameter.data)}"
-                          for parameter in (strange or optimizer.params)[:3])
-        raise ValueError(f"optimizer must be of parameters of the model, such as optim.SGD(model.parameters(), lr=0.1) made "
-                         f"after the model is complete; {len(strange or optimizer.params)} of its "
-                         f"{len(optimizer.params)} parameters are not in the model: {shown}")
-
-
-def _check_output(model: Module, loss: Any) -> None:
-    """The loss takes what the model returns; a module of one's own need not say what that is."""
-    last = model.last if is_chain(model) else model
-    known = type(last).__module__.startswith("fastconv.") or model.returns != Module.returns
-    if isinstance(loss, NLLLoss) and known and model.returns != "log-probabilities":
-        instead = ("nn.LogSoftmax() in place of nn.Softmax()" if model.returns == "probabilities" else
-                   "nn.LogSoftmax() as the last layer, or the loss nn.CrossEntropyLoss()")
-        raise ValueError(f"loss NLLLoss() takes log-probabilities, the model returns {model.returns}: write {instead}")
-    if isinstance(loss, CrossEntropyLoss) and model.returns == "probabilities":
-        warnings.warn("the model returns probabilities, and CrossEntropyLoss() takes them for scores and applies softmax "
-                      "again: leave out nn.Softmax(), predict_proba applies it itself", stacklevel=3)
 
 
 def _hits(output: NDArray, labels: NDArray) -> int:

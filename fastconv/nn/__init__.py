@@ -7,6 +7,7 @@
     conv, pooling, activation, linear    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
+    parts           whether model, optimiser and loss belong together
     models          ready-made models
     architecture    a model as JSON
     serialization   save and load

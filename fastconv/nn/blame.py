@@ -53,5 +53,8 @@ def _form(value: Any) -> str:
 
 
 def _short(layer: Any) -> str:
-    text = " ".join(repr(layer).split())
+    try:
+        text = " ".join(repr(layer).split())
+    except Exception:  # a class of one's own, perhaps not whole; its error must not take the place of the one to be named
+        return type(layer).__name__
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -392,8 +392,8 @@ class Module:
         They are read from the attributes of the same names; an argument without one only matters at birth, such as
         `init`. A class of one's own that keeps them otherwise defines this method.
         """
-        names = inspect.signature(type(self)).parameters
-        settings = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        settings = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters
+                    if name in vars(self) or isinstance(getattr(type(self), name, None), property)}
         if isinstance(settings.get("bias", False), Parameter | None):
             settings["bias"] = settings["bias"] is not None
         return settings

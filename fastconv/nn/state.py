@@ -95,7 +95,7 @@ def copy_into(entries: Iterable[tuple[str, Entry]], state: Any) -> None:
         found = [name for name in names if name in given]
         if not found:
             wrong.append(f"missing {names[0]}")
-        wrong += [reason for name in found if (reason := _misfit(name, given[name], own[name].data))]
+        wrong += [reason for name in found if (reason := _misfit(name, given[name], own[name]))]
         wrong += [f"{name} and {found[0]} are one array in the model, but differ" for name in found[1:]
                   if not np.array_equal(given[name], given[found[0]], equal_nan=given[name].dtype.kind == "f")]
     if wrong:
@@ -120,8 +120,11 @@ def _same(own: Mapping[str, Entry]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _misfit(name: str, given: NDArray, own: NDArray) -> str | None:
-    """Why an array cannot be copied into another one, or None."""
+def _misfit(name: str, given: NDArray, entry: Entry) -> str | None:
+    """Why an array cannot be copied into an entry, or None."""
+    own = entry.data
+    if not (own.flags.writeable or isinstance(entry, Buffer)):
+        return f"{name} is read-only in the model"
     kinds = "fiu" if own.dtype.kind == "f" else "fiub"
     if given.dtype.kind not in kinds:
         return f"{name} has dtype {given.dtype}, not a real number"
