@@ -120,12 +120,13 @@ def unknown_classes(description: Any, classes: Mapping[str, type[Module]]) -> li
 
 def _class_names(description: Any) -> Iterator[str]:
     items: Iterable[Any] = ()
-    if isinstance(description, dict):
-        items = description.values()
+    if isinstance(description, list):
+        items = description
+    elif isinstance(description, dict):
         if isinstance(description.get("class"), str):
             yield description["class"]
-    elif isinstance(description, list):
-        items = description
+        for value in description.values():  # of settings, layers, tuples and dicts: their keys are anybody's
+            items = [*items, *(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())]
     for item in items:
         yield from _class_names(item)
 
