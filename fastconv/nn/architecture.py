@@ -65,8 +65,8 @@ def _described(module: Module, own: dict[str, type[Module]]) -> dict[str, Any]:
     key = "layer" if kind is _HOLDERS.get(name) else "class"
     holder = next((holder for holder in _HOLDERS.values() if isinstance(module, holder)), None)
     if holder is not None and kind.__init__ is holder.__init__:
-        unnamed = getattr(module, holder._unnamed)
-        layers = unnamed.items() if isinstance(unnamed, dict) else enumerate(unnamed)
+        held = getattr(module, holder._unnamed_children)
+        layers = held.items() if isinstance(held, dict) else enumerate(held)
         return {key: name, "layers": {str(index): _described(layer, own) for index, layer in layers}}
     return {"class": name, "settings": {setting: _encoded(value, f"argument {setting} of {name}", own)
                                         for setting, value in _settings(module).items()}}

@@ -14,7 +14,7 @@ from fastconv.nn.module import Module
 class _Container(Module):
     """A module that only holds others."""
 
-    _unnamed = "_modules"
+    _unnamed_children = "_modules"
 
     def forward(self, x: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} holds modules and is none to be called: call those inside, or use "

@@ -128,8 +128,8 @@ class Module:
 
     returns: str = "logits"
     _remembered: tuple | None = None
-    _buffers: tuple[str, ...] = ()
-    _unnamed: str = ""  # the attribute, a list or dict, whose modules have no name before their index or key
+    _buffer_names: tuple[str, ...] = ()
+    _unnamed_children: str = ""  # the attribute, a list or dict, whose modules have no name before their index or key
 
     @property
     def training(self) -> bool:
@@ -202,10 +202,10 @@ class Module:
         {'mean': array([0.1, 0.1], dtype=float32)}
         """
         array = new_buffer(name, array)
-        if name not in self._buffers:
+        if name not in self._buffer_names:
             if hasattr(self, name):
                 raise ValueError(f"name must be that of a new attribute, {type(self).__name__} has {name!r} already")
-            self._buffers = (*self._buffers, name)
+            self._buffer_names = (*self._buffer_names, name)
         setattr(self, name, array)
 
     def remember(self, *values: Any) -> None:
@@ -222,7 +222,10 @@ class Module:
         return values[0] if len(values) == 1 else values
 
     def set_mode(self, training: bool) -> None:
-        """Training or evaluation mode, for this module alone: `train` and `eval` come here for each one."""
+        """Training or evaluation mode, for this module alone: `train` and `eval` come here for each one.
+
+        `evaluating` does not: it changes nothing in the module.
+        """
         self.training = training
         if training:
             self.release()
@@ -244,20 +247,20 @@ class Module:
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside this one, in attributes and in lists, tuples and dicts there, with their names."""
-        if not self._unnamed:
+        if not self._unnamed_children:
             return iter(held(vars(self).items(), Module))
         others = dict(vars(self))
-        unnamed = others.pop(self._unnamed, ())
+        unnamed = others.pop(self._unnamed_children, ())
         items = unnamed.items() if isinstance(unnamed, dict) else enumerate(unnamed)
         return iter(held([*items, *others.items()], Module))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all inside it, at any depth, with their dotted names; each once."""
-        return once(self._paths(prefix))
+        return once(_paths(self, prefix))
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """All parameters at any depth, with their dotted names; each once."""
-        return once((name, entry) for name, entry in self._state(prefix) if isinstance(entry, Parameter))
+        return once((name, entry) for name, entry in _entries(self, prefix) if isinstance(entry, Parameter))
 
     def parameters(self) -> list[Parameter]:
         """All parameters at any depth: what an optimiser takes."""
@@ -265,26 +268,11 @@ class Module:
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, NDArray]]:
         """All arrays that `register_buffer` made part of the state, at any depth, with their dotted names; each once."""
-        return once((name, entry.data) for name, entry in self._state(prefix) if isinstance(entry, Buffer))
+        return once((name, entry.data) for name, entry in _entries(self, prefix) if isinstance(entry, Buffer))
 
     def buffers(self) -> list[NDArray]:
         """All arrays that `register_buffer` made part of the state."""
         return [array for _, array in self.named_buffers()]
-
-    def _paths(self, prefix: str = "") -> list[tuple[str, Module]]:
-        """This module and all inside it under every name that leads there."""
-        paths = [(prefix, self)]
-        for name, child in self.named_children():
-            paths += child._paths(f"{prefix}.{name}" if prefix else name)
-        return paths
-
-    def _state(self, prefix: str = "") -> list[tuple[str, Parameter | Buffer]]:
-        """What the state dict holds, under every name that leads there."""
-        state: list[tuple[str, Parameter | Buffer]] = []
-        for path, module in self._paths(prefix):
-            own = [*held(vars(module).items(), Parameter), *((name, Buffer(module, name)) for name in module._buffers)]
-            state += [(f"{path}.{name}" if path else name, entry) for name, entry in own]
-        return state
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -320,22 +308,12 @@ class Module:
                 if module.training:
                     module.release()
 
-    @contextmanager
-    def _watched(self, watch: Callable[[Module, Any], Any]) -> Iterator[None]:
-        """The same, and what is called inside goes through ``watch(module, x)``, which calls ``module.forward(x)``."""
-        before = _watch.set(watch)
-        try:
-            with self.evaluating():
-                yield
-        finally:
-            _watch.reset(before)
-
     def state_dict(self) -> dict[str, NDArray]:
         """The arrays of parameters and buffers by name, as PyTorch names them: the arrays themselves, not copies.
 
         What several names lead to, such as a weight that two layers share, stands under each of them.
         """
-        return {name: entry.data for name, entry in by_name(self._state()).items()}
+        return {name: entry.data for name, entry in by_name(_entries(self)).items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy arrays into the parameters and buffers of the same names.
@@ -352,7 +330,7 @@ class Module:
             If a name is missing or unknown, or a shape differs; the message lists all differences, and nothing is
             changed.
         """
-        copy_into(self._state(), state)
+        copy_into(_entries(self), state)
 
     def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray:
         """The class of each image: the index of the largest output.
@@ -408,6 +386,35 @@ class Module:
             elif isinstance(value, np.ndarray) or value != default:
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@contextmanager
+def watched(model: Module, watch: Callable[[Module, Any], Any]) -> Iterator[None]:
+    """`Module.evaluating`, and what is called inside goes through ``watch(module, x)``, which calls ``module.forward(x)``."""
+    before = _watch.set(watch)
+    try:
+        with model.evaluating():
+            yield
+    finally:
+        _watch.reset(before)
+
+
+def _paths(module: Module, prefix: str = "") -> list[tuple[str, Module]]:
+    """A module and all inside it under every name that leads there."""
+    paths = [(prefix, module)]
+    for name, child in module.named_children():
+        paths += _paths(child, f"{prefix}.{name}" if prefix else name)
+    return paths
+
+
+def _entries(model: Module, prefix: str = "") -> list[tuple[str, Parameter | Buffer]]:
+    """What a state dict holds, under every name that leads there."""
+    entries: list[tuple[str, Parameter | Buffer]] = []
+    for path, module in _paths(model, prefix):
+        dot = f"{path}." if path else ""
+        entries += [(dot + name, parameter) for name, parameter in held(vars(module).items(), Parameter)]
+        entries += [(dot + name, Buffer(module, name)) for name in module._buffer_names]
+    return entries
 
 
 def float_dtype(dtype: DTypeLike) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module
-from fastconv.nn.sequential import is_chain
+from fastconv.nn.sequential import is_chain, last_layer
 
 
 def check_parts(model: Module, optimizer: Any, loss: Any) -> None:
@@ -34,7 +34,7 @@ def _check_parameters(model: Module, optimizer: Any, loss: Any) -> None:
 
 def _check_output(model: Module, loss: Any) -> None:
     """The loss takes what the model returns, as far as that is known: a module of one's own need not say it."""
-    last = model.last if is_chain(model) else model
+    last = last_layer(model) if is_chain(model) else model
     known = type(last).__module__.startswith("fastconv.nn.") or model.returns != Module.returns
     if isinstance(loss, NLLLoss) and known and model.returns != "log-probabilities":
         instead = ("nn.LogSoftmax() in place of nn.Softmax()" if model.returns == "probabilities" else

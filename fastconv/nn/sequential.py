@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastconv.functional import checks
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.linear import Flatten
-from fastconv.nn.module import Module
+from fastconv.nn.module import Module, watched
 
 
 class Sequential(Module):
@@ -47,7 +47,7 @@ class Sequential(Module):
     )
     """
 
-    _unnamed = "layers"
+    _unnamed_children = "layers"
 
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         named: Mapping[str, Module | Mapping[str, Module]]
@@ -72,17 +72,8 @@ class Sequential(Module):
 
     @property
     def returns(self) -> str:  # type: ignore[override]
-        last = self.last
+        last = last_layer(self)
         return Module.returns if last is None else last.returns
-
-    @property
-    def last(self) -> Module | None:
-        """The layer that says what the output means: the last one, also of a Sequential at the end, that is no `Flatten`."""
-        for layer in reversed(self.layers.values()):
-            found = layer.last if is_chain(layer) else layer
-            if found is not None and not isinstance(found, Flatten):
-                return found
-        return None
 
     def forward(self, x: NDArray) -> NDArray:
         for layer in self.layers.values():
@@ -132,7 +123,7 @@ class Sequential(Module):
                 maps.append((names[id(module)], y))
             return y
 
-        with self._watched(watch):
+        with watched(self, watch):
             self(x)
         return maps
 
@@ -173,7 +164,7 @@ class Sequential(Module):
             counted += before
             return y
 
-        with self._watched(watch):
+        with watched(self, watch):
             self(np.zeros((1, *sizes), dtype))
         return Summary(tuple(rows))
 
@@ -211,6 +202,15 @@ class Sequential(Module):
 def is_chain(module: Module) -> TypeGuard[Sequential]:
     """Whether the module is a Sequential that does nothing but run its layers: a subclass may do more."""
     return isinstance(module, Sequential) and type(module).forward is Sequential.forward
+
+
+def last_layer(chain: Sequential) -> Module | None:
+    """The layer that says what the output means: the last one, also of a Sequential at the end, that is no `Flatten`."""
+    for layer in reversed(chain.layers.values()):
+        found = last_layer(layer) if is_chain(layer) else layer
+        if found is not None and not isinstance(found, Flatten):
+            return found
+    return None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,17 @@ def test_parameters_in_lists_tuples_and_dicts():
     assert list(copy.deepcopy(net).state_dict()) == list(pickle.loads(pickle.dumps(net)).state_dict()) == NAMES
 
 
+def test_attributes_of_ones_own_do_not_get_in_the_way():
+    class Recurrent(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(1, 1))
+            self.last, self._state, self._paths, self._entries, self._buffers, self._watched = range(6)
+
+    model = Recurrent()
+    assert list(model.state_dict()) == ["0.weight", "0.bias"] and model.last == 0
+    assert model.predict(np.ones((2, 1), np.float32)).shape == (2,) and model.summary((1,)).parameters == 2
+
+
 def test_modes_gradients_and_optimisers_reach_them():
     net = Net()
     net.eval()
