@@ -25,7 +25,7 @@ class _Container(Module):
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)" if lines else f"{type(self).__name__}()"
 
 
-class ModuleList(_Container, MutableSequence):  # type: ignore[type-arg]
+class ModuleList(_Container, MutableSequence[Module]):
     """A list of modules, named "0", "1", ...: ``self.blocks = nn.ModuleList([...])`` makes ``"blocks.0.weight"``.
 
     Parameters
@@ -62,7 +62,7 @@ class ModuleList(_Container, MutableSequence):  # type: ignore[type-arg]
         return len(self._modules)
 
 
-class ModuleDict(_Container, MutableMapping):  # type: ignore[type-arg]
+class ModuleDict(_Container, MutableMapping[str, Module]):
     """A dict of modules under their keys: ``self.heads = nn.ModuleDict({"digit": ...})`` makes ``"heads.digit.weight"``.
 
     Parameters

@@ -125,7 +125,8 @@ def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Modul
         if missing := [name for name in unknown_classes(architecture, own) if name.isidentifier()]:
             names = ", ".join(missing)
             raise _MissingClass(f"{path} has modules of the class{'es' if len(missing) > 1 else ''} {names}: write "
-                                f"fc.load({str(path)!r}, classes=[{names}]). Without it holds weights only: build the model, then "
+                                f"fc.load({str(path)!r}, classes=[{names}]). Without {'them' if len(missing) > 1 else 'it'} the "
+                                "file holds weights only: build the model, then "
                                 "model.load_state_dict(fastconv.load_weights(path))")
         model = build(architecture, own)
         model.load_state_dict(arrays)
