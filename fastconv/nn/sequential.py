@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastconv.functional import checks
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.linear import Flatten
-from fastconv.nn.module import Module, watched
+from fastconv.nn.module import Module, Parameter, watched
 
 
 class Sequential(Module):
@@ -84,7 +84,7 @@ class Sequential(Module):
         layers = list(self.layers.values())
         first = 0
         if not needs_input_grad:  # nothing before the first layer with parameters needs a gradient
-            first = next((i for i, layer in enumerate(layers) if layer.parameters()), len(layers))
+            first = next((i for i, layer in enumerate(layers) if _learns(layer)), len(layers))
         grad: Any = grad_output
         for i in range(len(layers) - 1, first - 1, -1):
             try:
@@ -202,6 +202,11 @@ class Sequential(Module):
 def is_chain(module: Module) -> TypeGuard[Sequential]:
     """Whether the module is a Sequential that does nothing but run its layers: a subclass may do more."""
     return isinstance(module, Sequential) and type(module).forward is Sequential.forward
+
+
+def _learns(layer: Module) -> bool:
+    """Whether there are parameters: asked in every step of a training, and mostly seen in the layer's own attributes."""
+    return any(isinstance(value, Parameter) for value in vars(layer).values()) or bool(layer.parameters())
 
 
 def last_layer(chain: Sequential) -> Module | None:
