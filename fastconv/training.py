@@ -28,6 +28,7 @@ from fastconv.data import DataLoader
 from fastconv.functional import checks
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module
+from fastconv.nn.parts import check_parts
 from fastconv.nn.serialization import read_npz, write_npz
 from fastconv.optim import Optimizer, Schedule
 
@@ -134,6 +135,12 @@ class Trainer:
     schedule : Schedule, optional
         Of the optimiser's learning rate; stepped after each epoch or batch, as its `interval` says.
 
+    Raises
+    ------
+    ValueError
+        If the optimiser has parameters that are not the model's (nor the loss's), or the loss takes log-probabilities and the
+        model returns something else.
+
     Examples
     --------
     >>> import fastconv as fc
@@ -162,6 +169,7 @@ class Trainer:
             raise TypeError(f"schedule must be a fastconv.optim schedule or None, got {type(schedule).__name__}")
         if schedule is not None and schedule.optimizer is not optimizer:
             raise ValueError("schedule must be of the same optimizer that the trainer gets, it is of another")
+        check_parts(model, optimizer, loss)
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
@@ -263,10 +271,11 @@ class Trainer:
         if not len(loader):
             raise ValueError("dataset must hold at least one image")
         loss, correct, images = 0.0, 0, 0
+        loss_of = copy.copy(self.loss)  # that of the trainer remembers what a training in another thread needs
         with self.model.evaluating():
             for x, y in loader:
                 output = self.model(x)
-                loss += float(self.loss(output, y)) * len(y)
+                loss += float(loss_of(output, y)) * len(y)
                 correct += _hits(output, y)
                 images += len(y)
         return {"loss": loss / images, "accuracy": correct / images}

@@ -1,5 +1,7 @@
 """Convolution with weights that stay: what drivers make of them is made once, for a plan, or for as long as they are the same."""
 
+import functools
+
 from fastconv._core import arrays
 from fastconv.functional import checks
 from fastconv.functional.conv import checked_call, find_call
@@ -45,18 +47,22 @@ def plan_conv2d(x_shape, weight, bias=None, *, stride=1, padding=0, dilation=1, 
     dtype = checks.same_dtype(weight=weight, bias=bias)
     sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
     checks.fits_memory(sizes, dtype, "x")
-    call = checked_call(sizes, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                        data_format, activation, algorithm)
-    return Conv2dPlan(call, checks.result_shape(sizes, data_format, batched), weight, bias)
+    options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=padding_mode,
+                   padding_value=padding_value, data_format=data_format, activation=activation, algorithm=algorithm)
+    call = checked_call(sizes, batched, dtype, weight, bias, *options.values())
+    return Conv2dPlan(call, checks.result_shape(sizes, data_format, batched), weight, bias, options)
 
 
 class Conv2dPlan:
-    """What `plan_conv2d` returns. Attributes: x_shape, output_shape, dtype, algorithm, reason."""
+    """What `plan_conv2d` returns. Attributes: x_shape, output_shape, dtype, algorithm, reason.
 
-    def __init__(self, call, x_shape, weight, bias):
+    A copy or a pickle of it is planned anew where it arrives, for the instruction set there.
+    """
+
+    def __init__(self, call, x_shape, weight, bias, options):
         self.algorithm, self.reason, self.dtype = call.plan.algorithm, call.plan.reason, call.dtype
         self.x_shape, self.output_shape = x_shape, call.shape
-        self._call, self._weight, self._bias = call, weight, bias
+        self._call, self._weight, self._bias, self._options = call, weight, bias, options
         self._prepared = call.prepare(weight)
 
     def __call__(self, x, out=None):
@@ -66,6 +72,9 @@ class Conv2dPlan:
                 raise TypeError(f"x must be {self.dtype}, as the weights of this plan, got {x.dtype}")
             checks.shape(x, "x", self.x_shape, "(that of this plan)")
         return self._call.run(x, self._weight, self._bias, out, *self._prepared)
+
+    def __reduce__(self):
+        return functools.partial(plan_conv2d, **self._options), (self.x_shape, self._weight, self._bias)
 
     def __repr__(self):
         return f"<Conv2dPlan {self.x_shape} -> {self.output_shape}, {self.dtype}, {self.algorithm}>"

@@ -1,16 +1,21 @@
 """Layers, losses, initialisers and models: objects that hold parameters and call `fastconv.functional`.
 
     module          Parameter and Module: what every layer is
+    state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
+    containers      ModuleList, ModuleDict
     conv, pooling, activation, linear    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
+    parts           whether model, optimiser and loss belong together
     models          ready-made models
+    architecture    a model as JSON
     serialization   save and load
 """
 
 from fastconv.nn import init, models
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
@@ -41,6 +46,8 @@ __all__ = [
     "LogSoftmax",
     "MaxPool2d",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "NLLLoss",
     "Parameter",
     "ReLU",

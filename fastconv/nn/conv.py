@@ -108,10 +108,8 @@ class Conv2d(Module):
             return F.conv2d(x, self.weight.data, bias, **self._options)
         return self._kept.conv2d(x, self.weight.data, bias)
 
-    def set_mode(self, training: bool) -> None:
-        super().set_mode(training)
-        if training:
-            self._kept.forget()
+    def release(self) -> None:
+        self._kept.forget()
 
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
         x = self.recall()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+
+#: Log-probabilities above this are none: rounding brings them a little above zero at most.
+_ROUNDING = 1e-3
 
 
 class NLLLoss:
@@ -29,8 +33,15 @@ class NLLLoss:
     _inputs: tuple[Any, Any] | None = None
 
     def __call__(self, log_probs: NDArray, target: ArrayLike) -> float:
-        """The loss of a batch: log-probabilities (N, classes), class numbers (N,)."""
+        """The loss of a batch: log-probabilities (N, classes), class numbers (N,).
+
+        Raises
+        ------
+        ValueError
+            If they do not fit together, or a value is positive: log-probabilities never are, NaN may be among them.
+        """
         value = F.nll_loss(log_probs, target)
+        _check_log_probabilities(log_probs)
         self._inputs = log_probs, target
         return value
 
@@ -83,6 +94,14 @@ class CrossEntropyLoss:
     def __repr__(self) -> str:
         smoothing = f"label_smoothing={self.label_smoothing}" if self.label_smoothing else ""
         return f"CrossEntropyLoss({smoothing})"
+
+
+def _check_log_probabilities(log_probs: Any) -> None:
+    values = checks.array(log_probs, "log_probs")
+    positive = values > _ROUNDING
+    if positive.any():
+        raise ValueError(f"log_probs must be log-probabilities, which are never positive, got {values[positive].max():.6g}: "
+                         "end the model with nn.LogSoftmax(), or take nn.CrossEntropyLoss() for a model that returns scores")
 
 
 def _last(loss: NLLLoss | CrossEntropyLoss) -> tuple[Any, Any]:

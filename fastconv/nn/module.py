@@ -3,13 +3,17 @@
 A layer is two functions: `forward`, and a `backward` that takes the gradient of the loss with respect to the layer's
 output and returns the one with respect to its input (the chain rule, one link of it). What backward needs of the
 forward pass, the layer remembers: only in training mode, and only until backward has used it. There is no tape.
+
+A pass for inference writes nothing into the model, so that others may train or predict with it meanwhile: that it is one
+is kept beside the model, in a context variable, which every thread and every asyncio task has for itself.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,8 +21,16 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.nn.blame import NAMED, name_layer
+from fastconv.nn.state import Buffer, by_name, copy_into, held, new_buffer, once
 
 Self = TypeVar("Self", bound="Module")
+
+#: The modules that are in evaluation mode here, whatever their own mode, by identity.
+_evaluated: ContextVar[Mapping[int, Module]] = ContextVar("evaluated", default={})  # noqa: B039 (never written into)
+
+#: What runs the modules called here in place of their `forward`, to see what comes out of each.
+_watch: ContextVar[Callable[[Module, Any], Any] | None] = ContextVar("watch", default=None)
 
 
 class Parameter:
@@ -77,15 +89,22 @@ class Parameter:
 class Module:
     """Base class of layers and models. A subclass defines `forward` and `backward`.
 
-    Attributes that are a `Parameter` or a `Module` are found by themselves: their names make the names of the state
-    dict (``self.weight`` is ``"weight"``, ``self.conv.weight`` is ``"conv.weight"``).
+    Attributes that are a `Parameter` or a `Module` are found by themselves, in lists, tuples and dicts too: their names
+    make the names of the state dict (``self.weight`` is ``"weight"``, ``self.conv.weight`` is ``"conv.weight"``, the
+    weight of ``self.blocks[0]`` is ``"blocks.0.weight"``). Arrays that are not learnt but belong to the state, such as
+    running means, are said by `register_buffer`.
+
+    What `forward` keeps for `backward`, it gives to `remember`, or sets only where ``self.training``: then `predict` and
+    its like may run in one thread while another one trains. Constructors keep each argument as the attribute of its name
+    (or the class defines `settings`), so that `fastconv.save` can write down how to make the module.
 
     Attributes
     ----------
     training : bool
-        Set by `train` and `eval`. A new module is in training mode.
+        Set by `train` and `eval`. A new module is in training mode. Inside `evaluating`, and so in `predict` and its
+        like, it is False for who asks in that thread, and what it was for others.
     returns : {"logits", "log-probabilities", "probabilities"}
-        What the output means if the module is the last of a classifier; `predict_proba` reads it.
+        What the output means if the module is the last of a classifier; `predict_proba` and `fastconv.Trainer` read it.
 
     Examples
     --------
@@ -107,9 +126,18 @@ class Module:
     ['inner.weight', 'inner.bias']
     """
 
-    training: bool = True
     returns: str = "logits"
     _remembered: tuple | None = None
+    _buffer_names: tuple[str, ...] = ()
+    _unnamed_children: str = ""  # the attribute, a list or dict, whose modules have no name before their index or key
+
+    @property
+    def training(self) -> bool:
+        return self.__dict__.get("training", True) and id(self) not in _evaluated.get()
+
+    @training.setter
+    def training(self, training: bool) -> None:
+        self.__dict__["training"] = training
 
     # -- what a subclass defines
 
@@ -138,14 +166,52 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} must define backward")
 
     def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
-        """Multiplications with a weight that one output of this shape takes (`Sequential.summary` shows them)."""
+        """Multiplications with a weight that one output of this shape takes (`Sequential.summary` shows them).
+
+        A class that defines it counts for all that is inside; without it, the modules inside are counted one by one.
+        """
         return 0
 
     # -- what a subclass uses
 
+    def register_buffer(self, name: str, array: ArrayLike) -> None:
+        """Make an array part of the state, beside the parameters: it is saved and loaded, and not learnt.
+
+        Parameters
+        ----------
+        name : str
+            The attribute that holds it from now on: to be changed in place, or set to another array.
+        array : array
+            Real numbers or truth values, of any dtype from bool to float64.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> class Centre(nn.Module):
+        ...     def __init__(self, channels):
+        ...         self.channels = channels
+        ...         self.register_buffer("mean", np.zeros(channels, np.float32))
+        ...     def forward(self, x):
+        ...         if self.training:
+        ...             self.mean += 0.1 * (x.mean(axis=0) - self.mean)
+        ...         return x - self.mean
+        >>> layer = Centre(2)
+        >>> y = layer(np.ones((4, 2), np.float32))
+        >>> layer.state_dict()
+        {'mean': array([0.1, 0.1], dtype=float32)}
+        """
+        array = new_buffer(name, array)
+        if name not in self._buffer_names:
+            if hasattr(self, name):
+                raise ValueError(f"name must be that of a new attribute, {type(self).__name__} has {name!r} already")
+            self._buffer_names = (*self._buffer_names, name)
+        setattr(self, name, array)
+
     def remember(self, *values: Any) -> None:
-        """Keep what backward will need; in eval mode nothing is kept."""
-        self._remembered = values if self.training else None
+        """Keep what backward will need; outside training mode nothing is kept, and what was kept stays."""
+        if self.training:
+            self._remembered = values
 
     def recall(self) -> Any:
         """What `remember` kept, once: a value, or a tuple of several."""
@@ -156,38 +222,57 @@ class Module:
         return values[0] if len(values) == 1 else values
 
     def set_mode(self, training: bool) -> None:
-        """Training or evaluation mode, for this module alone: `train` and `eval` come here for each one."""
+        """Training or evaluation mode, for this module alone: `train` and `eval` come here for each one.
+
+        `evaluating` does not: it changes nothing in the module.
+        """
         self.training = training
+        if training:
+            self.release()
+        else:
+            self._remembered = None
+
+    def release(self) -> None:
+        """Give back what is kept from one pass in evaluation mode to the next: the module trains (again)."""
 
     # -- what everybody gets
 
     def __call__(self, x: NDArray) -> NDArray:
-        return self.forward(x)
+        watch = _watch.get()
+        try:
+            return self.forward(x) if watch is None else watch(self, x)
+        except NAMED as error:
+            name_layer(error, self, self, "x", x)
+            raise
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside this one, with their names."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
+        """The modules directly inside this one, in attributes and in lists, tuples and dicts there, with their names."""
+        if not self._unnamed_children:
+            return iter(held(vars(self).items(), Module))
+        others = dict(vars(self))
+        unnamed = others.pop(self._unnamed_children, ())
+        items = unnamed.items() if isinstance(unnamed, dict) else enumerate(unnamed)
+        return iter(held([*items, *others.items()], Module))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all inside it, at any depth, with their dotted names."""
-        yield prefix, self
-        for name, child in self.named_children():
-            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+        """This module and all inside it, at any depth, with their dotted names; each once."""
+        return once(_paths(self, prefix))
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """All parameters at any depth, with their dotted names."""
-        dot = f"{prefix}." if prefix else ""
-        for name, value in vars(self).items():
-            if isinstance(value, Parameter):
-                yield dot + name, value
-        for name, child in self.named_children():
-            yield from child.named_parameters(dot + name)
+        """All parameters at any depth, with their dotted names; each once."""
+        return once((name, entry) for name, entry in _entries(self, prefix) if isinstance(entry, Parameter))
 
     def parameters(self) -> list[Parameter]:
         """All parameters at any depth: what an optimiser takes."""
         return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, NDArray]]:
+        """All arrays that `register_buffer` made part of the state, at any depth, with their dotted names; each once."""
+        return once((name, entry.data) for name, entry in _entries(self, prefix) if isinstance(entry, Buffer))
+
+    def buffers(self) -> list[NDArray]:
+        """All arrays that `register_buffer` made part of the state."""
+        return [array for _, array in self.named_buffers()]
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -207,49 +292,45 @@ class Module:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Evaluation mode inside a ``with`` block; afterwards every module is in the mode it was in."""
-        modes = [(module, module.training) for _, module in self.named_modules()]
-        self.eval()
+        """Evaluation mode inside a ``with`` block, for this thread alone: others go on in the mode that they are in.
+
+        Nothing is written into the model, so it may train in another thread meanwhile. What `train` and `eval` set inside
+        the block counts after it. A module whose forward pass goes on in other threads takes the mode there with
+        ``contextvars.copy_context().run``.
+        """
+        inside: dict[int, Module] = {id(module): module for _, module in self.named_modules()}
+        before = _evaluated.set({**_evaluated.get(), **inside})
         try:
             yield
         finally:
-            for module, training in modes:
-                module.set_mode(training)
+            _evaluated.reset(before)
+            for module in inside.values():
+                if module.training:
+                    module.release()
 
     def state_dict(self) -> dict[str, NDArray]:
-        """The parameters' arrays by name, as PyTorch names them: the arrays themselves, not copies."""
-        return {name: parameter.data for name, parameter in self.named_parameters()}
+        """The arrays of parameters and buffers by name, as PyTorch names them: the arrays themselves, not copies.
+
+        What several names lead to, such as a weight that two layers share, stands under each of them.
+        """
+        return {name: entry.data for name, entry in by_name(_entries(self)).items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy arrays into the parameters of the same names.
+        """Copy arrays into the parameters and buffers of the same names.
 
         Parameters
         ----------
         state : mapping of str to array
             From `state_dict`, `fastconv.load_weights`, or a PyTorch module's ``state_dict()``. Values are converted
-            to the dtype of the parameter.
+            to the dtype of the parameter or buffer. Of several names for one array one is enough.
 
         Raises
         ------
         ValueError
-            If a name is missing or unknown, or a shape differs; the message lists all differences, and no
-            parameter is changed.
+            If a name is missing or unknown, or a shape differs; the message lists all differences, and nothing is
+            changed.
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(f"state must map names to arrays, got {type(state).__name__}")
-        own = dict(self.named_parameters())
-        given = {name: np.asarray(value) for name, value in state.items()}
-        wrong = [f"missing {name}" for name in own if name not in given]
-        wrong += [f"unknown {name}" for name in given if name not in own]
-        for name in own.keys() & given.keys():
-            if given[name].dtype.kind not in "fiu":
-                wrong.append(f"{name} has dtype {given[name].dtype}, not a real number")
-            elif given[name].shape != own[name].shape:
-                wrong.append(f"{name} has shape {given[name].shape}, must have {own[name].shape}")
-        if wrong:
-            raise ValueError("state does not fit the model: " + "; ".join(sorted(wrong)))
-        for name, parameter in own.items():
-            parameter.data[...] = given[name]
+        copy_into(_entries(self), state)
 
     def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray:
         """The class of each image: the index of the largest output.
@@ -284,11 +365,14 @@ class Module:
     # -- a module from its settings, and back
 
     def settings(self) -> dict[str, Any]:
-        """The constructor's arguments, read from the attributes of the same names (an argument without one, such as
-        `init`, only matters at birth)."""
-        names = inspect.signature(type(self)).parameters
-        settings = {name: getattr(self, name) for name in names if hasattr(self, name)}
-        if "bias" in settings:
+        """The constructor's arguments by name: `fastconv.load` makes the module of them anew, and its repr shows them.
+
+        They are read from the attributes of the same names; an argument without one only matters at birth, such as
+        `init`. A class of one's own that keeps them otherwise defines this method.
+        """
+        settings = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters
+                    if name in vars(self) or isinstance(getattr(type(self), name, None), property)}
+        if isinstance(settings.get("bias", False), Parameter | None):
             settings["bias"] = settings["bias"] is not None
         return settings
 
@@ -299,9 +383,38 @@ class Module:
             default = signature[name].default
             if default is inspect.Parameter.empty:
                 shown.append(repr(value))
-            elif value != default:
+            elif isinstance(value, np.ndarray) or value != default:
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@contextmanager
+def watched(model: Module, watch: Callable[[Module, Any], Any]) -> Iterator[None]:
+    """`Module.evaluating`, and what is called inside goes through ``watch(module, x)``, which calls ``module.forward(x)``."""
+    before = _watch.set(watch)
+    try:
+        with model.evaluating():
+            yield
+    finally:
+        _watch.reset(before)
+
+
+def _paths(module: Module, prefix: str = "") -> list[tuple[str, Module]]:
+    """A module and all inside it under every name that leads there."""
+    paths = [(prefix, module)]
+    for name, child in module.named_children():
+        paths += _paths(child, f"{prefix}.{name}" if prefix else name)
+    return paths
+
+
+def _entries(model: Module, prefix: str = "") -> list[tuple[str, Parameter | Buffer]]:
+    """What a state dict holds, under every name that leads there."""
+    entries: list[tuple[str, Parameter | Buffer]] = []
+    for path, module in _paths(model, prefix):
+        dot = f"{path}." if path else ""
+        entries += [(dot + name, parameter) for name, parameter in held(vars(module).items(), Parameter)]
+        entries += [(dot + name, Buffer(module, name)) for name in module._buffer_names]
+    return entries
 
 
 def float_dtype(dtype: DTypeLike) -> str:

@@ -47,7 +47,6 @@ class MaxPool2d(Module):
 
     def forward(self, x: NDArray) -> NDArray:
         if not self.training:
-            self.remember()
             return F.max_pool2d(x, **self._options)
         y, indices = F.max_pool2d(x, **self._options, return_indices=True)
         self.remember(indices, np.shape(x))
@@ -103,7 +102,6 @@ class AdaptiveMaxPool2d(Module):
 
     def forward(self, x: NDArray) -> NDArray:
         if not self.training:
-            self.remember()
             return F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format)
         y, indices = F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format, return_indices=True)
         self.remember(indices, np.shape(x))
@@ -142,7 +140,6 @@ class GlobalMaxPool2d(Module):
 
     def forward(self, x: NDArray) -> NDArray:
         if not self.training:
-            self.remember()
             return F.global_max_pool2d(x, data_format=self.data_format)
         y, indices = F.global_max_pool2d(x, data_format=self.data_format, return_indices=True)
         self.remember(indices, np.shape(x))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.functional import checks
-from fastconv.nn.module import Module
+from fastconv.nn.blame import NAMED, name_layer
+from fastconv.nn.linear import Flatten
+from fastconv.nn.module import Module, Parameter, watched
 
 
 class Sequential(Module):
@@ -45,6 +47,8 @@ class Sequential(Module):
     )
     """
 
+    _unnamed_children = "layers"
+
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         named: Mapping[str, Module | Mapping[str, Module]]
         if len(layers) == 1 and isinstance(layers[0], Mapping):
@@ -68,7 +72,8 @@ class Sequential(Module):
 
     @property
     def returns(self) -> str:  # type: ignore[override]
-        return self[-1].returns if self.layers else Module.returns
+        last = last_layer(self)
+        return Module.returns if last is None else last.returns
 
     def forward(self, x: NDArray) -> NDArray:
         for layer in self.layers.values():
@@ -77,18 +82,17 @@ class Sequential(Module):
 
     def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
         layers = list(self.layers.values())
+        first = 0
+        if not needs_input_grad:  # nothing before the first layer with parameters needs a gradient
+            first = next((i for i, layer in enumerate(layers) if _learns(layer)), len(layers))
         grad: Any = grad_output
-        if needs_input_grad:
-            for layer in reversed(layers):
-                grad = layer.backward(grad)
-            return grad
-        # Nothing before the first layer with parameters needs a gradient.
-        first = next((i for i, layer in enumerate(layers) if layer.parameters()), len(layers))
-        for layer in reversed(layers[first + 1 :]):
-            grad = layer.backward(grad)
-        if first < len(layers):
-            layers[first].backward(grad, False)
-        return None
+        for i in range(len(layers) - 1, first - 1, -1):
+            try:
+                grad = layers[i].backward(grad) if needs_input_grad or i > first else layers[i].backward(grad, False)
+            except NAMED as error:
+                name_layer(error, self, layers[i], "grad_output", grad)
+                raise
+        return grad if needs_input_grad else None
 
     def feature_maps(self, x: NDArray) -> list[tuple[str, NDArray]]:
         """The output of every layer for the input `x`, in evaluation mode.
@@ -110,13 +114,24 @@ class Sequential(Module):
         1: ReLU (1, 6, 28, 28)
         2: MaxPool2d (1, 6, 14, 14)
         """
-        with self.evaluating():
-            return [(name, output) for name, _, output in self._run(x)]
+        names = {id(layer): name for name, layer in self._rows()}
+        maps: list[tuple[str, NDArray]] = []
+
+        def watch(module: Module, x: NDArray) -> NDArray:
+            y = module.forward(x)
+            if id(module) in names:
+                maps.append((names[id(module)], y))
+            return y
+
+        with watched(self, watch):
+            self(x)
+        return maps
 
     def summary(self, input_shape: tuple[int, ...]) -> Summary:
         """A table of the layers for an input of this shape, without the batch: ``(1, 28, 28)``.
 
-        The network runs once, on one image of zeros.
+        The network runs once, on one image of zeros. Layers of a Sequential inside have a row each; a module of one's own
+        has one, with the multiply-adds of all that it called.
 
         Examples
         --------
@@ -132,26 +147,34 @@ class Sequential(Module):
         """
         sizes = checks.integers(input_shape, "input_shape", 1)
         dtype = next((parameter.data.dtype for parameter in self.parameters()), np.dtype(np.float32))
-        with self.evaluating():
-            rows = []
-            for name, layer, output in self._run(np.zeros((1, *sizes), dtype)):
-                shape = output.shape[1:]
-                count = sum(parameter.data.size for parameter in layer.parameters())
-                rows.append(SummaryRow(name, shape, count, layer.multiply_adds(shape)))
+        names = {id(layer): name for name, layer in self._rows()}
+        rows: list[SummaryRow] = []
+        counted = 0  # multiply-adds of the modules that were called since the one around them began
+
+        def watch(module: Module, x: NDArray) -> NDArray:
+            nonlocal counted
+            before, counted = counted, 0
+            y = module.forward(x)
+            shape = np.shape(y)[1:]
+            if type(module).multiply_adds is not Module.multiply_adds:
+                counted = module.multiply_adds(shape)
+            if id(module) in names:
+                count = sum(parameter.data.size for parameter in module.parameters())
+                rows.append(SummaryRow(names[id(module)], shape, count, counted))
+            counted += before
+            return y
+
+        with watched(self, watch):
+            self(np.zeros((1, *sizes), dtype))
         return Summary(tuple(rows))
 
-    def _run(self, x: NDArray, prefix: str = "") -> Generator[tuple[str, Module, NDArray], None, NDArray]:
-        """Forward, stopping after each layer with (name, layer, output)."""
+    def _rows(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """The layers, those of chains inside one by one, with the names that feature maps and summary give them."""
         for name, layer in self.layers.items():
-            if isinstance(layer, Sequential):
-                x = yield from layer._run(x, f"{prefix}{name}.")
+            if is_chain(layer):
+                yield from layer._rows(f"{prefix}{name}.")
             else:
-                x = layer(x)
-                yield f"{prefix}{name}: {type(layer).__name__}", layer, x
-        return x
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        return iter(self.layers.items())
+                yield f"{prefix}{name}: {type(layer).__name__}", layer
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -174,6 +197,25 @@ class Sequential(Module):
             return "Sequential()"
         lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self.layers.items()]
         return "Sequential(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def is_chain(module: Module) -> TypeGuard[Sequential]:
+    """Whether the module is a Sequential that does nothing but run its layers: a subclass may do more."""
+    return isinstance(module, Sequential) and type(module).forward is Sequential.forward
+
+
+def _learns(layer: Module) -> bool:
+    """Whether there are parameters: asked in every step of a training, and mostly seen in the layer's own attributes."""
+    return any(isinstance(value, Parameter) for value in vars(layer).values()) or bool(layer.parameters())
+
+
+def last_layer(chain: Sequential) -> Module | None:
+    """The layer that says what the output means: the last one, also of a Sequential at the end, that is no `Flatten`."""
+    for layer in reversed(chain.layers.values()):
+        found = last_layer(layer) if is_chain(layer) else layer
+        if found is not None and not isinstance(found, Flatten):
+            return found
+    return None
 
 
 @dataclass(frozen=True)

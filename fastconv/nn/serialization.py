@@ -1,58 +1,61 @@
 """Models in files: weights under PyTorch's names, and the architecture, so that `load` needs nothing but the file.
 
 Two formats, chosen by the ending: ``.npz`` (NumPy's, without pickle) and ``.safetensors`` (Hugging Face's, needs the
-package of that name). Both hold one array for each parameter, and one JSON text: the layers with their constructors'
-arguments, and what the caller adds. Loading runs no code from the file: a layer is looked up among `fastconv.nn`'s own.
+package of that name). Both hold one array for each parameter and buffer, and one JSON text: the modules with their
+constructors' arguments (see `fastconv.nn.architecture`), and what the caller adds. In a ``.npz`` file the text is an array
+of its bytes, so that all items are arrays of numbers. Loading runs no code from the file: a layer is looked up among
+`fastconv.nn`'s own and the classes that the caller gives.
 """
 
 from __future__ import annotations
 
-import inspect
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from fastconv.nn.conv import Conv2d
-from fastconv.nn.linear import Dropout, Flatten, Linear
+from fastconv.functional import checks
+from fastconv.nn.architecture import build, describe, unknown_classes
 from fastconv.nn.module import Module
-from fastconv.nn.pooling import (
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool2d,
-    AvgPool2d,
-    GlobalAvgPool2d,
-    GlobalMaxPool2d,
-    MaxPool2d,
-)
-from fastconv.nn.sequential import Sequential
 
 #: The key of the JSON text, beside the parameters' names.
 _DOCUMENT = "fastconv.json"
 
-_LAYERS: dict[str, type[Module]] = {
-    layer.__name__: layer
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d,
-                  GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
-}  # fmt: skip
 
-
-def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | None = None) -> None:
+def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | None = None, *,
+         architecture: bool = True) -> None:
     """Write a model's weights and architecture to a file.
 
     Parameters
     ----------
     model : Module
-        A model with layers of one's own is saved too, but only `load_weights` can read it back.
+        Classes of one's own are kept as the name of the class and what `Module.settings` returns, by default the
+        attributes of the same names as the constructor's arguments: numbers, text, modules, and lists, tuples and dicts
+        of these.
     path : str or path
         Ends in ``.npz`` or ``.safetensors``. A file of that name is replaced, whole or not at all.
     metadata : dict, optional
         More to keep, anything JSON can hold (class names, the input shape): `load_metadata` returns it.
+    architecture : bool
+        Whether `load` shall be able to make the model anew; without it the file holds the arrays alone, which
+        `load_weights` reads.
+
+    Raises
+    ------
+    TypeError
+        If a class of one's own does not keep its arguments, or one of them is not of these kinds; if metadata is not for
+        JSON. Nothing is written.
+
+    Notes
+    -----
+    In a ``.npz`` file the architecture and the metadata are an array of bytes named ``fastconv.json``. PyTorch's way to
+    the rest is ``state = {name: torch.from_numpy(array) for name, array in np.load(path).items()}``, then
+    ``state.pop("fastconv.json")`` and ``module.load_state_dict(state)``.
 
     Examples
     --------
@@ -67,7 +70,8 @@ def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | N
         raise TypeError(f"model must be a fastconv.nn module, got {type(model).__name__}")
     path = Path(path)
     suffix = _suffix(path)
-    document = {"format": 1, "architecture": _describe(model), "metadata": dict(metadata or {})}
+    described = describe(model) if checks.flag(architecture, "architecture") else None
+    document = {"format": 1, "architecture": described, "metadata": dict(metadata or {})}
     try:
         text = json.dumps(document, default=lambda value: value.tolist())
     except (TypeError, ValueError, AttributeError) as error:
@@ -79,25 +83,62 @@ def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | N
         write_atomically(path, lambda file: file.write(content))
 
 
-def load(path: str | os.PathLike) -> Module:
+def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Module:
     """The model in a file that `save` wrote, in evaluation mode (``model.train()`` to train it further).
+
+    Parameters
+    ----------
+    path : str or path
+    classes : list of classes, optional
+        The modules of one's own in the model, such as ``[Residual]``. A file can make objects of these and of
+        `fastconv.nn`'s, with the arguments that stand in it, and nothing else.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or holds weights only.
+        If the file is damaged, holds weights only, or needs a class that is not given.
+
+    Examples
+    --------
+    >>> import fastconv as fc, numpy as np, os, tempfile
+    >>> from fastconv import nn
+    >>> class Residual(nn.Module):
+    ...     def __init__(self, inner):
+    ...         self.inner = inner
+    ...     def forward(self, x):
+    ...         return x + self.inner(x)
+    >>> path = os.path.join(tempfile.mkdtemp(), "block.npz")
+    >>> fc.save(nn.Sequential(Residual(nn.Linear(4, 4)), nn.ReLU()), path)
+    >>> fc.load(path, classes=[Residual])
+    Sequential(
+      (0): Residual(Linear(4, 4))
+      (1): ReLU()
+    )
     """
+    own = _by_name(classes)
     arrays, document = _read(Path(path))
     architecture = document.get("architecture")
     if architecture is None:
         raise ValueError(f"{path} holds weights only: build the model, then "
                          "model.load_state_dict(fastconv.load_weights(path))")
     try:
-        model = _build(architecture)
+        if missing := [name for name in unknown_classes(architecture, own) if name.isidentifier()]:
+            names = ", ".join(missing)
+            raise _MissingClass(f"{path} has modules of the class{'es' if len(missing) > 1 else ''} {names}: write "
+                                f"fc.load({str(path)!r}, classes=[{names}]). Without {'them' if len(missing) > 1 else 'it'} the "
+                                "file holds weights only: build the model, then "
+                                "model.load_state_dict(fastconv.load_weights(path))")
+        model = build(architecture, own)
         model.load_state_dict(arrays)
+    except _MissingClass:
+        raise
     except (TypeError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError(f"{path} does not describe a model: {error}") from error
     return model.eval()
+
+
+class _MissingClass(ValueError):
+    """A file needs classes of one's own that were not given."""
 
 
 def load_weights(path: str | os.PathLike) -> dict[str, NDArray]:
@@ -119,7 +160,10 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray], document: str) -> None:
     """Arrays and one JSON text as a ``.npz`` file."""
-    content: dict[str, Any] = {**arrays, _DOCUMENT: np.array(document)}
+    if reserved := sorted({_DOCUMENT, "file", "allow_pickle"} & arrays.keys()):
+        raise ValueError(f"a .npz file has no room for an array named {reserved[0]!r}: give the parameter, buffer or module "
+                         "another name, or write a .safetensors file")
+    content: dict[str, Any] = {**arrays, _DOCUMENT: np.frombuffer(document.encode(), np.uint8)}
     write_atomically(path, lambda file: np.savez(file, **content))
 
 
@@ -129,7 +173,8 @@ def read_npz(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        return arrays, _parse(str(arrays.pop(_DOCUMENT, "{}")))
+        document = arrays.pop(_DOCUMENT, np.array("{}"))  # text, as older versions wrote it, or the bytes of text
+        return arrays, _parse(bytes(document).decode() if document.dtype == np.uint8 else str(document))
     except Exception as error:  # zip, zlib and NumPy each have their own for damaged files
         raise ValueError(f"{path} is not a readable .npz file: {error}") from error
 
@@ -174,6 +219,19 @@ def _parse(text: str) -> dict[str, Any]:
     return document
 
 
+def _by_name(classes: Any) -> dict[str, type[Module]]:
+    """The classes that `load` was given, checked."""
+    if isinstance(classes, type) or not isinstance(classes, Iterable):
+        raise TypeError(f"classes must be a list of classes, such as [Block], got {classes!r}")
+    own: dict[str, type[Module]] = {}
+    for one in classes:
+        if not (isinstance(one, type) and issubclass(one, Module)):
+            raise TypeError(f"classes must be subclasses of nn.Module, such as [Block], got {one!r}")
+        if own.setdefault(one.__name__, one) is not one:
+            raise ValueError(f"classes must have different names, got two named {one.__name__}")
+    return own
+
+
 def _safetensors() -> Any:
     try:
         import safetensors.numpy
@@ -181,38 +239,3 @@ def _safetensors() -> Any:
         raise ImportError("a .safetensors file needs the package safetensors: pip install fastconv[safetensors], "
                           "or use a .npz file") from error
     return safetensors
-
-
-def _describe(module: Module) -> dict[str, Any] | None:
-    """The module as JSON, None if it is not of `fastconv.nn`'s own classes only."""
-    if type(module) is Sequential:
-        layers = {name: _describe(layer) for name, layer in module.layers.items()}
-        return None if None in layers.values() else {"layer": "Sequential", "layers": layers}
-    name = type(module).__name__
-    return {"layer": name, **module.settings()} if type(module) is _LAYERS.get(name) else None
-
-
-def _build(description: Any) -> Module:
-    """The module that `_describe` described; its weights are zero."""
-    if not isinstance(description, dict):
-        raise ValueError(f"a layer must be an object, got {description!r}")
-    settings = dict(description)
-    name = settings.pop("layer", None)
-    if name == "Sequential":
-        layers = settings.get("layers")
-        if not isinstance(layers, dict):
-            raise ValueError("Sequential must have layers")
-        return Sequential({key: _build(layer) for key, layer in layers.items()})
-    if not isinstance(name, str) or name not in _LAYERS:
-        raise ValueError(f"unknown layer {name!r}")
-    signature = inspect.signature(_LAYERS[name]).parameters
-    if unknown := sorted(set(settings) - (set(signature) - {"init", "rng"})):
-        raise ValueError(f"{name} has no argument {', '.join(unknown)}")
-    if "init" in signature:
-        settings["init"] = "zeros"
-    return _LAYERS[name](**{key: _tuples(value) for key, value in settings.items()})
-
-
-def _tuples(value: Any) -> Any:
-    """JSON has lists where the constructors' arguments were tuples."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,5 +1,8 @@
 """plan_conv2d: the bits of conv2d, weights that are fixed, and what it refuses."""
 
+import copy
+import pickle
+
 import cases
 import numpy as np
 import pytest
@@ -76,3 +79,22 @@ def test_empty_batch_and_one_image():
     weight = np.ones((4, 3, 3, 3), np.float32)
     assert fc.plan_conv2d((0, 3, 8, 8), weight)(np.empty((0, 3, 8, 8), np.float32)).shape == (0, 4, 6, 6)
     assert fc.plan_conv2d((8, 8, 3), weight, data_format="NHWC")(np.ones((8, 8, 3), np.float32)).shape == (6, 6, 4)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda plan: pickle.loads(pickle.dumps(plan))],
+                         ids=["copy", "deepcopy", "pickle"])
+def test_copies_and_pickles(again, name):
+    x_shape, weight_shape, options = LAYERS[name]
+    rng = np.random.default_rng(0)
+    x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in (x_shape, weight_shape, weight_shape[0]))
+    plan = fc.plan_conv2d(x_shape, weight, bias, activation="leaky_relu", **options)
+    made = again(plan)
+    assert repr(made) == repr(plan) and made.reason == plan.reason
+    np.testing.assert_array_equal(made(x), plan(x))
+
+
+def test_a_pickle_of_a_plan_for_one_image_with_the_channels_last():
+    x, weight = np.arange(600.0).reshape(10, 12, 5), np.arange(90.0).reshape(2, 5, 3, 3)
+    plan = fc.plan_conv2d(x.shape, weight, data_format="NHWC", padding=((1, 0), (2, 1)), padding_value=0.5)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(plan))(x), plan(x))

@@ -44,3 +44,25 @@ def test_errors():
     for value in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="label_smoothing must be from 0 to 1"):
             nn.CrossEntropyLoss(label_smoothing=value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log_probabilities_are_never_positive(dtype):
+    log_probs, loss = LOG_PROBS.astype(dtype), nn.NLLLoss()
+    value = loss(log_probs, TARGET)
+    grad = loss.backward()
+    for wrong, shown in ((LOGITS, "1.304"), (np.exp(LOG_PROBS), "0.5"), (LOGITS.tolist(), "1.304")):
+        with pytest.raises(ValueError, match=rf"log_probs must be log-probabilities.*got {shown}.*nn.LogSoftmax\(\).*"
+                                             r"nn.CrossEntropyLoss\(\)"):
+            loss(wrong, TARGET)
+    log_probs[1, 2] = np.inf
+    with pytest.raises(ValueError, match="got inf"):
+        nn.NLLLoss()(log_probs, TARGET)
+    np.testing.assert_array_equal(loss.backward(), grad)  # the failed calls left the last good one
+    assert loss(LOG_PROBS.astype(dtype), TARGET) == value
+    for harmless in (1e-7, 0.0, -0.0, -np.inf, np.nan):
+        log_probs[1, 2] = harmless
+        assert loss(log_probs, TARGET) == value  # the class in column 2 is not the right one of row 1
+    log_probs[1, 3] = np.nan
+    assert np.isnan(loss(log_probs, TARGET))
+    assert np.isnan(loss(np.empty((0, 4), dtype), np.empty(0, int)))

@@ -108,6 +108,103 @@ def test_summary_counts():
     assert head.split() == ["layer", "output", "shape", "parameters", "multiply-adds"]
 
 
+class Block(nn.Module):
+    """y = x + f(x), where f is a list of layers; `times` calls of the last of them."""
+
+    def __init__(self, layers, times=1):
+        self.layers, self.times = layers, times
+
+    def forward(self, x):
+        y = x
+        for layer in [*self.layers, *self.layers[-1:] * (self.times - 1)]:
+            y = layer(y)
+        return x + y
+
+
+class Skip(nn.Sequential):
+    """A chain that does more than run its layers."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def conv(channels=2, **options):
+    return nn.Conv2d(channels, channels, 3, padding=1, rng=0, **options)
+
+
+ONE = 8 * 8 * 2 * 2 * 9  # multiply-adds of such a convolution with 2 channels
+
+
+def test_summary_counts_in_blocks_and_adds_up():
+    class Says(Block):
+        def multiply_adds(self, output_shape):
+            return 7 * output_shape[0]
+
+    class Nested(nn.Module):
+        def __init__(self):
+            self.parts = nn.ModuleList([Block([conv()]), nn.Sequential(conv(groups=2), nn.ReLU())])
+
+        def forward(self, x):
+            return self.parts[1](self.parts[0](x))
+
+    model = nn.Sequential(conv(), nn.Sequential(conv(), nn.Sequential(Block([nn.Sequential(conv(), nn.Tanh())]))), Skip(conv(), conv()),
+                          Block([conv(), conv()], times=3), Nested(), Says([conv()]), Block([Says([conv()]), conv()]), nn.ReLU())
+    summary = model.summary((2, 8, 8))
+    assert [(row.layer, row.multiply_adds) for row in summary.rows] == [
+        ("0: Conv2d", ONE), ("1.0: Conv2d", ONE), ("1.1.0: Block", ONE), ("2: Skip", 2 * ONE), ("3: Block", 4 * ONE),
+        ("4: Nested", ONE + ONE // 2), ("5: Says", 14), ("6: Block", 14 + ONE), ("7: ReLU", 0)]  # fmt: skip
+    assert summary.multiply_adds == 11 * ONE + ONE // 2 + 28
+    assert summary.parameters == sum(parameter.data.size for parameter in model.parameters())
+    assert all(row.output_shape == (2, 8, 8) for row in summary.rows)
+
+
+def test_summary_and_feature_maps_of_a_chain_that_does_more():
+    model = Skip(conv(), nn.Tanh())
+    x = np.random.default_rng(0).standard_normal((3, 2, 8, 8)).astype(np.float32)
+    maps = dict(model.feature_maps(x))
+    assert list(maps) == ["0: Conv2d", "1: Tanh"]
+    np.testing.assert_array_equal(model(x), x + maps["1: Tanh"])
+    assert model.summary((2, 8, 8)).multiply_adds == ONE
+    inside = dict(nn.Sequential(model, nn.Flatten()).feature_maps(x))
+    assert list(inside) == ["0: Skip", "1: Flatten"]
+    np.testing.assert_array_equal(inside["0: Skip"], model(x))
+
+
+def test_feature_maps_of_layers_that_are_called_twice_or_never():
+    class Twice(nn.Sequential):
+        def forward(self, x):
+            return self[0](self[0](x))
+
+    model = Twice(nn.Tanh(), nn.ReLU())
+    maps = model.feature_maps(X)
+    assert [name for name, _ in maps] == ["0: Tanh", "0: Tanh"]
+    np.testing.assert_array_equal(maps[1][1], model(X))
+
+
+@pytest.mark.parametrize("last, returns", [
+    ([nn.Flatten()], "logits"), ([nn.Softmax(), nn.Flatten()], "probabilities"),
+    ([nn.LogSoftmax(axis=1), nn.Sequential(nn.Flatten()), nn.Flatten()], "log-probabilities"),
+    ([nn.Softmax(), nn.Linear(4, 4)], "logits"), ([nn.Sequential(nn.Sequential(nn.LogSoftmax()))], "log-probabilities"),
+])  # fmt: skip
+def test_flatten_at_the_end_does_not_change_what_the_output_means(last, returns):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4, rng=0), *last)
+    assert model.returns == returns
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-5)
+    if returns == "probabilities":
+        np.testing.assert_array_equal(model.predict_proba(X), model(X))
+
+
+def test_a_block_may_hold_one_module_twice_but_a_chain_not():
+    class Twice(nn.Module):
+        def __init__(self, inner):
+            self.inner, self.all = inner, [inner]
+
+    inner = nn.ReLU()
+    assert len(list(nn.Sequential(Twice(inner)).named_modules())) == 3
+    with pytest.raises(ValueError, match="layer 1.inner is the same object as layer 0"):
+        nn.Sequential(inner, Twice(inner))
+
+
 def test_bad_arguments():
     relu = nn.ReLU()
     with pytest.raises(TypeError, match="layer 1 is 'relu'"):

@@ -84,10 +84,55 @@ def test_layers_of_ones_own_are_saved_as_weights(path):
     class Twice(nn.Linear):
         pass
 
-    fc.save(nn.Sequential(Twice(2, 2, rng=0)), path)
-    assert set(fc.load_weights(path)) == {"0.weight", "0.bias"}
+    model = nn.Sequential(Twice(2, 2, rng=0))
+    for architecture in (True, False):
+        fc.save(model, path, {"a": 1}, architecture=architecture)
+        assert set(fc.load_weights(path)) == {"0.weight", "0.bias"}
+        assert nn.load_metadata(path) == {"a": 1}
+        with pytest.raises(ValueError, match="holds weights only"):
+            fc.load(path)
     with pytest.raises(ValueError, match="holds weights only"):
-        fc.load(path)
+        fc.load(path, classes=[Twice])
+    with pytest.raises(TypeError, match="architecture must be True or False, got None"):
+        fc.save(model, path, architecture=None)
+
+
+def test_every_item_of_an_npz_is_for_torch(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "m.npz"
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), nn.Flatten())
+    fc.save(model, path, metadata={"classes": ["é", "b"]})
+    with np.load(path) as file:
+        state = {name: torch.from_numpy(array) for name, array in file.items()}
+    document = state.pop("fastconv.json")
+    assert json.loads(bytes(document.numpy()))["metadata"] == {"classes": ["é", "b"]}
+    theirs = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten())
+    theirs.load_state_dict(state)
+    x = np.random.default_rng(0).random((1, 1, 5, 5)).astype(np.float32)
+    np.testing.assert_allclose(model(x), theirs(torch.from_numpy(x)).detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_files_of_older_versions(tmp_path):
+    """The text was an array of text; nothing else has changed."""
+    path = tmp_path / "m.npz"
+    model = nn.Sequential(nn.Conv2d(1, 2, (3, 3), padding=((1, 0), (0, 1)), rng=0), nn.Sequential(nn.ReLU()))
+    document = {"format": 1, "metadata": {"é": [1]}, "architecture": {"layer": "Sequential", "layers": {
+        "0": {"layer": "Conv2d", "in_channels": 1, "out_channels": 2, "kernel_size": [3, 3], "padding": [[1, 0], [0, 1]]},
+        "1": {"layer": "Sequential", "layers": {"0": {"layer": "ReLU"}}}}}}
+    np.savez(path, **model.state_dict(), **{"fastconv.json": np.array(json.dumps(document))})
+    again = fc.load(path)
+    assert repr(again) == repr(model) and nn.load_metadata(path) == {"é": [1]}
+    np.testing.assert_array_equal(again[0].weight.data, model[0].weight.data)
+
+
+def test_names_that_an_npz_has_no_room_for(tmp_path):
+    model = nn.Module()
+    for attribute, name in (("file", "file"), ("fastconv", "fastconv.json")):
+        model = nn.Module()
+        setattr(model, attribute, nn.Parameter([1.0]) if attribute == name else {"json": nn.Parameter([1.0])})
+        with pytest.raises(ValueError, match=f"no room for an array named '{name}'"):
+            fc.save(model, tmp_path / "m.npz", architecture=False)
+    assert os.listdir(tmp_path) == []
 
 
 def test_weights_from_pytorch(tmp_path):
