@@ -19,6 +19,10 @@ from fastconv.functional import checks
 __all__ = ["SGD", "Adam", "AdamW", "CosineAnnealingLR", "OneCycleLR", "Optimizer", "Schedule", "StepLR"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Parameter(Protocol):
     """What an optimiser needs of a parameter; `fastconv.nn.Parameter` has it."""
 

@@ -41,3 +41,7 @@ __all__ = [
     "mnist",
     "npz",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

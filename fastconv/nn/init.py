@@ -36,6 +36,11 @@ __all__ = [
     "zeros",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Rng = np.random.Generator | int | None
 Initialiser = Callable[..., NDArray]
 

@@ -14,6 +14,12 @@ from fastconv.nn.linear import Flatten, Linear
 from fastconv.nn.pooling import MaxPool2d
 from fastconv.nn.sequential import Sequential
 
+__all__ = ["lenet5"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def lenet5(
     in_channels: int = 1,
