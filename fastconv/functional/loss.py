@@ -75,7 +75,8 @@ def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = 
     return _reduce(elementwise.label_loss(log_probs, target, 0.0), log_probs.dtype, reduction)
 
 
-def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", grad_output: ArrayLike = 1.0) -> Array:
+def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
+                      grad_output: ArrayLike = 1.0) -> Array:
     """Gradient of `nll_loss` with respect to log_probs.
 
     Parameters

@@ -300,7 +300,8 @@ def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], ke
 # The size of the result given, in place of that of the windows
 
 
-def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW", return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW",
+                        return_indices: bool = False) -> Any:
     """The maximum of each of ``output_size`` windows of about equal size that cover the image.
 
     Parameters
@@ -494,7 +495,8 @@ def global_avg_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW") -> Arra
     return adaptive_avg_pool2d(x, 1, data_format=data_format)
 
 
-def global_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *, data_format: DataFormat = "NCHW") -> Array:
+def global_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *,
+                               data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `global_avg_pool2d`.
 
     Parameters

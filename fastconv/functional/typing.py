@@ -11,7 +11,7 @@ Array = NDArray[Any]  # float32 or float64, as the arguments
 Gradients = tuple[Array | Any, Array | Any, Array | Any]  # each None where not needed; Any spares the caller a check for it
 Needs = tuple[bool, bool, bool]  # which of the gradients of x, weight and bias are wanted
 Pair = int | tuple[int, int]  # one number for rows and columns, or one for each
-Padding = Literal["same", "valid"] | Pair | tuple[tuple[int, int], tuple[int, int]]  # the last is ((top, bottom), (left, right))
+Padding = Literal["same", "valid"] | Pair | tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
 
 PaddingMode = Literal["constant", "reflect", "replicate", "circular"]
 DataFormat = Literal["NCHW", "NHWC"]
@@ -20,5 +20,5 @@ Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]
 Reduction = Literal["mean", "sum", "none"]
 FloatDType = Literal["float32", "float64"] | type[np.float32 | np.float64 | float] | np.dtype[np.float32] | np.dtype[np.float64]
 
-__all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "Float", "FloatDType", "Gradients", "NDArray", "Needs",
-           "Padding", "PaddingMode", "Pair", "Reduction"]
+__all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "Float", "FloatDType", "Gradients", "NDArray",
+           "Needs", "Padding", "PaddingMode", "Pair", "Reduction"]

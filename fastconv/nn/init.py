@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -42,7 +43,10 @@ def __dir__() -> list[str]:
 
 
 Rng = np.random.Generator | int | None
-Initialiser = Callable[..., NDArray]
+Initialiser = Callable[..., NDArray[Any]]
+InitName = Literal["uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+                   "lecun_normal", "orthogonal", "zeros", "constant", "xavier_uniform", "xavier_normal", "kaiming_uniform",
+                   "kaiming_normal"]
 
 _shared = np.random.default_rng()
 
@@ -93,18 +97,18 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def uniform(shape: Sequence[int], *, low: float = -0.05, high: float = 0.05, rng: Rng = None,
-            dtype: DTypeLike = np.float32) -> NDArray:
+            dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Evenly distributed between `low` and `high`."""
     return generator(rng).uniform(low, high, tuple(shape)).astype(dtype)
 
 
 def normal(shape: Sequence[int], *, mean: float = 0.0, std: float = 0.05, rng: Rng = None,
-           dtype: DTypeLike = np.float32) -> NDArray:
+           dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Normally distributed around `mean` with the standard deviation `std`."""
     return generator(rng).normal(mean, std, tuple(shape)).astype(dtype)
 
 
-def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Variance 2 / (fan_in + fan_out), uniform: for layers between tanh or sigmoid ("Xavier").
 
     Source: X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
@@ -112,12 +116,12 @@ def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = 
     return _uniform_of_variance(shape, 2 / sum(fans(shape)), rng, dtype)
 
 
-def glorot_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def glorot_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """`glorot_uniform`'s variance, normally distributed (Glorot and Bengio, 2010)."""
     return normal(shape, std=math.sqrt(2 / sum(fans(shape))), rng=rng, dtype=dtype)
 
 
-def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Variance 2 / fan_in, uniform: for layers before ReLU, which halves the variance ("Kaiming").
 
     Source: K. He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
@@ -126,12 +130,12 @@ def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.f
     return _uniform_of_variance(shape, 2 / fans(shape)[0], rng, dtype)
 
 
-def he_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def he_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """`he_uniform`'s variance, normally distributed (He et al., 2015)."""
     return normal(shape, std=math.sqrt(2 / fans(shape)[0]), rng=rng, dtype=dtype)
 
 
-def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Variance 1 / fan_in, uniform.
 
     Source: Y. LeCun, L. Bottou, G. Orr and K.-R. Mueller, "Efficient BackProp", 1998.
@@ -139,12 +143,12 @@ def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = n
     return _uniform_of_variance(shape, 1 / fans(shape)[0], rng, dtype)
 
 
-def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """`lecun_uniform`'s variance, normally distributed (LeCun et al., 1998)."""
     return normal(shape, std=math.sqrt(1 / fans(shape)[0]), rng=rng, dtype=dtype)
 
 
-def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """A random matrix (outputs, everything else) with orthonormal rows or columns, whichever are fewer, times `gain`.
 
     Source: A. Saxe, J. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear
@@ -157,12 +161,12 @@ def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtyp
     return (gain * (q if rows >= columns else q.T)).reshape(tuple(shape)).astype(dtype)
 
 
-def zeros(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def zeros(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """All zeros: for biases. (In a weight it would make all outputs alike, for ever.)"""
     return np.zeros(tuple(shape), dtype)
 
 
-def constant(shape: Sequence[int], *, value: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def constant(shape: Sequence[int], *, value: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """All equal to `value`."""
     return np.full(tuple(shape), value, dtype)
 
@@ -180,13 +184,13 @@ _BY_NAME |= {
 }
 
 
-def initialiser(init: str | Initialiser) -> Initialiser:
+def initialiser(init: InitName | Initialiser) -> Initialiser:
     """The function for a name; a function is returned as it is."""
     if callable(init):
         return init
     return _BY_NAME[checks.choice(init, "init", tuple(_BY_NAME)) or ""]
 
 
-def _uniform_of_variance(shape: Sequence[int], variance: float, rng: Rng, dtype: DTypeLike) -> NDArray:
+def _uniform_of_variance(shape: Sequence[int], variance: float, rng: Rng, dtype: DTypeLike) -> NDArray[Any]:
     bound = math.sqrt(3 * variance)
     return uniform(shape, low=-bound, high=bound, rng=rng, dtype=dtype)

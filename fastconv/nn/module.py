@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.typing import Float
 
 Self = TypeVar("Self", bound="Module")
 
@@ -50,15 +51,15 @@ class Parameter:
     __slots__ = ("data", "grad", "name")
 
     def __init__(self, data: Any, name: str = "") -> None:
-        self.data: NDArray = np.ascontiguousarray(checks.array(data, "data"))
-        self.grad: NDArray | None = None
+        self.data: NDArray[Any] = np.ascontiguousarray(checks.array(data, "data"))
+        self.grad: NDArray[Any] | None = None
         self.name = name
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.data.shape
 
-    def add_grad(self, grad: NDArray) -> None:
+    def add_grad(self, grad: NDArray[Any]) -> None:
         """Add to the gradient. The first array since `zero_grad` is kept, not copied, and added to later."""
         if self.grad is None:
             self.grad = grad
@@ -113,11 +114,11 @@ class Module:
 
     # -- what a subclass defines
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Any]) -> NDArray[Any]:
         """The output for the input `x`."""
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
+    def backward(self, grad_output: NDArray[Any], needs_input_grad: bool = True) -> NDArray[Any] | None:
         """Pass the gradient back through the last `forward`.
 
         The gradients of the parameters are added to their ``.grad``; the gradient of the input is returned.
@@ -161,7 +162,7 @@ class Module:
 
     # -- what everybody gets
 
-    def __call__(self, x: NDArray) -> NDArray:
+    def __call__(self, x: NDArray[Float]) -> NDArray[Float]:
         return self.forward(x)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -216,7 +217,7 @@ class Module:
             for module, training in modes:
                 module.set_mode(training)
 
-    def state_dict(self) -> dict[str, NDArray]:
+    def state_dict(self) -> dict[str, NDArray[Any]]:
         """The parameters' arrays by name, as PyTorch names them: the arrays themselves, not copies."""
         return {name: parameter.data for name, parameter in self.named_parameters()}
 
@@ -251,7 +252,7 @@ class Module:
         for name, parameter in own.items():
             parameter.data[...] = given[name]
 
-    def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray:
+    def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray[np.int64]:
         """The class of each image: the index of the largest output.
 
         Parameters
@@ -267,7 +268,7 @@ class Module:
         """
         return self._outputs(x, batch_size).argmax(axis=-1)
 
-    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> NDArray:
+    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> NDArray[Any]:
         """The probability of each class for each image, (N, classes); rows add up to 1. See `predict`."""
         outputs = self._outputs(x, batch_size)
         if self.returns == "probabilities":

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastconv.functional import checks
+from fastconv.functional.typing import Array, Float, NDArray
 from fastconv.nn.module import Module
 
 
@@ -70,12 +70,12 @@ class Sequential(Module):
     def returns(self) -> str:  # type: ignore[override]
         return self[-1].returns if self.layers else Module.returns
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         for layer in self.layers.values():
             x = layer(x)
         return x
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         layers = list(self.layers.values())
         grad: Any = grad_output
         if needs_input_grad:
@@ -90,7 +90,7 @@ class Sequential(Module):
             layers[first].backward(grad, False)
         return None
 
-    def feature_maps(self, x: NDArray) -> list[tuple[str, NDArray]]:
+    def feature_maps(self, x: NDArray[Float]) -> list[tuple[str, NDArray[Float]]]:
         """The output of every layer for the input `x`, in evaluation mode.
 
         Returns
@@ -140,7 +140,7 @@ class Sequential(Module):
                 rows.append(SummaryRow(name, shape, count, layer.multiply_adds(shape)))
         return Summary(tuple(rows))
 
-    def _run(self, x: NDArray, prefix: str = "") -> Generator[tuple[str, Module, NDArray], None, NDArray]:
+    def _run(self, x: Array, prefix: str = "") -> Generator[tuple[str, Module, Array], None, Array]:
         """Forward, stopping after each layer with (name, layer, output)."""
         for name, layer in self.layers.items():
             if isinstance(layer, Sequential):
