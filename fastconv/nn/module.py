@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.foreign import read
 from fastconv.functional.typing import Float
 
 Self = TypeVar("Self", bound="Module")
@@ -239,7 +240,7 @@ class Module:
         if not isinstance(state, Mapping):
             raise TypeError(f"state must map names to arrays, got {type(state).__name__}")
         own = dict(self.named_parameters())
-        given = {name: np.asarray(value) for name, value in state.items()}
+        given = {name: read(value, f"state[{name!r}]") for name, value in state.items()}
         wrong = [f"missing {name}" for name in own if name not in given]
         wrong += [f"unknown {name}" for name in given if name not in own]
         for name in own.keys() & given.keys():
@@ -307,10 +308,4 @@ class Module:
 
 def float_dtype(dtype: DTypeLike) -> str:
     """The name of a parameter dtype: "float32" or "float64"."""
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = repr(dtype)
-    if dtype is None or name not in ("float32", "float64"):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
-    return name
+    return checks.float_dtype(dtype, "dtype").name

@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv.functional.foreign import shown
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
@@ -30,10 +31,14 @@ from fastconv.nn.pooling import (
     GlobalMaxPool2d,
     MaxPool2d,
 )
+from fastconv.nn.recognise import by_content, by_ending, unknown_dtype
 from fastconv.nn.sequential import Sequential
 
 #: The key of the JSON text, beside the parameters' names.
 _DOCUMENT = "fastconv.json"
+
+#: What NumPy has of safetensors' dtypes.
+_DTYPES = frozenset(("BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64"))
 
 _LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -65,7 +70,7 @@ def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | N
     """
     if not isinstance(model, Module):
         raise TypeError(f"model must be a fastconv.nn module, got {type(model).__name__}")
-    path = Path(path)
+    path = _path(path)
     suffix = _suffix(path)
     document = {"format": 1, "architecture": _describe(model), "metadata": dict(metadata or {})}
     try:
@@ -87,7 +92,7 @@ def load(path: str | os.PathLike) -> Module:
     ValueError
         If the file is damaged, or holds weights only.
     """
-    arrays, document = _read(Path(path))
+    arrays, document = _read(_path(path))
     architecture = document.get("architecture")
     if architecture is None:
         raise ValueError(f"{path} holds weights only: build the model, then "
@@ -108,12 +113,12 @@ def load_weights(path: str | os.PathLike) -> dict[str, NDArray]:
     ValueError
         If the file is damaged.
     """
-    return _read(Path(path))[0]
+    return _read(_path(path))[0]
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """What the caller of `save` added; empty for a file that something else wrote."""
-    metadata = _read(Path(path))[1].get("metadata")
+    metadata = _read(_path(path))[1].get("metadata")
     return metadata if isinstance(metadata, dict) else {}
 
 
@@ -129,9 +134,11 @@ def read_npz(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+        if wrong := [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]:
+            raise ValueError(f"{wrong[0]} in it is no array")
         return arrays, _parse(str(arrays.pop(_DOCUMENT, "{}")))
     except Exception as error:  # zip, zlib and NumPy each have their own for damaged files
-        raise ValueError(f"{path} is not a readable .npz file: {error}") from error
+        raise ValueError(f"{path} is not a readable .npz file: {by_content(path, content) or error}") from error
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -147,24 +154,35 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         new.unlink(missing_ok=True)
 
 
-def _suffix(path: Path) -> str:
+def _path(path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a str or a path, got {shown(path)}")
+    return Path(path)
+
+
+def _suffix(path: Path, advice: str = "") -> str:
     if path.suffix not in (".npz", ".safetensors"):
-        raise ValueError(f"path must end in .npz or .safetensors, got {str(path)!r}")
+        raise ValueError(f"path must end in .npz or .safetensors, got {str(path)!r}{advice}")
     return path.suffix
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
-    if _suffix(path) == ".npz":
+    if _suffix(path, by_ending(path)) == ".npz":
         return read_npz(path)
     library = _safetensors()
     try:
         with library.safe_open(path, framework="numpy") as file:
+            for name in file.keys():
+                if (dtype := file.get_slice(name).get_dtype()) not in _DTYPES:
+                    raise ValueError(unknown_dtype(name, dtype, path))
             arrays = {name: file.get_tensor(name) for name in file.keys()}
             return arrays, _parse((file.metadata() or {}).get(_DOCUMENT, "{}"))
     except OSError:
         raise
-    except Exception as error:  # safetensors raises its own, and TypeError for a dtype that NumPy has not
-        raise ValueError(f"{path} is not a readable .safetensors file: {error}") from error
+    except Exception as error:  # safetensors raises its own
+        with open(path, "rb") as start:
+            content = start.read(4096)
+        raise ValueError(f"{path} is not a readable .safetensors file: {by_content(path, content) or error}") from error
 
 
 def _parse(text: str) -> dict[str, Any]:
