@@ -10,6 +10,7 @@ what was given and what it must be.
 """
 
 import math
+import numbers
 import operator
 import sys
 from typing import Any
@@ -255,7 +256,7 @@ def axis(value, name, ndim):
     """An axis of an array with `ndim` dimensions, counted from 0."""
     value = integer(value, name)
     if not -ndim <= value < ndim:
-        raise ValueError(f"{name} must be in {-ndim} to {ndim - 1} for {ndim} dimensions, got {value}")
+        raise ValueError(f"{name} must be in {-ndim} to {ndim - 1} for {ndim} dimensions, got {shown(value)}")
     return value % ndim
 
 
@@ -271,18 +272,18 @@ def needs(value):
 
 def labels(value, name, count, classes):
     """`count` class numbers from 0 to `classes` - 1, as contiguous int64."""
-    given, written = value, name
+    written = name
     if type(value) is not np.ndarray:
         value, written = read(value, name), f"np.asarray({name})"
     if value.shape != (count,):
         hint = ""
-        if value.shape == (count, classes) and count > 0 and classes > 1:
-            hint = f": pass {written}.argmax(1), the class of the largest entry of each row"
-        elif value.size == count and value.ndim > 1:
+        if value.ndim == 2 and len(value) == count and value.dtype.kind in "biuf" and np.allclose(value.sum(1), 1):
+            hint = f": where the rows are one-hot or probabilities, pass {written}.argmax(1)"
+        if value.size == count and value.ndim > 1:
             hint = f": pass {written}.ravel()"
         raise ValueError(f"{name} must have shape {(count,)} (one class number for each row), got {value.shape}{hint}")
     if value.dtype.kind not in "iu" and count:
-        raise TypeError(f"{name} must be integer class numbers, got {value.dtype}: {_labels_advice(value, given, written, name)}")
+        raise TypeError(f"{name} must be integer class numbers, got {value.dtype}: {_not_class_numbers(value, name, written)}")
     if count:
         lowest, highest = int(value.min()), int(value.max())
         if lowest < 0 or highest >= classes:
@@ -292,15 +293,16 @@ def labels(value, name, count, classes):
     return np.ascontiguousarray(value, dtype=np.int64)
 
 
-def _labels_advice(value, given, written, name):
-    """What to write for labels, one for each row, that are no integers."""
-    if value.dtype.kind == "b" or (value.dtype.kind == "f" and (value == np.round(value)).all()):
-        return f"pass {written}.astype(np.int64)"
-    if value.dtype.kind == "f":
-        return f"{shown(value[value != np.round(value)][0].item())} is no class number"
-    if value.dtype.kind in "SUO":
+def _not_class_numbers(value, name, written):
+    """What to write for labels, one for each row, that are no integers; or which of them is no class number."""
+    if value.dtype.kind in "US":
         return f"number the names, for example with np.unique({name}, return_inverse=True)[1]"
-    return advice(value, given, name)
+    for item in value.tolist() if value.dtype.kind in "bfO" else ():
+        if isinstance(item, str):
+            return f"number the names, for example with np.unique({name}, return_inverse=True)[1]"
+        if not isinstance(item, numbers.Real) or item != item or abs(item) >= 2**63 or item != int(item):
+            return f"{shown(item)} is no class number"
+    return f"pass {written}.astype(np.int64)" if value.dtype.kind in "bfO" else "class numbers are counted from 0"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

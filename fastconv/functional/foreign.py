@@ -42,8 +42,7 @@ def read(value: Any, name: str) -> np.ndarray[Any, Any]:
         except Exception as error:  # whatever a foreign __dlpack__ raises: on another device, of a dtype that NumPy has not
             refusal = _line(error)
             if steps := _steps(value):
-                raise TypeError(f"{name} must be float32 or float64 in this computer's memory, got a {_described(value)}: "
-                                f"pass {name}{steps}") from error
+                raise TypeError(f"{name} must be readable by NumPy, got a {_described(value)}: pass {name}{steps}") from error
     elif isinstance(getattr(value, "data", None), np.ndarray):  # a Parameter
         raise TypeError(f"{name} must be an array, got {shown(value)}: pass {name}.data")
     try:
