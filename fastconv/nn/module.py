@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -278,6 +278,8 @@ class Module:
 
     def _outputs(self, x: ArrayLike, batch_size: int) -> NDArray:
         images = checks.array(x, "x")
+        if images.ndim == 0:
+            raise ValueError("x must be a batch of images, got a number")
         batch_size = checks.integer(batch_size, "batch_size", 1)
         with self.evaluating():
             outputs = [self(images[start : start + batch_size]) for start in range(0, max(len(images), 1), batch_size)]
@@ -306,6 +308,6 @@ class Module:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def float_dtype(dtype: DTypeLike) -> str:
+def float_dtype(dtype: DTypeLike) -> Literal["float32", "float64"]:
     """The name of a parameter dtype: "float32" or "float64"."""
-    return checks.float_dtype(dtype, "dtype").name
+    return "float32" if checks.float_dtype(dtype, "dtype") == np.float32 else "float64"

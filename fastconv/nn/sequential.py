@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Array, Float, NDArray
 from fastconv.nn.module import Module
 
@@ -55,9 +56,9 @@ class Sequential(Module):
         seen: dict[int, str] = {}
         for name, layer in named.items():
             if not isinstance(name, str) or not name or "." in name:
-                raise ValueError(f"layers must have names without a dot, got {name!r}")
+                raise ValueError(f"layers must have names without a dot, got {shown(name)}")
             if not isinstance(layer, Module):
-                raise TypeError(f"layers must be fastconv.nn modules, layer {name} is {layer!r}")
+                raise TypeError(f"layers must be fastconv.nn modules, layer {name} is {shown(layer)}")
             for inner, module in layer.named_modules(name):
                 if seen.setdefault(id(module), inner) != inner:
                     raise ValueError(f"layers must be objects of their own, layer {inner} is the same object as layer "
