@@ -30,7 +30,7 @@ def read(value: Any, name: str) -> np.ndarray[Any, Any]:
     if value is None or isinstance(value, (str, bytes, type)):
         raise TypeError(f"{name} must be an array, got {shown(value)}")
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be lost: pass {name}.filled(0), or another value")
+        raise TypeError(f"{name} is a masked array, whose mask would be lost: fill it, for example {name}.filled(0)")
     if isinstance(value, (np.ndarray, np.generic)):
         return np.asarray(value)
     refusal = ""
