@@ -43,7 +43,7 @@ def read(value: Any, name: str) -> np.ndarray[Any, Any]:
             refusal = _line(error)
             if steps := _steps(value):
                 raise TypeError(f"{name} must be readable by NumPy, got a {_described(value)}: pass {name}{steps}") from error
-    elif isinstance(getattr(value, "data", None), np.ndarray):  # a Parameter
+    elif not hasattr(value, "__array__") and isinstance(getattr(value, "data", None), np.ndarray):  # a Parameter
         raise TypeError(f"{name} must be an array, got {shown(value)}: pass {name}.data")
     try:
         array = np.asarray(value)
@@ -52,7 +52,8 @@ def read(value: Any, name: str) -> np.ndarray[Any, Any]:
     except Exception as error:  # ragged lists; whatever a foreign __array__ raises
         raise _unreadable(value, name, refusal or _line(error), error) from error
     if array.dtype == object and (array.ndim == 0 or refusal):
-        raise TypeError(f"{name} must be an array, got {shown(value)} ({type(value).__name__}){': ' + refusal if refusal else ''}")
+        because = f": {refusal}" if refusal else ""
+        raise TypeError(f"{name} must be an array, got {shown(value)} ({type(value).__name__}){because}")
     return array
 
 
@@ -91,7 +92,8 @@ def advice(array: np.ndarray[Any, Any], value: Any, name: str) -> str:
 
 def _steps(value: Any) -> str:
     """What to append to a tensor, as PyTorch has them, for NumPy to read it as floats; "" for anything else."""
-    if not all(hasattr(value, name) for name in ("requires_grad", "detach", "layout", "is_quantized", "is_nested", "is_complex")):
+    asked = "requires_grad", "detach", "device", "layout", "is_quantized", "is_nested", "is_complex"
+    if not all(hasattr(value, name) for name in asked):
         return ""
     if value.device.type == "meta":  # no numbers to be had
         return ""
@@ -124,7 +126,8 @@ def _described(value: Any) -> str:
 def _unreadable(value: Any, name: str, reason: str, error: Exception) -> Exception:
     """The error for what np.asarray does not read."""
     if not isinstance(value, (list, tuple)):
-        return TypeError(f"{name} must be an array, got {shown(value)} ({type(value).__name__}), which cannot be read as one: {reason}")
+        return TypeError(f"{name} must be an array, got {shown(value)} ({type(value).__name__}), which cannot be read as one: "
+                         f"{reason}")
     for item in value:
         if steps := _steps(item):
             return TypeError(f"{name} must be an array, got a {type(value).__name__} that holds a {_described(item)}: "
@@ -134,10 +137,11 @@ def _unreadable(value: Any, name: str, reason: str, error: Exception) -> Excepti
     except Exception:
         shapes = []
     if len(shapes) > 1:
-        return ValueError(f"{name} must be an array, got a {type(value).__name__} of entries that differ in shape, {shapes[0]} and "
-                          f"{shapes[1]}: bring them to one shape, or call once for each, for example with np.asarray({name}[0])")
+        return ValueError(f"{name} must be an array, got a {type(value).__name__} of entries that differ in shape, {shapes[0]} "
+                          f"and {shapes[1]}: bring them to one shape, or call once for each, for example with "
+                          f"np.asarray({name}[0])")
     kind = ValueError if isinstance(error, ValueError) else TypeError
-    return kind(f"{name} must be an array, got {shown(value)} ({type(value).__name__}), whose rows cannot be read as one: {reason}")
+    return kind(f"{name} must be an array, got {shown(value)} ({type(value).__name__}), which cannot be read as one: {reason}")
 
 
 def _line(error: Exception) -> str:

@@ -43,9 +43,10 @@ def by_content(path: Path, content: bytes) -> str:
 def unknown_dtype(name: str, dtype: str, path: Path) -> str:
     """What to do about a tensor of a dtype that NumPy has not, such as bfloat16 or the eight-bit floats."""
     return (f"tensor {name!r} is {dtype}, which NumPy has not: convert the file with PyTorch, safetensors.torch.save_file("
-            f"{{name: value.float() for name, value in safetensors.torch.load_file({str(path)!r}).items()}}, 'float32.safetensors')")
+            f"{{name: value.float() for name, value in safetensors.torch.load_file({str(path)!r}).items()}}, "
+            "'float32.safetensors')")
 
 
 def _from_torch(path: Path) -> str:
-    return (f"with PyTorch, np.savez('converted.npz', **{{name: value.float().numpy() for name, value in "
+    return ("with PyTorch, np.savez('converted.npz', **{name: value.float().numpy() for name, value in "
             f"torch.load({str(path)!r}, weights_only=True).items()}}) writes a state dict for fastconv.load_weights")
