@@ -6,74 +6,75 @@ Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*
 
 from fastconv import _interrupt  # noqa: F401, I001 (before anything that takes time to import)
 
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fastconv.config import __version__, get_num_threads, num_threads, set_num_threads, show_config
-from fastconv.functional import (
-    adaptive_avg_pool2d,
-    adaptive_avg_pool2d_backward,
-    adaptive_max_pool2d,
-    adaptive_max_pool2d_backward,
-    avg_pool2d,
-    avg_pool2d_backward,
-    conv2d,
-    conv2d_backward,
-    conv_output_size,
-    cross_entropy,
-    cross_entropy_backward,
-    explain,
-    flatten,
-    flatten_backward,
-    global_avg_pool2d,
-    global_avg_pool2d_backward,
-    global_max_pool2d,
-    global_max_pool2d_backward,
-    leaky_relu,
-    leaky_relu_backward,
-    linear,
-    linear_backward,
-    log_softmax,
-    log_softmax_backward,
-    max_pool2d,
-    max_pool2d_backward,
-    nll_loss,
-    nll_loss_backward,
-    plan_conv2d,
-    relu,
-    relu_backward,
-    sigmoid,
-    sigmoid_backward,
-    softmax,
-    softmax_backward,
-    tanh,
-    tanh_backward,
-)
 
 if TYPE_CHECKING:
-    from fastconv import data, nn, optim
+    from fastconv import data, functional, nn, optim
+    from fastconv.functional import (
+        adaptive_avg_pool2d,
+        adaptive_avg_pool2d_backward,
+        adaptive_max_pool2d,
+        adaptive_max_pool2d_backward,
+        avg_pool2d,
+        avg_pool2d_backward,
+        conv2d,
+        conv2d_backward,
+        conv_output_size,
+        cross_entropy,
+        cross_entropy_backward,
+        explain,
+        flatten,
+        flatten_backward,
+        global_avg_pool2d,
+        global_avg_pool2d_backward,
+        global_max_pool2d,
+        global_max_pool2d_backward,
+        leaky_relu,
+        leaky_relu_backward,
+        linear,
+        linear_backward,
+        log_softmax,
+        log_softmax_backward,
+        max_pool2d,
+        max_pool2d_backward,
+        nll_loss,
+        nll_loss_backward,
+        plan_conv2d,
+        relu,
+        relu_backward,
+        sigmoid,
+        sigmoid_backward,
+        softmax,
+        softmax_backward,
+        tanh,
+        tanh_backward,
+    )
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
 
-# The floors above the operations are imported when they are first used: who only convolves does not wait for them.
-_LATER = {
+# Everything but the settings is imported when it is first used: a program that may need fastconv does not wait for it, and
+# one that only convolves does not wait for the trainer. What has no home here is an operation.
+_MODULES = ("data", "functional", "nn", "optim")
+_HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
     **dict.fromkeys(("EarlyStopping", "History", "Trainer"), "fastconv.training"),
 }
-_MODULES = ("data", "nn", "optim")
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"fastconv.{name}")
-    if name in _LATER:
-        value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+        return import_module(f"fastconv.{name}")
+    if name in __all__:
+        value = globals()[name] = getattr(import_module(_HOMES.get(name, "fastconv.functional")), name)
         return value
     raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])
 
 
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "explain",
     "flatten",
     "flatten_backward",
+    "functional",
     "get_num_threads",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
@@ -112,10 +114,10 @@ __all__ = [
     "max_pool2d_backward",
     "nll_loss",
     "nll_loss_backward",
-    "plan_conv2d",
     "nn",
     "num_threads",
     "optim",
+    "plan_conv2d",
     "relu",
     "relu_backward",
     "save",

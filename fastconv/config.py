@@ -92,6 +92,8 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     >>> fc.show_config("dicts")["isa"]["in_use"] in ("baseline", "avx2", "avx512", "neon")
     True
     """
+    if not isinstance(mode, str):
+        raise TypeError(f"mode must be 'stdout' or 'dicts', got {type(mode).__name__}")
     if mode not in ("stdout", "dicts"):
         raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
     import numpy

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,7 +64,7 @@ class History:
     def __len__(self) -> int:
         return len(self.epoch)
 
-    def to_dict(self) -> dict[str, list]:
+    def to_dict(self) -> dict[str, list[Any]]:
         """The lists by name, for JSON or a table (``pandas.DataFrame(history.to_dict())``)."""
         return asdict(self)
 
@@ -93,7 +93,7 @@ class EarlyStopping:
     """
 
     patience: int = 5
-    monitor: str = "validation_loss"
+    monitor: Literal["validation_loss", "validation_accuracy", "train_loss", "train_accuracy"] = "validation_loss"
     min_delta: float = 0.0
     restore_best: bool = False
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv.data.framing import FITS, Fit, Framing
 from fastconv.functional import checks
+from fastconv.functional.foreign import read
 
 __all__ = ["ArrayDataset"]
 
@@ -68,12 +69,12 @@ class ArrayDataset:
     def __init__(
         self, images: ArrayLike, labels: ArrayLike, classes: Sequence[str] | None = None, *, fit: Fit | None = None
     ) -> None:
-        pixels = np.asarray(images)
+        pixels = read(images, "images")
         if pixels.ndim == 3:
             pixels = pixels[:, np.newaxis]
         if pixels.ndim != 4 or 0 in pixels.shape[1:]:
             raise ValueError(f"images must have shape (N, C, H, W) or (N, H, W), got {np.shape(images)}")
-        targets = np.asarray(labels)
+        targets = read(labels, "labels")
         count = _number_of_classes(targets, classes)
         self.labels = checks.labels(targets, "labels", len(pixels), count)
         self.images = as_float32(pixels, "images")

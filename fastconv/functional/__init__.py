@@ -80,3 +80,7 @@ __all__ = [
     "tanh",
     "tanh_backward",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

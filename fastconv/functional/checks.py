@@ -10,6 +10,7 @@ what was given and what it must be.
 """
 
 import math
+import numbers
 import operator
 import sys
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._core import arrays
+from fastconv.functional.foreign import advice, read, shown
 from fastconv.functional.typing import Array
 
 DATA_FORMATS = ("NCHW", "NHWC")
@@ -27,14 +29,6 @@ REDUCTIONS = ("mean", "sum", "none")
 LARGEST_OPTION = 2**31 - 1
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-
-
-def _shown(value):
-    """A short form of a value for an error message: never a page of numbers."""
-    if isinstance(value, np.ndarray) and value.size > 4:
-        return f"an array of shape {value.shape}"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -48,44 +42,18 @@ def array(value: Any, name: str) -> Array:
     """
     if arrays.is_plain(value):
         return value
+    given = value
     if type(value) is not np.ndarray:
-        value = _foreign_array(value, name)
+        value = read(value, name)
     dtype = value.dtype
     if dtype not in _FLOATS:
         native = dtype.newbyteorder("=")
         if native not in _FLOATS:
-            raise TypeError(f"{name} must be float32 or float64, got {dtype}: {_conversion_hint(dtype, name)}")
-        value, dtype = value.astype(native), native
+            raise TypeError(f"{name} must be float32 or float64, got {dtype}: {advice(value, given, name)}")
+        value = value.astype(native)
     if not value.flags.aligned:
         value = value.copy()
     return value
-
-
-def _foreign_array(value, name):
-    if value is None or isinstance(value, (str, bytes)):
-        raise TypeError(f"{name} must be an array, got {_shown(value)}")
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be lost: pass {name}.filled(value)")
-    try:
-        if hasattr(value, "__dlpack__") and not isinstance(value, (np.ndarray, np.generic)):
-            return np.from_dlpack(value)
-        return np.asarray(value)
-    except MemoryError:
-        raise
-    except ValueError as error:  # np.asarray on a ragged list
-        raise ValueError(f"{name} could not be read as an array: {error}") from error
-    except Exception as error:  # whatever a foreign __dlpack__ or __array__ raises
-        raise TypeError(f"{name} ({type(value).__name__}) could not be read as an array: {error}") from error
-
-
-def _conversion_hint(dtype, name):
-    if dtype.kind in "iub" or dtype == np.float16:
-        return f"convert it with np.asarray({name}, dtype=np.float32)"
-    if dtype.kind == "f":
-        return f"convert it with np.asarray({name}, dtype=np.float64)"
-    if dtype.kind == "c":
-        return f"the operations are real: pass {name}.real and {name}.imag one after the other"
-    return "convert it to numbers first, as np.float32 or np.float64"
 
 
 def same_dtype(**arrays: Array | None) -> Any:
@@ -98,7 +66,7 @@ def same_dtype(**arrays: Array | None) -> Any:
             first_name, first = name, value.dtype
         elif value.dtype != first:
             raise TypeError(f"{name} is {value.dtype} but {first_name} is {first}: one call has one dtype, "
-                            f"convert one of them, for example with {name}.astype(np.{first})")
+                            f"convert one of them, for example with np.asarray({name}, dtype=np.{first})")
     return first
 
 
@@ -137,13 +105,13 @@ def image_shape(value, data_format, name):
     choice(data_format, "data_format", DATA_FORMATS)
     sizes = integers(value, name, minimum=0)
     if len(sizes) not in (3, 4):
-        raise ValueError(f"{name} must have 4 sizes (a batch) or 3 (one image), got {_shown(value)}")
+        raise ValueError(f"{name} must have 4 sizes (a batch) or 3 (one image), got {shown(value)}")
     batched = len(sizes) == 4
     sizes = sizes if batched else (1, *sizes)
     if data_format == "NHWC":
         sizes = (sizes[0], sizes[3], sizes[1], sizes[2])
     if 0 in sizes[1:]:
-        raise ValueError(f"{name} must have at least one channel, row and column, got {_shown(value)}")
+        raise ValueError(f"{name} must have at least one channel, row and column, got {shown(value)}")
     return sizes, batched
 
 
@@ -198,15 +166,15 @@ def integer(value, name, minimum=None, maximum=LARGEST_OPTION):
     """A Python int from anything that is an integer; a bool, a float or None is a TypeError."""
     if type(value) is not int:
         if isinstance(value, (bool, np.bool_)) or getattr(value, "dtype", None) == np.bool_:
-            raise TypeError(f"{name} must be an integer, got the bool {_shown(value)}")
+            raise TypeError(f"{name} must be an integer, got the bool {shown(value)}")
         try:
             value = operator.index(value)
-        except TypeError:
-            raise TypeError(f"{name} must be an integer, got {_shown(value)} ({type(value).__name__})") from None
+        except Exception:  # TypeError, or what a foreign __index__ raises
+            raise TypeError(f"{name} must be an integer, got {shown(value)} ({type(value).__name__})") from None
     if minimum is not None and value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+        raise ValueError(f"{name} must be at least {minimum}, got {shown(value)}")
     if maximum is not None and value > maximum:
-        raise ValueError(f"{name} must be at most {maximum}, got {_shown(value)}")
+        raise ValueError(f"{name} must be at most {maximum}, got {shown(value)}")
     return value
 
 
@@ -223,7 +191,7 @@ def integers(value, name, minimum=None, maximum=sys.maxsize):
     """A tuple of Python ints from a tuple, a list or an array of them: a shape, for example."""
     items = _sequence(value)
     if items is None:
-        raise TypeError(f"{name} must be a sequence of integers, got {_shown(value)} ({type(value).__name__})")
+        raise TypeError(f"{name} must be a sequence of integers, got {shown(value)} ({type(value).__name__})")
     return tuple(integer(item, name, minimum, maximum) for item in items)
 
 
@@ -233,7 +201,7 @@ def per_axis(value, name, axes=2, minimum=1):
     if items is None:
         return (integer(value, name, minimum),) * axes
     if len(items) != axes:
-        raise ValueError(f"{name} must be one integer or {axes} of them, got {len(items)}: {_shown(value)}")
+        raise ValueError(f"{name} must be one integer or {axes} of them, got {len(items)}: {shown(value)}")
     return tuple(integer(item, name, minimum) for item in items)
 
 
@@ -246,20 +214,21 @@ def number(value, name):
     """A Python float from a real number (NaN and infinities too); a bool, a string or None is a TypeError."""
     if type(value) is float:
         return value
-    if isinstance(value, (bool, np.bool_)) or isinstance(value, (str, bytes)) or np.ndim(value) != 0:
-        raise TypeError(f"{name} must be a real number, got {_shown(value)}")
+    kind = getattr(getattr(value, "dtype", None), "kind", "")  # of NumPy's scalars and arrays
+    if kind not in ("", "i", "u", "f") or isinstance(value, (bool, str, bytes, bytearray)) or getattr(value, "ndim", 0) != 0:
+        raise TypeError(f"{name} must be a real number, got {shown(value)}")
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a real number, got {_shown(value)} ({type(value).__name__})") from None
     except OverflowError:
-        raise ValueError(f"{name} must be representable as a float64, got {_shown(value)}") from None
+        raise ValueError(f"{name} must be representable as a float64, got {shown(value)}") from None
+    except Exception:  # TypeError, or what a foreign __float__ raises
+        raise TypeError(f"{name} must be a real number, got {shown(value)} ({type(value).__name__})") from None
 
 
 def flag(value, name):
     """True or False, nothing that merely counts as one."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {_shown(value)}")
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -267,19 +236,19 @@ def float_dtype(value: Any, name: str) -> np.dtype[Any]:
     """np.float32 or np.float64, as a dtype, from any way to write it."""
     try:
         dtype = np.dtype(value)
-    except TypeError:
-        raise TypeError(f"{name} must be float32 or float64, got {_shown(value)}") from None
+    except Exception:  # TypeError, ValueError, SyntaxError: NumPy has a language of its own for dtypes
+        raise TypeError(f"{name} must be float32 or float64, got {shown(value)}") from None
     if value is None or dtype not in _FLOATS:
-        raise TypeError(f"{name} must be float32 or float64, got {_shown(value)}")
+        raise TypeError(f"{name} must be float32 or float64, got {shown(value)}")
     return dtype
 
 
 def choice(value, name, choices):
     """One of a few strings (None may be among them)."""
     if value is not None and not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {_shown(value)}")
+        raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {_shown(value)}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
     return value
 
 
@@ -287,7 +256,7 @@ def axis(value, name, ndim):
     """An axis of an array with `ndim` dimensions, counted from 0."""
     value = integer(value, name)
     if not -ndim <= value < ndim:
-        raise ValueError(f"{name} must be in {-ndim} to {ndim - 1} for {ndim} dimensions, got {value}")
+        raise ValueError(f"{name} must be in {-ndim} to {ndim - 1} for {ndim} dimensions, got {shown(value)}")
     return value % ndim
 
 
@@ -295,27 +264,45 @@ def needs(value):
     """The three flags that say which gradients are wanted."""
     items = _sequence(value)
     if items is None:
-        raise TypeError(f"needs must be three flags (grad_x, grad_weight, grad_bias), got {_shown(value)}")
+        raise TypeError(f"needs must be three flags (grad_x, grad_weight, grad_bias), got {shown(value)}")
     if len(items) != 3:
-        raise ValueError(f"needs must be three flags (grad_x, grad_weight, grad_bias), got {_shown(value)}")
+        raise ValueError(f"needs must be three flags (grad_x, grad_weight, grad_bias), got {shown(value)}")
     return tuple(flag(item, "needs") for item in items)
 
 
 def labels(value, name, count, classes):
     """`count` class numbers from 0 to `classes` - 1, as contiguous int64."""
-    if value is None or isinstance(value, (str, bytes)):
-        raise TypeError(f"{name} must be an array of class numbers, got {_shown(value)}")
+    written = name
     if type(value) is not np.ndarray:
-        value = _foreign_array(value, name)
-    if value.dtype.kind not in "iu" and not (value.size == 0 and count == 0):
-        raise TypeError(f"{name} must be integer class numbers, got {value.dtype}")
-    shape(value, name, (count,), "(one class number for each row)")
+        value, written = read(value, name), f"np.asarray({name})"
+    if value.shape != (count,):
+        hint = ""
+        if value.ndim == 2 and len(value) == count and value.dtype.kind in "biuf" and np.allclose(value.sum(1), 1):
+            hint = f": where the rows are one-hot or probabilities, pass {written}.argmax(1)"
+        if value.size == count and value.ndim > 1:
+            hint = f": pass {written}.ravel()"
+        raise ValueError(f"{name} must have shape {(count,)} (one class number for each row), got {value.shape}{hint}")
+    if value.dtype.kind not in "iu" and count:
+        raise TypeError(f"{name} must be integer class numbers, got {value.dtype}: {_not_class_numbers(value, name, written)}")
     if count:
         lowest, highest = int(value.min()), int(value.max())
         if lowest < 0 or highest >= classes:
             wrong = lowest if lowest < 0 else highest
-            raise ValueError(f"{name} must be class numbers from 0 to {classes - 1}, got {wrong}")
+            hint = f": where the classes are counted from 1, pass {written} - 1" if lowest >= 1 and highest == classes else ""
+            raise ValueError(f"{name} must be class numbers from 0 to {classes - 1}, got {wrong}{hint}")
     return np.ascontiguousarray(value, dtype=np.int64)
+
+
+def _not_class_numbers(value, name, written):
+    """What to write for labels, one for each row, that are no integers; or which of them is no class number."""
+    if value.dtype.kind in "US":
+        return f"number the names, for example with np.unique({name}, return_inverse=True)[1]"
+    for item in value.tolist() if value.dtype.kind in "bfO" else ():
+        if isinstance(item, str):
+            return f"number the names, for example with np.unique({name}, return_inverse=True)[1]"
+        if not isinstance(item, numbers.Real) or item != item or abs(item) >= 2**63 or item != int(item):
+            return f"{shown(item)} is no class number"
+    return f"pass {written}.astype(np.int64)" if value.dtype.kind in "bfO" else "class numbers are counted from 0"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -340,14 +327,14 @@ def padding(value, size, kernel_size, stride, dilation):
         return ((each, each),) * axes
     if len(items) != axes:
         raise ValueError(f"padding must be an integer, {axes} integers or {axes} pairs (before, after), "
-                         f"got {len(items)} entries: {_shown(value)}")
+                         f"got {len(items)} entries: {shown(value)}")
     pairs = [_sequence(item) for item in items]
     if all(of_axis is None for of_axis in pairs):
         each_axis = [integer(item, "padding", 0) for item in items]
         return tuple((each, each) for each in each_axis)
     if any(of_axis is None or len(of_axis) != 2 for of_axis in pairs):
         raise ValueError(f"padding must be an integer, {axes} integers or {axes} pairs (before, after), "
-                         f"got {_shown(value)}")
+                         f"got {shown(value)}")
     return tuple((integer(before, "padding", 0), integer(after, "padding", 0)) for before, after in pairs)
 
 

@@ -7,7 +7,7 @@ an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose 
 from __future__ import annotations
 
 import functools
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -18,15 +18,26 @@ from fastconv._core.geometry import PADDING_MODES
 from fastconv._core.memo import Memo
 from fastconv._core.plan import ALGORITHMS, conv2d_plan, unavailable
 from fastconv.functional import checks
-from fastconv.functional.typing import Array, ArrayLike, Gradients, Padding, Pair
+from fastconv.functional.typing import (
+    Activation,
+    Algorithm,
+    Array,
+    ArrayLike,
+    DataFormat,
+    Gradients,
+    Needs,
+    Padding,
+    PaddingMode,
+    Pair,
+)
 
 ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh")  # the drivers take the index
 NEGATIVE_SLOPE = 0.01  # of activation="leaky_relu", as the default of fc.leaky_relu
 
 
 def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Pair = 1, padding: Padding = 0,
-           dilation: Pair = 1, groups: int = 1, padding_mode: str = "constant", padding_value: float = 0.0,
-           data_format: str = "NCHW", activation: str | None = None, algorithm: str = "auto",
+           dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
+           data_format: DataFormat = "NCHW", activation: Activation | None = None, algorithm: Algorithm = "auto",
            out: Array | None = None) -> Array:
     """Convolution (cross-correlation: the filters are not turned) of a batch of images, or of one image.
 
@@ -114,9 +125,9 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 
 
 def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Pair = 1, padding: Padding = 0,
-                    dilation: Pair = 1, groups: int = 1, padding_mode: str = "constant", padding_value: float = 0.0,
-                    data_format: str = "NCHW",
-                    needs: tuple[bool, bool, bool] = (True, True, True)) -> Gradients:
+                    dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
+                    data_format: DataFormat = "NCHW",
+                    needs: Needs = (True, True, True)) -> Gradients:
     """Gradients of `conv2d` with respect to x, weight and bias, by the chain rule.
 
     Parameters
@@ -268,10 +279,12 @@ def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mo
 
 
 @overload
-def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: str | Pair = 0, dilation: int = 1) -> int: ...
+def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: Literal["same", "valid"] | Pair = 0,
+                     dilation: int = 1) -> int: ...
 @overload
-def conv_output_size(size: tuple[int, ...], kernel_size: Any, stride: Any = 1, padding: Any = 0,
-                     dilation: Any = 1) -> tuple[int, ...]: ...
+def conv_output_size(size: tuple[int, ...], kernel_size: int | tuple[int, ...], stride: int | tuple[int, ...] = 1,
+                     padding: Literal["same", "valid"] | int | tuple[int, ...] | tuple[tuple[int, int], ...] = 0,
+                     dilation: int | tuple[int, ...] = 1) -> tuple[int, ...]: ...
 def conv_output_size(size: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Any:
     """How many positions a filter takes: ``floor((H + 2P - dilation (FH - 1) - 1) / S) + 1``.
 

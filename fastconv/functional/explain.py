@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from fastconv.functional import checks
 from fastconv.functional.conv import planned
-from fastconv.functional.typing import DTypeLike, Padding, Pair
+from fastconv.functional.typing import Algorithm, DataFormat, FloatDType, Padding, PaddingMode, Pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,28 +35,28 @@ class ConvExplanation:
         Bytes of scratch of a call on C-contiguous arrays, with the threads that it would use now.
     """
 
-    x_shape: tuple
-    weight_shape: tuple
-    output_shape: tuple
+    x_shape: tuple[int, ...]
+    weight_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
     dtype: str
     data_format: str
-    stride: tuple
-    padding: tuple
-    dilation: tuple
+    stride: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
+    dilation: tuple[int, int]
     groups: int
     padding_mode: str
-    formula: tuple
+    formula: tuple[str, str]
     algorithm: str
     reason: str
     flops: int
     bytes: int
     workspace: int
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The attributes as plain lists, strings and numbers."""
         return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
 
-    def __str__(self):
+    def __str__(self) -> str:
         rows = [
             ("input", f"{_sizes(self.x_shape)} ({self.data_format}, {self.dtype})"),
             ("weight", _sizes(self.weight_shape) + (f", {self.groups} groups" if self.groups > 1 else "")),
@@ -71,8 +72,8 @@ class ConvExplanation:
 
 
 def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: Pair = 1, padding: Padding = 0,
-            dilation: Pair = 1, groups: int = 1, padding_mode: str = "constant", data_format: str = "NCHW",
-            dtype: DTypeLike = "float32", algorithm: str = "auto") -> ConvExplanation:
+            dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant", data_format: DataFormat = "NCHW",
+            dtype: FloatDType = "float32", algorithm: Algorithm = "auto") -> ConvExplanation:
     """Explain what `conv2d` does with inputs of these shapes, without computing it.
 
     Parameters

@@ -8,10 +8,10 @@ import numpy as np
 
 from fastconv._core import elementwise
 from fastconv.functional import checks
-from fastconv.functional.typing import Array, ArrayLike
+from fastconv.functional.typing import Array, ArrayLike, Reduction
 
 
-def _class_scores(scores: Any, name: str, target: Any, reduction: str) -> tuple[Array, Array]:
+def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction) -> tuple[Array, Array]:
     scores = checks.array(scores, name)
     if scores.ndim != 2 or scores.shape[1] == 0:
         raise ValueError(f"{name} must be (N, classes) with at least one class, got shape {scores.shape}")
@@ -48,7 +48,7 @@ def _smoothing(label_smoothing):
     return label_smoothing
 
 
-def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
+def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean") -> Any:
     """Negative log-likelihood: minus the log-probability of the right class.
 
     Parameters
@@ -75,7 +75,8 @@ def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: str = "mean"
     return _reduce(elementwise.label_loss(log_probs, target, 0.0), log_probs.dtype, reduction)
 
 
-def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: str = "mean", grad_output: ArrayLike = 1.0) -> Array:
+def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
+                      grad_output: ArrayLike = 1.0) -> Array:
     """Gradient of `nll_loss` with respect to log_probs.
 
     Parameters
@@ -104,7 +105,7 @@ def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: str
     return grad
 
 
-def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:
+def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", label_smoothing: float = 0.0) -> Any:
     """Cross-entropy of softmax: `nll_loss` of `log_softmax`.
 
     Parameters
@@ -139,7 +140,7 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mea
     return _reduce(elementwise.label_loss(log_probs, target, label_smoothing), logits.dtype, reduction)
 
 
-def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean", label_smoothing: float = 0.0,
+def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", label_smoothing: float = 0.0,
                            grad_output: ArrayLike = 1.0) -> Array:
     """Gradient of `cross_entropy` with respect to logits: softmax(logits) minus the target.
 

@@ -7,7 +7,7 @@ convolution an image is an (N, C, H, W) view with any strides below this file.
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from fastconv._core import pool, pool_backward
 from fastconv._core.memo import Memo
 from fastconv._core.windows import adaptive_windows, sliding_windows
 from fastconv.functional import checks
-from fastconv.functional.typing import Array, ArrayLike, Padding, Pair
+from fastconv.functional.typing import Array, ArrayLike, DataFormat, Padding, Pair
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What all poolings share
@@ -121,14 +121,8 @@ def _dtype_of(grad_output: Any) -> tuple[Array, np.dtype[Any]]:
 # Windows that move over the image
 
 
-@overload
 def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
-               ceil_mode: bool = False, data_format: str = "NCHW", return_indices: Literal[False] = False) -> Array: ...
-@overload
-def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
-               ceil_mode: bool = False, data_format: str = "NCHW", return_indices: Literal[True]) -> tuple[Array, Array]: ...
-def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
-               ceil_mode: bool = False, data_format: str = "NCHW", return_indices: bool = False) -> Any:
+               ceil_mode: bool = False, data_format: DataFormat = "NCHW", return_indices: bool = False) -> Any:
     """The maximum of each window.
 
     Parameters
@@ -189,7 +183,7 @@ def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
 
 def max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *,
                         stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1, ceil_mode: bool = False,
-                        data_format: str = "NCHW") -> Array:
+                        data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `max_pool2d`: each number of grad_output goes to the pixel that was the maximum.
 
     Parameters
@@ -229,7 +223,7 @@ def max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape:
 
 
 def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True, data_format: str = "NCHW") -> Array:
+               count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> Array:
     """The average of each window.
 
     Parameters
@@ -271,7 +265,7 @@ def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
 
 def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *, stride: Pair | None = None,
                         padding: Padding = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-                        data_format: str = "NCHW") -> Array:
+                        data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `avg_pool2d`: each number of grad_output is shared out evenly over its window.
 
     Parameters
@@ -306,14 +300,8 @@ def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], ke
 # The size of the result given, in place of that of the windows
 
 
-@overload
-def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW", return_indices: Literal[False] = False) -> Array: ...
-@overload
-def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW",
-                        return_indices: Literal[True]) -> tuple[Array, Array]: ...
-@overload
-def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW", return_indices: bool) -> Any: ...
-def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW", return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW",
+                        return_indices: bool = False) -> Any:
     """The maximum of each of ``output_size`` windows of about equal size that cover the image.
 
     Parameters
@@ -347,7 +335,7 @@ def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "
 
 
 def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
-                                 data_format: str = "NCHW") -> Array:
+                                 data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `adaptive_max_pool2d`: each number of grad_output goes to the pixel that was the maximum.
 
     Parameters
@@ -379,7 +367,7 @@ def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, inp
     return _max_gradient(grad_output, indices, shape, _adaptive(shape, output_size, dtype), data_format, batched)
 
 
-def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "NCHW") -> Array:
+def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW") -> Array:
     """The average of each of ``output_size`` windows of about equal size that cover the image.
 
     Parameters
@@ -404,7 +392,7 @@ def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: str = "
 
 
 def adaptive_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
-                                 data_format: str = "NCHW") -> Array:
+                                 data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `adaptive_avg_pool2d`: each number of grad_output is shared out evenly over its window.
 
     Parameters
@@ -432,11 +420,7 @@ def adaptive_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int,
     return _average_gradient(grad_output, shape, _adaptive(shape, output_size, dtype), data_format, batched)
 
 
-@overload
-def global_max_pool2d(x: ArrayLike, *, data_format: str = "NCHW", return_indices: Literal[False] = False) -> Array: ...
-@overload
-def global_max_pool2d(x: ArrayLike, *, data_format: str = "NCHW", return_indices: Literal[True]) -> tuple[Array, Array]: ...
-def global_max_pool2d(x: ArrayLike, *, data_format: str = "NCHW", return_indices: bool = False) -> Any:
+def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_indices: bool = False) -> Any:
     """The maximum of each plane: `adaptive_max_pool2d` to 1 x 1.
 
     Parameters
@@ -461,7 +445,7 @@ def global_max_pool2d(x: ArrayLike, *, data_format: str = "NCHW", return_indices
 
 
 def global_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], *,
-                               data_format: str = "NCHW") -> Array:
+                               data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `global_max_pool2d`.
 
     Parameters
@@ -485,7 +469,7 @@ def global_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input
     return adaptive_max_pool2d_backward(grad_output, indices, input_shape, 1, data_format=data_format)
 
 
-def global_avg_pool2d(x: ArrayLike, *, data_format: str = "NCHW") -> Array:
+def global_avg_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW") -> Array:
     """The average of each plane: `adaptive_avg_pool2d` to 1 x 1.
 
     Parameters
@@ -511,7 +495,8 @@ def global_avg_pool2d(x: ArrayLike, *, data_format: str = "NCHW") -> Array:
     return adaptive_avg_pool2d(x, 1, data_format=data_format)
 
 
-def global_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *, data_format: str = "NCHW") -> Array:
+def global_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *,
+                               data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `global_avg_pool2d`.
 
     Parameters

@@ -1,14 +1,34 @@
 """Convolution with weights that stay: what drivers make of them is made once, for a plan, or for as long as they are the same."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Mapping
+from typing import Any, Generic
+
+import numpy as np
 
 from fastconv._core import arrays
 from fastconv.functional import checks
-from fastconv.functional.conv import checked_call, find_call
+from fastconv.functional.conv import ConvCall, checked_call, find_call
+from fastconv.functional.typing import (
+    Activation,
+    Algorithm,
+    Array,
+    ArrayLike,
+    DataFormat,
+    Float,
+    NDArray,
+    Padding,
+    PaddingMode,
+    Pair,
+)
 
 
-def plan_conv2d(x_shape, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
-                padding_value=0.0, data_format="NCHW", activation=None, algorithm="auto"):
+def plan_conv2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Pair = 1,
+                padding: Padding = 0, dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
+                padding_value: float = 0.0, data_format: DataFormat = "NCHW", activation: Activation | None = None,
+                algorithm: Algorithm = "auto") -> Conv2dPlan[Any]:
     """A convolution with fixed weights, for images of one shape: the weights are packed or transformed once.
 
     Parameters
@@ -53,19 +73,26 @@ def plan_conv2d(x_shape, weight, bias=None, *, stride=1, padding=0, dilation=1, 
     return Conv2dPlan(call, checks.result_shape(sizes, data_format, batched), weight, bias, options)
 
 
-class Conv2dPlan:
+class Conv2dPlan(Generic[Float]):
     """What `plan_conv2d` returns. Attributes: x_shape, output_shape, dtype, algorithm, reason.
 
     A copy or a pickle of it is planned anew where it arrives, for the instruction set there.
     """
 
-    def __init__(self, call, x_shape, weight, bias, options):
-        self.algorithm, self.reason, self.dtype = call.plan.algorithm, call.plan.reason, call.dtype
-        self.x_shape, self.output_shape = x_shape, call.shape
-        self._call, self._weight, self._bias, self._options = call, weight, bias, options
+    def __init__(self, call: ConvCall, x_shape: tuple[int, ...], weight: NDArray[Float], bias: NDArray[Float] | None,
+                 options: Mapping[str, Any]) -> None:
+        self.algorithm: str = call.plan.algorithm
+        self.reason: str = call.plan.reason
+        self.dtype: np.dtype[Float] = call.dtype
+        self.x_shape: tuple[int, ...] = x_shape
+        self.output_shape: tuple[int, ...] = call.shape
+        self._call = call
+        self._weight: NDArray[Float] = weight
+        self._bias: NDArray[Float] | None = bias
+        self._options = options
         self._prepared = call.prepare(weight)
 
-    def __call__(self, x, out=None):
+    def __call__(self, x: ArrayLike, out: NDArray[Float] | None = None) -> NDArray[Float]:
         if not arrays.is_like(x, self.x_shape, self.dtype):
             x = checks.array(x, "x")
             if x.dtype != self.dtype:
@@ -73,10 +100,10 @@ class Conv2dPlan:
             checks.shape(x, "x", self.x_shape, "(that of this plan)")
         return self._call.run(x, self._weight, self._bias, out, *self._prepared)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return functools.partial(plan_conv2d, **self._options), (self.x_shape, self._weight, self._bias)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Conv2dPlan {self.x_shape} -> {self.output_shape}, {self.dtype}, {self.algorithm}>"
 
 
@@ -92,11 +119,12 @@ class KeptWeights:
         Those of `conv2d`, in their order: stride, padding, ...
     """
 
-    def __init__(self, *options):
+    def __init__(self, *options: Any) -> None:
         self._options = options
-        self._kept = None  # a copy of the weights, and what each driver made of them; replaced as one, for other threads
+        # A copy of the weights, and what each driver made of them; replaced as one, for other threads.
+        self._kept: tuple[Array, dict[Any, Any]] | None = None
 
-    def conv2d(self, x, weight, bias):
+    def conv2d(self, x: ArrayLike, weight: Array, bias: Array | None) -> Array:
         """`conv2d` of these arrays."""
         call, x, weight, bias = find_call(x, weight, bias, *self._options)
         if not call.keeps_weights:
@@ -112,7 +140,7 @@ class KeptWeights:
             prepared = made[call.convolve] = call.prepare(copy)
         return call.run(x, copy, bias, None, *prepared)
 
-    def forget(self):
+    def forget(self) -> None:
         """Frees the memory."""
         self._kept = None
 

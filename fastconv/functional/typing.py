@@ -1,12 +1,24 @@
 """The types of arguments and results, for signatures."""
 
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float = TypeVar("Float", np.float32, np.float64)  # the dtype of the arguments, which is that of the results
 
 Array = NDArray[Any]  # float32 or float64, as the arguments
 Gradients = tuple[Array | Any, Array | Any, Array | Any]  # each None where not needed; Any spares the caller a check for it
+Needs = tuple[bool, bool, bool]  # which of the gradients of x, weight and bias are wanted
 Pair = int | tuple[int, int]  # one number for rows and columns, or one for each
-Padding = str | Pair | tuple[tuple[int, int], tuple[int, int]]  # "same", "valid", or ((top, bottom), (left, right))
+Padding = Literal["same", "valid"] | Pair | tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
 
-__all__ = ["Array", "ArrayLike", "DTypeLike", "Gradients", "Padding", "Pair"]
+PaddingMode = Literal["constant", "reflect", "replicate", "circular"]
+DataFormat = Literal["NCHW", "NHWC"]
+Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh"]
+Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]
+Reduction = Literal["mean", "sum", "none"]
+FloatDType = Literal["float32", "float64"] | type[np.float32 | np.float64 | float] | np.dtype[np.float32] | np.dtype[np.float64]
+
+__all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "Float", "FloatDType", "Gradients", "NDArray",
+           "Needs", "Padding", "PaddingMode", "Pair", "Reduction"]

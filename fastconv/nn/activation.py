@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from numpy.typing import NDArray
-
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.typing import Float, NDArray
 from fastconv.nn.module import Module
 
 
 class ReLU(Module):
     """``max(x, 0)``; its slope at 0 is taken as 0."""
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         y = F.relu(x)
         self.remember(y)  # y > 0 where x > 0: keeping y lets the memory of x go
         return y
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.relu_backward(grad_output, self.recall())
 
 
@@ -30,35 +29,35 @@ class LeakyReLU(Module):
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = checks.number(negative_slope, "negative_slope")
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(x)
         return F.leaky_relu(x, self.negative_slope)
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.leaky_relu_backward(grad_output, self.recall(), self.negative_slope)
 
 
 class Sigmoid(Module):
     """``1 / (1 + exp(-x))``."""
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         y = F.sigmoid(x)
         self.remember(y)
         return y
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.sigmoid_backward(grad_output, self.recall())
 
 
 class Tanh(Module):
     """The hyperbolic tangent."""
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         y = F.tanh(x)
         self.remember(y)
         return y
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.tanh_backward(grad_output, self.recall())
 
 
@@ -74,12 +73,12 @@ class Softmax(Module):
     def __init__(self, axis: int = -1) -> None:
         self.axis = checks.integer(axis, "axis")
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         y = F.softmax(x, axis=self.axis)
         self.remember(y)
         return y
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.softmax_backward(grad_output, self.recall(), axis=self.axis)
 
 
@@ -91,10 +90,10 @@ class LogSoftmax(Module):
     def __init__(self, axis: int = -1) -> None:
         self.axis = checks.integer(axis, "axis")
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         y = F.log_softmax(x, axis=self.axis)
         self.remember(y)
         return y
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.log_softmax_backward(grad_output, self.recall(), axis=self.axis)

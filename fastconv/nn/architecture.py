@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.functional.foreign import shown
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
@@ -141,7 +142,7 @@ def build(description: Any, classes: Mapping[str, type[Module]]) -> Module:
         The classes of one's own by name.
     """
     if not isinstance(description, dict):
-        raise ValueError(f"a layer must be an object, got {description!r}")
+        raise ValueError(f"a layer must be an object, got {shown(description)}")
     settings = dict(description)
     own = settings.pop("class", None)
     if own is not None:

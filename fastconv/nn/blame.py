@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from fastconv.functional.foreign import shown
+
 #: The kinds of errors that wrong shapes and dtypes raise, here and in NumPy: others pass as they are.
 NAMED = (ValueError, TypeError, IndexError, RuntimeError, MemoryError, AssertionError)
 
@@ -38,7 +40,7 @@ def name_layer(error: Exception, model: Any, layer: Any, argument: str, value: A
         vars(error)["_failure"] = failure
         name = _name_in(model, layer)
     if name:
-        error.args = (f"layer {name}, {_short(failure.layer)}, given {failure.given}: {failure.message}",)
+        error.args = (f"layer {name}, {shown(failure.layer, _LONGEST)}, given {failure.given}: {failure.message}",)
 
 
 def _name_in(model: Any, layer: Any) -> str | None:
@@ -50,11 +52,3 @@ def _form(value: Any) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"of shape {tuple(value.shape)} and dtype {value.dtype}"
     return f"of type {type(value).__name__}"
-
-
-def _short(layer: Any) -> str:
-    try:
-        text = " ".join(repr(layer).split())
-    except Exception:  # a class of one's own, perhaps not whole; its error must not take the place of the one to be named
-        return type(layer).__name__
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
+from fastconv.functional.foreign import shown
 from fastconv.nn.module import Module
 
 
@@ -90,7 +91,7 @@ class ModuleDict(_Container, MutableMapping[str, Module]):
 
     def __setitem__(self, name: str, module: Module) -> None:
         if not isinstance(name, str) or not name or "." in name:
-            raise ValueError(f"modules must have names without a dot, got {name!r}")
+            raise ValueError(f"modules must have names without a dot, got {shown(name)}")
         self._modules[name] = _module(module)
 
     def __delitem__(self, name: str) -> None:
@@ -105,5 +106,5 @@ class ModuleDict(_Container, MutableMapping[str, Module]):
 
 def _module(value: Any) -> Module:
     if not isinstance(value, Module):
-        raise TypeError(f"what a list or dict of modules holds must be fastconv.nn modules, got {value!r}")
+        raise TypeError(f"what a list or dict of modules holds must be fastconv.nn modules, got {shown(value)}")
     return value

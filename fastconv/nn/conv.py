@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import DTypeLike, NDArray
-
 from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.prepared import KeptWeights
-from fastconv.nn.init import Initialiser, Rng, generator, initialiser, zeros
+from fastconv.functional.typing import DataFormat, Float, FloatDType, NDArray, Padding, PaddingMode, Pair
+from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
 from fastconv.nn.module import Module, Parameter, float_dtype
 
 
@@ -65,19 +62,19 @@ class Conv2d(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
         *,
-        padding_mode: str = "constant",
+        padding_mode: PaddingMode = "constant",
         padding_value: float = 0.0,
-        data_format: str = "NCHW",
-        init: str | Initialiser = "he_uniform",
+        data_format: DataFormat = "NCHW",
+        init: InitName | Initialiser = "he_uniform",
         rng: Rng = None,
-        dtype: DTypeLike = "float32",
+        dtype: FloatDType = "float32",
     ) -> None:
         self.in_channels = checks.integer(in_channels, "in_channels", 1)
         self.out_channels = checks.integer(out_channels, "out_channels", 1)
@@ -101,7 +98,7 @@ class Conv2d(Module):
                              padding_mode=padding_mode, padding_value=padding_value, data_format=data_format)
         self._kept = KeptWeights(*self._options.values())  # they are in conv2d's order
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(x)
         bias = self.bias.data if self.bias else None
         if self.training:
@@ -111,7 +108,7 @@ class Conv2d(Module):
     def release(self) -> None:
         self._kept.forget()
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         x = self.recall()
         needs = (needs_input_grad, True, self.bias is not None)
         grad_x, grad_weight, grad_bias = F.conv2d_backward(

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from fastconv.functional import checks
+from fastconv.functional.typing import FloatDType
 
 __all__ = [
     "constant",
@@ -36,8 +38,16 @@ __all__ = [
     "zeros",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Rng = np.random.Generator | int | None
-Initialiser = Callable[..., NDArray]
+Initialiser = Callable[..., NDArray[Any]]
+InitName = Literal["uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+                   "lecun_normal", "orthogonal", "zeros", "constant", "xavier_uniform", "xavier_normal", "kaiming_uniform",
+                   "kaiming_normal"]
 
 _shared = np.random.default_rng()
 
@@ -81,25 +91,48 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     >>> nn.init.fans((16, 6, 5, 5))
     (150, 400)
     """
-    if len(shape) < 2:
-        raise ValueError(f"shape must have at least 2 sizes (outputs, inputs, ...) to have fans, got {tuple(shape)}")
-    window = math.prod(shape[2:])
-    return shape[1] * window, shape[0] * window
+    sizes = checks.integers(shape, "shape", 1)
+    if len(sizes) < 2:
+        raise ValueError(f"shape must have at least 2 sizes (outputs, inputs, ...) to have fans, got {sizes}")
+    window = math.prod(sizes[2:])
+    return sizes[1] * window, sizes[0] * window
+
+
+def _plan(shape: Sequence[int], dtype: FloatDType) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The sizes and the dtype of what will be drawn, checked before anything is."""
+    sizes, kind = checks.integers(shape, "shape", 0), checks.float_dtype(dtype, "dtype")
+    checks.fits_memory(sizes, np.dtype(np.float64), "the weight")
+    return sizes, kind
+
+
+def _finite(value: float, name: str) -> float:
+    number: float = checks.number(value, name)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    return number
 
 
 def uniform(shape: Sequence[int], *, low: float = -0.05, high: float = 0.05, rng: Rng = None,
-            dtype: DTypeLike = np.float32) -> NDArray:
+            dtype: FloatDType = np.float32) -> NDArray[Any]:
     """Evenly distributed between `low` and `high`."""
-    return generator(rng).uniform(low, high, tuple(shape)).astype(dtype)
+    sizes, kind = _plan(shape, dtype)
+    low, high = _finite(low, "low"), _finite(high, "high")
+    if not 0 <= high - low < math.inf:
+        raise ValueError(f"low must be at most high, and their distance finite, got low {low} and high {high}")
+    return generator(rng).uniform(low, high, sizes).astype(kind)
 
 
 def normal(shape: Sequence[int], *, mean: float = 0.0, std: float = 0.05, rng: Rng = None,
-           dtype: DTypeLike = np.float32) -> NDArray:
+           dtype: FloatDType = np.float32) -> NDArray[Any]:
     """Normally distributed around `mean` with the standard deviation `std`."""
-    return generator(rng).normal(mean, std, tuple(shape)).astype(dtype)
+    sizes, kind = _plan(shape, dtype)
+    mean, std = _finite(mean, "mean"), _finite(std, "std")
+    if std < 0:
+        raise ValueError(f"std must be at least 0, got {std}")
+    return generator(rng).normal(mean, std, sizes).astype(kind)
 
 
-def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """Variance 2 / (fan_in + fan_out), uniform: for layers between tanh or sigmoid ("Xavier").
 
     Source: X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
@@ -107,12 +140,12 @@ def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = 
     return _uniform_of_variance(shape, 2 / sum(fans(shape)), rng, dtype)
 
 
-def glorot_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def glorot_normal(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """`glorot_uniform`'s variance, normally distributed (Glorot and Bengio, 2010)."""
     return normal(shape, std=math.sqrt(2 / sum(fans(shape))), rng=rng, dtype=dtype)
 
 
-def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """Variance 2 / fan_in, uniform: for layers before ReLU, which halves the variance ("Kaiming").
 
     Source: K. He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
@@ -121,12 +154,12 @@ def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.f
     return _uniform_of_variance(shape, 2 / fans(shape)[0], rng, dtype)
 
 
-def he_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def he_normal(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """`he_uniform`'s variance, normally distributed (He et al., 2015)."""
     return normal(shape, std=math.sqrt(2 / fans(shape)[0]), rng=rng, dtype=dtype)
 
 
-def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """Variance 1 / fan_in, uniform.
 
     Source: Y. LeCun, L. Bottou, G. Orr and K.-R. Mueller, "Efficient BackProp", 1998.
@@ -134,32 +167,35 @@ def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = n
     return _uniform_of_variance(shape, 1 / fans(shape)[0], rng, dtype)
 
 
-def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """`lecun_uniform`'s variance, normally distributed (LeCun et al., 1998)."""
     return normal(shape, std=math.sqrt(1 / fans(shape)[0]), rng=rng, dtype=dtype)
 
 
-def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """A random matrix (outputs, everything else) with orthonormal rows or columns, whichever are fewer, times `gain`.
 
     Source: A. Saxe, J. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear
     neural networks", 2014.
     """
     fans(shape)
-    rows, columns = shape[0], math.prod(shape[1:])
+    sizes, kind = _plan(shape, dtype)
+    gain = checks.number(gain, "gain")
+    rows, columns = sizes[0], math.prod(sizes[1:])
     q, r = np.linalg.qr(generator(rng).standard_normal((max(rows, columns), min(rows, columns))))
     q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)  # makes the draw uniform over all orthogonal matrices
-    return (gain * (q if rows >= columns else q.T)).reshape(tuple(shape)).astype(dtype)
+    return (gain * (q if rows >= columns else q.T)).reshape(sizes).astype(kind)
 
 
-def zeros(shape: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def zeros(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """All zeros: for biases. (In a weight it would make all outputs alike, for ever.)"""
-    return np.zeros(tuple(shape), dtype)
+    return np.zeros(*_plan(shape, dtype))
 
 
-def constant(shape: Sequence[int], *, value: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32) -> NDArray:
+def constant(shape: Sequence[int], *, value: float = 1.0, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
     """All equal to `value`."""
-    return np.full(tuple(shape), value, dtype)
+    sizes, kind = _plan(shape, dtype)
+    return np.full(sizes, checks.number(value, "value"), kind)
 
 
 _BY_NAME: dict[str, Initialiser] = {
@@ -175,13 +211,13 @@ _BY_NAME |= {
 }
 
 
-def initialiser(init: str | Initialiser) -> Initialiser:
+def initialiser(init: InitName | Initialiser) -> Initialiser:
     """The function for a name; a function is returned as it is."""
     if callable(init):
         return init
     return _BY_NAME[checks.choice(init, "init", tuple(_BY_NAME)) or ""]
 
 
-def _uniform_of_variance(shape: Sequence[int], variance: float, rng: Rng, dtype: DTypeLike) -> NDArray:
+def _uniform_of_variance(shape: Sequence[int], variance: float, rng: Rng, dtype: FloatDType) -> NDArray[Any]:
     bound = math.sqrt(3 * variance)
     return uniform(shape, low=-bound, high=bound, rng=rng, dtype=dtype)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
-from fastconv.nn.init import Initialiser, Rng, generator, initialiser, zeros
+from fastconv.functional.typing import Float, FloatDType, NDArray
+from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
 from fastconv.nn.module import Module, Parameter, float_dtype
 
 
@@ -44,9 +44,9 @@ class Linear(Module):
         out_features: int,
         bias: bool = True,
         *,
-        init: str | Initialiser = "he_uniform",
+        init: InitName | Initialiser = "he_uniform",
         rng: Rng = None,
-        dtype: DTypeLike = "float32",
+        dtype: FloatDType = "float32",
     ) -> None:
         self.in_features = checks.integer(in_features, "in_features", 1)
         self.out_features = checks.integer(out_features, "out_features", 1)
@@ -56,11 +56,11 @@ class Linear(Module):
         self.weight = Parameter(draw(shape, rng=rng, dtype=self.dtype), "weight")
         self.bias = Parameter(zeros(shape[:1], dtype=self.dtype), "bias") if checks.flag(bias, "bias") else None
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(x)
         return F.linear(x, self.weight.data, self.bias.data if self.bias else None)
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         x = self.recall()
         needs = (needs_input_grad, True, self.bias is not None)
         grad_x, grad_weight, grad_bias = F.linear_backward(grad_output, x, self.weight.data, needs=needs)
@@ -76,11 +76,11 @@ class Linear(Module):
 class Flatten(Module):
     """Images (N, C, H, W) to rows (N, C * H * W), in the order of memory: between convolution and Linear."""
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(np.shape(x))
         return F.flatten(x)
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.flatten_backward(grad_output, self.recall())
 
 
@@ -115,7 +115,7 @@ class Dropout(Module):
             raise ValueError(f"p must be at least 0 and less than 1, got {p}")
         self.generator = generator(int(generator().integers(2**63)) if rng is None else rng)
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         if not self.training or self.p == 0:
             self.remember(None)
             return x
@@ -123,6 +123,6 @@ class Dropout(Module):
         self.remember(mask)
         return x * mask
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         mask = self.recall()
         return grad_output if mask is None else grad_output * mask

@@ -32,7 +32,7 @@ class NLLLoss:
 
     _inputs: tuple[Any, Any] | None = None
 
-    def __call__(self, log_probs: NDArray, target: ArrayLike) -> float:
+    def __call__(self, log_probs: ArrayLike, target: ArrayLike) -> float:
         """The loss of a batch: log-probabilities (N, classes), class numbers (N,).
 
         Raises
@@ -45,7 +45,7 @@ class NLLLoss:
         self._inputs = log_probs, target
         return value
 
-    def backward(self) -> NDArray:
+    def backward(self) -> NDArray[Any]:
         """The gradient with respect to the log-probabilities of the last call, (N, classes)."""
         return F.nll_loss_backward(*_last(self))
 
@@ -81,13 +81,13 @@ class CrossEntropyLoss:
         if not 0 <= self.label_smoothing <= 1:
             raise ValueError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
 
-    def __call__(self, logits: NDArray, target: ArrayLike) -> float:
+    def __call__(self, logits: ArrayLike, target: ArrayLike) -> float:
         """The loss of a batch: scores (N, classes), class numbers (N,)."""
         value = F.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
         self._inputs = logits, target
         return value
 
-    def backward(self) -> NDArray:
+    def backward(self) -> NDArray[Any]:
         """The gradient with respect to the scores of the last call, (N, classes)."""
         return F.cross_entropy_backward(*_last(self), label_smoothing=self.label_smoothing)
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import DTypeLike
-
 from fastconv.functional import checks
+from fastconv.functional.typing import FloatDType
 from fastconv.nn.activation import LogSoftmax, ReLU
 from fastconv.nn.conv import Conv2d
-from fastconv.nn.init import Initialiser, Rng, generator
+from fastconv.nn.init import Initialiser, InitName, Rng, generator
 from fastconv.nn.linear import Flatten, Linear
 from fastconv.nn.pooling import MaxPool2d
 from fastconv.nn.sequential import Sequential
+
+__all__ = ["lenet5"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def lenet5(
@@ -20,9 +25,9 @@ def lenet5(
     classes: int = 10,
     input_size: int = 28,
     *,
-    init: str | Initialiser = "he_uniform",
+    init: InitName | Initialiser = "he_uniform",
     rng: Rng = None,
-    dtype: DTypeLike = "float32",
+    dtype: FloatDType = "float32",
 ) -> Sequential:
     """LeNet-5 with ReLU and max pooling, returning log-probabilities: train it with `NLLLoss`.
 

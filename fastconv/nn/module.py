@@ -14,13 +14,14 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.typing import Float
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.state import Buffer, by_name, copy_into, held, new_buffer, once
 
@@ -62,15 +63,15 @@ class Parameter:
     __slots__ = ("data", "grad", "name")
 
     def __init__(self, data: Any, name: str = "") -> None:
-        self.data: NDArray = np.ascontiguousarray(checks.array(data, "data"))
-        self.grad: NDArray | None = None
+        self.data: NDArray[Any] = np.ascontiguousarray(checks.array(data, "data"))
+        self.grad: NDArray[Any] | None = None
         self.name = name
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.data.shape
 
-    def add_grad(self, grad: NDArray) -> None:
+    def add_grad(self, grad: NDArray[Any]) -> None:
         """Add to the gradient. The first array since `zero_grad` is kept, not copied, and added to later."""
         if self.grad is None:
             self.grad = grad
@@ -141,11 +142,11 @@ class Module:
 
     # -- what a subclass defines
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Any]) -> NDArray[Any]:
         """The output for the input `x`."""
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
+    def backward(self, grad_output: NDArray[Any], needs_input_grad: bool = True) -> NDArray[Any] | None:
         """Pass the gradient back through the last `forward`.
 
         The gradients of the parameters are added to their ``.grad``; the gradient of the input is returned.
@@ -237,7 +238,7 @@ class Module:
 
     # -- what everybody gets
 
-    def __call__(self, x: NDArray) -> NDArray:
+    def __call__(self, x: NDArray[Float]) -> NDArray[Float]:
         watch = _watch.get()
         try:
             return self.forward(x) if watch is None else watch(self, x)
@@ -266,11 +267,11 @@ class Module:
         """All parameters at any depth: what an optimiser takes."""
         return [parameter for _, parameter in self.named_parameters()]
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, NDArray]]:
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
         """All arrays that `register_buffer` made part of the state, at any depth, with their dotted names; each once."""
         return once((name, entry.data) for name, entry in _entries(self, prefix) if isinstance(entry, Buffer))
 
-    def buffers(self) -> list[NDArray]:
+    def buffers(self) -> list[NDArray[Any]]:
         """All arrays that `register_buffer` made part of the state."""
         return [array for _, array in self.named_buffers()]
 
@@ -308,7 +309,7 @@ class Module:
                 if module.training:
                     module.release()
 
-    def state_dict(self) -> dict[str, NDArray]:
+    def state_dict(self) -> dict[str, NDArray[Any]]:
         """The arrays of parameters and buffers by name, as PyTorch names them: the arrays themselves, not copies.
 
         What several names lead to, such as a weight that two layers share, stands under each of them.
@@ -332,7 +333,7 @@ class Module:
         """
         copy_into(_entries(self), state)
 
-    def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray:
+    def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray[np.int64]:
         """The class of each image: the index of the largest output.
 
         Parameters
@@ -348,15 +349,17 @@ class Module:
         """
         return self._outputs(x, batch_size).argmax(axis=-1)
 
-    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> NDArray:
+    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> NDArray[Any]:
         """The probability of each class for each image, (N, classes); rows add up to 1. See `predict`."""
         outputs = self._outputs(x, batch_size)
         if self.returns == "probabilities":
             return outputs
         return np.exp(outputs) if self.returns == "log-probabilities" else F.softmax(outputs)
 
-    def _outputs(self, x: ArrayLike, batch_size: int) -> NDArray:
+    def _outputs(self, x: ArrayLike, batch_size: int) -> NDArray[Any]:
         images = checks.array(x, "x")
+        if images.ndim == 0:
+            raise ValueError("x must be a batch of images, got a number")
         batch_size = checks.integer(batch_size, "batch_size", 1)
         with self.evaluating():
             outputs = [self(images[start : start + batch_size]) for start in range(0, max(len(images), 1), batch_size)]
@@ -417,12 +420,6 @@ def _entries(model: Module, prefix: str = "") -> list[tuple[str, Parameter | Buf
     return entries
 
 
-def float_dtype(dtype: DTypeLike) -> str:
+def float_dtype(dtype: DTypeLike) -> Literal["float32", "float64"]:
     """The name of a parameter dtype: "float32" or "float64"."""
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = repr(dtype)
-    if dtype is None or name not in ("float32", "float64"):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
-    return name
+    return "float32" if checks.float_dtype(dtype, "dtype") == np.float32 else "float64"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.typing import DataFormat, Float, NDArray, Padding, Pair
 from fastconv.nn.module import Module
 
 
@@ -37,22 +37,22 @@ class MaxPool2d(Module):
              [13., 15.]]]], dtype=float32)
     """
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *,
-                 ceil_mode: bool = False, data_format: str = "NCHW") -> None:
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1, *,
+                 ceil_mode: bool = False, data_format: DataFormat = "NCHW") -> None:
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
         self.ceil_mode, self.data_format = ceil_mode, data_format
         _check_window(kernel_size, stride, padding, dilation, ceil_mode, data_format)
-        self._options = dict(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
-                             ceil_mode=ceil_mode, data_format=data_format)
+        self._options: dict[str, Any] = dict(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
+                                             ceil_mode=ceil_mode, data_format=data_format)
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         if not self.training:
             return F.max_pool2d(x, **self._options)
         y, indices = F.max_pool2d(x, **self._options, return_indices=True)
         self.remember(indices, np.shape(x))
         return y
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         indices, input_shape = self.recall()
         return F.max_pool2d_backward(grad_output, indices, input_shape, **self._options)
 
@@ -68,20 +68,20 @@ class AvgPool2d(Module):
         Whether padded zeros count in the mean.
     """
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, *, ceil_mode: bool = False,
-                 count_include_pad: bool = True, data_format: str = "NCHW") -> None:
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0, *, ceil_mode: bool = False,
+                 count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> None:
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.ceil_mode, self.data_format = ceil_mode, data_format
         self.count_include_pad = checks.flag(count_include_pad, "count_include_pad")
         _check_window(kernel_size, stride, padding, 1, ceil_mode, data_format)
-        self._options = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
-                             count_include_pad=count_include_pad, data_format=data_format)
+        self._options: dict[str, Any] = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
+                                             count_include_pad=count_include_pad, data_format=data_format)
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(np.shape(x))
         return F.avg_pool2d(x, **self._options)
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.avg_pool2d_backward(grad_output, self.recall(), **self._options)
 
 
@@ -95,19 +95,19 @@ class AdaptiveMaxPool2d(Module):
     data_format : {"NCHW", "NHWC"}
     """
 
-    def __init__(self, output_size: Any, *, data_format: str = "NCHW") -> None:
+    def __init__(self, output_size: Pair, *, data_format: DataFormat = "NCHW") -> None:
         checks.pair(output_size, "output_size")
         self.output_size = output_size
         self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         if not self.training:
             return F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format)
         y, indices = F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format, return_indices=True)
         self.remember(indices, np.shape(x))
         return y
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         indices, input_shape = self.recall()
         return F.adaptive_max_pool2d_backward(
             grad_output, indices, input_shape, self.output_size, data_format=self.data_format
@@ -117,16 +117,16 @@ class AdaptiveMaxPool2d(Module):
 class AdaptiveAvgPool2d(Module):
     """The same with means; see `AdaptiveMaxPool2d` and `fastconv.adaptive_avg_pool2d`."""
 
-    def __init__(self, output_size: Any, *, data_format: str = "NCHW") -> None:
+    def __init__(self, output_size: Pair, *, data_format: DataFormat = "NCHW") -> None:
         checks.pair(output_size, "output_size")
         self.output_size = output_size
         self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(np.shape(x))
         return F.adaptive_avg_pool2d(x, self.output_size, data_format=self.data_format)
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.adaptive_avg_pool2d_backward(
             grad_output, self.recall(), self.output_size, data_format=self.data_format
         )
@@ -135,17 +135,17 @@ class AdaptiveAvgPool2d(Module):
 class GlobalMaxPool2d(Module):
     """The largest value of each channel of an image, (N, C, 1, 1), or with NHWC (N, 1, 1, C)."""
 
-    def __init__(self, *, data_format: str = "NCHW") -> None:
+    def __init__(self, *, data_format: DataFormat = "NCHW") -> None:
         self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         if not self.training:
             return F.global_max_pool2d(x, data_format=self.data_format)
         y, indices = F.global_max_pool2d(x, data_format=self.data_format, return_indices=True)
         self.remember(indices, np.shape(x))
         return y
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         indices, input_shape = self.recall()
         return F.global_max_pool2d_backward(grad_output, indices, input_shape, data_format=self.data_format)
 
@@ -156,14 +156,14 @@ class GlobalAvgPool2d(Module):
     Source: M. Lin, Q. Chen and S. Yan, "Network in network", 2014.
     """
 
-    def __init__(self, *, data_format: str = "NCHW") -> None:
+    def __init__(self, *, data_format: DataFormat = "NCHW") -> None:
         self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(np.shape(x))
         return F.global_avg_pool2d(x, data_format=self.data_format)
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.global_avg_pool2d_backward(grad_output, self.recall(), data_format=self.data_format)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
+from fastconv.functional.typing import Float, NDArray
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.linear import Flatten
 from fastconv.nn.module import Module, Parameter, watched
@@ -59,9 +60,9 @@ class Sequential(Module):
         seen: dict[int, str] = {}
         for name, layer in named.items():
             if not isinstance(name, str) or not name or "." in name:
-                raise ValueError(f"layers must have names without a dot, got {name!r}")
+                raise ValueError(f"layers must have names without a dot, got {shown(name)}")
             if not isinstance(layer, Module):
-                raise TypeError(f"layers must be fastconv.nn modules, layer {name} is {layer!r}")
+                raise TypeError(f"layers must be fastconv.nn modules, layer {name} is {shown(layer)}")
             for inner, module in layer.named_modules(name):
                 if seen.setdefault(id(module), inner) != inner:
                     raise ValueError(f"layers must be objects of their own, layer {inner} is the same object as layer "
@@ -75,12 +76,12 @@ class Sequential(Module):
         last = last_layer(self)
         return Module.returns if last is None else last.returns
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         for layer in self.layers.values():
             x = layer(x)
         return x
 
-    def backward(self, grad_output: NDArray, needs_input_grad: bool = True) -> NDArray | None:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         layers = list(self.layers.values())
         first = 0
         if not needs_input_grad:  # nothing before the first layer with parameters needs a gradient
@@ -94,7 +95,7 @@ class Sequential(Module):
                 raise
         return grad if needs_input_grad else None
 
-    def feature_maps(self, x: NDArray) -> list[tuple[str, NDArray]]:
+    def feature_maps(self, x: NDArray[Float]) -> list[tuple[str, NDArray[Float]]]:
         """The output of every layer for the input `x`, in evaluation mode.
 
         Returns
@@ -115,9 +116,9 @@ class Sequential(Module):
         2: MaxPool2d (1, 6, 14, 14)
         """
         names = {id(layer): name for name, layer in self._rows()}
-        maps: list[tuple[str, NDArray]] = []
+        maps: list[tuple[str, NDArray[Any]]] = []
 
-        def watch(module: Module, x: NDArray) -> NDArray:
+        def watch(module: Module, x: NDArray[Any]) -> NDArray[Any]:
             y = module.forward(x)
             if id(module) in names:
                 maps.append((names[id(module)], y))
@@ -151,7 +152,7 @@ class Sequential(Module):
         rows: list[SummaryRow] = []
         counted = 0  # multiply-adds of the modules that were called since the one around them began
 
-        def watch(module: Module, x: NDArray) -> NDArray:
+        def watch(module: Module, x: NDArray[Any]) -> NDArray[Any]:
             nonlocal counted
             before, counted = counted, 0
             y = module.forward(x)

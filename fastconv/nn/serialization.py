@@ -20,11 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 from fastconv.nn.architecture import build, describe, unknown_classes
 from fastconv.nn.module import Module
+from fastconv.nn.recognise import by_content, by_ending, unknown_dtype
 
 #: The key of the JSON text, beside the parameters' names.
 _DOCUMENT = "fastconv.json"
+
+#: What NumPy has of safetensors' dtypes.
+_DTYPES = frozenset(("BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64"))
 
 
 def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | None = None, *,
@@ -68,7 +73,7 @@ def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | N
     """
     if not isinstance(model, Module):
         raise TypeError(f"model must be a fastconv.nn module, got {type(model).__name__}")
-    path = Path(path)
+    path = _path(path)
     suffix = _suffix(path)
     described = describe(model) if checks.flag(architecture, "architecture") else None
     document = {"format": 1, "architecture": described, "metadata": dict(metadata or {})}
@@ -116,7 +121,7 @@ def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Modul
     )
     """
     own = _by_name(classes)
-    arrays, document = _read(Path(path))
+    arrays, document = _read(_path(path))
     architecture = document.get("architecture")
     if architecture is None:
         raise ValueError(f"{path} holds weights only: build the model, then "
@@ -141,7 +146,7 @@ class _MissingClass(ValueError):
     """A file needs classes of one's own that were not given."""
 
 
-def load_weights(path: str | os.PathLike) -> dict[str, NDArray]:
+def load_weights(path: str | os.PathLike) -> dict[str, NDArray[Any]]:
     """The arrays in a ``.npz`` or ``.safetensors`` file by name, whoever wrote it: for `Module.load_state_dict`.
 
     Raises
@@ -149,16 +154,16 @@ def load_weights(path: str | os.PathLike) -> dict[str, NDArray]:
     ValueError
         If the file is damaged.
     """
-    return _read(Path(path))[0]
+    return _read(_path(path))[0]
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """What the caller of `save` added; empty for a file that something else wrote."""
-    metadata = _read(Path(path))[1].get("metadata")
+    metadata = _read(_path(path))[1].get("metadata")
     return metadata if isinstance(metadata, dict) else {}
 
 
-def write_npz(path: Path, arrays: Mapping[str, NDArray], document: str) -> None:
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], document: str) -> None:
     """Arrays and one JSON text as a ``.npz`` file."""
     if reserved := sorted({_DOCUMENT, "file", "allow_pickle"} & arrays.keys()):
         raise ValueError(f"a .npz file has no room for an array named {reserved[0]!r}: give the parameter, buffer or module "
@@ -167,16 +172,18 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray], document: str) -> None:
     write_atomically(path, lambda file: np.savez(file, **content))
 
 
-def read_npz(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
+def read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Arrays and document of a ``.npz`` file; the document is empty if there is none."""
     content = path.read_bytes()
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+        if wrong := [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]:
+            raise ValueError(f"{wrong[0]} in it is no array")
         document = arrays.pop(_DOCUMENT, np.array("{}"))  # text, as older versions wrote it, or the bytes of text
         return arrays, _parse(bytes(document).decode() if document.dtype == np.uint8 else str(document))
     except Exception as error:  # zip, zlib and NumPy each have their own for damaged files
-        raise ValueError(f"{path} is not a readable .npz file: {error}") from error
+        raise ValueError(f"{path} is not a readable .npz file: {by_content(path, content) or error}") from error
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -192,24 +199,35 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         new.unlink(missing_ok=True)
 
 
-def _suffix(path: Path) -> str:
+def _path(path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a str or a path, got {shown(path)}")
+    return Path(path)
+
+
+def _suffix(path: Path, advice: str = "") -> str:
     if path.suffix not in (".npz", ".safetensors"):
-        raise ValueError(f"path must end in .npz or .safetensors, got {str(path)!r}")
+        raise ValueError(f"path must end in .npz or .safetensors, got {str(path)!r}{advice}")
     return path.suffix
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
-    if _suffix(path) == ".npz":
+def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    if _suffix(path, by_ending(path)) == ".npz":
         return read_npz(path)
     library = _safetensors()
     try:
         with library.safe_open(path, framework="numpy") as file:
+            for name in file.keys():
+                if (dtype := file.get_slice(name).get_dtype()) not in _DTYPES:
+                    raise ValueError(unknown_dtype(name, dtype, path))
             arrays = {name: file.get_tensor(name) for name in file.keys()}
             return arrays, _parse((file.metadata() or {}).get(_DOCUMENT, "{}"))
     except OSError:
         raise
-    except Exception as error:  # safetensors raises its own, and TypeError for a dtype that NumPy has not
-        raise ValueError(f"{path} is not a readable .safetensors file: {error}") from error
+    except Exception as error:  # safetensors raises its own
+        with open(path, "rb") as start:
+            content = start.read(4096)
+        raise ValueError(f"{path} is not a readable .safetensors file: {by_content(path, content) or error}") from error
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -222,11 +240,11 @@ def _parse(text: str) -> dict[str, Any]:
 def _by_name(classes: Any) -> dict[str, type[Module]]:
     """The classes that `load` was given, checked."""
     if isinstance(classes, type) or not isinstance(classes, Iterable):
-        raise TypeError(f"classes must be a list of classes, such as [Block], got {classes!r}")
+        raise TypeError(f"classes must be a list of classes, such as [Block], got {shown(classes)}")
     own: dict[str, type[Module]] = {}
     for one in classes:
         if not (isinstance(one, type) and issubclass(one, Module)):
-            raise TypeError(f"classes must be subclasses of nn.Module, such as [Block], got {one!r}")
+            raise TypeError(f"classes must be subclasses of nn.Module, such as [Block], got {shown(one)}")
         if own.setdefault(one.__name__, one) is not one:
             raise ValueError(f"classes must have different names, got two named {one.__name__}")
     return own

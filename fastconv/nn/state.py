@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv.functional.foreign import read, shown
+
 Kind = TypeVar("Kind")
 
 #: What most attributes are, and cannot hold a module: passed over first, since this look is part of every training step.
@@ -18,7 +20,7 @@ class Entry(Protocol):
     """What a state dict holds under one name: `Parameter` and `Buffer` are such."""
 
     @property
-    def data(self) -> NDArray: ...
+    def data(self) -> NDArray[Any]: ...
 
 
 class Buffer(NamedTuple):
@@ -28,25 +30,21 @@ class Buffer(NamedTuple):
     name: str
 
     @property
-    def data(self) -> NDArray:
+    def data(self) -> NDArray[Any]:
         value = getattr(self.module, self.name, None)
         if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "fiub":
             raise TypeError(f"buffer {self.name!r} of {type(self.module).__name__} must stay an array of real numbers, "
-                            f"it is {value!r}")
+                            f"it is {shown(value)}")
         return np.asarray(value)
 
 
-def new_buffer(name: Any, value: Any) -> NDArray:
+def new_buffer(name: Any, value: Any) -> NDArray[Any]:
     """The array of a new buffer, after the checks of its name and value: the given one, if it can be written into."""
     if not isinstance(name, str) or not name or "." in name:
-        raise ValueError(f"name must be that of an attribute, without a dot, got {name!r}")
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"buffer {name!r} must be an array of real numbers, got {type(value).__name__}: {error}") from error
+        raise ValueError(f"name must be that of an attribute, without a dot, got {shown(name)}")
+    array = read(value, f"buffer {name!r}")
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise TypeError(f"buffer {name!r} must be an array of real numbers, at most float64, got "
-                        f"{value if value is None else array.dtype}")
+        raise TypeError(f"buffer {name!r} must be an array of real numbers, at most float64, got {array.dtype}")
     return np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
 
 
@@ -89,7 +87,7 @@ def copy_into(entries: Iterable[tuple[str, Entry]], state: Any) -> None:
     if not isinstance(state, Mapping):
         raise TypeError(f"state must map names to arrays, got {type(state).__name__}")
     own = by_name(entries)
-    given = {name: _array(name, value) for name, value in state.items()}
+    given = {name: read(value, f"state[{name!r}]") for name, value in state.items()}
     wrong = [f"unknown {name}" for name in given if name not in own]
     for names in _same(own):
         found = [name for name in names if name in given]
@@ -104,13 +102,6 @@ def copy_into(entries: Iterable[tuple[str, Entry]], state: Any) -> None:
         _write(own[name], given[name])
 
 
-def _array(name: Any, value: Any) -> NDArray:
-    try:
-        return np.asarray(value)
-    except Exception as error:  # whatever a foreign __array__ raises
-        raise TypeError(f"state: {name} could not be read as an array: {error}") from error
-
-
 def _same(own: Mapping[str, Entry]) -> list[list[str]]:
     """The names in groups, each of those that lead to one array."""
     groups: dict[Any, list[str]] = {}
@@ -120,7 +111,7 @@ def _same(own: Mapping[str, Entry]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _misfit(name: str, given: NDArray, entry: Entry) -> str | None:
+def _misfit(name: str, given: NDArray[Any], entry: Entry) -> str | None:
     """Why an array cannot be copied into an entry, or None."""
     own = entry.data
     if not (own.flags.writeable or isinstance(entry, Buffer)):
@@ -137,7 +128,7 @@ def _misfit(name: str, given: NDArray, entry: Entry) -> str | None:
     return None
 
 
-def _write(entry: Entry, values: NDArray) -> None:
+def _write(entry: Entry, values: NDArray[Any]) -> None:
     data = entry.data
     if isinstance(entry, Buffer):  # which may have become a number, or an array that must not be written into
         data = data if data.flags.writeable else data.copy()

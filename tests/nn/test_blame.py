@@ -130,7 +130,7 @@ def test_a_repr_that_fails_hides_no_error():
 
     assert message(ValueError, lambda: nn.Sequential(Broken(nn.Linear(3, 3)))(X)).startswith("layer 0.inner, Linear(3, 3), given")
     broken = Broken(lambda x: x + np.ones(3))
-    assert message(ValueError, lambda: nn.Sequential(broken)(X)).startswith("layer 0, Broken, given x of shape")
+    assert message(ValueError, lambda: nn.Sequential(broken)(X)).startswith("layer 0, an object of type Broken, given x of shape")
 
 
 def test_a_long_repr_is_cut():

@@ -165,7 +165,7 @@ def test_load_state_dict_names_what_cannot_be_read():
         def __array__(self, dtype=None, copy=None):
             raise RuntimeError("call detach() first")
 
-    with pytest.raises(TypeError, match=r"state: weight could not be read as an array: call detach\(\) first"):
+    with pytest.raises(TypeError, match=r"state\[.weight.\] must be an array, got .*cannot be read as one: call detach\(\) first"):
         nn.Linear(1, 1).load_state_dict({"weight": Strange(), "bias": [0]})
 
 
@@ -195,10 +195,10 @@ def test_buffers_of_every_dtype(tmp_path):
 
 
 @pytest.mark.parametrize("name, value, error, message", [
-    ("mean", None, TypeError, "buffer 'mean' must be an array of real numbers, at most float64, got None"),
+    ("mean", None, TypeError, "buffer 'mean' must be an array, got None"),
     ("mean", np.zeros(2, complex), TypeError, "got complex128"),
     ("mean", ["a"], TypeError, "got <U1"),
-    ("mean", [[1], [1, 2]], TypeError, "buffer 'mean' must be an array of real numbers, got list"),
+    ("mean", [[1], [1, 2]], ValueError, "buffer 'mean' must be an array, got a list of entries that differ in shape"),
     ("", np.zeros(1), ValueError, "name must be that of an attribute, without a dot, got ''"),
     ("a.b", np.zeros(1), ValueError, "without a dot, got 'a.b'"),
     (3, np.zeros(1), ValueError, "without a dot, got 3"),

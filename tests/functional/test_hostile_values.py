@@ -1,0 +1,82 @@
+"""Every argument of every public function, given values that no one should give: each is taken, or refused by its name.
+
+Whether a value is good is the business of the other tests. Here it counts that nothing but a TypeError, ValueError or
+MemoryError ever comes out, in one line that names the argument, and that a refused call has written nothing.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+from hostile import VALUES, is_refused_well
+
+import fastconv as fc
+from fastconv import functional
+
+F32 = np.float32
+
+
+def ones(*shape):
+    return np.ones(shape, F32)
+
+
+X, W, Y, SCORES = ones(2, 3, 8, 8), ones(4, 3, 3, 3), ones(2, 4, 6, 6), ones(4, 3)
+POOLED, INDICES = fc.max_pool2d(X, 2, return_indices=True)
+ONE, ONE_INDEX = fc.global_max_pool2d(X, return_indices=True)
+LABELS = np.array([0, 1, 2, 1])
+
+# A good call of each function: the arguments that have no default. The others are tried beside them.
+GOOD = {
+    "conv2d": dict(x=X, weight=W), "conv2d_backward": dict(grad_output=Y, x=X, weight=W),
+    "plan_conv2d": dict(x_shape=X.shape, weight=W), "explain": dict(x_shape=X.shape, weight_shape=W.shape),
+    "conv_output_size": dict(size=8, kernel_size=3),
+    "max_pool2d": dict(x=X, kernel_size=2), "avg_pool2d": dict(x=X, kernel_size=2),
+    "max_pool2d_backward": dict(grad_output=POOLED, indices=INDICES, input_shape=X.shape, kernel_size=2),
+    "avg_pool2d_backward": dict(grad_output=POOLED, input_shape=X.shape, kernel_size=2),
+    "adaptive_max_pool2d": dict(x=X, output_size=4), "adaptive_avg_pool2d": dict(x=X, output_size=4),
+    "adaptive_max_pool2d_backward": dict(grad_output=POOLED, indices=INDICES, input_shape=X.shape, output_size=4),
+    "adaptive_avg_pool2d_backward": dict(grad_output=POOLED, input_shape=X.shape, output_size=4),
+    "global_max_pool2d": dict(x=X), "global_avg_pool2d": dict(x=X),
+    "global_max_pool2d_backward": dict(grad_output=ONE, indices=ONE_INDEX, input_shape=X.shape),
+    "global_avg_pool2d_backward": dict(grad_output=ONE, input_shape=X.shape),
+    "linear": dict(x=SCORES, weight=ones(5, 3)), "linear_backward": dict(grad_output=ones(4, 5), x=SCORES, weight=ones(5, 3)),
+    "flatten": dict(x=X), "flatten_backward": dict(grad_output=ones(2, 192), input_shape=X.shape),
+    "nll_loss": dict(log_probs=SCORES, target=LABELS), "nll_loss_backward": dict(log_probs=SCORES, target=LABELS),
+    "cross_entropy": dict(logits=SCORES, target=LABELS), "cross_entropy_backward": dict(logits=SCORES, target=LABELS),
+    **{name: dict(x=SCORES) for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")},
+    **{f"{name}_backward": dict(grad_output=SCORES, x=SCORES) for name in ("relu", "leaky_relu")},
+    **{f"{name}_backward": dict(grad_output=SCORES, y=SCORES) for name in ("sigmoid", "tanh", "softmax", "log_softmax")},
+}
+
+CASES = [(name, argument) for name in functional.__all__ for argument in inspect.signature(getattr(fc, name)).parameters]
+
+def test_each_function_has_a_good_call():
+    assert set(GOOD) == set(functional.__all__)
+    for name, arguments in GOOD.items():
+        getattr(fc, name)(**arguments)
+
+
+@pytest.mark.parametrize(("name", "argument"), CASES, ids=[f"{name}-{argument}" for name, argument in CASES])
+def test_hostile_values(name, argument):
+    function, good = getattr(fc, name), GOOD[name]
+    written = {key: value.copy() for key, value in good.items() if isinstance(value, np.ndarray)}
+    refused = sum(is_refused_well(lambda: function(**{**good, argument: value}), argument) for value in VALUES.values())
+    assert refused > len(VALUES) / 3
+    for key, before in written.items():
+        np.testing.assert_array_equal(good[key], before)
+
+
+@pytest.mark.parametrize("argument", [name for name in inspect.signature(fc.conv2d).parameters if name != "out"])
+def test_nothing_is_written_into_out(argument):
+    for value in VALUES.values():
+        out = np.full(Y.shape, 7, F32)
+        if is_refused_well(lambda: fc.conv2d(**{**GOOD["conv2d"], "out": out, argument: value}), f"{argument}|out"):
+            assert (out == 7).all()
+
+
+@pytest.mark.parametrize("argument", ["x", "out"])
+def test_hostile_values_of_a_plan(argument):
+    plan = fc.plan_conv2d(X.shape, W)
+    for value in VALUES.values():
+        is_refused_well(lambda: plan(**{"x": X, argument: value}), argument)
+    np.testing.assert_array_equal(plan(X), fc.conv2d(X, W))
