@@ -11,11 +11,14 @@ import math
 import os
 import shlex
 import time
+import warnings
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fastconv import data, nn, optim
 from fastconv.cli.arguments import Parser, UsageError, choice, existing_file, integer, number
@@ -23,12 +26,17 @@ from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.output import Result, say
 from fastconv.cli.pictures import add_data_option, by, is_image_folder, read_dataset, read_dataset_as
-from fastconv.training import EarlyStopping, Trainer
+from fastconv.data.doubts import DataWarning, check_finite, doubts
+from fastconv.training import DivergedError, EarlyStopping, Trainer
 
 # The learning rate belongs to the optimiser, the weight decay too: AdamW's is not multiplied into the gradient.
 _LR = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003}
 _WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2}
 _MOMENTUM = 0.9
+
+# Small sets of images have few batches in an epoch, and it is steps that a network learns in.
+_EPOCHS = 18
+_STEPS = 300
 
 # Each with the options, the optimiser and the number of batches in an epoch.
 _SCHEDULES: dict[str, Callable[[Namespace, optim.Optimizer, int], optim.Schedule | None]] = {
@@ -65,8 +73,8 @@ def add_options(parser: Parser) -> None:
     def training(name: str, **settings: Any) -> None:
         parser.option("training", name, **settings)
 
-    training("--epochs", type=integer(1, 1_000_000), default=18, metavar="N",
-             help="passes over the training images (default %(default)s)")
+    training("--epochs", type=integer(1, 1_000_000), metavar="N",
+             help=f"passes over the training images (default {_EPOCHS}, or as many as make {_STEPS} steps if that is more)")
     training("--batch-size", type=integer(1, 1_000_000), default=64, metavar="N",
              help="images in one step (default %(default)s)")
     training("--optimizer", type=choice(*_LR), default="sgd", metavar="NAME", help=f"{', '.join(_LR)} (default %(default)s)")
@@ -90,7 +98,8 @@ def add_options(parser: Parser) -> None:
                   help="where to write the state after each epoch, .npz, and keep it (default: beside the model, such as "
                        "lenet.checkpoint.npz, removed at the end)")
     parser.option("file", "--resume", action="store_true",
-                  help="go on from the checkpoint; the other options must be the same")
+                  help="go on from the checkpoint; data and options must be the same but --threads, --output and, with "
+                       "--schedule constant, --epochs, which may be more")
 
 
 def run(options: Namespace) -> Result:
@@ -101,36 +110,47 @@ def run(options: Namespace) -> Result:
     if options.validation or options.early_stopping:
         train_set, held_out = train_set.split(1 - (options.validation or _VALIDATION), seed=options.seed)
     trained_on = TrainedOn.of(train_set)
+    for doubt in doubts(train_set):
+        say(options, f"{options.data}: {doubt}")
+    check_finite(test_set, f"{options.data}, test part")
+    batches = math.ceil(len(train_set) / options.batch_size)
+    if options.epochs is None:
+        options.epochs = max(_EPOCHS, math.ceil(_STEPS / batches))
     model = nn.models.lenet5(train_set.images.shape[1], len(train_set.classes), train_set.images.shape[2],
                              rng=options.seed)  # fmt: skip
-    trainer = _trainer(options, model, math.ceil(len(train_set) / options.batch_size))
+    trainer = _trainer(options, model, batches)
     fill = trained_on.background or 0.0
     say(options, f"LeNet-5, {sum(parameter.data.size for parameter in model.parameters()):,} parameters; {train_set}")
     try:
-        history = trainer.fit(
-            train_set,
-            options.epochs,
-            options.batch_size,
-            validation=held_out,
-            augment=None if options.no_augment else data.RandomAffine(fill=fill),
-            seed=options.seed,
-            progress=not options.quiet,
-            early_stopping=options.early_stopping and EarlyStopping(options.early_stopping, restore_best=True),
-            checkpoint=checkpoint,
-            resume=options.resume,
-        )
-        if not math.isfinite(history.train_loss[-1]):
-            raise ValueError(f"the training diverged, its loss is {history.train_loss[-1]}: no model is saved; "
-                             f"try a lower --lr than {options.lr if options.lr is not None else _LR[options.optimizer]:g}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # said above
+            history = trainer.fit(
+                train_set,
+                options.epochs,
+                options.batch_size,
+                validation=held_out,
+                augment=None if options.no_augment else data.RandomAffine(fill=fill),
+                seed=options.seed,
+                progress=not options.quiet,
+                early_stopping=options.early_stopping and EarlyStopping(options.early_stopping, restore_best=True),
+                checkpoint=checkpoint,
+                resume=options.resume,
+            )
         scores, line = score(model, test_set, "test")
         save_model(model, options.output, trained_on, {"test_accuracy": scores["accuracy"]})
         seconds = time.perf_counter() - start
+    except DivergedError as error:
+        done = len(error.history)
+        kept = f"the checkpoint {checkpoint} is of epoch {done}" if done else "no epoch was done"
+        raise DivergedError(f"{error}, --lr was {_lr(options):g}; no model is saved, {kept}", error.history) from None
     except KeyboardInterrupt:
         again = shlex.join(["fastconv", "train", *(word for word in options.argv if word != "--resume"), "--resume"])
         raise KeyboardInterrupt(f"interrupted; checkpoint written to {checkpoint}, go on with: {again}") from None
     if options.checkpoint is None:
         checkpoint.unlink(missing_ok=True)
     say(options, f"saved {options.output} after {seconds:.1f} s")
+    if doubt := _at_chance(test_set, scores["accuracy"]):
+        say(options, doubt)
     return Result({
         "model": str(options.output),
         "data": options.data,
@@ -176,7 +196,7 @@ def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset]:
 
 
 def _trainer(options: Namespace, model: nn.Module, batches: int) -> Trainer:
-    lr = options.lr if options.lr is not None else _LR[options.optimizer]
+    lr = _lr(options)
     decay = options.weight_decay if options.weight_decay is not None else _WEIGHT_DECAY[options.optimizer]
     optimizer: optim.Optimizer
     if options.optimizer == "sgd":
@@ -187,6 +207,21 @@ def _trainer(options: Namespace, model: nn.Module, batches: int) -> Trainer:
         optimizer = adam(model.parameters(), lr, weight_decay=decay)
     schedule = _SCHEDULES[options.schedule](options, optimizer, batches)
     return Trainer(model, optimizer, nn.CrossEntropyLoss(options.label_smoothing), schedule)
+
+
+def _lr(options: Namespace) -> float:
+    return options.lr if options.lr is not None else _LR[options.optimizer]
+
+
+def _at_chance(test_set: data.ArrayDataset, accuracy: float) -> str | None:
+    """A sentence if the model is no better than one answer for all images, as far as so many images can tell."""
+    counts = np.bincount(test_set.labels)
+    chance = counts.max() / len(test_set)
+    if accuracy > chance + 2 * math.sqrt(chance * (1 - chance) / len(test_set)):
+        return None
+    return (f"this is chance: {test_set.classes[counts.argmax()]!r} for each of the {len(test_set)} test images would have "
+            f"accuracy {chance:.4f}; see that folders or labels are right, then try another --lr, more --epochs, another --seed "
+            "or --no-augment")
 
 
 def _model_path(text: str) -> Path:

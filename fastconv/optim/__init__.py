@@ -2,7 +2,7 @@
 
 =============  ============================================================================================
 `optimizer`    `Optimizer`, what all optimisers share: the order of a step, state
-`setting`      attributes that are checked whenever they are set
+`ranges`       numbers in the ranges that settings have
 `sgd`          `SGD`
 `adam`         `Adam`, `AdamW`
 `schedule`     `Schedule`, `StepLR`, `CosineAnnealingLR`

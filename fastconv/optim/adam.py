@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastconv._core import update
 from fastconv.functional import checks
 from fastconv.optim.optimizer import Optimizer, Parameter
-from fastconv.optim.setting import Setting, at_least_zero
+from fastconv.optim.ranges import at_least_zero
 
 
 def _two_decays(value: tuple[float, float], name: str) -> tuple[float, float]:
@@ -59,8 +59,10 @@ class Adam(Optimizer):
     buffers = ("m", "v")
     counts = ("step",)
 
-    betas = Setting(_two_decays)
-    eps = Setting(at_least_zero)
+    kinds = {**Optimizer.kinds, "betas": _two_decays, "eps": at_least_zero}
+
+    betas: tuple[float, float]
+    eps: float
 
     def __init__(self, params: Iterable[Parameter], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from fastconv.functional import checks
 from fastconv.optim.optimizer import Optimizer
 from fastconv.optim.schedule import Schedule
-from fastconv.optim.setting import above_zero, at_least_zero
+from fastconv.optim.ranges import above_zero, at_least_zero
 
 
 class OneCycleLR(Schedule):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastconv._core import arrays
 from fastconv.functional import checks
-from fastconv.optim.setting import Setting, at_least_zero
+from fastconv.optim.ranges import at_least_zero
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -24,7 +24,8 @@ class Parameter(Protocol):
 
 
 class Optimizer:
-    """What all optimisers share. A subclass defines `settings`, `buffers`, `counts`, `_new_state` and `_update`.
+    """What all optimisers share. A subclass defines `settings`, `kinds`, `buffers`, `counts`, `_new_state`
+    and `_update`.
 
     Attributes
     ----------
@@ -40,8 +41,12 @@ class Optimizer:
     #: Names of the whole numbers kept for each parameter.
     counts: tuple[str, ...] = ()
 
-    lr = Setting(at_least_zero)
-    weight_decay = Setting(at_least_zero)
+    #: What a setting must be: a check ``(value, name) -> value`` that it goes through whenever it is set, by the constructor,
+    #: a schedule, `load_state_dict` or the user. So a step never meets a setting that it cannot use.
+    kinds: Mapping[str, Callable[[Any, str], Any]] = {"lr": at_least_zero, "weight_decay": at_least_zero}
+
+    lr: float
+    weight_decay: float
 
     def __init__(self, params: Iterable[Parameter], lr: float, weight_decay: float) -> None:
         if not isinstance(params, Iterable):
@@ -60,6 +65,10 @@ class Optimizer:
         #: For each parameter its buffers and counts by name; empty before its first step.
         self.state: list[dict[str, Any]] = [{} for _ in self.params]
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        check = self.kinds.get(name)
+        super().__setattr__(name, value if check is None else check(value, name))
+
     def step(self) -> None:
         """Update every parameter that has a gradient, in place.
 
@@ -76,17 +85,23 @@ class Optimizer:
             If there is no room for the state; again nothing has changed.
         """
         moving = [index for index, parameter in enumerate(self.params) if parameter.grad is not None]
-        params = [_updatable(self.params[index].data, self._called(index)) for index in moving]
-        grads = tuple(_gradient(self.params[index].grad, param, self._called(index))
-                      for index, param in zip(moving, params))  # fmt: skip
-        if not all(arrays.is_room(param, param.shape, param.dtype, grads) for param in params):
-            grads = tuple(grad.copy() for grad in grads)
-        states = [self.state[index] or self._new_state(param) for index, param in zip(moving, params)]
-        for index, param, state in zip(moving, params, states):
-            self._check_buffers(param, state, self._called(index))
+        grads = tuple([self._gradient(index) for index in moving])
+        states, apart = [], True
+        for index, grad in zip(moving, grads):
+            data = self.params[index].data
+            apart = arrays.is_room(data, grad.shape, grad.dtype, grads) and apart
+            state = self.state[index] or self._new_state(data)
+            for name in self.buffers:
+                if name in state and not arrays.is_room(state[name], grad.shape, grad.dtype, ()):
+                    self._check_buffer(index, name)
+            states.append(state)
+        if not apart:
+            for index in moving:
+                _check_updatable(self.params[index].data, self._called(index))
+            grads = tuple([grad.copy() for grad in grads])
         # Everything is there, and fits: from here on nothing can fail.
-        for index, param, grad, state in zip(moving, params, grads, states):
-            self._update(param, grad, state, first=state is not self.state[index])
+        for index, grad, state in zip(moving, grads, states):
+            self._update(self.params[index].data, grad, state, first=state is not self.state[index])
             self.state[index] = state
 
     def zero_grad(self) -> None:
@@ -144,11 +159,7 @@ class Optimizer:
 
     def checked_settings(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         """Values for some of the settings, after the checks that setting them would make; nothing is set."""
-        checked = {}
-        for name, value in values.items():
-            setting = getattr(type(self), name, None)
-            checked[name] = setting.check(value, prefix + name) if isinstance(setting, Setting) else value
-        return checked
+        return {name: self.kinds[name](value, prefix + name) if name in self.kinds else value for name, value in values.items()}
 
     def _checked_entry(self, entry: Any, index: int) -> dict[str, Any]:
         """What a state holds for one parameter: all of its buffers and counts, or nothing before its first step."""
@@ -171,14 +182,27 @@ class Optimizer:
             checked[name] = np.array(array, data.dtype, order="C")
         return checked
 
-    def _check_buffers(self, param: NDArray, state: dict[str, Any], called: str) -> None:
-        for name in self.buffers:
-            if name in state:
-                buffer = _updatable(state[name], f"the {name} of {called}")
-                if buffer.shape != param.shape or buffer.dtype != param.dtype:
-                    raise ValueError(f"{called} is {param.dtype} of shape {param.shape}, but its {name} in the optimizer's "
-                                     f"state is {buffer.dtype} of shape {buffer.shape}: make a new optimizer where a "
-                                     "parameter's array was replaced")
+    def _gradient(self, index: int) -> NDArray[Any]:
+        """The gradient of a parameter in its shape and dtype, C-contiguous."""
+        data, grad = self.params[index].data, self.params[index].grad
+        if type(data) is np.ndarray and arrays.is_like(grad, data.shape, data.dtype) and grad.flags.c_contiguous:  # type: ignore[union-attr]
+            return grad  # type: ignore[return-value]
+        called = self._called(index)
+        _check_updatable(data, called)
+        if not isinstance(grad, np.ndarray) or grad.dtype.kind not in "fiu":
+            kind = grad.dtype if isinstance(grad, np.ndarray) else type(grad).__name__
+            raise TypeError(f"the gradient of {called} must be an array of real numbers, got {kind}")
+        if grad.shape != data.shape:
+            raise ValueError(f"the gradient of {called} must have its shape {data.shape}, got {grad.shape}")
+        return np.array(grad, data.dtype, order="C")
+
+    def _check_buffer(self, index: int, name: str) -> None:
+        data, buffer, called = self.params[index].data, self.state[index][name], self._called(index)
+        _check_updatable(buffer, f"the {name} of {called}")
+        if buffer.shape != data.shape or buffer.dtype != data.dtype:
+            raise ValueError(f"{called} is {data.dtype} of shape {data.shape}, but its {name} in the optimizer's state is "
+                             f"{buffer.dtype} of shape {buffer.shape}: make a new optimizer where a parameter's array was "
+                             "replaced")
 
     def _called(self, index: int) -> str:
         """A parameter in a message."""
@@ -201,11 +225,8 @@ class Optimizer:
         return f"{type(self).__name__}({len(self.params)} parameters, {shown})"
 
 
-def _updatable(array: Any, called: str) -> NDArray:
-    """An array that an update can be written to in place."""
-    if arrays.is_plain(array) and arrays.is_room(array, array.shape, array.dtype, ()):
-        plain: NDArray = array
-        return plain
+def _check_updatable(array: Any, called: str) -> None:
+    """Whether an update can be written to an array in place."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{called} must be an array, got {type(array).__name__}")
     if array.dtype not in _FLOATS:
@@ -217,17 +238,3 @@ def _updatable(array: Any, called: str) -> NDArray:
         raise ValueError(f"{called} must be aligned to its dtype to be updated in place")
     if not array.flags.writeable:
         raise ValueError(f"{called} must be writable to be updated in place, its array is read-only")
-    return array
-
-
-def _gradient(grad: Any, param: NDArray, called: str) -> NDArray:
-    """A gradient in the shape and dtype of its parameter, C-contiguous."""
-    if arrays.is_like(grad, param.shape, param.dtype) and grad.flags.c_contiguous:
-        like: NDArray = grad
-        return like
-    if not isinstance(grad, np.ndarray) or grad.dtype.kind not in "fiu":
-        kind = grad.dtype if isinstance(grad, np.ndarray) else type(grad).__name__
-        raise TypeError(f"the gradient of {called} must be an array of real numbers, got {kind}")
-    if grad.shape != param.shape:
-        raise ValueError(f"the gradient of {called} must have its shape {param.shape}, got {grad.shape}")
-    return np.array(grad, param.dtype, order="C")

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastconv.functional import checks
 from fastconv.optim.optimizer import Optimizer
-from fastconv.optim.setting import at_least_zero
+from fastconv.optim.ranges import at_least_zero
 
 
 class Schedule:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastconv._core import update
 from fastconv.functional import checks
 from fastconv.optim.optimizer import Optimizer, Parameter
-from fastconv.optim.setting import Setting, at_least_zero, finite
+from fastconv.optim.ranges import at_least_zero, finite
 
 
 class SGD(Optimizer):
@@ -50,9 +50,11 @@ class SGD(Optimizer):
     settings = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
     buffers = ("velocity",)
 
-    momentum = Setting(at_least_zero)
-    dampening = Setting(finite)
-    nesterov: Setting[bool] = Setting(checks.flag)
+    kinds = {**Optimizer.kinds, "momentum": at_least_zero, "dampening": finite, "nesterov": checks.flag}
+
+    momentum: float
+    dampening: float
+    nesterov: bool
 
     def __init__(self, params: Iterable[Parameter], lr: float, momentum: float = 0.0, dampening: float = 0.0,
                  weight_decay: float = 0.0, nesterov: bool = False) -> None:
