@@ -49,17 +49,19 @@ def everything(subject):
 def checkpoint(tmp_path_factory):
     """The bytes of a checkpoint in the second of four epochs."""
 
-    class Broken(nn.CrossEntropyLoss):
-        def backward(self):
-            if subject.schedule.steps == 6:
-                raise KeyboardInterrupt
-            return super().backward()
+    class Broken(data.RandomAffine):
+        _left = 6
 
-    Broken.__qualname__ = "CrossEntropyLoss"
+        def __call__(self, images, rng):
+            if self._left == 0:
+                raise KeyboardInterrupt
+            self._left -= 1
+            return super().__call__(images, rng)
+
+    Broken.__qualname__ = "RandomAffine"
     path = tmp_path_factory.mktemp("checkpoint") / "run.npz"
-    subject = trainer(loss=lambda: Broken(label_smoothing=0.1))
     with pytest.raises(KeyboardInterrupt):
-        subject.fit(**FIT, checkpoint=path)
+        trainer().fit(**FIT | dict(augment=Broken(shift=1)), checkpoint=path)
     return path.read_bytes()
 
 

@@ -15,7 +15,6 @@ import fastconv as fc
 from fastconv import data, nn, optim
 from fastconv import functional as F
 from fastconv._core import update
-from fastconv.data.doubts import DataWarning
 from fastconv.training import DivergedError, EarlyStopping, History, Trainer
 from fastconv.training.interrupt import uninterrupted
 from fastconv.training.run import Run
@@ -348,11 +347,11 @@ def test_images_that_are_not_finite_are_refused(name, value):
 
 
 def test_images_and_labels_that_look_wrong_are_said():
-    with pytest.warns(DataWarning, match="reach from 0 to 2.., where 0 to 1 is expected: write images / 255"):
+    with pytest.warns(data.DataWarning, match="reach from 0 to 2.., where 0 to 1 is expected: write images / 255"):
         trainer(dropout=0).fit((np.floor(IMAGES * 127), LABELS), 1, progress=False)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 901))
     subject = Trainer(model, optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
-    with pytest.warns(DataWarning, match=r"labels from 3 to 900 make 901 classes, 899 of them without an image: write labels = "
+    with pytest.warns(data.DataWarning, match=r"labels from 3 to 900 make 901 classes, 899 of them without an image: write labels = "
                                          r"np.unique\(labels, return_inverse=True\)\[1\]"):
         subject.fit((IMAGES, np.where(LABELS, 3, 900)), 1, progress=False)
 

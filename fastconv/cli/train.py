@@ -26,7 +26,7 @@ from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.output import Result, say
 from fastconv.cli.pictures import add_data_option, by, is_image_folder, read_dataset, read_dataset_as
-from fastconv.data.doubts import DataWarning, check_finite, doubts
+from fastconv.data.doubts import check_finite, doubts
 from fastconv.training import DivergedError, EarlyStopping, Trainer
 
 # The learning rate belongs to the optimiser, the weight decay too: AdamW's is not multiplied into the gradient.
@@ -77,13 +77,15 @@ def add_options(parser: Parser) -> None:
              help=f"passes over the training images (default {_EPOCHS}, or as many as make {_STEPS} steps if that is more)")
     training("--batch-size", type=integer(1, 1_000_000), default=64, metavar="N",
              help="images in one step (default %(default)s)")
-    training("--optimizer", type=choice(*_LR), default="sgd", metavar="NAME", help=f"{', '.join(_LR)} (default %(default)s)")
+    training("--optimizer", type=choice(*_LR), metavar="NAME",
+             help=f"{', '.join(_LR)} (default adamw, with --momentum sgd)")
     training("--lr", type=number(open_ends=True), metavar="X",
-             help="learning rate, the highest if it changes (default 0.1, with adam and adamw 0.003)")
+             help="learning rate, the highest if it changes (default "
+                  f"{_LR['adamw']}, with adam {_LR['adam']}, with sgd {_LR['sgd']})")
     training("--momentum", type=number(0, 0.999), metavar="X",
              help="of sgd, in Nesterov's form (default 0.9; with one-cycle, from 0.95 to 0.85 and back)")
     training("--weight-decay", type=number(), metavar="X",
-             help="pull of the weights to zero (default 0.0005 with sgd, 0 with adam, 0.01 with adamw)")
+             help="pull of the weights to zero (default 0.01, with adam 0, with sgd 0.0005)")
     training("--schedule", type=choice(*_SCHEDULES), default="one-cycle", metavar="NAME",
              help=f"how the learning rate changes: {', '.join(_SCHEDULES)} (default %(default)s)")
     training("--label-smoothing", type=number(0, 0.999), default=0.1, metavar="X",
@@ -123,7 +125,7 @@ def run(options: Namespace) -> Result:
     say(options, f"LeNet-5, {sum(parameter.data.size for parameter in model.parameters()):,} parameters; {train_set}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # said above
+            warnings.simplefilter("ignore", data.DataWarning)  # said above
             history = trainer.fit(
                 train_set,
                 options.epochs,
@@ -149,8 +151,8 @@ def run(options: Namespace) -> Result:
     if options.checkpoint is None:
         checkpoint.unlink(missing_ok=True)
     say(options, f"saved {options.output} after {seconds:.1f} s")
-    if doubt := _at_chance(test_set, scores["accuracy"]):
-        say(options, doubt)
+    if chance := _at_chance(test_set, scores["accuracy"]):
+        say(options, chance)
     return Result({
         "model": str(options.output),
         "data": options.data,
@@ -162,6 +164,8 @@ def run(options: Namespace) -> Result:
 
 def _check(options: Namespace) -> Path:
     """What cannot be seen in one option alone, before the data are read. Returns the path of the checkpoint."""
+    if options.optimizer is None:
+        options.optimizer = "adamw" if options.momentum is None else "sgd"
     if options.momentum is not None and options.optimizer != "sgd":
         raise UsageError(f"--momentum is for --optimizer sgd, got {options.optimizer}")
     for name in ("size", "channels"):
@@ -217,7 +221,7 @@ def _at_chance(test_set: data.ArrayDataset, accuracy: float) -> str | None:
     """A sentence if the model is no better than one answer for all images, as far as so many images can tell."""
     counts = np.bincount(test_set.labels)
     chance = counts.max() / len(test_set)
-    if accuracy > chance + 2 * math.sqrt(chance * (1 - chance) / len(test_set)):
+    if chance == 1 or accuracy > chance + 2 * math.sqrt(chance * (1 - chance) / len(test_set)):
         return None
     return (f"this is chance: {test_set.classes[counts.argmax()]!r} for each of the {len(test_set)} test images would have "
             f"accuracy {chance:.4f}; see that folders or labels are right, then try another --lr, more --epochs, another --seed "

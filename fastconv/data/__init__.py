@@ -6,6 +6,7 @@
 `images`            `image_folder` and `load_image`, through Pillow
 `sources`           `load`, any of these
 `loader`            `DataLoader`, batches in a seeded order
+`doubts`            what looks wrong about images and labels, `DataWarning`
 `augment`           `RandomAffine`, `RandomShift`, `RandomFlip`, `Compose`
 ==================  ================================================================================================
 
@@ -19,6 +20,7 @@
 
 from fastconv.data.augment import Augmentation, Compose, RandomAffine, RandomFlip, RandomShift
 from fastconv.data.datasets import ArrayDataset
+from fastconv.data.doubts import DataWarning
 from fastconv.data.files import cifar10, digits, idx, mnist, npz
 from fastconv.data.images import image_folder, load_image
 from fastconv.data.loader import DataLoader
@@ -29,6 +31,7 @@ __all__ = [
     "Augmentation",
     "Compose",
     "DataLoader",
+    "DataWarning",
     "RandomAffine",
     "RandomFlip",
     "RandomShift",

@@ -46,6 +46,8 @@ def described(value: Any, depth: int = 0) -> str:
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return repr(value)
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        value = value.tolist()
     if isinstance(value, np.ndarray):
         return f"array of {value.dtype} {value.shape} {_checksum(value)}"
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -108,4 +110,4 @@ def _plain(value: Any) -> Any:
 
 
 def _checksum(array: NDArray[Any]) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1)):08x}" if array.size else "0"
+    return f"{zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data):08x}"

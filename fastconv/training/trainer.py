@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv.data import Augmentation, DataLoader
+from fastconv.data import Augmentation, DataLoader, DataWarning
 from fastconv.data.datasets import as_float32
-from fastconv.data.doubts import DataWarning, check_finite, doubts
+from fastconv.data.doubts import check_finite, doubts
 from fastconv.functional import checks
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module
@@ -139,7 +139,7 @@ class Trainer:
 
         Warns
         -----
-        fastconv.data.doubts.DataWarning
+        fastconv.data.DataWarning
             If images or labels look wrong, as images of 0 to 255 do; with the expression that mends it.
 
         Raises
