@@ -120,7 +120,7 @@ def test_small_data_get_more_epochs(cli):
     digits = data.digits("train")
     np.savez("small.npz", images=digits.images[:100], labels=digits.labels[:100])
     _, stdout, _ = cli("train", "--data", "small.npz", "--json", "--quiet")
-    assert len(json.loads(stdout)["history"]["epoch"]) == 150  # of 2 batches
+    assert len(json.loads(stdout)["history"]["epoch"]) == 250  # of 2 batches
     _, stdout, _ = cli("train", "--data", "small.npz", "--json", "--quiet", "--epochs", 3)
     assert len(json.loads(stdout)["history"]["epoch"]) == 3
 

@@ -33,7 +33,7 @@ def test_nothing_is_said_about_usual_images(images):
     (np.floor(IMAGES * 256), "the images reach from 0 to 255, where 0 to 1 is expected: write images / 255"),
     (np.floor(IMAGES * 17), "the images reach from 0 to 16, where 0 to 1 is expected: write images / 16"),
     (np.floor(IMAGES * 65536), "write images / 65535"),
-    (IMAGES * 1e9, "write images / 1e+09"),
+    (IMAGES / IMAGES.max() * np.float32(1e9), "write images / 1e+09"),
     (np.floor(IMAGES * 256) - 128, "to 127, where 0 to 1 is expected: write (images - images.mean()) / images.std()"),
     (IMAGES / 255, "only, where 0 to 1 is expected (were they divided by 255 twice?): write (images - images.min()) / (images.max()"),
     (np.full((12, 1, 8, 8), 0.25), "all pixels of all images are 0.25: there is nothing to learn"),
