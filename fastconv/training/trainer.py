@@ -168,6 +168,8 @@ class Trainer:
         stopping = stopping_of(early_stopping, validation is not None)
         path = checkpoints.checkpoint_path(checkpoint, resume)
         settings = settings_of(self, self.loss, loader, validator, stopping) if path else {}
+        for doubt in doubts(loader.dataset):
+            warnings.warn(doubt, DataWarning, stacklevel=2)
         report = Progress(epochs) if progress else None
         if path and resume:
             self._check_schedule(epochs, len(loader), 0)
@@ -178,8 +180,6 @@ class Trainer:
         else:
             run = Run()
             self._check_schedule(epochs, len(loader), self.schedule.steps if self.schedule else 0)
-        for doubt in doubts(loader.dataset):
-            warnings.warn(doubt, DataWarning, stacklevel=2)
 
         def save() -> None:
             if path:
