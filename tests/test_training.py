@@ -404,7 +404,6 @@ def test_a_run_that_diverges_keeps_its_best_weights():
     subject, reference = trainer(), trainer()
     stopping = EarlyStopping(10, restore_best=True)
     fit(reference, 2, early_stopping=stopping)
-    # Nine batches of training and evaluation a epoch: the third one breaks.
     subject.loss = Poisoned(14)
     with pytest.raises(DivergedError, match="epoch 3"):
         fit(subject, 6, early_stopping=stopping)
