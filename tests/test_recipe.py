@@ -149,7 +149,7 @@ def test_labels_with_gaps_are_said(cli):
     assert "labels from 3 to 900 make 901 classes, 899 of them without an image: write labels = np.unique(labels, return_inverse=True)[1]" in stderr
 
 
-@pytest.mark.parametrize("where, part", [("test", "some.npz, test part"), ("train", "train_set")])
+@pytest.mark.parametrize("where, part", [("test", "some.npz, test part"), ("train", "some.npz, training part")])
 def test_images_that_are_not_finite_end_with_exit_code_1(cli, where, part):
     arrays = {}
     for name in ("train", "test"):

@@ -113,9 +113,10 @@ def run(options: Namespace) -> Result:
     if options.validation or options.early_stopping:
         train_set, held_out = train_set.split(1 - (options.validation or _VALIDATION), seed=options.seed)
     trained_on = TrainedOn.of(train_set)
+    check_finite(train_set, f"{options.data}, training part")
+    check_finite(test_set, f"{options.data}, test part")
     for doubt in doubts(train_set):
         say(options, f"{options.data}: {doubt}")
-    check_finite(test_set, f"{options.data}, test part")
     batches = math.ceil(len(train_set) / options.batch_size)
     if options.epochs is None:
         options.epochs = max(_EPOCHS, math.ceil(_STEPS / batches))
