@@ -9,7 +9,7 @@ import pytest
 import fastconv as fc
 
 NAMESPACES = ("fastconv", "fastconv.data", "fastconv.functional", "fastconv.nn", "fastconv.nn.init", "fastconv.nn.models",
-              "fastconv.optim")
+              "fastconv.optim", "fastconv.training")
 
 
 @pytest.mark.parametrize("name", NAMESPACES)

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import fastconv as fc
-from fastconv import data, nn, optim, training
+from fastconv import data, nn, optim
 from fastconv import functional as F
 from fastconv._core import update
-from fastconv.training import EarlyStopping, History, Trainer
+from fastconv.training import DivergedError, EarlyStopping, History, Trainer
+from fastconv.training.interrupt import uninterrupted
+from fastconv.training.run import Run
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(60) % 3
@@ -121,26 +123,31 @@ def test_any_number_of_threads_gives_the_same_bits():
 
 
 
+class Interrupting(data.RandomAffine):
+    """Ctrl-C after so many batches; its settings are the same with and without."""
+
+    def __init__(self, after=-1):
+        super().__init__()
+        self._left = after
+
+    def __call__(self, images, rng):
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self._left -= 1
+        return super().__call__(images, rng)
+
+
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
 @pytest.mark.parametrize("schedule", [None, "epochs", "batches"])
 @pytest.mark.parametrize("steps", [0, 1, 7, 10, 12, 29])
 def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, optimizer, schedule, steps):
     """Broken off after `steps` of 30 batches, at the first, the last, or in the middle of an epoch."""
     path = tmp_path / "run.npz"
-    options = dict(augment=data.RandomAffine(), early_stopping=EarlyStopping(5, restore_best=True))
+    options = dict(augment=Interrupting(), early_stopping=EarlyStopping(5, restore_best=True))
     whole, broken, resumed = (trainer(optimizer, schedule) for _ in range(3))
     expected = fit(whole, **options)
-    count = 0
-
-    def interrupting(images, rng):
-        nonlocal count
-        if count == steps:
-            raise KeyboardInterrupt
-        count += 1
-        return options["augment"](images, rng)
-
     with pytest.raises(KeyboardInterrupt):
-        fit(broken, **options | dict(augment=interrupting), checkpoint=path)
+        fit(broken, **options | dict(augment=Interrupting(steps)), checkpoint=path)
     assert os.listdir(tmp_path) == ["run.npz"]
     history = fit(resumed, **options, checkpoint=path, resume=True)
     same_weights(resumed, whole)
@@ -174,21 +181,22 @@ def test_ctrl_c_waits_for_the_end_of_the_step(tmp_path, ctrl_c):
     """The signal comes in the middle of a step; the checkpoint has the step whole."""
 
     class Loss(nn.NLLLoss):
-        calls = 0
+        def __init__(self, interrupt_at=None):
+            self._interrupt_at, self._calls = interrupt_at, 0
 
         def backward(self):
-            Loss.calls += 1
-            if Loss.calls == 8:
+            self._calls += 1
+            if self._calls == self._interrupt_at:
                 signal.raise_signal(signal.SIGINT)
             return super().backward()
 
     path = tmp_path / "run.npz"
     whole, broken, resumed = trainer(), trainer(), trainer()
     fit(whole)
-    broken.loss = Loss()
+    broken.loss, resumed.loss = Loss(8), Loss()
     with pytest.raises(KeyboardInterrupt):
         fit(broken, checkpoint=path)
-    assert Loss.calls == 8
+    assert broken.loss._calls == 8
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     fit(resumed, checkpoint=path, resume=True)
     same_weights(resumed, whole)
@@ -201,44 +209,6 @@ def test_training_in_another_thread():
     worker.join()
     fit(reference, 2)
     same_weights(subject, reference)
-
-
-@pytest.mark.parametrize("change, message", [
-    (dict(seed=4), "run.npz is of a run with seed 3, this one has 4"),
-    (dict(batch_size=11), "run.npz is of a run with batch_size 10, this one has 11"),
-    (dict(schedule="epochs"), "run.npz is of a run without a schedule"),
-    (dict(optimizer="Adam"), "state must be what Adam.state_dict returned"),
-])  # fmt: skip
-def test_a_checkpoint_of_another_run_is_refused(tmp_path, change, message):
-    path = tmp_path / "run.npz"
-    fit(trainer(), 1, checkpoint=path)
-    other = trainer(**{name: value for name, value in change.items() if name in ("schedule", "optimizer")})
-    options = {name: value for name, value in change.items() if name in ("seed", "batch_size")}
-    with pytest.raises(ValueError, match=message):
-        fit(other, 2, checkpoint=path, resume=True, **options)
-
-
-def test_a_checkpoint_of_another_model_or_data_is_refused(tmp_path):
-    path = tmp_path / "run.npz"
-    fit(trainer(), 1, checkpoint=path)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    other = Trainer(model, optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
-    with pytest.raises(ValueError, match="is of another model: it has the random generators"):
-        fit(other, 2, checkpoint=path, resume=True)
-    model = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.ReLU(), nn.ReLU(), nn.Dropout(), nn.Linear(64, 3))
-    other = Trainer(model, optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
-    with pytest.raises(ValueError, match="state does not fit the model: missing 5.bias|unknown 0.bias"):
-        fit(other, 2, checkpoint=path, resume=True)
-    with pytest.raises(ValueError, match="is of a run with images 44, this one has 60"):
-        trainer().fit((IMAGES, LABELS), 2, 10, seed=3, checkpoint=path, resume=True, progress=False)
-
-
-def test_a_file_that_is_no_checkpoint(tmp_path):
-    path = tmp_path / "run.npz"
-    for write in (lambda: path.write_bytes(b"no"), lambda: fc.save(trainer().model, path)):
-        write()
-        with pytest.raises(ValueError, match="run.npz is not a"):
-            fit(trainer(), 1, checkpoint=path, resume=True)
 
 
 def test_early_stopping_waits_for_patience():
@@ -339,6 +309,124 @@ def test_bad_arguments(tmp_path, call, error, message):
         call(tmp_path)
 
 
+@pytest.mark.parametrize("schedule, optimizer", [("batches", "SGD"), ("batches", "Adam"), ("epochs", "SGD"), (None, "Adam")])
+@pytest.mark.parametrize("steps", [None, 5, 7, 10])
+def test_the_history_has_the_rates_that_were_used(tmp_path, schedule, optimizer, steps, monkeypatch):
+    """Of the last step of each epoch, in a run at one go and in one that was broken off."""
+    used = []
+    kind = optim.SGD if optimizer == "SGD" else optim.Adam
+    step = kind.step
+    monkeypatch.setattr(kind, "step", lambda self: (used.append(self.lr), step(self)))
+    options = dict(checkpoint=tmp_path / "run.npz")
+    if steps is not None:
+        with pytest.raises(KeyboardInterrupt):
+            fit(trainer(optimizer, schedule), augment=Interrupting(steps), **options)
+    history = fit(trainer(optimizer, schedule), augment=Interrupting(), resume=steps is not None, **options)
+    assert len(used) == 30
+    assert history.lr == used[4::5]
+
+
+def test_a_schedule_that_ends_before_the_run_is_refused_at_once():
+    subject = trainer(schedule="batches")  # for 6 epochs of 5 batches
+    before = subject.model.state_dict()["0.weight"].copy()
+    with pytest.raises(ValueError, match="epochs must fit the schedule: 7 take 35 steps of it, OneCycleLR was made for total_steps=30$"):
+        fit(subject, 7)
+    np.testing.assert_array_equal(subject.model.state_dict()["0.weight"], before)
+    fit(subject, 6)
+    with pytest.raises(ValueError, match="1 take 5 steps of it, OneCycleLR was made for total_steps=30, of which 30 are done"):
+        fit(subject, 1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Data that cannot be learnt, or look wrong, and runs that diverge
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["train_set", "validation"])
+def test_images_that_are_not_finite_are_refused(name, value):
+    images = IMAGES.copy()
+    images[7, 0, 3, 3] = images[11, 0, 0, 0] = value
+    sets = {"train_set": TRAIN, "validation": VALIDATION} | {name: (images, LABELS)}
+    subject = trainer()
+    before = {key: array.copy() for key, array in subject.model.state_dict().items()}
+    with pytest.raises(ValueError, match=f"{name}: images must be finite, 2 of 60 hold NaN or infinity, the first is number 7"):
+        subject.fit(sets["train_set"], 1, validation=sets["validation"], progress=False)
+    np.testing.assert_equal(subject.model.state_dict(), before)
+
+
+def test_images_and_labels_that_look_wrong_are_said():
+    with pytest.warns(data.DataWarning, match="reach from 0 to 2.., where 0 to 1 is expected: write images / 255"):
+        trainer(dropout=0).fit((np.floor(IMAGES * 127), LABELS), 1, progress=False)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 901))
+    subject = Trainer(model, optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
+    with pytest.warns(data.DataWarning, match=r"labels from 3 to 900 make 901 classes, 899 of them without an image: write labels = "
+                                         r"np.unique\(labels, return_inverse=True\)\[1\]"):
+        subject.fit((IMAGES, np.where(LABELS, 3, 900)), 1, progress=False)
+
+
+def test_bytes_are_divided_by_255_everywhere():
+    pixels = np.uint8(np.clip(IMAGES, 0, 2) * 127)
+    first, second = trainer(), trainer()
+    first.fit((pixels, LABELS), 1, progress=False)
+    second.fit((pixels / np.float32(255), LABELS), 1, progress=False)
+    same_weights(first, second)
+    np.testing.assert_array_equal(first.predict(pixels), second.predict(pixels / np.float32(255)))
+    assert first.evaluate((pixels, LABELS)) == second.evaluate((pixels / np.float32(255), LABELS))
+
+
+class Poisoned(nn.NLLLoss):
+    """A loss that is not finite from one of its calls on."""
+
+    def __init__(self, at, value=np.nan):
+        self._left, self._value = at, value
+
+    def __call__(self, log_probs, target):
+        self._left -= 1
+        value = super().__call__(log_probs, target)
+        return self._value if self._left < 0 else value
+
+
+@pytest.mark.parametrize("at, epochs", [(0, 0), (3, 0), (5, 1), (7, 1), (14, 2)])
+@pytest.mark.parametrize("optimizer, schedule", [("SGD", None), ("SGD", "batches"), ("Adam", "epochs"), ("Adam", "batches")])
+def test_a_run_that_diverges_ends_as_its_last_good_epoch_left_it(tmp_path, optimizer, schedule, at, epochs):
+    path = tmp_path / "run.npz"
+    subject, reference = trainer(optimizer, schedule), trainer(optimizer, schedule)
+    good = fit(reference, epochs, validation=None)
+    subject.loss = Poisoned(at)
+    with pytest.raises(FloatingPointError, match=f"diverged in epoch {epochs + 1}, the loss of batch {at % 5 + 1} is nan: try") as caught:
+        fit(subject, validation=None, checkpoint=path)
+    same_weights(subject, reference)
+    np.testing.assert_equal(subject.optimizer.state_dict(), reference.optimizer.state_dict())
+    if schedule:
+        assert subject.schedule.state_dict() == reference.schedule.state_dict()
+    assert without_time(caught.value.history) == without_time(good)
+    assert not subject.model.training
+    assert path.exists() == (epochs > 0)
+    # The generator of Dropout is as it was too: the run goes on as if nothing had been.
+    subject.loss = reference.loss
+    fit(subject, 1, validation=None), fit(reference, 1, validation=None)
+    same_weights(subject, reference)
+
+
+def test_a_run_that_diverges_keeps_its_best_weights():
+    subject, reference = trainer(), trainer()
+    stopping = EarlyStopping(10, restore_best=True)
+    fit(reference, 2, early_stopping=stopping)
+    subject.loss = Poisoned(14)
+    with pytest.raises(DivergedError, match="epoch 3"):
+        fit(subject, 6, early_stopping=stopping)
+    same_weights(subject, reference)
+
+
+def test_a_last_step_that_ruins_the_weights_is_found():
+    subject = trainer(dropout=0)
+    before = {key: array.copy() for key, array in subject.model.state_dict().items()}
+    subject.optimizer.lr = 1e38
+    with pytest.raises(DivergedError, match="parameter .* is not finite|loss of .* is"), np.errstate(all="ignore"):
+        fit(subject, 1, batch_size=22)
+    np.testing.assert_equal(subject.model.state_dict(), before)
+
+
 def test_a_step_costs_little_python(monkeypatch):
     """Layers, loss, optimiser and trainer add at most 0.3 ms to the operations of a LeNet step: the best of many."""
     inside = 0.0
@@ -360,11 +448,11 @@ def test_a_step_costs_little_python(monkeypatch):
     model = nn.models.lenet5(rng=0)
     subject = Trainer(model, optim.SGD(model.parameters(), lr=0.05, momentum=0.9), nn.NLLLoss())
     images, labels = RNG.random((64, 1, 28, 28)).astype(np.float32), np.arange(64) % 10
-    run, costs = training._Run(), []
+    run, costs = Run(), []
     with fc.num_threads(1):
         for _ in range(50):
             inside, start = 0.0, time.perf_counter()
-            with training._uninterrupted():
+            with uninterrupted():
                 subject._step(run, images, labels)
             costs.append(time.perf_counter() - start - inside)
     assert 0 < min(costs) < 0.3e-3

@@ -9,6 +9,7 @@
 `sources`           `load`, any of these
 `conversions`       what to write where a file is of a kind that is not read
 `loader`            `DataLoader`, batches in a seeded order
+`doubts`            what looks wrong about images and labels, `DataWarning`
 `augment`           `RandomAffine`, `RandomShift`, `RandomFlip`, `Compose`
 ==================  ================================================================================================
 
@@ -22,6 +23,7 @@
 
 from fastconv.data.augment import Augmentation, Compose, RandomAffine, RandomFlip, RandomShift
 from fastconv.data.datasets import ArrayDataset
+from fastconv.data.doubts import DataWarning
 from fastconv.data.files import cifar10, digits, idx, mnist, npz
 from fastconv.data.images import image_folder, load_image
 from fastconv.data.loader import DataLoader
@@ -32,6 +34,7 @@ __all__ = [
     "Augmentation",
     "Compose",
     "DataLoader",
+    "DataWarning",
     "RandomAffine",
     "RandomFlip",
     "RandomShift",

@@ -1,0 +1,27 @@
+"""Training: epochs over batches with progress, history, validation, early stopping, and checkpoints.
+
+============  =============================================================================================
+`trainer`     `Trainer`: the steps of a run
+`history`     `History`, what each epoch gave
+`stopping`    `EarlyStopping`
+`run`         where a run is, and the state that a later step depends on
+`settings`    what a run was made with, for a resumed run to be compared
+`checkpoint`  both in a file, and what is wrong with a file
+`progress`    lines and bars on stderr
+`interrupt`   Ctrl-C between steps, not within
+============  =============================================================================================
+
+A run is a function of the model, the data and the seed: the batches of an epoch depend on the seed and the epoch's
+number alone, and a checkpoint holds everything else that a later step depends on. So a run that was broken off, even
+within an epoch, ends with the same bits as one that was not.
+"""
+
+from fastconv.training.history import History
+from fastconv.training.stopping import EarlyStopping
+from fastconv.training.trainer import DivergedError, Trainer
+
+__all__ = ["DivergedError", "EarlyStopping", "History", "Trainer"]
+
+
+def __dir__() -> list[str]:
+    return __all__

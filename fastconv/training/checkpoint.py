@@ -1,0 +1,127 @@
+"""Checkpoints: a run's settings and state in a ``.npz`` file, and what is wrong with a file that cannot be resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastconv.nn.serialization import read_npz, write_npz
+from fastconv.training.run import Parts, Run, prepare
+
+_FORMAT = 2
+
+
+def checkpoint_path(checkpoint: str | os.PathLike[str] | None, resume: bool) -> Path | None:
+    """The arguments `checkpoint` and `resume` of a run, checked."""
+    if checkpoint is None:
+        if resume:
+            raise ValueError("resume needs checkpoint, the file to continue from, got None")
+        return None
+    path = Path(checkpoint)
+    if path.suffix != ".npz":
+        raise ValueError(f"checkpoint must end in .npz, got {str(path)!r}")
+    if not path.parent.is_dir():
+        raise ValueError(f"checkpoint must be in a folder that exists, got {str(path)!r}")
+    if resume and not path.is_file():
+        raise ValueError(f"checkpoint must be an existing file to resume from, got {str(path)!r}")
+    return path
+
+
+def write(path: Path, settings: Mapping[str, Any], epochs: int, state: Mapping[str, Any]) -> None:
+    arrays: dict[str, NDArray[Any]] = {}
+    document = {"format": _FORMAT, "settings": settings, "epochs": epochs, "checkpoint": _without_arrays(state, "", arrays)}
+    write_npz(path, arrays, json.dumps(document))
+
+
+def resume(
+    path: Path, settings: Mapping[str, Any], epochs: int, parts: Parts, batches: int
+) -> tuple[Run, int, Callable[[], None]]:
+    """Everything that can fail of going on from a file, without changing anything.
+
+    Parameters
+    ----------
+    path : path
+    settings : dict
+        Of the present run, see `settings_of`.
+    epochs : int
+        Of the present run.
+    parts : Parts
+    batches : int
+        In an epoch.
+
+    Returns
+    -------
+    run : Run
+        Where the run was.
+    epochs : int
+        That the run was made for.
+    load : callable
+        Puts the state into the parts; cannot fail.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, of another version, or of another run: the message names what differs.
+    """
+    arrays, document = read_npz(path)
+    found = document.get("format") if "checkpoint" in document else None
+    if found == 1:
+        raise ValueError(f"{path} is a checkpoint of an earlier version of fastconv, which does not say what its run was made "
+                         "with: finish the run with that version, or train anew")
+    if found != _FORMAT:
+        kind = "a model" if "architecture" in document else f"of an unknown format {found!r}"
+        raise ValueError(f"{path} is not a checkpoint of a training, it is {kind}")
+    saved, before = document.get("settings"), document.get("epochs")
+    if not isinstance(saved, dict) or not isinstance(before, int):
+        raise ValueError(f"{path} is damaged: it does not say what its run was made with")
+    _compare(path, saved, settings, before, epochs)
+    try:
+        run, load = prepare(parts, _with_arrays(document["checkpoint"], arrays), batches)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be resumed: {error}") from error
+    if run.epoch + (run.batch > 0) > epochs:
+        raise ValueError(f"{path} is of a run that is in epoch {run.epoch + (run.batch > 0)} already, epochs must be at least "
+                         f"that, got {epochs}")
+    return run, before, load
+
+
+def _compare(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any], before: int, epochs: int) -> None:
+    for name in [*own, *(name for name in saved if name not in own)]:
+        if saved.get(name) != own.get(name):
+            message = f"{path} is of a run with {name} {saved.get(name)}, this one has {own.get(name)}"
+            if name.startswith("schedule's") and before != epochs:
+                message += (f" (that run was of {before} epochs, this one is of {epochs}: a run goes on for more epochs only "
+                            "with a schedule made as it was, StepLR for example, or none)")
+            raise ValueError(message)
+
+
+def _without_arrays(tree: Any, key: str, arrays: dict[str, NDArray[Any]]) -> Any:
+    """A nested state for JSON: each array moves to `arrays`, under its path, and leaves ``{"array": path}``."""
+    if isinstance(tree, np.ndarray):
+        arrays[key] = tree
+        return {"array": key}
+    if isinstance(tree, dict):
+        return {name: _without_arrays(value, f"{key}/{name}" if key else name, arrays) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_without_arrays(value, f"{key}/{index}", arrays) for index, value in enumerate(tree)]
+    return tree
+
+
+def _with_arrays(tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    """What `_without_arrays` took apart."""
+    if isinstance(tree, dict):
+        key = tree.get("array")
+        if len(tree) == 1 and isinstance(key, str):
+            if key not in arrays:
+                raise ValueError(f"the array {key} is missing")
+            return arrays[key]
+        return {name: _with_arrays(value, arrays) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_with_arrays(value, arrays) for value in tree]
+    return tree

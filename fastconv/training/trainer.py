@@ -1,0 +1,335 @@
+"""The trainer: the steps of a run, epoch by epoch."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastconv.data import Augmentation, DataLoader, DataWarning
+from fastconv.data.datasets import as_float32
+from fastconv.data.doubts import check_finite, doubts
+from fastconv.functional import checks
+from fastconv.functional.foreign import read
+from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
+from fastconv.nn.module import Module
+from fastconv.nn.parts import check_parts
+from fastconv.optim import Optimizer, Schedule
+from fastconv.training import checkpoint as checkpoints
+from fastconv.training.history import History
+from fastconv.training.interrupt import uninterrupted
+from fastconv.training.progress import Progress
+from fastconv.training.run import Run, prepare, state_of
+from fastconv.training.settings import settings_of
+from fastconv.training.stopping import LOWER_IS_BETTER, EarlyStopping, early_stopping as stopping_of
+
+
+class DivergedError(FloatingPointError):
+    """The loss or a parameter became infinite or not a number.
+
+    Attributes
+    ----------
+    history : History
+        The epochs before. Model, optimiser, schedule and generators are as they were after the last of them (as before
+        `Trainer.fit`, where there is none); with ``EarlyStopping(restore_best=True)`` the model has its best weights.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+class Trainer:
+    """Trains a classifier.
+
+    Parameters
+    ----------
+    model : Module
+    optimizer : Optimizer
+        Of the model's parameters.
+    loss : NLLLoss or CrossEntropyLoss
+        Or anything with ``loss(output, labels) -> mean over the batch`` and ``loss.backward() -> grad_output``.
+    schedule : Schedule, optional
+        Of the optimiser's learning rate; stepped after each epoch or batch, as its `interval` says.
+
+    Raises
+    ------
+    ValueError
+        If the optimiser has parameters that are not the model's (nor the loss's), or the loss takes log-probabilities and the
+        model returns something else.
+
+    Examples
+    --------
+    >>> import fastconv as fc
+    >>> from fastconv import data, nn, optim
+    >>> model = nn.models.lenet5(rng=0)
+    >>> trainer = fc.Trainer(model, optim.SGD(model.parameters(), lr=0.05, momentum=0.9), loss=nn.NLLLoss())
+    >>> history = trainer.fit(data.digits(), epochs=1, batch_size=64, progress=False)
+    >>> trainer.evaluate(data.digits("test"))["accuracy"] > 0.8
+    True
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        loss: NLLLoss | CrossEntropyLoss | Any,
+        schedule: Schedule | None = None,
+    ) -> None:
+        if not isinstance(model, Module):
+            raise TypeError(f"model must be a fastconv.nn module, got {type(model).__name__}")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be a fastconv.optim optimizer, got {type(optimizer).__name__}")
+        if isinstance(loss, type) or not (callable(loss) and hasattr(loss, "backward")):
+            raise TypeError(f"loss must be a loss such as nn.NLLLoss(), got {loss!r}")
+        if schedule is not None and not isinstance(schedule, Schedule):
+            raise TypeError(f"schedule must be a fastconv.optim schedule or None, got {type(schedule).__name__}")
+        if schedule is not None and schedule.optimizer is not optimizer:
+            raise ValueError("schedule must be of the same optimizer that the trainer gets, it is of another")
+        check_parts(model, optimizer, loss)
+        self.model = model
+        self.optimizer = optimizer
+        self.loss = loss
+        self.schedule = schedule
+
+    def fit(
+        self,
+        train_set: Any,
+        epochs: int,
+        batch_size: int = 64,
+        *,
+        validation: Any = None,
+        augment: Augmentation | None = None,
+        seed: int = 0,
+        progress: bool = True,
+        early_stopping: EarlyStopping | int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> History:
+        """Train for a number of epochs; the model is left in evaluation mode.
+
+        Parameters
+        ----------
+        train_set : dataset or (images, labels)
+            See `fastconv.data`.
+        epochs : int
+            Of the whole run, those before a checkpoint included.
+        batch_size : int
+        validation : dataset or (images, labels), optional
+            Evaluated after each epoch.
+        augment : callable, optional
+            ``augment(images, rng) -> images`` for each batch, see `fastconv.data`.
+        seed : int
+            Of the order of the images, and the augmentation.
+        progress : bool
+            Whether to report on stderr: a line after each epoch, and a bar within it if tqdm is installed and stderr is
+            a terminal.
+        early_stopping : EarlyStopping or int, optional
+            An integer is the patience.
+        checkpoint : path, optional
+            A ``.npz`` file that is written after each epoch, and on Ctrl-C (which is then raised as usual).
+        resume : bool
+            Continue the run in the file `checkpoint`; the result has the same bits as if there had been no interruption.
+            Model, optimizer, schedule, loss, data, augmentation, validation, early stopping, batch size and seed must
+            be made as they were then: the file knows their settings, and a checksum of the data. What may differ is the
+            number of threads, and `epochs`: a run goes on for more epochs without a schedule, or with one that is made as
+            it was (`StepLR`, and `CosineAnnealingLR` with the same `T_max`, but no `OneCycleLR`, which has an end).
+
+        Returns
+        -------
+        History
+
+        Warns
+        -----
+        fastconv.data.DataWarning
+            If images or labels look wrong, as images of 0 to 255 do; with the expression that mends it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument, or the checkpoint, does not fit, images are not finite, or the schedule ends before the run:
+            nothing has changed then, neither the model nor the optimizer nor the schedule nor a generator.
+        DivergedError
+            If the loss or a parameter is no longer finite (a `FloatingPointError`): the model is as the last good epoch
+            left it, and so is the checkpoint.
+        KeyboardInterrupt
+            On Ctrl-C: never within a step, so that the model is as some step left it.
+        """
+        epochs = checks.integer(epochs, "epochs", 0)
+        checks.flag(progress, "progress")
+        checks.flag(resume, "resume")
+        loader = DataLoader(train_set, batch_size, shuffle=True, seed=seed, augment=augment)
+        if not len(loader):
+            raise ValueError("train_set must hold at least one image")
+        check_finite(loader.dataset, "train_set")
+        validator = None if validation is None else DataLoader(validation, batch_size)
+        if validator is not None:
+            if not len(validator):
+                raise ValueError("validation must hold at least one image")
+            check_finite(validator.dataset, "validation")
+        stopping = stopping_of(early_stopping, validation is not None)
+        path = checkpoints.checkpoint_path(checkpoint, resume)
+        settings = settings_of(self, self.loss, loader, validator, stopping) if path else {}
+        for doubt in doubts(loader.dataset):
+            warnings.warn(doubt, DataWarning, stacklevel=2)
+        report = Progress(epochs) if progress else None
+        if path and resume:
+            self._check_schedule(epochs, len(loader), 0)
+            run, before, load = checkpoints.resume(path, settings, epochs, self, len(loader))
+            load()
+            if report:
+                report.resumed(path, run.epoch, before)
+        else:
+            run = Run()
+            self._check_schedule(epochs, len(loader), self.schedule.steps if self.schedule else 0)
+
+        def save() -> None:
+            if path:
+                checkpoints.write(path, settings, epochs, state_of(self, run))
+
+        good = copy.deepcopy(state_of(self, run))
+        try:
+            while run.epoch < epochs and not run.stopped:
+                self._train_epoch(run, loader, report)
+                start = time.perf_counter()
+                scores = self.evaluate(validation) if validation is not None else {}
+                run.seconds += time.perf_counter() - start
+                with uninterrupted():
+                    self._end_epoch(run, scores, stopping)
+                    save()
+                    good = copy.deepcopy(state_of(self, run))
+                if report:
+                    report.line(run.history)
+        except KeyboardInterrupt:
+            with uninterrupted():
+                save()
+            raise
+        except DivergedError:
+            with uninterrupted():
+                run, load = prepare(self, good, len(loader))
+                load()
+                self._finish(run)
+            raise
+        self._finish(run)
+        return run.history
+
+    def evaluate(self, dataset: Any, batch_size: int = 256) -> dict[str, float]:
+        """Mean loss and accuracy over a dataset or a pair (images, labels), in evaluation mode.
+
+        Returns
+        -------
+        dict
+            ``{"loss": float, "accuracy": float}``.
+        """
+        loader = DataLoader(dataset, batch_size)
+        if not len(loader):
+            raise ValueError("dataset must hold at least one image")
+        loss, correct, images = 0.0, 0, 0
+        loss_of = copy.copy(self.loss)  # that of the trainer remembers what a training in another thread needs
+        with self.model.evaluating():
+            for x, y in loader:
+                output = self.model(x)
+                loss += float(loss_of(output, y)) * len(y)
+                correct += _hits(output, y)
+                images += len(y)
+        return {"loss": loss / images, "accuracy": correct / images}
+
+    def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray[np.int64]:
+        """The class of each image, (N,): see `Module.predict`; uint8 is divided by 255, as in training."""
+        return self.model.predict(as_float32(read(x, "x"), "x"), batch_size)
+
+    def _check_schedule(self, epochs: int, batches: int, done: int) -> None:
+        """Whether the schedule has enough steps for the epochs, `done` of them gone."""
+        schedule = self.schedule
+        if schedule is None or schedule.total_steps is None:
+            return
+        wanted = epochs * (batches if schedule.interval == "batch" else 1)
+        if done + wanted > schedule.total_steps:
+            gone = f", of which {done} are done" if done else ""
+            raise ValueError(f"epochs must fit the schedule: {epochs} take {wanted} steps of it, {type(schedule).__name__} was "
+                             f"made for total_steps={schedule.total_steps}{gone}")
+
+    def _train_epoch(self, run: Run, loader: DataLoader, report: Progress | None) -> None:
+        """The batches of the present epoch that are not done yet."""
+        batches: Iterable[Any] = loader.batches(run.epoch, run.batch)
+        if report:
+            batches = report.bar(batches, run.epoch, run.batch, len(loader))
+        self.model.train()
+        start, before = time.perf_counter(), run.seconds
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an error of its own
+            for x, y in batches:
+                with uninterrupted():
+                    self._step(run, x, y)
+                    run.seconds = before + time.perf_counter() - start
+
+    def _step(self, run: Run, x: NDArray[Any], y: NDArray[np.int64]) -> None:
+        self.optimizer.zero_grad()
+        output = self.model(x)
+        value = float(self.loss(output, y))
+        if not math.isfinite(value):
+            raise _diverged(run, f"the loss of batch {run.batch + 1} is {value}")
+        self.model.backward(self.loss.backward(), needs_input_grad=False)
+        run.lr = self.optimizer.lr
+        self.optimizer.step()
+        run.batch += 1
+        run.images += len(y)
+        run.loss += value * len(y)
+        run.correct += _hits(output, y)
+        self._schedule_step("batch")
+
+    def _end_epoch(self, run: Run, scores: dict[str, float], stopping: EarlyStopping | None) -> None:
+        """Write the epoch into the history, decide whether to stop, and start the next."""
+        if not math.isfinite(scores.get("loss", 0.0)):
+            raise _diverged(run, f"the loss of the validation is {scores['loss']}")
+        for index, parameter in enumerate(self.optimizer.params):
+            if not np.isfinite(parameter.data).all():
+                raise _diverged(run, f"parameter {parameter.name or index} is not finite")
+        run.history.append(
+            epoch=run.epoch + 1,
+            train_loss=run.loss / run.images,
+            train_accuracy=run.correct / run.images,
+            validation_loss=scores.get("loss"),
+            validation_accuracy=scores.get("accuracy"),
+            lr=run.lr,
+            seconds=run.seconds,
+        )
+        if stopping:
+            value = getattr(run.history, stopping.monitor)[-1]
+            value = value if LOWER_IS_BETTER[stopping.monitor] else -value
+            if value < run.best - stopping.min_delta:
+                run.best, run.epochs_without_best = value, 0
+                if stopping.restore_best:
+                    run.best_weights = copy.deepcopy(self.model.state_dict())
+            else:
+                run.epochs_without_best += 1
+                run.stopped = run.epochs_without_best >= stopping.patience
+        run.epoch += 1
+        run.batch = run.images = run.correct = 0
+        run.loss = run.seconds = 0.0
+        self._schedule_step("epoch")
+
+    def _finish(self, run: Run) -> None:
+        """The model as a run leaves it."""
+        if run.best_weights is not None:
+            self.model.load_state_dict(run.best_weights)
+        self.model.eval()
+
+    def _schedule_step(self, interval: str) -> None:
+        if self.schedule is not None and self.schedule.interval == interval:
+            self.schedule.step()
+
+
+def _hits(output: NDArray[Any], labels: NDArray[np.int64]) -> int:
+    return int(np.count_nonzero(output.argmax(axis=-1) == labels))
+
+
+def _diverged(run: Run, what: str) -> DivergedError:
+    return DivergedError(f"the training diverged in epoch {run.epoch + 1}, {what}: try a lower learning rate, and see that "
+                         "images are about 0 to 1", run.history)
