@@ -128,17 +128,19 @@ class Module:
     """
 
     returns: str = "logits"
-    _remembered: tuple | None = None
+    _training: bool = True
+    _remembered: tuple[Any, ...] | None = None
     _buffer_names: tuple[str, ...] = ()
     _unnamed_children: str = ""  # the attribute, a list or dict, whose modules have no name before their index or key
 
     @property
     def training(self) -> bool:
-        return self.__dict__.get("training", True) and id(self) not in _evaluated.get()
+        evaluated = _evaluated.get()
+        return self._training and not (evaluated and id(self) in evaluated)
 
     @training.setter
     def training(self, training: bool) -> None:
-        self.__dict__["training"] = training
+        self._training = training
 
     # -- what a subclass defines
 
