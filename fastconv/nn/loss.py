@@ -98,9 +98,9 @@ class CrossEntropyLoss:
 
 def _check_log_probabilities(log_probs: Any) -> None:
     values = checks.array(log_probs, "log_probs")
-    positive = values > _ROUNDING
-    if positive.any():
-        raise ValueError(f"log_probs must be log-probabilities, which are never positive, got {values[positive].max():.6g}: "
+    highest = np.fmax.reduce(values, axis=None, initial=-np.inf)  # beside NaN too
+    if highest > _ROUNDING:
+        raise ValueError(f"log_probs must be log-probabilities, which are never positive, got {highest:.6g}: "
                          "end the model with nn.LogSoftmax(), or take nn.CrossEntropyLoss() for a model that returns scores")
 
 

@@ -24,7 +24,7 @@ from fastconv.nn.parts import check_parts
 from fastconv.optim import Optimizer, Schedule
 from fastconv.training import checkpoint as checkpoints
 from fastconv.training.history import History
-from fastconv.training.interrupt import uninterrupted
+from fastconv.training.interrupt import gated, uninterrupted
 from fastconv.training.progress import Progress
 from fastconv.training.run import Run, prepare, state_of
 from fastconv.training.settings import settings_of
@@ -263,9 +263,10 @@ class Trainer:
             batches = report.bar(batches, run.epoch, run.batch, len(loader))
         self.model.train()
         start, before = time.perf_counter(), run.seconds
-        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an error of its own
+        # A loss that is not finite is an error of its own.
+        with gated() as gate, np.errstate(over="ignore", invalid="ignore"):
             for x, y in batches:
-                with uninterrupted():
+                with gate:
                     self._step(run, x, y)
                     run.seconds = before + time.perf_counter() - start
 
