@@ -25,9 +25,11 @@ Sources: Stockham, "High-speed convolution and correlation" (1966), for overlap-
 convolutional networks through FFTs" (2014), for the sum over channels.
 """
 
-import contextlib
+import functools
 import itertools
 import math
+import sys
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -51,10 +53,11 @@ def conv2d(x, w, bias, y, stride, dilation, origin, padding_mode, padding_value,
         x, w, y, origin = x.swapaxes(2, 3), w.swapaxes(2, 3), y.swapaxes(2, 3), origin[::-1]
     call = _Call(layout, x, w, bias, y, origin, padding_mode, padding_value, activation, negative_slope)
     held = None if prepared else _Scratch(layout.part_bytes)
-    with _team(_threads(layout)) as run:
-        for index, (groups, filters) in enumerate(layout.parts()):
-            u = prepared[index] if prepared else _filter_spectra(layout, w, groups, filters, held, run)
-            run(call.convolve, call.jobs(u, groups, filters))
+    count = _threads(layout)
+    run = functools.partial(_in_team, count) if count > 1 else _in_order
+    for index, (groups, filters) in enumerate(layout.parts()):
+        u = prepared[index] if prepared else _filter_spectra(layout, w, groups, filters, held, run)
+        run(call.convolve, call.jobs(u, groups, filters))
 
 
 def prepare(w, geometry):
@@ -83,16 +86,41 @@ def _threads(layout):
     return max(1, min(threads.get_num_threads(), layout.jobs, int(layout.cost / SMALL)))
 
 
-@contextlib.contextmanager
-def _team(count):
-    """A function that calls another for each job, on so many threads."""
-    if count == 1:
-        yield _in_order
-        return
-    from concurrent.futures import ThreadPoolExecutor  # 5 ms to import
+def _in_team(count, function, jobs):
+    """Calls `function` for each job, on so many threads, of which this is one.
 
-    with ThreadPoolExecutor(count, initializer=threads.set_override, initargs=(1,)) as pool:
-        yield lambda function, jobs: list(pool.map(function, jobs))
+    Python starts no thread where the system has none left or the interpreter is about to end: then fewer do the work.
+    """
+    jobs, lock, errors, others = iter(jobs), threading.Lock(), [], []
+
+    def draw():
+        with lock:
+            return None if errors else next(jobs, None)
+
+    def work():
+        before = threads.set_override(1)
+        try:
+            while (job := draw()) is not None:
+                function(job)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            threads.set_override(before)
+
+    try:
+        while len(others) < count - 1 and not sys.is_finalizing():
+            other = threading.Thread(target=work)
+            other.start()
+            others.append(other)
+    except RuntimeError:
+        pass
+    except BaseException as error:
+        errors.append(error)
+    work()
+    for other in others:
+        other.join()
+    if errors:
+        raise errors.pop(0)
 
 
 def _in_order(function, jobs):
