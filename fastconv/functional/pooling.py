@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from fastconv._core import pool, pool_backward
+from fastconv._core import memory, pool, pool_backward
 from fastconv._core.memo import Memo
 from fastconv._core.windows import adaptive_windows, sliding_windows
 from fastconv.functional import checks
@@ -58,15 +58,15 @@ def _adaptive(shape, output_size, dtype):
 
 
 def _formatted(view, data_format, batched):
-    """An (N, C, OH, OW) view as the result that the caller asked for, C-contiguous."""
-    result = np.ascontiguousarray(view if data_format == "NCHW" else view.transpose(0, 2, 3, 1))
-    return result if batched else result[0]
+    """A new array, as an (N, C, rows, columns) view, in the form that the caller asked for: C-contiguous, and no view."""
+    result = view if data_format == "NCHW" else view.transpose(0, 2, 3, 1)
+    return memory.as_result(result if batched else result[0])
 
 
 def _pool(x, windows, data_format, batched, average, with_indices=False):
     if batched and data_format == "NCHW":
         y, indices = pool.pool(x, windows, average, with_indices)
-        y = np.ascontiguousarray(y)
+        y = memory.as_result(y)
     else:
         y, indices = pool.pool(checks.nchw(x, data_format), windows, average, with_indices)
         y = _formatted(y, data_format, batched)
@@ -98,18 +98,13 @@ def _max_gradient(grad_output, indices, shape, windows, data_format, batched):
     if grad_x is None:
         raise ValueError(f"indices must be positions in a plane of {shape[2]} x {shape[3]} pixels, from 0 to "
                          f"{shape[2] * shape[3] - 1}, got {indices.min()} to {indices.max()}")
-    return _in_format(grad_x, data_format, batched)
+    return _formatted(grad_x, data_format, batched)
 
 
 def _average_gradient(grad_output, shape, windows, data_format, batched):
     view = _gradient_view(grad_output, windows, shape, batched, data_format)
     checks.fits_memory(shape, grad_output.dtype, "grad_x")
-    return _in_format(pool_backward.average_backward(view, shape, windows, data_format == "NHWC"), data_format, batched)
-
-
-def _in_format(view, data_format, batched):
-    result = view if data_format == "NCHW" else view.transpose(0, 2, 3, 1)
-    return result if batched else result[0]
+    return _formatted(pool_backward.average_backward(view, shape, windows, data_format == "NHWC"), data_format, batched)
 
 
 def _dtype_of(grad_output: Any) -> tuple[Array, np.dtype[Any]]:
