@@ -127,7 +127,9 @@ def linear_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
         else:
             grad_weight.fill(0)
     if needs_bias:
-        grad_bias = np.zeros(features_out, x.dtype)
+        grad_bias = memory.empty((features_out,), x.dtype)
         if len(rows):
             bias_gradient(grad[:, :, None, None], grad_bias)
+        else:
+            grad_bias.fill(0)
     return grad_x, grad_weight, grad_bias

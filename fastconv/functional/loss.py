@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._core import elementwise
+from fastconv._core import elementwise, memory
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike
 
@@ -99,7 +99,8 @@ def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: str
     """
     log_probs, target = _class_scores(log_probs, "log_probs", target, reduction)
     weights = _row_weights(grad_output, len(target), log_probs.dtype, reduction)
-    grad = np.zeros(log_probs.shape, log_probs.dtype)
+    grad = memory.empty(log_probs.shape, log_probs.dtype)
+    grad.fill(0)
     elementwise.label_loss_backward(grad, target, weights, 0.0)
     return grad
 

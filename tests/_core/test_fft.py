@@ -309,7 +309,6 @@ def test_products_are_too_small_for_the_threads_of_blas():
 def test_peak_memory(x_shape, weight_shape, mode, threads):
     prepare = f"""
     x, weight = np.ones({x_shape}, np.float32), np.ones({weight_shape}, np.float32)
-    import concurrent.futures.thread
     fc.conv2d(x[:1, :, :80, :80], weight, padding={weight_shape[2] // 2}, algorithm="fft")
     fc.conv2d(x[:1, :, :16, :16], weight[:, :, :3, :3], algorithm="gemm")
     """
