@@ -28,7 +28,7 @@ int use(void) {
 # Arguments: who used OpenMP before (nobody, fastconv, torch, or a path: that of a C library), busy or idle, repetitions, and the
 # ways to fork. A child that hangs is ended by its alarm.
 FORKS = """
-import ctypes, multiprocessing, os, signal, sys, threading, traceback, warnings
+import ctypes, multiprocessing, os, signal, sys, threading, time, traceback, warnings
 
 used, state, repetitions, ways = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
 warnings.simplefilter("ignore")  # Python's, of forks beside threads
@@ -89,9 +89,12 @@ def fork_twice():
     wait_for(pid)
 
 def fork_in_c():
-    # C code that knows nothing of Python. Beside other threads a child must tell Python, or its lock is never free.
-    c, python = ctypes.PyDLL(None), ctypes.pythonapi
+    # C code that knows nothing of Python. Beside other threads a child must tell Python, or its lock is never free; and nobody
+    # may have asked for that lock just before.
+    c, python, interval = ctypes.PyDLL(None), ctypes.pythonapi, sys.getswitchinterval()
     if state == "busy":
+        sys.setswitchinterval(1000)
+        time.sleep(0.02)
         python.PyOS_BeforeFork()
     pid = c.fork()
     if not pid:
@@ -100,6 +103,7 @@ def fork_in_c():
         child()
     if state == "busy":
         python.PyOS_AfterFork_Parent()
+        sys.setswitchinterval(interval)
     wait_for(pid)
 
 def fork_in_a_thread():
