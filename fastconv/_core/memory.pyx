@@ -56,6 +56,9 @@ cdef int pooled = 0             # slots in use; the oldest comes first
 cdef size_t pooled_bytes = 0
 cdef size_t bound = 0
 
+cdef size_t taken = 0           # bytes of scratch now, and the most since the last look at them
+cdef size_t most_taken = 0
+
 
 cdef size_t size_class(size_t size) noexcept:
     """Rounded up to an eighth of its power of two, at least 64 bytes: at most 12.5 % more than asked for."""
@@ -117,6 +120,8 @@ cdef class Block:
     """Owns one piece of memory."""
 
     def __dealloc__(self):
+        global taken
+        taken -= self.asked
         if self.data != NULL:
             give_back(self.data, self.size)
 
@@ -135,9 +140,30 @@ cdef Block find_or_allocate(size_t size):
 
 cdef Block take(size_t size):
     cdef Block block = find_or_allocate(size) if size <= <size_t>1 << 62 else None
+    global taken, most_taken
     if block is None:
         raise MemoryError(f"{size} bytes cannot be allocated")
+    block.asked = size
+    taken += size
+    if taken > most_taken:
+        most_taken = taken
     return block
+
+
+def scratch(size_t size):
+    """`take` for Python: so many bytes, as an array."""
+    cdef Block block = take(size)
+    cdef cnp.npy_intp count = size
+    array = cnp.PyArray_SimpleNewFromData(1, &count, cnp.NPY_UINT8, block.data)
+    cnp.set_array_base(array, block)
+    return array
+
+
+def scratch_taken():
+    """Bytes of scratch that are taken now, and the most that were at a time since the last call; exact where calls do not overlap."""
+    global most_taken
+    most, most_taken = most_taken, taken
+    return taken, most
 
 
 cdef cnp.ndarray new_array(int ndim, const cnp.npy_intp *sizes, int typenum):
