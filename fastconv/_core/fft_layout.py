@@ -259,9 +259,13 @@ def lay_out(images, groups, channels, filters, taps, outputs, stride, dilation, 
     sizes = list(zip(taps, outputs, stride, dilation))
     of_rows, of_columns = sizes[::-1] if swapped else sizes
     row_axes, column_axes = list(_axes(*of_rows, rows=True)), list(_axes(*of_columns, rows=False))
-    axes = list(itertools.product(row_axes, column_axes))
-    for room in ROOM:
-        layouts = [_cut(images, groups, channels, filters, swapped, rows, columns, itemsize, room) for rows, columns in axes]
+    axes = sorted(itertools.product(row_axes, column_axes), key=lambda pair: pair[0].length * (pair[1].length // 2 + 1))
+    summed = channels * row_axes[0].tap_phases * column_axes[0].tap_phases
+    able = [(rows, columns) for rows, columns in axes    # to hold a tile's spectra
+            if summed * 2 * itemsize * rows.length * (columns.length // 2 + 1) <= FORWARD_BYTES]
+    for room in ROOM if able else ROOM[-1:]:
+        layouts = [_cut(images, groups, channels, filters, swapped, rows, columns, itemsize, room)
+                   for rows, columns in able or axes[:1]]
         layouts.sort(key=lambda layout: layout.cost * (1 + 1 / (8 * layout.jobs)))  # so that there is work for more threads
         for layout in layouts:
             if layout.scratch_bytes(1) <= FORWARD_BYTES:
