@@ -52,6 +52,7 @@ cdef enum:
     LAYOUT_BITS = 6            # layouts that are kept: 64
     LAYOUT_BYTES = 32 << 10    # of one's tables, at most
     LAYOUT_WORDS = 32
+    MOST_TAPS = 16384          # of one sum in single precision: beyond that it is a sum of sums, which is more exact
 
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES, MOST_BACKWARD = parts.BACKWARD_BYTES    # of scratch
 
@@ -193,6 +194,11 @@ cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride,
     return layout
 
 
+def forget_layouts():
+    """Frees what is kept."""
+    layouts[:] = [None] * len(layouts)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Forward
 
@@ -256,11 +262,14 @@ cdef Py_ssize_t packed_size(const Shape *g) noexcept nogil:
 
 
 cdef Py_ssize_t forward_bytes(Layout layout, bint alone):
-    """What conv2d takes at a time, tables and all: with the threads that it would use now, or on one."""
+    """What conv2d takes at a time, tables and all: with the threads that it would use now, or on one. There too long a sum counts
+    as too much."""
     cdef const Shape *g = &layout.shape
     cdef depthwise_channels.Shape *channels = &layout.channels
-    cdef Py_ssize_t size = layout.key[31]
+    cdef Py_ssize_t size = layout.key[31], taps = layout.key[10] * layout.key[11]
     cdef int team
+    if alone and size == sizeof(float) and taps > MOST_TAPS:
+        return MOST // MOST_TAPS * taps + MOST
     if not layout.channel_lanes:
         team = 1 if alone else forward_team(g)
         return most_bytes(g, (packed_size(g) + team * (g.band_size + g.tile_size)) * size)

@@ -86,6 +86,15 @@ def test_of_any_problem(threads):
     assert beyond == []
 
 
+def scratch_of(call):
+    """Bytes that a call takes at a time, where it finds nothing that an earlier one has kept."""
+    depthwise.forget_layouts()
+    memory.scratch_taken()
+    before, _ = memory.scratch_taken()
+    call()
+    return memory.scratch_taken()[1] - before
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_is_what_is_taken(threads):
     rng = np.random.default_rng(3)
@@ -95,11 +104,11 @@ def test_is_what_is_taken(threads):
             dtype = options.pop("dtype")
             x, weight = (rng.standard_normal(shape, dtype) for shape in (x_shape, weight_shape))
             out = np.empty(told.output_shape, dtype)
-            before, _ = memory.scratch_taken()
-            fc.conv2d(x, weight, out=out, **options)
-            after, most = memory.scratch_taken()
-            assert most - before == told.workspace, (x_shape, weight_shape, options)
-            del after
+            taken = scratch_of(lambda: fc.conv2d(x, weight, out=out, **options))
+            if told.algorithm == "fft" and threads > 1:    # one thread may be done before the other begins
+                assert taken <= told.workspace, (x_shape, weight_shape, options)
+            else:
+                assert taken == told.workspace, (x_shape, weight_shape, options)
 
 
 VIEWS = {
@@ -117,9 +126,7 @@ def test_of_views(view):
         dtype = options.pop("dtype")
         x, weight = (VIEWS[view](rng.standard_normal(shape, dtype)) for shape in (x_shape, weight_shape))
         out = np.empty(told.output_shape, dtype)
-        before, _ = memory.scratch_taken()
-        fc.conv2d(x, weight, out=out, **options)
-        assert memory.scratch_taken()[1] - before <= fc.get_num_threads() * FORWARD, (x_shape, weight_shape, options)
+        assert scratch_of(lambda: fc.conv2d(x, weight, out=out, **options)) <= fc.get_num_threads() * FORWARD, (x_shape, weight_shape, options)
 
 
 def test_of_backward_calls():
@@ -128,9 +135,7 @@ def test_of_backward_calls():
         told = fc.explain(x_shape, weight_shape, **options)
         dtype, _ = options.pop("dtype"), options.pop("algorithm")
         x, weight, grad = (rng.standard_normal(shape, dtype) for shape in (x_shape, weight_shape, told.output_shape))
-        before, _ = memory.scratch_taken()
-        fc.conv2d_backward(grad, x, weight, **options)
-        assert memory.scratch_taken()[1] - before <= fc.get_num_threads() * BACKWARD, (x_shape, weight_shape, options)
+        assert scratch_of(lambda: fc.conv2d_backward(grad, x, weight, **options)) <= fc.get_num_threads() * BACKWARD, (x_shape, weight_shape, options)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -161,8 +166,8 @@ def in_parts(driver, weights_cost, pixels_cost):
 
 @pytest.mark.parametrize("costs", [(1, 0), (0, 1), (1, 1), (3, 1)])
 def test_parts_are_the_whole(costs, monkeypatch):
-    monkeypatch.setattr(parts, "FORWARD_BYTES", 40)
-    monkeypatch.setattr(parts, "BACKWARD_BYTES", 60)
+    monkeypatch.setattr(parts, "FORWARD_BYTES", 150)
+    monkeypatch.setattr(parts, "BACKWARD_BYTES", 200)
     monkeypatch.setattr(parts, "SUM_BYTES", 4000)
     rng = np.random.default_rng(1)
     small = [(x, w, options) for x, w, options in problems(400, 31, 20000) if math.prod(w) < 3000 and math.prod(x) < 20000][:40]
