@@ -148,8 +148,25 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mea
     """
     logits, target = _class_scores(logits, "logits", target, reduction)
     label_smoothing = _smoothing(label_smoothing)
-    return _reduce(logits, target, reduction,
-                   lambda rows, labels: elementwise.label_loss(elementwise.softmax(rows, 1, True), labels, label_smoothing))
+    of_rows = _of_long_row if logits.itemsize * logits.shape[1] > BLOCK_BYTES else _of_rows
+    return _reduce(logits, target, reduction, lambda rows, labels: of_rows(rows, labels, label_smoothing))
+
+
+def _of_rows(logits, target, smoothing):
+    return elementwise.label_loss(elementwise.softmax(logits, 1, True), target, smoothing)
+
+
+def _of_long_row(logits, target, smoothing):
+    """The same of one row, which is too long for another of its size: in double precision, piece by piece."""
+    row = logits[0]
+    pieces = [row[some] for some in _blocks(row[:, None])]
+    with np.errstate(all="ignore"):
+        top = np.float64(max(pieces, key=np.max).max())
+        total = sum(np.exp(piece - top).sum() for piece in pieces)
+        loss = top + np.log(total) - (1 - smoothing) * row[target[0]]
+        if smoothing:
+            loss -= smoothing / len(row) * sum(piece.sum(dtype=np.float64) for piece in pieces)
+    return np.array([loss])
 
 
 def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean", label_smoothing: float = 0.0,

@@ -230,6 +230,56 @@ def test_gradients_in_parts_are_bounded_and_right():
         np.testing.assert_allclose(w[0, 0, 0], [np.vdot(grad, x[..., i:i + 10**6 - 2]) for i in range(3)], rtol=1e-10, atol=1e-8)
 
 
+def test_bounded_losses_are_right():
+    rng = np.random.default_rng(8)
+    for rows, classes in ((5000, 300), (3, 400_000)):
+        logits, target = rng.standard_normal((rows, classes), np.float32), rng.integers(0, classes, rows)
+        exact = logits.astype(np.float64)
+        log_probs = exact - exact.max(1, keepdims=True)
+        log_probs -= np.log(np.exp(log_probs).sum(1, keepdims=True))
+        losses = -0.9 * log_probs[np.arange(rows), target] - 0.1 * log_probs.mean(1)
+        np.testing.assert_allclose(fc.cross_entropy(logits, target, reduction="none", label_smoothing=0.1), losses, rtol=1e-5)
+        np.testing.assert_allclose(fc.cross_entropy(logits, target, label_smoothing=0.1), losses.mean(), rtol=1e-5)
+        np.testing.assert_allclose(fc.nll_loss(log_probs, target), -log_probs[np.arange(rows), target].mean(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("backward", [fc.softmax_backward, fc.log_softmax_backward])
+def test_strided_softmax_gradients_are_right(backward, axis):
+    rng = np.random.default_rng(6)
+    grad, y = rng.standard_normal((500, 700)).T, -rng.random((500, 700)).T
+    np.testing.assert_allclose(backward(grad, y, axis=axis), backward(grad.copy(), y.copy(), axis=axis), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("backward", [fc.relu_backward, fc.leaky_relu_backward, fc.sigmoid_backward, fc.tanh_backward])
+def test_strided_activation_gradients_are_right(backward):
+    rng = np.random.default_rng(6)
+    grad, value = (rng.standard_normal((30, 40, 50, 60), np.float32) for _ in range(2))
+    for a, b in ((grad.T, value.T), (grad.T.copy(), value.T), (grad[::2, ::-1], value[::2, ::-1])):
+        np.testing.assert_array_equal(backward(a, b), backward(a.copy(), b.copy()))
+
+
+def test_linear_of_unevenly_spaced_rows_is_right():
+    rng = np.random.default_rng(3)
+    x, grad = rng.standard_normal((300, 40, 130))[:, ::2], rng.standard_normal((300, 40, 50))[:, ::2]
+    weight, bias = rng.standard_normal((50, 130)), rng.standard_normal(50)
+    np.testing.assert_allclose(fc.linear(x, weight, bias), x @ weight.T + bias, rtol=1e-9, atol=1e-11)
+    for result, wanted in zip(fc.linear_backward(grad, x, weight),
+                              (grad @ weight, np.einsum("abk,abc->kc", grad, x), grad.sum((0, 1)))):
+        np.testing.assert_allclose(result, wanted, rtol=1e-9, atol=1e-10)
+
+
+def test_data_gradient_of_large_grouped_weights_is_right():
+    rng = np.random.default_rng(5)
+    x, weight = rng.integers(-3, 4, (1, 64, 3, 3)).astype(float), rng.integers(-3, 4, (4000, 32, 3, 3)).astype(float)
+    grad = rng.integers(-3, 4, (1, 4000, 3, 3)).astype(float)
+    whole, _, _ = fc.conv2d_backward(grad, x, weight, padding=1, groups=2, needs=(True, False, False))
+    for group in range(2):
+        c, k = slice(32 * group, 32 * group + 32), slice(2000 * group, 2000 * group + 2000)
+        part, _, _ = fc.conv2d_backward(grad[:, k], x[:, c], weight[k], padding=1, needs=(True, False, False))
+        np.testing.assert_array_equal(whole[:, c], part)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Peaks of memory, in processes of their own: what a call takes beyond its result, in MB.
 
@@ -281,6 +331,8 @@ EXTREMES = {
     "softmax_backward": ("x = ones(5000, 10000)", "fc.softmax_backward(x.T, x.T, axis=0)", 16),
     "log_softmax_backward": ("x = ones(5000, 10000)", "fc.log_softmax_backward(x.T, x.T, axis=1)", 16),
     "cross_entropy": ("x, t = ones(5000, 10000), np.zeros(5000, int)", "fc.cross_entropy(x, t)", 8),
+    "cross_entropy of millions of classes": ("x, t = ones(2, 20_000_000), np.zeros(2, int)",
+                                             "fc.cross_entropy(x, t, label_smoothing=0.1)", 8),
     "65536 filters": ("x, w = ones(1, 64, 8, 8), ones(65536, 64, 1, 1)", "fc.conv2d(x, w)", 8),
     "65536 filters, gradients": ("x, w, g = ones(1, 64, 8, 8), ones(65536, 64, 1, 1), ones(1, 65536, 8, 8)",
                                  "fc.conv2d_backward(g, x, w)", 16),
