@@ -140,7 +140,7 @@ def _best(cuts, workspace, bound, result):
     """The cut whose larger half needs the least, or, where the halves' sums would not fit, the longest one of the result."""
     cuts = list(cuts)
     least, best = min(((_need(workspace, cut.first), i) for i, cut in enumerate(cuts)))
-    levels = 1 + max(0, math.ceil(math.log2(least / bound)))
+    levels = 1 + 2 * max(0, math.ceil(math.log2(least / bound)))    # of sums; a cut need not save as much as a half
     if cuts[best].sums and levels * result.nbytes > SUM_BYTES:
         return max((cut for cut in cuts if not cut.sums), key=lambda cut: cut.length)
     return cuts[best]
