@@ -34,9 +34,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._core import depthwise, elementwise, gemm, memory, threads
+from fastconv._core import depthwise, elementwise, gemm, memory, parts, threads
 from fastconv._core.fft_layout import CACHE_LINE, NUMPY_1, apart, lay_out
-from fastconv._core.geometry import PADDING_MODES, parts
+from fastconv._core.geometry import PADDING_MODES
+from fastconv._core.geometry import parts as parts_of_padding
 
 PREPARED_BYTES = 64 << 20  # spectra of prepared filters, at most
 ALONE = 32768              # multiplications of a matrix product that OpenBLAS does not spread over threads; 4095 with a vector
@@ -49,6 +50,10 @@ def conv2d(x, w, bias, y, stride, dilation, origin, padding_mode, padding_value,
     if y.size == 0:
         return
     layout = _layout_of(x, w, y, stride, dilation)
+    if layout.scratch_bytes(1) > parts.FORWARD_BYTES:
+        parts.convolve(conv2d, workspace, parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value,
+                       activation, negative_slope)
+        return
     if layout.swapped:
         x, w, y, origin = x.swapaxes(2, 3), w.swapaxes(2, 3), y.swapaxes(2, 3), origin[::-1]
     call = _Call(layout, x, w, bias, y, origin, padding_mode, padding_value, activation, negative_slope)
@@ -71,10 +76,10 @@ def prepare(w, geometry):
             for groups, filters in layout.parts()]
 
 
-def workspace(x, w, y, stride, dilation, origin):
-    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
+def workspace(x, w, y, stride, dilation, origin, padding_mode, alone):
+    """As gemm.workspace."""
     layout = _layout_of(x, w, y, stride, dilation)
-    return layout.scratch_bytes(_threads(layout))
+    return layout.scratch_bytes(1 if alone else _threads(layout))
 
 
 def _layout_of(x, w, y, stride, dilation):
@@ -142,7 +147,7 @@ class _Scratch:
     """A block of memory for arrays that come and go as on a stack: those taken in a `with` block of it are given back behind it."""
 
     def __init__(self, size):
-        self._memory, self._used, self._marks = memory.empty((size,), np.uint8), 0, []
+        self._memory, self._used, self._marks = memory.scratch(size), 0, []
 
     def __enter__(self):
         self._marks.append(self._used)
@@ -297,7 +302,7 @@ class _Call:
         self.bias = None if bias is None else bias.reshape(layout.groups, layout.filters)
         self.padding_mode, self.padding_value = PADDING_MODES[padding_mode], padding_value
         self.activation, self.negative_slope = activation, negative_slope
-        self.blocks = list(_blocks(layout, origin))
+        self.origin = origin
 
     def jobs(self, u, groups, filters):
         """For convolve: spectra of filters, which groups and filters these are, a block of tiles."""
@@ -305,7 +310,7 @@ class _Call:
             for some_filters in _cuts(filters, self.layout.filters_of_job):
                 spectra = u[some_groups.start - groups.start:some_groups.stop - groups.start, :,
                             some_filters.start - filters.start:some_filters.stop - filters.start]
-                for block in self.blocks:
+                for block in _blocks(self.layout, self.origin):
                     yield spectra, some_groups, some_filters, block
 
     def convolve(self, job):
@@ -320,7 +325,7 @@ class _Call:
                     m = _spectra(scratch, layout, (tiles, len(u), some.stop - some.start), layout.rows.length, u.dtype)
                     (_matrix_products if layout.matrices else _plane_products)(scratch, v, u[:, :, some], m)
                     planes = _backward(scratch, layout, m, self.y.dtype)
-                    self._store(planes, block, groups, slice(filters.start + some.start, filters.start + some.stop))
+                    self._store(scratch, planes, block, groups, slice(filters.start + some.start, filters.start + some.stop))
 
     def _transform_tile(self, scratch, tile, images, groups, v):
         """V of one tile of some images."""
@@ -342,7 +347,7 @@ class _Call:
         """The samples (..., H, W) -> (..., rows, columns) at these positions, which may lie in the padding."""
         samples = _real(scratch, (*x.shape[:-2], len(rows), self.layout.columns.length), x.dtype)
         samples[..., len(columns):] = 0
-        row_parts, column_parts = (list(parts(positions, size, self.padding_mode))
+        row_parts, column_parts = (list(parts_of_padding(positions, size, self.padding_mode))
                                    for positions, size in ((rows, x.shape[-2]), (columns, x.shape[-1])))
         if sum(to.stop - to.start for to, _, _ in row_parts + column_parts) < len(rows) + len(columns):  # a constant is left out
             samples[..., :len(columns)] = self.padding_value
@@ -351,13 +356,13 @@ class _Call:
                 samples[..., to_rows, to_columns] = x[..., from_rows, from_columns]
         return samples
 
-    def _store(self, planes, block, groups, filters):
+    def _store(self, scratch, planes, block, groups, filters):
         """Planes of outputs (tile, group, filter, row, column) to y; the first columns are no outputs."""
-        finite = np.isfinite(planes).all(axis=(1, 2, 3, 4))
+        finite = np.isfinite(planes, out=_real(scratch, planes.shape, np.dtype(np.bool_))).all(axis=(1, 2, 3, 4))
         if self.bias is not None:
             planes += self.bias[groups, filters, None, None]
         if self.activation:
-            planes = elementwise.activation(planes, self.activation, self.negative_slope)
+            elementwise.activate_in_place(planes, self.activation, self.negative_slope)
         outputs = planes[..., self.layout.columns.window - 1:]
         for tile, images, places in block:
             self.y[images, groups, filters, tile.rows, tile.columns] = outputs[places, :, :, :tile.size[0], :tile.size[1]]

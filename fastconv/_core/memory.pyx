@@ -94,6 +94,9 @@ cdef int pooled = 0             # slots in use; the oldest comes first
 cdef size_t pooled_bytes = 0
 cdef size_t bound = 0
 
+cdef size_t taken = 0           # bytes of scratch now, and the most since the last look at them
+cdef size_t most_taken = 0
+
 
 cdef size_t size_class(size_t size) noexcept nogil:
     """Rounded up to an eighth of its power of two, at least 64 bytes: at most 12.5 % more than asked for."""
@@ -178,17 +181,39 @@ cdef class Block:
     """Owns one piece of memory."""
 
     def __dealloc__(self):
+        global taken
+        taken -= self.asked
         if self.data != NULL:
             give_back(self.data)
 
 
 cdef Block take(size_t size):
+    global taken, most_taken
     cdef Block block = Block.__new__(Block)
     block.data = find_or_allocate(size)
     if block.data == NULL:
         raise MemoryError(f"{size} bytes cannot be allocated")
-    block.size = fc_size(block.data)
+    block.size, block.asked = fc_size(block.data), size
+    taken += size
+    if taken > most_taken:
+        most_taken = taken
     return block
+
+
+def scratch(size_t size):
+    """`take` for Python: so many bytes, as an array."""
+    cdef Block block = take(size)
+    cdef cnp.npy_intp count = size
+    array = cnp.PyArray_SimpleNewFromData(1, &count, cnp.NPY_UINT8, block.data)
+    cnp.set_array_base(array, block)
+    return array
+
+
+def scratch_taken():
+    """Bytes of scratch that are taken now, and the most that were at a time since the last call; exact where calls do not overlap."""
+    global most_taken
+    most, most_taken = most_taken, taken
+    return taken, most
 
 
 # ---------------------------------------------------------------------------------------------------------------------

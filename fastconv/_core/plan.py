@@ -48,9 +48,9 @@ from types import ModuleType
 import numpy as np
 
 from fastconv._core import channels as channel_lanes
-from fastconv._core import depthwise, fft, gemm, isa, winograd
-from fastconv._core.fft_layout import SCRATCH_BYTES, lay_out
-from fastconv._core.geometry import ConvGeometry
+from fastconv._core import depthwise, fft, gemm, gemm_gradient, isa, parts, winograd
+from fastconv._core.fft_layout import expected_time, lay_out
+from fastconv._core.geometry import PADDING_MODES, ConvGeometry
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
 
@@ -100,25 +100,28 @@ class ConvPlan:
         """
         return self.driver is winograd and math.prod(self.geometry.weight_shape) * dtype.itemsize <= MOST_KEPT_BYTES
 
-    def workspace(self, dtype):
-        """Bytes of scratch of a forward call on C-contiguous (N, C, H, W) arrays, with the threads that it would use now."""
-        geometry = self.geometry
-        if 0 in geometry.x_shape:
+    def workspace(self, dtype, channels_last, padding_mode):
+        """Bytes of scratch of a forward call on C-contiguous arrays, with the threads that it would use now."""
+        if 0 in self.geometry.x_shape:
             return 0
-        arrays = (_contiguous(shape, dtype) for shape in (geometry.x_shape, geometry.weight_shape, geometry.output_shape))
-        return self.driver.workspace(*arrays, geometry.stride, geometry.dilation, geometry.origin)
+        return parts.scratch_bytes(self.driver.workspace, self._problem(dtype, channels_last, padding_mode))
+
+    def _problem(self, dtype, channels_last=False, padding_mode="constant"):
+        """What a call is to the driver, without arrays."""
+        geometry = self.geometry
+        x, y = (parts.unbacked(shape, dtype, channels_last) for shape in (geometry.x_shape, geometry.output_shape))
+        return parts.Problem(x, parts.unbacked(geometry.weight_shape, dtype), y, geometry.stride, geometry.dilation,
+                             geometry.origin, PADDING_MODES.index(padding_mode))
 
     def prepare(self, weight):
-        """What the driver makes of the weights, as a tuple for its conv2d; empty where it uses them as they are."""
+        """What the driver makes of the weights, as a tuple for its conv2d; empty where it uses them as they are, or in parts."""
+        if not hasattr(self.driver, "prepare"):
+            return ()
+        if 0 not in self.geometry.x_shape and not parts.fits(self.driver.workspace, self._problem(weight.dtype)):
+            return ()
         if self.driver is fft:  # as large as its tiles, and these follow from the images
             return (fft.prepare(weight, self.geometry),)
-        return (self.driver.prepare(weight, self.geometry.groups, self.geometry.stride),) if hasattr(self.driver, "prepare") else ()
-
-
-def _contiguous(shape, dtype):
-    """What looks like a C-contiguous array of this shape, for its strides alone: there are no elements behind it."""
-    strides = [dtype.itemsize * math.prod(shape[axis + 1:]) for axis in range(len(shape))]
-    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
+        return (self.driver.prepare(weight, self.geometry.groups, self.geometry.stride),)
 
 
 def unavailable(algorithm, weight_shape, stride, dilation, padding_mode):
@@ -206,10 +209,11 @@ def _choose(channels, filters, outputs, geometry, itemsize, channels_last, paddi
     time = pixels * filters * channels * r * s / _sum_rate(driver, channels, filters, geometry.groups, itemsize)
     if pixels * (channels + filters) * FFT_LEAST > FFT_GAIN * time:
         return algorithm, driver, reason
-    layout = lay_out(images, geometry.groups, channels, filters, (r, s), outputs, geometry.stride, geometry.dilation, itemsize)
-    if layout.cost > FFT_GAIN * time or layout.scratch_bytes(1) > SCRATCH_BYTES:
+    sizes = images, geometry.groups, channels, filters, (r, s), outputs, geometry.stride, geometry.dilation, itemsize
+    expected = expected_time(*sizes)
+    if expected > FFT_GAIN * time:
         return algorithm, driver, reason
-    gain = time / layout.cost
+    gain, layout = time / expected, lay_out(*sizes)
     return "fft", fft, (f"filters of {r} x {s}, Fourier transforms of tiles of {layout.rows.length} x {layout.columns.length}: "
                         f"about {gain:.{0 if gain > 10 else 1}f} times as fast as the sum")
 
@@ -285,5 +289,5 @@ def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_si
         direct = _direct(channels, k // groups, groups, channels_last)
         driver = {"direct": direct, "gemm": gemm, "winograd": winograd, "fft": fft}[algorithm]
         backward = gemm
-    weights = depthwise if channels == 1 else gemm
+    weights = depthwise if channels == 1 else gemm_gradient
     return ConvPlan(geometry, chosen, reason, driver, backward, weights)

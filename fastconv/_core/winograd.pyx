@@ -504,8 +504,9 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
 
 
 def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
-              tuple dilation, tuple origin):
-    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
+              tuple dilation, tuple origin, int padding_mode, bint alone):
+    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at: with the threads that it would use now,
+    or on one."""
     cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
                             origin, 0)
     g.stride_h, g.stride_w = stride
@@ -515,7 +516,7 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
         g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
         g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
     cdef floating *no_data = NULL
-    cdef int team = threads.team(work(&g))
+    cdef int team = 1 if alone else threads.team(work(&g))
     cdef Layout l = lay_out(&g, no_data, parts, team)
     cdef Py_ssize_t shared = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE else 0)
     if parts:

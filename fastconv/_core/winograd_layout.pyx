@@ -101,7 +101,7 @@ cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, int t
     l.rows = (min(block_strips, l.piece_strips) - 1) * l.step + l.points
     l.band_vector = rounded(l.rows * cols * l.lanes)
     # tables hold Py_ssize_t: two elements each, or one double
-    l.table_size = rounded(max(0 if l.pixels else position_count(g, l.rows), most_tiles)) * sizeof(Py_ssize_t) // size
+    l.table_size = rounded(max(0 if l.pixels else position_count(g, l.rows, cols), most_tiles)) * sizeof(Py_ssize_t) // size
     # arrays
     l.v_tiles = l.vectors * l.mr * l.lanes
     l.v_point = ceildiv(most_tiles, l.mr) * l.v_tiles + l.lanes
