@@ -1,6 +1,6 @@
 """Max and average pooling, forward: the loops around pool.h. The gradients are in pool_backward.pyx.
 
-Which loop serves a call follows from the memory of x and from the windows (windows.py):
+Which loop serves a call follows from the memory of x and from the windows (windows.pyx):
 
     channels are neighbours in memory (NHWC):
         parallel for image, row of outputs: for output: for vector of channels: all pixels of the window -> registers -> y

@@ -141,7 +141,7 @@ def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
         Distance between neighbouring taps of a window.
     ceil_mode : bool
         Round the output size up: the last window may reach beyond the padding, but starts in the image or the padding
-        before it.
+        before it. So a kernel may be larger than the padded image, by less than a stride.
     data_format : {"NCHW", "NHWC"}
         Order of the axes of x and of the results.
     return_indices : bool
