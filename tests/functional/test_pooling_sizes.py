@@ -92,11 +92,11 @@ def test_columns_further_apart_than_32_bits(data_format):
     shape = (1, 2, 1, 2**33) if data_format == "NCHW" else (1, 1, 2**33, 2)
     x = np.broadcast_to(np.float32(1), shape)
     options = {"data_format": data_format, "return_indices": True}
-    for size, dilation in (((1, 3), (1, 2**31 - 1)), ((1, 2), (1, 2**31 - 1))):
-        y, indices = fc.max_pool2d(x, size, stride=(1, 2**31 - 1), dilation=dilation, **options)
-        positions = np.unique(indices)
-        np.testing.assert_array_equal(positions, np.arange(len(positions)) * (2**31 - 1))
-        assert len(positions) == (3 if size == (1, 2) else 2) and (y == 1).all()
+    step = 2**31 - 1
+    for taps, outputs in ((3, 3), (2, 4)):
+        y, indices = fc.max_pool2d(x, (1, taps), stride=(1, step), dilation=(1, step), **options)
+        assert (y == 1).all() and y.size == 2 * outputs
+        np.testing.assert_array_equal(np.unique(indices), np.arange(outputs) * step)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
