@@ -128,7 +128,7 @@ typedef struct {
          * to half a vector. */                                                                                               \
         void (*group_products[FC_MAX_GROUP + 1])(ptrdiff_t tiles, const T *v, const T *u, T *m, const T *ahead);              \
                                                                                                                               \
-        /* reduce.h: the sum of n elements; short blocks in T, the blocks in double. */                                       \
+        /* reduce.h: the sum of n elements, as right as that of a few. */                                                     \
         double (*sum)(const T *x, ptrdiff_t n);                                                                               \
                                                                                                                               \
         /* elementwise.h: y[i] = f(x[i]), i < n; x == y is allowed. Index: FC_RELU and so on; slope is for FC_LEAKY_RELU. */  \
@@ -253,13 +253,14 @@ typedef struct {
                            ptrdiff_t n);                                                                                      \
                                                                                                                               \
         /* pool.h, channels: one output of n contiguous channels from its window of pixels, `row` and `column` apart. max:    \
-         * index (may be NULL) = base + r * row_step + s * column_step; mean: the sum over count. Backward adds grad over     \
-         * count to the window's pixels. */                                                                                   \
-        void (*max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, I row_step, I column_step,   \
-                             T *y, int64_t *index, int64_t base, ptrdiff_t n);                                                \
-        void (*mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, T count, T *y, ptrdiff_t n);\
-        void (*spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, int rows, int columns,    \
-                                ptrdiff_t n);                                                                                 \
+         * index (may be NULL) = base + r * row_step + s * column_step, which fits into an I without base; mean: the sum over \
+         * count. Backward adds grad over count to the window's pixels. */                                                    \
+        void (*max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, I row_step,      \
+                             I column_step, T *y, int64_t *index, int64_t base, ptrdiff_t n);                                 \
+        void (*mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, T count, T *y,  \
+                              ptrdiff_t n);                                                                                   \
+        void (*spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,           \
+                                ptrdiff_t columns, ptrdiff_t n);                                                              \
                                                                                                                               \
         /* pool.h: the maximum of n >= 1 elements, and its position. */                                                       \
         T (*max_of_run)(const T *x, ptrdiff_t n, ptrdiff_t *position);                                                        \

@@ -101,8 +101,8 @@ cdef void sum_blocks(const floating *dy, Py_ssize_t filters, Py_ssize_t rows, Py
         row, first = block // in_row, block % in_row * most
         x = dy + row // rows * sn + row % rows * sh + first * sw
         if floating is float:
-            kernels.f32.mean_channels(x, 0, sw, 1, <int>min(most, cols - first), 1, sums, filters)
+            kernels.f32.mean_channels(x, 0, sw, 1, min(most, cols - first), 1, sums, filters)
         else:
-            kernels.f64.mean_channels(x, 0, sw, 1, <int>min(most, cols - first), 1, sums, filters)
+            kernels.f64.mean_channels(x, 0, sw, 1, min(most, cols - first), 1, sums, filters)
         for k in range(filters):
             totals[k] += sums[k]

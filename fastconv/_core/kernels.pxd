@@ -103,12 +103,12 @@ cdef extern from "kernels.h" nogil:
                        float *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
         void (*spread_row)(const float *grad, Py_ssize_t step, float row_count, const float *column_counts, float *dst,
                            Py_ssize_t stride, Py_ssize_t n) noexcept nogil
-        void (*max_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, int32_t row_step,
+        void (*max_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, int32_t row_step,
                              int32_t column_step, float *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
-        void (*mean_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, float count,
+        void (*mean_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, float count,
                               float *y, Py_ssize_t n) noexcept nogil
         void (*spread_channels)(const float *grad, float count, float *grad_x, Py_ssize_t row, Py_ssize_t column,
-                                int rows, int columns, Py_ssize_t n) noexcept nogil
+                                Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil
         float (*max_of_run)(const float *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
         void (*band_copy)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
                           Py_ssize_t until, Py_ssize_t width, float value, float *band, Py_ssize_t ahead) noexcept nogil
@@ -220,12 +220,12 @@ cdef extern from "kernels.h" nogil:
                        double *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
         void (*spread_row)(const double *grad, Py_ssize_t step, double row_count, const double *column_counts,
                            double *dst, Py_ssize_t stride, Py_ssize_t n) noexcept nogil
-        void (*max_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, int64_t row_step,
+        void (*max_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, int64_t row_step,
                              int64_t column_step, double *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
-        void (*mean_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, double count,
+        void (*mean_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, double count,
                               double *y, Py_ssize_t n) noexcept nogil
         void (*spread_channels)(const double *grad, double count, double *grad_x, Py_ssize_t row, Py_ssize_t column,
-                                int rows, int columns, Py_ssize_t n) noexcept nogil
+                                Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil
         double (*max_of_run)(const double *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
         void (*band_copy)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
                           Py_ssize_t until, Py_ssize_t width, double value, double *band, Py_ssize_t ahead) noexcept nogil
