@@ -22,6 +22,7 @@ enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of row
 enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ACTIVATIONS };
 
 enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_WINOGRAD_SCHEMES }; /* winograd.h has the details */
+enum { FC_CONTRAST_BLOCKS = 272 };                            /* of a band, side by side, at most: see contrast.h */
 enum { FC_MAX_GROUP = 8 };                                    /* half a vector: channels of the widest group that shares one */
 
 /* What a driver copies as one piece: `length` elements from `src` to `dst`, both counted from a moving base. */
@@ -127,6 +128,18 @@ typedef struct {
          * behind the other; lanes that no group fills are anything. d vectors are prefetched from ahead on. Index: d, from 1 \
          * to half a vector. */                                                                                               \
         void (*group_products[FC_MAX_GROUP + 1])(ptrdiff_t tiles, const T *v, const T *u, T *m, const T *ahead);              \
+                                                                                                                              \
+        /* contrast.h: sets over[strip] where among the 2 x 2 blocks of channel vectors of a tile of points x points, somewhere in\
+         * the strip, the energy of the loudest is more than `most` times that of the quietest that is not 0. Strips have `points`\
+         * rows of `cols` vectors, `pitch` apart, and begin `step` rows apart; cols is at most 2 * FC_CONTRAST_BLOCKS, points at \
+         * most 10. */                                                                                                        \
+        void (*band_contrast)(const T *band, ptrdiff_t pitch, ptrdiff_t strips, int step, int points, ptrdiff_t cols, T most, \
+                              char *over);                                                                                    \
+                                                                                                                              \
+        /* contrast.h: raises *loudest and lowers *quietest to the energies of blocks of 4 elements, `step` apart, those that are 0\
+         * left out: `width` of them that begin side by side in each of so many rows. */                                      \
+        void (*plane_contrast)(const T *x, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t width, ptrdiff_t step, T *loudest,        \
+                               T *quietest);                                                                                  \
                                                                                                                               \
         /* reduce.h: the sum of n elements, as right as that of a few. */                                                     \
         double (*sum)(const T *x, ptrdiff_t n);                                                                               \

@@ -4,6 +4,7 @@ The derivation stands in ``geometry``. No driver exists for it: each phase calls
 grad_output, weight and grad_x, so nothing but the weights of a grouped convolution is copied, some groups at a time. Where the
 padding repeats pixels, the frame around the image (rows above and below over the full extended width, columns left and right of the image)
 goes through a scratch of about ``BLOCK_BYTES``, block by block, phase by phase: only positions that a tap meets are computed.
+A weight that is not finite would make a NaN of the zeros around grad_output; such filters are taken tap by tap, each on what it meets.
 Depthwise with a stride of 2 computes both phases of columns in one call: by itself, each of them would move all of grad_x.
 """
 
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._core import depthwise, memory
+from fastconv._core import depthwise, gemm, memory
 from fastconv._core.geometry import parts, phases
 
 BLOCK_BYTES = 4 << 20
@@ -62,6 +63,12 @@ def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, geometry, 
             for each in _passes(turned, geometry, rows, columns):
                 for of_output, taps, of_x in _channels(grad_output, each.taps, grad_x):
                     _fold_pass(forward, of_output, each._replace(taps=taps), of_x, padding_mode)
+    # The first pixel of each phase has met all of its taps, be it on the padding.
+    if not np.isfinite(grad_x[0, :, :sh, :sw]).all() and not np.isfinite(weight).all():
+        grad_x.fill(0)
+        for each in _single_taps(turned, geometry):
+            for of_output, taps, of_x in _channels(grad_output, each.taps, grad_x):
+                _fold_pass(gemm.conv2d, of_output, each._replace(taps=taps), of_x, padding_mode)
 
 
 def _swap_channels(weight, groups):
@@ -92,6 +99,16 @@ def _passes(turned, geometry, rows, columns):
         for j in phases(len(columns), taps_w, sw, left + columns.start, dw):
             yield Pass(turned[:, :, i.tap::i.tap_step, j.tap::j.tap_step][:, :, ::-1, ::-1], rows[i.first::sh],
                        columns[j.first::sw], (i.dilation, j.dilation), (i.padding, j.padding))
+
+
+def _single_taps(turned, geometry):
+    """A pass for each tap: the positions that it meets, in the image and its padding."""
+    rows, columns = ([range(first, first + step * outputs, step) for first in range(-before, distance * taps - before, distance)]
+                     for taps, outputs, step, distance, before in zip(geometry.weight_shape[2:], geometry.output_size,
+                                                                      geometry.stride, geometry.dilation, geometry.origin))
+    for r, of_rows in enumerate(rows):
+        for s, of_columns in enumerate(columns):
+            yield Pass(turned[:, :, r:r + 1, s:s + 1], of_rows, of_columns, (1, 1), (0, 0))
 
 
 def _in_column_pairs(passes):

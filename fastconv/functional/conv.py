@@ -195,7 +195,7 @@ class ConvCall:
 
     def __init__(self, plan, shape, dtype, view, padding_mode, fill, activation):
         self.plan, self.shape, self.dtype, self.view, self.empty = plan, shape, dtype, view, 0 in shape
-        self.keeps_weights, self.convolve = plan.keeps_weights(dtype), plan.driver.conv2d
+        self.keeps_weights, self.convolve = plan.keeps_weights(dtype), plan.convolve
         self.stride, self.dilation, self.origin = plan.geometry.stride, plan.geometry.dilation, plan.geometry.origin
         self.padding_mode, self.fill, self.activation = padding_mode, fill, activation
 
