@@ -42,7 +42,7 @@ INLINE void NAME(block_energies)(const T *band, ptrdiff_t pitch, const int32_t *
 
 static void NAME(band_contrast)(const T *band, ptrdiff_t pitch, ptrdiff_t strips, int step, int points, ptrdiff_t cols, T most,
                                 char *over) {
-    enum { ROWS = 5, ROOM = FC_CONTRAST_BLOCKS + 2 * LANES };
+    enum { ROWS = 5, ROOM = FC_CONTRAST_BLOCKS + 3 * LANES + ROWS };
     T energy[ROWS * FC_CONTRAST_BLOCKS + LANES], loud[ROOM], quiet[ROOM];
     int32_t at[ROWS * FC_CONTRAST_BLOCKS + LANES];
     const ptrdiff_t blocks = (cols + 1) / 2;
@@ -66,7 +66,8 @@ static void NAME(band_contrast)(const T *band, ptrdiff_t pitch, ptrdiff_t strips
             }
             NAME(store)(loud + j, hi), NAME(store)(quiet + j, lo);
         }
-        NAME(store)(loud + blocks, (V){0}), NAME(store)(quiet + blocks, infinite);
+        for (ptrdiff_t j = blocks; j < blocks + LANES + window; j += LANES)
+            NAME(store)(loud + j, (V){0}), NAME(store)(quiet + j, infinite);
         M any = {0};
         for (ptrdiff_t j = 0; j < blocks; j += LANES) {
             V hi = NAME(load)(loud + j), lo = NAME(load)(quiet + j);
