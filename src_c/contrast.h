@@ -7,8 +7,8 @@
  * small beside its neighbours. An energy that overflows is louder than all that do not.
  *
  *   bands of channel vectors (Winograd): blocks of 2 x 2 pixels and a vector of channels:
- *       for strip: for LANES blocks: squares of 4 vectors each -> LANES sums over lanes, by a tree of shuffles -> energies (L1)
- *                  for LANES columns of blocks: the loudest and the quietest (L1); then those of as many columns as a tile has
+ *       for strip: for LANES blocks: squares of 4 vectors each (L1) -> LANES sums over lanes, by a tree of shuffles -> energies
+ *                  for LANES columns of blocks: the loudest and the quietest; then those of as many columns as a tile has
  *   planes (Fourier): blocks of 4 pixels below or beside each other; lanes are columns, the loudest and the quietest block stay
  *   in registers
  */
@@ -40,46 +40,38 @@ INLINE void NAME(block_energies)(const T *band, ptrdiff_t pitch, const int32_t *
     }
 }
 
-static void NAME(band_contrast)(const T *band, ptrdiff_t pitch, ptrdiff_t strips, int step, int points, ptrdiff_t cols, T most,
-                                char *over) {
-    enum { ROWS = 5, ROOM = FC_CONTRAST_BLOCKS + 3 * LANES + ROWS };
-    T energy[ROWS * FC_CONTRAST_BLOCKS + LANES], loud[ROOM], quiet[ROOM];
-    int32_t at[ROWS * FC_CONTRAST_BLOCKS + LANES];
-    const ptrdiff_t blocks = (cols + 1) / 2;
-    const int window = (points + 1) / 2, again = (points - step) / 2; /* rows of blocks, and those that the next strip has too */
+static int NAME(band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window, int known,
+                               T *energy, T most) {
+    enum { ROOM = FC_CONTRAST_BLOCKS + 3 * LANES + 8 };
+    T loud[ROOM], quiet[ROOM];
     const V infinite = NAME(broadcast)((T)__builtin_inf());
-    /* Where the last row or column is one too many, the last blocks begin one earlier. */
-    for (ptrdiff_t k = 0, r = 0; r < window; r++)
-        for (ptrdiff_t j = 0; j < blocks; j++)
-            at[k++] = (int32_t)((2 * r + 2 > points ? points - 2 : 2 * r) * pitch + (2 * j + 2 > cols ? cols - 2 : 2 * j) * LANES);
-    for (ptrdiff_t k = window * blocks; k < window * blocks + LANES; k++) at[k] = 0;
-    for (ptrdiff_t strip = 0; strip < strips; strip++, band += step * pitch) {
-        const int known = strip ? again : 0;
-        __builtin_memmove(energy, energy + (window - known) * blocks, known * blocks * sizeof(T));
-        NAME(block_energies)(band, pitch, at + known * blocks, (window - known) * blocks, energy + known * blocks);
-        for (ptrdiff_t j = 0; j < blocks; j += LANES) {
-            V hi = {0}, lo = infinite;
-            for (int r = 0; r < window; r++) {
-                V e = NAME(load)(energy + r * blocks + j);
-                hi = NAME(louder)(e, hi);
-                lo = NAME(quieter)(NAME(none_as_infinite)(e), lo);
-            }
-            NAME(store)(loud + j, hi), NAME(store)(quiet + j, lo);
+    M any = {0};
+    for (ptrdiff_t j = 0; j < known * blocks; j += LANES) /* up to where they lie nothing is overwritten that is read later */
+        NAME(store)(energy + j, NAME(load)(energy + (window - known) * blocks + j));
+    NAME(block_energies)(band, pitch, at + known * blocks, (window - known) * blocks, energy + known * blocks);
+    for (ptrdiff_t j = 0; j < blocks; j += LANES) {
+        V hi = {0}, lo = infinite;
+        for (int r = 0; r < window; r++) {
+            V e = NAME(load)(energy + r * blocks + j);
+            hi = NAME(louder)(e, hi);
+            lo = NAME(quieter)(NAME(none_as_infinite)(e), lo);
         }
-        for (ptrdiff_t j = blocks; j < blocks + LANES + window; j += LANES)
-            NAME(store)(loud + j, (V){0}), NAME(store)(quiet + j, infinite);
-        M any = {0};
-        for (ptrdiff_t j = 0; j < blocks; j += LANES) {
-            V hi = NAME(load)(loud + j), lo = NAME(load)(quiet + j);
-            for (int i = 1; i < window; i++) {
-                hi = NAME(louder)(NAME(load)(loud + j + i), hi);
-                lo = NAME(quieter)(NAME(load)(quiet + j + i), lo);
-            }
-            any |= hi > lo * most;
-        }
-        for (int l = 0; l < LANES; l++)
-            if (any[l]) over[strip] = 1;
+        NAME(store)(loud + j, hi), NAME(store)(quiet + j, lo);
     }
+    for (ptrdiff_t j = blocks; j < blocks + LANES + window; j += LANES)
+        NAME(store)(loud + j, (V){0}), NAME(store)(quiet + j, infinite);
+    for (ptrdiff_t j = 0; j < blocks; j += LANES) {
+        V hi = NAME(load)(loud + j), lo = NAME(load)(quiet + j);
+        for (int i = 1; i < window; i++) {
+            hi = NAME(louder)(NAME(load)(loud + j + i), hi);
+            lo = NAME(quieter)(NAME(load)(quiet + j + i), lo);
+        }
+        any |= hi > lo * most;
+    }
+    int64_t words[VECTOR_BYTES / 8], found = 0;
+    __builtin_memcpy(words, &any, sizeof words);
+    for (int i = 0; i < VECTOR_BYTES / 8; i++) found |= words[i];
+    return found != 0;
 }
 
 static void NAME(plane_contrast)(const T *x, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t width, ptrdiff_t step, T *loudest,

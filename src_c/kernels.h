@@ -129,12 +129,12 @@ typedef struct {
          * to half a vector. */                                                                                               \
         void (*group_products[FC_MAX_GROUP + 1])(ptrdiff_t tiles, const T *v, const T *u, T *m, const T *ahead);              \
                                                                                                                               \
-        /* contrast.h: sets over[strip] where among the 2 x 2 blocks of channel vectors of a tile of points x points, somewhere in\
-         * the strip, the energy of the loudest is more than `most` times that of the quietest that is not 0. Strips have `points`\
-         * rows of `cols` vectors, `pitch` apart, and begin `step` rows apart; cols is at most 2 * FC_CONTRAST_BLOCKS, points at \
-         * most 10. */                                                                                                        \
-        void (*band_contrast)(const T *band, ptrdiff_t pitch, ptrdiff_t strips, int step, int points, ptrdiff_t cols, T most, \
-                              char *over);                                                                                    \
+        /* contrast.h: whether somewhere in a strip of tiles, among the window x window blocks of a tile, each 2 x 2 channel vectors,\
+         * the energy of the loudest is more than `most` times that of the quietest that is not 0. Block i of window rows of  \
+         * `blocks` begins at band + at[i]; at has a vector of places more, and so has energy, in whose last `known` rows are  \
+         * those of the strip before that this one begins with. blocks is at most FC_CONTRAST_BLOCKS, window at most 5. */    \
+        int (*band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window, int known,      \
+                             T *energy, T most);                                                                              \
                                                                                                                               \
         /* contrast.h: raises *loudest and lowers *quietest to the energies of blocks of 4 elements, `step` apart, those that are 0\
          * left out: `width` of them that begin side by side in each of so many rows. */                                      \

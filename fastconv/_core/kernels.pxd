@@ -74,8 +74,8 @@ cdef extern from "kernels.h" nogil:
                             const float *bias, float *c, Py_ssize_t ldc) noexcept nogil
         fc_winograd_f32 winograd[3]
         void (*group_products[9])(Py_ssize_t tiles, const float *v, const float *u, float *m, const float *ahead) noexcept nogil
-        void (*band_contrast)(const float *band, Py_ssize_t pitch, Py_ssize_t strips, int step, int points, Py_ssize_t cols,
-                              float most, char *over) noexcept nogil
+        int (*band_contrast)(const float *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
+                             float *energy, float most) noexcept nogil
         void (*plane_contrast)(const float *x, Py_ssize_t rows, Py_ssize_t row, Py_ssize_t width, Py_ssize_t step, float *loudest,
                                float *quietest) noexcept nogil
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
@@ -195,8 +195,8 @@ cdef extern from "kernels.h" nogil:
                             const double *bias, double *c, Py_ssize_t ldc) noexcept nogil
         fc_winograd_f64 winograd[3]
         void (*group_products[9])(Py_ssize_t tiles, const double *v, const double *u, double *m, const double *ahead) noexcept nogil
-        void (*band_contrast)(const double *band, Py_ssize_t pitch, Py_ssize_t strips, int step, int points, Py_ssize_t cols,
-                              double most, char *over) noexcept nogil
+        int (*band_contrast)(const double *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
+                             double *energy, double most) noexcept nogil
         void (*plane_contrast)(const double *x, Py_ssize_t rows, Py_ssize_t row, Py_ssize_t width, Py_ssize_t step, double *loudest,
                                double *quietest) noexcept nogil
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil

@@ -37,6 +37,7 @@ import functools
 cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t
 from libc.string cimport memchr, memset
 
 from fastconv._core import gemm, parts
@@ -89,12 +90,12 @@ cdef inline int transform_outputs(int scheme, const floating *m, Py_ssize_t poin
         return kernels.f64.winograd[scheme].outputs(m, point_stride, tile_stride, tiles, bias, y, y_row, y_col, rows, cols)
 
 
-cdef inline void band_contrast(const floating *band, Py_ssize_t pitch, Py_ssize_t strips, int step, int points, Py_ssize_t cols,
-                               floating most, char *over) noexcept nogil:
+cdef inline int band_contrast(const floating *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
+                              floating *energy, floating most) noexcept nogil:
     if floating is float:
-        kernels.f32.band_contrast(band, pitch, strips, step, points, cols, most, over)
+        return kernels.f32.band_contrast(band, pitch, at, blocks, window, known, energy, most)
     else:
-        kernels.f64.band_contrast(band, pitch, strips, step, points, cols, most, over)
+        return kernels.f64.band_contrast(band, pitch, at, blocks, window, known, energy, most)
 
 
 cdef inline void group_products(Py_ssize_t depth, Py_ssize_t tiles, const floating *v, const floating *u, floating *m,
@@ -185,6 +186,16 @@ cdef void place_tiles(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t *tile_at) 
             tile_at[t] = b * l.v_tiles + (t - part(n_tiles, blocks, b)) * l.lanes
 
 
+cdef void place_blocks(const Layout *l, int32_t *at) noexcept nogil:
+    """The table of band_contrast. Where the last row or column of a tile is one too many, the last blocks begin one earlier."""
+    cdef Py_ssize_t cols = (l.tiles - 1) * l.step + l.points, row, block, i
+    for row in range(l.contrast_window):
+        for block in range(l.contrast_blocks):
+            at[row * l.contrast_blocks + block] = <int32_t>((min(2 * row, l.points - 2) * cols + min(2 * block, cols - 2)) * l.lanes)
+    for i in range(l.lanes):
+        at[l.contrast_window * l.contrast_blocks + i] = 0
+
+
 cdef inline Py_ssize_t piece_of(const Layout *l, Py_ssize_t strip) noexcept nogil:
     """Strips of a piece lie one under the other in one image, so they have a band in common."""
     return strip // l.tile_rows * l.pieces + strip % l.tile_rows // l.piece_strips
@@ -197,6 +208,7 @@ cdef void piece_inputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssi
     channel, tile_at is the first strip's. Marks rows of tiles whose contrast is too great."""
     cdef Py_ssize_t n = first // l.tile_rows, i, q, step = l.step
     cdef LaneBand band = lane_band(g, n % l.col_blocks * l.tiles * step - g.left, (l.tiles - 1) * step + l.points, l.lanes)
+    cdef const floating *strip
     again += n // l.col_blocks * l.tile_rows + first % l.tile_rows
     band.row0 = first % l.tile_rows * step - g.top
     band.rows = (last - first - 1) * step + l.points
@@ -206,12 +218,13 @@ cdef void piece_inputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssi
     else:
         fill_lanes(g, &band, x, <int>channels, value, at, band_data)
     for q in range(ceildiv(channels, l.lanes)):
-        if l.contrast > 0:
-            band_contrast(band_data + q * l.band_vector, band.pitch, last - first, l.step, l.points, band.cols,
-                          <floating>l.contrast, again)
         for i in range(last - first):
-            transform_inputs(l.scheme, band_data + q * l.band_vector + i * step * band.pitch, band.pitch, l.tiles,
-                             v + q * l.mr * l.lanes, tile_at + i * l.tiles, l.v_point)
+            strip = band_data + q * l.band_vector + i * step * band.pitch
+            if l.contrast > 0 and band_contrast(strip, band.pitch, <const int32_t *>(at + l.places_at), l.contrast_blocks,
+                                                l.contrast_window, l.contrast_known if i else 0,
+                                                band_data + l.vectors_at_once * l.band_vector, <floating>l.contrast):
+                again[i] = 1
+            transform_inputs(l.scheme, strip, band.pitch, l.tiles, v + q * l.mr * l.lanes, tile_at + i * l.tiles, l.v_point)
 
 
 cdef inline Py_ssize_t input_units(const Layout *l, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
@@ -455,6 +468,7 @@ cdef Block forward(const Shape *g, const floating *x, const floating *w, const f
     l.contrast = 0 if any_contrast else <double>MOST_CONTRAST * MOST_CONTRAST
     memset(flags.data, 0, g.n * l.tile_rows)
     place_weights(&l, weights_at)
+    place_blocks(&l, <int32_t *>(at + l.places_at))
     if not l.pixels:
         band = lane_band(g, 0, (l.tiles - 1) * l.step + l.points, l.lanes)
         lane_positions(g, &band, l.rows, at)

@@ -37,6 +37,8 @@ cdef struct Layout:
     Py_ssize_t band_at, weights_at, u_at, v_at, m_at, strip_at, thread_size
     Py_ssize_t table_size, u_size, v_size, shared_size
     double contrast    # of energies, above which a row of tiles is computed again; 0 for any
+    Py_ssize_t contrast_blocks, places_at        # blocks of a row of a strip; where their places begin behind those of pixels
+    int contrast_window, contrast_known          # rows of blocks of a strip, and those that the next one has too
 
 
 cdef inline Py_ssize_t channels_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:

@@ -61,7 +61,7 @@ cdef inline double balance(Py_ssize_t units, int team) noexcept nogil:
 
 cdef void cut(Layout *l, const Shape *g, Py_ssize_t most_tiles, bint prepared, int team, Py_ssize_t size) noexcept nogil:
     """Strips and blocks of at most so many tiles, and the sizes and places of all arrays; size is that of an element."""
-    cdef Py_ssize_t u_all = l.u_size * size, block_strips, block_tiles, cols, units
+    cdef Py_ssize_t u_all = l.u_size * size, block_strips, block_tiles, cols, units, places
     # strips
     l.tile_rows = ceildiv(g.oh, 4)
     l.tiles = ceildiv(g.ow, 4)
@@ -94,14 +94,18 @@ cdef void cut(Layout *l, const Shape *g, Py_ssize_t most_tiles, bint prepared, i
     l.rows = (min(block_strips, l.piece_strips) - 1) * l.step + l.points
     l.band_vector = rounded(l.rows * cols * l.lanes)
     # tables hold Py_ssize_t: two elements each, or one double
-    l.table_size = rounded(max(0 if l.pixels else position_count(g, l.rows, cols), block_tiles)) * sizeof(Py_ssize_t) // size
+    l.contrast_blocks, l.contrast_window = (cols + 1) // 2, (l.points + 1) // 2
+    l.contrast_known = (l.points - l.step) // 2
+    l.places_at = 0 if l.pixels else position_count(g, l.rows, cols)
+    places = l.contrast_window * l.contrast_blocks + l.lanes
+    l.table_size = rounded(max(l.places_at + ceildiv(places, 2), block_tiles)) * sizeof(Py_ssize_t) // size
     # arrays
     l.v_tiles = l.vectors * l.mr * l.lanes
     l.v_point = ceildiv(block_tiles, l.mr) * l.v_tiles + l.lanes
     l.m_point = block_tiles * l.width + l.lanes
     l.v_size = rounded(l.points * l.points * l.v_point)
     l.band_at = rounded(block_tiles) * sizeof(Py_ssize_t) // size
-    l.weights_at = l.band_at + l.vectors_at_once * l.band_vector
+    l.weights_at = l.band_at + l.vectors_at_once * l.band_vector + rounded(places)    # energies for as many blocks
     l.u_at = l.weights_at + weights_size(l)
     l.v_at = l.u_at + rounded(l.u_size if l.place == IN_COPIES else l.u_panel if l.place == IN_PANELS else 0)
     l.m_at = l.v_at + (l.v_size if l.private else 0)
