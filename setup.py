@@ -68,6 +68,7 @@ EXTENSIONS = [  # the largest first, so that no core is left alone with one at t
         f"fastconv._core.{pyx.stem}",
         [str(pyx)] + (["src_c/cpu.c"] if pyx.stem == "isa" else []),
         include_dirs=["src_c", numpy.get_include()],
+        define_macros=[("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")],  # the oldest that the package takes
         depends=HEADERS + ["src_c/table.c"],
     )
     for pyx in sorted(Path("fastconv/_core").glob("*.pyx"), key=lambda path: (-path.stat().st_size, path.name))

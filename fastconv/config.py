@@ -35,6 +35,11 @@ def set_num_threads(n: int) -> None:
     TypeError, ValueError
         Where n is not such a number.
 
+    Notes
+    -----
+    A forked process computes with one thread, whatever n is: the OpenMP runtime of its parent cannot be used there. A new
+    program, such as a process that multiprocessing starts by "spawn", uses n.
+
     Examples
     --------
     >>> import fastconv as fc

@@ -22,6 +22,7 @@ enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of row
 enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ACTIVATIONS };
 
 enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_WINOGRAD_SCHEMES }; /* winograd.h has the details */
+enum { FC_CONTRAST_BLOCKS = 272 };                            /* of a band, side by side, at most: see contrast.h */
 enum { FC_MAX_GROUP = 8 };                                    /* half a vector: channels of the widest group that shares one */
 
 /* What a driver copies as one piece: `length` elements from `src` to `dst`, both counted from a moving base. */
@@ -128,7 +129,19 @@ typedef struct {
          * to half a vector. */                                                                                               \
         void (*group_products[FC_MAX_GROUP + 1])(ptrdiff_t tiles, const T *v, const T *u, T *m, const T *ahead);              \
                                                                                                                               \
-        /* reduce.h: the sum of n elements; short blocks in T, the blocks in double. */                                       \
+        /* contrast.h: whether somewhere in a strip of tiles, among the window x window blocks of a tile, each 2 x 2 channel vectors,\
+         * the energy of the loudest is more than `most` times that of the quietest that is not 0. Block i of window rows of  \
+         * `blocks` begins at band + at[i]; at has a vector of places more, and so has energy, in whose last `known` rows are  \
+         * those of the strip before that this one begins with. blocks is at most FC_CONTRAST_BLOCKS, window at most 5. */    \
+        int (*band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window, int known,      \
+                             T *energy, T most);                                                                              \
+                                                                                                                              \
+        /* contrast.h: raises *loudest and lowers *quietest to the energies of blocks of 4 elements, `step` apart, those that are 0\
+         * left out: `width` of them that begin side by side in each of so many rows. */                                      \
+        void (*plane_contrast)(const T *x, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t width, ptrdiff_t step, T *loudest,        \
+                               T *quietest);                                                                                  \
+                                                                                                                              \
+        /* reduce.h: the sum of n elements, as right as that of a few. */                                                     \
         double (*sum)(const T *x, ptrdiff_t n);                                                                               \
                                                                                                                               \
         /* elementwise.h: y[i] = f(x[i]), i < n; x == y is allowed. Index: FC_RELU and so on; slope is for FC_LEAKY_RELU. */  \
@@ -253,13 +266,14 @@ typedef struct {
                            ptrdiff_t n);                                                                                      \
                                                                                                                               \
         /* pool.h, channels: one output of n contiguous channels from its window of pixels, `row` and `column` apart. max:    \
-         * index (may be NULL) = base + r * row_step + s * column_step; mean: the sum over count. Backward adds grad over     \
-         * count to the window's pixels. */                                                                                   \
-        void (*max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, I row_step, I column_step,   \
-                             T *y, int64_t *index, int64_t base, ptrdiff_t n);                                                \
-        void (*mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, T count, T *y, ptrdiff_t n);\
-        void (*spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, int rows, int columns,    \
-                                ptrdiff_t n);                                                                                 \
+         * index (may be NULL) = base + r * row_step + s * column_step, which fits into an I without base; mean: the sum over \
+         * count. Backward adds grad over count to the window's pixels. */                                                    \
+        void (*max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, I row_step,      \
+                             I column_step, T *y, int64_t *index, int64_t base, ptrdiff_t n);                                 \
+        void (*mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, T count, T *y,  \
+                              ptrdiff_t n);                                                                                   \
+        void (*spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,           \
+                                ptrdiff_t columns, ptrdiff_t n);                                                              \
                                                                                                                               \
         /* pool.h: the maximum of n >= 1 elements, and its position. */                                                       \
         T (*max_of_run)(const T *x, ptrdiff_t n, ptrdiff_t *position);                                                        \

@@ -6,6 +6,8 @@
  *   2 x 2, step 2: straight from two rows of the image, no band, no buffers
  *   channels:  for a vector of channels: for R rows: for S pixels: best or sum, in registers
  *
+ * Sums of up to RUN terms are added as they come, longer ones as reduce.h says.
+ *
  * The two passes need S + R comparisons an output, not S * R; the buffers stay in L1. A comparison takes a NaN over
  * anything and a later NaN over an earlier one, and of equal values keeps the first: PyTorch's rules.
  */
@@ -127,6 +129,12 @@ static void NAME(max_down)(const T *best, const I *tap, const ptrdiff_t *rows, i
 
 static void NAME(sum_across)(const T *x, const ptrdiff_t *taps, int n_taps, T *sum, ptrdiff_t n) {
     for (ptrdiff_t j = 0; j < n; j += LANES) {
+        if (n_taps > RUN) {
+            TOTAL total = {{0}, {0}, {0}, 0};
+            for (int t = 0; t < n_taps; t++) NAME(add_term)(&total, NAME(load)(x + taps[t] + j));
+            NAME(store)(sum + j, NAME(sum_of)(total));
+            continue;
+        }
         V s = NAME(load)(x + taps[0] + j);
         for (int t = 1; t < n_taps; t++) s += NAME(load)(x + taps[t] + j);
         NAME(store)(sum + j, s);
@@ -137,7 +145,13 @@ static void NAME(mean_down)(const T *sum, const ptrdiff_t *rows, int n_rows, T r
                             ptrdiff_t n) {
     FOR_OUTPUTS(
         V s = {0};
-        for (int r = 0; r < n_rows; r++) s += NAME(load)(sum + rows[r] + j);
+        if (n_rows <= RUN) {
+            for (int r = 0; r < n_rows; r++) s += NAME(load)(sum + rows[r] + j);
+        } else {
+            TOTAL total = {{0}, {0}, {0}, 0};
+            for (int r = 0; r < n_rows; r++) NAME(add_term)(&total, NAME(load)(sum + rows[r] + j));
+            s = NAME(sum_of)(total);
+        }
         if (column_counts) s /= row_count * NAME(load)(column_counts + j);
         NAME(store_outputs)(y + j, s, part);)
 }
@@ -250,38 +264,46 @@ static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T
 
 #define LOAD_CHANNELS(p) (part == LANES ? NAME(load)(p) : NAME(load_part)(p, part))
 
-static void NAME(max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, I row_step, I column_step,
-                               T *y, int64_t *index, int64_t base, ptrdiff_t n) {
+static void NAME(max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, I row_step,
+                               I column_step, T *y, int64_t *index, int64_t base, ptrdiff_t n) {
     FOR_OUTPUTS(
         V m = LOAD_CHANNELS(x + j);
         M k = {0};
-        for (int r = 0; r < rows; r++)
-            for (int s = r == 0; s < columns; s++) {
+        for (ptrdiff_t r = 0; r < rows; r++)
+            for (ptrdiff_t s = r == 0; s < columns; s++) {
                 V v = LOAD_CHANNELS(x + r * row + s * column + j);
                 M win = NAME(wins)(v, m);
                 m = NAME(select)(win, v, m);
-                k = NAME(select_index)(win, (M){0} + (r * row_step + s * column_step), k);
+                k = NAME(select_index)(win, (M){0} + (I)(r * row_step + s * column_step), k);
             }
         NAME(store_outputs)(y + j, m, part);
         if (index) NAME(store_indices)(index + j, k, base, part);)
 }
 
-static void NAME(mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, int rows, int columns, T count, T *y,
+static void NAME(mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, T count, T *y,
                                 ptrdiff_t n) {
+    const int few = rows <= RUN && columns <= RUN && rows * columns <= RUN;
     FOR_OUTPUTS(
         V s = {0};
-        for (int r = 0; r < rows; r++)
-            for (int t = 0; t < columns; t++) s += LOAD_CHANNELS(x + r * row + t * column + j);
+        if (few) {
+            for (ptrdiff_t r = 0; r < rows; r++)
+                for (ptrdiff_t t = 0; t < columns; t++) s += LOAD_CHANNELS(x + r * row + t * column + j);
+        } else {
+            TOTAL total = {{0}, {0}, {0}, 0};
+            for (ptrdiff_t r = 0; r < rows; r++)
+                for (ptrdiff_t t = 0; t < columns; t++) NAME(add_term)(&total, LOAD_CHANNELS(x + r * row + t * column + j));
+            s = NAME(sum_of)(total);
+        }
         NAME(store_outputs)(y + j, s / count, part);)
 }
 
-static void NAME(spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, int rows, int columns,
-                                  ptrdiff_t n) {
+static void NAME(spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,
+                                  ptrdiff_t columns, ptrdiff_t n) {
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         const ptrdiff_t part = n - j < LANES ? n - j : LANES;
         V g = LOAD_CHANNELS(grad + j) / count;
-        for (int r = 0; r < rows; r++)
-            for (int t = 0; t < columns; t++) {
+        for (ptrdiff_t r = 0; r < rows; r++)
+            for (ptrdiff_t t = 0; t < columns; t++) {
                 T *to = grad_x + r * row + t * column + j;
                 NAME(store_outputs)(to, LOAD_CHANNELS(to) + g, part);
             }

@@ -5,6 +5,7 @@
 #include "pack.h"
 #include "lanes.h"
 #include "winograd.h"
+#include "contrast.h"
 #include "reduce.h"
 #include "elementwise.h"
 #include "softmax.h"
@@ -34,6 +35,8 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .dot_rows = DOT_TABLE,
     .winograd = {WINOGRAD_SCHEME(f43, 6, 6, 3, 4), WINOGRAD_SCHEME(f45, 8, 8, 5, 4), WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8)},
     .group_products = GROUP_PRODUCTS_TABLE,
+    .band_contrast = NAME(band_contrast),
+    .plane_contrast = NAME(plane_contrast),
     .sum = NAME(sum),
     .activation = {NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh)},
     .activation_backward = {NULL, NAME(relu_backward), NAME(leaky_relu_backward), NAME(sigmoid_backward), NAME(tanh_backward)},

@@ -3,6 +3,7 @@
  *   row:      for the row in vectors: maximum; sum of e^(x - maximum); result. Lanes are classes, added up at the end.
  *   columns:  for LANES columns: the same three passes down the rows. Lanes are columns, nothing is added across them.
  *
+ * Sums are those of reduce.h, however long the axis is.
  * The maximum is subtracted first, so nothing overflows (Goodfellow, Bengio, Courville, "Deep learning", 2016, 4.1).
  * e^x is computed twice rather than kept: log-softmax needs it once, and a row need not fit into a cache.
  */
@@ -63,12 +64,13 @@ INLINE void NAME(store_row)(T *y, ptrdiff_t i, ptrdiff_t n, V v) {
 
 static void NAME(softmax_row)(const T *x, T *y, ptrdiff_t n, int logarithm) {
     const T lowest = -__builtin_inf();
-    V most = NAME(broadcast)(lowest), sum = {0};
+    V most = NAME(broadcast)(lowest);
+    TOTAL sum = {{0}, {0}, {0}, 0};
     FOR_ROW(v, x, lowest, most = NAME(maximum)(v, most);)
     T top = most[0];
     UNROLL for (int l = 1; l < LANES; l++) top = most[l] > top ? most[l] : top;
-    FOR_ROW(v, x, lowest, sum += NAME(vector_exp)(v - top);)
-    V total = NAME(broadcast)(NAME(lane_sum)(sum));
+    FOR_ROW(v, x, lowest, NAME(add_term)(&sum, NAME(vector_exp)(v - top));)
+    V total = NAME(broadcast)(NAME(lane_sum)(NAME(sum_of)(sum)));
     if (logarithm) {
         V shift = NAME(vector_log)(total);
         FOR_ROW(v, x, lowest, NAME(store_row)(y, i, n, (v - top) - shift);)
@@ -79,15 +81,16 @@ static void NAME(softmax_row)(const T *x, T *y, ptrdiff_t n, int logarithm) {
 }
 
 static void NAME(softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, int logarithm) {
-    V sum = {0};
+    TOTAL sum = {{0}, {0}, {0}, 0};
     if (logarithm) {
-        FOR_ROW(g, grad, 0, sum += g;)
-        T total = NAME(lane_sum)(sum);
+        FOR_ROW(g, grad, 0, NAME(add_term)(&sum, g);)
+        T total = NAME(lane_sum)(NAME(sum_of)(sum));
         FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i);
                 NAME(store_row)(grad_x, i, n, g - NAME(vector_exp)(v) * total);)
     } else {
-        FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i); sum += g * v;)
-        T total = NAME(lane_sum)(sum);
+        FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i);
+                NAME(add_term)(&sum, g * v);)
+        T total = NAME(lane_sum)(NAME(sum_of)(sum));
         FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i);
                 NAME(store_row)(grad_x, i, n, (g - total) * v);)
     }
@@ -100,14 +103,16 @@ static void NAME(softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptr
 
 static void NAME(softmax_columns)(const T *x, T *y, ptrdiff_t n, ptrdiff_t step, ptrdiff_t columns, int logarithm) {
     for (ptrdiff_t i = 0; i < columns; i += LANES) {
-        V most = NAME(broadcast)(-__builtin_inf()), sum = {0};
+        V most = NAME(broadcast)(-__builtin_inf());
+        TOTAL sum = {{0}, {0}, {0}, 0};
         FOR_ROWS(most = NAME(maximum)(COLUMN(x), most);)
-        FOR_ROWS(sum += NAME(vector_exp)(COLUMN(x) - most);)
+        FOR_ROWS(NAME(add_term)(&sum, NAME(vector_exp)(COLUMN(x) - most));)
+        V total = NAME(sum_of)(sum);
         if (logarithm) {
-            V shift = NAME(vector_log)(sum);
+            V shift = NAME(vector_log)(total);
             FOR_ROWS(NAME(store_row)(y + r * step, i, columns, (COLUMN(x) - most) - shift);)
         } else {
-            V scale = 1 / sum;
+            V scale = 1 / total;
             FOR_ROWS(NAME(store_row)(y + r * step, i, columns, NAME(vector_exp)(COLUMN(x) - most) * scale);)
         }
     }
@@ -116,13 +121,15 @@ static void NAME(softmax_columns)(const T *x, T *y, ptrdiff_t n, ptrdiff_t step,
 static void NAME(softmax_columns_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, ptrdiff_t step,
                                            ptrdiff_t columns, int logarithm) {
     for (ptrdiff_t i = 0; i < columns; i += LANES) {
-        V sum = {0};
+        TOTAL sum = {{0}, {0}, {0}, 0};
         if (logarithm) {
-            FOR_ROWS(sum += COLUMN(grad);)
-            FOR_ROWS(NAME(store_row)(grad_x + r * step, i, columns, COLUMN(grad) - NAME(vector_exp)(COLUMN(y)) * sum);)
+            FOR_ROWS(NAME(add_term)(&sum, COLUMN(grad));)
+            V total = NAME(sum_of)(sum);
+            FOR_ROWS(NAME(store_row)(grad_x + r * step, i, columns, COLUMN(grad) - NAME(vector_exp)(COLUMN(y)) * total);)
         } else {
-            FOR_ROWS(sum += COLUMN(grad) * COLUMN(y);)
-            FOR_ROWS(NAME(store_row)(grad_x + r * step, i, columns, (COLUMN(grad) - sum) * COLUMN(y));)
+            FOR_ROWS(NAME(add_term)(&sum, COLUMN(grad) * COLUMN(y));)
+            V total = NAME(sum_of)(sum);
+            FOR_ROWS(NAME(store_row)(grad_x + r * step, i, columns, (COLUMN(grad) - total) * COLUMN(y));)
         }
     }
 }

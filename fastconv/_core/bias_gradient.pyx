@@ -19,6 +19,7 @@ cdef enum:
     BLOCK_BYTES = 16 << 10    # of grad_output, summed in its own precision
     MOST_PIXELS = 256         # of a block
     MOST_CHUNKS = 32
+    MOST_FILTERS = 16384      # whose totals are kept at a time, where they lie side by side: 4 MB
 
 
 def bias_gradient(const floating[:, :, :, :] grad_output, floating[::1] grad_bias):
@@ -38,6 +39,10 @@ def bias_gradient(const floating[:, :, :, :] grad_output, floating[::1] grad_bia
     if rows == 1 or cols == 1 or sh == cols * sw:
         sw = sh if cols == 1 else sw
         rows, cols = 1, rows * cols
+    if sk == 1 and filters > MOST_FILTERS:
+        for k in range(0, filters, MOST_FILTERS):
+            bias_gradient(grad_output[:, k:k + MOST_FILTERS], grad_bias[k:k + MOST_FILTERS])
+        return
     if sk == 1 and filters > 1:
         if rows == 1 and (cols == 1 or sn == cols * sw):
             sw = sn if cols == 1 else sw
@@ -96,8 +101,8 @@ cdef void sum_blocks(const floating *dy, Py_ssize_t filters, Py_ssize_t rows, Py
         row, first = block // in_row, block % in_row * most
         x = dy + row // rows * sn + row % rows * sh + first * sw
         if floating is float:
-            kernels.f32.mean_channels(x, 0, sw, 1, <int>min(most, cols - first), 1, sums, filters)
+            kernels.f32.mean_channels(x, 0, sw, 1, min(most, cols - first), 1, sums, filters)
         else:
-            kernels.f64.mean_channels(x, 0, sw, 1, <int>min(most, cols - first), 1, sums, filters)
+            kernels.f64.mean_channels(x, 0, sw, 1, min(most, cols - first), 1, sums, filters)
         for k in range(filters):
             totals[k] += sums[k]

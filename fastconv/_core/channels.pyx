@@ -24,8 +24,13 @@ AVX-512 the X of 1 x 1 filters is [image][row][column][channel], as NHWC: the fe
 Narrow groups, of as many channels as filters, lie side by side in one vector, as many as fill it and divide the number of
 groups: to fill X and to store they are one group, but B holds a filter's own channels only, and in the tile a lane meets those.
 
+What would take too much scratch (X of a row of many channels, B of filters of very many terms) is cut into parts first: see
+parts.py.
+
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
+
+from fastconv._core import parts
 
 cimport numpy as cnp
 from cython cimport floating
@@ -43,6 +48,8 @@ cnp.import_array()
 
 cdef enum:
     MOST_LANES = 16
+
+cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 
 
 cdef LaneBand band_of(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
@@ -383,15 +390,41 @@ cdef double work(const Shape *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.own * g.r * g.s / 50
 
 
-cdef forward(const Shape *shape, const floating *x, const floating *w, const floating *bias, floating *y, double value,
-             int activation, double slope, Block prepared):
+# Bytes of scratch: X, what belongs to a thread, tables and packed filters.
+cdef struct Room:
+    Py_ssize_t shared, threads, tables, filters
+
+
+cdef Room room_of(const Shape *g, const Layout *l, int team, const floating *unused) noexcept nogil:
+    cdef Room room
+    cdef Py_ssize_t copies = team if l.private else 1
+    room.shared, room.threads = copies * l.x_size * sizeof(floating), team * l.thread_size * sizeof(floating)
+    room.tables = (3 * l.at_size + rounded(g.r * g.s)) * sizeof(Py_ssize_t)
+    room.filters = copies * l.filters_size * sizeof(floating) if l.beforehand else 0
+    return room
+
+
+cdef inline Py_ssize_t total(Room room) noexcept nogil:
+    return room.shared + room.threads + room.tables + room.filters
+
+
+cdef bint forward(const Shape *shape, const floating *x, const floating *w, const floating *bias, floating *y, double value,
+                  int activation, double slope, Block prepared) except -1:
+    """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the bits
+    are the same with and without them."""
     cdef Shape joined = with_groups_joined(shape[0], vector_length(x))
     cdef const Shape *g = &joined
     cdef int team = threads.team(work(g))
-    cdef Layout l = lay_out(g, team, activation, x)
-    cdef Block shared = take((team if l.private else 1) * l.x_size * sizeof(floating))
-    cdef Block scratch = take(team * l.thread_size * sizeof(floating))
-    cdef Block tables = take((3 * l.at_size + rounded(g.r * g.s)) * sizeof(Py_ssize_t))
+    cdef Layout l = lay_out(g, 1, activation, x)
+    cdef Room room = room_of(g, &l, 1, x)
+    if total(room) > MOST:
+        return False
+    if team > 1:
+        l = lay_out(g, team, activation, x)
+        room = room_of(g, &l, team, x)
+    cdef Block shared = take(room.shared)
+    cdef Block scratch = take(room.threads)
+    cdef Block tables = take(room.tables)
     cdef Py_ssize_t *at = <Py_ssize_t *>tables.data
     cdef Py_ssize_t *weights_at = at + l.at_size
     cdef Py_ssize_t *taps = weights_at + 2 * l.at_size
@@ -402,17 +435,18 @@ cdef forward(const Shape *shape, const floating *x, const floating *w, const flo
     cdef Py_ssize_t taps_a_row = l.n_taps // g.r
     for i in range(l.n_taps):
         taps[i] = (i // taps_a_row * g.dilation_h * l.band_cols + i % taps_a_row * g.dilation_w) * l.pixel
-    cdef Block room = None
+    cdef Block filters = None
     cdef floating *packed = NULL
     cdef floating *prepared_data = NULL
     if prepared is not None:
         prepared_data = <floating *>prepared.data
     elif l.beforehand:
-        room = take((team if l.private else 1) * l.filters_size * sizeof(floating))
-        packed = <floating *>room.data
+        filters = take(room.filters)
+        packed = <floating *>filters.data
     with nogil:
         convolve(&l, g, x, w, bias, y, value, activation, slope, taps, at, weights_at, prepared_data, packed,
                  <floating *>shared.data, <floating *>scratch.data, team)
+    return True
 
 
 def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
@@ -422,14 +456,18 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
         return
     cdef Shape g = only_met(shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode))
     cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+    cdef bint done
     if g.c == 1:
         g.xc = 1    # there is no second one
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
-                <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+        done = forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
+                       <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
     else:
-        forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
-                <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+        done = forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
+                       <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+    if not done:
+        parts.convolve(conv2d, workspace, parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value,
+                       activation, negative_slope)
 
 
 def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
@@ -445,14 +483,19 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     return packed
 
 
-def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
-              tuple dilation, tuple origin):
-    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
-    cdef Shape g = only_met(shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride,
-                                     dilation, origin, 0))
-    cdef floating *no_data = NULL
-    g = with_groups_joined(g, vector_length(no_data))
-    cdef int team = threads.team(work(&g))
-    cdef Layout l = lay_out(&g, team, 0, no_data)
-    cdef Py_ssize_t copies = team if l.private else 1, filters = l.filters_size if l.beforehand else 0
-    return (copies * (l.x_size + filters) + team * l.thread_size) * sizeof(floating)
+def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding_mode,
+              bint alone):
+    """As gemm.workspace."""
+    cdef Shape g = only_met(shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode))
+    if g.c == 1:
+        g.xc = 1
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        return scratch_bytes(&g, alone, <const float *>NULL)
+    return scratch_bytes(&g, alone, <const double *>NULL)
+
+
+cdef Py_ssize_t scratch_bytes(const Shape *shape, bint alone, const floating *unused) noexcept:
+    cdef Shape g = with_groups_joined(shape[0], vector_length(unused))
+    cdef int team = 1 if alone else threads.team(work(&g))
+    cdef Layout l = lay_out(&g, team, 0, unused)
+    return total(room_of(&g, &l, team, unused))

@@ -119,7 +119,7 @@ cdef Layout lay_out(const Shape *g, int team, int activation, const floating *un
     if l.in_place:
         l.x_size, l.channel_pitch = 0, l.lanes
         l.image_step, l.row_step, l.pixel_step = g.xn, g.xh, g.xw
-    l.at_size = rounded(max(position_count(g, l.band_rows), (l.chunk + l.lanes) * g.r * g.s))
+    l.at_size = rounded(max(position_count(g, l.band_rows, l.band_cols), (l.chunk + l.lanes) * g.r * g.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(max(most, l.mr) * l.width)
     l.thread_size = (2 if l.pairs else 1) * (l.b_size + l.y_size + rounded(l.width))

@@ -1,20 +1,23 @@
 """grad_x of a convolution: forward convolutions of grad_output, one a phase, and the padding's share folded back.
 
 The derivation stands in ``geometry``. No driver exists for it: each phase calls the forward driver on strided views of
-grad_output, weight and grad_x, so nothing but the weights of a grouped convolution is copied. Where the padding repeats
-pixels, the frame around the image (rows above and below over the full extended width, columns left and right of the image)
+grad_output, weight and grad_x, so nothing but the weights of a grouped convolution is copied, some groups at a time. Where the
+padding repeats pixels, the frame around the image (rows above and below over the full extended width, columns left and right of the image)
 goes through a scratch of about ``BLOCK_BYTES``, block by block, phase by phase: only positions that a tap meets are computed.
+A weight that is not finite would make a NaN of the zeros around grad_output; such filters are taken tap by tap, each on what it meets.
 Depthwise with a stride of 2 computes both phases of columns in one call: by itself, each of them would move all of grad_x.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._core import depthwise, memory
+from fastconv._core import depthwise, gemm, memory
 from fastconv._core.geometry import parts, phases
 
 BLOCK_BYTES = 4 << 20
+WEIGHT_BYTES = 1 << 20  # that are copied at a time
 
 
 class Pass(NamedTuple):
@@ -29,7 +32,17 @@ class Pass(NamedTuple):
 
 def data_gradient(forward, grad_output, weight, grad_x, geometry, padding_mode):
     """Fills grad_x (N, C, H, W), a view with any strides, through the driver's `forward` convolution."""
-    turned = _swap_channels(weight, geometry.groups)
+    groups, c, k = geometry.groups, weight.shape[1], weight.shape[0] // geometry.groups
+    is_view = c == 1 or (k == 1 and weight.strides[0] == c * weight.strides[1])
+    at_once = groups if is_view else max(1, WEIGHT_BYTES * groups // weight.nbytes)
+    for first in range(0, groups, at_once):
+        some = slice(first * k, (first + at_once) * k)
+        _gradient_of_groups(forward, grad_output[:, some], weight[some], grad_x[:, first * c:(first + at_once) * c],
+                            min(at_once, groups - first), geometry, padding_mode)
+
+
+def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, geometry, padding_mode):
+    turned = _swap_channels(weight, groups)
     h, w = grad_x.shape[2:]
     sh, sw = geometry.stride
     passes = list(_passes(turned, geometry, range(h), range(w)))
@@ -48,13 +61,34 @@ def data_gradient(forward, grad_output, weight, grad_x, geometry, padding_mode):
     if padding_mode != "constant":
         for rows, columns in _frame(geometry):
             for each in _passes(turned, geometry, rows, columns):
-                _fold_pass(forward, grad_output, each, grad_x, padding_mode)
+                for of_output, taps, of_x in _channels(grad_output, each.taps, grad_x):
+                    _fold_pass(forward, of_output, each._replace(taps=taps), of_x, padding_mode)
+    # The first pixel of each phase has met all of its taps, be it on the padding.
+    if not np.isfinite(grad_x[0, :, :sh, :sw]).all() and not np.isfinite(weight).all():
+        grad_x.fill(0)
+        for each in _single_taps(turned, geometry):
+            for of_output, taps, of_x in _channels(grad_output, each.taps, grad_x):
+                _fold_pass(gemm.conv2d, of_output, each._replace(taps=taps), of_x, padding_mode)
 
 
 def _swap_channels(weight, groups):
     """(K, C/groups, R, S) -> (C, K/groups, R, S): a view, or a copy where groups do not lie evenly in memory."""
     k, c, r, s = weight.shape
     return weight.reshape(groups, k // groups, c, r, s).swapaxes(1, 2).reshape(groups * c, k // groups, r, s)
+
+
+def _channels(grad_output, taps, grad_x):
+    """These arrays in parts of so few channels of grad_x that those of a pixel fit into a block."""
+    c, groups = grad_x.shape[1], grad_output.shape[1] // taps.shape[1]
+    most = BLOCK_BYTES // grad_x.itemsize
+    if c <= most:
+        yield grad_output, taps, grad_x
+        return
+    k, of_group = taps.shape[1], c // groups
+    for group in range(groups):
+        for first in range(group * of_group, (group + 1) * of_group, most):
+            some = slice(first, min(first + most, (group + 1) * of_group))
+            yield grad_output[:, group * k:(group + 1) * k], taps[some], grad_x[:, some]
 
 
 def _passes(turned, geometry, rows, columns):
@@ -65,6 +99,16 @@ def _passes(turned, geometry, rows, columns):
         for j in phases(len(columns), taps_w, sw, left + columns.start, dw):
             yield Pass(turned[:, :, i.tap::i.tap_step, j.tap::j.tap_step][:, :, ::-1, ::-1], rows[i.first::sh],
                        columns[j.first::sw], (i.dilation, j.dilation), (i.padding, j.padding))
+
+
+def _single_taps(turned, geometry):
+    """A pass for each tap: the positions that it meets, in the image and its padding."""
+    rows, columns = ([range(first, first + step * outputs, step) for first in range(-before, distance * taps - before, distance)]
+                     for taps, outputs, step, distance, before in zip(geometry.weight_shape[2:], geometry.output_size,
+                                                                      geometry.stride, geometry.dilation, geometry.origin))
+    for r, of_rows in enumerate(rows):
+        for s, of_columns in enumerate(columns):
+            yield Pass(turned[:, :, r:r + 1, s:s + 1], of_rows, of_columns, (1, 1), (0, 0))
 
 
 def _in_column_pairs(passes):
@@ -100,7 +144,8 @@ def _fold_pass(forward, grad_output, each, grad_x, mode):
             rows = each.rows[row:row + most_rows]
             for column in range(0, len(each.columns), most_columns):
                 columns = each.columns[column:column + most_columns]
-                block = memory.empty((images.stop - image, c, len(rows), len(columns)), grad_x.dtype)
+                shape = images.stop - image, c, len(rows), len(columns)
+                block = memory.scratch(math.prod(shape) * grad_x.itemsize).view(grad_x.dtype).reshape(shape)
                 forward(grad_output[images], each.taps, None, block, (1, 1), each.dilation,
                         (each.padding[0] - row, each.padding[1] - column), 0, 0.0, 0, 0.0)
                 _fold(block, rows, columns, grad_x[images], mode)

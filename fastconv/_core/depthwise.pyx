@@ -16,10 +16,13 @@ row rows.taps[r] + i and band column columns.taps[s] + j.
 Vector lanes run over columns. Where y has its channels side by side (NHWC) they run over channels instead, and the work is
 that of depthwise_channels.pyx; short rows and strides are transposed for it by depthwise_planes.pyx.
 
-Sizes and splits do not depend on the number of threads, so neither do the bits of a result.
+Sizes and splits do not depend on the number of threads, so neither do the bits of a result. What would take too much scratch (the
+tables of long rows or of millions of taps, as many packed filters) is cut into parts first: see parts.py.
 """
 
 import numpy as np
+
+from fastconv._core import parts
 
 cimport numpy as cnp
 from cython cimport floating
@@ -28,7 +31,9 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastconv._core cimport depthwise_channels, depthwise_planes, threads
 from fastconv._core.band cimport CONSTANT
-from fastconv._core.depthwise_band cimport Shape, fill, find_edges, lay_out
+from fastconv._core.depthwise_band cimport (
+    Shape, edge_bytes, fill, find_edges, lay_out, list_bytes, measure as measure_axis, table_bytes,
+)
 from fastconv._core.isa cimport kernels, vector_length
 from fastconv._core.memo cimport slot_of
 from fastconv._core.memory cimport Block, take
@@ -47,14 +52,15 @@ cdef enum:
     LAYOUT_BITS = 6            # layouts that are kept: 64
     LAYOUT_BYTES = 32 << 10    # of one's tables, at most
     LAYOUT_WORDS = 32
+    MOST_TAPS = 16384          # of one sum in single precision: beyond that it is a sum of sums, which is more exact
+
+cdef Py_ssize_t MOST = parts.FORWARD_BYTES, MOST_BACKWARD = parts.BACKWARD_BYTES    # of scratch
 
 
-cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t *w_shape, Py_ssize_t *w_strides,
-               Py_ssize_t *y_shape, Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
-               tuple origin, int padding):
-    """Sizes, blocks and tables of a call whose result is not empty; strides come in bytes. Returns the tables' memory."""
-    cdef Py_ssize_t dilation_h, dilation_w, top, left, r, s, block_rows, block_columns, tile
-    cdef bint square
+cdef void measure(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t *w_shape, Py_ssize_t *w_strides,
+                  Py_ssize_t *y_shape, Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation):
+    """Sizes and blocks of a call whose result is not empty; strides come in bytes."""
+    cdef Py_ssize_t dilation_h, dilation_w, block_columns, block_rows, tile
     g.n, g.c, g.h, g.w = x_shape[0], x_shape[1], x_shape[2], x_shape[3]
     g.k, g.r, g.s = w_shape[0], w_shape[2], w_shape[3]
     g.oh, g.ow = y_shape[2], y_shape[3]
@@ -64,42 +70,55 @@ cdef list plan(Shape *g, Py_ssize_t *x_shape, Py_ssize_t *x_strides, Py_ssize_t 
     g.wk, g.wr, g.ws = w_strides[0] // size, w_strides[2] // size, w_strides[3] // size
     g.stride_h, g.stride_w = stride
     dilation_h, dilation_w = dilation
-    top, left = origin
     # Where there is one output or one pixel, any step will do.
     g.stride_h = 1 if g.oh == 1 else g.stride_h
     g.stride_w = 1 if g.ow == 1 else g.stride_w
-    dilation_h = 1 if g.r == 1 else dilation_h
-    dilation_w = 1 if g.s == 1 else dilation_w
+    g.dilation_h = 1 if g.r == 1 else dilation_h
+    g.dilation_w = 1 if g.s == 1 else dilation_w
     g.xw = 1 if g.w == 1 else g.xw
     g.yw = 1 if g.ow == 1 else g.yw
     g.xc = 1 if g.c == 1 and g.multiplier == 1 else g.xc
-    square = g.r == g.s and g.s in (3, 5, 7) and dilation_h == 1 and dilation_w == 1
-    g.tall = g.r >= 4 and g.stride_h == 1 and dilation_h == 1 and not (square and g.stride_w == 1)
+    g.square = g.r == g.s and g.s in (3, 5, 7) and g.dilation_h == 1 and g.dilation_w == 1
+    g.tall = g.r >= 4 and g.stride_h == 1 and g.dilation_h == 1 and not (g.square and g.stride_w == 1)
 
     block_columns = ceildiv(g.ow, ceildiv(g.ow, BLOCK_COLUMNS))
-    cdef list tables = [lay_out(&g.columns, g.ow, block_columns, g.s, g.stride_w, dilation_w, left, g.w, g.xw, padding, lanes, 1)]
+    measure_axis(&g.columns, g.ow, block_columns, g.s, g.stride_w, g.dilation_w, lanes)
     g.pitch = g.columns.length
     block_rows = BAND_BYTES if g.stride_h == 1 else SPLIT_BAND_BYTES
     block_rows = max(TALL_ROWS, block_rows // (g.pitch * size * min(g.stride_h, g.r)))
     tile = TALL_ROWS if block_rows < TILE_ROWS or g.tall else TILE_ROWS
     block_rows = min(g.oh, block_rows // tile * tile)
-    tables.append(lay_out(&g.rows, g.oh, block_rows, g.r, g.stride_h, dilation_h, top, g.h, g.xh, padding, 0, g.pitch))
-    tables.append(find_edges(g, padding))
+    measure_axis(&g.rows, g.oh, block_rows, g.r, g.stride_h, g.dilation_h, 0)
+    g.ahead = block_rows * g.xh if g.rows.blocks > 1 else g.xc
+
+    g.kernel_stride = g.kernel_size = 0
+    if g.square and (g.stride_h == g.stride_w == 1
+                     or (g.stride_h == g.stride_w == 2 and g.columns.segments == 2 and g.rows.segments == 2)):
+        g.kernel_stride, g.kernel_size = <int>g.stride_h - 1, <int>g.s // 2
+    g.in_place = g.yw == 1
+    g.band_size = ceildiv(g.rows.length * g.pitch, 16) * 16 + MOST_LANES   # a row's last vector may run over
+    g.tile_size = ceildiv(block_rows * block_columns, 16) * 16
+
+
+cdef Py_ssize_t most_bytes(const Shape *g, Py_ssize_t others) noexcept nogil:
+    """What plan and then a call that takes `others` take at a time."""
+    cdef Py_ssize_t columns = table_bytes(&g.columns, g.s), rows = table_bytes(&g.rows, g.r)
+    return max(columns + rows + edge_bytes(&g.columns) + g.taps * <Py_ssize_t>sizeof(Py_ssize_t) + others,
+               max(columns + list_bytes(g.s), columns + rows + list_bytes(g.r)))
+
+
+cdef list plan(Shape *g, tuple origin, int padding):
+    """The tables of what is measured. Returns their memory."""
+    cdef Py_ssize_t top, left, r, s
+    top, left = origin
+    cdef list tables = [lay_out(&g.columns, g.s, g.stride_w, g.dilation_w, left, g.w, g.xw, padding, 1),
+                        lay_out(&g.rows, g.r, g.stride_h, g.dilation_h, top, g.h, g.xh, padding, g.pitch), find_edges(g, padding)]
     cdef Block taps = take(g.taps * sizeof(Py_ssize_t))
     tables.append(taps)
     g.tap_offsets = <Py_ssize_t *>taps.data
     for r in range(g.r):
         for s in range(g.s):
             g.tap_offsets[r * g.s + s] = g.rows.taps[r] * g.pitch + g.columns.taps[s]
-    g.ahead = block_rows * g.xh if g.rows.blocks > 1 else g.xc
-
-    g.kernel_stride = g.kernel_size = 0
-    if square and (g.stride_h == g.stride_w == 1
-                   or (g.stride_h == g.stride_w == 2 and g.columns.segments == 2 and g.rows.segments == 2)):
-        g.kernel_stride, g.kernel_size = <int>g.stride_h - 1, <int>g.s // 2
-    g.in_place = g.yw == 1
-    g.band_size = ceildiv(g.rows.length * g.pitch, 16) * 16 + MOST_LANES   # a row's last vector may run over
-    g.tile_size = ceildiv(block_rows * block_columns, 16) * 16
     return tables
 
 
@@ -114,11 +133,27 @@ cdef class Layout:
 cdef list layouts = [None] * (1 << LAYOUT_BITS)
 
 
-cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding):
-    """The layout for arrays of these shapes and strides."""
-    cdef Py_ssize_t key[LAYOUT_WORDS]
-    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x), slot, bytes = 0
-    cdef Layout layout
+cdef Layout measured(const Py_ssize_t *key, tuple stride, tuple dilation):
+    """The layout of what a key (see layout_of) says, without its tables."""
+    cdef Layout layout = Layout.__new__(Layout)
+    cdef Py_ssize_t size = key[31]
+    memcpy(layout.key, key, sizeof(layout.key))
+    key = layout.key
+    cdef int lanes = kernels.f32.vector if size == sizeof(float) else kernels.f64.vector
+    cdef bint planes = depthwise_planes.channels_pay(key, key + 4, key + 8, key + 16, key + 20, size, lanes, stride, dilation)
+    layout.channel_lanes = planes or depthwise_channels.channels_in_lanes(key, key + 4, key + 16, key + 20, size, lanes, key[25],
+                                                                          key[27])
+    if layout.channel_lanes:
+        depthwise_channels.measure(&layout.channels, key, key + 4, key + 8, key + 12, key + 16, key + 20, size, lanes, stride,
+                                   dilation, planes)
+    else:
+        measure(&layout.shape, layout.key, layout.key + 4, layout.key + 8, layout.key + 12, layout.key + 16, layout.key + 20, size,
+                lanes, stride, dilation)
+    return layout
+
+
+cdef void fill_key(Py_ssize_t *key, cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
+                   int padding):
     memcpy(key, cnp.PyArray_DIMS(x), 4 * sizeof(Py_ssize_t))
     memcpy(key + 4, cnp.PyArray_STRIDES(x), 4 * sizeof(Py_ssize_t))
     memcpy(key + 8, cnp.PyArray_DIMS(w), 4 * sizeof(Py_ssize_t))
@@ -128,28 +163,40 @@ cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride,
     key[24], key[25] = stride
     key[26], key[27] = dilation
     key[28], key[29] = origin
-    key[30], key[31] = padding, size
+    key[30], key[31] = padding, cnp.PyArray_ITEMSIZE(x)
+
+
+cdef void add_tables(Layout layout, tuple origin, int padding):
+    if layout.channel_lanes:
+        layout.tables = depthwise_channels.lay_out(&layout.channels, origin, padding)
+    else:
+        layout.tables = plan(&layout.shape, origin, padding)
+
+
+cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding):
+    """The layout for arrays of these shapes and strides, or None where one thread would take too much scratch."""
+    cdef Py_ssize_t key[LAYOUT_WORDS]
+    cdef Py_ssize_t slot, bytes = 0
+    cdef Layout layout
+    fill_key(key, x, w, y, stride, dilation, origin, padding)
     slot = slot_of(key, LAYOUT_WORDS, LAYOUT_BITS)
     layout = layouts[slot]
     if layout is not None and memcmp(layout.key, key, sizeof(key)) == 0:
         return layout
-    layout = Layout.__new__(Layout)
-    memcpy(layout.key, key, sizeof(key))
-    cdef int lanes = kernels.f32.vector if size == sizeof(float) else kernels.f64.vector
-    cdef bint planes = depthwise_planes.channels_pay(key, key + 4, key + 8, key + 16, key + 20, size, lanes, stride, dilation)
-    layout.channel_lanes = planes or depthwise_channels.channels_in_lanes(key, key + 4, key + 16, key + 20, size, lanes, key[25],
-                                                                          key[27])
-    if layout.channel_lanes:
-        layout.tables = depthwise_channels.lay_out(&layout.channels, key, key + 4, key + 8, key + 12, key + 16, key + 20, size, lanes,
-                                                   stride, dilation, origin, padding, planes)
-    else:
-        layout.tables = plan(&layout.shape, key, key + 4, key + 8, key + 12, key + 16, key + 20, size, lanes, stride, dilation, origin,
-                             padding)
+    layout = measured(key, stride, dilation)
+    if forward_bytes(layout, True) > MOST:
+        return None
+    add_tables(layout, origin, padding)
     for table in layout.tables:
         bytes += (<Block>table).size
     if bytes <= LAYOUT_BYTES:
         layouts[slot] = layout
     return layout
+
+
+def forget_layouts():
+    """Frees what is kept."""
+    layouts[:] = [None] * len(layouts)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -210,16 +257,38 @@ cdef int forward_team(const Shape *g) noexcept:
     return threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
 
 
+cdef Py_ssize_t packed_size(const Shape *g) noexcept nogil:
+    return ceildiv(g.k * (g.taps + 1), 16) * 16
+
+
+cdef Py_ssize_t forward_bytes(Layout layout, bint alone):
+    """What conv2d takes at a time, tables and all: with the threads that it would use now, or on one. There too long a sum counts
+    as too much."""
+    cdef const Shape *g = &layout.shape
+    cdef depthwise_channels.Shape *channels = &layout.channels
+    cdef Py_ssize_t size = layout.key[31], taps = layout.key[10] * layout.key[11]
+    cdef int team
+    if alone and size == sizeof(float) and taps > MOST_TAPS:
+        return MOST // MOST_TAPS * taps + MOST
+    if not layout.channel_lanes:
+        team = 1 if alone else forward_team(g)
+        return most_bytes(g, (packed_size(g) + team * (g.band_size + g.tile_size)) * size)
+    if channels.planes:
+        team = 1 if alone else threads.team(depthwise_planes.work(channels))
+        return depthwise_channels.table_bytes(channels) + depthwise_planes.convolve_bytes(channels, size, team)
+    team = 1 if alone else threads.team(depthwise_channels.work(channels))
+    return depthwise_channels.table_bytes(channels) + depthwise_channels.convolve_bytes(channels, size, team)
+
+
 cdef convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
               floating value):
     cdef int team = forward_team(g)
     cdef Py_ssize_t unit, units = g.n * g.rows.blocks * g.columns.blocks * g.c
     cdef Py_ssize_t scratch_size = g.band_size + g.tile_size
-    cdef Py_ssize_t packed_size = ceildiv(g.k * (g.taps + 1), 16) * 16
-    cdef Block memory = take((packed_size + team * scratch_size) * sizeof(floating))
+    cdef Block memory = take((packed_size(g) + team * scratch_size) * sizeof(floating))
     cdef floating *weights = <floating *>memory.data
     cdef floating *biases = weights + g.k * g.taps
-    cdef floating *scratch = weights + packed_size
+    cdef floating *scratch = weights + packed_size(g)
     with nogil:
         pack_weights(g, w, bias, bias_step, weights, biases)
         if team == 1:
@@ -249,6 +318,10 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
     if cnp.PyArray_SIZE(y) == 0:
         return
     cdef Layout layout = layout_of(x, w, y, stride, dilation, origin, padding_mode)
+    if layout is None:
+        parts.convolve(conv2d, workspace, parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value,
+                       activation, negative_slope)
+        return
     cdef Shape g = layout.shape
     cdef depthwise_channels.Shape channels
     cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
@@ -272,15 +345,12 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
                  <double *>cnp.PyArray_DATA(y), padding_value)
 
 
-def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin):
-    """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at."""
-    cdef Layout layout = layout_of(x, w, y, stride, dilation, origin, CONSTANT)
-    cdef const Shape *g = &layout.shape
-    if layout.channel_lanes and layout.channels.planes:
-        return depthwise_planes.workspace(&layout.channels, cnp.PyArray_ITEMSIZE(x))
-    if layout.channel_lanes:
-        return depthwise_channels.workspace(&layout.channels, cnp.PyArray_ITEMSIZE(x))
-    return cnp.PyArray_ITEMSIZE(x) * (g.k * (g.taps + 1) + forward_team(g) * (g.band_size + g.tile_size))
+def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding_mode,
+              bint alone):
+    """As gemm.workspace, of a call that finds no layout of an earlier one."""
+    cdef Py_ssize_t key[LAYOUT_WORDS]
+    fill_key(key, x, w, y, stride, dilation, origin, padding_mode)
+    return forward_bytes(measured(key, stride, dilation), alone)
 
 
 cdef void convolve_pair(const Shape *g, const floating *x, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
@@ -319,9 +389,15 @@ def conv2d_pair(const floating[:, :, :, :] x, const floating[:, :, :, :] even, c
     cdef Py_ssize_t y_shape[4]
     w_shape[:] = [even.shape[0], 1, even.shape[2], width]
     y_shape[:] = [y.shape[0], y.shape[1], y.shape[2], y.shape[3] // 2]
-    tables = plan(&g, x.shape, x.strides, w_shape, even.strides, y_shape, y.strides, size, vector_length(no_data), (1, 1),
-                  (dilation_h, 1), (top, left), CONSTANT)
+    measure(&g, x.shape, x.strides, w_shape, even.strides, y_shape, y.strides, size, vector_length(no_data), (1, 1), (dilation_h, 1))
     cdef Py_ssize_t n_even = g.r * even.shape[3], n_taps = n_even + g.r * odd.shape[3]
+    if most_bytes(&g, g.k * n_taps * size + n_taps * sizeof(Py_ssize_t) + g.band_size * size) > MOST:
+        conv2d(np.asarray(x), np.asarray(even), None, np.asarray(y)[..., ::2], (1, 1), (dilation_h, 1), (top, left_even), CONSTANT, 0.0,
+               0, 0.0)
+        conv2d(np.asarray(x), np.asarray(odd), None, np.asarray(y)[..., 1::2], (1, 1), (dilation_h, 1), (top, left_odd), CONSTANT, 0.0,
+               0, 0.0)
+        return
+    tables = plan(&g, (top, left), CONSTANT)
     cdef Block packed = take(g.k * n_taps * size)
     cdef Block offsets = take(n_taps * sizeof(Py_ssize_t))
     cdef Py_ssize_t *taps = <Py_ssize_t *>offsets.data
@@ -388,54 +464,99 @@ cdef void correlate_plane(const Shape *g, const floating *x, const floating *dy,
         kernels.f64.depthwise_weight_sum(sums, g.multiplier * g.taps, gradient + channel * g.multiplier * g.taps)
 
 
-def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floating[:, :, :, :] x,
-                           floating[:, :, :, ::1] grad_weight, tuple stride, tuple dilation, tuple origin, int padding_mode,
-                           double padding_value):
-    """grad_weight = the gradient of conv2d's weights, on views as there; grad_weight is overwritten. Nothing is checked."""
-    cdef Shape g
-    cdef Py_ssize_t size = sizeof(floating), unit, units, i, j
-    cdef floating *no_data = NULL
-    if grad_weight.shape[0] == 0 or grad_weight.shape[2] == 0 or grad_weight.shape[3] == 0:
-        return
-    if grad_output.shape[0] == 0 or grad_output.shape[2] == 0 or grad_output.shape[3] == 0:
-        grad_weight[:, :, :, :] = 0
-        return
-    cdef int lanes = vector_length(no_data)
-    cdef depthwise_channels.Shape in_lanes
-    cdef const floating *xp = &x[0, 0, 0, 0] if x.shape[2] and x.shape[3] else NULL
-    cdef bint planes = depthwise_planes.channels_pay(x.shape, x.strides, grad_weight.shape, grad_output.shape, grad_output.strides,
-                                                     size, lanes, stride, dilation)
-    if planes or depthwise_channels.channels_in_lanes(x.shape, x.strides, grad_output.shape, grad_output.strides, size, lanes,
-                                                      stride[1], dilation[1]):
-        tables = depthwise_channels.lay_out(&in_lanes, x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape,
-                                            grad_output.strides, size, lanes, stride, dilation, origin, padding_mode, planes)
-        if planes:
-            depthwise_planes.correlate(&in_lanes, xp, &grad_output[0, 0, 0, 0], &grad_weight[0, 0, 0, 0], <floating>padding_value)
-        else:
-            depthwise_channels.correlate(&in_lanes, xp, &grad_output[0, 0, 0, 0], &grad_weight[0, 0, 0, 0], <floating>padding_value)
-        return
-    tables = plan(&g, x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape, grad_output.strides,
-                  size, lanes, stride, dilation, origin, padding_mode)
-    cdef floating value = <floating>padding_value
-    cdef const floating *dy = &grad_output[0, 0, 0, 0]
-    cdef floating *result = &grad_weight[0, 0, 0, 0]
-    cdef int team = threads.team(g.n * g.k * g.oh * g.ow * (0.15 + 0.03 * g.taps))
-    # Few channels: each channel's blocks in chunks, whose number follows from the sizes alone.
-    cdef Py_ssize_t blocks = g.n * g.rows.blocks * g.columns.blocks
-    cdef Py_ssize_t chunks = min(blocks, ceildiv(UNITS, g.c)), total = g.k * g.taps
-    cdef Py_ssize_t scratch_size = g.band_size + g.tile_size + g.multiplier * g.taps * g.lanes
-    cdef Block scratch = take(team * scratch_size * size)
-    cdef Block partial = take(chunks * total * size)
+# A channel's blocks in chunks, if channels are few: their number follows from the sizes alone. Scratch in elements.
+cdef struct Chunks:
+    Py_ssize_t count, blocks, thread_size, all_size
+
+
+cdef Chunks chunks_of(const Shape *g) noexcept nogil:
+    cdef Chunks chunks
+    chunks.blocks = g.n * g.rows.blocks * g.columns.blocks
+    chunks.count = min(chunks.blocks, ceildiv(UNITS, g.c))
+    chunks.thread_size = g.band_size + g.tile_size + g.multiplier * g.taps * g.lanes
+    chunks.all_size = chunks.count * g.k * g.taps
+    return chunks
+
+
+cdef Py_ssize_t backward_bytes(Layout layout, bint alone):
+    """What conv2d_weight_gradient takes at a time: as forward_bytes."""
+    cdef const Shape *g = &layout.shape
+    cdef depthwise_channels.Shape *channels = &layout.channels
+    cdef Chunks chunks
+    cdef Py_ssize_t size = layout.key[31]
+    cdef int team
+    if not layout.channel_lanes:
+        chunks = chunks_of(g)
+        team = 1 if alone else forward_team(g)
+        return most_bytes(g, (team * chunks.thread_size + chunks.all_size) * size)
+    if channels.planes:
+        team = 1 if alone else threads.team(depthwise_planes.work(channels))
+        return depthwise_channels.table_bytes(channels) + depthwise_planes.correlate_bytes(channels, size, team)
+    team = 1 if alone else threads.team(depthwise_channels.work(channels))
+    return depthwise_channels.table_bytes(channels) + depthwise_channels.correlate_bytes(channels, size, team)
+
+
+cdef correlate(const Shape *g, const floating *x, const floating *dy, floating *gradient, floating value):
+    """gradient, of the weights: filters wk apart, each in one piece."""
+    cdef int team = forward_team(g)
+    cdef Chunks chunks = chunks_of(g)
+    cdef Py_ssize_t total = g.k * g.taps, unit, i, k, t
+    cdef Block scratch = take(team * chunks.thread_size * sizeof(floating))
+    cdef Block partial = take(chunks.all_size * sizeof(floating))
     cdef floating *scratch_data = <floating *>scratch.data
-    cdef floating *parts = <floating *>partial.data
-    units = g.c * chunks
+    cdef floating *sums = <floating *>partial.data
     with nogil:
-        for unit in prange(units, num_threads=team, schedule="static"):
-            correlate_plane(&g, xp, dy, value, unit % g.c, unit // g.c * blocks // chunks,
-                            (unit // g.c + 1) * blocks // chunks, scratch_data + threadid() * scratch_size,
-                            parts + unit // g.c * total)
-        for j in range(total):
-            result[j] = parts[j]
-        for i in range(1, chunks):
-            for j in range(total):
-                result[j] += parts[i * total + j]
+        for unit in prange(g.c * chunks.count, num_threads=team, schedule="static"):
+            correlate_plane(g, x, dy, value, unit % g.c, unit // g.c * chunks.blocks // chunks.count,
+                            (unit // g.c + 1) * chunks.blocks // chunks.count, scratch_data + threadid() * chunks.thread_size,
+                            sums + unit // g.c * total)
+        for k in range(g.k):
+            for t in range(g.taps):
+                gradient[k * g.wk + t] = sums[k * g.taps + t]
+        for i in range(1, chunks.count):
+            for k in range(g.k):
+                for t in range(g.taps):
+                    gradient[k * g.wk + t] += sums[i * total + k * g.taps + t]
+
+
+cdef correlate_of(Layout layout, const floating *x, const floating *dy, floating *gradient, floating value):
+    if not layout.channel_lanes:
+        correlate(&layout.shape, x, dy, gradient, value)
+    elif layout.channels.planes:
+        depthwise_planes.correlate(&layout.channels, x, dy, gradient, value)
+    else:
+        depthwise_channels.correlate(&layout.channels, x, dy, gradient, value)
+
+
+def conv2d_weight_gradient(cnp.ndarray grad_output, cnp.ndarray x, cnp.ndarray grad_weight, tuple stride, tuple dilation,
+                           tuple origin, int padding_mode, double padding_value):
+    """grad_weight = the gradient of conv2d's weights, on views as there; grad_weight is overwritten: filters of any stride, each in
+    one piece. Nothing is checked."""
+    cdef Py_ssize_t key[LAYOUT_WORDS]
+    cdef Layout layout
+    if cnp.PyArray_SIZE(grad_weight) == 0:
+        return
+    if cnp.PyArray_SIZE(grad_output) == 0:
+        grad_weight.fill(0)
+        return
+    fill_key(key, x, grad_weight, grad_output, stride, dilation, origin, padding_mode)
+    layout = measured(key, stride, dilation)
+    if backward_bytes(layout, True) > MOST_BACKWARD:
+        parts.weight_gradient(conv2d_weight_gradient, gradient_workspace,
+                              parts.Problem(x, grad_weight, grad_output, stride, dilation, origin, padding_mode), padding_value)
+        return
+    add_tables(layout, origin, padding_mode)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        correlate_of(layout, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(grad_output),
+                     <float *>cnp.PyArray_DATA(grad_weight), <float>padding_value)
+    else:
+        correlate_of(layout, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(grad_output),
+                     <double *>cnp.PyArray_DATA(grad_weight), padding_value)
+
+
+def gradient_workspace(cnp.ndarray x, cnp.ndarray grad_weight, cnp.ndarray grad_output, tuple stride, tuple dilation,
+                       tuple origin, int padding_mode, bint alone):
+    """As workspace, of conv2d_weight_gradient."""
+    cdef Py_ssize_t key[LAYOUT_WORDS]
+    fill_key(key, x, grad_weight, grad_output, stride, dilation, origin, padding_mode)
+    return backward_bytes(measured(key, stride, dilation), alone)

@@ -14,80 +14,110 @@ from fastconv._core.kernels cimport FC_OUTSIDE
 from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport ceildiv
 
+cdef enum:
+    MOST_MERGED = 64    # segments
+
+
 cdef inline Py_ssize_t clamp(Py_ssize_t i, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
     return low if i < low else high if i > high else i
 
 
-cdef Py_ssize_t segments_of(Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t block, Py_ssize_t *phase,
-                            Py_ssize_t *first, Py_ssize_t *last, Py_ssize_t *segment_of) noexcept nogil:
-    """Cuts the taps into segments: the same phase, and near enough to share source elements. Returns how many."""
-    cdef Py_ssize_t t, i, count = 0, position
-    for t in range(taps):
-        position = t * dilation // stride
-        for i in range(count):
-            if phase[i] == t * dilation % stride and position - last[i] <= block:
-                break
-        else:
-            i = count
-            count += 1
-            phase[i] = t * dilation % stride
-            first[i] = position
-        last[i] = position
-        segment_of[t] = i
-    return count
+cdef void measure(Axis *axis, Py_ssize_t outputs, Py_ssize_t block, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation,
+                  Py_ssize_t multiple) noexcept nogil:
+    """The sizes of an axis for blocks of `block` outputs. With multiple > 0 all segments have one length, a multiple of it.
+
+    Taps are cut into segments: those of the same phase, if these are near enough to share source elements. Every period-th tap has
+    the same phase, and they are step positions apart.
+    """
+    cdef Py_ssize_t step, longest
+    axis.block, axis.blocks = block, ceildiv(outputs, block)
+    axis.period = 1
+    while axis.period < taps and axis.period * dilation % stride:
+        axis.period += 1
+    step = axis.period * dilation // stride
+    axis.joined = step <= block or axis.period >= taps
+    axis.segments = min(axis.period, taps) if axis.joined else taps
+    longest = block + (step * (ceildiv(taps, axis.period) - 1) if axis.joined else 0)
+    axis.segment = ceildiv(longest, multiple) * multiple if multiple else 0
+    if multiple:
+        axis.length = axis.segments * axis.segment
+    else:
+        axis.length = axis.segments * block + (step * (taps - axis.segments) if axis.joined else 0)
 
 
-cdef Block lay_out(Axis *axis, Py_ssize_t outputs, Py_ssize_t block, Py_ssize_t taps, Py_ssize_t stride,
-                   Py_ssize_t dilation, Py_ssize_t origin, Py_ssize_t size, Py_ssize_t step, int padding,
-                   Py_ssize_t multiple, Py_ssize_t pitch):
-    """Fills in an axis for blocks of `block` outputs, `pitch` being its step in the band. With multiple > 0 all segments have
-    one length, a multiple of it. Returns the memory of the tables."""
-    cdef Block lists = take(6 * taps * sizeof(Py_ssize_t))
+cdef Py_ssize_t list_bytes(Py_ssize_t taps) noexcept nogil:
+    """Of what lay_out takes while it works."""
+    return 6 * taps * sizeof(Py_ssize_t)
+
+
+cdef Py_ssize_t table_bytes(const Axis *axis, Py_ssize_t taps) noexcept nogil:
+    """Of what it returns."""
+    return (taps + (axis.blocks + 1) * axis.length) * sizeof(Py_ssize_t)
+
+
+cdef Block lay_out(Axis *axis, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t origin, Py_ssize_t size,
+                   Py_ssize_t step, int padding, Py_ssize_t pitch):
+    """Fills in the tables of an axis whose sizes are measured, `pitch` being its step in the band. Returns their memory."""
+    cdef Block lists = take(list_bytes(taps))
     cdef Py_ssize_t *phase = <Py_ssize_t *>lists.data
     cdef Py_ssize_t *first = phase + taps
     cdef Py_ssize_t *last = first + taps
     cdef Py_ssize_t *segment_of = last + taps
     cdef Py_ssize_t *begin = segment_of + taps
     cdef Py_ssize_t *done = begin + taps
-    cdef Py_ssize_t i, t, q, b, coordinate, nearest, nearest_coordinate = 0
-    axis.block, axis.blocks = block, ceildiv(outputs, block)
-    axis.segments = segments_of(taps, stride, dilation, block, phase, first, last, segment_of)
-    axis.length = axis.segment = 0
-    if multiple:
-        for i in range(axis.segments):
-            axis.segment = max(axis.segment, ceildiv(block + last[i] - first[i], multiple) * multiple)
+    cdef Py_ssize_t i, t, q, b, coordinate, nearest, nearest_coordinate = 0, count = 0
+    for t in range(taps):
+        if axis.joined and t >= axis.period:
+            i = segment_of[t - axis.period]
+        else:
+            i = count
+            count += 1
+            phase[i], first[i] = t * dilation % stride, t * dilation // stride
+        last[i] = t * dilation // stride
+        segment_of[t] = i
+    q = 0
     for i in range(axis.segments):
-        begin[i] = axis.length
-        axis.length += axis.segment if multiple else block + last[i] - first[i]
+        begin[i] = q
+        q += axis.segment if axis.segment else axis.block + last[i] - first[i]
         done[i] = 0
     axis.first = phase[0] + first[0] * stride - origin
     axis.second = phase[1] + first[1] * stride - origin if axis.segments > 1 else 0
-    cdef Block tables = take((taps + (axis.blocks + 1) * axis.length) * sizeof(Py_ssize_t))
+    cdef Block tables = take(table_bytes(axis, taps))
     axis.taps = <Py_ssize_t *>tables.data
     axis.places = axis.taps + taps
     axis.offsets = axis.places + axis.length
     for t in range(taps):
         i = segment_of[t]
         axis.taps[t] = begin[i] + t * dilation // stride - first[i]
-    for q in range(axis.length):   # merges the segments
-        nearest = -1
-        for i in range(axis.segments):
-            if begin[i] + done[i] < (begin[i + 1] if i + 1 < axis.segments else axis.length):
-                coordinate = phase[i] + (first[i] + done[i]) * stride - origin
-                if nearest < 0 or coordinate < nearest_coordinate:
-                    nearest, nearest_coordinate = i, coordinate
+    nearest = 0
+    for q in range(axis.length):   # merges the segments, if these are few
+        if axis.segments > MOST_MERGED:
+            nearest += q > 0 and q == (begin[nearest + 1] if nearest + 1 < axis.segments else axis.length)
+            nearest_coordinate = phase[nearest] + (first[nearest] + done[nearest]) * stride - origin
+        else:
+            nearest = -1
+            for i in range(axis.segments):
+                if begin[i] + done[i] < (begin[i + 1] if i + 1 < axis.segments else axis.length):
+                    coordinate = phase[i] + (first[i] + done[i]) * stride - origin
+                    if nearest < 0 or coordinate < nearest_coordinate:
+                        nearest, nearest_coordinate = i, coordinate
         axis.places[q] = (begin[nearest] + done[nearest]) * pitch
         done[nearest] += 1
         for b in range(axis.blocks):
-            t = source(nearest_coordinate + b * block * stride, size, padding) if size else -1
+            t = source(nearest_coordinate + b * axis.block * stride, size, padding) if size else -1
             axis.offsets[b * axis.length + q] = FC_OUTSIDE if t < 0 else t * step
     return tables
+
+
+cdef Py_ssize_t edge_bytes(const Axis *columns) noexcept nogil:
+    """Of what find_edges returns."""
+    return columns.blocks * (columns.length + 3) * sizeof(Py_ssize_t)
 
 
 cdef Block find_edges(Shape *g, int padding):
     """Works out which columns of the band are copied as vectors and which one by one. Returns the memory of the tables."""
     cdef Axis *axis = &g.columns
-    cdef Block tables = take(axis.blocks * (axis.length + 3) * sizeof(Py_ssize_t))
+    cdef Block tables = take(edge_bytes(axis))
     cdef Py_ssize_t b, q, first, n, phases
     g.start = <Py_ssize_t *>tables.data
     g.until = g.start + axis.blocks

@@ -10,10 +10,11 @@ cdef struct Piece:
 
 # One direction: what is cut into pieces, and where each position of a piece lies in the image.
 cdef struct Axis:
-    Py_ssize_t taps
+    Py_ssize_t taps, outputs
+    Py_ssize_t most            # outputs of a piece
     Py_ssize_t step            # from one output of a piece to the next
     Py_ssize_t stride          # positions from one output to the next: output i meets tap t at i * stride + t
-    Py_ssize_t pieces, longest   # how many; positions of the longest
+    Py_ssize_t pieces, longest, positions   # how many; positions of the longest, of all
     Piece *piece
     Py_ssize_t *offsets        # of each position of each piece, in elements, or FC_OUTSIDE
 
@@ -21,7 +22,7 @@ cdef struct Axis:
 cdef struct Shape:
     Py_ssize_t n, c, k, multiplier, h, w, r, s, oh, ow, taps
     Py_ssize_t xn, xc, xh, xw, yn, yk, yh, yw, wk, wr, ws
-    Py_ssize_t lanes
+    Py_ssize_t stride_h, stride_w, lanes
     Py_ssize_t pixels          # that lie in one vector, side by side in x and y: more than one where there are few channels
     Py_ssize_t shift           # where the second vector of channels begins
     Py_ssize_t blocks          # vectors of channels; the last one may overlap the one before, and the first one the second
@@ -40,10 +41,14 @@ cdef struct Shape:
 
 cdef bint channels_in_lanes(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *y, const Py_ssize_t *y_strides,
                             Py_ssize_t size, int lanes, Py_ssize_t stride_w, Py_ssize_t dilation_w) noexcept
-cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
+cdef void measure(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
                   const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
-                  tuple origin, int padding, bint planes)
-cdef Py_ssize_t workspace(const Shape *g, Py_ssize_t size) noexcept
+                  bint planes)
+cdef Py_ssize_t table_bytes(const Shape *g) noexcept nogil
+cdef list lay_out(Shape *g, tuple origin, int padding)
+cdef double work(const Shape *g) noexcept nogil
+cdef Py_ssize_t convolve_bytes(const Shape *g, Py_ssize_t size, int team) noexcept nogil
+cdef Py_ssize_t correlate_bytes(const Shape *g, Py_ssize_t size, int team) noexcept nogil
 cdef convolve(Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
               floating value)
 cdef correlate(Shape *g, const floating *x, const floating *dy, floating *gradient, floating value)

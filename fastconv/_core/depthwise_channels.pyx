@@ -70,29 +70,43 @@ cdef bint channels_in_lanes(const Py_ssize_t *x, const Py_ssize_t *x_strides, co
         x[1], y[1], elements(x_strides[3], size), elements(y_strides[3], size), lanes, stride_w, dilation_w) > 1)
 
 
-cdef Block cut(Axis *axis, Py_ssize_t outputs, Py_ssize_t most, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation,
-               Py_ssize_t origin, Py_ssize_t size, Py_ssize_t step, int padding):
-    """Cuts the outputs into pieces of at most `most` and looks up their positions. Returns the memory of the tables.
+cdef void measure_axis(Axis *axis, Py_ssize_t outputs, Py_ssize_t most, Py_ssize_t taps, Py_ssize_t stride,
+                       Py_ssize_t dilation) noexcept nogil:
+    """The sizes of an axis whose outputs are cut into pieces of at most `most`. Output i is of phase i % dilation, and the phases
+    have one of two numbers of outputs."""
+    cdef Py_ssize_t phases = min(dilation, outputs), i, count, of_count, parts
+    axis.taps, axis.step, axis.outputs, axis.most = taps, dilation, outputs, most
+    axis.stride = min(stride, taps)    # beyond that there are pixels that no tap meets
+    axis.pieces = axis.longest = axis.positions = 0
+    for i in range(2):
+        count = outputs // phases + i
+        of_count = outputs % phases if i else phases - outputs % phases
+        if of_count == 0:
+            continue
+        parts = ceildiv(count, most)
+        axis.pieces += of_count * parts
+        axis.positions += of_count * (count * axis.stride + parts * (taps - axis.stride))
+        axis.longest = max(axis.longest, (ceildiv(count, parts) - 1) * axis.stride + taps)
+
+
+cdef Py_ssize_t axis_bytes(const Axis *axis) noexcept nogil:
+    """Of the tables of `cut`."""
+    return axis.pieces * sizeof(Piece) + axis.positions * sizeof(Py_ssize_t)
+
+
+cdef Block cut(Axis *axis, Py_ssize_t stride, Py_ssize_t origin, Py_ssize_t size, Py_ssize_t step, int padding):
+    """Cuts the outputs of a measured axis into pieces and looks up their positions. Returns the memory of the tables.
 
     With p the first output of a piece, and dilation D, output p + D i meets tap t at
     (p + D i) stride - origin + D t = p stride - origin + D (i stride + t).
     """
-    cdef Py_ssize_t phase, phases = min(dilation, outputs), count, parts, i, q, n = 0, positions = 0, begin, distance
-    axis.taps, axis.step = taps, dilation
-    axis.stride = min(stride, taps)    # beyond that there are pixels that no tap meets
-    axis.pieces = axis.longest = 0
-    for phase in range(phases):
-        count = ceildiv(outputs - phase, dilation)
-        parts = ceildiv(count, most)
-        axis.pieces += parts
-        positions += count * axis.stride + parts * (taps - axis.stride)
-    cdef Block tables = take(axis.pieces * sizeof(Piece) + positions * sizeof(Py_ssize_t))
+    cdef Py_ssize_t phase, dilation = axis.step, taps = axis.taps, count, parts, i, q, n = 0, positions = 0, begin, distance
+    cdef Block tables = take(axis_bytes(axis))
     axis.piece = <Piece *>tables.data
     axis.offsets = <Py_ssize_t *>(axis.piece + axis.pieces)
-    positions = 0
-    for phase in range(phases):
-        count = ceildiv(outputs - phase, dilation)
-        parts = ceildiv(count, most)
+    for phase in range(min(dilation, axis.outputs)):
+        count = ceildiv(axis.outputs - phase, dilation)
+        parts = ceildiv(count, axis.most)
         for i in range(parts):
             begin = part(count, parts, i)
             axis.piece[n].first = phase + dilation * begin
@@ -103,16 +117,15 @@ cdef Block cut(Axis *axis, Py_ssize_t outputs, Py_ssize_t most, Py_ssize_t taps,
                 distance = source(axis.piece[n].first * stride - origin + dilation * distance, size, padding) if size else -1
                 axis.offsets[positions] = FC_OUTSIDE if distance < 0 else distance * step
                 positions += 1
-            axis.longest = max(axis.longest, positions - axis.piece[n].table)
             n += 1
     return tables
 
 
-cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
+cdef void measure(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
                   const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, int lanes, tuple stride, tuple dilation,
-                  tuple origin, int padding, bint planes):
-    """Sizes, pieces and tables of a call whose result is not empty; strides come in bytes. Returns the tables' memory."""
-    cdef Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left, q, most_rows, most_columns, pieces
+                  bint planes):
+    """Sizes of a call whose result is not empty; strides come in bytes."""
+    cdef Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, most_rows, most_columns, pieces
     g.n, g.c, g.h, g.w = x[0], x[1], x[2], x[3]
     g.k, g.r, g.s = w[0], w[2], w[3]
     g.oh, g.ow = y[2], y[3]
@@ -124,7 +137,6 @@ cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, co
     g.wk, g.wr, g.ws = elements(w_strides[0], size), elements(w_strides[2], size), elements(w_strides[3], size)
     stride_h, stride_w = stride
     dilation_h, dilation_w = dilation
-    top, left = origin
     # Where there is one output or one tap, any step will do.
     if g.oh == 1:
         stride_h = 1 if g.ow == 1 else stride_w
@@ -132,6 +144,7 @@ cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, co
         stride_w = stride_h
     dilation_h = 1 if g.r == 1 else dilation_h
     dilation_w = 1 if g.s == 1 else dilation_w
+    g.stride_h, g.stride_w = stride_h, stride_w
 
     g.planes = planes
     g.pixels = pixels_of_vector(g.c, g.k, g.xw, g.yw, lanes, stride_w, dilation_w) if g.xc == 1 and not planes else 1
@@ -148,7 +161,7 @@ cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, co
         most_columns = max(16, IN_PLACE_BYTES // (((FC_SLIDING_ROWS - 1) * stride_h + g.r) * stride_w * g.k * size))
     if g.in_place and planes:
         most_columns = PLANES_COLUMNS
-    cdef Block columns = cut(&g.columns, g.ow, most_columns, g.s, stride_w, dilation_w, left, g.w, lanes if planes else g.xw, padding)
+    measure_axis(&g.columns, g.ow, most_columns, g.s, stride_w, dilation_w)
     g.tap = lanes if g.pixels == 1 else g.k
     g.pitch = ceildiv(g.columns.longest * g.tap, lanes) * lanes
     most_rows = FC_SLIDING_ROWS
@@ -156,16 +169,29 @@ cdef list lay_out(Shape *g, const Py_ssize_t *x, const Py_ssize_t *x_strides, co
         most_rows = max(most_rows, (PLANES_BYTES // (g.w * lanes * size + 1) - g.r) // min(stride_h, g.r) + 1)
     elif not g.in_place:
         most_rows = max(most_rows, (BAND_BYTES // (g.pitch * size) - g.r) // min(stride_h, g.r) + 1)
-    cdef Block rows = cut(&g.rows, g.oh, most_rows, g.r, stride_h, dilation_h, top, g.h, g.xh, padding)
+    measure_axis(&g.rows, g.oh, most_rows, g.r, stride_h, dilation_h)
     g.band_size = 0 if g.in_place else rounded(g.rows.longest * g.pitch)
-    cdef Block band_columns = take(g.columns.longest * sizeof(Py_ssize_t))
-    g.band_columns = <Py_ssize_t *>band_columns.data
-    for q in range(g.columns.longest):
-        g.band_columns[q] = q * g.tap
 
     pieces = g.n * g.rows.pieces * g.columns.pieces
     g.groups = g.blocks if planes else max(1, min(ceildiv(UNITS, pieces), (g.blocks - 1) // FEWEST_BLOCKS))
     g.ahead = FC_SLIDING_ROWS * stride_h * g.xh if g.n * g.c * g.h * g.w * size >= AHEAD_BYTES and dilation_h == 1 else 0
+
+
+cdef Py_ssize_t table_bytes(const Shape *g) noexcept nogil:
+    """Of the tables of lay_out."""
+    return axis_bytes(&g.columns) + axis_bytes(&g.rows) + g.columns.longest * sizeof(Py_ssize_t)
+
+
+cdef list lay_out(Shape *g, tuple origin, int padding):
+    """The tables of what is measured. Returns their memory."""
+    cdef Py_ssize_t q, top, left
+    top, left = origin
+    cdef Block columns = cut(&g.columns, g.stride_w, left, g.w, g.lanes if g.planes else g.xw, padding)
+    cdef Block rows = cut(&g.rows, g.stride_h, top, g.h, g.xh, padding)
+    cdef Block band_columns = take(g.columns.longest * sizeof(Py_ssize_t))
+    g.band_columns = <Py_ssize_t *>band_columns.data
+    for q in range(g.columns.longest):
+        g.band_columns[q] = q * g.tap
     return [columns, rows, band_columns]
 
 
@@ -271,7 +297,8 @@ cdef bint pack_block(const Shape *g, const floating *w, Py_ssize_t n, floating *
 
 
 cdef Py_ssize_t packed_size(const Shape *g) noexcept nogil:
-    return rounded((g.blocks + 1) * (g.taps + 1) * g.lanes)
+    """One block more may be needed to align the others."""
+    return rounded((g.blocks + 2) * (g.taps + 1) * g.lanes)
 
 
 cdef void pack(const Shape *g, const floating *w, const floating *bias, Py_ssize_t bias_step, floating value, floating *memory,
@@ -389,21 +416,21 @@ cdef double work(const Shape *g) noexcept nogil:
     return g.n * g.k * g.oh * g.ow * (0.08 + 0.02 * g.taps)
 
 
-cdef Py_ssize_t workspace(const Shape *g, Py_ssize_t size) noexcept:
-    """Bytes that convolve takes, with the threads that it would use now."""
-    return (packed_size(g) + threads.team(work(g)) * g.band_size) * size
+cdef Py_ssize_t convolve_bytes(const Shape *g, Py_ssize_t size, int team) noexcept nogil:
+    """What convolve takes, with so many threads."""
+    return (packed_size(g) + team * g.band_size) * size
 
 
 cdef convolve(Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
               floating value):
     """y = activation(depthwise convolution of x with w + bias)."""
-    if g.strides == FC_STRIDE_22:    # with stride 1 an output has fewer loads, and they are not the limit
-        align(g, x)
     cdef int team = threads.team(work(g))
     cdef Py_ssize_t unit, units = g.n * g.groups * g.rows.pieces * g.columns.pieces
-    cdef Block memory = take((packed_size(g) + team * g.band_size) * sizeof(floating))
+    cdef Block memory = take(convolve_bytes(g, sizeof(floating), team))
     cdef floating *packed = <floating *>memory.data
     cdef floating *bands = packed + packed_size(g)
+    if g.strides == FC_STRIDE_22:    # with stride 1 an output has fewer loads, and they are not the limit
+        align(g, x)
     cdef Filters filters
     with nogil:
         pack(g, w, bias, bias_step, value, packed, &filters)
@@ -501,14 +528,22 @@ cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy,
                                band + vectors * g.pixels * g.tap, block_sums)
 
 
+cdef Py_ssize_t chunks_of(const Shape *g) noexcept nogil:
+    return max(1, min(min(g.n * g.rows.pieces * g.columns.pieces, MOST_CHUNKS), g.n * g.oh * g.ow // FEWEST_PIXELS))
+
+
+cdef Py_ssize_t correlate_bytes(const Shape *g, Py_ssize_t size, int team) noexcept nogil:
+    """What correlate takes, with so many threads; one block more may be needed to align the others."""
+    return (MOST_LANES + chunks_of(g) * rounded((g.blocks + 1) * g.taps * g.lanes) + team * g.band_size) * size
+
+
 cdef correlate(Shape *g, const floating *x, const floating *dy, floating *gradient, floating value):
-    """gradient, [filter][tap], of the weights."""
-    align(g, x)
+    """gradient, of the weights: filters wk apart, each in one piece."""
     cdef int team = threads.team(work(g))
-    cdef Py_ssize_t pieces = g.n * g.rows.pieces * g.columns.pieces
-    cdef Py_ssize_t chunks = max(1, min(min(pieces, MOST_CHUNKS), g.n * g.oh * g.ow // FEWEST_PIXELS))
-    cdef Py_ssize_t unit, i, chunk_size = rounded(g.blocks * g.taps * g.lanes)
-    cdef Block memory = take((MOST_LANES + chunks * chunk_size + team * g.band_size) * sizeof(floating))
+    cdef Py_ssize_t pieces = g.n * g.rows.pieces * g.columns.pieces, chunks = chunks_of(g), unit, i
+    cdef Py_ssize_t chunk_size = rounded((g.blocks + 1) * g.taps * g.lanes)
+    cdef Block memory = take(correlate_bytes(g, sizeof(floating), team))
+    align(g, x)
     cdef floating *outside = <floating *>memory.data
     cdef floating *sums = outside + MOST_LANES
     cdef floating *bands = sums + chunks * chunk_size
@@ -528,7 +563,7 @@ cdef correlate(Shape *g, const floating *x, const floating *dy, floating *gradie
 
 
 cdef void add_up(const Shape *g, Py_ssize_t chunks, Py_ssize_t chunk_size, floating *sums, floating *gradient) noexcept nogil:
-    """gradient, [filter][tap], from the chunks' sums, [block][tap][lane]."""
+    """gradient, of filters wk apart, from the chunks' sums, [block][tap][lane]."""
     cdef Py_ssize_t i, j, t, k, block, lane
     for i in range(1, chunks):
         for j in range(g.blocks * g.taps * g.lanes):
@@ -540,4 +575,4 @@ cdef void add_up(const Shape *g, Py_ssize_t chunks, Py_ssize_t chunk_size, float
         k = first_channel(g, block)
         for lane in range(min(g.lanes, g.k - k)):
             for t in range(g.taps):
-                gradient[(k + lane) * g.taps + t] = sums[(block * g.taps + t) * g.lanes + lane]
+                gradient[(k + lane) * g.wk + t] = sums[(block * g.taps + t) * g.lanes + lane]

@@ -175,9 +175,9 @@ cdef double work(const Shape *g) noexcept nogil:
     return g.n * g.k * g.oh * g.ow * (0.2 + 0.02 * g.taps)
 
 
-cdef Py_ssize_t workspace(const Shape *g, Py_ssize_t size) noexcept:
-    """Bytes that convolve takes, with the threads that it would use now."""
-    return rounded(places(g)) * sizeof(Py_ssize_t) + packed_size(g) * size + threads.team(work(g)) * scratch_bytes(g, size)
+cdef Py_ssize_t convolve_bytes(const Shape *g, Py_ssize_t size, int team) noexcept nogil:
+    """What convolve takes, with so many threads."""
+    return rounded(places(g)) * sizeof(Py_ssize_t) + packed_size(g) * size + team * scratch_bytes(g, size)
 
 
 cdef convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, Py_ssize_t bias_step, floating *y,
@@ -186,7 +186,7 @@ cdef convolve(const Shape *g, const floating *x, const floating *w, const floati
     cdef int team = threads.team(work(g))
     cdef Py_ssize_t unit, units = g.n * g.blocks * g.rows.pieces, size = sizeof(floating), i
     cdef Py_ssize_t at_bytes = rounded(places(g)) * sizeof(Py_ssize_t), bytes = scratch_bytes(g, size)
-    cdef Block memory = take(at_bytes + packed_size(g) * size + team * bytes)
+    cdef Block memory = take(convolve_bytes(g, size, team))
     cdef Py_ssize_t *at = <Py_ssize_t *>memory.data
     cdef floating *packed = <floating *>(memory.data + at_bytes)
     cdef char *scratch = memory.data + at_bytes + packed_size(g) * size
@@ -251,14 +251,23 @@ cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy,
                                <floating *>scratch.band, sums)
 
 
+cdef Py_ssize_t chunks_of(const Shape *g) noexcept nogil:
+    return max(1, min(min(g.n * g.rows.pieces, ceildiv(MOST_CHUNKS, g.blocks)), g.n * g.oh * g.ow // FEWEST_PIXELS))
+
+
+cdef Py_ssize_t correlate_bytes(const Shape *g, Py_ssize_t size, int team) noexcept nogil:
+    """What correlate takes, with so many threads."""
+    return (rounded(places(g)) * sizeof(Py_ssize_t) + (MOST_LANES + chunks_of(g) * rounded(g.blocks * g.taps * g.lanes)) * size
+            + team * scratch_bytes(g, size))
+
+
 cdef correlate(const Shape *g, const floating *x, const floating *dy, floating *gradient, floating value):
-    """gradient, [filter][tap], of the weights."""
+    """gradient, of the weights: filters wk apart, each in one piece."""
     cdef int team = threads.team(work(g))
-    cdef Py_ssize_t pieces = g.n * g.rows.pieces, size = sizeof(floating), unit, i, chunk
-    cdef Py_ssize_t chunks = max(1, min(min(pieces, ceildiv(MOST_CHUNKS, g.blocks)), g.n * g.oh * g.ow // FEWEST_PIXELS))
+    cdef Py_ssize_t pieces = g.n * g.rows.pieces, chunks = chunks_of(g), size = sizeof(floating), unit, i, chunk
     cdef Py_ssize_t chunk_size = rounded(g.blocks * g.taps * g.lanes)
     cdef Py_ssize_t at_bytes = rounded(places(g)) * sizeof(Py_ssize_t), bytes = scratch_bytes(g, size)
-    cdef Block memory = take(at_bytes + (MOST_LANES + chunks * chunk_size) * size + team * bytes)
+    cdef Block memory = take(correlate_bytes(g, size, team))
     cdef Py_ssize_t *at = <Py_ssize_t *>memory.data
     cdef floating *outside = <floating *>(memory.data + at_bytes)
     cdef floating *sums = outside + MOST_LANES

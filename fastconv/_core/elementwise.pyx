@@ -1,7 +1,8 @@
 """Activations, softmax and the losses of class labels: the loops over threads around elementwise.h and softmax.h.
 
 Arrays are walked in chunks of CHUNK elements, softmax in rows or blocks of columns; neither depends on the number of
-threads. What is not C-contiguous is copied into the result first and worked on in place: no second full-size buffer.
+threads. What is not C-contiguous is copied into the result first and worked on in place, and where there are two such arguments
+the second is copied piece by piece: no second full-size buffer.
 Losses are added up in double precision, row after row.
 """
 
@@ -25,6 +26,7 @@ cnp.import_array()
 cdef enum:
     CHUNK = 16384        # elements: two arrays of 64 KB stay in L2
     COLUMNS = 64         # columns of one unit of softmax: one or a few lines of each row
+    BLOCK_BYTES = 1 << 20    # of a second argument, at most, that is copied because it is not contiguous
 
 # About the nanoseconds of an element, for the thread policy.
 cdef double SIMPLE = 0.15, TRANSCENDENTAL = 0.6
@@ -57,6 +59,14 @@ def activation(cnp.ndarray x, int kind, double slope=0.0):
     return y
 
 
+def activate_in_place(cnp.ndarray y, int kind, double slope):
+    """y = f(y), whose elements are one piece of memory in any order."""
+    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
+        activate(<const float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(y), kind, slope)
+    else:
+        activate(<const double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(y), kind, slope)
+
+
 cdef activate(const floating *x, floating *y, Py_ssize_t n, int kind, double slope):
     cdef Py_ssize_t i, at
     cdef int threads = team(n * (SIMPLE if kind == FC_RELU or kind == FC_LEAKY_RELU else TRANSCENDENTAL))
@@ -72,15 +82,38 @@ cdef activate(const floating *x, floating *y, Py_ssize_t n, int kind, double slo
 def activation_backward(cnp.ndarray grad, cnp.ndarray v, int kind, double slope=0.0):
     """grad_x = grad f'(x); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh."""
     cdef cnp.ndarray grad_x = result_like(grad)
+    if cnp.PyArray_CHKFLAGS(v, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        backward_of_piece(grad, v, grad_x, kind, slope)
+    else:
+        for piece in pieces((<object>grad).shape, BLOCK_BYTES // cnp.PyArray_ITEMSIZE(v)):
+            backward_of_piece(grad[piece], np.ascontiguousarray(v[piece]), grad_x[piece], kind, slope)
+    return grad_x
+
+
+def pieces(tuple shape, Py_ssize_t most):
+    """Indices that cut a C-contiguous array into pieces that are contiguous too, in order, each of at most so many elements."""
+    cdef Py_ssize_t inner = 1, axis = len(shape), at_once
+    while axis and inner * shape[axis - 1] <= most:
+        axis -= 1
+        inner *= shape[axis]
+    if axis == 0:
+        yield ...
+        return
+    at_once = max(1, most // inner)
+    for index in np.ndindex(*shape[:axis - 1]):
+        for first in range(0, shape[axis - 1], at_once):
+            yield (*index, slice(first, first + at_once))
+
+
+cdef backward_of_piece(cnp.ndarray grad, cnp.ndarray v, cnp.ndarray grad_x, int kind, double slope):
+    """Of arrays of which v and grad_x are contiguous."""
     cdef void *source = source_of(grad, grad_x)
-    v = np.ascontiguousarray(v)
     if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
         activate_backward(<const float *>source, <const float *>cnp.PyArray_DATA(v), <float *>cnp.PyArray_DATA(grad_x),
                           cnp.PyArray_SIZE(grad), kind, slope)
     else:
         activate_backward(<const double *>source, <const double *>cnp.PyArray_DATA(v), <double *>cnp.PyArray_DATA(grad_x),
                           cnp.PyArray_SIZE(grad), kind, slope)
-    return grad_x
 
 
 cdef activate_backward(const floating *grad, const floating *v, floating *grad_x, Py_ssize_t n, int kind, double slope):
@@ -153,11 +186,15 @@ cdef void normalise_unit(const floating *x, floating *y, const Axes *a, bint log
 def softmax_backward(cnp.ndarray grad, cnp.ndarray y, int axis, bint logarithm):
     """grad_x of softmax or log-softmax from its result y."""
     cdef cnp.ndarray grad_x = result_like(grad)
-    cdef void *source = source_of(grad, grad_x)
-    cdef Axes a = around(grad, axis)
-    y = np.ascontiguousarray(y)
     if cnp.PyArray_SIZE(grad) == 0:
         return grad_x
+    if not cnp.PyArray_CHKFLAGS(y, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        if cnp.PyArray_NBYTES(y) > BLOCK_BYTES:
+            softmax_backward_in_blocks(np.moveaxis(grad, axis, 0), np.moveaxis(y, axis, 0), np.moveaxis(grad_x, axis, 0), logarithm)
+            return grad_x
+        y = np.ascontiguousarray(y)
+    cdef void *source = source_of(grad, grad_x)
+    cdef Axes a = around(grad, axis)
     if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
         normalise_backward(<const float *>source, <const float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(grad_x), &a,
                            logarithm)
@@ -165,6 +202,23 @@ def softmax_backward(cnp.ndarray grad, cnp.ndarray y, int axis, bint logarithm):
         normalise_backward(<const double *>source, <const double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(grad_x), &a,
                            logarithm)
     return grad_x
+
+
+cdef softmax_backward_in_blocks(grad, y, grad_x, bint logarithm):
+    """The same along the first axis of large arrays with any strides, a block at a time: once for the sums, then for the results."""
+    for piece in pieces(grad.shape[1:], COLUMNS * COLUMNS):
+        columns = (slice(None),) if piece is ... else (slice(None), *piece)
+        of_grad, of_y, of_grad_x = grad[columns], y[columns], grad_x[columns]
+        rows = max(1, CHUNK * len(of_grad) // of_grad.size)
+        blocks = [slice(first, first + rows) for first in range(0, len(of_grad), rows)]
+        with np.errstate(all="ignore"):
+            total = sum(np.sum(of_grad[some] if logarithm else of_grad[some] * of_y[some], axis=0, dtype=np.float64) for some in blocks)
+            total = np.asarray(total).astype(grad.dtype)
+            for some in blocks:
+                if logarithm:
+                    of_grad_x[some] = of_grad[some] - np.exp(of_y[some]) * total
+                else:
+                    of_grad_x[some] = (of_grad[some] - total) * of_y[some]
 
 
 cdef normalise_backward(const floating *grad, const floating *y, floating *grad_x, const Axes *a, bint logarithm):

@@ -19,42 +19,53 @@ the last transform writes them. ``fft_layout`` has the sizes, and what becomes o
 All sizes follow from the shapes alone. Matrix products go to NumPy's BLAS in pieces so small (ALONE) that OpenBLAS keeps them on
 the thread that asks. So the bits do not depend on the threads, and no more of them run than may.
 
-A transform spreads a value that is not finite over its tile, so a tile that came out with one is computed again directly.
+A transform spreads a value that is not finite over its tile, and the rounding error of a sample that is louder than others by
+far (src_c/contrast.h). So a tile that came out with one, or has such a contrast, is computed directly.
 
 Sources: Stockham, "High-speed convolution and correlation" (1966), for overlap-save; Mathieu, Henaff, LeCun, "Fast training of
 convolutional networks through FFTs" (2014), for the sum over channels.
 """
 
-import contextlib
+import functools
 import itertools
 import math
+import sys
+import threading
 from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._core import depthwise, elementwise, gemm, memory, threads
+from fastconv._core import contrast, depthwise, elementwise, gemm, memory, parts, threads
 from fastconv._core.fft_layout import CACHE_LINE, NUMPY_1, apart, lay_out
-from fastconv._core.geometry import PADDING_MODES, parts
+from fastconv._core.geometry import PADDING_MODES
+from fastconv._core.geometry import parts as parts_of_padding
 
 PREPARED_BYTES = 64 << 20  # spectra of prepared filters, at most
 ALONE = 32768              # multiplications of a matrix product that OpenBLAS does not spread over threads; 4095 with a vector
 SMALL = 4e6                # nanoseconds of work for which a thread is started: in calls under 8 ms two gain a fifth at best, and cost
                            # half where another program has the second CPU
+CONTRAST = 16              # times the terms of a sum: the most that samples of a tile may differ in magnitude
 
 
-def conv2d(x, w, bias, y, stride, dilation, origin, padding_mode, padding_value, activation, negative_slope, prepared=None):
-    """As gemm.conv2d, for all convolutions."""
+def conv2d(x, w, bias, y, stride, dilation, origin, padding_mode, padding_value, activation, negative_slope, prepared=None,
+           any_contrast=False):
+    """As gemm.conv2d, for all convolutions. With any_contrast no tile is computed directly for the contrast of its samples."""
     if y.size == 0:
         return
     layout = _layout_of(x, w, y, stride, dilation)
+    if layout.scratch_bytes(1) > parts.FORWARD_BYTES:
+        parts.convolve(functools.partial(conv2d, any_contrast=any_contrast), workspace,
+                       parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value, activation, negative_slope)
+        return
     if layout.swapped:
         x, w, y, origin = x.swapaxes(2, 3), w.swapaxes(2, 3), y.swapaxes(2, 3), origin[::-1]
-    call = _Call(layout, x, w, bias, y, origin, padding_mode, padding_value, activation, negative_slope)
+    call = _Call(layout, x, w, bias, y, origin, padding_mode, padding_value, activation, negative_slope, any_contrast)
     held = None if prepared else _Scratch(layout.part_bytes)
-    with _team(_threads(layout)) as run:
-        for index, (groups, filters) in enumerate(layout.parts()):
-            u = prepared[index] if prepared else _filter_spectra(layout, w, groups, filters, held, run)
-            run(call.convolve, call.jobs(u, groups, filters))
+    count = _threads(layout)
+    run = functools.partial(_in_team, count) if count > 1 else _in_order
+    for index, (groups, filters) in enumerate(layout.parts()):
+        u = prepared[index] if prepared else _filter_spectra(layout, w, groups, filters, held, run)
+        run(call.convolve, call.jobs(u, groups, filters))
 
 
 def prepare(w, geometry):
@@ -68,10 +79,10 @@ def prepare(w, geometry):
             for groups, filters in layout.parts()]
 
 
-def workspace(x, w, y, stride, dilation, origin):
-    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
+def workspace(x, w, y, stride, dilation, origin, padding_mode, alone):
+    """As gemm.workspace."""
     layout = _layout_of(x, w, y, stride, dilation)
-    return layout.scratch_bytes(_threads(layout))
+    return layout.scratch_bytes(1 if alone else _threads(layout))
 
 
 def _layout_of(x, w, y, stride, dilation):
@@ -83,16 +94,41 @@ def _threads(layout):
     return max(1, min(threads.get_num_threads(), layout.jobs, int(layout.cost / SMALL)))
 
 
-@contextlib.contextmanager
-def _team(count):
-    """A function that calls another for each job, on so many threads."""
-    if count == 1:
-        yield _in_order
-        return
-    from concurrent.futures import ThreadPoolExecutor  # 5 ms to import
+def _in_team(count, function, jobs):
+    """Calls `function` for each job, on so many threads, of which this is one.
 
-    with ThreadPoolExecutor(count, initializer=threads.set_override, initargs=(1,)) as pool:
-        yield lambda function, jobs: list(pool.map(function, jobs))
+    Python starts no thread where the system has none left or the interpreter is about to end: then fewer do the work.
+    """
+    jobs, lock, errors, others = iter(jobs), threading.Lock(), [], []
+
+    def draw():
+        with lock:
+            return None if errors else next(jobs, None)
+
+    def work():
+        before = threads.set_override(1)
+        try:
+            while (job := draw()) is not None:
+                function(job)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            threads.set_override(before)
+
+    try:
+        while len(others) < count - 1 and not sys.is_finalizing():
+            other = threading.Thread(target=work)
+            other.start()
+            others.append(other)
+    except RuntimeError:
+        pass
+    except BaseException as error:
+        errors.append(error)
+    work()
+    for other in others:
+        other.join()
+    if errors:
+        raise errors.pop(0)
 
 
 def _in_order(function, jobs):
@@ -114,7 +150,7 @@ class _Scratch:
     """A block of memory for arrays that come and go as on a stack: those taken in a `with` block of it are given back behind it."""
 
     def __init__(self, size):
-        self._memory, self._used, self._marks = memory.empty((size,), np.uint8), 0, []
+        self._memory, self._used, self._marks = memory.scratch(size), 0, []
 
     def __enter__(self):
         self._marks.append(self._used)
@@ -261,7 +297,7 @@ def _blocks(layout, origin):
 class _Call:
     """The arrays and options of one call of conv2d, and the jobs that it consists of."""
 
-    def __init__(self, layout, x, w, bias, y, origin, padding_mode, padding_value, activation, negative_slope):
+    def __init__(self, layout, x, w, bias, y, origin, padding_mode, padding_value, activation, negative_slope, any_contrast):
         self.layout = layout
         self.x = x.reshape(layout.images, layout.groups, layout.channels, *x.shape[2:])
         self.w = w.reshape(layout.groups, layout.filters, *w.shape[1:])
@@ -269,7 +305,8 @@ class _Call:
         self.bias = None if bias is None else bias.reshape(layout.groups, layout.filters)
         self.padding_mode, self.padding_value = PADDING_MODES[padding_mode], padding_value
         self.activation, self.negative_slope = activation, negative_slope
-        self.blocks = list(_blocks(layout, origin))
+        self.most_contrast = math.inf if any_contrast else CONTRAST * math.prod(w.shape[1:])
+        self.origin = origin
 
     def jobs(self, u, groups, filters):
         """For convolve: spectra of filters, which groups and filters these are, a block of tiles."""
@@ -277,25 +314,26 @@ class _Call:
             for some_filters in _cuts(filters, self.layout.filters_of_job):
                 spectra = u[some_groups.start - groups.start:some_groups.stop - groups.start, :,
                             some_filters.start - filters.start:some_filters.stop - filters.start]
-                for block in self.blocks:
+                for block in _blocks(self.layout, self.origin):
                     yield spectra, some_groups, some_filters, block
 
     def convolve(self, job):
         u, groups, filters, block = job
         layout, tiles, scratch = self.layout, block[-1][2].stop, _Scratch(self.layout.job_bytes)
+        directly = np.zeros(tiles, np.bool_)
         with np.errstate(all="ignore"):
             v = _spectra(scratch, layout, (tiles, len(u), layout.summed), layout.rows.length, u.dtype)
             for tile, images, places in block:
-                self._transform_tile(scratch, tile, images, groups, v[places])
+                self._transform_tile(scratch, tile, images, groups, v[places], directly[places])
             for some in _cuts(range(u.shape[2]), layout.filters_at_once):
                 with scratch:
                     m = _spectra(scratch, layout, (tiles, len(u), some.stop - some.start), layout.rows.length, u.dtype)
                     (_matrix_products if layout.matrices else _plane_products)(scratch, v, u[:, :, some], m)
                     planes = _backward(scratch, layout, m, self.y.dtype)
-                    self._store(planes, block, groups, slice(filters.start + some.start, filters.start + some.stop))
+                    self._store(scratch, planes, block, groups, slice(filters.start + some.start, filters.start + some.stop), directly)
 
-    def _transform_tile(self, scratch, tile, images, groups, v):
-        """V of one tile of some images."""
+    def _transform_tile(self, scratch, tile, images, groups, v, directly):
+        """V of one tile of some images; marks those whose contrast is too great."""
         layout, c = self.layout, self.layout.channels
         x = self.x[images, groups]
         for phase, (row, column) in enumerate(layout.tap_phases()):
@@ -308,13 +346,21 @@ class _Call:
                 for of in _cuts(range(c), layout.channels_at_once):
                     with scratch:
                         samples = self._gather(scratch, x[some, :, of], rows, columns)
+                        if self.most_contrast < math.inf:
+                            directly[some] |= self._has_contrast(samples)
                         _forward(scratch, layout, samples, v[some, :, phase * c + of.start:phase * c + of.stop])
+
+    def _has_contrast(self, samples):
+        """Which images (first axis) have more contrast than a transform of their planes may have."""
+        down = self.layout.rows.window >= self.layout.columns.window
+        planes = samples.reshape(len(samples), -1, *samples.shape[-2:])
+        return contrast.images_exceeding(planes, down, self.most_contrast)
 
     def _gather(self, scratch, x, rows, columns):
         """The samples (..., H, W) -> (..., rows, columns) at these positions, which may lie in the padding."""
         samples = _real(scratch, (*x.shape[:-2], len(rows), self.layout.columns.length), x.dtype)
         samples[..., len(columns):] = 0
-        row_parts, column_parts = (list(parts(positions, size, self.padding_mode))
+        row_parts, column_parts = (list(parts_of_padding(positions, size, self.padding_mode))
                                    for positions, size in ((rows, x.shape[-2]), (columns, x.shape[-1])))
         if sum(to.stop - to.start for to, _, _ in row_parts + column_parts) < len(rows) + len(columns):  # a constant is left out
             samples[..., :len(columns)] = self.padding_value
@@ -323,17 +369,18 @@ class _Call:
                 samples[..., to_rows, to_columns] = x[..., from_rows, from_columns]
         return samples
 
-    def _store(self, planes, block, groups, filters):
+    def _store(self, scratch, planes, block, groups, filters, directly):
         """Planes of outputs (tile, group, filter, row, column) to y; the first columns are no outputs."""
-        finite = np.isfinite(planes).all(axis=(1, 2, 3, 4))
+        finite = np.isfinite(planes, out=_real(scratch, planes.shape, np.dtype(np.bool_))).all(axis=(1, 2, 3, 4))
+        directly = directly | ~finite
         if self.bias is not None:
             planes += self.bias[groups, filters, None, None]
         if self.activation:
-            planes = elementwise.activation(planes, self.activation, self.negative_slope)
+            elementwise.activate_in_place(planes, self.activation, self.negative_slope)
         outputs = planes[..., self.layout.columns.window - 1:]
         for tile, images, places in block:
             self.y[images, groups, filters, tile.rows, tile.columns] = outputs[places, :, :, :tile.size[0], :tile.size[1]]
-            for image in np.flatnonzero(~finite[places]):
+            for image in np.flatnonzero(directly[places]):
                 self._directly(tile, images.start + image, groups, filters)
 
     def _directly(self, tile, image, groups, filters):

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-SCRATCH_BYTES = 16 << 20  # of a call on one thread, where the filters allow
+from fastconv._core.parts import FORWARD_BYTES
+
 FILTERS_BYTES = 8 << 20   # spectra of filters held at a time
 IMAGES_BYTES = 3 << 20    # spectra of the tiles of a job, and
 OUTPUTS_BYTES = 3 << 19   # of the outputs that it makes at a time, where channels are summed by matrix products
 BLOCK_BYTES = 1 << 20     # spectra of what goes through one transform, or product of planes: it stays in L2
 FEW_CHANNELS = 4          # up to so many are summed plane by plane
 CACHE_LINE = 64
+ROOM = (1, 1 / 2, 1 / 4)  # the parts of these that are tried in turn, until a layout fits
 AT_ONCE = 32              # tiles and filters of a matrix product, at most
 
 # About the nanoseconds of a number on one thread, for float32 and float64 (Zen 4, NumPy 2.4 with OpenBLAS 0.3.31).
@@ -199,15 +201,15 @@ class Layout:
     @functools.cached_property
     def job_bytes(self):
         """Of a job's scratch: V, and either what the transform of a tile takes, or M with more products, or M half transformed
-        and the outputs; a job of filters takes less."""
+        the outputs and whether each is finite; a job of filters takes less."""
         of_block = self.tiles_at_once * self.groups_at_once
         plane = self.rows.length * self.columns.length * self.itemsize
         forward, filters = (planes * plane + self.half_bytes(planes) for planes in (
             self.images_at_once * self.groups_at_once * self.channels_at_once, self.planes_at_once))
         v, m = (self.spectra_bytes(of_block * planes, self.rows.length) for planes in (self.summed, self.filters_at_once))
         planes = of_block * self.filters_at_once
-        outputs = self.half_bytes(planes) + planes * self.rows.fresh * self.columns.length * self.itemsize
-        return max(filters, v + max(forward, m + max(m if self.summed > 1 else 0, outputs))) + 8 * CACHE_LINE
+        outputs = self.half_bytes(planes) + planes * self.rows.fresh * self.columns.length * (self.itemsize + 1)
+        return max(filters, v + max(forward, m + max(m if self.summed > 1 else 0, outputs))) + 9 * CACHE_LINE
 
     def scratch_bytes(self, threads):
         """Of a call with so many threads."""
@@ -257,13 +259,30 @@ def lay_out(images, groups, channels, filters, taps, outputs, stride, dilation, 
     sizes = list(zip(taps, outputs, stride, dilation))
     of_rows, of_columns = sizes[::-1] if swapped else sizes
     row_axes, column_axes = list(_axes(*of_rows, rows=True)), list(_axes(*of_columns, rows=False))
-    layouts = [_cut(images, groups, channels, filters, swapped, rows, columns, itemsize)
-               for rows in row_axes for columns in column_axes]
-    layouts.sort(key=lambda layout: layout.cost * (1 + 1 / (8 * layout.jobs)))  # so that there is work for more threads
-    for layout in layouts:
-        if layout.scratch_bytes(1) <= SCRATCH_BYTES:
-            return layout
+    axes = sorted(itertools.product(row_axes, column_axes), key=lambda pair: pair[0].length * (pair[1].length // 2 + 1))
+    summed = channels * row_axes[0].tap_phases * column_axes[0].tap_phases
+    able = [(rows, columns) for rows, columns in axes    # to hold a tile's spectra
+            if summed * 2 * itemsize * rows.length * (columns.length // 2 + 1) <= FORWARD_BYTES]
+    for room in ROOM if able else ROOM[-1:]:
+        layouts = [_cut(images, groups, channels, filters, swapped, rows, columns, itemsize, room)
+                   for rows, columns in able or axes[:1]]
+        layouts.sort(key=lambda layout: layout.cost * (1 + 1 / (8 * layout.jobs)))  # so that there is work for more threads
+        for layout in layouts:
+            if layout.scratch_bytes(1) <= FORWARD_BYTES:
+                return layout
     return min(layouts, key=lambda layout: layout.scratch_bytes(1))
+
+
+def expected_time(images, groups, channels, filters, taps, outputs, stride, dilation, itemsize):
+    """About the nanoseconds of a call on one thread; of halves of the filters, where that is too much for the scratch."""
+    layout = lay_out(images, groups, channels, filters, taps, outputs, stride, dilation, itemsize)
+    if layout.scratch_bytes(1) <= FORWARD_BYTES:
+        return layout.cost
+    if max(taps) <= channels:
+        channels = -(-channels // 2)
+    else:
+        taps = (-(-taps[0] // 2), taps[1]) if taps[0] >= taps[1] else (taps[0], -(-taps[1] // 2))
+    return 2 * expected_time(images, groups, channels, filters, taps, outputs, stride, dilation, itemsize)
 
 
 def _axes(taps, outputs, stride, dilation, rows):
@@ -296,28 +315,30 @@ def _fast_length(least):
     return length
 
 
-def _cut(images, groups, channels, filters, swapped, rows, columns, itemsize):
-    """The layout with tiles of these lengths."""
+def _cut(images, groups, channels, filters, swapped, rows, columns, itemsize, room):
+    """The layout with tiles of these lengths, and a part of the usual memory for spectra."""
+    of_filters, of_images, of_outputs, of_block = (
+        int(room * size) for size in (FILTERS_BYTES, IMAGES_BYTES, OUTPUTS_BYTES, BLOCK_BYTES))
     layout = Layout(images, groups, channels, filters, swapped, rows, columns, itemsize, 1, 1, 1, 1, 1, 1)
     plane, summed, tiles = layout.plane_bytes, layout.summed, layout.tiles
     of_filter = summed * layout.number_bytes * layout.frequencies * layout.filter_rows
     if layout.matrices:
         groups_at_once = 1
-        tiles_at_once = min(IMAGES_BYTES // (summed * plane), OUTPUTS_BYTES // (8 * plane), AT_ONCE)
+        tiles_at_once = min(of_images // (summed * plane), of_outputs // (8 * plane), AT_ONCE)
         tiles_at_once = _even(tiles, max(1, tiles_at_once))
-        filters_at_once = min(OUTPUTS_BYTES // (tiles_at_once * plane), FILTERS_BYTES // of_filter, AT_ONCE)
+        filters_at_once = min(of_outputs // (tiles_at_once * plane), of_filters // of_filter, AT_ONCE)
         filters_at_once = _even(filters, max(1, filters_at_once))
     else:
-        filters_at_once = _even(filters, max(1, BLOCK_BYTES // plane - summed))
-        room = BLOCK_BYTES // (plane * (summed + filters_at_once))
+        filters_at_once = _even(filters, max(1, of_block // plane - summed))
+        room = of_block // (plane * (summed + filters_at_once))
         groups_at_once = _even(groups, max(1, room)) if filters_at_once == filters else 1
         tiles_at_once = _even(tiles, max(1, room // groups_at_once))
     filters_of_job = min(filters, max(1, 4 * summed // filters_at_once) * filters_at_once)
-    groups_of_part = min(groups, FILTERS_BYTES // (filters * of_filter) // groups_at_once * groups_at_once)
+    groups_of_part = min(groups, of_filters // (filters * of_filter) // groups_at_once * groups_at_once)
     filters_of_part = filters
     if not groups_of_part:
         groups_of_part = groups_at_once
-        filters_of_part = FILTERS_BYTES // (groups_at_once * of_filter) // filters_at_once * filters_at_once
+        filters_of_part = of_filters // (groups_at_once * of_filter) // filters_at_once * filters_at_once
         filters_of_part = min(filters, max(filters_of_part, filters_at_once))
     return replace(layout, groups_at_once=groups_at_once, tiles_at_once=tiles_at_once, filters_at_once=filters_at_once,
                    filters_of_job=filters_of_job, groups_of_part=groups_of_part, filters_of_part=filters_of_part)

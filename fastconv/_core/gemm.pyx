@@ -1,4 +1,4 @@
-"""Convolution as an implicit matrix product, forward and weight gradient; the data gradient is the forward driver on views.
+"""Convolution as an implicit matrix product; the data gradient is this driver on views, the weight gradient gemm_gradient.pyx.
 
 Forward: Y[k, pixel] = W[k, (c, r, s)] X[(c, r, s), pixel]. Vector lanes run over pixels, so tiles are stored as they are into
 a channel's plane. No im2col matrix is ever made:
@@ -14,21 +14,15 @@ a channel's plane. No im2col matrix is ever made:
 A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better, as
 planes are often a power of two apart and share sets of the cache.
 
-Weight gradient: dW[k, (c, r, s)] = sum over pixels of dY[k, pixel] X[(c, r, s), pixel]. Lanes run over (c, r, s):
+Every element of a result is summed in one order, whatever the number of threads: the split of the reduction (blocks) follows from
+the sizes alone; what is split by the number of threads is only who computes which element.
 
-    parallel for group, part of the (c, r, s), chunk of the pixels:
-        for block of pixels:
-            pack dY[panel of filters][pixel][MR]; fill the band of the part's channels
-            for panel of two vectors of (c, r, s):
-                pack X[pixel][panel] (register transposes of band rows)
-                for panel of filters: micro-kernel, one step a pixel -> the tile of dW
-    add the chunks' sums up, in order
-
-Every element of a result is summed in one order, whatever the number of threads: the split of the reduction (blocks, chunks)
-follows from the sizes alone; what is split by the number of threads is only who computes which element.
+What would take too much scratch (packed filters of millions of terms, their offsets) is cut into parts first: see parts.py.
 
 Sources: Goto, van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); Van Zee, van de Geijn, "BLIS" (2015).
 """
+
+from fastconv._core import parts
 
 cimport numpy as cnp
 from cython cimport floating
@@ -38,7 +32,7 @@ from fastconv._core cimport threads
 from fastconv._core.band cimport Band, axis, fill, layout, tap_offsets
 from fastconv._core.blocks cimport Blocking, PixelBlock, block_at, block_pixels
 from fastconv._core.isa cimport (
-    gemm_tile, get_tile, kernels, pack_rows, put_tile, tile_rows, transpose, vector_length,
+    gemm_tile, get_tile, pack_rows, put_tile, tile_rows, transpose, vector_length,
 )
 from fastconv._core.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
 from fastconv._core.memory cimport Block, take
@@ -54,15 +48,16 @@ cdef enum:
     MOST_LANES = 32          # pixels of a panel: FC_MAX_NV vectors of 16
     GROUP = 8                # panels of pixels that are packed together, at most
     GROUP_BYTES = 64 << 10   # of them
-    PARTIAL_BYTES = 4 << 20  # chunks' sums of a weight gradient, together
-    MOST_CHUNKS = 16
-    PACKED_BYTES = 2 << 20   # packed dY of one block of pixels
+
+
+cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 
 
 cdef struct Cut:
     int team
     Blocking blocking
-    Py_ssize_t channels, taps_at_once, panel_size, stage, band_size, panel_elements, group, scratch_size
+    Py_ssize_t channels, taps_at_once, panel_size, stage, band_size, panel_elements, group
+    Py_ssize_t scratch_size, packed_size    # bytes, of a thread and of all
 
 
 # Filter panels that are packed at a time: `count` of each of so many groups from the first on, in `parts` for the threads.
@@ -271,15 +266,20 @@ cdef void convolve_unit(const Shape *g, const floating *x, const floating *bias,
                    panel + cut.group * cut.panel_elements)
 
 
-cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
-    """How a forward pass is cut, and by how many threads it is done. Blocks: enough for all threads, small enough for the
-    band of a useful number of channels to stay in L2."""
+cdef double work(const Shape *g) noexcept nogil:
+    """About the nanoseconds on one thread."""
+    return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
+
+
+cdef Cut cut_forward(const Shape *g, int team, const floating *unused) noexcept:
+    """How a forward pass is cut, by so many threads. Blocks: enough for all threads, small enough for the band of a useful
+    number of channels to stay in L2."""
     cdef Cut cut
     cdef int lanes = vector_length(unused), mr = tile_rows(unused)
     cdef Py_ssize_t taps = g.r * g.s, depth = DEPTH_BYTES // sizeof(floating)
     cdef Py_ssize_t plane, panels = ceildiv(g.k, mr), total = g.n * g.oh * g.ow
     cdef Band band
-    cut.team = threads.team(2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * taps / 50)
+    cut.team = team
     cut.channels = min(g.c, max(1, depth // taps))
     cut.channels = ceildiv(g.c, ceildiv(g.c, cut.channels))
     cut.taps_at_once = ceildiv(taps, ceildiv(taps, depth))
@@ -301,23 +301,37 @@ cdef Cut cut_forward(const Shape *g, const floating *unused) noexcept:
     cut.group = max(1, min(GROUP, GROUP_BYTES // <Py_ssize_t>(cut.panel_elements * sizeof(floating))))
     cut.scratch_size = sizeof(floating) * (2 * rounded(taps) + cut.band_size + cut.group * cut.panel_elements
                                            + rounded(mr * FC_MAX_NV * lanes))
+    cut.packed_size = ceildiv(cut.stage * cut.panel_size * sizeof(floating), 64) * 64
     return cut
 
 
-cdef forward(Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value, int activation,
-             double slope, Block prepared):
+cdef bint forward(Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value, int activation,
+                  double slope, Block prepared) except -1:
+    """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the bits
+    are the same with and without them."""
+    cdef int team
+    cdef Cut cut
+    cdef Block memory
+    cdef floating *packed
     if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
-        return
+        return True
     flatten(g)
-    cdef Cut cut = cut_forward(g, x)
-    cdef Py_ssize_t packed_size = 0 if prepared is not None else ceildiv(cut.stage * cut.panel_size * sizeof(floating), 64) * 64
-    cdef Block memory = take(packed_size + cut.team * cut.scratch_size)
-    cdef floating *packed = <floating *>memory.data
+    team = threads.team(work(g))
+    cut = cut_forward(g, 1, x)
+    if cut.packed_size + cut.scratch_size > MOST:
+        return False
+    if team > 1:
+        cut = cut_forward(g, team, x)
+    if prepared is not None:
+        cut.packed_size = 0
+    memory = take(cut.packed_size + cut.team * cut.scratch_size)
+    packed = <floating *>memory.data
     if prepared is not None:
         packed = <floating *>prepared.data
         cut.stage = g.groups * ceildiv(g.k, tile_rows(x))
     with nogil:
-        convolve(g, x, w, bias, y, value, activation, slope, &cut, prepared is not None, packed, memory.data + packed_size)
+        convolve(g, x, w, bias, y, value, activation, slope, &cut, prepared is not None, packed, memory.data + cut.packed_size)
+    return True
 
 
 def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
@@ -330,12 +344,16 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
     """
     cdef Shape g = shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode)
     cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+    cdef bint done
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
-                <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+        done = forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
+                       <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
     else:
-        forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
-                <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+        done = forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
+                       <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+    if not done:
+        parts.convolve(conv2d, workspace, parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value,
+                       activation, negative_slope)
 
 
 def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias, cnp.ndarray y, bint bias_of_columns):
@@ -350,24 +368,32 @@ def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias, cnp.ndarray y, bint 
     y_shape[:], y_strides[:] = [1, rows, 1, columns], [0, cnp.PyArray_STRIDE(y, 0), 0, cnp.PyArray_STRIDE(y, 1)]
     cdef Shape g = shape_of(x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, cnp.PyArray_ITEMSIZE(a), (1, 1), (1, 1),
                             (0, 0), 0)
-    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+    cdef bint done
+    cdef cnp.ndarray bias_of_rows = None if bias_of_columns else bias
+    cdef void *bias_data = NULL if bias_of_rows is None else cnp.PyArray_DATA(bias_of_rows)
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-        multiply(&g, <const float *>cnp.PyArray_DATA(a), <const float *>cnp.PyArray_DATA(b), <const float *>bias_data,
-                 <float *>cnp.PyArray_DATA(y), bias_of_columns)
+        done = forward[float](&g, <const float *>cnp.PyArray_DATA(b), <const float *>cnp.PyArray_DATA(a),
+                              <const float *>bias_data, <float *>cnp.PyArray_DATA(y), 0.0, 0, 0.0, None)
     else:
-        multiply(&g, <const double *>cnp.PyArray_DATA(a), <const double *>cnp.PyArray_DATA(b), <const double *>bias_data,
-                 <double *>cnp.PyArray_DATA(y), bias_of_columns)
-
-
-cdef multiply(Shape *g, const floating *a, const floating *b, const floating *bias, floating *y, bint bias_of_columns):
-    cdef Py_ssize_t i, j, columns = g.ow
-    if bias == NULL or not bias_of_columns:
-        forward[floating](g, b, a, bias, y, 0.0, 0, 0.0, None)
+        done = forward[double](&g, <const double *>cnp.PyArray_DATA(b), <const double *>cnp.PyArray_DATA(a),
+                               <const double *>bias_data, <double *>cnp.PyArray_DATA(y), 0.0, 0, 0.0, None)
+    if not done:
+        parts.convolve(conv2d, workspace, parts.Problem(b[None, :, None], a[:, :, None, None], y[None, :, None], (1, 1), (1, 1),
+                                                        (0, 0), 0, bias_of_rows), 0.0, 0, 0.0)
+    if bias is None or not bias_of_columns:
         return
-    forward[floating](g, b, a, <const floating *>NULL, y, 0.0, 0, 0.0, None)
-    for i in range(g.k):
+    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
+        add_to_rows(<const float *>cnp.PyArray_DATA(bias), rows, columns, <float *>cnp.PyArray_DATA(y), g.yk, g.yw)
+    else:
+        add_to_rows(<const double *>cnp.PyArray_DATA(bias), rows, columns, <double *>cnp.PyArray_DATA(y), g.yk, g.yw)
+
+
+cdef void add_to_rows(const floating *bias, Py_ssize_t rows, Py_ssize_t columns, floating *y, Py_ssize_t row_stride,
+                      Py_ssize_t step) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for i in range(rows):
         for j in range(columns):
-            y[i * g.yk + j * g.yw] += bias[j]
+            y[i * row_stride + j * step] += bias[j]
 
 
 def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
@@ -381,198 +407,16 @@ def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
     return packed
 
 
-def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
-              tuple dilation, tuple origin):
-    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at."""
-    cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
-                            origin, 0)
+def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding_mode,
+              bint alone):
+    """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at: with the threads that it would use now,
+    or on one."""
+    cdef Shape g = shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode)
     flatten(&g)
-    cdef floating *no_data = NULL
-    cdef Cut cut = cut_forward(&g, no_data)
-    return cut.stage * cut.panel_size * sizeof(floating) + cut.team * cut.scratch_size
-
-
-cdef void pack_gradient(const Shape *g, const PixelBlock *block, const floating *dy, Py_ssize_t panels,
-                        Py_ssize_t panel_size, fc_run *runs, floating *rows_data, Py_ssize_t row_size,
-                        floating *packed) noexcept nogil:
-    """dY of one group and block, as [panel of filters][pixel][m]; dy is the group's first filter."""
-    cdef Py_ssize_t n, k, i, j, m
-    cdef Py_ssize_t zero = 0
-    cdef Py_ssize_t rows[FC_MAX_MR]
-    cdef const floating *src
-    n = runs_of(block, 0, block.pixels, g.yn, g.yh, g.yw, runs)
-    dy += block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw
-    for k in range(panels):
-        i = part(g.k, panels, k)
-        m = part(g.k, panels, k + 1) - i
-        if n == 1 and g.yw == 1:
-            src = dy + i * g.yk + runs[0].src
-            for j in range(m):
-                rows[j] = j * g.yk
-        else:
-            if g.yw == 1:
-                pack_rows(dy + i * g.yk, g.yk, m, &zero, 1, runs, n, rows_data, row_size, 0)
-            else:
-                get_tile(dy + i * g.yk, g.yk, g.yw, m, runs, n, rows_data, row_size)
-            src = rows_data
-            for j in range(m):
-                rows[j] = j * row_size
-        transpose(src, rows, <int>m, block.pixels, packed + k * panel_size, m)
-
-
-cdef void add_block(const Shape *g, const PixelBlock *block, const floating *x, double value, Py_ssize_t first_lane,
-                    Py_ssize_t last_lane, Py_ssize_t lanes_at_once, bint in_place, Py_ssize_t panels,
-                    const floating *packed, Py_ssize_t panel_size, fc_run *runs, Py_ssize_t *taps, floating *band_data,
-                    floating *panel, floating *tile_data, floating *dw, bint accumulate) noexcept nogil:
-    """One block's part of one group's dW, lanes first_lane .. last_lane - 1 of its (c, r, s); x is the group's first channel."""
-    cdef int lanes = vector_length(x), vectors
-    cdef Py_ssize_t n_taps = g.r * g.s, depth = g.c * n_taps, lane, stop, c0 = 0, i, j, k, m, q, n_runs, count, width, length
-    cdef Py_ssize_t channel_stride, image_stride, row_stride
-    cdef Py_ssize_t rows[MOST_LANES]
-    cdef const floating *source
-    cdef floating *out
-    cdef Band band
-    if in_place:
-        channel_stride, image_stride, row_stride = g.xc, g.xn, g.stride_h * g.xh
-        taps[0] = 0
+    cdef int team = 1 if alone else threads.team(work(&g))
+    cdef Cut cut
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        cut = cut_forward(&g, team, <const float *>NULL)
     else:
-        band = band_of(g, block.rows, block.cols, lanes)
-        band.rows.start = block.row0 * g.stride_h - g.top
-        band.cols.start = block.col0 * g.stride_w - g.left
-        channel_stride, row_stride = band.channel_pitch, band.pitch
-        image_stride = channel_stride * min(g.c, (lanes_at_once - 1) // n_taps + 2)
-        tap_offsets(&band, taps)
-    n_runs = runs_of(block, 0, block.pixels, image_stride, row_stride, 1, runs)
-    while first_lane < last_lane:
-        stop = min(last_lane, first_lane + lanes_at_once)
-        c0 = first_lane // n_taps
-        if in_place:
-            source = x + block.n0 * g.xn + c0 * g.xc + block.row0 * row_stride + block.col0
-        else:
-            source = band_data
-            for i in range(block.images):
-                fill(&band, x + (block.n0 + i) * g.xn + c0 * g.xc, g.xc, (stop - 1) // n_taps + 1 - c0, <floating>value,
-                     band_data + i * image_stride)
-        lane = first_lane
-        while lane < stop:
-            count = min(FC_MAX_NV * lanes, stop - lane)
-            vectors = 1 if count <= lanes else 2
-            width = vectors * lanes
-            for j in range(count):
-                rows[j] = ((lane + j) // n_taps - c0) * channel_stride + taps[(lane + j) % n_taps]
-            for j in range(n_runs):
-                length = runs[j].length
-                if not in_place:    # whole blocks: what is too much is overwritten by the next run
-                    length = ceildiv(length, lanes) * lanes
-                transpose(source + runs[j].src, rows, <int>count, length, panel + runs[j].dst * width, width)
-            for k in range(panels):
-                i = part(g.k, panels, k)
-                m = part(g.k, panels, k + 1) - i
-                out = dw + i * depth + lane
-                if count == width:
-                    gemm_tile(vectors, <int>m, block.pixels, packed + k * panel_size, panel, out, depth, NULL, accumulate)
-                    continue
-                gemm_tile(vectors, <int>m, block.pixels, packed + k * panel_size, panel, tile_data, width, NULL, 0)
-                for q in range(m):
-                    for j in range(count):
-                        out[q * depth + j] = tile_data[q * width + j] + (out[q * depth + j] if accumulate else 0)
-            lane += count
-        first_lane = stop
-
-
-cdef void weight_gradient(const Shape *g, const floating *dy, const floating *x, floating *dw, double value,
-                          const Blocking *blocking, Py_ssize_t chunks, floating *partial, Py_ssize_t lanes_at_once,
-                          bint in_place, Py_ssize_t panel_size, Py_ssize_t row_size, Py_ssize_t band_size, char *scratch,
-                          Py_ssize_t scratch_size, int team) noexcept nogil:
-    cdef int lanes = vector_length(x)
-    cdef Py_ssize_t n_taps = g.r * g.s, all_lanes = g.c * n_taps, panels = ceildiv(g.k, tile_rows(x))
-    cdef Py_ssize_t lane_panels = ceildiv(all_lanes, FC_MAX_NV * lanes)
-    cdef Py_ssize_t size = g.groups * g.k * all_lanes, parts, u, j, q, b, lo, hi, group, e
-    cdef PixelBlock block
-    cdef floating *mine
-    cdef floating *out
-    parts = min(lane_panels, ceildiv(team, chunks * g.groups))
-    for u in prange(chunks * g.groups * parts, num_threads=team, schedule="dynamic"):
-        j = u % parts
-        group = u // parts % g.groups
-        q = u // parts // g.groups
-        lo = part(lane_panels, parts, j) * FC_MAX_NV * lanes
-        hi = min(all_lanes, part(lane_panels, parts, j + 1) * FC_MAX_NV * lanes)
-        mine = <floating *>(scratch + threadid() * scratch_size)
-        out = (dw if chunks == 1 else partial + q * size) + group * g.k * all_lanes
-        for b in range(part(blocking.count, chunks, q), part(blocking.count, chunks, q + 1)):
-            weight_gradient_block(g, blocking, b, b > part(blocking.count, chunks, q), dy + group * g.k * g.yk,
-                                  x + group * g.c * g.xc, value, lo, hi, lanes_at_once, in_place, panels, panel_size,
-                                  row_size, band_size, mine, out)
-    if chunks > 1:
-        for e in range(size):
-            dw[e] = partial[e]
-        for q in range(1, chunks):
-            for e in range(size):
-                dw[e] += partial[q * size + e]
-
-
-cdef void weight_gradient_block(const Shape *g, const Blocking *blocking, Py_ssize_t index, bint accumulate,
-                                const floating *dy, const floating *x, double value, Py_ssize_t first_lane,
-                                Py_ssize_t last_lane, Py_ssize_t lanes_at_once, bint in_place, Py_ssize_t panels,
-                                Py_ssize_t panel_size, Py_ssize_t row_size, Py_ssize_t band_size, floating *scratch,
-                                floating *dw) noexcept nogil:
-    """Packs dY of one block and adds the block's part to dW. The scratch: taps, runs, dY's rows, packed dY, band, panel, tile."""
-    cdef PixelBlock block = block_at(g, blocking, index)
-    cdef Py_ssize_t *taps = <Py_ssize_t *>scratch
-    scratch += 2 * rounded(g.r * g.s)
-    cdef fc_run *runs = <fc_run *>scratch
-    scratch += 6 * row_size
-    cdef floating *rows_data = scratch
-    scratch += tile_rows(x) * row_size
-    cdef floating *packed = scratch
-    scratch += panels * panel_size
-    cdef floating *band_data = scratch
-    scratch += band_size
-    cdef floating *panel = scratch
-    scratch += FC_MAX_NV * vector_length(x) * row_size
-    pack_gradient(g, &block, dy, panels, panel_size, runs, rows_data, row_size, packed)
-    add_block(g, &block, x, value, first_lane, last_lane, lanes_at_once, in_place, panels, packed, panel_size, runs, taps,
-              band_data, panel, scratch, dw, accumulate)
-
-
-def conv2d_weight_gradient(const floating[:, :, :, :] grad_output, const floating[:, :, :, :] x,
-                           floating[:, :, :, ::1] grad_weight, tuple stride, tuple dilation, tuple origin, int padding_mode,
-                           double padding_value):
-    """grad_weight = the gradient of conv2d's weights, on views as there; grad_weight is overwritten. Nothing is checked."""
-    cdef Shape g = shape_of(x.shape, x.strides, grad_weight.shape, grad_weight.strides, grad_output.shape,
-                            grad_output.strides, sizeof(floating), stride, dilation, origin, padding_mode)
-    flatten(&g)
-    cdef floating *no_data = NULL
-    cdef int lanes = vector_length(no_data), mr = tile_rows(no_data)
-    if g.k == 0 or g.c == 0 or g.r == 0 or g.s == 0:
-        return
-    if g.n == 0 or g.oh == 0 or g.ow == 0:
-        grad_weight[:, :, :, :] = 0
-        return
-    cdef Py_ssize_t taps = g.r * g.s, all_lanes = g.c * taps, panels = ceildiv(g.k, mr), size = sizeof(floating)
-    cdef int team = threads.team(2.0 * g.n * g.groups * g.k * g.oh * g.ow * all_lanes / 50)
-    cdef bint in_place = g.in_place and taps == 1
-    cdef Py_ssize_t pixels = min(PIXELS // 2, max(4 * lanes, PACKED_BYTES // (g.k * size)))
-    cdef Blocking blocking = block_pixels(&g, pixels)
-    cdef Band band = band_of(&g, blocking.rows, blocking.cols, lanes)
-    cdef Py_ssize_t plane = band.channel_pitch * blocking.images * size
-    cdef Py_ssize_t lanes_at_once = max(taps, BAND_BYTES // plane * taps) // (FC_MAX_NV * lanes) * (FC_MAX_NV * lanes)
-    lanes_at_once = min(max(lanes_at_once, FC_MAX_NV * lanes), ceildiv(all_lanes, FC_MAX_NV * lanes) * FC_MAX_NV * lanes)
-    cdef Py_ssize_t most = blocking.images * blocking.rows * blocking.cols
-    cdef Py_ssize_t row_size = rounded(most + lanes)
-    cdef Py_ssize_t panel_size = rounded(most * ceildiv(g.k, panels))
-    cdef Py_ssize_t band_size = 0
-    if not in_place:
-        band_size = rounded(min(g.c, (lanes_at_once - 1) // taps + 2) * band.channel_pitch * blocking.images)
-    cdef Py_ssize_t scratch_size = size * (2 * rounded(taps) + 6 * row_size + mr * row_size + panels * panel_size
-                                           + band_size + FC_MAX_NV * lanes * row_size + rounded(mr * FC_MAX_NV * lanes))
-    cdef Py_ssize_t total = g.groups * g.k * all_lanes
-    cdef Py_ssize_t chunks = min(blocking.count, max(1, min(MOST_CHUNKS, PARTIAL_BYTES // (total * size))))
-    cdef Block scratch = take(team * scratch_size)
-    cdef Block partial = take(chunks * total * size if chunks > 1 else 0)
-    cdef const floating *xp = &x[0, 0, 0, 0] if g.h and g.w else NULL
-    with nogil:
-        weight_gradient(&g, &grad_output[0, 0, 0, 0], xp, &grad_weight[0, 0, 0, 0], padding_value, &blocking, chunks,
-                        <floating *>partial.data, lanes_at_once, in_place, panel_size, row_size, band_size, scratch.data,
-                        scratch_size, team)
+        cut = cut_forward(&g, team, <const double *>NULL)
+    return cut.packed_size + team * cut.scratch_size

@@ -219,7 +219,7 @@ cdef inline void spread_row(const floating *grad, Py_ssize_t step, floating row_
         kernels.f64.spread_row(grad, step, row_count, column_counts, dst, stride, n)
 
 
-cdef inline void max_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns,
+cdef inline void max_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns,
                               int64_t row_step, int64_t column_step, floating *y, int64_t *index, int64_t base,
                               Py_ssize_t n) noexcept nogil:
     if floating is float:
@@ -229,7 +229,7 @@ cdef inline void max_channels(const floating *x, Py_ssize_t row, Py_ssize_t colu
         kernels.f64.max_channels(x, row, column, rows, columns, row_step, column_step, y, index, base, n)
 
 
-cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns,
+cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns,
                                floating count, floating *y, Py_ssize_t n) noexcept nogil:
     if floating is float:
         kernels.f32.mean_channels(x, row, column, rows, columns, count, y, n)
@@ -238,7 +238,7 @@ cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t col
 
 
 cdef inline void spread_channels(const floating *grad, floating count, floating *grad_x, Py_ssize_t row,
-                                 Py_ssize_t column, int rows, int columns, Py_ssize_t n) noexcept nogil:
+                                 Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil:
     if floating is float:
         kernels.f32.spread_channels(grad, count, grad_x, row, column, rows, columns, n)
     else:

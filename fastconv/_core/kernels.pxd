@@ -74,6 +74,10 @@ cdef extern from "kernels.h" nogil:
                             const float *bias, float *c, Py_ssize_t ldc) noexcept nogil
         fc_winograd_f32 winograd[3]
         void (*group_products[9])(Py_ssize_t tiles, const float *v, const float *u, float *m, const float *ahead) noexcept nogil
+        int (*band_contrast)(const float *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
+                             float *energy, float most) noexcept nogil
+        void (*plane_contrast)(const float *x, Py_ssize_t rows, Py_ssize_t row, Py_ssize_t width, Py_ssize_t step, float *loudest,
+                               float *quietest) noexcept nogil
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
         void (*activation_backward[5])(const float *grad, const float *v, float *grad_x, Py_ssize_t n, float slope) noexcept nogil
@@ -103,12 +107,12 @@ cdef extern from "kernels.h" nogil:
                        float *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
         void (*spread_row)(const float *grad, Py_ssize_t step, float row_count, const float *column_counts, float *dst,
                            Py_ssize_t stride, Py_ssize_t n) noexcept nogil
-        void (*max_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, int32_t row_step,
+        void (*max_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, int32_t row_step,
                              int32_t column_step, float *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
-        void (*mean_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, float count,
+        void (*mean_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, float count,
                               float *y, Py_ssize_t n) noexcept nogil
         void (*spread_channels)(const float *grad, float count, float *grad_x, Py_ssize_t row, Py_ssize_t column,
-                                int rows, int columns, Py_ssize_t n) noexcept nogil
+                                Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil
         float (*max_of_run)(const float *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
         void (*band_copy)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
                           Py_ssize_t until, Py_ssize_t width, float value, float *band, Py_ssize_t ahead) noexcept nogil
@@ -191,6 +195,10 @@ cdef extern from "kernels.h" nogil:
                             const double *bias, double *c, Py_ssize_t ldc) noexcept nogil
         fc_winograd_f64 winograd[3]
         void (*group_products[9])(Py_ssize_t tiles, const double *v, const double *u, double *m, const double *ahead) noexcept nogil
+        int (*band_contrast)(const double *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
+                             double *energy, double most) noexcept nogil
+        void (*plane_contrast)(const double *x, Py_ssize_t rows, Py_ssize_t row, Py_ssize_t width, Py_ssize_t step, double *loudest,
+                               double *quietest) noexcept nogil
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil
         void (*activation_backward[5])(const double *grad, const double *v, double *grad_x, Py_ssize_t n, double slope) noexcept nogil
@@ -220,12 +228,12 @@ cdef extern from "kernels.h" nogil:
                        double *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
         void (*spread_row)(const double *grad, Py_ssize_t step, double row_count, const double *column_counts,
                            double *dst, Py_ssize_t stride, Py_ssize_t n) noexcept nogil
-        void (*max_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, int64_t row_step,
+        void (*max_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, int64_t row_step,
                              int64_t column_step, double *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
-        void (*mean_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, int rows, int columns, double count,
+        void (*mean_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, double count,
                               double *y, Py_ssize_t n) noexcept nogil
         void (*spread_channels)(const double *grad, double count, double *grad_x, Py_ssize_t row, Py_ssize_t column,
-                                int rows, int columns, Py_ssize_t n) noexcept nogil
+                                Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil
         double (*max_of_run)(const double *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
         void (*band_copy)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
                           Py_ssize_t until, Py_ssize_t width, double value, double *band, Py_ssize_t ahead) noexcept nogil

@@ -11,7 +11,7 @@ cdef struct LaneBand:
 
 cdef LaneBand lane_band(const Shape *g, Py_ssize_t col0, Py_ssize_t cols, Py_ssize_t pixel) noexcept nogil
 cdef bint fits_closely(const Shape *g, int lanes) noexcept nogil
-cdef Py_ssize_t position_count(const Shape *g, Py_ssize_t rows) noexcept nogil
+cdef Py_ssize_t position_count(const Shape *g, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil
 cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, Py_ssize_t *at) noexcept nogil
 cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, int channels, floating value,
                      const Py_ssize_t *at, floating *dst) noexcept nogil

@@ -37,8 +37,9 @@ cdef inline bint skips_columns(const Shape *g) noexcept nogil:
     return 1 < g.xw <= 3 and g.xc != 1
 
 
-cdef Py_ssize_t position_count(const Shape *g, Py_ssize_t rows) noexcept nogil:
-    return g.w * g.xw if skips_columns(g) else rows * g.w
+cdef Py_ssize_t position_count(const Shape *g, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
+    cdef Py_ssize_t inside = min(g.w, cols)
+    return inside * g.xw if skips_columns(g) else inside * rows if inside == g.w else inside
 
 
 cdef bint fits_closely(const Shape *g, int lanes) noexcept nogil:
@@ -48,16 +49,16 @@ cdef bint fits_closely(const Shape *g, int lanes) noexcept nogil:
 
 
 cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, Py_ssize_t *at) noexcept nogil:
-    """Where the pixels of so many rows go, counted from the first that is inside: the table that fill_lanes wants. It has
-    position_count(g, rows) entries."""
-    cdef Py_ssize_t p, row
+    """Where the pixels of so many rows go, counted from the first that is inside: the table that fill_lanes wants, of which rows go
+    together only where they are inside as a whole. It has position_count(g, rows, band.cols) entries."""
+    cdef Py_ssize_t p, row, inside = min(g.w, band.cols)
     if skips_columns(g):
-        for p in range(g.w * g.xw):    # what lies between two wanted pixels goes to the second one's place, before it
+        for p in range(inside * g.xw):    # what lies between two wanted pixels goes to the second one's place, before it
             at[p] = (p + g.xw - 1) // g.xw * band.pixel
         return
-    for row in range(rows):
-        for p in range(g.w):
-            at[row * g.w + p] = row * band.pitch + p * band.pixel
+    for row in range(rows if inside == g.w else 1):
+        for p in range(inside):
+            at[row * inside + p] = row * band.pitch + p * band.pixel
 
 
 cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, int channels, const Py_ssize_t *rows,

@@ -18,7 +18,7 @@ from fastconv._core.arrays cimport plain
 cdef enum:
     SLOT_BITS = 10       # 1024 entries at most, two by two: a new one pushes the older one of its two out
     MOST_DIMENSIONS = 8
-    MOST_WORDS = 64
+    MOST_WORDS = 40      # so that an entry weighs some 400 bytes beside its options and its value: a memo is 0.5 MB, and these
 
 
 cdef struct Key:

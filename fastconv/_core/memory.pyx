@@ -2,8 +2,12 @@
 
 Above malloc's mmap threshold every new block costs page faults: 51 MB take 24 ms, three times the convolution that fills
 them. So a block that is freed stays in the pool, up to `POOL_BYTES` in all, and serves the next request of its size class;
-blocks of 2 MB and more are aligned for huge pages. A block belongs to the array (or the views of it) that holds it and goes
-back when the last of them dies, so nothing is ever recycled under a living array.
+blocks of 2 MB and more are aligned for huge pages. A block goes back when the array (or the last view of it) that lies in it
+dies, so nothing is ever recycled under a living array.
+
+Arrays own their memory, as those that NumPy makes: what is to become of it stands in a NumPy memory handler (NEP 49), whose
+`free` is the way into the pool. NumPy tells it how large the array is by then, which need not be how large the block is; so the
+size of a block stands in front of its data.
 
 `FASTCONV_POOL_MB` sets the bound in MB (256 by default; 0 switches the pool off).
 """
@@ -14,8 +18,12 @@ import os
 import numpy as np
 
 cimport numpy as cnp
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_New
+from cpython.ref cimport Py_INCREF
 from libc.stddef cimport size_t
-from libc.stdlib cimport free
+from libc.stdint cimport uint8_t, uintptr_t
+from libc.string cimport memcpy, memset, strcpy
 
 cnp.import_array()
 
@@ -26,26 +34,56 @@ cdef extern from *:
     #ifdef __linux__
     #include <sys/mman.h>
     #endif
-    static void *fc_allocate(size_t size) {
-        void *p = NULL;
-        int huge = size >= (2u << 20);
-        if (posix_memalign(&p, huge ? (2u << 20) : 64, size)) return NULL;
+    #define FC_HEADER ((size_t)64) /* in front of the data: its size, alone in a cache line */
+    #define FC_HUGE ((size_t)2 << 20)
+    static char *fc_allocate(size_t size) {
+        void *start = NULL;
+        int huge = size >= FC_HUGE;
+        if (posix_memalign(&start, huge ? FC_HUGE : FC_HEADER, FC_HEADER + size)) return NULL;
     #ifdef MADV_HUGEPAGE
-        if (huge) madvise(p, size, MADV_HUGEPAGE);
+        if (huge) madvise(start, FC_HEADER + size, MADV_HUGEPAGE);
     #endif
-        return p;
+        *(size_t *)start = size;
+        return (char *)start + FC_HEADER;
     }
+    static inline size_t fc_size(const char *data) { return *(const size_t *)(data - FC_HEADER); }
+    static void fc_free(char *data) { free(data - FC_HEADER); }
     static pthread_mutex_t fc_lock = PTHREAD_MUTEX_INITIALIZER; /* PyThread_acquire_lock looks at the clock each time: 25 ns */
     static void fc_acquire(void) { pthread_mutex_lock(&fc_lock); }
     static void fc_release(void) { pthread_mutex_unlock(&fc_lock); }
+    /* Whoever forks does so between two uses of the pool: parent and child go on with a pool that is whole, and unlocked. */
+    static int fc_keep_through_forks(void) { return pthread_atfork(fc_acquire, fc_release, fc_release); }
     """
-    void *fc_allocate(size_t size) nogil
+    char *fc_allocate(size_t size) nogil
+    size_t fc_size(const char *data) nogil
+    void fc_free(char *data) nogil
     void fc_acquire() nogil
     void fc_release() nogil
+    int fc_keep_through_forks()
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct Allocator "PyDataMemAllocator":
+        void *ctx
+        void *(*malloc)(void *, size_t) noexcept nogil
+        void *(*calloc)(void *, size_t, size_t) noexcept nogil
+        void *(*realloc)(void *, void *, size_t) noexcept nogil
+        void (*free)(void *, void *, size_t) noexcept nogil
+    ctypedef struct Handler "PyDataMem_Handler":
+        char name[127]
+        uint8_t version
+        Allocator allocator
+    ctypedef struct Fields "PyArrayObject_fields":
+        PyObject *mem_handler
+
+cdef extern from "Python.h":
+    int PyTraceMalloc_Track(unsigned int domain, uintptr_t address, size_t size)
 
 cdef enum:
     SLOTS = 64
     MOST_DIMENSIONS = 64    # of a NumPy array
+    DOMAIN = 389047         # of NumPy's arrays in tracemalloc: np.lib.tracemalloc_domain
+
+cdef size_t MOST_BYTES = <size_t>1 << 62
 
 cdef struct Freed:
     char *data
@@ -56,8 +94,11 @@ cdef int pooled = 0             # slots in use; the oldest comes first
 cdef size_t pooled_bytes = 0
 cdef size_t bound = 0
 
+cdef size_t taken = 0           # bytes of scratch now, and the most since the last look at them
+cdef size_t most_taken = 0
 
-cdef size_t size_class(size_t size) noexcept:
+
+cdef size_t size_class(size_t size) noexcept nogil:
     """Rounded up to an eighth of its power of two, at least 64 bytes: at most 12.5 % more than asked for."""
     cdef size_t step = 64
     while step * 16 <= size:
@@ -65,7 +106,15 @@ cdef size_t size_class(size_t size) noexcept:
     return (size + step - 1) // step * step if size else 64
 
 
-cdef void drop(int slot) noexcept:
+cdef size_t size_of_block(size_t size) noexcept nogil:
+    """What is taken for so many bytes."""
+    cdef size_t kept = size_class(size)
+    if kept <= bound:
+        return kept
+    return size if size else 1    # it will not be kept
+
+
+cdef void drop(int slot) noexcept nogil:
     """Takes a slot out of the pool, in order; the block is now the caller's."""
     global pooled, pooled_bytes
     cdef int i
@@ -75,7 +124,7 @@ cdef void drop(int slot) noexcept:
         pool[i] = pool[i + 1]
 
 
-cdef char *find(size_t size) noexcept:
+cdef char *find(size_t size) noexcept nogil:
     """The youngest freed block of this class, or NULL: its data is the most likely to be in a cache."""
     cdef int i
     cdef char *data = NULL
@@ -89,12 +138,23 @@ cdef char *find(size_t size) noexcept:
     return data
 
 
-cdef void give_back(char *data, size_t size) noexcept:
+cdef char *find_or_allocate(size_t size) noexcept nogil:
+    """The data of a block of at least so many bytes, or NULL where there is no such memory."""
+    cdef char *data
+    if size > MOST_BYTES:
+        return NULL
+    size = size_of_block(size)
+    data = find(size)
+    return data if data != NULL else fc_allocate(size)
+
+
+cdef void give_back(char *data) noexcept nogil:
     """Into the pool; the oldest leave it until this one fits."""
     global pooled, pooled_bytes
+    cdef size_t size = fc_size(data)
     cdef char *old
     if size > bound or size != size_class(size):    # the latter was taken under a smaller bound
-        free(data)
+        fc_free(data)
         return
     while True:
         old = NULL
@@ -110,53 +170,123 @@ cdef void give_back(char *data, size_t size) noexcept:
         fc_release()
         if old == NULL:
             return
-        free(old)
+        fc_free(old)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Scratch
 
 
 cdef class Block:
     """Owns one piece of memory."""
 
     def __dealloc__(self):
+        global taken
+        taken -= self.asked
         if self.data != NULL:
-            give_back(self.data, self.size)
-
-
-cdef Block find_or_allocate(size_t size):
-    """A block of at least so many bytes, or None where there is no such memory."""
-    cdef Block block = Block.__new__(Block)
-    block.size = size_class(size)
-    if block.size > bound:    # it will not be kept
-        block.size = size if size else 1
-    block.data = find(block.size)
-    if block.data == NULL:
-        block.data = <char *>fc_allocate(block.size)
-    return block if block.data != NULL else None
+            give_back(self.data)
 
 
 cdef Block take(size_t size):
-    cdef Block block = find_or_allocate(size) if size <= <size_t>1 << 62 else None
-    if block is None:
+    global taken, most_taken
+    cdef Block block = Block.__new__(Block)
+    block.data = find_or_allocate(size)
+    if block.data == NULL:
         raise MemoryError(f"{size} bytes cannot be allocated")
+    block.size, block.asked = fc_size(block.data), size
+    taken += size
+    if taken > most_taken:
+        most_taken = taken
     return block
+
+
+def scratch(size_t size):
+    """`take` for Python: so many bytes, as an array."""
+    cdef Block block = take(size)
+    cdef cnp.npy_intp count = size
+    array = cnp.PyArray_SimpleNewFromData(1, &count, cnp.NPY_UINT8, block.data)
+    cnp.set_array_base(array, block)
+    return array
+
+
+def scratch_taken():
+    """Bytes of scratch that are taken now, and the most that were at a time since the last call; exact where calls do not overlap."""
+    global most_taken
+    most, most_taken = most_taken, taken
+    return taken, most
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Arrays. NumPy calls the handler's functions from any thread, `realloc` for `ndarray.resize`.
+
+
+cdef void *handle_malloc(void *ctx, size_t size) noexcept nogil:
+    return find_or_allocate(size)
+
+
+cdef void *handle_calloc(void *ctx, size_t count, size_t size) noexcept nogil:
+    cdef char *data
+    if size and count > MOST_BYTES // size:
+        return NULL
+    data = find_or_allocate(count * size)
+    if data != NULL:
+        memset(data, 0, count * size)
+    return data
+
+
+cdef void *handle_realloc(void *ctx, void *old, size_t size) noexcept nogil:
+    cdef char *data
+    if old == NULL:
+        return find_or_allocate(size)
+    if fc_size(<char *>old) == size_of_block(size):
+        return old
+    data = find_or_allocate(size)
+    if data != NULL:
+        memcpy(data, old, min(size, fc_size(<char *>old)))
+        give_back(<char *>old)
+    return data
+
+
+cdef void handle_free(void *ctx, void *data, size_t size) noexcept nogil:
+    if data != NULL:
+        give_back(<char *>data)
+
+
+cdef Handler handler
+strcpy(handler.name, b"fastconv")
+handler.version = 1
+handler.allocator.malloc = handle_malloc
+handler.allocator.calloc = handle_calloc
+handler.allocator.realloc = handle_realloc
+handler.allocator.free = handle_free
+cdef object handler_capsule = PyCapsule_New(&handler, "mem_handler", NULL)
 
 
 cdef cnp.ndarray new_array(int ndim, const cnp.npy_intp *sizes, int typenum):
     cdef int i
     cdef size_t size = cnp.PyArray_DescrFromType(typenum).itemsize
     cdef double approximately = size
-    cdef Block block = None
+    cdef char *data = NULL
     for i in range(ndim):
         size *= sizes[i]
         approximately *= sizes[i]
     if approximately < 1e18:    # else size may have gone round
-        block = find_or_allocate(size)
-    if block is None:
+        data = find_or_allocate(size)
+    if data == NULL:
         shape = tuple([sizes[i] for i in range(ndim)])
         dtype = cnp.PyArray_DescrFromType(typenum)
         raise MemoryError(f"an array of shape {shape} and type {dtype} ({dtype.itemsize * math.prod(shape)} bytes) cannot be "
                           "allocated")
-    array = cnp.PyArray_SimpleNewFromData(ndim, <cnp.npy_intp *>sizes, typenum, block.data)
-    cnp.set_array_base(array, block)
+    try:
+        array = cnp.PyArray_SimpleNewFromData(ndim, <cnp.npy_intp *>sizes, typenum, data)
+    except BaseException:
+        give_back(data)
+        raise
+    Py_INCREF(handler_capsule)
+    (<Fields *>array).mem_handler = <PyObject *>handler_capsule
+    cnp.PyArray_ENABLEFLAGS(array, cnp.NPY_ARRAY_OWNDATA)
+    if PyTraceMalloc_Track(DOMAIN, <uintptr_t>data, size) == -1:
+        raise MemoryError("tracemalloc has no memory to keep track of an array")
     return array
 
 
@@ -173,6 +303,29 @@ def empty(tuple shape, dtype):
     for i in range(len(shape)):
         sizes[i] = shape[i]
     return new_array(len(shape), sizes, descr.num)
+
+
+def as_result(cnp.ndarray view):
+    """A fresh result, seen through a view, as an array that is C-contiguous and owns its memory.
+
+    The view is another form of all of the result, with other axes or without one: the array that owns the memory gets that form,
+    where it is C-contiguous; else the numbers are copied.
+    """
+    cdef cnp.ndarray owner = view
+    cdef cnp.PyArray_Dims shape
+    if cnp.PyArray_CHKFLAGS(view, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        if cnp.PyArray_BASE(view) != NULL:
+            owner = <cnp.ndarray>cnp.PyArray_BASE(view)
+            shape.ptr, shape.len = cnp.PyArray_DIMS(view), cnp.PyArray_NDIM(view)
+            cnp.PyArray_Resize(owner, &shape, 0, cnp.NPY_CORDER)    # as large as before: sets the shape, and moves nothing
+        return owner
+    owner = new_array(cnp.PyArray_NDIM(view), cnp.PyArray_DIMS(view), cnp.PyArray_TYPE(view))
+    cnp.PyArray_CopyInto(owner, view)
+    return owner
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The bound
 
 
 def pool_statistics():
@@ -195,7 +348,7 @@ def set_pool_bound(size_t size):
         fc_release()
         if old == NULL:
             return before
-        free(old)
+        fc_free(old)
 
 
 def _bound_from_environment():
@@ -205,3 +358,5 @@ def _bound_from_environment():
     return int(text) << 20
 
 bound = _bound_from_environment()
+if fc_keep_through_forks():
+    raise MemoryError("handlers for forks cannot be registered")

@@ -10,7 +10,9 @@ The rules, first match wins; the numbers are measured crossovers (one thread, AV
    2048 where more than a seventh of the tiles is outside the plane (7 x 7, 14 x 14). Narrow groups (of up to 8 channels and as
    many filters, side by side in a vector of which they fill half) take it with stride 1 alone, where `_winograd_pays`: with 2
    channels under 5 x 5, with 3 on large planes, with 6 on all whose tiles are mostly inside. With dilation (constant padding)
-   it pays where `_dilated_pays`: from 9 tiles a phase on (1.4 to 3.7 times). float64 never gives accuracy away.
+   it pays where `_dilated_pays`: from 9 tiles a phase on (1.4 to 3.7 times). float64 never gives accuracy away; and nowhere is it
+   taken where a tap meets pixels in less than half of the outputs, and padding in the others: the rounding error of its products
+   would be there all the same (`_taps_meet_pixels`).
 3. "direct" with channels in the lanes, where filters fill the vectors: for filters of several taps on planes up to 48 x 48
    (12 x 12 for sums of less than 32 terms), where it is 1.1 to 2 times as fast as the product, and on all planes where the
    sum has 100 terms and at most a tenth of the lanes is idle (1.05 to 1.2 times); for 1 x 1 only on planes up to 8 x 8,
@@ -42,15 +44,16 @@ applies; ``unavailable`` says why one does not.
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
 from fastconv._core import channels as channel_lanes
-from fastconv._core import depthwise, fft, gemm, isa, winograd
-from fastconv._core.fft_layout import SCRATCH_BYTES, lay_out
-from fastconv._core.geometry import ConvGeometry
+from fastconv._core import depthwise, fft, gemm, gemm_gradient, isa, parts, winograd
+from fastconv._core.fft_layout import expected_time, lay_out
+from fastconv._core.geometry import PADDING_MODES, ConvGeometry
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
 
@@ -79,6 +82,10 @@ FFT_GAIN = 0.8   # of the sum's time
 FFT_LEAST = 3.0  # nanoseconds a pixel of each plane, in and out: where that is too much no layout is looked for
 
 
+# Transforms that were asked for by name are used whatever the contrast of the data.
+AS_NAMED = {driver: functools.partial(driver.conv2d, any_contrast=True) for driver in (winograd, fft)}
+
+
 @dataclass(frozen=True)
 class ConvPlan:
     """How one geometry is computed: the algorithm, why, and the drivers that are called."""
@@ -86,7 +93,8 @@ class ConvPlan:
     geometry: ConvGeometry
     algorithm: str
     reason: str
-    driver: ModuleType  # its conv2d computes y
+    driver: ModuleType  # computes y
+    convolve: Callable  # its conv2d
     data_gradient_driver: ModuleType  # its conv2d computes grad_x: input and output channels swapped
     weight_gradient_driver: ModuleType  # its conv2d_weight_gradient computes grad_weight
 
@@ -100,25 +108,28 @@ class ConvPlan:
         """
         return self.driver is winograd and math.prod(self.geometry.weight_shape) * dtype.itemsize <= MOST_KEPT_BYTES
 
-    def workspace(self, dtype):
-        """Bytes of scratch of a forward call on C-contiguous (N, C, H, W) arrays, with the threads that it would use now."""
-        geometry = self.geometry
-        if 0 in geometry.x_shape:
+    def workspace(self, dtype, channels_last, padding_mode):
+        """Bytes of scratch of a forward call on C-contiguous arrays, with the threads that it would use now."""
+        if 0 in self.geometry.x_shape:
             return 0
-        arrays = (_contiguous(shape, dtype) for shape in (geometry.x_shape, geometry.weight_shape, geometry.output_shape))
-        return self.driver.workspace(*arrays, geometry.stride, geometry.dilation, geometry.origin)
+        return parts.scratch_bytes(self.driver.workspace, self._problem(dtype, channels_last, padding_mode))
+
+    def _problem(self, dtype, channels_last=False, padding_mode="constant"):
+        """What a call is to the driver, without arrays."""
+        geometry = self.geometry
+        x, y = (parts.unbacked(shape, dtype, channels_last) for shape in (geometry.x_shape, geometry.output_shape))
+        return parts.Problem(x, parts.unbacked(geometry.weight_shape, dtype), y, geometry.stride, geometry.dilation,
+                             geometry.origin, PADDING_MODES.index(padding_mode))
 
     def prepare(self, weight):
-        """What the driver makes of the weights, as a tuple for its conv2d; empty where it uses them as they are."""
+        """What the driver makes of the weights, as a tuple for its conv2d; empty where it uses them as they are, or in parts."""
+        if not hasattr(self.driver, "prepare"):
+            return ()
+        if 0 not in self.geometry.x_shape and not parts.fits(self.driver.workspace, self._problem(weight.dtype)):
+            return ()
         if self.driver is fft:  # as large as its tiles, and these follow from the images
             return (fft.prepare(weight, self.geometry),)
-        return (self.driver.prepare(weight, self.geometry.groups, self.geometry.stride),) if hasattr(self.driver, "prepare") else ()
-
-
-def _contiguous(shape, dtype):
-    """What looks like a C-contiguous array of this shape, for its strides alone: there are no elements behind it."""
-    strides = [dtype.itemsize * math.prod(shape[axis + 1:]) for axis in range(len(shape))]
-    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
+        return (self.driver.prepare(weight, self.geometry.groups, self.geometry.stride),)
 
 
 def unavailable(algorithm, weight_shape, stride, dilation, padding_mode):
@@ -138,6 +149,16 @@ def _winograd_fits(r, s, stride, dilation, padding_mode):
     if r != s or stride[0] != stride[1] or (r, stride[0]) not in WINOGRAD_FROM:
         return False
     return dilation == (1, 1) or (stride == (1, 1) and padding_mode == "constant")
+
+
+def _taps_meet_pixels(size, outputs, taps, stride, dilation, before):
+    """Whether, along rows and along columns, each tap meets a pixel and not the padding in at least half of the outputs."""
+    for pixels, count, n_taps, step, distance, padding in zip(size, outputs, taps, stride, dilation, before):
+        for offset in (-padding, (n_taps - 1) * distance - padding):  # of the outer taps, which meet fewest
+            first, last = max(0, -(offset // step)), min(count - 1, (pixels - 1 - offset) // step)
+            if 2 * (last - first + 1) < count:
+                return False
+    return True
 
 
 def _dilated_pays(channels, filters, geometry, channels_last):
@@ -196,9 +217,10 @@ def _direct(channels, filters, groups, channels_last):
     return depthwise
 
 
-def _choose(channels, filters, outputs, geometry, itemsize, channels_last, padding_mode):
-    """Algorithm, driver and reason for groups of so many channels and filters, and planes of so many outputs."""
-    algorithm, driver, reason = _choose_small(channels, filters, geometry, itemsize, channels_last, padding_mode)
+def _choose(channels, filters, outputs, geometry, itemsize, channels_last, padding_mode, meets_pixels):
+    """Algorithm, driver and reason for groups of so many channels and filters, and planes of so many outputs; meets_pixels says
+    whether all taps do."""
+    algorithm, driver, reason = _choose_small(channels, filters, geometry, itemsize, channels_last, padding_mode, meets_pixels)
     images, (r, s) = geometry.x_shape[0], geometry.weight_shape[2:]
     if algorithm == "winograd" or r * s < FFT_TAPS or 0 in (images, *outputs):
         return algorithm, driver, reason
@@ -206,10 +228,11 @@ def _choose(channels, filters, outputs, geometry, itemsize, channels_last, paddi
     time = pixels * filters * channels * r * s / _sum_rate(driver, channels, filters, geometry.groups, itemsize)
     if pixels * (channels + filters) * FFT_LEAST > FFT_GAIN * time:
         return algorithm, driver, reason
-    layout = lay_out(images, geometry.groups, channels, filters, (r, s), outputs, geometry.stride, geometry.dilation, itemsize)
-    if layout.cost > FFT_GAIN * time or layout.scratch_bytes(1) > SCRATCH_BYTES:
+    sizes = images, geometry.groups, channels, filters, (r, s), outputs, geometry.stride, geometry.dilation, itemsize
+    expected = expected_time(*sizes)
+    if expected > FFT_GAIN * time:
         return algorithm, driver, reason
-    gain = time / layout.cost
+    gain, layout = time / expected, lay_out(*sizes)
     return "fft", fft, (f"filters of {r} x {s}, Fourier transforms of tiles of {layout.rows.length} x {layout.columns.length}: "
                         f"about {gain:.{0 if gain > 10 else 1}f} times as fast as the sum")
 
@@ -223,14 +246,14 @@ def _sum_rate(driver, channels, filters, groups, itemsize):
     return rate * filters / (filters + 4) if driver is gemm else rate
 
 
-def _choose_small(channels, filters, geometry, itemsize, channels_last, padding_mode):
+def _choose_small(channels, filters, geometry, itemsize, channels_last, padding_mode, meets_pixels):
     """The same among all but "fft"."""
     r, s = geometry.weight_shape[2:]
     stride, groups, (oh, ow) = geometry.stride, geometry.groups, geometry.output_size
     if _direct(channels, filters, groups, channels_last) is depthwise:
         return "direct", depthwise, "one input channel a group: no sum over channels, neighbouring pixels fill the vectors"
     narrow = _narrow(channels, filters, r * s, groups, itemsize)
-    if itemsize == 4 and _winograd_fits(r, s, stride, geometry.dilation, padding_mode):
+    if itemsize == 4 and meets_pixels and _winograd_fits(r, s, stride, geometry.dilation, padding_mode):
         product, fewest_channels, fewest_filters = WINOGRAD_FROM[r, stride[0]]
         if stride[0] == 2 and oh * ow < FULL_TILES * 16 * math.ceil(oh / 4) * math.ceil(ow / 4):
             product = STRIDE_2_FROM
@@ -271,11 +294,15 @@ def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_si
     itemsize is that of the dtype, channels_last says whether a pixel's channels follow each other in memory.
     """
     geometry = ConvGeometry(x_shape, weight_shape, stride, pads, dilation, groups, output_size)
-    k, channels = weight_shape[:2]
+    k, channels, *taps = weight_shape
     if algorithm == "auto":
-        chosen, driver, reason = _choose(channels, k // groups, output_size, geometry, itemsize, channels_last, padding_mode)
+        met = padding_mode != "constant" or _taps_meet_pixels(x_shape[2:], output_size, taps, stride, dilation, geometry.origin)
+        chosen, driver, reason = _choose(channels, k // groups, output_size, geometry, itemsize, channels_last, padding_mode, met)
+        convolve = driver.conv2d
         if stride == (1, 1):
-            _, backward, _ = _choose(k // groups, channels, x_shape[2:], geometry, itemsize, channels_last, padding_mode)
+            before = [distance * (n - 1) - padding for distance, n, padding in zip(dilation, taps, geometry.origin)]
+            met = _taps_meet_pixels(output_size, x_shape[2:], taps, stride, dilation, before)
+            _, backward, _ = _choose(k // groups, channels, x_shape[2:], geometry, itemsize, channels_last, padding_mode, met)
         elif driver is channel_lanes and _narrow(channels, k // groups, math.prod(weight_shape[2:]), groups, itemsize):
             backward = channel_lanes  # 1.4 to 3 times as fast
         else:  # the data gradient is a set of smaller filters
@@ -284,6 +311,7 @@ def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_si
         chosen, reason = algorithm, "asked for by name"
         direct = _direct(channels, k // groups, groups, channels_last)
         driver = {"direct": direct, "gemm": gemm, "winograd": winograd, "fft": fft}[algorithm]
+        convolve = AS_NAMED.get(driver, driver.conv2d)
         backward = gemm
-    weights = depthwise if channels == 1 else gemm
-    return ConvPlan(geometry, chosen, reason, driver, backward, weights)
+    weights = depthwise if channels == 1 else gemm_gradient
+    return ConvPlan(geometry, chosen, reason, driver, convolve, backward, weights)

@@ -1,12 +1,7 @@
 """The geometry of a pooling call in C, shared by pool.pyx and pool_backward.pyx."""
 cimport numpy as cnp
-from libc.stdint cimport int64_t
 
-# One axis of windows: windows.Axis.
-cdef struct Axis:
-    Py_ssize_t size, outputs, kernel_size, stride, dilation, start
-    const int64_t *first
-    const int64_t *taps
+from fastconv._core.windows cimport Axis, Windows
 
 # Sizes, and strides in elements: of x (or its gradient) and of y (and its indices, or its gradient).
 cdef struct Shape:
@@ -15,4 +10,4 @@ cdef struct Shape:
     Py_ssize_t xn, xc, xh, xw
     Py_ssize_t yn, yc, yh, yw
 
-cdef Shape shape_of(cnp.ndarray x, cnp.ndarray y, windows)
+cdef Shape shape_of(cnp.ndarray x, cnp.ndarray y, Windows windows)

@@ -5,13 +5,19 @@ The limit is, in this order: `num_threads(n)` in a with block of this Python thr
 work. The split of the work never depends on the number, so results are the same bits for any.
 
 GCC's OpenMP runtime cannot be used in a process that was forked after it had started threads: it would wait for threads
-that no longer exist. In such a child everything runs on one thread.
+that no longer exist. Another library may have started them, since a process has one such runtime, and C code may have forked. So
+in every forked process everything runs on one thread: a handler of the C library's marks the child, and where the fork came
+before this module the kernel says that there was one.
 """
 
 import os
 
 cdef extern from *:
     """
+    #include <pthread.h>
+    static int fc_forked; /* whether this process was forked, and has begun no new program since */
+    static void fc_mark_forked(void) { fc_forked = 1; }
+    static int fc_notice_forks(void) { return pthread_atfork(NULL, NULL, fc_mark_forked); }
     static _Thread_local int fc_thread_override; /* 0: none */
     #ifdef _OPENMP
     #include <omp.h>
@@ -22,6 +28,8 @@ cdef extern from *:
     static void fc_load_openmp(void) {}
     #endif
     """
+    bint fc_forked
+    int fc_notice_forks()
     void fc_load_openmp()
     int fc_thread_override
     int FC_OPENMP
@@ -32,25 +40,20 @@ cdef double SMALL = 10e3
 MOST = 1024
 
 cdef int default_limit = 1
-cdef bint started = False    # whether a call has used more than one thread in this process
-cdef bint forked = False     # whether this process was forked after that
 
 
 cdef int limit() noexcept:
-    if FC_OPENMP == 0 or forked:
+    if FC_OPENMP == 0 or fc_forked:
         return 1
     return fc_thread_override if fc_thread_override else default_limit
 
 
 cdef int team(double work) noexcept:
-    global started
     cdef int n = limit()
     if n > 1 and work < SMALL * n:
         n = <int>(work / SMALL)
         if n < 1:
             n = 1
-    if n > 1:
-        started = True
     return n
 
 
@@ -80,9 +83,14 @@ def set_override(int n):
     return before
 
 
-def _after_fork():
-    global forked
-    forked = started
+def _forked_before():
+    """Whether this process was forked before now, and has begun no new program since: PF_FORKNOEXEC in Linux's flags."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            flags = file.read().rpartition(b")")[2].split()[6]
+    except OSError:
+        return False
+    return bool(int(flags) & 0x40)
 
 
 def _from_environment():
@@ -100,6 +108,8 @@ def _from_environment():
 
 
 default_limit = _from_environment()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+if fc_notice_forks():
+    raise MemoryError("a handler for forks cannot be registered")
+if _forked_before():
+    fc_forked = True
 fc_load_openmp()    # a linker leaves out a library that nothing is called from; see __init__.py

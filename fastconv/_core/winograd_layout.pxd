@@ -35,7 +35,10 @@ cdef struct Layout:
     Py_ssize_t m_point
     # where the arrays of a thread's scratch begin, after its table of tiles, and the sizes of all that is shared
     Py_ssize_t band_at, weights_at, u_at, v_at, m_at, strip_at, thread_size
-    Py_ssize_t table_size, u_size, v_size
+    Py_ssize_t table_size, u_size, v_size, shared_size
+    double contrast    # of energies, above which a row of tiles is computed again; 0 for any
+    Py_ssize_t contrast_blocks, places_at        # blocks of a row of a strip; where their places begin behind those of pixels
+    int contrast_window, contrast_known          # rows of blocks of a strip, and those that the next one has too
 
 
 cdef inline Py_ssize_t channels_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:
@@ -55,4 +58,4 @@ cdef inline Py_ssize_t weights_table_size(const Layout *l) noexcept nogil:
 
 
 cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noexcept nogil
-cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, int team) noexcept nogil
+cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil

@@ -353,8 +353,9 @@ def _axis_name(index, axes):
 def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, names=("x", "kernel_size")):
     """The output size of each axis, after the check that the (dilated) kernel fits into the padded image.
 
-    floor((size + before + after - dilation (kernel_size - 1) - 1) / stride) + 1; with `ceil_mode` rounded up, but the
-    last window must start inside the image or the padding before it (PyTorch's rule).
+    floor((size + before + after - dilation (kernel_size - 1) - 1) / stride) + 1; with `ceil_mode` rounded up, so that a kernel
+    may be larger than the padded image by less than a stride, but the last window must start inside the image or the padding
+    before it (PyTorch's rules).
     """
     outputs = []
     for index, (length, taps, step, (before, after), distance) in enumerate(
@@ -362,13 +363,13 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
     ):
         extent = distance * (taps - 1) + 1
         room = length + before + after - extent
-        if room < 0:
+        if room < 0 and not (ceil_mode and room > -step):
             what = _axis_name(index, len(size))
             spread = f" with dilation {distance}" if distance != 1 else ""
             raise ValueError(f"{names[1]} does not fit into {names[0]}: its {what} {taps}{spread} covers {extent}, "
                              f"but {names[0]} has {what} {length} + padding {before} + {after} = {length + before + after}")
         count = room // step + 1
-        if ceil_mode and room % step and count * step < length + before:
+        if ceil_mode and room % step and (count == 0 or count * step < length + before):
             count += 1
         outputs.append(count)
     return tuple(outputs)
@@ -424,12 +425,27 @@ def pooling_window(size, kernel_size, stride=None, pads=0, dilation=1, ceil_mode
                              f"{f' with dilation {distance}' if distance != 1 else ''}, got {max(before, after)}")
     outputs = window_output(size, kernel_size, stride, pads, dilation, ceil_mode)
     for length, count, step, (before, _), distance in zip(size, outputs, stride, pads, dilation):
-        # Only taps further apart than the image is long can step over it, from a start in the padding before it.
-        if distance > length and any((i * step - before) % distance >= length
-                                     for i in range(min(count, -(-before // step)))):
+        if _misses(length, range(-before, min(0, count * step - before), step), distance):
             raise ValueError(f"padding {before} with dilation {distance} leaves a window without a pixel of x "
                              f"(size {length}): reduce the padding or the dilation")
     return kernel_size, stride, pads, dilation, outputs
+
+
+def _misses(length, starts, distance):
+    """Whether a window that starts at one of `starts`, in the padding before an image, steps over all of it.
+
+    Only taps further apart than the image is long can. Seen from the multiple of `distance` below it, such a window starts at
+    `length` or later; the starts span little more than the image, so these multiples are few.
+    """
+    if distance <= length or not starts:
+        return False
+    for multiple in range(starts[0] // distance * distance, 0, distance):
+        if multiple > starts[-1]:
+            break
+        late = starts[0] + max(0, -(-(multiple + length - starts[0]) // starts.step)) * starts.step
+        if late in starts and late < multiple + distance:
+            return True
+    return False
 
 
 def padding_mode(value, padding_value, pads, size):

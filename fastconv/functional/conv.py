@@ -93,9 +93,9 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 
     Notes
     -----
-    Besides the output a call takes a few MB of scratch a thread, never a matrix of image patches. The result is the same
-    bits for any number of threads. The layout of loops follows Goto and van de Geijn, "Anatomy of High-Performance
-    Matrix Multiplication", 2008.
+    Besides the output a call takes at most 8 MB of scratch a thread, never a matrix of image patches or a copy of an input. The
+    result is the same bits for any number of threads. The layout of loops follows Goto and van de Geijn, "Anatomy of
+    High-Performance Matrix Multiplication", 2008.
 
     Winograd's algorithm (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) is chosen for float32
     only. Its relative L2 error is about twice that of the direct float32 sum for 3 x 3 filters (8e-7 with 64 channels, 2e-6
@@ -206,7 +206,7 @@ class ConvCall:
 
     def __init__(self, plan, shape, dtype, view, padding_mode, fill, activation):
         self.plan, self.shape, self.dtype, self.view, self.empty = plan, shape, dtype, view, 0 in shape
-        self.keeps_weights, self.convolve = plan.keeps_weights(dtype), plan.driver.conv2d
+        self.keeps_weights, self.convolve = plan.keeps_weights(dtype), plan.convolve
         self.stride, self.dilation, self.origin = plan.geometry.stride, plan.geometry.dilation, plan.geometry.origin
         self.padding_mode, self.fill, self.activation = padding_mode, fill, activation
 

@@ -32,7 +32,8 @@ class ConvExplanation:
     bytes : int
         The fewest bytes that must move: input, weights and output once each.
     workspace : int
-        Bytes of scratch of a call on C-contiguous arrays, with the threads that it would use now.
+        Bytes of scratch that a call on C-contiguous arrays takes at a time, with the threads that it would use now: at most
+        8 MB a thread.
     """
 
     x_shape: tuple[int, ...]
@@ -131,7 +132,7 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
         reason=plan.reason,
         flops=geometry.flops,
         bytes=geometry.bytes(dtype.itemsize),
-        workspace=plan.workspace(dtype),
+        workspace=plan.workspace(dtype, data_format == "NHWC", padding_mode),
     )
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._core import elementwise
+from fastconv._core import elementwise, memory
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike, Reduction
+
+BLOCK_BYTES = 1 << 20    # of the scores of the rows that are worked on at a time
 
 
 def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction) -> tuple[Array, Array]:
@@ -19,26 +21,36 @@ def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction) -> 
     return scores, checks.labels(target, "target", *scores.shape)
 
 
-def _reduce(losses, dtype, reduction):
+def _blocks(scores):
+    """The rows in slices of at most BLOCK_BYTES: what is made of each is scratch."""
+    at_once = max(1, BLOCK_BYTES // (scores.itemsize * scores.shape[1]))
+    return (slice(first, first + at_once) for first in range(0, len(scores), at_once))
+
+
+def _reduce(scores, target, reduction, losses_of):
+    """The loss, where losses_of(a block of rows of scores, their labels) gives the losses of these."""
     if reduction == "none":
-        return losses.astype(dtype)
-    total = losses.sum()
+        losses = memory.empty((len(scores),), scores.dtype)
+        for some in _blocks(scores):
+            losses[some] = losses_of(scores[some], target[some])
+        return losses
+    total = sum(losses_of(scores[some], target[some]).sum() for some in _blocks(scores))
     if reduction == "mean":
-        total = total / len(losses) if len(losses) else np.nan
-    return dtype.type(total)
+        total = total / len(scores) if len(scores) else np.nan
+    return scores.dtype.type(total)
 
 
 def _row_weights(grad_output, count, dtype, reduction):
-    """What each row's loss counts in the result, times grad_output, as float64."""
+    """What each row's loss counts in the result, times grad_output: a function of a slice of the rows, as float64."""
     if reduction == "none" and np.ndim(grad_output) != 0:
         grad_output = checks.array(grad_output, "grad_output")
         checks.same_dtype(scores=np.empty(0, dtype), grad_output=grad_output)
         checks.shape(grad_output, "grad_output", (count,), "(that of the loss)")
-        return grad_output.astype(np.float64)
+        return lambda some: grad_output[some].astype(np.float64)
     weight = checks.number(grad_output, "grad_output")
     if reduction == "mean" and count:
         weight /= count
-    return np.full(count, weight)
+    return lambda some: np.full(len(range(count)[some]), weight)
 
 
 def _smoothing(label_smoothing):
@@ -72,7 +84,7 @@ def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = 
     [0.6931 0.2877]
     """
     log_probs, target = _class_scores(log_probs, "log_probs", target, reduction)
-    return _reduce(elementwise.label_loss(log_probs, target, 0.0), log_probs.dtype, reduction)
+    return _reduce(log_probs, target, reduction, lambda rows, labels: elementwise.label_loss(rows, labels, 0.0))
 
 
 def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
@@ -100,8 +112,10 @@ def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Red
     """
     log_probs, target = _class_scores(log_probs, "log_probs", target, reduction)
     weights = _row_weights(grad_output, len(target), log_probs.dtype, reduction)
-    grad = np.zeros(log_probs.shape, log_probs.dtype)
-    elementwise.label_loss_backward(grad, target, weights, 0.0)
+    grad = memory.empty(log_probs.shape, log_probs.dtype)
+    grad.fill(0)
+    for some in _blocks(grad):
+        elementwise.label_loss_backward(grad[some], target[some], weights(some), 0.0)
     return grad
 
 
@@ -136,8 +150,25 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction 
     """
     logits, target = _class_scores(logits, "logits", target, reduction)
     label_smoothing = _smoothing(label_smoothing)
-    log_probs = elementwise.softmax(logits, 1, True)
-    return _reduce(elementwise.label_loss(log_probs, target, label_smoothing), logits.dtype, reduction)
+    of_rows = _of_long_row if logits.itemsize * logits.shape[1] > BLOCK_BYTES else _of_rows
+    return _reduce(logits, target, reduction, lambda rows, labels: of_rows(rows, labels, label_smoothing))
+
+
+def _of_rows(logits, target, smoothing):
+    return elementwise.label_loss(elementwise.softmax(logits, 1, True), target, smoothing)
+
+
+def _of_long_row(logits, target, smoothing):
+    """The same of one row, which is too long for another of its size: in double precision, piece by piece."""
+    row = logits[0]
+    pieces = [row[some] for some in _blocks(row[:, None])]
+    with np.errstate(all="ignore"):
+        top = np.float64(max(pieces, key=np.max).max())
+        total = sum(np.exp(piece - top).sum() for piece in pieces)
+        loss = top + np.log(total) - (1 - smoothing) * row[target[0]]
+        if smoothing:
+            loss -= smoothing / len(row) * sum(piece.sum(dtype=np.float64) for piece in pieces)
+    return np.array([loss])
 
 
 def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", label_smoothing: float = 0.0,
@@ -166,5 +197,6 @@ def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: R
     label_smoothing = _smoothing(label_smoothing)
     weights = _row_weights(grad_output, len(target), logits.dtype, reduction)
     grad = elementwise.softmax(logits, 1, False)
-    elementwise.label_loss_backward(grad, target, weights, label_smoothing)
+    for some in _blocks(grad):
+        elementwise.label_loss_backward(grad[some], target[some], weights(some), label_smoothing)
     return grad

@@ -1,6 +1,6 @@
 """Pooling in two dimensions, forward and backward: maxima and averages over windows, over the whole plane, or adaptive.
 
-A call is: check the arguments, find the windows (worked out once for a geometry), run the loops of the compiled core. As in
+A call is: check the arguments, describe the windows, run the loops of the compiled core. As in
 convolution an image is an (N, C, H, W) view with any strides below this file.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._core import pool, pool_backward
+from fastconv._core import memory, pool, pool_backward
 from fastconv._core.memo import Memo
 from fastconv._core.windows import adaptive_windows, sliding_windows
 from fastconv.functional import checks
@@ -24,49 +24,45 @@ from fastconv.functional.typing import Array, ArrayLike, DataFormat, Padding, Pa
 # What the checks of whole calls found, for the next call like it.
 _max_calls, _average_calls = Memo(arrays=1), Memo(arrays=1)
 
-# More taps than this are taken window by window, which dilated ones cannot be.
-MOST_DILATED_TAPS = 65536
-
-
-def _sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, dtype):
-    options = size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, dtype
+def _sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad):
+    options = size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad
     if (type(kernel_size) is type(padding) is type(dilation) is int and (stride is None or type(stride) is int)
             and type(ceil_mode) is bool):
         return _sliding_by_plain_options(*options)
     return _checked_sliding(*options)
 
 
-def _checked_sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, dtype):
+def _checked_sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad):
     kernel_size, stride, pads, dilation, outputs = checks.pooling_window(size, kernel_size, stride, padding, dilation, ceil_mode)
-    reach = (kernel_size[0] - 1) * dilation[0] * size[1] + (kernel_size[1] - 1) * dilation[1]
-    if reach > checks.LARGEST_OPTION:
-        raise ValueError(f"kernel_size {kernel_size} must span at most {checks.LARGEST_OPTION} pixels of the plane, "
-                         f"got {reach} on width {size[1]}")
-    if dilation != (1, 1) and kernel_size[0] * kernel_size[1] > MOST_DILATED_TAPS:
-        raise ValueError(f"kernel_size must have at most {MOST_DILATED_TAPS} taps with dilation {dilation}, got {kernel_size}")
-    return sliding_windows(size, kernel_size, stride, pads, dilation, outputs, count_include_pad, dtype)
+    return sliding_windows(size, kernel_size, stride, pads, dilation, outputs, count_include_pad)
 
 
 # Checked once. Only for options whose types are sure: True would find what 1 has left in the cache.
 _sliding_by_plain_options = functools.lru_cache(maxsize=256)(_checked_sliding)
 
 
-def _adaptive(shape, output_size, dtype):
-    output_size = checks.pair(output_size, "output_size")
-    checks.fits_memory((*shape[:2], *output_size), dtype)
-    return adaptive_windows(shape[2:], output_size, dtype)
+def _adaptive(size, output_size):
+    return adaptive_windows(size, checks.pair(output_size, "output_size"))
+
+
+def _fit(view, windows, with_indices=False):
+    """The results can be addressed at all."""
+    shape = (*view.shape[:2], *windows.output_size)
+    checks.fits_memory(shape, view.dtype)
+    if with_indices:
+        checks.fits_memory(shape, np.dtype(np.int64), "the indices")
 
 
 def _formatted(view, data_format, batched):
-    """An (N, C, OH, OW) view as the result that the caller asked for, C-contiguous."""
-    result = np.ascontiguousarray(view if data_format == "NCHW" else view.transpose(0, 2, 3, 1))
-    return result if batched else result[0]
+    """A new array, as an (N, C, rows, columns) view, in the form that the caller asked for: C-contiguous, and no view."""
+    result = view if data_format == "NCHW" else view.transpose(0, 2, 3, 1)
+    return memory.as_result(result if batched else result[0])
 
 
 def _pool(x, windows, data_format, batched, average, with_indices=False):
     if batched and data_format == "NCHW":
         y, indices = pool.pool(x, windows, average, with_indices)
-        y = np.ascontiguousarray(y)
+        y = memory.as_result(y)
     else:
         y, indices = pool.pool(checks.nchw(x, data_format), windows, average, with_indices)
         y = _formatted(y, data_format, batched)
@@ -92,29 +88,24 @@ def _index_view(indices, grad_output, data_format):
 
 def _max_gradient(grad_output, indices, shape, windows, data_format, batched):
     view = _gradient_view(grad_output, windows, shape, batched, data_format)
-    checks.fits_memory(shape, grad_output.dtype, "grad_x")
     indices = _index_view(indices, grad_output, data_format)
     grad_x = pool_backward.max_backward(view, indices, shape, windows, data_format == "NHWC")
     if grad_x is None:
         raise ValueError(f"indices must be positions in a plane of {shape[2]} x {shape[3]} pixels, from 0 to "
                          f"{shape[2] * shape[3] - 1}, got {indices.min()} to {indices.max()}")
-    return _in_format(grad_x, data_format, batched)
+    return _formatted(grad_x, data_format, batched)
 
 
 def _average_gradient(grad_output, shape, windows, data_format, batched):
     view = _gradient_view(grad_output, windows, shape, batched, data_format)
-    checks.fits_memory(shape, grad_output.dtype, "grad_x")
-    return _in_format(pool_backward.average_backward(view, shape, windows, data_format == "NHWC"), data_format, batched)
+    return _formatted(pool_backward.average_backward(view, shape, windows, data_format == "NHWC"), data_format, batched)
 
 
-def _in_format(view, data_format, batched):
-    result = view if data_format == "NCHW" else view.transpose(0, 2, 3, 1)
-    return result if batched else result[0]
-
-
-def _dtype_of(grad_output: Any) -> tuple[Array, np.dtype[Any]]:
-    grad_output = checks.array(grad_output, "grad_output")
-    return grad_output, grad_output.dtype
+def _input_shape(input_shape, data_format, dtype):
+    """As checks.image_shape, of a grad_x that can be addressed at all."""
+    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
+    checks.fits_memory(shape, dtype, "grad_x")
+    return shape, batched
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -139,7 +130,7 @@ def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
         Distance between neighbouring taps of a window.
     ceil_mode : bool
         Round the output size up: the last window may reach beyond the padding, but starts in the image or the padding
-        before it.
+        before it. So a kernel may be larger than the padded image, by less than a stride.
     data_format : {"NCHW", "NHWC"}
         Order of the axes of x and of the results.
     return_indices : bool
@@ -175,7 +166,9 @@ def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
         x = checks.array(x, "x")
         view, batched = checks.images(x, data_format)
         with_indices = checks.flag(return_indices, "return_indices")
-        found = _sliding(view.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True, view.dtype), batched, with_indices
+        windows = _sliding(view.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True)
+        _fit(view, windows, with_indices)
+        found = windows, batched, with_indices
         _max_calls.keep(found, x, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices)
     windows, batched, with_indices = found
     return _pool(x, windows, data_format, batched, False, with_indices)
@@ -216,9 +209,9 @@ def max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape:
     array([[[0., 0., 0., 0.],
             [1., 0., 1., 0.]]])
     """
-    grad_output, dtype = _dtype_of(grad_output)
-    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
-    windows = _sliding(shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True, dtype)
+    grad_output = checks.array(grad_output, "grad_output")
+    shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
+    windows = _sliding(shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True)
     return _max_gradient(grad_output, indices, shape, windows, data_format, batched)
 
 
@@ -257,7 +250,9 @@ def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
         x = checks.array(x, "x")
         view, batched = checks.images(x, data_format)
         counted = checks.flag(count_include_pad, "count_include_pad")
-        found = _sliding(view.shape[2:], kernel_size, stride, padding, 1, ceil_mode, counted, view.dtype), batched
+        windows = _sliding(view.shape[2:], kernel_size, stride, padding, 1, ceil_mode, counted)
+        _fit(view, windows)
+        found = windows, batched
         _average_calls.keep(found, x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
     windows, batched = found
     return _pool(x, windows, data_format, batched, True)
@@ -289,10 +284,10 @@ def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], ke
     array([[[1., 1., 2., 2.],
             [1., 1., 2., 2.]]])
     """
-    grad_output, dtype = _dtype_of(grad_output)
-    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
+    grad_output = checks.array(grad_output, "grad_output")
+    shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
     count_include_pad = checks.flag(count_include_pad, "count_include_pad")
-    windows = _sliding(shape[2:], kernel_size, stride, padding, 1, ceil_mode, count_include_pad, dtype)
+    windows = _sliding(shape[2:], kernel_size, stride, padding, 1, ceil_mode, count_include_pad)
     return _average_gradient(grad_output, shape, windows, data_format, batched)
 
 
@@ -331,7 +326,9 @@ def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFor
     x = checks.array(x, "x")
     view, batched = checks.images(x, data_format)
     with_indices = checks.flag(return_indices, "return_indices")
-    return _pool(x, _adaptive(view.shape, output_size, view.dtype), data_format, batched, False, with_indices)
+    windows = _adaptive(view.shape[2:], output_size)
+    _fit(view, windows, with_indices)
+    return _pool(x, windows, data_format, batched, False, with_indices)
 
 
 def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
@@ -362,9 +359,9 @@ def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, inp
     >>> fc.adaptive_max_pool2d_backward(np.ones_like(y), indices, x.shape, (1, 2))
     array([[[0., 2., 0.]]])
     """
-    grad_output, dtype = _dtype_of(grad_output)
-    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
-    return _max_gradient(grad_output, indices, shape, _adaptive(shape, output_size, dtype), data_format, batched)
+    grad_output = checks.array(grad_output, "grad_output")
+    shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
+    return _max_gradient(grad_output, indices, shape, _adaptive(shape[2:], output_size), data_format, batched)
 
 
 def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW") -> Array:
@@ -388,7 +385,9 @@ def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFor
     """
     x = checks.array(x, "x")
     view, batched = checks.images(x, data_format)
-    return _pool(x, _adaptive(view.shape, output_size, view.dtype), data_format, batched, True)
+    windows = _adaptive(view.shape[2:], output_size)
+    _fit(view, windows)
+    return _pool(x, windows, data_format, batched, True)
 
 
 def adaptive_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
@@ -415,9 +414,9 @@ def adaptive_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int,
     >>> fc.adaptive_avg_pool2d_backward(np.array([[[4.0, 8.0]]]), (1, 1, 3), (1, 2))
     array([[[2., 6., 4.]]])
     """
-    grad_output, dtype = _dtype_of(grad_output)
-    shape, batched = checks.image_shape(input_shape, data_format, "input_shape")
-    return _average_gradient(grad_output, shape, _adaptive(shape, output_size, dtype), data_format, batched)
+    grad_output = checks.array(grad_output, "grad_output")
+    shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
+    return _average_gradient(grad_output, shape, _adaptive(shape[2:], output_size), data_format, batched)
 
 
 def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_indices: bool = False) -> Any:

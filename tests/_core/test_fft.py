@@ -11,7 +11,8 @@ from processes import in_new_process, peak_memory
 
 import fastconv as fc
 from fastconv._core import fft, fft_layout
-from fastconv._core.fft_layout import SCRATCH_BYTES, lay_out
+from fastconv._core.fft_layout import lay_out
+from fastconv._core.parts import FORWARD_BYTES
 from fastconv._core.plan import conv2d_plan
 
 DTYPES = [np.float32, np.float64]
@@ -101,7 +102,7 @@ def test_large_filters(name, dtype):
     check(LARGE[name], dtype, "leaky_relu")
 
 
-SMALL_BLOCKS = {"SCRATCH_BYTES": 60000, "FILTERS_BYTES": 12000, "IMAGES_BYTES": 20000, "OUTPUTS_BYTES": 8000, "BLOCK_BYTES": 4000}
+SMALL_BLOCKS = {"FORWARD_BYTES": 60000, "FILTERS_BYTES": 12000, "IMAGES_BYTES": 20000, "OUTPUTS_BYTES": 8000, "BLOCK_BYTES": 4000}
 
 
 @pytest.mark.parametrize("mode", cases.PADDING_MODES)
@@ -309,7 +310,6 @@ def test_products_are_too_small_for_the_threads_of_blas():
 def test_peak_memory(x_shape, weight_shape, mode, threads):
     prepare = f"""
     x, weight = np.ones({x_shape}, np.float32), np.ones({weight_shape}, np.float32)
-    import concurrent.futures.thread
     fc.conv2d(x[:1, :, :80, :80], weight, padding={weight_shape[2] // 2}, algorithm="fft")
     fc.conv2d(x[:1, :, :16, :16], weight[:, :, :3, :3], algorithm="gemm")
     """
@@ -330,7 +330,7 @@ def test_scratch_is_bounded():
         itemsize = int(rng.choice([4, 8]))
         layout = lay_out(images, groups, channels, filters, (taps, taps), (size, size), (1, 1), (1, 1), itemsize)
         one = channels * taps**2 * itemsize  # bytes of one filter, for those that are large themselves
-        assert layout.scratch_bytes(1) <= max(SCRATCH_BYTES, 10 * one)
+        assert layout.scratch_bytes(1) <= max(FORWARD_BYTES, 10 * one)
 
 
 def test_lengths_are_fast():
@@ -376,7 +376,7 @@ def test_chosen_for_large_filters():
 
     blur = chosen((1, 512, 512), (1, 1, 63, 63))
     assert blur.algorithm == "fft" and "63 x 63" in blur.reason and "times as fast" in blur.reason
-    assert 0 < blur.workspace <= SCRATCH_BYTES * fc.get_num_threads()
+    assert 0 < blur.workspace <= FORWARD_BYTES * fc.get_num_threads()
     assert chosen((1, 512, 512), (1, 1, 63, 63), dtype="float64").algorithm == "fft"
     assert chosen((64, 64, 128, 128), (64, 1, 31, 31), groups=64).algorithm == "fft"
     assert chosen((8, 64, 64, 64), (64, 64, 15, 15)).algorithm == "fft"

@@ -1,0 +1,64 @@
+"""The windows of a pooling along rows and columns: see windows.pyx."""
+
+cdef struct Axis:
+    Py_ssize_t size, outputs
+    Py_ssize_t kernel_size    # 0 where the windows differ in size (adaptive pooling)
+    Py_ssize_t stride         # adaptive: size // outputs
+    Py_ssize_t rest           # adaptive: size % outputs
+    Py_ssize_t dilation
+    Py_ssize_t start          # of output 0's window; negative in the padding
+    Py_ssize_t end            # of what an average counts; 0 where it counts pixels alone
+
+# The window of one output: its first tap inside the image, taps inside the image, and what an average divides by.
+cdef struct Span:
+    Py_ssize_t first, taps, count
+
+cdef enum Method:
+    PAIRS, BAND, RUNS    # see windows.pyx
+
+cdef class Windows:
+    cdef Axis rows, cols
+    cdef Method method
+
+
+cdef inline Span span(const Axis *a, Py_ssize_t i) noexcept nogil:
+    """The window of output i. The products stay within 64 bits: positions are those of an array, and i rest < outputs^2."""
+    cdef Span s
+    cdef Py_ssize_t start = a.start + i * a.stride, last, skipped
+    s.first, s.taps = start, a.kernel_size
+    if a.kernel_size == 0:
+        last = start + a.stride
+        if a.rest:
+            s.first += i * a.rest // a.outputs
+            last += ((i + 1) * a.rest + a.outputs - 1) // a.outputs
+        s.taps = s.count = last - s.first
+        return s
+    if start < 0:
+        skipped = (a.dilation - 1 - start) // a.dilation
+        s.first += skipped * a.dilation
+        s.taps -= skipped
+    if start + (a.kernel_size - 1) * a.dilation >= a.size:
+        s.taps = (a.size - 1 - s.first) // a.dilation + 1
+    s.count = min(start + a.kernel_size, a.end) - start if a.end else s.taps
+    return s
+
+
+cdef inline Py_ssize_t first_reaching(const Axis *a, Py_ssize_t position) noexcept nogil:
+    """The first output whose window ends behind a position of the image; `outputs` where there is none."""
+    cdef Py_ssize_t low = 0, high = a.outputs, middle
+    cdef Span s
+    while low < high:
+        middle = low + (high - low) // 2
+        s = span(a, middle)
+        if s.first + (s.taps - 1) * a.dilation >= position:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+cdef inline double overlap(const Axis *a) noexcept nogil:
+    """The most windows that share a pixel."""
+    if a.kernel_size == 0:
+        return a.outputs // a.size + 2
+    return min(a.outputs, min(a.kernel_size, (a.kernel_size - 1) * a.dilation // a.stride + 1))
