@@ -8,7 +8,7 @@
  *
  *   bands of channel vectors (Winograd): blocks of 2 x 2 pixels and a vector of channels:
  *       for strip: for LANES blocks: squares of 4 vectors each (L1) -> LANES sums over lanes, by a tree of shuffles -> energies
- *                  for LANES columns of blocks: the loudest and the quietest; then those of as many columns as a tile has
+ *                  the loudest and the quietest of the strip; where these differ too much, those of each tile
  *   planes (Fourier): blocks of 4 pixels below or beside each other; lanes are columns, the loudest and the quietest block stay
  *   in registers
  */
@@ -25,53 +25,58 @@ INLINE V NAME(sums_of_lanes)(V *v) {
     return v[0];
 }
 
-/* The energies of 2 x 2 pixels from each of `count` places on; up to LANES - 1 more places are read, and as many energies stored. */
-INLINE void NAME(block_energies)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t count, T *energy) {
-    const T *below = band + pitch;
-    for (ptrdiff_t done = 0; done < count; done += LANES) {
-        V v[LANES];
-        UNROLL for (int i = 0; i < LANES; i++) {
-            const ptrdiff_t place = at[done + i];
-            V a = NAME(load)(band + place), b = NAME(load)(band + place + LANES);
-            V c = NAME(load)(below + place), d = NAME(load)(below + place + LANES);
-            v[i] = (a * a + b * b) + (c * c + d * d);
-        }
-        NAME(store)(energy + done, NAME(sums_of_lanes)(v));
+/* Raises *hi and lowers *lo to the energies in a vector; those that are 0 are none. */
+INLINE void NAME(compare)(V energy, V *hi, V *lo) {
+    *hi = NAME(louder)(energy, *hi);
+    *lo = NAME(quieter)(NAME(none_as_infinite)(energy), *lo);
+}
+
+/* Whether the largest lane of hi is more than `most` times the smallest of lo. */
+INLINE int NAME(exceeds)(V hi, V lo, T most) {
+    UNROLL for (int n = LANES; n > 1; n /= 2) {
+        hi = NAME(louder)(SHUFFLE(M, hi, hi, EVEN_LANES), SHUFFLE(M, hi, hi, ODD_LANES));
+        lo = NAME(quieter)(SHUFFLE(M, lo, lo, EVEN_LANES), SHUFFLE(M, lo, lo, ODD_LANES));
     }
+    return hi[0] > lo[0] * most;
 }
 
 static int NAME(band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window, int known,
                                T *energy, T most) {
-    enum { ROOM = FC_CONTRAST_BLOCKS + 3 * LANES + 8 };
-    T loud[ROOM], quiet[ROOM];
+    const T *below = band + pitch;
     const V infinite = NAME(broadcast)((T)__builtin_inf());
-    M any = {0};
-    for (ptrdiff_t j = 0; j < known * blocks; j += LANES) /* up to where they lie nothing is overwritten that is read later */
-        NAME(store)(energy + j, NAME(load)(energy + (window - known) * blocks + j));
-    NAME(block_energies)(band, pitch, at + known * blocks, (window - known) * blocks, energy + known * blocks);
-    for (ptrdiff_t j = 0; j < blocks; j += LANES) {
-        V hi = {0}, lo = infinite;
-        for (int r = 0; r < window; r++) {
-            V e = NAME(load)(energy + r * blocks + j);
-            hi = NAME(louder)(e, hi);
-            lo = NAME(quieter)(NAME(none_as_infinite)(e), lo);
-        }
-        NAME(store)(loud + j, hi), NAME(store)(quiet + j, lo);
+    V hi = {0}, lo = infinite;
+    ptrdiff_t k = 0;
+    for (; k < known * blocks; k += LANES) { /* up to where they lie nothing is overwritten that is read later */
+        V e = NAME(load)(energy + (window - known) * blocks + k);
+        NAME(store)(energy + k, e);
+        NAME(compare)(e, &hi, &lo);
     }
-    for (ptrdiff_t j = blocks; j < blocks + LANES + window; j += LANES)
-        NAME(store)(loud + j, (V){0}), NAME(store)(quiet + j, infinite);
-    for (ptrdiff_t j = 0; j < blocks; j += LANES) {
-        V hi = NAME(load)(loud + j), lo = NAME(load)(quiet + j);
-        for (int i = 1; i < window; i++) {
-            hi = NAME(louder)(NAME(load)(loud + j + i), hi);
-            lo = NAME(quieter)(NAME(load)(quiet + j + i), lo);
+    for (k = known * blocks; k < window * blocks; k += LANES) {
+        V v[LANES];
+        UNROLL for (int i = 0; i < LANES; i++) {
+            const ptrdiff_t place = at[k + i];
+            V a = NAME(load)(band + place), b = NAME(load)(band + place + LANES);
+            V c = NAME(load)(below + place), d = NAME(load)(below + place + LANES);
+            v[i] = (a * a + b * b) + (c * c + d * d);
         }
-        any |= hi > lo * most;
+        V e = NAME(sums_of_lanes)(v);
+        NAME(store)(energy + k, e);
+        NAME(compare)(e, &hi, &lo);
     }
-    int64_t words[VECTOR_BYTES / 8], found = 0;
-    __builtin_memcpy(words, &any, sizeof words);
-    for (int i = 0; i < VECTOR_BYTES / 8; i++) found |= words[i];
-    return found != 0;
+    if (!NAME(exceeds)(hi, lo, most)) return 0;
+
+    /* Somewhere in the strip there is such a contrast: is there one in `window` columns of blocks that follow each other? */
+    for (ptrdiff_t first = 0; first + window <= blocks; first++) {
+        T loudest = 0, quietest = (T)__builtin_inf();
+        for (int r = 0; r < window; r++)
+            for (int s = 0; s < window; s++) {
+                T e = energy[r * blocks + first + s];
+                loudest = e > loudest ? e : loudest;
+                quietest = e != 0 && e < quietest ? e : quietest;
+            }
+        if (loudest > quietest * most) return 1;
+    }
+    return 0;
 }
 
 static void NAME(plane_contrast)(const T *x, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t width, ptrdiff_t step, T *loudest,
@@ -85,8 +90,7 @@ static void NAME(plane_contrast)(const T *x, ptrdiff_t rows, ptrdiff_t row, ptrd
                 V v = n >= LANES ? NAME(load)(x + j + d * step) : NAME(load_part)(x + j + d * step, n);
                 energy += v * v;
             }
-            hi = NAME(louder)(energy, hi);
-            lo = NAME(quieter)(NAME(none_as_infinite)(energy), lo);
+            NAME(compare)(energy, &hi, &lo);
         }
     for (int l = 0; l < LANES; l++) {
         if (hi[l] > *loudest) *loudest = hi[l];

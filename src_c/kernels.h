@@ -22,7 +22,6 @@ enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of row
 enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ACTIVATIONS };
 
 enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_WINOGRAD_SCHEMES }; /* winograd.h has the details */
-enum { FC_CONTRAST_BLOCKS = 272 };                            /* of a band, side by side, at most: see contrast.h */
 enum { FC_MAX_GROUP = 8 };                                    /* half a vector: channels of the widest group that shares one */
 
 /* What a driver copies as one piece: `length` elements from `src` to `dst`, both counted from a moving base. */
@@ -132,7 +131,7 @@ typedef struct {
         /* contrast.h: whether somewhere in a strip of tiles, among the window x window blocks of a tile, each 2 x 2 channel vectors,\
          * the energy of the loudest is more than `most` times that of the quietest that is not 0. Block i of window rows of  \
          * `blocks` begins at band + at[i]; at has a vector of places more, and so has energy, in whose last `known` rows are  \
-         * those of the strip before that this one begins with. blocks is at most FC_CONTRAST_BLOCKS, window at most 5. */    \
+         * those of the strip before that this one begins with. */                                                            \
         int (*band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window, int known,      \
                              T *energy, T most);                                                                              \
                                                                                                                               \

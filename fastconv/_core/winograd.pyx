@@ -49,7 +49,8 @@ from fastconv._core.memory cimport Block, take
 from fastconv._core.shape cimport Shape, activate, ceildiv, filters_alone, part, rounded, shape_of, shape_of_arrays
 from fastconv._core.threads cimport Share, deal, draw
 from fastconv._core.winograd_layout cimport (
-    CHANNELS_AT_ONCE, IN_ONE_PLACE, Layout, channels_of, filters_of, lay_out, lay_out_filters, weights_size, weights_table_size,
+    CHANNELS_AT_ONCE, IN_ONE_PLACE, Layout, channels_of, filters_at_once, filters_of, lay_out, lay_out_filters, weights_size,
+    weights_table_size,
 )
 
 cnp.import_array()
@@ -61,6 +62,7 @@ cdef enum:
     LARGE_CHANNELS = 512   # see may_be_large
     LARGE_FILTERS = 1 << 16
     LARGE_ROWS = 1 << 18
+    LARGE_BYTES = 1 << 20  # of filters that may take several passes
 
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 
@@ -487,6 +489,18 @@ cdef Block forward(const Shape *g, const floating *x, const floating *w, const f
     return flags
 
 
+cdef Py_ssize_t pass_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride):
+    """Filters, of all groups, that are computed in one pass: see filters_at_once."""
+    cdef Shape g = shape_of_arrays(x, w, y, stride, (1, 1), (0, 0), 0)
+    cdef float *no_floats = NULL
+    cdef double *no_doubles = NULL
+    cdef int team = threads.team(work(&g))
+    g.stride_h, g.stride_w = stride
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        return g.groups * filters_at_once(&g, no_floats, team)
+    return g.groups * filters_at_once(&g, no_doubles, team)
+
+
 cdef bint may_be_large(cnp.ndarray w, cnp.ndarray y) noexcept:
     """Whether the scratch may be more than its bound, so that it is worth while to find out: it holds a panel of transformed
     filters, a number for each filter and a flag for each row of tiles."""
@@ -499,6 +513,7 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
            bint any_contrast=False):
     """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1; dilation with stride 1 and constant
     padding. With any_contrast nothing is computed again for the contrast of its inputs."""
+    cdef Py_ssize_t first, step
     if cnp.PyArray_SIZE(y) == 0:
         return
     if may_be_large(w, y) and workspace(<object>x, <object>w, <object>y, stride, dilation, origin, padding_mode, True) > MOST:
@@ -506,7 +521,16 @@ def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple 
                        parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value, activation,
                        negative_slope)
     elif dilation == (1, 1):
-        undilated(x, w, bias, y, stride, origin, padding_mode, padding_value, activation, negative_slope, prepared, 0, any_contrast)
+        step = cnp.PyArray_DIM(w, 0)
+        if prepared is None and cnp.PyArray_NBYTES(w) > LARGE_BYTES:
+            step = pass_of(x, w, y, stride)
+        if step >= cnp.PyArray_DIM(w, 0):
+            undilated(x, w, bias, y, stride, origin, padding_mode, padding_value, activation, negative_slope, prepared, 0,
+                      any_contrast)
+            return
+        for first in range(0, cnp.PyArray_DIM(w, 0), step):
+            undilated(x, w[first:first + step], None if bias is None else bias[first:first + step], y[:, first:first + step], stride,
+                      origin, padding_mode, padding_value, activation, negative_slope, None, 0, any_contrast)
     else:
         dilated(x, w, bias, y, dilation, origin, padding_mode, padding_value, activation, negative_slope, prepared, any_contrast)
 
@@ -599,6 +623,8 @@ def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const 
         g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
         g.xh, g.xw = g.xh * g.dilation_h, g.xw * g.dilation_w
     cdef int team = 1 if alone else threads.team(work(&g))
+    if dilation == (1, 1):
+        g.k = min(g.k, filters_at_once(&g, no_data, team))
     cdef Layout l = lay_out(&g, no_data, held > 0, held, team)
     return (held + (l.shared_size + team * l.thread_size) * sizeof(floating) + tables_bytes(&l, sizeof(floating))
             + g.n * l.tile_rows + team * sizeof(Share))

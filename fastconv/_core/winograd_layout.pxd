@@ -58,4 +58,5 @@ cdef inline Py_ssize_t weights_table_size(const Layout *l) noexcept nogil:
 
 
 cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noexcept nogil
+cdef Py_ssize_t filters_at_once(const Shape *g, const floating *unused, int team) noexcept nogil
 cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil

@@ -114,6 +114,18 @@ cdef void cut(Layout *l, const Shape *g, Py_ssize_t most_tiles, bint prepared, i
     l.shared_size = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE and not prepared else 0)
 
 
+cdef Py_ssize_t filters_at_once(const Shape *g, const floating *unused, int team) noexcept nogil:
+    """Filters that are computed in one pass: fewer than all where blocks would be private but for the bytes of U. To transform the
+    inputs again costs less than to make U anew for each block."""
+    cdef Layout l
+    cdef Py_ssize_t size = sizeof(floating), u_all, room = team * (THREAD_BYTES - LARGE_BYTES) - SPARE_BYTES, v_tile
+    lay_out_filters(&l, g, unused)
+    u_all, v_tile = l.u_size * size, l.points * l.points * l.vectors * l.lanes * size
+    if g.groups > 1 or u_all <= room or u_all > FILTERS_BYTES or u_all > g.n * ceildiv(g.oh, 4) * ceildiv(g.ow, 4) * v_tile:
+        return g.k
+    return ceildiv(l.panels, ceildiv(u_all, room)) * l.width
+
+
 cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil:
     """`prepared`: the transformed filters are the caller's; it holds so many bytes of scratch besides."""
     cdef Layout l
