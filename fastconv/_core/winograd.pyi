@@ -1,12 +1,13 @@
 from numpy.typing import NDArray
 
 from fastconv._core.memory import Block
+from fastconv._core.winograd_filters import prepare as prepare
+from fastconv._core.winograd_filters import prepared_bytes as prepared_bytes
 
 Pair = tuple[int, int]
 
 def conv2d(x: NDArray, w: NDArray, bias: NDArray | None, y: NDArray, stride: Pair, dilation: Pair, origin: Pair, padding_mode: int,
            padding_value: float, activation: int, negative_slope: float, prepared: Block | None = None,
            any_contrast: bool = False) -> None: ...
-def prepare(w: NDArray, groups: int, stride: Pair) -> Block: ...
 def workspace(x: NDArray, w: NDArray, y: NDArray, stride: Pair, dilation: Pair, origin: Pair, padding_mode: int,
               alone: bool) -> int: ...

@@ -93,8 +93,8 @@ def test_not_finite_stays_in_its_group(data_format):
     auto, gemm = (cases.to_nchw(fc.conv2d(x, weight, padding=1, groups=3, data_format=data_format, algorithm=name), data_format)
                   for name in ("auto", "gemm"))
     np.testing.assert_array_equal(np.isnan(auto), np.isnan(gemm))
-    np.testing.assert_array_equal(auto[1], gemm[1])
-    assert relative_error(auto[0], gemm[0]) < 1e-5
+    np.testing.assert_array_equal(auto[1, :, 4:8], gemm[1, :, 4:8])    # the tiles that meet it
+    np.testing.assert_allclose(auto, gemm, atol=1e-4)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -155,8 +155,9 @@ def test_not_finite_goes_where_the_sum_sends_it(value, activation, data_format):
     auto, gemm = (fc.conv2d(x, weight, padding=1, activation=activation, data_format=data_format, algorithm=name)
                   for name in ("auto", "gemm"))
     np.testing.assert_array_equal(np.isfinite(auto), np.isfinite(gemm))
-    np.testing.assert_array_equal(auto[1], gemm[1])
-    np.testing.assert_allclose(auto[[0, 2]], gemm[[0, 2]], atol=1e-4)
+    auto, gemm = cases.to_nchw(auto, data_format), cases.to_nchw(gemm, data_format)
+    np.testing.assert_array_equal(auto[1, :, 4:8], gemm[1, :, 4:8])    # the tiles that meet it
+    np.testing.assert_allclose(auto, gemm, atol=1e-4)
 
 
 def test_overflow_inside_the_transform_only():
