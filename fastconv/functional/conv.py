@@ -103,10 +103,17 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 
     Large filters go by fast Fourier transforms, tile by tile (Mathieu, Henaff and LeCun, "Fast Training of Convolutional
     Networks through FFTs", 2014), in either dtype. The relative L2 error is that of the direct sum: 1e-7 to 4e-7 in float32,
-    2e-16 to 9e-16 in float64, and below 1e-6 and 2e-15. But it is spread over a tile: a result that is small beside others
-    of its tile has an error relative to these, and where the sum would be exactly zero it need not be.
+    2e-16 to 9e-16 in float64, and below 1e-6 and 2e-15. But it is spread over a tile: where the sum would be exactly zero it need
+    not be.
 
-    Where a result is not finite, its image (with Winograd's algorithm) or its tile (with Fourier transforms) is computed
+    The error of a transform is relative to the loudest pixel that goes into it, that of a sum to the pixels that an output sees.
+    So "auto" looks at the magnitudes of the image while it reads it (blocks of four pixels and up to 16 channels; exact zeros
+    do not count). Where they differ by a factor of more than 256 within a tile (Winograd), or of more than 16 times the terms
+    of the sum (Fourier), these rows of tiles or this tile are computed as the direct sum. Either each element is then within 16
+    times the rounding bound of the direct sum, n eps sum |x| |weight| with its n terms, or the whole result within the L2
+    error above. Transforms asked for by name are used whatever the data.
+
+    Where a result is not finite, its rows of tiles (with Winograd's algorithm) or its tile (with Fourier transforms) are computed
     again as a direct sum, so NaN and infinity go where that sends them.
 
     Examples
