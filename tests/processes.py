@@ -61,6 +61,7 @@ PEAK_MEMORY = """
 import sys
 import numpy as np
 import fastconv as fc
+import fastconv.functional  # which would be imported by the call
 
 def status(field):
     with open("/proc/self/status") as lines:
