@@ -9,55 +9,56 @@ from fastconv import _interrupt  # noqa: F401, I001 (before anything that takes 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fastconv import functional
 from fastconv.config import __version__, get_num_threads, num_threads, set_num_threads, show_config
+from fastconv.functional import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    conv2d,
+    conv2d_backward,
+    conv_output_size,
+    cross_entropy,
+    cross_entropy_backward,
+    explain,
+    flatten,
+    flatten_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    linear,
+    linear_backward,
+    log_softmax,
+    log_softmax_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    nll_loss,
+    nll_loss_backward,
+    plan_conv2d,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    tanh,
+    tanh_backward,
+)
 
 if TYPE_CHECKING:
-    from fastconv import data, functional, nn, optim
-    from fastconv.functional import (
-        adaptive_avg_pool2d,
-        adaptive_avg_pool2d_backward,
-        adaptive_max_pool2d,
-        adaptive_max_pool2d_backward,
-        avg_pool2d,
-        avg_pool2d_backward,
-        conv2d,
-        conv2d_backward,
-        conv_output_size,
-        cross_entropy,
-        cross_entropy_backward,
-        explain,
-        flatten,
-        flatten_backward,
-        global_avg_pool2d,
-        global_avg_pool2d_backward,
-        global_max_pool2d,
-        global_max_pool2d_backward,
-        leaky_relu,
-        leaky_relu_backward,
-        linear,
-        linear_backward,
-        log_softmax,
-        log_softmax_backward,
-        max_pool2d,
-        max_pool2d_backward,
-        nll_loss,
-        nll_loss_backward,
-        plan_conv2d,
-        relu,
-        relu_backward,
-        sigmoid,
-        sigmoid_backward,
-        softmax,
-        softmax_backward,
-        tanh,
-        tanh_backward,
-    )
+    from fastconv import data, nn, optim
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
 
-# Everything but the settings is imported when it is first used: a program that may need fastconv does not wait for it, and
-# one that only convolves does not wait for the trainer. What has no home here is an operation.
-_MODULES = ("data", "functional", "nn", "optim")
+# Layers, data and training are imported when they are first used: a program that only convolves does not wait for them. The
+# operations are imported at once: a process that forks while a thread of it imports them would leave the import's lock locked.
+_MODULES = ("data", "nn", "optim")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
     **dict.fromkeys(("EarlyStopping", "History", "Trainer"), "fastconv.training"),
@@ -67,8 +68,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"fastconv.{name}")
-    if name in __all__:
-        value = globals()[name] = getattr(import_module(_HOMES.get(name, "fastconv.functional")), name)
+    if name in _HOMES:
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
         return value
     raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
 

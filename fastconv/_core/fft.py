@@ -34,6 +34,7 @@ import threading
 from typing import NamedTuple
 
 import numpy as np
+import numpy.fft  # noqa: F401 (NumPy would import it at its first use: see fastconv/__init__.py)
 
 from fastconv._core import contrast, depthwise, elementwise, gemm, memory, parts, threads
 from fastconv._core.fft_layout import CACHE_LINE, NUMPY_1, apart, lay_out

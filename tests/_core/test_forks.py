@@ -244,3 +244,22 @@ def test_a_new_program_uses_threads_again():
     assert os.waitpid(pid, 0)[1] == 0
     """
     assert int(in_new_process(script)) == 2
+
+
+def test_a_child_forked_during_the_first_call_of_a_thread():
+    """The operations are imported with fastconv, so no thread holds an import's lock while it computes for the first time."""
+    for function in ("conv2d(x, w, padding=1)", "max_pool2d(x, 2)", "conv2d(x[:, :1], np.ones((1, 1, 31, 31), np.float32), padding=15)"):
+        in_new_process(f"""
+            import os, signal, threading
+            import numpy as np, fastconv as fc
+            x, w = np.ones((4, 32, 64, 64), np.float32), np.ones((32, 32, 3, 3), np.float32)
+            threading.Thread(target=lambda: [fc.{function} for _ in range(10**6)], daemon=True).start()
+            for _ in range(3):
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(60)  # a child that hangs dies of it
+                    fc.{function}
+                    os._exit(0)
+                assert os.waitpid(child, 0)[1] == 0
+            os._exit(0)
+        """)
