@@ -53,6 +53,7 @@ cdef enum:
     LAYOUT_BYTES = 32 << 10    # of one's tables, at most
     LAYOUT_WORDS = 32
     MOST_TAPS = 16384          # of one sum in single precision: beyond that it is a sum of sums, which is more exact
+    ENDLESS = 1 << 30          # taps: what more would need no longer counts
 
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES, MOST_BACKWARD = parts.BACKWARD_BYTES    # of scratch
 
@@ -269,7 +270,7 @@ cdef Py_ssize_t forward_bytes(Layout layout, bint alone):
     cdef Py_ssize_t size = layout.key[31], taps = layout.key[10] * layout.key[11]
     cdef int team
     if alone and size == sizeof(float) and taps > MOST_TAPS:
-        return MOST // MOST_TAPS * taps + MOST
+        return MOST // MOST_TAPS * min(taps, ENDLESS) + MOST
     if not layout.channel_lanes:
         team = 1 if alone else forward_team(g)
         return most_bytes(g, (packed_size(g) + team * (g.band_size + g.tile_size)) * size)
