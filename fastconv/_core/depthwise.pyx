@@ -37,7 +37,7 @@ from fastconv._core.depthwise_band cimport (
 from fastconv._core.isa cimport kernels, vector_length
 from fastconv._core.memo cimport slot_of
 from fastconv._core.memory cimport Block, take
-from fastconv._core.shape cimport activate, ceildiv
+from fastconv._core.shape cimport activate, ceildiv, part
 
 cnp.import_array()
 
@@ -48,11 +48,13 @@ cdef enum:
     BAND_BYTES = 8 << 10       # of the band where lanes are columns: with what it is made from and goes to, it fits L1
     SPLIT_BAND_BYTES = 4 << 10 # the same for stride 2 (112 x 112, 3 x 3: 1.2 ms with 4 rows, 1.4 with 7, 2.0 with 14)
     BLOCK_COLUMNS = 512        # wider rows are cut
+    RUN = 128                  # terms of a lane, and of an output, that are added one after the other: see src_c/reduce.h
     UNITS = 64                 # of a weight gradient, at least, where there is so much to do
     LAYOUT_BITS = 6            # layouts that are kept: 64
     LAYOUT_BYTES = 32 << 10    # of one's tables, at most
     LAYOUT_WORDS = 32
     MOST_TAPS = 16384          # of one sum in single precision: beyond that it is a sum of sums, which is more exact
+    ENDLESS = 1 << 30          # taps: what more would need no longer counts
 
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES, MOST_BACKWARD = parts.BACKWARD_BYTES    # of scratch
 
@@ -203,32 +205,55 @@ def forget_layouts():
 # Forward
 
 
+cdef void convolve_taps(const Shape *g, Py_ssize_t first, Py_ssize_t last, const floating *w, floating bias, const floating *band,
+                        floating *out, Py_ssize_t out_row, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
+    """The sum over taps first .. last - 1 (where the filter is tall, rows of taps) of one block."""
+    cdef Py_ssize_t n = last - first
+    cdef const Py_ssize_t *taps = g.tap_offsets if g.tall else g.tap_offsets + first
+    if g.tall:
+        band, w = band + first * g.pitch, w + first * g.s
+        if floating is float:
+            kernels.f32.depthwise_tall(band, g.pitch, taps, n, g.s, w, bias, out, out_row, rows, cols)
+        else:
+            kernels.f64.depthwise_tall(band, g.pitch, taps, n, g.s, w, bias, out, out_row, rows, cols)
+    elif floating is float:
+        kernels.f32.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, taps, n, w + first, bias, out, out_row, rows, cols)
+    else:
+        kernels.f64.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, taps, n, w + first, bias, out, out_row, rows, cols)
+
+
+cdef Py_ssize_t runs_of(const Shape *g) noexcept nogil:
+    """In how many parts the taps of a filter are summed."""
+    return max(1, g.r // max(TALL_ROWS, RUN // g.s)) if g.tall else ceildiv(g.taps, RUN)
+
+
+cdef Py_ssize_t forward_size(const Shape *g) noexcept nogil:
+    """A thread's scratch: band, tile, and a tile for the sums of further taps."""
+    return g.band_size + g.tile_size * (2 if runs_of(g) > 1 else 1)
+
+
 cdef void convolve_plane(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
                          floating value, Py_ssize_t unit, floating *band) noexcept nogil:
-    """One (image, channel, block), all filters of the channel; band and tile are this thread's scratch."""
+    """One (image, channel, block), all filters of the channel; band and tiles are this thread's scratch."""
     cdef Py_ssize_t col_block = unit % g.columns.blocks, row_block = unit // g.columns.blocks % g.rows.blocks
     cdef Py_ssize_t plane = unit // (g.columns.blocks * g.rows.blocks), channel = plane % g.c, image = plane // g.c
     cdef Py_ssize_t row0 = row_block * g.rows.block, rows = min(g.rows.block, g.oh - row0)
     cdef Py_ssize_t col0 = col_block * g.columns.block, cols = min(g.columns.block, g.ow - col0)
-    cdef Py_ssize_t k, i, j, out_row = g.yh if g.in_place else cols
+    cdef Py_ssize_t k, i, j, run, out_row = g.yh if g.in_place else cols
+    cdef Py_ssize_t runs = runs_of(g), all_taps = g.r if g.tall else g.taps
     cdef floating *tile = band + g.band_size
+    cdef floating *more = tile + g.tile_size
     cdef floating *target = y + image * g.yn + row0 * g.yh + col0 * g.yw    # of filter 0
     cdef floating *out
     fill(g, x + image * g.xn + channel * g.xc, row_block, col_block, value, band)
     for k in range(channel * g.multiplier, (channel + 1) * g.multiplier):
         out = target + k * g.yk if g.in_place else tile
-        if floating is float:
-            if g.tall:
-                kernels.f32.depthwise_tall(band, g.pitch, g.tap_offsets, g.r, g.s, w + k * g.taps, bias[k], out, out_row, rows, cols)
-            else:
-                kernels.f32.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
-                                                                      bias[k], out, out_row, rows, cols)
-        else:
-            if g.tall:
-                kernels.f64.depthwise_tall(band, g.pitch, g.tap_offsets, g.r, g.s, w + k * g.taps, bias[k], out, out_row, rows, cols)
-            else:
-                kernels.f64.depthwise[g.kernel_stride][g.kernel_size](band, g.pitch, g.tap_offsets, g.taps, w + k * g.taps,
-                                                                      bias[k], out, out_row, rows, cols)
+        convolve_taps(g, 0, part(all_taps, runs, 1), w + k * g.taps, bias[k], band, out, out_row, rows, cols)
+        for run in range(1, runs):
+            convolve_taps(g, part(all_taps, runs, run), part(all_taps, runs, run + 1), w + k * g.taps, 0, band, more, cols, rows, cols)
+            for i in range(rows):
+                for j in range(cols):
+                    out[i * out_row + j] += more[i * cols + j]
         if g.activation:
             if out_row == cols:
                 activate(g.activation, out, rows * cols, g.slope)
@@ -262,17 +287,16 @@ cdef Py_ssize_t packed_size(const Shape *g) noexcept nogil:
 
 
 cdef Py_ssize_t forward_bytes(Layout layout, bint alone):
-    """What conv2d takes at a time, tables and all: with the threads that it would use now, or on one. There too long a sum counts
-    as too much."""
+    """What conv2d takes at a time, tables and all, with the threads that it would use now, or alone, where too long a sum does not fit."""
     cdef const Shape *g = &layout.shape
     cdef depthwise_channels.Shape *channels = &layout.channels
     cdef Py_ssize_t size = layout.key[31], taps = layout.key[10] * layout.key[11]
     cdef int team
     if alone and size == sizeof(float) and taps > MOST_TAPS:
-        return MOST // MOST_TAPS * taps + MOST
+        return MOST // MOST_TAPS * min(taps, ENDLESS) + MOST
     if not layout.channel_lanes:
         team = 1 if alone else forward_team(g)
-        return most_bytes(g, (packed_size(g) + team * (g.band_size + g.tile_size)) * size)
+        return most_bytes(g, (packed_size(g) + team * forward_size(g)) * size)
     if channels.planes:
         team = 1 if alone else threads.team(depthwise_planes.work(channels))
         return depthwise_channels.table_bytes(channels) + depthwise_planes.convolve_bytes(channels, size, team)
@@ -284,7 +308,7 @@ cdef convolve(const Shape *g, const floating *x, const floating *w, const floati
               floating value):
     cdef int team = forward_team(g)
     cdef Py_ssize_t unit, units = g.n * g.rows.blocks * g.columns.blocks * g.c
-    cdef Py_ssize_t scratch_size = g.band_size + g.tile_size
+    cdef Py_ssize_t scratch_size = forward_size(g)
     cdef Block memory = take((packed_size(g) + team * scratch_size) * sizeof(floating))
     cdef floating *weights = <floating *>memory.data
     cdef floating *biases = weights + g.k * g.taps
@@ -428,20 +452,39 @@ def conv2d_pair(const floating[:, :, :, :] x, const floating[:, :, :, :] even, c
 # Weight gradient
 
 
+cdef void end_run(floating *sums, Py_ssize_t taps, Py_ssize_t lanes, double *totals) noexcept nogil:
+    """Adds sums, of all lanes, to totals, and begins them anew; behind them there is room for one of each tap."""
+    cdef floating *added = sums + taps * lanes
+    cdef Py_ssize_t t
+    if floating is float:
+        kernels.f32.depthwise_weight_sum(sums, taps, added)
+    else:
+        kernels.f64.depthwise_weight_sum(sums, taps, added)
+    for t in range(taps):
+        totals[t] += added[t]
+    memset(sums, 0, taps * lanes * sizeof(floating))
+
+
 cdef void correlate_plane(const Shape *g, const floating *x, const floating *dy, floating value, Py_ssize_t channel,
-                          Py_ssize_t begin, Py_ssize_t end, floating *band, floating *gradient) noexcept nogil:
-    """Sums of one channel's filters over blocks `begin` to `end` of (image, rows, columns)."""
+                          Py_ssize_t begin, Py_ssize_t end, floating *band, double *totals) noexcept nogil:
+    """Sums of one channel's filters over blocks `begin` to `end` of (image, rows, columns): totals, of the channel's first tap."""
     cdef Py_ssize_t col_block, row_block, image, row0, rows, col0, cols, block, k, f, i, j, dy_row
+    cdef Py_ssize_t pixels = 0, taps = g.multiplier * g.taps
     cdef const floating *src
     cdef floating *tile = band + g.band_size
     cdef floating *sums = tile + g.tile_size
-    memset(sums, 0, g.multiplier * g.taps * g.lanes * sizeof(floating))
+    memset(sums, 0, taps * g.lanes * sizeof(floating))
+    memset(totals, 0, taps * sizeof(double))
     for block in range(begin, end):
         col_block = block % g.columns.blocks
         row_block = block // g.columns.blocks % g.rows.blocks
         image = block // g.columns.blocks // g.rows.blocks
         row0, col0 = row_block * g.rows.block, col_block * g.columns.block
         rows, cols = min(g.rows.block, g.oh - row0), min(g.columns.block, g.ow - col0)
+        if pixels + rows * cols > RUN * g.lanes and pixels:
+            end_run(sums, taps, g.lanes, totals)
+            pixels = 0
+        pixels += rows * cols
         fill(g, x + image * g.xn + channel * g.xc, row_block, col_block, value, band)
         for f in range(g.multiplier):
             k = channel * g.multiplier + f
@@ -458,23 +501,20 @@ cdef void correlate_plane(const Shape *g, const floating *x, const floating *dy,
             else:
                 kernels.f64.depthwise_weight[g.kernel_stride][g.kernel_size](
                     band, g.pitch, g.tap_offsets, g.taps, src, dy_row, rows, cols, sums + f * g.taps * g.lanes)
-    if floating is float:
-        kernels.f32.depthwise_weight_sum(sums, g.multiplier * g.taps, gradient + channel * g.multiplier * g.taps)
-    else:
-        kernels.f64.depthwise_weight_sum(sums, g.multiplier * g.taps, gradient + channel * g.multiplier * g.taps)
+    end_run(sums, taps, g.lanes, totals)
 
 
-# A channel's blocks in chunks, if channels are few: their number follows from the sizes alone. Scratch in elements.
+# A channel's blocks in chunks, if channels are few, by the sizes alone; a thread's scratch in elements, the totals of all.
 cdef struct Chunks:
-    Py_ssize_t count, blocks, thread_size, all_size
+    Py_ssize_t count, blocks, thread_size, totals
 
 
 cdef Chunks chunks_of(const Shape *g) noexcept nogil:
     cdef Chunks chunks
     chunks.blocks = g.n * g.rows.blocks * g.columns.blocks
     chunks.count = min(chunks.blocks, ceildiv(UNITS, g.c))
-    chunks.thread_size = g.band_size + g.tile_size + g.multiplier * g.taps * g.lanes
-    chunks.all_size = chunks.count * g.k * g.taps
+    chunks.thread_size = g.band_size + g.tile_size + ceildiv(g.multiplier * g.taps * (g.lanes + 1), 16) * 16
+    chunks.totals = chunks.count * g.k * g.taps
     return chunks
 
 
@@ -488,7 +528,7 @@ cdef Py_ssize_t backward_bytes(Layout layout, bint alone):
     if not layout.channel_lanes:
         chunks = chunks_of(g)
         team = 1 if alone else forward_team(g)
-        return most_bytes(g, (team * chunks.thread_size + chunks.all_size) * size)
+        return most_bytes(g, team * chunks.thread_size * size + chunks.totals * <Py_ssize_t>sizeof(double))
     if channels.planes:
         team = 1 if alone else threads.team(depthwise_planes.work(channels))
         return depthwise_channels.table_bytes(channels) + depthwise_planes.correlate_bytes(channels, size, team)
@@ -500,23 +540,21 @@ cdef correlate(const Shape *g, const floating *x, const floating *dy, floating *
     """gradient, of the weights: filters wk apart, each in one piece."""
     cdef int team = forward_team(g)
     cdef Chunks chunks = chunks_of(g)
-    cdef Py_ssize_t total = g.k * g.taps, unit, i, k, t
+    cdef Py_ssize_t size = g.k * g.taps, of_channel = g.multiplier * g.taps, unit, i, k, t
     cdef Block scratch = take(team * chunks.thread_size * sizeof(floating))
-    cdef Block partial = take(chunks.all_size * sizeof(floating))
-    cdef floating *scratch_data = <floating *>scratch.data
-    cdef floating *sums = <floating *>partial.data
+    cdef Block partial = take(chunks.totals * sizeof(double))
+    cdef double *totals = <double *>partial.data
     with nogil:
         for unit in prange(g.c * chunks.count, num_threads=team, schedule="static"):
             correlate_plane(g, x, dy, value, unit % g.c, unit // g.c * chunks.blocks // chunks.count,
-                            (unit // g.c + 1) * chunks.blocks // chunks.count, scratch_data + threadid() * chunks.thread_size,
-                            sums + unit // g.c * total)
+                            (unit // g.c + 1) * chunks.blocks // chunks.count,
+                            <floating *>scratch.data + threadid() * chunks.thread_size, totals + unit // g.c * size + unit % g.c * of_channel)
+        for i in range(1, chunks.count):
+            for t in range(size):
+                totals[t] += totals[i * size + t]
         for k in range(g.k):
             for t in range(g.taps):
-                gradient[k * g.wk + t] = sums[k * g.taps + t]
-        for i in range(1, chunks.count):
-            for k in range(g.k):
-                for t in range(g.taps):
-                    gradient[k * g.wk + t] += sums[i * total + k * g.taps + t]
+                gradient[k * g.wk + t] = <floating>totals[k * g.taps + t]
 
 
 cdef correlate_of(Layout layout, const floating *x, const floating *dy, floating *gradient, floating value):

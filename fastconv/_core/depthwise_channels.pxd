@@ -76,4 +76,7 @@ cdef void slide_weight_piece(const Shape *g, Py_ssize_t n_rows, const Piece *col
                              Py_ssize_t lanes, floating *sums) noexcept nogil
 cdef void correlate_band(const Shape *g, const floating *outside, Py_ssize_t n_rows, Py_ssize_t width, const floating *dy,
                          Py_ssize_t dy_row, Py_ssize_t dy_col, Py_ssize_t lanes, const floating *band, floating *sums) noexcept nogil
+cdef enum:
+    RUN = 256              # pixels that are added one after the other: see src_c/reduce.h
+cdef void add_run(const floating *sums, Py_ssize_t n, double *totals) noexcept nogil
 cdef void add_up(const Shape *g, Py_ssize_t chunks, Py_ssize_t chunk_size, floating *sums, floating *gradient) noexcept nogil

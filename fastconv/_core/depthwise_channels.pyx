@@ -495,9 +495,16 @@ cdef void correlate_band(const Shape *g, const floating *outside, Py_ssize_t n_r
         slide_weight(g, rows, g.band_columns, count, width, outside, dy + begin * dy_row, dy_row, dy_col, lanes, sums)
 
 
+cdef void add_run(const floating *sums, Py_ssize_t n, double *totals) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        totals[i] += sums[i]
+
+
 cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy, floating value, const floating *outside,
-                          Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, floating *band, floating *sums) noexcept nogil:
-    """Sums of a group of channels over (image, piece of columns, piece of rows) from begin until end."""
+                          Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, floating *band, double *totals,
+                          floating *sums) noexcept nogil:
+    """Sums of a group of channels over (image, piece of columns, piece of rows) from begin until end; totals are scratch."""
     cdef Py_ssize_t first = first_block(g, group), last = first_block(g, group + 1), unit, image, block, k0, vectors, left
     cdef const Piece *rows
     cdef const Piece *columns
@@ -505,12 +512,20 @@ cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy,
     cdef const floating *image_dy
     cdef floating *block_sums
     cdef Py_ssize_t dy_row = g.rows.step * g.yh, dy_col = g.columns.step * g.yw * g.pixels
-    memset(sums + first * g.taps * g.lanes, 0, (last - first) * g.taps * g.lanes * sizeof(floating))
+    cdef Py_ssize_t size = (last - first) * g.taps * g.lanes, pixels = 0, i
+    cdef floating *group_sums = sums + first * g.taps * g.lanes
+    memset(group_sums, 0, size * sizeof(floating))
+    memset(totals, 0, size * sizeof(double))
     for unit in range(begin, end):
         rows = g.rows.piece + unit % g.rows.pieces
         columns = g.columns.piece + unit // g.rows.pieces % g.columns.pieces
         image = unit // (g.rows.pieces * g.columns.pieces)
         vectors, left = columns.count // g.pixels, columns.count % g.pixels
+        if pixels + rows.count * vectors > RUN and pixels:
+            add_run(group_sums, size, totals)
+            memset(group_sums, 0, size * sizeof(floating))
+            pixels = 0
+        pixels += rows.count * vectors
         image_x = x + image * g.xn
         image_dy = dy + image * g.yn + rows.first * g.yh + columns.first * g.yw
         for block in range(first, last):
@@ -526,6 +541,9 @@ cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy,
             if left:
                 correlate_band(g, outside, rows.count, 1, image_dy + vectors * g.pixels * g.yw, dy_row, dy_col, left * g.k,
                                band + vectors * g.pixels * g.tap, block_sums)
+    add_run(group_sums, size, totals)
+    for i in range(size):
+        group_sums[i] = <floating>totals[i]
 
 
 cdef Py_ssize_t chunks_of(const Shape *g) noexcept nogil:
@@ -534,7 +552,8 @@ cdef Py_ssize_t chunks_of(const Shape *g) noexcept nogil:
 
 cdef Py_ssize_t correlate_bytes(const Shape *g, Py_ssize_t size, int team) noexcept nogil:
     """What correlate takes, with so many threads; one block more may be needed to align the others."""
-    return (MOST_LANES + chunks_of(g) * rounded((g.blocks + 1) * g.taps * g.lanes) + team * g.band_size) * size
+    cdef Py_ssize_t chunk_size = rounded((g.blocks + 1) * g.taps * g.lanes)
+    return (MOST_LANES + chunks_of(g) * chunk_size + team * g.band_size) * size + team * chunk_size * <Py_ssize_t>sizeof(double)
 
 
 cdef correlate(Shape *g, const floating *x, const floating *dy, floating *gradient, floating value):
@@ -546,19 +565,20 @@ cdef correlate(Shape *g, const floating *x, const floating *dy, floating *gradie
     align(g, x)
     cdef floating *outside = <floating *>memory.data
     cdef floating *sums = outside + MOST_LANES
-    cdef floating *bands = sums + chunks * chunk_size
+    cdef double *totals = <double *>(sums + chunks * chunk_size)
+    cdef floating *bands = <floating *>(totals + team * chunk_size)
     with nogil:
         for i in range(MOST_LANES):
             outside[i] = value
         if team == 1:
             for unit in range(chunks * g.groups):
                 correlate_chunk(g, x, dy, value, outside, unit % g.groups, unit // g.groups * pieces // chunks,
-                                (unit // g.groups + 1) * pieces // chunks, bands, sums + unit // g.groups * chunk_size)
+                                (unit // g.groups + 1) * pieces // chunks, bands, totals, sums + unit // g.groups * chunk_size)
         else:
             for unit in prange(chunks * g.groups, num_threads=team, schedule="static"):
                 correlate_chunk(g, x, dy, value, outside, unit % g.groups, unit // g.groups * pieces // chunks,
                                 (unit // g.groups + 1) * pieces // chunks, bands + threadid() * g.band_size,
-                                sums + unit // g.groups * chunk_size)
+                                totals + threadid() * chunk_size, sums + unit // g.groups * chunk_size)
         add_up(g, chunks, chunk_size, sums, gradient)
 
 

@@ -16,7 +16,7 @@ from libc.string cimport memset
 
 from fastconv._core cimport threads
 from fastconv._core.depthwise_channels cimport (
-    Filters, Piece, Shape, add_up, convolve_band, correlate_band, pack, packed_size, slide_piece, slide_weight_piece)
+    RUN, Filters, Piece, Shape, add_run, add_up, convolve_band, correlate_band, pack, packed_size, slide_piece, slide_weight_piece)
 from fastconv._core.isa cimport from_lanes, kernels, to_lanes
 from fastconv._core.kernels cimport FC_OUTSIDE
 from fastconv._core.memory cimport Block, take
@@ -66,6 +66,7 @@ cdef struct Scratch:
     void *pixels         # [row][column][lane]
     void *band           # as in depthwise_channels.pyx
     void *tile           # [row][column][lane] of outputs
+    double *totals       # [tap][lane] of a weight gradient
 
 
 cdef Py_ssize_t tile_outputs(const Shape *g) noexcept nogil:
@@ -75,13 +76,14 @@ cdef Py_ssize_t tile_outputs(const Shape *g) noexcept nogil:
 
 cdef Py_ssize_t scratch_bytes(const Shape *g, Py_ssize_t size) noexcept nogil:
     return (rounded(g.rows.longest * g.w * g.lanes) + g.band_size + rounded(tile_outputs(g) * g.lanes)) * size + (
-        rounded(g.rows.longest) * sizeof(Py_ssize_t))
+        rounded(g.rows.longest) * sizeof(Py_ssize_t) + rounded(g.taps * g.lanes) * sizeof(double))
 
 
 cdef Scratch scratch_at(const Shape *g, char *memory, Py_ssize_t size) noexcept nogil:
     cdef Scratch scratch
     scratch.rows = <Py_ssize_t *>memory
-    scratch.pixels = memory + rounded(g.rows.longest) * sizeof(Py_ssize_t)
+    scratch.totals = <double *>(scratch.rows + rounded(g.rows.longest))
+    scratch.pixels = scratch.totals + rounded(g.taps * g.lanes)
     scratch.band = <char *>scratch.pixels + rounded(g.rows.longest * g.w * g.lanes) * size
     scratch.tile = <char *>scratch.band + g.band_size * size
     return scratch
@@ -234,12 +236,19 @@ cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy,
     cdef const Piece *rows
     cdef const Piece *columns
     cdef floating *tile = <floating *>scratch.tile
-    memset(sums, 0, g.taps * g.lanes * sizeof(floating))
+    cdef Py_ssize_t size = g.taps * g.lanes, pixels = 0
+    memset(sums, 0, size * sizeof(floating))
+    memset(scratch.totals, 0, size * sizeof(double))
     for unit in range(begin, end):
         rows, image = g.rows.piece + unit % g.rows.pieces, unit // g.rows.pieces
         transpose_rows(g, rows, x + image * g.xn, k0, channels, at, &scratch)
         for i in range(g.columns.pieces):
             columns = g.columns.piece + i
+            if pixels + rows.count * columns.count > RUN and pixels:
+                add_run(sums, size, scratch.totals)
+                memset(sums, 0, size * sizeof(floating))
+                pixels = 0
+            pixels += rows.count * columns.count
             load_tile(g, rows.count, columns.count, channels,
                       dy + image * g.yn + k0 * g.yk + rows.first * g.yh + columns.first * g.yw, at, tile)
             if g.in_place:
@@ -249,6 +258,9 @@ cdef void correlate_chunk(const Shape *g, const floating *x, const floating *dy,
                 fill_band(g, rows, columns, value, &scratch)
                 correlate_band(g, outside, rows.count, columns.count, tile, columns.count * g.lanes, g.lanes, g.lanes,
                                <floating *>scratch.band, sums)
+    add_run(sums, size, scratch.totals)
+    for i in range(size):
+        sums[i] = <floating>scratch.totals[i]
 
 
 cdef Py_ssize_t chunks_of(const Shape *g) noexcept nogil:

@@ -22,6 +22,8 @@ cdef enum:
     BLOCK_ROWS = 64            # of x
     OUTPUTS = 8                # a block of w has a multiple of this many rows: the kernels' widest tile
     MANY_ROWS = 64
+    RUN = 4096                 # features that are added up in single precision, in all lanes: see src_c/reduce.h
+    MOST_ROWS = 4              # of x in a kernel
 
 
 # Sizes, the distances of rows, and how many rows of w are a block.
@@ -40,10 +42,28 @@ cdef void unit(const Sizes *s, const floating *x, const floating *w, const float
     """One block of rows of w by one of x, of which the former change later."""
     cdef Py_ssize_t row_blocks = ceildiv(s.rows, BLOCK_ROWS), first = index // row_blocks * s.block
     cdef Py_ssize_t i = index % row_blocks * BLOCK_ROWS, last = min(s.rows, i + BLOCK_ROWS), m
+    cdef Py_ssize_t outputs = min(s.block, s.outputs - first), a, b, p, run
+    cdef floating sums[MOST_ROWS * OUTPUTS]
+    cdef double totals[MOST_ROWS * OUTPUTS]
     while i < last:
         m = min(dot_most(x), last - i)
-        dot_rows(<int>m, s.depth, x + i * s.x_row, s.x_row, w + first * s.w_row, s.w_row, min(s.block, s.outputs - first),
-                 bias + first if bias != NULL else bias, y + i * s.y_row + first, s.y_row)
+        if s.depth <= RUN:
+            dot_rows(<int>m, s.depth, x + i * s.x_row, s.x_row, w + first * s.w_row, s.w_row, outputs,
+                     bias + first if bias != NULL else bias, y + i * s.y_row + first, s.y_row)
+        else:    # a block is no larger than totals
+            for a in range(m):
+                for b in range(outputs):
+                    totals[a * OUTPUTS + b] = bias[first + b] if bias != NULL else 0
+            for run in range(ceildiv(s.depth, RUN)):
+                p = run * RUN
+                dot_rows(<int>m, min(RUN, s.depth - p), x + i * s.x_row + p, s.x_row, w + first * s.w_row + p, s.w_row, outputs,
+                         <const floating *>NULL, sums, OUTPUTS)
+                for a in range(m):
+                    for b in range(outputs):
+                        totals[a * OUTPUTS + b] += sums[a * OUTPUTS + b]
+            for a in range(m):
+                for b in range(outputs):
+                    y[(i + a) * s.y_row + first + b] = <floating>totals[a * OUTPUTS + b]
         i += m
 
 
@@ -51,7 +71,7 @@ cdef multiply(Sizes *s, const floating *x, const floating *w, const floating *bi
     # About the nanoseconds: memory traffic of w, and multiplications.
     cdef int team = threads.team(s.outputs * s.depth * (0.05 * sizeof(floating) + 0.02 * s.rows))
     cdef Py_ssize_t index, most = BLOCK_BYTES // (max(1, s.depth) * <Py_ssize_t>sizeof(floating))
-    s.block = max(1, min(most, ceildiv(s.outputs, team)) // OUTPUTS) * OUTPUTS
+    s.block = max(1, min(most, ceildiv(s.outputs, team)) // OUTPUTS) * OUTPUTS if s.depth <= RUN else OUTPUTS
     cdef Py_ssize_t units = ceildiv(s.outputs, s.block) * ceildiv(s.rows, BLOCK_ROWS)
     if team == 1:
         with nogil:

@@ -90,7 +90,9 @@ class Axis:
 
     @functools.cached_property
     def tile_count(self):
-        return sum(-(-self.outputs_of(phase) // self.fresh) for phase in self.phases)
+        longer = self.outputs % len(self.phases)    # phases, by an output than the others
+        return sum(count * -(-self.outputs_of(phase) // self.fresh)
+                   for phase, count in ((0, longer), (longer, len(self.phases) - longer)))
 
     def tiles(self):
         """The tiles of all output phases: (first output, number of outputs)."""
@@ -252,7 +254,7 @@ class Layout:
                        range(first, min(first + self.filters_of_part, self.filters)))
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)    # of 3 kB each
 def lay_out(images, groups, channels, filters, taps, outputs, stride, dilation, itemsize):
     """The fastest layout, with tiles of any size, for sizes that are not 0; taps, outputs, stride, dilation are pairs."""
     swapped = taps[1] == 1 < taps[0]  # transforms along columns can be left out, those along rows are the real ones
@@ -294,7 +296,8 @@ def _axes(taps, outputs, stride, dilation, rows):
     common = math.gcd(stride, dilation)
     axis = Axis(stride, dilation, outputs, dilation // common, taps, stride // common, stride * dilation // common, 0)
     most, window = axis.outputs_of(0), axis.window
-    before, tiles = 0, 1
+    longest = FORWARD_BYTES // 4    # samples, whose spectrum alone would fill the scratch
+    before, tiles = 0, -(-most // longest)
     while True:
         length = -(-most // tiles) + window - 1
         if window > 1 or not rows:
@@ -306,13 +309,12 @@ def _axes(taps, outputs, stride, dilation, rows):
         before, tiles = length, max(tiles + 1, 3 * tiles // 2)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _fast_length(least):
     """The next even product of 2, 3 and 5: NumPy takes half as long again for those of 7."""
-    length = max(2, least + least % 2)
-    while (30**length.bit_length()) % length:
-        length += 2
-    return length
+    fives = [5**power for power in range(least.bit_length() // 2 + 1)]
+    odd = (five * 3**power for five in fives for power in range(least.bit_length() * 2 // 3 + 1))
+    return min(max(2, factor << (-(-least // factor) - 1).bit_length()) for factor in odd if factor <= least)
 
 
 def _cut(images, groups, channels, filters, swapped, rows, columns, itemsize, room):

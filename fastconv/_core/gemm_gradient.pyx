@@ -37,6 +37,7 @@ cdef enum:
     MOST_LANES = 32          # (c, r, s) of a panel: FC_MAX_NV vectors of 16
     PARTIAL_BYTES = 4 << 20  # chunks' sums, together
     MOST_CHUNKS = 16
+    RUN = 128                # pixels, and then slices of them, that are added one after the other: see src_c/reduce.h
     PACKED_BYTES = 2 << 20   # packed dY of one block of pixels
 
 cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
@@ -77,7 +78,7 @@ cdef void add_block(const Shape *g, const PixelBlock *block, const floating *x, 
     """One block's part of one group's dW, lanes first_lane .. last_lane - 1 of its (c, r, s); x is the group's first channel,
     and filters lie dw_filter apart in dW."""
     cdef int lanes = vector_length(x), vectors
-    cdef Py_ssize_t n_taps = g.r * g.s, lane, stop, c0 = 0, i, j, k, m, q, n_runs, count, width, length
+    cdef Py_ssize_t n_taps = g.r * g.s, lane, stop, c0 = 0, i, j, k, m, p, q, run, n_runs, count, width, length
     cdef Py_ssize_t channel_stride, image_stride, row_stride
     cdef Py_ssize_t rows[MOST_LANES]
     cdef const floating *source
@@ -121,9 +122,15 @@ cdef void add_block(const Shape *g, const PixelBlock *block, const floating *x, 
                 m = part(g.k, panels, k + 1) - i
                 out = dw + i * dw_filter + lane
                 if count == width:
-                    gemm_tile(vectors, <int>m, block.pixels, packed + k * panel_size, panel, out, dw_filter, NULL, accumulate)
+                    for run in range(ceildiv(block.pixels, RUN)):
+                        p = run * RUN
+                        gemm_tile(vectors, <int>m, min(RUN, block.pixels - p), packed + k * panel_size + p * m, panel + p * width, out,
+                                  dw_filter, NULL, accumulate or p > 0)
                     continue
-                gemm_tile(vectors, <int>m, block.pixels, packed + k * panel_size, panel, tile_data, width, NULL, 0)
+                for run in range(ceildiv(block.pixels, RUN)):
+                    p = run * RUN
+                    gemm_tile(vectors, <int>m, min(RUN, block.pixels - p), packed + k * panel_size + p * m, panel + p * width,
+                              tile_data, width, NULL, p > 0)
                 for q in range(m):
                     for j in range(count):
                         out[q * dw_filter + j] = tile_data[q * width + j] + (out[q * dw_filter + j] if accumulate else 0)
@@ -163,15 +170,27 @@ cdef GradientCut cut_gradient(const Shape *g, const floating *unused) noexcept:
                                + cut.lanes_size + cut.tile_size)
     total = g.groups * g.k * all_lanes
     cut.chunks = min(cut.blocking.count, max(1, min(MOST_CHUNKS, PARTIAL_BYTES // (total * size))))
-    cut.partial_size = cut.chunks * total * size if cut.chunks > 1 else 0
+    cut.partial_size = cut.chunks * total * (size + <Py_ssize_t>sizeof(double)) if cut.chunks > 1 else 0
     return cut
 
 
+cdef void add_run(const Shape *g, const floating *sums, double *totals, Py_ssize_t all_lanes, Py_ssize_t first_lane,
+                  Py_ssize_t last_lane, bint first) noexcept nogil:
+    """One group's sums, as far as these lanes, to its totals, which the first of them are."""
+    cdef Py_ssize_t k, e
+    for k in range(g.k):
+        for e in range(k * all_lanes + first_lane, k * all_lanes + last_lane):
+            totals[e] = sums[e] if first else totals[e] + sums[e]
+
+
 cdef void weight_gradient(const Shape *g, const GradientCut *cut, const floating *dy, const floating *x, floating *dw, double value,
-                          floating *partial, char *scratch, int team) noexcept nogil:
+                          char *partial, char *scratch, int team) noexcept nogil:
     cdef int lanes = vector_length(x)
     cdef Py_ssize_t n_taps = g.r * g.s, all_lanes = g.c * n_taps, lane_panels = ceildiv(all_lanes, FC_MAX_NV * lanes)
-    cdef Py_ssize_t size = g.groups * g.k * all_lanes, shares, u, j, q, b, lo, hi, group, k, e
+    cdef Py_ssize_t size = g.groups * g.k * all_lanes, shares, u, j, q, b, lo, hi, group, k, e, first, last, place, in_run
+    cdef double *totals = <double *>partial    # of chunks
+    cdef floating *sums = <floating *>(totals + cut.chunks * size)
+    in_run = max(1, RUN * RUN // PIXELS)       # blocks
     shares = min(lane_panels, ceildiv(team, cut.chunks * g.groups))
     for u in prange(cut.chunks * g.groups * shares, num_threads=team, schedule="dynamic"):
         j = u % shares
@@ -179,19 +198,25 @@ cdef void weight_gradient(const Shape *g, const GradientCut *cut, const floating
         q = u // shares // g.groups
         lo = part(lane_panels, shares, j) * FC_MAX_NV * lanes
         hi = min(all_lanes, part(lane_panels, shares, j + 1) * FC_MAX_NV * lanes)
-        for b in range(part(cut.blocking.count, cut.chunks, q), part(cut.blocking.count, cut.chunks, q + 1)):
-            weight_gradient_block(g, cut, b, b > part(cut.blocking.count, cut.chunks, q), dy + group * g.k * g.yk,
-                                  x + group * g.c * g.xc, value, lo, hi, <floating *>(scratch + threadid() * cut.scratch_size),
-                                  dw + group * g.k * g.wk if cut.chunks == 1 else partial + q * size + group * g.k * all_lanes,
-                                  g.wk if cut.chunks == 1 else all_lanes)
+        first = part(cut.blocking.count, cut.chunks, q)
+        last = part(cut.blocking.count, cut.chunks, q + 1)
+        place = q * size + group * g.k * all_lanes
+        for b in range(first, last):
+            if cut.chunks == 1:
+                weight_gradient_block(g, cut, b, b > first, dy + group * g.k * g.yk, x + group * g.c * g.xc, value, lo, hi,
+                                      <floating *>(scratch + threadid() * cut.scratch_size), dw + group * g.k * g.wk, g.wk)
+                continue
+            weight_gradient_block(g, cut, b, (b - first) % in_run > 0, dy + group * g.k * g.yk, x + group * g.c * g.xc, value, lo, hi,
+                                  <floating *>(scratch + threadid() * cut.scratch_size), sums + place, all_lanes)
+            if (b - first + 1) % in_run == 0 or b == last - 1:
+                add_run(g, sums + place, totals + place, all_lanes, lo, hi, b - first < in_run)
     if cut.chunks > 1:
+        for q in range(1, cut.chunks):
+            for e in range(size):
+                totals[e] += totals[q * size + e]
         for k in range(g.groups * g.k):
             for e in range(all_lanes):
-                dw[k * g.wk + e] = partial[k * all_lanes + e]
-        for q in range(1, cut.chunks):
-            for k in range(g.groups * g.k):
-                for e in range(all_lanes):
-                    dw[k * g.wk + e] += partial[q * size + k * all_lanes + e]
+                dw[k * g.wk + e] = <floating>totals[k * all_lanes + e]
 
 
 cdef void weight_gradient_block(const Shape *g, const GradientCut *cut, Py_ssize_t index, bint accumulate, const floating *dy,
@@ -227,7 +252,7 @@ cdef bint backward(Shape *g, const floating *dy, const floating *x, floating *dw
     cdef Block scratch = take(team * cut.scratch_size)
     cdef Block partial = take(cut.partial_size)
     with nogil:
-        weight_gradient(g, &cut, dy, x, dw, value, <floating *>partial.data, scratch.data, team)
+        weight_gradient(g, &cut, dy, x, dw, value, partial.data, scratch.data, team)
     return True
 
 

@@ -25,6 +25,7 @@ CONSTANT = PADDING_MODES.index("constant")
 FORWARD_BYTES = 7 << 20
 BACKWARD_BYTES = 15 << 20
 SUM_BYTES = 1 << 20  # besides
+MOST_KNOWN = 64      # parts of a problem whose scratch is worked out
 FEWEST_FILTERS = 32  # that are halved: fewer leave rows of a tile or lanes of a vector idle
 
 
@@ -90,7 +91,10 @@ def fits(workspace, problem):
 
 
 def scratch_bytes(workspace, problem, known=None):
-    """Bytes of scratch that a driver's conv2d takes at a time, in parts or not, with the threads that it would use now."""
+    """Bytes of scratch that a driver's conv2d takes at a time, in parts or not, with the threads that it would use now.
+
+    There may be more parts than one could count: beyond MOST_KNOWN the smaller half is taken to need what the larger one does.
+    """
     known = {} if known is None else known
     key = (*((array.shape, array.strides) for array in problem[:3]), problem.origin)
     if key not in known:
@@ -102,7 +106,9 @@ def scratch_bytes(workspace, problem, known=None):
             if cut.sums:
                 second, more = (second._replace(y=unbacked(problem.y.shape, problem.y.dtype, _channels_last(problem.y))),
                                 problem.y.nbytes)
-            known[key] = max(scratch_bytes(workspace, cut.first, known), more + scratch_bytes(workspace, second, known))
+            of_first = scratch_bytes(workspace, cut.first, known)
+            of_second = scratch_bytes(workspace, second, known) if len(known) < MOST_KNOWN else of_first
+            known[key] = max(of_first, more + of_second)
     return known[key]
 
 

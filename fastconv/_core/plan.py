@@ -286,7 +286,7 @@ def _choose_small(channels, filters, geometry, itemsize, channels_last, padding_
     return "gemm", gemm, f"a sum over {channels} channel{'s' if channels > 1 else ''} x {r} x {s} taps: implicit matrix product"
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=512)    # of 1 kB each
 def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize, channels_last,
                 padding_mode):
     """The plan for checked arguments in plain form: tuples of ints, and an algorithm that is not unavailable.

@@ -114,6 +114,7 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
                       dtype.itemsize, data_format == "NHWC")
     geometry = plan.geometry
     checks.fits_memory(sizes, dtype, "x")
+    checks.fits_memory(weight_shape, dtype, "weight")
     checks.fits_memory(geometry.output_shape, dtype)
     return ConvExplanation(
         x_shape=checks.result_shape(sizes, data_format, batched),

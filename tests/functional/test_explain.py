@@ -1,6 +1,7 @@
 """explain: the formula with its numbers, and the same shapes, algorithm and checks as conv2d."""
 
 import json
+import time
 
 import cases
 import numpy as np
@@ -82,3 +83,36 @@ def test_narrow_groups_share_vectors():
 
     assert algorithm(256, 32, 28, 3) == algorithm(128, 32, 56, 3) == algorithm(256, 32, 28, 5) == "winograd"
     assert algorithm(256, 32, 28, 3, stride=2) == algorithm(64, 32, 14, 3) == algorithm(128, 32, 14, 5, dtype="float64") == "direct"
+
+
+B = 2**30
+ENORMOUS = {
+    "row": ((1, 1, 1, 2 * B), (1, 1, 1, B), {}),
+    "column": ((1, 1, 2 * B, 1024), (1, 1, B, 3), {}),
+    "plane": ((1, 1, B, B), (1, 1, B // 2, B // 2), {}),
+    "longest row": ((1, 1, 1, 2**60), (1, 1, 1, 2**59), {}),
+    "phases of outputs": ((1, 1, 1, B * 1024), (1, 1, 1, B // 2048), {"dilation": 2**20}),
+    "phases of taps": ((1, 1, 1, 2**60 - 5), (1, 1, 1, 2**40), {"stride": 2**15}),
+    "channels and filters": ((1, 2**20 - 1, 1024, 1024), (2**20 - 3, 2**20 - 1, 512, 512), {"padding": 256}),
+    "groups": ((1, B, 32, 32), (B, 1, 9, 9), {"groups": B}),
+}
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "gemm", "fft"])
+@pytest.mark.parametrize("name", ENORMOUS)
+def test_sizes_beyond_all_memory_are_explained_at_once(name, algorithm):
+    x_shape, weight_shape, options = ENORMOUS[name]
+    for dtype in ("float32", "float64"):
+        start = time.process_time()
+        try:
+            told = fc.explain(x_shape, weight_shape, algorithm=algorithm, dtype=dtype, **options)
+        except MemoryError as error:
+            assert "more bytes than can be addressed" in str(error)
+        else:
+            assert 0 < told.workspace <= (8 << 20) * fc.get_num_threads()
+        assert time.process_time() - start < 3
+
+
+def test_more_than_can_be_addressed():
+    with pytest.raises(MemoryError, match="x would have shape"):
+        fc.explain((1, 1, 2 * B, 2 * B), (1, 1, 2 * B - 1, 2 * B - 1))
