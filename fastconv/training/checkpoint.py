@@ -23,6 +23,8 @@ def checkpoint_path(checkpoint: str | os.PathLike[str] | None, resume: bool) -> 
         if resume:
             raise ValueError("resume needs checkpoint, the file to continue from, got None")
         return None
+    if not isinstance(checkpoint, (str, os.PathLike)) or not isinstance(os.fspath(checkpoint), str):
+        raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
     path = Path(checkpoint)
     if path.suffix != ".npz":
         raise ValueError(f"checkpoint must end in .npz, got {str(path)!r}")
