@@ -237,6 +237,35 @@ def test_missing_and_unknown_items_and_settings_that_do_not_go_together():
     same(optimizer.state_dict(), state)
 
 
+@pytest.mark.parametrize("values", [{"momentum": 0.0}, {"momentum": 0}, {"dampening": 0.5}, {"momentum": 0.0, "dampening": 0.5}])
+def test_nesterov_has_one_rule_for_the_constructor_attributes_state_and_schedules(values):
+    message = "nesterov needs momentum above 0 and dampening 0, got"
+    optimizer = KINDS["Nesterov"](three())
+    optimizer.step()
+    before, loose = snapshot(optimizer), KINDS["momentum"](three())
+    with pytest.raises(ValueError, match=message):
+        optim.SGD(three(), **{"lr": 0.1, "momentum": 0.9} | values, nesterov=True)
+    for name, value in values.items():
+        with pytest.raises(ValueError, match=message):
+            setattr(optimizer, name, value)
+        setattr(loose, name, value)  # without nesterov they are free
+    with pytest.raises(ValueError, match=message):
+        loose.nesterov = True
+    assert loose.nesterov is False
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(optimizer.state_dict() | values)
+    if "momentum" in values:
+        with pytest.raises(ValueError, match=message):
+            optim.OneCycleLR(optimizer, 0.1, 10, base_momentum=values["momentum"])
+    same(snapshot(optimizer), before)
+    # A state whose settings fit together is loaded, though not one by one beside the present ones.
+    free = loose.state_dict() | {"state": before[0]["state"]}
+    optimizer.load_state_dict(free)
+    same(optimizer.state_dict(), free)
+    optimizer.load_state_dict(before[0])
+    same(optimizer.state_dict(), before[0])
+
+
 def test_loaded_arrays_are_copies_in_the_dtype_of_their_parameter():
     source, target = KINDS["momentum"](three()), KINDS["momentum"](three(np.float32))
     source.step()

@@ -66,8 +66,7 @@ class Optimizer:
         self.state: list[dict[str, Any]] = [{} for _ in self.params]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        check = self.kinds.get(name)
-        super().__setattr__(name, value if check is None else check(value, name))
+        super().__setattr__(name, self.checked_settings({name: value})[name] if name in self.kinds else value)
 
     def step(self) -> None:
         """Update every parameter that has a gradient, in place.
@@ -152,13 +151,16 @@ class Optimizer:
 
         def load() -> None:
             for name, value in settings.items():
-                setattr(self, name, value)
+                object.__setattr__(self, name, value)  # they fit together, not each with those that are replaced next
             self.state = copied
 
         return load
 
     def checked_settings(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        """Values for some of the settings, after the checks that setting them would make; nothing is set."""
+        """Values for some of the settings, after the checks that setting them would make; nothing is set.
+
+        A subclass whose settings do not all go together checks that here, the values beside those of the other settings.
+        """
         return {name: self.kinds[name](value, prefix + name) if name in self.kinds else value for name, value in values.items()}
 
     def _checked_entry(self, entry: Any, index: int) -> dict[str, Any]:
