@@ -54,6 +54,10 @@ SPOILT = {
     "a list": (put(data=[1.0]), TypeError, "parameter 'p2' must be an array, got list"),
     "integers": (put(data=np.ones((4, 5), int)), TypeError, "parameter 'p2' must be float32 or float64, got int64"),
     "half": (put(data=np.ones((4, 5), np.float16)), TypeError, "parameter 'p2' must be float32 or float64, got float16"),
+    "masked": (put(data=np.ma.masked_equal(np.eye(4, 5), 1)), TypeError, "parameter 'p2' is a masked array, whose mask would be lost"),
+    "masked without a mask": (put(data=np.ma.array(np.eye(4, 5))), TypeError, "parameter 'p2' is a masked array"),
+    "masked gradient": (put(grad=np.ma.masked_equal(np.eye(4, 5), 1)), TypeError, "the gradient of parameter 'p2' is a masked array"),
+    "masked integers": (put(grad=np.ma.masked_equal(np.eye(4, 5, dtype=int), 1)), TypeError, "gradient of parameter 'p2' is a masked"),
     "gradient of another shape": (put(grad=np.ones((5, 4))), ValueError,
                                   r"gradient of parameter 'p2' must have its shape \(4, 5\), got \(5, 4\)"),
     "gradient that would broadcast": (put(grad=np.ones(())), ValueError, "gradient of parameter 'p2' must have its shape"),
@@ -197,6 +201,13 @@ def test_a_setting_is_checked_when_it_is_set_and_when_it_is_loaded(kind, name, v
     same(snapshot(optimizer), before)
 
 
+def spoilt(value):
+    """A buffer with one wrong value."""
+    array = np.zeros((4, 5))
+    array[2, 3] = value
+    return array
+
+
 ENTRY = {"step": 3, "m": np.zeros((4, 5)), "v": np.zeros((4, 5))}
 
 
@@ -215,6 +226,11 @@ ENTRY = {"step": 3, "m": np.zeros((4, 5)), "v": np.zeros((4, 5))}
     ([ENTRY, ENTRY, ENTRY | {"v": np.zeros((5, 4))}], ValueError, r"state: v of parameter 2 has shape \(5, 4\), must have \(4, 5\)"),
     ([ENTRY, ENTRY, ENTRY | {"v": 0.0}], ValueError, r"state: v of parameter 2 has shape \(\), must have"),
     ([ENTRY, ENTRY, ENTRY | {"v": np.full((4, 5), "x")}], TypeError, "state: v of parameter 2 must be real numbers"),
+    *(([ENTRY, ENTRY, ENTRY | {name: spoilt(value)}], ValueError, f"state: {name} of parameter 2 must be finite in float64")
+      for name in "mv" for value in (math.nan, math.inf, -math.inf)),
+    ([ENTRY, ENTRY, ENTRY | {"v": spoilt(-1e-9)}], ValueError, "state: v of parameter 2 must be at least 0, got -1e-09"),
+    ([ENTRY, ENTRY, ENTRY | {"v": spoilt(-1).astype(int)}], ValueError, "state: v of parameter 2 must be at least 0, got -1"),
+    ([ENTRY, ENTRY, ENTRY | {"v": np.ma.masked_equal(np.eye(4, 5), 1)}], TypeError, "state: v of parameter 2 is a masked array"),
     ([ENTRY, ENTRY, ENTRY | {"v": np.zeros((4, 5), complex)}], TypeError, "state: v of parameter 2 must be real numbers"),
 ])  # fmt: skip
 def test_state_that_does_not_fit_is_refused_whole(state, error, message):
@@ -224,6 +240,21 @@ def test_state_that_does_not_fit_is_refused_whole(state, error, message):
     with pytest.raises(error, match=message):
         optimizer.load_state_dict({"lr": 0.7, "betas": [0.5, 0.6], "eps": 1e-3, "weight_decay": 0.1, "state": state})
     same(snapshot(optimizer), before)
+
+
+@pytest.mark.parametrize("kind", ["momentum", "Nesterov"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e39])
+def test_velocity_that_is_not_finite_in_the_dtype_of_its_parameter_is_refused(kind, value):
+    optimizer = KINDS[kind](three(np.float32))
+    optimizer.step()
+    before, state = snapshot(optimizer), snapshot(optimizer)[0]
+    state["state"][1] = {"velocity": spoilt(value)}
+    with pytest.raises(ValueError, match="state: velocity of parameter 1 must be finite in float32"):
+        optimizer.load_state_dict(state)
+    same(snapshot(optimizer), before)
+    state["state"][1] = {"velocity": spoilt(-5.0)}  # below zero is as good as above
+    optimizer.load_state_dict(state)
+    assert optimizer.state[1]["velocity"][2, 3] == -5
 
 
 def test_missing_and_unknown_items_and_settings_that_do_not_go_together():

@@ -318,6 +318,26 @@ def test_bad_arguments(tmp_path, call, error, message):
         call(tmp_path)
 
 
+@pytest.mark.parametrize("optimizer, name", [("SGD", "velocity"), ("Adam", "m"), ("Adam", "v")])
+def test_state_that_is_not_finite_is_refused_before_a_run_and_ends_it(optimizer, name):
+    """A state like that cannot be loaded: neither from a checkpoint nor when the run diverges."""
+    subject = trainer(optimizer)
+    fit(subject, 1)
+    good = copy.deepcopy(state_of(subject, Run()))
+
+    class Spoiling(Interrupting):
+        def __call__(self, images, rng):
+            subject.optimizer.state[1][name][0] = np.inf
+            return super().__call__(images, rng)
+
+    with pytest.raises(DivergedError, match=f"(optimizer's {name} of parameter|parameter) .*bias is not finite|the loss of batch"):
+        fit(subject, 1, augment=Spoiling())
+    np.testing.assert_equal(state_of(subject, Run()), good)
+    subject.optimizer.state[1][name][0] = np.nan
+    with pytest.raises(ValueError, match=f"state: {name} of parameter 1 must be finite"):
+        fit(subject, 1)
+
+
 @pytest.mark.parametrize("loss", [nn.NLLLoss, lambda: nn.CrossEntropyLoss(0.1)])
 @pytest.mark.parametrize("train, validation, message", [
     (TRAIN, (IMAGES[:9, :, :7], LABELS[:9]), r"validation must hold images of shape \(1, 8, 8\), as train_set does, got \(1, 7, 8\)"),

@@ -188,6 +188,7 @@ class Trainer:
             run, before, load = checkpoints.resume(path, settings, epochs, self, len(loader))
         else:
             self._check_schedule(epochs, len(loader), self.schedule.steps if self.schedule else 0)
+            prepare(self, state_of(self, run), len(loader))  # A run that diverges goes back to this.
         check_datasets(self.model, self.loss, loader.dataset, None if validator is None else validator.dataset)
         if path and load:
             load()
@@ -296,6 +297,9 @@ class Trainer:
         for index, parameter in enumerate(self.optimizer.params):
             if not np.isfinite(parameter.data).all():
                 raise _diverged(run, f"parameter {parameter.name or index} is not finite")
+            for name in self.optimizer.buffers:
+                if not np.isfinite(self.optimizer.state[index].get(name, 0.0)).all():
+                    raise _diverged(run, f"the optimizer's {name} of parameter {parameter.name or index} is not finite")
         run.history.append(
             epoch=run.epoch + 1,
             train_loss=run.loss / run.images,
