@@ -54,6 +54,10 @@ SPOILT = {
     "a list": (put(data=[1.0]), TypeError, "parameter 'p2' must be an array, got list"),
     "integers": (put(data=np.ones((4, 5), int)), TypeError, "parameter 'p2' must be float32 or float64, got int64"),
     "half": (put(data=np.ones((4, 5), np.float16)), TypeError, "parameter 'p2' must be float32 or float64, got float16"),
+    "masked": (put(data=np.ma.masked_equal(np.eye(4, 5), 1)), TypeError, "parameter 'p2' is a masked array, whose mask would be lost"),
+    "masked without a mask": (put(data=np.ma.array(np.eye(4, 5))), TypeError, "parameter 'p2' is a masked array"),
+    "masked gradient": (put(grad=np.ma.masked_equal(np.eye(4, 5), 1)), TypeError, "the gradient of parameter 'p2' is a masked array"),
+    "masked integers": (put(grad=np.ma.masked_equal(np.eye(4, 5, dtype=int), 1)), TypeError, "gradient of parameter 'p2' is a masked"),
     "gradient of another shape": (put(grad=np.ones((5, 4))), ValueError,
                                   r"gradient of parameter 'p2' must have its shape \(4, 5\), got \(5, 4\)"),
     "gradient that would broadcast": (put(grad=np.ones(())), ValueError, "gradient of parameter 'p2' must have its shape"),
@@ -197,6 +201,13 @@ def test_a_setting_is_checked_when_it_is_set_and_when_it_is_loaded(kind, name, v
     same(snapshot(optimizer), before)
 
 
+def spoilt(value):
+    """A buffer with one wrong value."""
+    array = np.zeros((4, 5))
+    array[2, 3] = value
+    return array
+
+
 ENTRY = {"step": 3, "m": np.zeros((4, 5)), "v": np.zeros((4, 5))}
 
 
@@ -215,6 +226,11 @@ ENTRY = {"step": 3, "m": np.zeros((4, 5)), "v": np.zeros((4, 5))}
     ([ENTRY, ENTRY, ENTRY | {"v": np.zeros((5, 4))}], ValueError, r"state: v of parameter 2 has shape \(5, 4\), must have \(4, 5\)"),
     ([ENTRY, ENTRY, ENTRY | {"v": 0.0}], ValueError, r"state: v of parameter 2 has shape \(\), must have"),
     ([ENTRY, ENTRY, ENTRY | {"v": np.full((4, 5), "x")}], TypeError, "state: v of parameter 2 must be real numbers"),
+    *(([ENTRY, ENTRY, ENTRY | {name: spoilt(value)}], ValueError, f"state: {name} of parameter 2 must be finite in float64")
+      for name in "mv" for value in (math.nan, math.inf, -math.inf)),
+    ([ENTRY, ENTRY, ENTRY | {"v": spoilt(-1e-9)}], ValueError, "state: v of parameter 2 must be at least 0, got -1e-09"),
+    ([ENTRY, ENTRY, ENTRY | {"v": spoilt(-1).astype(int)}], ValueError, "state: v of parameter 2 must be at least 0, got -1"),
+    ([ENTRY, ENTRY, ENTRY | {"v": np.ma.masked_equal(np.eye(4, 5), 1)}], TypeError, "state: v of parameter 2 is a masked array"),
     ([ENTRY, ENTRY, ENTRY | {"v": np.zeros((4, 5), complex)}], TypeError, "state: v of parameter 2 must be real numbers"),
 ])  # fmt: skip
 def test_state_that_does_not_fit_is_refused_whole(state, error, message):
@@ -226,6 +242,21 @@ def test_state_that_does_not_fit_is_refused_whole(state, error, message):
     same(snapshot(optimizer), before)
 
 
+@pytest.mark.parametrize("kind", ["momentum", "Nesterov"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e39])
+def test_velocity_that_is_not_finite_in_the_dtype_of_its_parameter_is_refused(kind, value):
+    optimizer = KINDS[kind](three(np.float32))
+    optimizer.step()
+    before, state = snapshot(optimizer), snapshot(optimizer)[0]
+    state["state"][1] = {"velocity": spoilt(value)}
+    with pytest.raises(ValueError, match="state: velocity of parameter 1 must be finite in float32"):
+        optimizer.load_state_dict(state)
+    same(snapshot(optimizer), before)
+    state["state"][1] = {"velocity": spoilt(-5.0)}  # below zero is as good as above
+    optimizer.load_state_dict(state)
+    assert optimizer.state[1]["velocity"][2, 3] == -5
+
+
 def test_missing_and_unknown_items_and_settings_that_do_not_go_together():
     optimizer = KINDS["momentum"](three())
     state = optimizer.state_dict()
@@ -235,6 +266,35 @@ def test_missing_and_unknown_items_and_settings_that_do_not_go_together():
     with pytest.raises(ValueError, match="nesterov needs momentum above 0"):
         optimizer.load_state_dict(state | {"nesterov": True, "momentum": 0.0})
     same(optimizer.state_dict(), state)
+
+
+@pytest.mark.parametrize("values", [{"momentum": 0.0}, {"momentum": 0}, {"dampening": 0.5}, {"momentum": 0.0, "dampening": 0.5}])
+def test_nesterov_has_one_rule_for_the_constructor_attributes_state_and_schedules(values):
+    message = "nesterov needs momentum above 0 and dampening 0, got"
+    optimizer = KINDS["Nesterov"](three())
+    optimizer.step()
+    before, loose = snapshot(optimizer), KINDS["momentum"](three())
+    with pytest.raises(ValueError, match=message):
+        optim.SGD(three(), **{"lr": 0.1, "momentum": 0.9} | values, nesterov=True)
+    for name, value in values.items():
+        with pytest.raises(ValueError, match=message):
+            setattr(optimizer, name, value)
+        setattr(loose, name, value)  # without nesterov they are free
+    with pytest.raises(ValueError, match=message):
+        loose.nesterov = True
+    assert loose.nesterov is False
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(optimizer.state_dict() | values)
+    if "momentum" in values:
+        with pytest.raises(ValueError, match=message):
+            optim.OneCycleLR(optimizer, 0.1, 10, base_momentum=values["momentum"])
+    same(snapshot(optimizer), before)
+    # A state whose settings fit together is loaded, though not one by one beside the present ones.
+    free = loose.state_dict() | {"state": before[0]["state"]}
+    optimizer.load_state_dict(free)
+    same(optimizer.state_dict(), free)
+    optimizer.load_state_dict(before[0])
+    same(optimizer.state_dict(), before[0])
 
 
 def test_loaded_arrays_are_copies_in_the_dtype_of_their_parameter():

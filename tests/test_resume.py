@@ -148,6 +148,50 @@ def test_a_run_that_is_made_otherwise_is_refused_by_name(path, made, fit, messag
     refused(trainer(**made), path, message, **fit)
 
 
+@pytest.mark.parametrize("kind", [lambda params: optim.SGD(params, lr=0.05, momentum=0.9), lambda params: optim.Adam(params, 0.01)])
+@pytest.mark.parametrize("then, now, names", [
+    ((0, 1, 2), (2, 1, 0), ("0.weight, 0.bias, 1.weight", "1.weight, 0.bias, 0.weight")),
+    ((0, 1, 2, 3), (0, 3, 2, 1), ("0.weight, 0.bias, 1.weight, 1.bias", "0.weight, 1.bias, 1.weight, 0.bias")),
+    ((0, 1), (2, 3), ("0.weight, 0.bias", "1.weight, 1.bias")),
+    ((0, 1), (0, 1, 2), ("0.weight, 0.bias", "0.weight, 0.bias, 1.weight")),
+])  # fmt: skip
+def test_parameters_in_another_order_and_others_of_equal_shapes_are_refused_by_name(tmp_path, kind, then, now, names):
+    def make(chosen):
+        def model():
+            return nn.Sequential(Same(rng=1), Same(rng=2), nn.Flatten(), nn.LogSoftmax())
+
+        return trainer(model=model, optimizer=lambda params: kind([params[index] for index in chosen]), schedule=lambda optimizer: None)
+
+    path, whole, resumed = tmp_path / "run.npz", make(then), make(then)
+    whole.fit(**FIT)
+    make(then).fit(**FIT | dict(epochs=2), checkpoint=path)
+    refused(make(now), path, f"of a run with optimizer's parameters {names[0]}, this one has {names[1]}$")
+    resumed.fit(**FIT, checkpoint=path, resume=True)
+    np.testing.assert_equal(everything(resumed), everything(whole))
+
+
+class Same(nn.Conv2d):
+    """Convolutions of equal shapes."""
+
+    def __init__(self, rng):
+        super().__init__(1, 1, 3, padding=1, rng=rng)
+
+    def settings(self):
+        return {}
+
+
+def test_parameters_of_the_loss_have_names_too(tmp_path):
+    def make(order):
+        model, loss = MADE["model"](), nn.CrossEntropyLoss()
+        loss.first, loss.second = (nn.Parameter(np.ones(3, np.float32)) for _ in range(2))
+        mixed = {"first": loss.first, "second": loss.second}
+        return Trainer(model, optim.SGD([*model.parameters(), *(mixed[name] for name in order)], lr=0.05), loss)
+
+    path = tmp_path / "run.npz"
+    make(("first", "second")).fit(**FIT | dict(epochs=1), checkpoint=path)
+    refused(make(("second", "first")), path, "parameters 0.weight, .*, loss.first, loss.second, this one has .*, loss.second, loss.first")
+
+
 def test_betas_of_adam_are_compared_though_the_schedule_moves_one(tmp_path):
     path = tmp_path / "run.npz"
     trainer(optimizer=lambda params: optim.Adam(params, 0.01, (0.9, 0.99))).fit(**FIT, checkpoint=path)
@@ -248,6 +292,8 @@ def changed(document, where, value):
     (("settings",), None, "is damaged: it does not say what its run was made with"),
     (("epochs",), "four", "is damaged: it does not say what its run was made with"),
     (("settings", "seed"), KeyError, "is of a run with seed None, this one has 3"),
+    (("settings", "optimizer's parameters"), KeyError,
+     "is of a run with optimizer's parameters None, this one has 0.weight, .*the file does not say it: .* an earlier version"),
     (("checkpoint",), [], "cannot be resumed: its state must have"),
     (("checkpoint", "generators"), KeyError, "cannot be resumed: its state must have"),
     (("checkpoint", "run"), None, "its run must have"),

@@ -1,5 +1,6 @@
 """Trainer: what it learns and records, reports, early stopping, checkpoints that continue with the same bits."""
 
+import copy
 import io
 import json
 import os
@@ -17,7 +18,7 @@ from fastconv import functional as F
 from fastconv._core import update
 from fastconv.training import DivergedError, EarlyStopping, History, Trainer
 from fastconv.training.interrupt import gated
-from fastconv.training.run import Run
+from fastconv.training.run import Run, state_of
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(60) % 3
@@ -286,7 +287,15 @@ def bad(model=None, optimizer=None, loss=None, schedule=None):
     (lambda path: fit(trainer(), seed=None), TypeError, "seed must be an integer"),
     (lambda path: fit(trainer(), augment=3), TypeError, "augment must be"),
     (lambda path: trainer().fit((IMAGES[:0], LABELS[:0]), 1), ValueError, "train_set must hold at least one image"),
-    (lambda path: trainer().fit(3, 1), TypeError, "dataset must be"),
+    *((lambda path, wrong=wrong: trainer().fit(wrong, 1), TypeError, "train_set must be an ArrayDataset or a pair .* got")
+      for wrong in (3, None, "digits", IMAGES, (IMAGES,), [IMAGES, LABELS])),
+    *((lambda path, wrong=wrong: fit(trainer(), validation=wrong), TypeError, "validation must be an ArrayDataset or a pair .* got")
+      for wrong in (3, "digits", IMAGES, (IMAGES,))),
+    (lambda path: trainer().fit((IMAGES, LABELS[1:]), 1), ValueError, r"train_set: labels must have shape \(60,\)"),
+    (lambda path: fit(trainer(), validation=(IMAGES[0, 0], LABELS)), ValueError, "validation: images must have shape"),
+    (lambda path: fit(trainer(), validation=(IMAGES, LABELS / 2)), TypeError, "validation: labels must be integer"),
+    *((lambda path, wrong=wrong: fit(trainer(), checkpoint=wrong), TypeError, "checkpoint must be a path or None, got")
+      for wrong in (3, b"a.npz", ["a.npz"])),
     (lambda path: fit(trainer(), validation=(IMAGES[:0], LABELS[:0])), ValueError, "validation must hold at least one"),
     (lambda path: trainer().evaluate((IMAGES[:0], LABELS[:0])), ValueError, "dataset must hold at least one image"),
     (lambda path: fit(trainer(), early_stopping=0), ValueError, "early_stopping must be at least 1"),
@@ -307,6 +316,69 @@ def bad(model=None, optimizer=None, loss=None, schedule=None):
 def test_bad_arguments(tmp_path, call, error, message):
     with pytest.raises(error, match=message):
         call(tmp_path)
+
+
+@pytest.mark.parametrize("optimizer, name", [("SGD", "velocity"), ("Adam", "m"), ("Adam", "v")])
+def test_state_that_is_not_finite_is_refused_before_a_run_and_ends_it(optimizer, name):
+    """A state like that cannot be loaded: neither from a checkpoint nor when the run diverges."""
+    subject = trainer(optimizer)
+    fit(subject, 1)
+    good = copy.deepcopy(state_of(subject, Run()))
+
+    class Spoiling(Interrupting):
+        def __call__(self, images, rng):
+            subject.optimizer.state[1][name][0] = np.inf
+            return super().__call__(images, rng)
+
+    with pytest.raises(DivergedError, match=f"(optimizer's {name} of parameter|parameter) .*bias is not finite|the loss of batch"):
+        fit(subject, 1, augment=Spoiling())
+    np.testing.assert_equal(state_of(subject, Run()), good)
+    subject.optimizer.state[1][name][0] = np.nan
+    with pytest.raises(ValueError, match=f"state: {name} of parameter 1 must be finite"):
+        fit(subject, 1)
+
+
+@pytest.mark.parametrize("loss", [nn.NLLLoss, lambda: nn.CrossEntropyLoss(0.1)])
+@pytest.mark.parametrize("train, validation, message", [
+    (TRAIN, (IMAGES[:9, :, :7], LABELS[:9]), r"validation must hold images of shape \(1, 8, 8\), as train_set does, got \(1, 7, 8\)"),
+    (TRAIN, (IMAGES[:9].repeat(3, axis=1), LABELS[:9]), r"validation must hold images of shape .* got \(3, 8, 8\)"),
+    (TRAIN, (IMAGES, LABELS + 3), "validation: labels must be below 3, the number of the model's outputs, got 5 for image 2$"),
+    (TRAIN, (IMAGES, LABELS + 1), "validation: labels must be below 3, .* got 3 for image 2: .* pass labels - 1"),
+    (TRAIN, data.ArrayDataset(IMAGES, np.where(np.arange(60) == 59, 4, 0), list("abcde")), "validation: .* got 4 for image 59$"),
+    ((IMAGES, np.where(np.arange(60) == 41, 3, LABELS)), VALIDATION, "train_set: labels must be below 3, .* got 3 for image 41$"),
+    ((IMAGES[..., :7], LABELS), None, r"layer 5, Linear\(36, 3\)"),
+])  # fmt: skip
+def test_a_run_that_would_fail_on_its_data_is_refused_before_the_first_step(tmp_path, train, validation, message, loss):
+    subject = trainer("Adam", schedule="batches")
+    subject.loss = loss()
+    subject.model[0].train()
+    subject.model[4].eval()
+    subject.optimizer.params[0].grad = np.ones((4, 1, 3, 3), np.float32)
+
+    def everything():
+        modes = [module.training for _, module in subject.model.named_modules()]
+        return copy.deepcopy((state_of(subject, Run()), modes, [parameter.grad for parameter in subject.optimizer.params]))
+
+    before = everything()
+    with pytest.raises(ValueError, match=message):
+        subject.fit(train, 2, 10, validation=validation, checkpoint=tmp_path / "run.npz", progress=False)
+    np.testing.assert_equal(everything(), before)
+    assert not os.listdir(tmp_path)
+
+
+def test_a_loss_of_ones_own_may_take_labels_for_other_things_than_outputs():
+    class Squared:
+        def __call__(self, output, labels):
+            error = output - labels[:, None].astype(output.dtype)
+            self.grad = error / np.float32(error.size)
+            return np.mean(error**2) / 2
+
+        def backward(self):
+            return self.grad
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 1, rng=1))
+    history = Trainer(model, optim.SGD(model.parameters(), lr=0.01), Squared()).fit(TRAIN, 3, validation=VALIDATION, progress=False)
+    assert history.train_loss[-1] < history.train_loss[0]
 
 
 @pytest.mark.parametrize("schedule, optimizer", [("batches", "SGD"), ("batches", "Adam"), ("epochs", "SGD"), (None, "Adam")])

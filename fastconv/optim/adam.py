@@ -57,6 +57,7 @@ class Adam(Optimizer):
 
     settings = ("lr", "betas", "eps", "weight_decay")
     buffers = ("m", "v")
+    squares = ("v",)
     counts = ("step",)
 
     kinds = {**Optimizer.kinds, "betas": _two_decays, "eps": at_least_zero}

@@ -38,6 +38,8 @@ class Optimizer:
     settings: tuple[str, ...] = ("lr",)
     #: Names of the arrays kept for each parameter, in its shape.
     buffers: tuple[str, ...] = ()
+    #: Those of them that are never below zero.
+    squares: tuple[str, ...] = ()
     #: Names of the whole numbers kept for each parameter.
     counts: tuple[str, ...] = ()
 
@@ -66,8 +68,7 @@ class Optimizer:
         self.state: list[dict[str, Any]] = [{} for _ in self.params]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        check = self.kinds.get(name)
-        super().__setattr__(name, value if check is None else check(value, name))
+        super().__setattr__(name, self.checked_settings({name: value})[name] if name in self.kinds else value)
 
     def step(self) -> None:
         """Update every parameter that has a gradient, in place.
@@ -152,13 +153,16 @@ class Optimizer:
 
         def load() -> None:
             for name, value in settings.items():
-                setattr(self, name, value)
+                object.__setattr__(self, name, value)  # they fit together, not each with those that are replaced next
             self.state = copied
 
         return load
 
     def checked_settings(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        """Values for some of the settings, after the checks that setting them would make; nothing is set."""
+        """Values for some of the settings, after the checks that setting them would make; nothing is set.
+
+        A subclass whose settings do not all go together checks that here, the values beside those of the other settings.
+        """
         return {name: self.kinds[name](value, prefix + name) if name in self.kinds else value for name, value in values.items()}
 
     def _checked_entry(self, entry: Any, index: int) -> dict[str, Any]:
@@ -174,12 +178,19 @@ class Optimizer:
             if name in self.counts:
                 checked[name] = checks.integer(value, f"state: {name} of parameter {index}", 0)
                 continue
+            _check_unmasked(value, f"state: {name} of parameter {index}")
             array = np.asarray(value)
             if array.dtype.kind not in "fiu":
                 raise TypeError(f"state: {name} of parameter {index} must be real numbers, got {array.dtype}")
             if array.shape != data.shape:
                 raise ValueError(f"state: {name} of parameter {index} has shape {array.shape}, must have {data.shape}")
-            checked[name] = np.array(array, data.dtype, order="C")
+            with np.errstate(over="ignore"):  # what is too large for the parameter's dtype becomes infinite
+                checked[name] = np.array(array, data.dtype, order="C")
+            if not np.isfinite(checked[name]).all():
+                raise ValueError(f"state: {name} of parameter {index} must be finite in {data.dtype}, it holds NaN or infinity or "
+                                 "what becomes one")
+            if name in self.squares and (checked[name] < 0).any():
+                raise ValueError(f"state: {name} of parameter {index} must be at least 0, got {checked[name].min()}")
         return checked
 
     def _gradient(self, index: int) -> NDArray[Any]:
@@ -189,6 +200,7 @@ class Optimizer:
             return grad  # type: ignore[return-value]
         called = self._called(index)
         _check_updatable(data, called)
+        _check_unmasked(grad, f"the gradient of {called}")
         if not isinstance(grad, np.ndarray) or grad.dtype.kind not in "fiu":
             kind = grad.dtype if isinstance(grad, np.ndarray) else type(grad).__name__
             raise TypeError(f"the gradient of {called} must be an array of real numbers, got {kind}")
@@ -229,6 +241,7 @@ def _check_updatable(array: Any, called: str) -> None:
     """Whether an update can be written to an array in place."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{called} must be an array, got {type(array).__name__}")
+    _check_unmasked(array, called)
     if array.dtype not in _FLOATS:
         raise TypeError(f"{called} must be float32 or float64, got {array.dtype}")
     if not array.flags.c_contiguous:
@@ -238,3 +251,8 @@ def _check_updatable(array: Any, called: str) -> None:
         raise ValueError(f"{called} must be aligned to its dtype to be updated in place")
     if not array.flags.writeable:
         raise ValueError(f"{called} must be writable to be updated in place, its array is read-only")
+
+
+def _check_unmasked(array: Any, called: str) -> None:
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{called} is a masked array, whose mask would be lost: fill it, for example with array.filled(0)")

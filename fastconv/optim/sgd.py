@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,22 +52,23 @@ class SGD(Optimizer):
 
     kinds = {**Optimizer.kinds, "momentum": at_least_zero, "dampening": finite, "nesterov": checks.flag}
 
-    momentum: float
-    dampening: float
-    nesterov: bool
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
 
     def __init__(self, params: Iterable[Parameter], lr: float, momentum: float = 0.0, dampening: float = 0.0,
                  weight_decay: float = 0.0, nesterov: bool = False) -> None:
         super().__init__(params, lr, weight_decay)
         self.momentum = momentum
         self.dampening = dampening
-        self.nesterov = nesterov
-        _check_nesterov(self.nesterov, self.momentum, self.dampening)
+        self.nesterov = nesterov  # the last: it needs the others
 
-    def prepare_load(self, state: Mapping[str, Any]) -> Callable[[], None]:
-        load = super().prepare_load(state)
-        _check_nesterov(state["nesterov"], state["momentum"], state["dampening"])
-        return load
+    def checked_settings(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        checked = super().checked_settings(values, prefix)
+        nesterov, momentum, dampening = (checked.get(name, getattr(self, name)) for name in ("nesterov", "momentum", "dampening"))
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise ValueError(f"{prefix}nesterov needs momentum above 0 and dampening 0, got {momentum} and {dampening}")
+        return checked
 
     def _new_state(self, param: NDArray) -> dict[str, Any]:
         return {"velocity": np.zeros(param.shape, param.dtype)} if self.momentum else {}
@@ -76,8 +77,3 @@ class SGD(Optimizer):
         velocity = state["velocity"] if self.momentum else None
         update.sgd_step(param, grad, velocity, self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov,
                         first)
-
-
-def _check_nesterov(nesterov: bool, momentum: float, dampening: float) -> None:
-    if nesterov and (momentum == 0 or dampening != 0):
-        raise ValueError(f"nesterov needs momentum above 0 and dampening 0, got {momentum} and {dampening}")

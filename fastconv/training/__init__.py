@@ -2,6 +2,7 @@
 
 ============  =============================================================================================
 `trainer`     `Trainer`: the steps of a run
+`datasets`    what it trains on and is judged by, checked before the first step
 `history`     `History`, what each epoch gave
 `stopping`    `EarlyStopping`
 `run`         where a run is, and the state that a later step depends on

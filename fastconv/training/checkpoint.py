@@ -23,6 +23,8 @@ def checkpoint_path(checkpoint: str | os.PathLike[str] | None, resume: bool) -> 
         if resume:
             raise ValueError("resume needs checkpoint, the file to continue from, got None")
         return None
+    if not isinstance(checkpoint, (str, os.PathLike)) or not isinstance(os.fspath(checkpoint), str):
+        raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
     path = Path(checkpoint)
     if path.suffix != ".npz":
         raise ValueError(f"checkpoint must end in .npz, got {str(path)!r}")
@@ -95,6 +97,8 @@ def _compare(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any], befor
     for name in [*own, *(name for name in saved if name not in own)]:
         if saved.get(name) != own.get(name):
             message = f"{path} is of a run with {name} {saved.get(name)}, this one has {own.get(name)}"
+            if name not in saved:
+                message += " (the file does not say it: it is damaged, or of an earlier version of fastconv)"
             if name.startswith("schedule's") and before != epochs:
                 message += (f" (that run was of {before} epochs, this one is of {epochs}: a run goes on for more epochs only "
                             "with a schedule made as it was, StepLR for example, or none)")

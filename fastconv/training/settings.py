@@ -33,6 +33,7 @@ def settings_of(
         "loss": described(loss),
         "schedule": described(parts.schedule and type(parts.schedule)),
         **_of_optimizer(parts.optimizer, parts.schedule),
+        "optimizer's parameters": _of_parameters(parts, loss),
         **_of_schedule(parts.schedule),
         "validation": None if validation is None else ", ".join(f"{name} {value}" for name, value in
                                                                 _of_data(validation.dataset).items()),
@@ -97,6 +98,15 @@ def _of_optimizer(optimizer: Optimizer, schedule: Schedule | None) -> dict[str, 
     """Without the changes that the schedule made."""
     values = {name: getattr(optimizer, name) for name in optimizer.settings} | (schedule.before if schedule else {})
     return {"optimizer": type(optimizer).__name__, **{name: _plain(value) for name, value in values.items()}}
+
+
+def _of_parameters(parts: Parts, loss: Any) -> str:
+    """The names of the optimiser's parameters in its order: its state goes by that order alone."""
+    names = {id(value): f"loss.{name}" for name, value in getattr(loss, "__dict__", {}).items()}
+    if hasattr(loss, "parameters"):
+        names = {id(parameter): f"loss.{index}" for index, parameter in enumerate(loss.parameters())} | names
+    names |= {id(parameter): name for name, parameter in parts.model.named_parameters()}
+    return ", ".join(names.get(id(parameter), "one that is not in the model") for parameter in parts.optimizer.params)
 
 
 def _of_schedule(schedule: Schedule | None) -> dict[str, Any]:

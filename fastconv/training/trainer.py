@@ -23,6 +23,7 @@ from fastconv.nn.module import Module
 from fastconv.nn.parts import check_parts
 from fastconv.optim import Optimizer, Schedule
 from fastconv.training import checkpoint as checkpoints
+from fastconv.training.datasets import check_datasets, dataset_of
 from fastconv.training.history import History
 from fastconv.training.interrupt import gated, uninterrupted
 from fastconv.training.progress import Progress
@@ -154,7 +155,8 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If an argument, or the checkpoint, does not fit, images are not finite, or the schedule ends before the run:
+            If an argument, or the checkpoint, does not fit, images are not finite, those of `validation` have another shape,
+            a label is not below the number of the model's outputs, or the schedule ends before the run:
             nothing has changed then, neither the model nor the optimizer nor the schedule nor a generator.
         DivergedError
             If the loss or a parameter is no longer finite (a `FloatingPointError`): the model is as the last good epoch
@@ -165,11 +167,11 @@ class Trainer:
         epochs = checks.integer(epochs, "epochs", 0)
         checks.flag(progress, "progress")
         checks.flag(resume, "resume")
-        loader = DataLoader(train_set, batch_size, shuffle=True, seed=seed, augment=augment)
+        loader = DataLoader(dataset_of(train_set, "train_set"), batch_size, shuffle=True, seed=seed, augment=augment)
         if not len(loader):
             raise ValueError("train_set must hold at least one image")
         check_finite(loader.dataset, "train_set")
-        validator = None if validation is None else DataLoader(validation, batch_size)
+        validator = None if validation is None else DataLoader(dataset_of(validation, "validation"), batch_size)
         if validator is not None:
             if not len(validator):
                 raise ValueError("validation must hold at least one image")
@@ -180,15 +182,18 @@ class Trainer:
         for doubt in doubts(loader.dataset):
             warnings.warn(doubt, DataWarning, stacklevel=2)
         report = Progress(epochs) if progress else None
+        run, before, load = Run(), 0, None
         if path and resume:
             self._check_schedule(epochs, len(loader), 0)
             run, before, load = checkpoints.resume(path, settings, epochs, self, len(loader))
+        else:
+            self._check_schedule(epochs, len(loader), self.schedule.steps if self.schedule else 0)
+            prepare(self, state_of(self, run), len(loader))  # A run that diverges goes back to this.
+        check_datasets(self.model, self.loss, loader.dataset, None if validator is None else validator.dataset)
+        if path and load:
             load()
             if report:
                 report.resumed(path, run.epoch, before)
-        else:
-            run = Run()
-            self._check_schedule(epochs, len(loader), self.schedule.steps if self.schedule else 0)
 
         def save() -> None:
             if path:
@@ -199,7 +204,7 @@ class Trainer:
             while run.epoch < epochs and not run.stopped:
                 self._train_epoch(run, loader, report)
                 start = time.perf_counter()
-                scores = self.evaluate(validation) if validation is not None else {}
+                scores = self.evaluate(validator.dataset) if validator is not None else {}
                 run.seconds += time.perf_counter() - start
                 with uninterrupted():
                     self._end_epoch(run, scores, stopping)
@@ -292,6 +297,9 @@ class Trainer:
         for index, parameter in enumerate(self.optimizer.params):
             if not np.isfinite(parameter.data).all():
                 raise _diverged(run, f"parameter {parameter.name or index} is not finite")
+            for name in self.optimizer.buffers:
+                if not np.isfinite(self.optimizer.state[index].get(name, 0.0)).all():
+                    raise _diverged(run, f"the optimizer's {name} of parameter {parameter.name or index} is not finite")
         run.history.append(
             epoch=run.epoch + 1,
             train_loss=run.loss / run.images,
