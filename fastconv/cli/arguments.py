@@ -178,9 +178,16 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
     Raises
     ------
     UsageError
-        If it is not; the message has `hint`, or the name of a file beside it that is spelled nearly so.
+        If it is not, or is a named pipe or another special file; the message has `hint`, or the name of a file beside it that
+        is spelled nearly so.
     """
+    from fastconv.data.files import refuse_special  # here, since the help of a command does not wait for it
+
     found = Path(path)
+    try:
+        refuse_special(found)
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(f"{name} {error}") from error
     if found.is_dir():
         raise UsageError(f"{name} must be a file, {path} is a directory")
     if not found.exists():

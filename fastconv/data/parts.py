@@ -116,8 +116,8 @@ def _part_and_rest(name: str) -> tuple[str, str] | None:
         for position in (0, len(words) - 1) if words else ():
             if match := _WORD.fullmatch(words[position]):
                 part = next(part for part, known in _WORDS.items() if match[1] in known)
-                rest = [word for word in words[:position] + words[position + 1 :] if word not in _FILLERS and not word.isdigit()]
-                return part, " ".join(rest)
+                others = words[:position] + words[position + 1 :]
+                return part, " ".join(word for word in others if word not in _FILLERS and not word.isdigit())
     return None
 
 
