@@ -24,10 +24,11 @@ def _is_command_line() -> bool:
 
 
 if _is_command_line():
-    import signal
+    # The built-in part: `signal` imports enum first, and Ctrl-C meanwhile would be a traceback.
+    import _signal  # type: ignore[import-not-found]
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         try:
-            signal.signal(signal.SIGINT, leave)
+            _signal.signal(_signal.SIGINT, leave)
         except ValueError:  # in another thread than the main one, where no signal comes
             pass
