@@ -196,6 +196,9 @@ def test_a_named_checkpoint_is_kept(tmp_path, monkeypatch, cli):
     assert code == 1 and "seed" in stderr and stderr.count("\n") == 1
     _, _, stderr = cli("train", "--epochs", 1, "--checkpoint", "state.npz")
     assert "state.npz of an earlier training will be replaced" in stderr
+    (tmp_path / "bad.csv").write_text("1,2\n")
+    code, _, stderr = cli("train", "--epochs", 1, "--checkpoint", "state.npz", "--data", "bad.csv")
+    assert code == 1 and stderr.startswith("fastconv: bad.csv: not a data set") and stderr.count("\n") == 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -379,6 +382,12 @@ WRONG = {
     "train --checkpoint state": "--checkpoint must end in .npz, got state",
     "train --resume": "--resume: checkpoint lenet.checkpoint.npz does not exist",
     "train --early-stopping 0": "--early-stopping: must be a whole number of at least 1, got '0'",
+    "train --data=": "--data: must be a data set, got '' (write . for the current folder)",
+    "evaluate model.npz --data=": "--data: must be a data set, got ''",
+    "predict 2.npz --model=": "--model must be a file, got ''",
+    "train --vali 0.2": "unknown option --vali (did you mean --validation?): see fastconv train --help",
+    "train --lab=0.2": "unknown option --lab (did you mean --label-smoothing?)",
+    "eval model.npz": "unknown command 'eval' (did you mean evaluate?)",
     "train --json=yes": "--json: takes no value, got 'yes'",
     "evaluate": "MODEL is missing: fastconv evaluate MODEL",
     "evaluate modle.npz": "MODEL modle.npz does not exist (did you mean model.npz?)",

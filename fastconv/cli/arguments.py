@@ -96,9 +96,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """" (did you mean 'x'?)", or nothing where nothing is near."""
+    """" (did you mean 'x'?)", or nothing where nothing is near: the only one that begins so, or one spelled nearly so."""
     bare = {name.lstrip("-"): name for name in known}  # dashes would make every option like every other
-    near = difflib.get_close_matches(word.lstrip("-"), bare, n=1)
+    word = word.lstrip("-")
+    begun = [name for name in bare if word and name.startswith(word)]
+    near = begun if len(begun) == 1 else difflib.get_close_matches(word, bare, n=1)
     return f" (did you mean {bare[near[0]]}?)" if near else ""
 
 
@@ -183,6 +185,8 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
     """
     from fastconv.data.files import refuse_special  # here, since the help of a command does not wait for it
 
+    if not path:
+        raise UsageError(f"{name} must be a file, got ''")
     found = Path(path)
     try:
         refuse_special(found)

@@ -128,6 +128,8 @@ def is_image_folder(source: StrPath) -> bool:
 def _find(source: StrPath, framing: dict[str, Any], classes: list[str] | None) -> _Readers:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"source must be a name or a path, got {source!r}")
+    if not os.fspath(source):
+        raise ValueError("source must be a name or a path, got '' (write '.' for the current folder)")
     path = Path(source)
     readers: _Readers
     if source != "digits":
