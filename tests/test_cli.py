@@ -405,6 +405,9 @@ WRONG = {
     "completion": "SHELL is missing: fastconv completion SHELL",
     "completion basch": "SHELL must be one of bash, zsh, fish, got 'basch' (did you mean bash?)",
     "predict": "IMAGE is missing: fastconv predict IMAGE",
+    "evaluate seven.png": "MODEL must be a model's file, seven.png is an image: fastconv predict seven.png",
+    "predict model.npz 7.png": "IMAGE model.npz is a model: --model model.npz",
+    "predict seven.png model.npz --model model.npz": "IMAGE model.npz is a model: --model model.npz",
     "predict 7.png": "--model lenet.npz does not exist: fastconv train makes one",
     "predict 7.png --model model.npz": "IMAGE 7.png does not exist",
     "predict 7.png --mdoel model.npz": "unknown option --mdoel (did you mean --model?)",
@@ -435,12 +438,13 @@ WRONG = {
 def test_a_wrong_argument_is_one_line_and_exit_code_2(arguments, tmp_path, monkeypatch, cli):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "seven.png").touch()
     fc.save(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), "model.npz")
     code, stdout, stderr = cli(*arguments.split())
     assert (code, stdout) == (2, "")
     assert stderr.startswith("fastconv: ") and stderr.count("\n") == 1
     assert WRONG[arguments] in stderr
-    assert sorted(os.listdir()) == ["folder.npz", "model.npz"]
+    assert sorted(os.listdir()) == ["folder.npz", "model.npz", "seven.png"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
