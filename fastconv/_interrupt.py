@@ -1,4 +1,5 @@
 """Ctrl-C while the command line is still importing: one line and exit code 130, not a traceback from wherever that was.
+And one line and exit code 2 where a FASTCONV_ variable of the environment is wrong, which the imports refuse.
 
 The package imports this before everything else, as NumPy's import alone takes longer than the rest; so it imports hardly
 anything itself. Where fastconv is used as a library nothing is changed, and where Ctrl-C is ignored (``nohup``, ``&`` in a
@@ -17,6 +18,17 @@ def leave(number: int, frame: object) -> None:
         os._exit(130)
 
 
+def explain(kind: type[BaseException], error: BaseException, traceback: object) -> None:
+    """The hook for errors that nobody caught: the wrong variable alone, which is no defect of the program."""
+    if not (issubclass(kind, ImportError) and str(error).startswith("FASTCONV_")):
+        sys.__excepthook__(kind, error, traceback)  # type: ignore[arg-type]
+        return
+    try:
+        os.write(2, f"fastconv: {error}\n".encode(errors="backslashreplace"))
+    finally:
+        os._exit(2)
+
+
 def _is_command_line() -> bool:
     """Whether this process is ``fastconv`` or ``python -m fastconv``: while that imports, its argument 0 is "-m"."""
     program = os.path.basename(getattr(sys, "argv", [""])[0])
@@ -24,10 +36,13 @@ def _is_command_line() -> bool:
 
 
 if _is_command_line():
-    import signal
+    sys.excepthook = explain
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # The built-in part: `signal` imports enum first, and Ctrl-C meanwhile would be a traceback.
+    import _signal  # type: ignore[import-not-found]
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         try:
-            signal.signal(signal.SIGINT, leave)
+            _signal.signal(_signal.SIGINT, leave)
         except ValueError:  # in another thread than the main one, where no signal comes
             pass

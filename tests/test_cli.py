@@ -196,6 +196,9 @@ def test_a_named_checkpoint_is_kept(tmp_path, monkeypatch, cli):
     assert code == 1 and "seed" in stderr and stderr.count("\n") == 1
     _, _, stderr = cli("train", "--epochs", 1, "--checkpoint", "state.npz")
     assert "state.npz of an earlier training will be replaced" in stderr
+    (tmp_path / "bad.csv").write_text("1,2\n")
+    code, _, stderr = cli("train", "--epochs", 1, "--checkpoint", "state.npz", "--data", "bad.csv")
+    assert code == 1 and stderr.startswith("fastconv: bad.csv: not a data set") and stderr.count("\n") == 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -379,6 +382,12 @@ WRONG = {
     "train --checkpoint state": "--checkpoint must end in .npz, got state",
     "train --resume": "--resume: checkpoint lenet.checkpoint.npz does not exist",
     "train --early-stopping 0": "--early-stopping: must be a whole number of at least 1, got '0'",
+    "train --data=": "--data: must be a data set, got '' (write . for the current folder)",
+    "evaluate model.npz --data=": "--data: must be a data set, got ''",
+    "predict 2.npz --model=": "--model must be a file, got ''",
+    "train --vali 0.2": "unknown option --vali (did you mean --validation?): see fastconv train --help",
+    "train --lab=0.2": "unknown option --lab (did you mean --label-smoothing?)",
+    "eval model.npz": "unknown command 'eval' (did you mean evaluate?)",
     "train --json=yes": "--json: takes no value, got 'yes'",
     "evaluate": "MODEL is missing: fastconv evaluate MODEL",
     "evaluate modle.npz": "MODEL modle.npz does not exist (did you mean model.npz?)",
@@ -396,6 +405,9 @@ WRONG = {
     "completion": "SHELL is missing: fastconv completion SHELL",
     "completion basch": "SHELL must be one of bash, zsh, fish, got 'basch' (did you mean bash?)",
     "predict": "IMAGE is missing: fastconv predict IMAGE",
+    "evaluate seven.png": "MODEL must be a model's file, seven.png is an image: fastconv predict seven.png",
+    "predict model.npz 7.png": "IMAGE model.npz is a model: --model model.npz",
+    "predict seven.png model.npz --model model.npz": "IMAGE model.npz is a model: --model model.npz",
     "predict 7.png": "--model lenet.npz does not exist: fastconv train makes one",
     "predict 7.png --model model.npz": "IMAGE 7.png does not exist",
     "predict 7.png --mdoel model.npz": "unknown option --mdoel (did you mean --model?)",
@@ -426,12 +438,13 @@ WRONG = {
 def test_a_wrong_argument_is_one_line_and_exit_code_2(arguments, tmp_path, monkeypatch, cli):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "seven.png").touch()
     fc.save(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), "model.npz")
     code, stdout, stderr = cli(*arguments.split())
     assert (code, stdout) == (2, "")
     assert stderr.startswith("fastconv: ") and stderr.count("\n") == 1
     assert WRONG[arguments] in stderr
-    assert sorted(os.listdir()) == ["folder.npz", "model.npz"]
+    assert sorted(os.listdir()) == ["folder.npz", "model.npz", "seven.png"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -309,3 +309,19 @@ def test_classes_of_any_name(tmp_path, monkeypatch, cli):
     path = tmp_path / "data" / "test" / "数" / "0.png"
     assert json.loads(cli("predict", path, "--json", "--top", 2)[1])["predictions"][0]["top"][0]["class"] in ("\udcff", "数")
     assert cli("evaluate", "lenet.npz", "--quiet")[0] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_special_files_are_not_waited_for(tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipe.png", "pipe.npz", "lenet.checkpoint.npz"):
+        os.mkfifo(name)
+    os.symlink("gone.png", "broken.png")
+    fc.save(nn.models.lenet5(), "m.npz")
+    for arguments, message in ((["predict", "pipe.png", "--model", "m.npz"], "IMAGE pipe.png: a named pipe"),
+                               (["predict", "broken.png", "--model", "m.npz"], "IMAGE broken.png: a symbolic link to gone.png"),
+                               (["predict", "m.png", "--model", "pipe.npz"], "--model pipe.npz: a named pipe"),
+                               (["evaluate", "pipe.npz"], "MODEL pipe.npz: a named pipe"),
+                               (["train", "--resume"], "--resume: checkpoint lenet.checkpoint.npz: a named pipe")):  # fmt: skip
+        code, stdout, stderr = cli(*arguments)
+        assert (code, stdout, stderr.count("\n")) == (2, "", 1) and stderr.startswith(f"fastconv: {message}"), arguments

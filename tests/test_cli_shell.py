@@ -182,3 +182,22 @@ def test_a_warning_is_one_line(tmp_path):
                               text=True, timeout=300)  # fmt: skip
         assert done.returncode == 0 and done.stdout.startswith("large.png")
         assert done.stderr.count("\n") == lines and done.stderr.startswith("fastconv: Image size"[: 99 * lines])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The environment
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("FASTCONV_ISA", "foo", "FASTCONV_ISA='foo': there is no such set; possible are "),
+    ("FASTCONV_NUM_THREADS", "0", "FASTCONV_NUM_THREADS='0' must be a whole number from 1 to 1024"),
+    ("FASTCONV_POOL_MB", "-1", "FASTCONV_POOL_MB='-1' must be a whole number of MB"),
+])  # fmt: skip
+def test_a_wrong_variable_is_one_line_and_exit_code_2(name, value, message):
+    environment = {**os.environ, name: value}
+    done = subprocess.run(command("info"), capture_output=True, text=True, timeout=300, env=environment)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"fastconv: {message}")
+    script = [sys.executable, "-c", "import fastconv"]
+    library = subprocess.run(script, capture_output=True, text=True, timeout=300, env=environment)
+    assert library.returncode == 1 and f"ImportError: {message}" in library.stderr

@@ -3,7 +3,9 @@
 import signal
 
 import pytest
+from processes import run_python
 
+from fastconv import _interrupt
 from fastconv.training.interrupt import gated
 
 
@@ -48,3 +50,18 @@ def test_a_handler_of_ones_own_stays(python_handles_ctrl_c):
     with gated() as gate, gate:
         signal.raise_signal(signal.SIGINT)
     assert calls == [signal.SIGINT]
+
+
+IMPORTED = """
+import os, sys
+sys.argv = ["fastconv"]
+with open(PATH, encoding="utf-8") as file:
+    source = file.read()
+before = set(sys.modules)
+exec(source)
+print(sorted(set(sys.modules) - before - {"_signal"}))
+"""
+
+
+def test_ctrl_c_is_taken_care_of_before_anything_is_imported():
+    assert run_python("-I", "-S", "-c", IMPORTED.replace("PATH", repr(_interrupt.__file__))) == "[]\n"

@@ -96,9 +96,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """" (did you mean 'x'?)", or nothing where nothing is near."""
+    """" (did you mean 'x'?)", or nothing where nothing is near: the only one that begins so, or one spelled nearly so."""
     bare = {name.lstrip("-"): name for name in known}  # dashes would make every option like every other
-    near = difflib.get_close_matches(word.lstrip("-"), bare, n=1)
+    word = word.lstrip("-")
+    begun = [name for name in bare if word and name.startswith(word)]
+    near = begun if len(begun) == 1 else difflib.get_close_matches(word, bare, n=1)
     return f" (did you mean {bare[near[0]]}?)" if near else ""
 
 
@@ -178,9 +180,18 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
     Raises
     ------
     UsageError
-        If it is not; the message has `hint`, or the name of a file beside it that is spelled nearly so.
+        If it is not, or is a named pipe or another special file; the message has `hint`, or the name of a file beside it that
+        is spelled nearly so.
     """
+    from fastconv.data.files import refuse_special  # here, since the help of a command does not wait for it
+
+    if not path:
+        raise UsageError(f"{name} must be a file, got ''")
     found = Path(path)
+    try:
+        refuse_special(found)
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(f"{name} {error}") from error
     if found.is_dir():
         raise UsageError(f"{name} must be a file, {path} is a directory")
     if not found.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from dataclasses import replace
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, nn
-from fastconv.cli.arguments import Parser, choice, existing_file
+from fastconv.cli.arguments import Parser, UsageError, choice, existing_file
 from fastconv.cli.models import load_model
 from fastconv.cli.output import Result
 from fastconv.cli.pictures import add_data_option, add_fit_option, data_of, framing_of, read_dataset_as
+from fastconv.data.images import is_image
 from fastconv.data.sources import is_image_folder
 
 
@@ -26,6 +28,8 @@ def add_options(parser: Parser) -> None:
 
 def run(options: Namespace) -> Result:
     path = existing_file(options.model[0], "MODEL")
+    if is_image(path):
+        raise UsageError(f"MODEL must be a model's file, {path} is an image: fastconv predict {shlex.quote(str(path))}")
     model, trained_on = load_model(path)
     source = data_of(options, path, trained_on)
     if is_image_folder(source):

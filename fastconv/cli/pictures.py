@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +22,16 @@ _FIT = ("how image files of other proportions are made to fit: stretch, or pad w
 
 def add_data_option(parser: Parser, default: str | None, meaning: str) -> None:
     """``--data``; `meaning` says in the help what the default is."""
-    parser.option("data", "--data", default=default, metavar="SOURCE",
+    parser.option("data", "--data", type=_source, default=default, metavar="SOURCE",
                   help="digits (the bundled sample); a directory with the files of MNIST or CIFAR-10, or with a folder of "
                        f"images for each class (also in folders train, test, val, ...); or an .npz file (default: {meaning})")
+
+
+def _source(text: str) -> str:
+    """A type of option: a data set. An empty path would be the current folder."""
+    if not text:
+        raise ArgumentTypeError("must be a data set, got '' (write . for the current folder)")
+    return text
 
 
 def add_fit_option(parser: Parser, group: str, of_a_model: bool) -> None:

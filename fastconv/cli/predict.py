@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastconv import nn
-from fastconv.cli.arguments import Parser, existing_file, integer, sizes
+from fastconv.cli.arguments import Parser, UsageError, existing_file, integer, sizes
 from fastconv.cli.models import load_model
 from fastconv.cli.output import Result, printable, say
 from fastconv.cli.pictures import add_fit_option, framing_of
@@ -41,6 +43,9 @@ def add_options(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> Result:
+    for file in map(Path, options.image):
+        if file.suffix in (".npz", ".safetensors") and file.is_file():
+            raise UsageError(f"IMAGE {file} is a model: --model {shlex.quote(str(file))}")
     path = existing_file(options.model, "--model", ": fastconv train makes one")
     files = [existing_file(name, "IMAGE") for name in options.image]
     model, trained_on = load_model(path)

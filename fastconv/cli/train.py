@@ -127,6 +127,8 @@ def run(options: Namespace) -> Result:
     trainer = _trainer(options, model, batches)
     fill = trained_on.background
     say(options, f"LeNet-5, {sum(parameter.data.size for parameter in model.parameters()):,} parameters; {train_set}")
+    if checkpoint.exists() and not options.resume:
+        say(options, f"{checkpoint} of an earlier training will be replaced (--resume would go on from it)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", data.DataWarning)  # said above
@@ -187,8 +189,6 @@ def _check(options: Namespace) -> Path:
             raise UsageError(f"--{name} {path}: nothing may be written to the directory {path.parent.absolute()}")
     if options.resume:
         existing_file(str(checkpoint), "--resume: checkpoint")
-    elif checkpoint.exists():
-        say(options, f"{checkpoint} of an earlier training will be replaced (--resume would go on from it)")
     return checkpoint
 
 

@@ -223,9 +223,22 @@ def as_float32(images: NDArray[Any], name: str) -> NDArray[np.float32]:
         scaled: NDArray[np.float32] = np.divide(images, 255, dtype=np.float32, order="C")
         return scaled
     if images.dtype.kind != "f":
-        raise TypeError(f"{name} must be uint8 (0 to 255) or floating point (0 to 1), got {images.dtype}")
+        hint = f": {_written(images, name.split()[-1])}" if images.dtype.kind in "biu" else ""
+        raise TypeError(f"{name} must be uint8 (0 to 255) or floating point (0 to 1), got {images.dtype}{hint}")
     floats: NDArray[np.float32] = np.ascontiguousarray(images, np.float32)
     return floats
+
+
+def _written(images: NDArray[Any], name: str) -> str:
+    """What to write for whole numbers that are no uint8, as far as their values tell what is white."""
+    if images.dtype.kind == "b":
+        return f"write {name}.astype(np.float32)"
+    lowest, highest = (int(images.min()), int(images.max())) if images.size else (0, 0)
+    if 0 <= lowest and highest <= 255:
+        return f"write {name}.astype(np.uint8)"
+    if 0 <= lowest and highest <= 65535:
+        return f"their values are {lowest} to {highest}, write {name}.astype(np.float32) / 65535, or / what white is"
+    return f"their values are {lowest} to {highest}, write {name}.astype(np.float32), brought to 0 to 1"
 
 
 def _number_of_classes(labels: NDArray[Any], classes: Sequence[str] | None) -> int:
@@ -235,9 +248,13 @@ def _number_of_classes(labels: NDArray[Any], classes: Sequence[str] | None) -> i
         if not (names and all(isinstance(name, str) for name in classes)):
             raise TypeError(f"classes must be a sequence of names (str), got {classes!r}")
         return len(classes)
-    count = int(labels.max()) + 1 if labels.dtype.kind in "iu" and labels.size else 0
+    if labels.dtype.kind not in "iu" or not labels.size:
+        return 0
+    count, lowest = int(labels.max()) + 1, int(labels.min())
+    if lowest < 0:
+        raise ValueError(f"labels must be at least 0, got {lowest}")
     if count > _MOST_UNNAMED_CLASSES:
         raise ValueError(
             f"labels must be below {_MOST_UNNAMED_CLASSES} when classes are not named, got {count - 1}: give classes"
         )
-    return max(count, 0)
+    return count

@@ -207,6 +207,7 @@ def _find_idx(folder: Path, prefix: str, part: Part, kind: str, ndim: int) -> Pa
 
 
 def _read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
+    refuse_special(path)
     with path.open("rb") as raw:
         compressed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
@@ -249,6 +250,20 @@ def _parse_idx(path: Path, stream: IO[bytes] | GzipFile, ndim: int, at_most: int
         found = "more" if len(data) > count else f"{len(data)}"
         raise ValueError(f"{path}: its header says {sizes} = {count} bytes of data, found {found}")
     return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse what opening would wait for without end, such as a named pipe, and a symbolic link that leads nowhere.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The message names the path. Directories, and what is not there at all, are left to who opens them.
+    """
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(f"{path}: a symbolic link to {os.readlink(path)}, which is not there")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path}: a named pipe, a socket or a device, expected a regular file")
 
 
 # --- CIFAR-10 -------------------------------------------------------------------------------------------------------
@@ -418,6 +433,7 @@ def _npz_classes(path: Path, archive: NpzFile) -> list[str] | None:
 def _open_npz(path: Path) -> Iterator[NpzFile]:
     import zipfile
 
+    refuse_special(path)
     # Opened here, since `np.load` leaves a file that it opened itself to the garbage collector when it is damaged.
     with path.open("rb") as file:
         start = file.read(4)

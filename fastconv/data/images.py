@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.data.datasets import ArrayDataset, as_float32
-from fastconv.data.files import StrPath, channels_first
+from fastconv.data.files import StrPath, channels_first, refuse_special
 from fastconv.data.framing import Fit, Framing, luma, pillow
 from fastconv.functional import checks
 
@@ -197,6 +197,7 @@ def _shape(image: NDArray[Any]) -> str:
 
 def _read(path: Path, value_range: tuple[float, float]) -> NDArray[np.float32]:
     """The picture in a file, as (C, H, W) in the value range."""
+    refuse_special(path)
     if path.suffix.lower() == ".npy":
         array = _read_npy(path)
         picture = as_float32(array, f"{path}: pixels")

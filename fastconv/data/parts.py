@@ -7,6 +7,9 @@ folder of a folder (``images/train``).
 Where part names and others stand side by side, nothing is guessed: it is an error that names them. One exception: a folder
 called as the training or the validation part that holds images itself, beside others that do, is a class (``train`` beside
 ``bus``, ``valid`` beside ``invalid``); ``test`` may as well hold images without labels.
+
+Parts under other names (``fold1`` beside ``fold2``, ``TR`` beside ``TE``) are seen by what is in them: no folder holds an image
+itself, and several hold folders of the same names. That is refused too.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ def find_parts(directory: Path, classes: Container[str] = ()) -> dict[str, Path]
     Raises
     ------
     ValueError
-        When some sub-folders are called as parts and others are not, or two as the same part; it names them.
+        When some sub-folders are called as parts and others are not, or two as the same part, or when they are not called as
+        parts but filled as parts are; it names them.
     """
     directory = _descend(directory, classes)
     folders = sub_folders(directory)
@@ -50,7 +54,7 @@ def find_parts(directory: Path, classes: Container[str] = ()) -> dict[str, Path]
     found = {folder: part for folder, part in _named(folders).items() if folder.name not in classes}
     others = [folder for folder in folders if folder not in found and any(image_files(folder))]
     if not found or (others and all(part != "test" and _holds_images(folder) for folder, part in found.items())):
-        return {"all": directory}
+        return {"all": _of_classes(directory)}
     if others:
         raise ValueError(
             f"{directory}: {_list(found)} {'is' if len(found) == 1 else 'are'} called as a part of a data set, {_list(others)} "
@@ -62,7 +66,24 @@ def find_parts(directory: Path, classes: Container[str] = ()) -> dict[str, Path]
         if part in parts:
             raise ValueError(f"{directory}: {_list([parts[part], folder])} are both called as the {part} part: keep one here")
         parts[part] = folder
-    return {part: _descend(folder, classes) for part, folder in parts.items()}
+    return {part: _of_classes(_descend(folder, classes)) for part, folder in parts.items()}
+
+
+def _of_classes(directory: Path) -> Path:
+    """The directory, if its sub-folders can be classes; an error where each holds folders of classes, the same in several.
+
+    One name that all have (``cat/images``, ``dog/images``) is only a way to put away the images of a class.
+    """
+    filled = [folder for folder in sub_folders(directory) if any(image_files(folder))]
+    inside = [{folder.name for folder in sub_folders(outer) if any(image_files(folder))} for outer in filled]
+    names = set().union(*inside)
+    if len(names) < 2 or sum(map(len, inside)) == len(names) or any(map(_holds_images, filled)):
+        return directory
+    raise ValueError(
+        f"{directory}: {_list(filled)} hold folders of the same names ({', '.join(sorted(names)[:3])}"
+        f"{', ...' if len(names) > 3 else ''}), as parts of a data set do, and are not called as parts: rename them to train, "
+        "validation and test, or name one of them as the data set; if they are classes, move their images into them directly"
+    )
 
 
 def _descend(directory: Path, classes: Container[str]) -> Path:
@@ -89,12 +110,14 @@ def _named(folders: list[Path]) -> dict[Path, str]:
 
 def _part_and_rest(name: str) -> tuple[str, str] | None:
     """The part that a name has at one of its ends, and what else it says."""
-    words = [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()) if word]
-    for position in (0, len(words) - 1) if words else ():
-        if match := _WORD.fullmatch(words[position]):
-            part = next(part for part, known in _WORDS.items() if match[1] in known)
-            rest = [word for word in words[:position] + words[position + 1 :] if word not in _FILLERS and not word.isdigit()]
-            return part, " ".join(rest)
+    # A capital inside a word begins another one (TrainingSet), or says nothing (tRAIN).
+    for text in (re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name), name):
+        words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word]
+        for position in (0, len(words) - 1) if words else ():
+            if match := _WORD.fullmatch(words[position]):
+                part = next(part for part, known in _WORDS.items() if match[1] in known)
+                others = words[:position] + words[position + 1 :]
+                return part, " ".join(word for word in others if word not in _FILLERS and not word.isdigit())
     return None
 
 

@@ -11,7 +11,19 @@ from typing import Any, Literal
 import numpy as np
 
 from fastconv.data.datasets import ArrayDataset
-from fastconv.data.files import Part, StrPath, cifar10, digits, find_cifar10, find_mnist, how_to_convert, mnist, npz, npz_parts
+from fastconv.data.files import (
+    Part,
+    StrPath,
+    cifar10,
+    digits,
+    find_cifar10,
+    find_mnist,
+    how_to_convert,
+    mnist,
+    npz,
+    npz_parts,
+    refuse_special,
+)
 from fastconv.data.framing import Fit
 from fastconv.data.images import image_files, image_folder, sub_folders
 from fastconv.data.parts import find_parts
@@ -116,8 +128,12 @@ def is_image_folder(source: StrPath) -> bool:
 def _find(source: StrPath, framing: dict[str, Any], classes: list[str] | None) -> _Readers:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"source must be a name or a path, got {source!r}")
+    if not os.fspath(source):
+        raise ValueError("source must be a name or a path, got '' (write '.' for the current folder)")
     path = Path(source)
     readers: _Readers
+    if source != "digits":
+        refuse_special(path)
     if source == "digits":
         readers = _both(digits)
     elif find_mnist(path):

@@ -189,6 +189,9 @@ def _sequence(value):
 
 def integers(value, name, minimum=None, maximum=sys.maxsize):
     """A tuple of Python ints from a tuple, a list or an array of them: a shape, for example."""
+    if isinstance(value, np.ndarray) and value.ndim > 1 and name.endswith("_shape"):
+        sizes = "K, C/groups, R, S" if name == "weight_shape" else "N, C, H, W"
+        raise TypeError(f"{name} must be a shape such as ({sizes}), got an array: write {name.removesuffix('_shape')}.shape")
     items = _sequence(value)
     if items is None:
         raise TypeError(f"{name} must be a sequence of integers, got {shown(value)} ({type(value).__name__})")

@@ -362,10 +362,17 @@ class Module:
         images = checks.array(x, "x")
         if images.ndim == 0:
             raise ValueError("x must be a batch of images, got a number")
+        if images.ndim == 3 and (form := self._image_form()):
+            raise ValueError(f"x must be a batch (N, {form}), got shape {images.shape}: write x[None] for one image ({form})")
         batch_size = checks.integer(batch_size, "batch_size", 1)
         with self.evaluating():
             outputs = [self(images[start : start + batch_size]) for start in range(0, max(len(images), 1), batch_size)]
         return np.concatenate(outputs)
+
+    def _image_form(self) -> str | None:
+        """The sizes of one image, "C, H, W" or "H, W, C", where the module begins with a layer that takes images alone."""
+        data_format = getattr(self, "data_format", None)
+        return ", ".join(data_format[1:]) if data_format in checks.DATA_FORMATS else None
 
     # -- a module from its settings, and back
 

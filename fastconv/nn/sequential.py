@@ -147,6 +147,8 @@ class Sequential(Module):
         total                              156        117,600
         """
         sizes = checks.integers(input_shape, "input_shape", 1)
+        if len(sizes) != 3 and (form := self._image_form()):
+            raise ValueError(f"input_shape must be ({form}), got {sizes}")
         dtype = next((parameter.data.dtype for parameter in self.parameters()), np.dtype(np.float32))
         names = {id(layer): name for name, layer in self._rows()}
         rows: list[SummaryRow] = []
@@ -168,6 +170,11 @@ class Sequential(Module):
         with watched(self, watch):
             self(np.zeros((1, *sizes), dtype))
         return Summary(tuple(rows))
+
+    def _image_form(self) -> str | None:
+        """That of the first layer, if there is nothing before it."""
+        first = next(iter(self), None)
+        return first._image_form() if first is not None and is_chain(self) else None
 
     def _rows(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """The layers, those of chains inside one by one, with the names that feature maps and summary give them."""

@@ -1,5 +1,6 @@
 """Image files and folders of them, written with Pillow and read back."""
 
+import os
 import sys
 
 import numpy as np
@@ -312,3 +313,32 @@ def test_bad_folders(tmp_path):
     (tmp_path / "b" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(ValueError, match=r"broken\.jpg: not an image"):
         data.image_folder(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_special_files_are_not_waited_for(tmp_path):
+    write_folders(tmp_path / "set", {"a": 2, "b": 1})
+    for ending in ("png", "npy", "npz", ""):
+        pipe = tmp_path / f"pipe.{ending}"
+        os.mkfifo(pipe)
+        for read in (data.load_image, data.load, data.npz, lambda path: data.idx(path, path)):
+            with pytest.raises(ValueError, match=r"pipe\.\w*: a named pipe, a socket or a device, expected a regular file"):
+                read(pipe)
+    with pytest.raises(ValueError, match="null: a named pipe, a socket or a device"):
+        data.load_image("/dev/null")
+    os.mkfifo(tmp_path / "set" / "b" / "more.png")
+    for read in (data.load, data.image_folder):
+        with pytest.raises(ValueError, match=r"more\.png: a named pipe, a socket or a device"):
+            read(tmp_path / "set")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links(tmp_path):
+    write_folders(tmp_path / "set", {"a": 2, "b": 1})
+    os.symlink("0.png", tmp_path / "set" / "b" / "again.png")
+    assert len(data.image_folder(tmp_path / "set")) == 4
+    os.symlink("gone.png", tmp_path / "set" / "b" / "broken.png")
+    for path, read in ((tmp_path / "set", data.load), (tmp_path / "set" / "b" / "broken.png", data.load_image),
+                       (tmp_path / "set" / "b" / "broken.png", data.load)):  # fmt: skip
+        with pytest.raises(FileNotFoundError, match=r"broken\.png: a symbolic link to gone\.png, which is not there"):
+            read(path)

@@ -16,7 +16,8 @@ def write(root, *folders, count=5):
 NAMES = [("training", "testing"), ("Train", "Test"), ("TRAIN", "VAL"), ("trn", "tst"), ("train", "test1"), ("train", "dev"),
          ("train_set", "test_set"), ("TrainingSet", "ValidationSet"), ("training_data", "validation_data"),
          ("train2017", "val2017"), ("train-images", "test-images"), ("images_train", "images_test"), ("seg_train", "seg_test"),
-         ("Training", "Evaluation"), ("train", "holdout"), ("mnist_train", "mnist_val"), ("01_train", "02_test")]  # fmt: skip
+         ("Training", "Evaluation"), ("train", "holdout"), ("mnist_train", "mnist_val"), ("01_train", "02_test"),
+         ("tRAIN", "tEST"), ("tRaIn", "tEsT"), ("tRAIN_set", "vALID")]  # fmt: skip
 
 
 @pytest.mark.parametrize("inside", ["", "data", "data/images"])
@@ -94,6 +95,36 @@ def test_mixtures_are_refused_by_name(tmp_path, folders, match):
     for split in ("train", "test", "all"):
         with pytest.raises(ValueError, match=match):
             data.load(tmp_path, split)
+
+
+UNKNOWN = [("train_a", "test_b"), ("train_cats", "test_dogs"), ("TR", "TE"), ("Trainingsdaten", "Testdaten"), ("fold1", "fold2"),
+           ("a_train", "a_train2"), ("fold1", "fold2", "fold3"), ("train/x", "train/y", "test")]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", UNKNOWN)
+def test_parts_of_unknown_names_are_not_taken_for_classes(tmp_path, names):
+    for name in names:
+        write(tmp_path / "root" / name, "a", "b")
+    last = [name.rpartition("/")[2] for name in names if "/" in name] or sorted(names)
+    listed = ", ".join(f"{name}/" for name in last)
+    with pytest.raises(ValueError, match=rf"{listed} hold folders of the same names \(a, b\).*: rename them to train, validation"):
+        data.load(tmp_path / "root")
+    assert data.load(tmp_path / "root" / names[0], "all").classes == ["a", "b"]
+
+
+def test_parts_of_unknown_names_where_one_lacks_a_class(tmp_path):
+    write(tmp_path, "TR/a", "TR/b", "TE/a")
+    with pytest.raises(ValueError, match=r"TE/, TR/ hold folders of the same names \(a, b\)"):
+        data.load(tmp_path, "all")
+    assert data.image_folder(tmp_path).classes == ["TE", "TR"]
+    assert data.load(tmp_path, "all", classes=["TE", "TR"]).classes == ["TE", "TR"]
+
+
+@pytest.mark.parametrize("folders", [("cat/images", "dog/images"), ("cat/young", "cat/old", "dog/shepherd", "dog/poodle"),
+                                     ("cat/young", "cat/old", "dog/young", "dog/old", "dog")])  # fmt: skip
+def test_classes_with_folders_in_them(tmp_path, folders):
+    write(tmp_path, *folders)
+    assert data.load(tmp_path, "all").classes == ["cat", "dog"]
 
 
 def test_what_is_refused_can_be_read_as_classes(tmp_path):

@@ -203,6 +203,7 @@ def test_classes_of_a_model(tmp_path):
         ("a.tar.gz", ValueError, "a.tar.gz: not a data set.*; unpack it, then name the folder"),
         ("a.PNG", ValueError, "a.PNG: not a data set.*; an image is named to fastconv predict"),
         ("a.npz", ValueError, r"a\.npz: starts with 0x74657874, expected a NumPy archive"),
+        ("", ValueError, r"source must be a name or a path, got '' \(write '\.' for the current folder\)"),
         (5, TypeError, "source must be a name or a path, got 5"),
         (None, TypeError, "source must .*None"),
     ],

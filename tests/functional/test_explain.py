@@ -116,3 +116,18 @@ def test_sizes_beyond_all_memory_are_explained_at_once(name, algorithm):
 def test_more_than_can_be_addressed():
     with pytest.raises(MemoryError, match="x would have shape"):
         fc.explain((1, 1, 2 * B, 2 * B), (1, 1, 2 * B - 1, 2 * B - 1))
+
+
+@pytest.mark.parametrize("call", [fc.explain, fc.plan_conv2d])
+def test_an_array_in_place_of_its_shape(call):
+    x, weight = np.zeros((1, 3, 8, 8), np.float32), np.zeros((4, 3, 3, 3), np.float32)
+    for array in (x, x[0], x.astype(np.int64)):
+        with pytest.raises(TypeError, match=r"x_shape must be a shape such as \(N, C, H, W\), got an array: write x\.shape$"):
+            call(array, weight)
+
+
+def test_an_array_in_place_of_the_shape_of_the_weight():
+    match = r"weight_shape must be a shape such as \(K, C/groups, R, S\), got an array: write weight\.shape$"
+    with pytest.raises(TypeError, match=match):
+        fc.explain((1, 3, 8, 8), np.zeros((4, 3, 3, 3)))
+    assert fc.explain(np.array([1, 3, 8, 8]), [4, 3, 3, 3]).output_shape == (1, 4, 6, 6)

@@ -1,5 +1,6 @@
 """Sequential: the chain, names, feature maps, summary."""
 
+import re
 from collections import OrderedDict
 
 import numpy as np
@@ -221,3 +222,30 @@ def test_bad_arguments():
         small().summary((1, 0, 8))
     with pytest.raises(TypeError, match="input_shape must be a sequence of integers"):
         small().summary(8)
+
+
+FORMS = {
+    "C, H, W": (nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveMaxPool2d(1), nn.GlobalAvgPool2d()),
+    "H, W, C": (nn.Conv2d(1, 2, 3, data_format="NHWC"), nn.MaxPool2d(2, data_format="NHWC")),
+}
+
+
+@pytest.mark.parametrize(("form", "layer"), [(form, layer) for form, layers in FORMS.items() for layer in layers], ids=repr)
+def test_a_model_of_images_is_given_other_shapes(form, layer):
+    for model in (nn.Sequential(layer), nn.Sequential(nn.Sequential(layer), nn.Flatten())):
+        for shape in ((28, 28), (28,), (1, 1, 28, 28)):
+            with pytest.raises(ValueError, match=re.escape(f"input_shape must be ({form}), got {shape}")):
+                model.summary(shape)
+        image = np.zeros((1, 28, 28) if form == "C, H, W" else (28, 28, 1), np.float32)
+        match = f"x must be a batch (N, {form}), got shape {image.shape}: write x[None] for one image ({form})"
+        for predict in (model.predict, model.predict_proba):
+            with pytest.raises(ValueError, match=re.escape(match)):
+                predict(image)
+            assert len(predict(image[None])) == 1
+        model.summary(image.shape)
+
+
+def test_a_model_of_vectors_takes_any_shape():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    assert model.summary((3, 4)).parameters == model.summary((12,)).parameters == 26
+    assert model.predict(np.zeros((5, 3, 4), np.float32)).shape == (5,)
