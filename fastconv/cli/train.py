@@ -32,7 +32,7 @@ from fastconv.data.sources import exists, has_validation, is_image_folder
 from fastconv.training import DivergedError, EarlyStopping, Trainer
 
 # The learning rate belongs to the optimiser, the weight decay too: AdamW's is not multiplied into the gradient.
-_LR = {"sgd": 0.1, "adam": 0.003, "adamw": 0.006}
+_LR = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003}
 _WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2}
 _MOMENTUM = 0.9
 
