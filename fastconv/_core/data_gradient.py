@@ -2,8 +2,8 @@
 
 The derivation stands in ``geometry``. No driver exists for it: each phase calls the forward driver on strided views of
 grad_output, weight and grad_x, so nothing but the weights of a grouped convolution is copied, some groups at a time. Where the
-padding repeats pixels, the frame around the image (rows above and below over the full extended width, columns left and right of the image)
-goes through a scratch of about ``BLOCK_BYTES``, block by block, phase by phase: only positions that a tap meets are computed.
+padding repeats pixels, the frame around the image (rows above and below over the full extended width, columns left and right of
+the image) goes through a scratch of about ``BLOCK_BYTES``, block by block, phase by phase: only positions that a tap meets are computed.
 A weight that is not finite would make a NaN of the zeros around grad_output; such filters are taken tap by tap, each on what it meets.
 Depthwise with a stride of 2 computes both phases of columns in one call: by itself, each of them would move all of grad_x.
 """

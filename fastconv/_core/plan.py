@@ -35,8 +35,8 @@ The rules, first match wins; the numbers are measured crossovers (one thread, AV
 
    With many channels and filters there are gaps behind that side, where no layout within the bound of scratch is fast enough.
 
-   In 235 layers drawn at random around these lines (with twice the scratch) it was taken 170 times; in five the sum was faster, by at most 5 %. Of 310
-   depthwise layers with filters of 9 to 41 pixels twelve would have been 1.1 to 1.6 times as fast the other way, all by
+   In 235 layers drawn at random around these lines (with twice the scratch) it was taken 170 times; in five the sum was faster, by
+   at most 5 %. Of 310 depthwise layers with filters of 9 to 41 pixels twelve would have been 1.1 to 1.6 times as fast the other way, all by
    transforms, eight of them images of three channels that come last (measured before transforms got a tenth in their favour).
 
 The data gradient follows the same rules with channels and filters swapped. An algorithm asked for by name is taken where it
