@@ -108,8 +108,12 @@ def sources(tmp_path_factory):
     return copied(tmp_path_factory.mktemp("sources"))
 
 
-# What a wheel holds beside its metadata.
-USEFUL = re.compile(r"fastconv/(\w+/)*(\w+\.pyi?|py\.typed|\w[\w.-]*\.so)$|fastconv/data/mnist5k(\.npz|\.README\.md)$")
+# What a wheel holds beside its metadata; fastconv.libs has the OpenMP run-time library, if the wheel was repaired for manylinux.
+USEFUL = re.compile(
+    r"fastconv/(\w+/)*(\w+\.pyi?|py\.typed|\w[\w.-]*\.so)$"
+    r"|fastconv/data/mnist5k(\.npz|\.README\.md)$"
+    r"|fastconv\.libs/lib(gomp|omp|iomp5)-[0-9a-f]+\.so[\d.]*$"
+)
 
 
 def useless(files):
