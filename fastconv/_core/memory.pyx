@@ -34,20 +34,27 @@ cdef extern from *:
     #ifdef __linux__
     #include <sys/mman.h>
     #endif
-    #define FC_HEADER ((size_t)64) /* in front of the data: its size, alone in a cache line */
+    #define FC_LINE ((size_t)64)
+    #define FC_PAGE ((size_t)4096)
     #define FC_HUGE ((size_t)2 << 20)
+    /* In front of the data lies its size, alone in a cache line; large data begin on a page of their own: 64 bytes into one, the
+       store of an output looks to the processor like that of the pixel which is loaded next from an array of NumPy's, whose
+       large data begin 16 bytes into a page (5 % of a depthwise layer). */
+    static inline size_t fc_header(size_t size) { return size >= FC_HUGE ? FC_PAGE : FC_LINE; }
+    static inline size_t fc_size(const char *data) { return *(const size_t *)(data - FC_LINE); }
     static char *fc_allocate(size_t size) {
         void *start = NULL;
+        size_t header = fc_header(size);
         int huge = size >= FC_HUGE;
-        if (posix_memalign(&start, huge ? FC_HUGE : FC_HEADER, FC_HEADER + size)) return NULL;
+        if (posix_memalign(&start, huge ? FC_HUGE : FC_LINE, header + size)) return NULL;
     #ifdef MADV_HUGEPAGE
-        if (huge) madvise(start, FC_HEADER + size, MADV_HUGEPAGE);
+        if (huge) madvise(start, header + size, MADV_HUGEPAGE);
     #endif
-        *(size_t *)start = size;
-        return (char *)start + FC_HEADER;
+        char *data = (char *)start + header;
+        *(size_t *)(data - FC_LINE) = size;
+        return data;
     }
-    static inline size_t fc_size(const char *data) { return *(const size_t *)(data - FC_HEADER); }
-    static void fc_free(char *data) { free(data - FC_HEADER); }
+    static void fc_free(char *data) { free(data - fc_header(fc_size(data))); }
     static pthread_mutex_t fc_lock = PTHREAD_MUTEX_INITIALIZER; /* PyThread_acquire_lock looks at the clock each time: 25 ns */
     static void fc_acquire(void) { pthread_mutex_lock(&fc_lock); }
     static void fc_release(void) { pthread_mutex_unlock(&fc_lock); }
