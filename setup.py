@@ -1,7 +1,7 @@
 """Build the compiled core: Cython drivers over C micro-kernels.
 
 The micro-kernels (src_c/table.c) are compiled once for each instruction set, each time with its own flags, and linked into
-the one extension module `fastconv._core.isa`; every other module reaches them through that module's table of function
+the one extension module `fastconv._core.runtime.isa`; every other module reaches them through that module's table of function
 pointers and is compiled for the baseline only. What the compiler cannot do (an instruction set, OpenMP) is left out, and
 `fastconv.show_config()` says so. Generated C goes to build/, never into the source tree.
 
@@ -65,13 +65,13 @@ else:
 HEADERS = sorted(str(path) for path in Path("src_c").glob("*.h"))
 EXTENSIONS = [  # the largest first, so that no core is left alone with one at the end
     Extension(
-        f"fastconv._core.{pyx.stem}",
+        ".".join(pyx.with_suffix("").parts),
         [str(pyx)] + (["src_c/cpu.c"] if pyx.stem == "isa" else []),
         include_dirs=["src_c", numpy.get_include()],
         define_macros=[("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")],  # the oldest that the package takes
         depends=HEADERS + ["src_c/table.c"],
     )
-    for pyx in sorted(Path("fastconv/_core").glob("*.pyx"), key=lambda path: (-path.stat().st_size, path.name))
+    for pyx in sorted(Path("fastconv/_core").rglob("*.pyx"), key=lambda path: (-path.stat().st_size, path.name))
 ]
 
 
@@ -98,7 +98,7 @@ class BuildCore(build_ext):
         for ext in self.extensions:
             ext.extra_compile_args += COMPILE_FLAGS + openmp
             ext.extra_link_args += LINK_FLAGS + openmp
-            if ext.name == "fastconv._core.isa":
+            if ext.name == "fastconv._core.runtime.isa":
                 ext.define_macros += [(f"FC_HAVE_{name.upper()}", "1") for name in sets]
                 ext.extra_objects += objects
         super().build_extensions()

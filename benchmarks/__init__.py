@@ -10,5 +10,5 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-if not list(CHECKOUT.glob("fastconv/_core/isa.*.so")):
+if not list(CHECKOUT.glob("fastconv/_core/runtime/isa.*.so")):
     sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != CHECKOUT]

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Iterator
 from typing import Any, Literal, overload
 
-from fastconv._core import isa, memory, threads
+from fastconv._core.runtime import isa, memory, threads
 
 __version__ = "0.1.0"
 

@@ -14,7 +14,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 INSTALLED_ONLY = os.environ.get("FASTCONV_TEST_INSTALLED") == "1"
 
-if INSTALLED_ONLY or not list(CHECKOUT.glob("fastconv/_core/isa.*.so")):
+if INSTALLED_ONLY or not list(CHECKOUT.glob("fastconv/_core/runtime/isa.*.so")):
     sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != CHECKOUT]
 
 import fastconv  # noqa: E402 (the path comes first)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastconv._core import isa
+from fastconv._core.runtime import isa
 
 
 def run_python(*arguments):
@@ -43,7 +43,7 @@ import importlib, os, sys
 os.environ["FASTCONV_ISA"] = sys.argv[1]
 sys.path[:0] = sys.argv[4:]
 getattr(importlib.import_module(sys.argv[2]), sys.argv[3])()
-from fastconv._core import isa
+from fastconv._core.runtime import isa
 print(isa.in_use())
 """
 

@@ -17,7 +17,7 @@ import pytest
 from processes import in_new_process
 
 import fastconv as fc
-from fastconv._core import isa
+from fastconv._core.runtime import isa
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = Path(isa.__file__).parent
@@ -159,7 +159,7 @@ def test_project_urls():
 
 def test_a_build_says_how_far_it_is(sources, tmp_path):
     """With a compiler that only makes empty files, for one module; quiet where that is asked for."""
-    for path in (sources / "fastconv/_core").glob("*.pyx"):
+    for path in (sources / "fastconv/_core").rglob("*.pyx"):
         if path.stem != "isa":
             path.unlink()
     compiler = tmp_path / "cc"
@@ -170,7 +170,7 @@ def test_a_build_says_how_far_it_is(sources, tmp_path):
     assert "fastconv: compiling kernels for baseline" in told.stdout and "and 1 modules" in told.stdout
     steps = re.findall(r"^fastconv: (\d) of (\d) done after \d+ s: (.*)$", told.stdout, re.M)
     assert [int(step) for step, _, _ in steps] == list(range(1, int(steps[0][1]) + 1))
-    assert steps[-1][2] == "fastconv._core.isa" and "kernels for baseline" in [what for _, _, what in steps]
+    assert steps[-1][2] == "fastconv._core.runtime.isa" and "kernels for baseline" in [what for _, _, what in steps]
     assert "fastconv:" not in build(sources, compiler, "-q").stdout
 
 

@@ -15,7 +15,7 @@ import pytest
 import fastconv as fc
 from fastconv import data, nn, optim
 from fastconv import functional as F
-from fastconv._core import update
+from fastconv._core.pointwise import update
 from fastconv.training import DivergedError, EarlyStopping, History, Trainer
 from fastconv.training.interrupt import gated
 from fastconv.training.run import Run, state_of

@@ -15,11 +15,11 @@ import pytest
 
 import fastconv
 from fastconv import _core, functional, nn
-from fastconv._core import plan
+from fastconv._core.planner import plan
 from fastconv.functional import checks, conv, typing
 
 CORE = Path(_core.__file__).parent
-COMPILED = sorted(path.name.split(".")[0] for path in CORE.glob("*.so"))
+COMPILED = sorted(f"{path.parent.name}.{path.name.split('.')[0]}" for path in CORE.rglob("*.so"))
 
 # A user's program, strictly typed: every line passes. `reveal_type` stands where the type matters, with what it must be.
 RIGHT = Path(__file__).with_name("typed_program.py").read_text()
@@ -193,7 +193,7 @@ def test_the_literals_are_what_is_accepted(type_, values):
 @pytest.mark.parametrize("name", COMPILED)
 def test_a_stub_says_what_the_module_has(name):
     module = importlib.import_module(f"fastconv._core.{name}")
-    path = CORE / f"{name}.pyi"
+    path = CORE / f"{name.replace('.', '/')}.pyi"
     assert path.exists(), "a compiled module needs its stub beside it"
     stub = ast.parse(path.read_text())
     declared = {node.name: [argument.arg for argument in node.args.args] for node in stub.body if isinstance(node, ast.FunctionDef)}

@@ -9,10 +9,10 @@ back for whatever comes later.
 import os
 
 if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
-    from fastconv._core import threads  # noqa: F401
+    from fastconv._core.runtime import threads  # noqa: F401
 else:
     os.environ["GOMP_SPINCOUNT"] = "1000"  # about 15 microseconds
     try:
-        from fastconv._core import threads  # noqa: F401
+        from fastconv._core.runtime import threads  # noqa: F401
     finally:
         del os.environ["GOMP_SPINCOUNT"]

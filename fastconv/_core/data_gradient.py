@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._core import depthwise, gemm, memory
-from fastconv._core.geometry import parts, phases
+from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.product import forward as gemm
+from fastconv._core.runtime import memory
+from fastconv._core.problem.geometry import parts, phases
 
 BLOCK_BYTES = 4 << 20
 WEIGHT_BYTES = 1 << 20  # that are copied at a time

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from fastconv._core import elementwise
+from fastconv._core.pointwise import elementwise
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike
 

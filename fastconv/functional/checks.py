@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._core import arrays
+from fastconv._core.runtime import arrays
 from fastconv.functional.foreign import advice, read, shown
 from fastconv.functional.typing import Array
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._core import elementwise, memory
+from fastconv._core.pointwise import elementwise
+from fastconv._core.runtime import memory
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike, Reduction
 

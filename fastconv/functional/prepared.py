@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 import numpy as np
 
-from fastconv._core import arrays
+from fastconv._core.runtime import arrays
 from fastconv.functional import checks
 from fastconv.functional.conv import ConvCall, checked_call, find_call
 from fastconv.functional.typing import (

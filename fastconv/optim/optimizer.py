@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv._core import arrays
+from fastconv._core.runtime import arrays
 from fastconv.functional import checks
 from fastconv.optim.ranges import at_least_zero
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv._core import update
+from fastconv._core.pointwise import update
 from fastconv.functional import checks
 from fastconv.optim.optimizer import Optimizer, Parameter
 from fastconv.optim.ranges import at_least_zero, finite

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastconv._core import arrays
+from fastconv._core.runtime import arrays
 
 F32 = np.dtype(np.float32)
 

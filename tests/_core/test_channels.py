@@ -8,7 +8,8 @@ import reference
 from processes import check_with_isa
 
 import fastconv as fc
-from fastconv._core import channels, isa
+from fastconv._core.direct import forward as channels
+from fastconv._core.runtime import isa
 
 VIEWS = {
     "nchw": lambda a: a,

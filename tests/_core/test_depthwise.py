@@ -9,7 +9,8 @@ import pytest
 import reference
 from processes import check_with_isa, in_new_process
 
-from fastconv._core import depthwise, isa, threads
+from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.runtime import isa, threads
 
 DTYPES = [np.float32, np.float64]
 MODES = {mode: index for index, mode in enumerate(cases.PADDING_MODES)}

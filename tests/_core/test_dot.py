@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastconv as fc
-from fastconv._core import dot
+from fastconv._core.product import dot
 
 
 def draw(*shape, dtype=np.float32, seed=0):

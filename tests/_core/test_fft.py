@@ -10,10 +10,10 @@ import reference
 from processes import in_new_process, peak_memory
 
 import fastconv as fc
-from fastconv._core import fft, fft_layout
-from fastconv._core.fft_layout import lay_out
-from fastconv._core.parts import FORWARD_BYTES
-from fastconv._core.plan import conv2d_plan
+from fastconv._core.fourier import forward as fft, layout as fft_layout
+from fastconv._core.fourier.layout import lay_out
+from fastconv._core.problem.parts import FORWARD_BYTES
+from fastconv._core.planner.plan import conv2d_plan
 
 DTYPES = [np.float32, np.float64]
 BOUND = {np.float32: 1e-6, np.float64: 2e-15}  # what the docstring of conv2d promises

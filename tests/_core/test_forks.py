@@ -9,7 +9,7 @@ import sys
 import pytest
 from processes import in_new_process
 
-from fastconv._core import threads
+from fastconv._core.runtime import threads
 
 pytestmark = [pytest.mark.skipif(not sys.platform.startswith("linux"), reason="about fork on Linux"),
               pytest.mark.skipif(not threads.openmp(), reason="this build has no OpenMP")]

@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from fastconv._core.memo import Memo
+from fastconv._core.runtime.memo import Memo
 
 F32, F64 = np.float32, np.float64
 

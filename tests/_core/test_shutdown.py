@@ -8,7 +8,7 @@ import pytest
 from processes import in_new_process
 
 import fastconv as fc
-from fastconv._core import fft
+from fastconv._core.fourier import forward as fft
 
 # All operations, with work enough for two threads and a filter that is computed in Python threads.
 SCRIPT = """

@@ -7,7 +7,8 @@ import reference
 from processes import check_with_isa
 
 import fastconv as fc
-from fastconv._core import isa, winograd
+from fastconv._core.runtime import isa
+from fastconv._core.winograd import forward as winograd
 
 SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}
 VIEWS = {

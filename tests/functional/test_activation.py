@@ -9,7 +9,7 @@ from gradients import numeric_gradient
 from processes import in_new_process
 
 import fastconv as fc
-from fastconv._core import isa
+from fastconv._core.runtime import isa
 
 DTYPES = [np.float32, np.float64]
 ELEMENTWISE = {

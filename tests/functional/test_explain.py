@@ -9,7 +9,7 @@ import pytest
 import reference
 
 import fastconv as fc
-from fastconv._core import isa
+from fastconv._core.runtime import isa
 
 
 def test_formula_is_the_lectures():

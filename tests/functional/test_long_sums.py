@@ -5,7 +5,7 @@ import pytest
 from processes import check_with_isa
 
 import fastconv as fc
-from fastconv._core import isa
+from fastconv._core.runtime import isa
 
 NEAR = {"rtol": 1e-6}
 FORMATS = ["NCHW", "NHWC"]

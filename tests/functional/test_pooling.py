@@ -10,7 +10,7 @@ import reference
 from processes import in_new_process
 
 import fastconv as fc
-from fastconv._core import isa
+from fastconv._core.runtime import isa
 
 DTYPES = [np.float32, np.float64]
 PoolCase = cases.PoolCase

@@ -10,7 +10,7 @@ import pytest
 
 import fastconv as fc
 from fastconv import nn
-from fastconv._core import memory
+from fastconv._core.runtime import memory
 
 DTYPES = [np.float32, np.float64]
 

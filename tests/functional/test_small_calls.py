@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastconv as fc
-from fastconv._core import memory
+from fastconv._core.runtime import memory
 
 F32 = np.float32
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastconv as fc
-from fastconv._core import depthwise
+from fastconv._core.depthwise import forward as depthwise
 
 BOUND = 1.5e-6    # of the largest; a running sum of a million equal terms loses 1e-5 to 1e-3
 

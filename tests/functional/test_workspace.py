@@ -9,7 +9,10 @@ import reference
 from processes import in_new_process
 
 import fastconv as fc
-from fastconv._core import depthwise, gemm, gemm_gradient, memory, parts
+from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.problem import parts
+from fastconv._core.product import forward as gemm, weight_gradient as gemm_gradient
+from fastconv._core.runtime import memory
 
 MB = 1 << 20
 FORWARD, BACKWARD = 8 * MB, 16 * MB
@@ -287,7 +290,7 @@ PEAK = """
 import ctypes
 import numpy as np
 import fastconv as fc
-from fastconv._core import memory
+from fastconv._core.runtime import memory
 
 def status(field):
     with open("/proc/self/status") as lines:

@@ -10,7 +10,8 @@ import pytest
 
 import fastconv as fc
 from fastconv import nn, optim
-from fastconv._core import memory, winograd
+from fastconv._core.runtime import memory
+from fastconv._core.winograd import forward as winograd
 
 X = np.random.default_rng(0).standard_normal((2, 16, 12, 12)).astype(np.float32)
 

@@ -1,1 +1,0 @@
-# For other Cython modules only: depthwise_planes.pxd.

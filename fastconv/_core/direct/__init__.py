@@ -1,0 +1,1 @@
+"""Sums with output channels in the lanes."""

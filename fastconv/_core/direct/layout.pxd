@@ -1,0 +1,37 @@
+"""How the driver with channels in the lanes cuts a convolution, and where everything lies: see channels_layout.pyx."""
+from cython cimport floating
+
+from fastconv._core.problem.blocks cimport Blocking
+from fastconv._core.problem.problem cimport Shape
+
+# What is the same for all blocks of a call; sizes in elements.
+cdef struct Layout:
+    Blocking blocking
+    int lanes, mr, vectors             # vectors of a panel
+    bint narrow                        # the last one is of one vector
+    Py_ssize_t chunk                   # channels of filters that are transposed at a time
+    bint private                       # blocks are spread over the threads, not what is in them
+    bint one_row                       # 1 x 1: the pixels of a block are one long row
+    bint stored                        # tiles go straight to y
+    bint beforehand                    # filters are packed before the first block
+    bint in_place                      # there is no X: tiles are read from x,
+    bint each_tile                     # and each by all panels, one after the other
+    Py_ssize_t pixel                   # of X: from one to the next
+    Py_ssize_t depth, n_taps           # of the product: where pixels of X lie close, a row of taps counts as one
+    Py_ssize_t band_rows, band_cols
+    Py_ssize_t image_pitch, channel_pitch   # of X
+    Py_ssize_t image_step, row_step, pixel_step   # from output to output, where tiles are read
+    Py_ssize_t panels, width           # of a group; filters of one
+    Py_ssize_t pairs, steps            # pairs of panels that share tiles come first; steps are these and the other panels
+    Py_ssize_t x_size, at_size, b_size, y_size, thread_size
+    Py_ssize_t filters_size            # B of all panels of all groups
+
+
+cdef inline Py_ssize_t panel_of(const Layout *l, Py_ssize_t step) noexcept nogil:
+    """The first panel of a step."""
+    return step + min(step, l.pairs)
+
+
+cdef Shape only_met(Shape g) noexcept nogil
+cdef Shape with_groups_joined(Shape g, int lanes) noexcept nogil
+cdef Layout lay_out(const Shape *g, int team, int activation, const floating *unused) noexcept nogil

@@ -1,0 +1,1 @@
+"""Large filters, by Fourier transforms."""

@@ -1,0 +1,1 @@
+"""Activations, softmax, bias gradients and the optimisers' updates."""

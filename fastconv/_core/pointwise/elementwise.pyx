@@ -1,0 +1,286 @@
+"""Activations, softmax and the losses of class labels: the loops over threads around elementwise.h and softmax.h.
+
+Arrays are walked in chunks of CHUNK elements, softmax in rows or blocks of columns; neither depends on the number of
+threads. What is not C-contiguous is copied into the result first and worked on in place, and where there are two such arguments
+the second is copied piece by piece: no second full-size buffer.
+Losses are added up in double precision, row after row.
+"""
+
+import numpy as np
+
+cimport numpy as cnp
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.stdint cimport int64_t
+
+from fastconv._core.runtime.isa cimport (
+    activation as activation_kernel, activation_backward as activation_backward_kernel, softmax_columns,
+    softmax_columns_backward, softmax_row, softmax_row_backward,
+)
+from fastconv._core.runtime.kernels cimport FC_LEAKY_RELU, FC_RELU, FC_SIGMOID, FC_TANH
+from fastconv._core.runtime.memory cimport new_array
+from fastconv._core.runtime.threads cimport team
+
+cnp.import_array()
+
+cdef enum:
+    CHUNK = 16384        # elements: two arrays of 64 KB stay in L2
+    COLUMNS = 64         # columns of one unit of softmax: one or a few lines of each row
+    BLOCK_BYTES = 1 << 20    # of a second argument, at most, that is copied because it is not contiguous
+
+# About the nanoseconds of an element, for the thread policy.
+cdef double SIMPLE = 0.15, TRANSCENDENTAL = 0.6
+
+
+# The kinds of activation, for Python.
+RELU, LEAKY_RELU, SIGMOID, TANH = FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH
+
+
+cdef cnp.ndarray result_like(cnp.ndarray x):
+    return new_array(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+
+
+cdef void *source_of(cnp.ndarray x, cnp.ndarray y) except? NULL:
+    """Where to read x in C order: itself, or where it is not contiguous the result y, into which it is copied."""
+    if cnp.PyArray_CHKFLAGS(x, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        return cnp.PyArray_DATA(x)
+    np.copyto(y, x)
+    return cnp.PyArray_DATA(y)
+
+
+def activation(cnp.ndarray x, int kind, double slope=0.0):
+    """y = f(x) of an array of any shape and strides; kind is FC_RELU, ... of kernels.h."""
+    cdef cnp.ndarray y = result_like(x)
+    cdef void *source = source_of(x, y)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        activate(<const float *>source, <float *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(x), kind, slope)
+    else:
+        activate(<const double *>source, <double *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(x), kind, slope)
+    return y
+
+
+def activate_in_place(cnp.ndarray y, int kind, double slope):
+    """y = f(y), whose elements are one piece of memory in any order."""
+    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
+        activate(<const float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(y), kind, slope)
+    else:
+        activate(<const double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(y), kind, slope)
+
+
+cdef activate(const floating *x, floating *y, Py_ssize_t n, int kind, double slope):
+    cdef Py_ssize_t i, at
+    cdef int threads = team(n * (SIMPLE if kind == FC_RELU or kind == FC_LEAKY_RELU else TRANSCENDENTAL))
+    if threads == 1:
+        with nogil:
+            activation_kernel(kind, x, y, n, slope)
+        return
+    for i in prange((n + CHUNK - 1) // CHUNK, nogil=True, num_threads=threads, schedule="static"):
+        at = i * CHUNK
+        activation_kernel(kind, x + at, y + at, min(CHUNK, n - at), slope)
+
+
+def activation_backward(cnp.ndarray grad, cnp.ndarray v, int kind, double slope=0.0):
+    """grad_x = grad f'(x); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh."""
+    cdef cnp.ndarray grad_x = result_like(grad)
+    if cnp.PyArray_CHKFLAGS(v, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        backward_of_piece(grad, v, grad_x, kind, slope)
+    else:
+        for piece in pieces((<object>grad).shape, BLOCK_BYTES // cnp.PyArray_ITEMSIZE(v)):
+            backward_of_piece(grad[piece], np.ascontiguousarray(v[piece]), grad_x[piece], kind, slope)
+    return grad_x
+
+
+def pieces(tuple shape, Py_ssize_t most):
+    """Indices that cut a C-contiguous array into pieces that are contiguous too, in order, each of at most so many elements."""
+    cdef Py_ssize_t inner = 1, axis = len(shape), at_once
+    while axis and inner * shape[axis - 1] <= most:
+        axis -= 1
+        inner *= shape[axis]
+    if axis == 0:
+        yield ...
+        return
+    at_once = max(1, most // inner)
+    for index in np.ndindex(*shape[:axis - 1]):
+        for first in range(0, shape[axis - 1], at_once):
+            yield (*index, slice(first, first + at_once))
+
+
+cdef backward_of_piece(cnp.ndarray grad, cnp.ndarray v, cnp.ndarray grad_x, int kind, double slope):
+    """Of arrays of which v and grad_x are contiguous."""
+    cdef void *source = source_of(grad, grad_x)
+    if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
+        activate_backward(<const float *>source, <const float *>cnp.PyArray_DATA(v), <float *>cnp.PyArray_DATA(grad_x),
+                          cnp.PyArray_SIZE(grad), kind, slope)
+    else:
+        activate_backward(<const double *>source, <const double *>cnp.PyArray_DATA(v), <double *>cnp.PyArray_DATA(grad_x),
+                          cnp.PyArray_SIZE(grad), kind, slope)
+
+
+cdef activate_backward(const floating *grad, const floating *v, floating *grad_x, Py_ssize_t n, int kind, double slope):
+    cdef Py_ssize_t i, at
+    cdef int threads = team(n * SIMPLE)
+    if threads == 1:
+        with nogil:
+            activation_backward_kernel(kind, grad, v, grad_x, n, slope)
+        return
+    for i in prange((n + CHUNK - 1) // CHUNK, nogil=True, num_threads=threads, schedule="static"):
+        at = i * CHUNK
+        activation_backward_kernel(kind, grad + at, v + at, grad_x + at, min(CHUNK, n - at), slope)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Softmax: an array is (outer, n, inner), n being the axis. Work comes in units of a row, or of a block of columns.
+
+
+cdef struct Axes:
+    Py_ssize_t outer, n, inner, blocks    # blocks of columns
+
+
+cdef Axes around(cnp.ndarray array, int axis) noexcept:
+    cdef Axes a
+    cdef int i
+    a.outer = a.inner = 1
+    for i in range(axis):
+        a.outer *= cnp.PyArray_DIM(array, i)
+    for i in range(axis + 1, cnp.PyArray_NDIM(array)):
+        a.inner *= cnp.PyArray_DIM(array, i)
+    a.n = cnp.PyArray_DIM(array, axis)
+    a.blocks = (a.inner + COLUMNS - 1) // COLUMNS
+    return a
+
+
+def softmax(cnp.ndarray x, int axis, bint logarithm):
+    """Softmax or log-softmax along an axis counted from 0."""
+    cdef cnp.ndarray y = result_like(x)
+    cdef void *source = source_of(x, y)
+    cdef Axes a = around(x, axis)
+    if cnp.PyArray_SIZE(x) == 0:
+        return y
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        normalise(<const float *>source, <float *>cnp.PyArray_DATA(y), &a, logarithm)
+    else:
+        normalise(<const double *>source, <double *>cnp.PyArray_DATA(y), &a, logarithm)
+    return y
+
+
+cdef normalise(const floating *x, floating *y, const Axes *a, bint logarithm):
+    cdef Py_ssize_t unit
+    cdef int threads = team(2 * TRANSCENDENTAL * a.outer * a.n * a.inner)
+    if threads == 1:
+        with nogil:
+            for unit in range(a.outer * a.blocks):
+                normalise_unit(x, y, a, logarithm, unit)
+        return
+    for unit in prange(a.outer * a.blocks, nogil=True, num_threads=threads, schedule="static"):
+        normalise_unit(x, y, a, logarithm, unit)
+
+
+cdef void normalise_unit(const floating *x, floating *y, const Axes *a, bint logarithm, Py_ssize_t unit) noexcept nogil:
+    cdef Py_ssize_t column = unit % a.blocks * COLUMNS, at = unit // a.blocks * a.n * a.inner + column
+    if a.inner == 1:
+        softmax_row(x + at, y + at, a.n, logarithm)
+    else:
+        softmax_columns(x + at, y + at, a.n, a.inner, min(COLUMNS, a.inner - column), logarithm)
+
+
+def softmax_backward(cnp.ndarray grad, cnp.ndarray y, int axis, bint logarithm):
+    """grad_x of softmax or log-softmax from its result y."""
+    cdef cnp.ndarray grad_x = result_like(grad)
+    if cnp.PyArray_SIZE(grad) == 0:
+        return grad_x
+    if not cnp.PyArray_CHKFLAGS(y, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        if cnp.PyArray_NBYTES(y) > BLOCK_BYTES:
+            softmax_backward_in_blocks(np.moveaxis(grad, axis, 0), np.moveaxis(y, axis, 0), np.moveaxis(grad_x, axis, 0), logarithm)
+            return grad_x
+        y = np.ascontiguousarray(y)
+    cdef void *source = source_of(grad, grad_x)
+    cdef Axes a = around(grad, axis)
+    if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
+        normalise_backward(<const float *>source, <const float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(grad_x), &a,
+                           logarithm)
+    else:
+        normalise_backward(<const double *>source, <const double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(grad_x), &a,
+                           logarithm)
+    return grad_x
+
+
+cdef softmax_backward_in_blocks(grad, y, grad_x, bint logarithm):
+    """The same along the first axis of large arrays with any strides, a block at a time: once for the sums, then for the results."""
+    for piece in pieces(grad.shape[1:], COLUMNS * COLUMNS):
+        columns = (slice(None),) if piece is ... else (slice(None), *piece)
+        of_grad, of_y, of_grad_x = grad[columns], y[columns], grad_x[columns]
+        rows = max(1, CHUNK * len(of_grad) // of_grad.size)
+        blocks = [slice(first, first + rows) for first in range(0, len(of_grad), rows)]
+        with np.errstate(all="ignore"):
+            total = sum(np.sum(of_grad[some] if logarithm else of_grad[some] * of_y[some], axis=0, dtype=np.float64) for some in blocks)
+            total = np.asarray(total).astype(grad.dtype)
+            for some in blocks:
+                if logarithm:
+                    of_grad_x[some] = of_grad[some] - np.exp(of_y[some]) * total
+                else:
+                    of_grad_x[some] = (of_grad[some] - total) * of_y[some]
+
+
+cdef normalise_backward(const floating *grad, const floating *y, floating *grad_x, const Axes *a, bint logarithm):
+    cdef Py_ssize_t unit
+    cdef int threads = team(TRANSCENDENTAL * a.outer * a.n * a.inner)
+    if threads == 1:
+        with nogil:
+            for unit in range(a.outer * a.blocks):
+                normalise_backward_unit(grad, y, grad_x, a, logarithm, unit)
+        return
+    for unit in prange(a.outer * a.blocks, nogil=True, num_threads=threads, schedule="static"):
+        normalise_backward_unit(grad, y, grad_x, a, logarithm, unit)
+
+
+cdef void normalise_backward_unit(const floating *grad, const floating *y, floating *grad_x, const Axes *a, bint logarithm,
+                                  Py_ssize_t unit) noexcept nogil:
+    cdef Py_ssize_t column = unit % a.blocks * COLUMNS, at = unit // a.blocks * a.n * a.inner + column
+    if a.inner == 1:
+        softmax_row_backward(grad + at, y + at, grad_x + at, a.n, logarithm)
+    else:
+        softmax_columns_backward(grad + at, y + at, grad_x + at, a.n, a.inner, min(COLUMNS, a.inner - column), logarithm)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Losses of class labels. The target of a row is (1 - smoothing) of its label plus smoothing spread over all classes.
+
+
+def label_loss(log_probs, const int64_t[::1] target, double smoothing):
+    """loss[i] = -sum_j target[i, j] log_probs[i, j], as float64."""
+    loss = np.empty(log_probs.shape[0])
+    if log_probs.dtype == np.float32:
+        add_losses[float](log_probs, target, smoothing, loss)
+    else:
+        add_losses[double](log_probs, target, smoothing, loss)
+    return loss
+
+
+cdef add_losses(const floating[:, :] log_probs, const int64_t[::1] target, double smoothing, double[::1] loss):
+    cdef Py_ssize_t i, j, n = log_probs.shape[0], classes = log_probs.shape[1]
+    cdef double all_classes
+    for i in range(n):
+        loss[i] = -(1 - smoothing) * log_probs[i, target[i]]
+        if smoothing != 0:
+            all_classes = 0
+            for j in range(classes):
+                all_classes += log_probs[i, j]
+            loss[i] -= smoothing / classes * all_classes
+
+
+def label_loss_backward(scores, const int64_t[::1] target, const double[::1] weight, double smoothing):
+    """scores[i] = weight[i] (scores[i] - target of row i), in place: softmax makes it cross-entropy's gradient, zeros nll's."""
+    if scores.dtype == np.float32:
+        subtract_targets[float](scores, target, weight, smoothing)
+    else:
+        subtract_targets[double](scores, target, weight, smoothing)
+
+
+cdef subtract_targets(floating[:, ::1] scores, const int64_t[::1] target, const double[::1] weight, double smoothing):
+    cdef Py_ssize_t i, j, n = scores.shape[0], classes = scores.shape[1]
+    cdef floating factor, share = <floating>(smoothing / classes)
+    for i in range(n):
+        scores[i, target[i]] -= <floating>(1 - smoothing)
+        factor = <floating>weight[i]
+        for j in range(classes):
+            scores[i, j] = factor * (scores[i, j] - share)

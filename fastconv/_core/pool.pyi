@@ -1,5 +1,0 @@
-from numpy.typing import NDArray
-
-from fastconv._core.windows import Windows
-
-def pool(x: NDArray, windows: Windows, average: bool, with_indices: bool) -> tuple[NDArray, NDArray | None]: ...

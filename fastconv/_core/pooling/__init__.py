@@ -1,0 +1,1 @@
+"""Windows, running maxima and sums, and what is global."""

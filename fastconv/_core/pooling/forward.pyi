@@ -1,0 +1,5 @@
+from numpy.typing import NDArray
+
+from fastconv._core.pooling.windows import Windows
+
+def pool(x: NDArray, windows: Windows, average: bool, with_indices: bool) -> tuple[NDArray, NDArray | None]: ...

@@ -1,0 +1,115 @@
+"""The padded band: the rows of an image that a block of outputs needs, copied with their padding, so that no later loop
+sees a border, a stride of the array or a stride of the filter.
+
+    for row of the band: for column piece: for channel: copy the inside, then the columns outside the plane by the padding mode
+
+Rows and columns are kept in pieces, so each filter tap reads consecutive elements and consecutive output rows lie one pitch
+apart. A piece is one phase of the stride: with stride 2 the even columns, then the odd ones, and only the phases that some tap
+needs. Where the dilation is so large that taps share nothing, each tap has a piece of its own. Where channels are contiguous
+in memory (NHWC), blocks of pixels x channels are transposed in registers instead of copied one by one.
+
+Source: the band is the row buffer of direct convolution, see Zhang, Franchetti, Low, "High performance zero-memory overhead
+direct convolutions" (2018).
+"""
+
+from cython cimport floating
+
+from fastconv._core.runtime.isa cimport copy_rows, transpose, vector_length
+
+cdef enum:
+    MOST_LANES = 16
+
+
+cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil:
+    cdef Axis a
+    cdef Py_ssize_t phases = 1
+    a.extent, a.start, a.outputs, a.taps, a.stride, a.dilation = extent, 0, outputs, taps, stride, dilation
+    if dilation > (outputs - 1) * stride:
+        a.period, a.pieces, a.length = 0, taps, outputs
+    else:
+        while phases < taps and phases * dilation % stride:
+            phases += 1
+        a.period, a.pieces = phases, min(phases, taps)
+        a.length = (taps - 1) * dilation // stride + outputs
+    return a
+
+
+cdef inline Py_ssize_t tap_position(const Axis *a, Py_ssize_t tap, Py_ssize_t piece_pitch, Py_ssize_t pitch) noexcept nogil:
+    if a.period == 0:
+        return tap * piece_pitch
+    return tap % a.period * piece_pitch + tap * a.dilation // a.stride * pitch
+
+
+cdef inline Py_ssize_t piece_start(const Axis *a, Py_ssize_t piece) noexcept nogil:
+    """Source coordinate of a piece's first element; the next ones follow stride apart."""
+    return a.start + (piece * a.dilation if a.period == 0 else piece * a.dilation % a.stride)
+
+
+cdef void layout(Band *band, Py_ssize_t slack) noexcept nogil:
+    """Works out the pitches; slack is how many elements past a row's end may be read or written."""
+    band.pitch = band.cols.pieces * band.cols.length
+    band.channel_pitch = band.rows.pieces * band.rows.length * band.pitch + slack
+
+
+cdef void tap_offsets(const Band *band, Py_ssize_t *taps) noexcept nogil:
+    """Where each of the r * s filter taps finds output (0, 0)'s element."""
+    cdef Py_ssize_t r, s
+    for r in range(band.rows.taps):
+        for s in range(band.cols.taps):
+            taps[r * band.cols.taps + s] = (tap_position(&band.rows, r, band.rows.length * band.pitch, band.pitch)
+                                            + tap_position(&band.cols, s, band.cols.length, 1))
+
+
+cdef void fill_outside(const Band *band, const floating *row, Py_ssize_t first, Py_ssize_t lo, Py_ssize_t hi, floating value,
+                       floating *dst) noexcept nogil:
+    """Elements lo .. hi - 1 of a piece of a row, which lie outside the plane."""
+    cdef Py_ssize_t i, col
+    for i in range(lo, hi):
+        col = source(first + i * band.cols.stride, band.cols.extent, band.padding)
+        dst[i] = value if col < 0 else row[col * band.col_stride]
+
+
+cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_stride, Py_ssize_t channels, Py_ssize_t first,
+                     floating value, floating *dst) noexcept nogil:
+    """One piece of one row, for all channels; row is the first channel's, first the piece's first source column."""
+    cdef Py_ssize_t n = band.cols.length, stride = band.cols.stride, step = stride * band.col_stride, lo, hi, i, c, width
+    cdef Py_ssize_t pixels[MOST_LANES]
+    cdef int lanes = vector_length(row)
+    # elements lo .. hi - 1 lie inside the plane
+    lo = 0 if first >= 0 else min(n, (-first + stride - 1) // stride)
+    width = band.cols.extent - first
+    hi = lo if width <= 0 else max(lo, min(n, (width + stride - 1) // stride))
+    if lo < hi and channel_stride == 1 and band.col_stride != 1 and channels >= 4:
+        i = lo
+        while i < hi:    # ascending: what a transpose writes past its last pixel is overwritten
+            width = min(lanes, hi - i)
+            for c in range(width):
+                pixels[c] = (first + (i + c) * stride) * band.col_stride
+            transpose(row, pixels, <int>width, channels, dst + i, band.channel_pitch)
+            i += width
+    elif lo < hi:
+        copy_rows(row + (first + lo * stride) * band.col_stride, channel_stride, step, channels, hi - lo, dst + lo,
+                  band.channel_pitch)
+    if lo > 0 or hi < n:
+        for c in range(channels):
+            fill_outside(band, row + c * channel_stride, first, 0, lo, value, dst + c * band.channel_pitch)
+            fill_outside(band, row + c * channel_stride, first, hi, n, value, dst + c * band.channel_pitch)
+
+
+cdef void fill(const Band *band, const floating *x, Py_ssize_t channel_stride, Py_ssize_t channels, floating value,
+               floating *dst) noexcept nogil:
+    """Fills `channels` planes of the band, channel_pitch apart; x is the first channel's plane."""
+    cdef Py_ssize_t piece, q, h, column_piece, c, i
+    cdef floating *out = dst
+    for piece in range(band.rows.pieces):
+        for q in range(band.rows.length):
+            h = source(piece_start(&band.rows, piece) + q * band.rows.stride, band.rows.extent, band.padding)
+            if h < 0:
+                for c in range(channels):
+                    for i in range(band.pitch):
+                        out[c * band.channel_pitch + i] = value
+            else:
+                for column_piece in range(band.cols.pieces):
+                    fill_piece(band, x + h * band.row_stride, channel_stride, channels,
+                               piece_start(&band.cols, column_piece), value, out + column_piece * band.cols.length)
+            out += band.pitch

@@ -1,0 +1,1 @@
+"""What runs under everything: the instruction set's kernels, threads, memory, arrays, the memo of calls."""

@@ -1,0 +1,107 @@
+"""A memo of checked calls: what was found out for arguments like these stands ready when they come again.
+
+To check the arguments of an operation and to plan it takes microseconds, more than a small convolution. The answer depends
+on the shapes and dtypes of the arrays, on whether they are C-contiguous, and on the options, so a `Memo` keeps it for those.
+
+Options are the same where they are the same objects: 1, True and 1.0 are equal, but only one of them is a stride; 0.0 and
+-0.0 are equal, and pad differently. An entry keeps its options alive and is made only for options that cannot change, so
+what is found by its address has the value and the type that were checked. Only plain arrays are looked up (see arrays.pyx);
+whatever else comes in is checked again each time.
+"""
+
+cimport numpy as cnp
+from cpython.object cimport PyObject
+from libc.string cimport memcmp
+
+from fastconv._core.runtime.arrays cimport plain
+
+cdef enum:
+    SLOT_BITS = 10       # 1024 entries at most, two by two: a new one pushes the older one of its two out
+    MOST_DIMENSIONS = 8
+    MOST_WORDS = 40      # so that an entry weighs some 400 bytes beside its options and its value: a memo is 0.5 MB, and these
+
+
+cdef struct Key:
+    Py_ssize_t length
+    size_t slot
+    Py_ssize_t words[MOST_WORDS]
+
+
+cdef bint make_key(Key *key, tuple arguments, Py_ssize_t arrays) noexcept:
+    """False where there is none for such arguments."""
+    cdef Py_ssize_t i, n = 0
+    cdef int axis
+    cdef PyObject *given
+    cdef cnp.ndarray array
+    for i in range(len(arguments)):
+        given = <PyObject *>arguments[i]
+        if n + 1 + MOST_DIMENSIONS > MOST_WORDS:
+            return False
+        if i < arrays and given != <PyObject *>None:
+            if not plain(<object>given) or cnp.PyArray_NDIM(<cnp.ndarray>given) > MOST_DIMENSIONS:
+                return False
+            array = <cnp.ndarray>given
+            key.words[n] = (cnp.PyArray_TYPE(array) + 256 * cnp.PyArray_NDIM(array)
+                            + 65536 * cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS))
+            n += 1
+            for axis in range(cnp.PyArray_NDIM(array)):
+                key.words[n] = cnp.PyArray_DIM(array, axis)
+                n += 1
+        else:
+            key.words[n] = <Py_ssize_t>given
+            n += 1
+    key.length = n
+    key.slot = slot_of(key.words, n, SLOT_BITS)
+    return True
+
+
+cdef bint cannot_change(object value):
+    """A number, a string, None, or a tuple of such: not of a subclass, which may do as it likes."""
+    if type(value) is tuple:
+        for item in <tuple>value:
+            if not cannot_change(item):
+                return False
+        return True
+    return value is None or type(value) in (int, float, bool, str)
+
+
+cdef class Entry:
+    cdef Key key
+    cdef tuple options
+    cdef object value
+
+
+cdef bint has_key(Entry entry, const Key *key) noexcept:
+    return (entry is not None and entry.key.length == key.length
+            and memcmp(entry.key.words, key.words, key.length * sizeof(Py_ssize_t)) == 0)
+
+
+cdef class Memo:
+    """A memo for calls whose first `arrays` arguments are arrays (or None) and whose others are options."""
+    cdef Py_ssize_t arrays
+    cdef list entries
+
+    def __init__(self, Py_ssize_t arrays):
+        self.arrays = arrays
+        self.entries = [None] * (1 << SLOT_BITS)
+
+    def find(self, *arguments):
+        """What was kept for arguments like these, or None."""
+        cdef Key key
+        cdef Entry entry
+        if not make_key(&key, arguments, self.arrays):
+            return None
+        entry = self.entries[key.slot]
+        if has_key(entry, &key):
+            return entry.value
+        entry = self.entries[key.slot ^ 1]
+        return entry.value if has_key(entry, &key) else None
+
+    def keep(self, value, *arguments):
+        """Keeps `value`, where there can be an entry for these arguments."""
+        cdef Entry entry = Entry.__new__(Entry)
+        entry.options = arguments[self.arrays:]
+        entry.value = value
+        if cannot_change(entry.options) and make_key(&entry.key, arguments, self.arrays):
+            self.entries[entry.key.slot ^ 1] = self.entries[entry.key.slot]
+            self.entries[entry.key.slot] = entry

@@ -1,0 +1,6 @@
+from numpy.typing import NDArray
+
+from fastconv._core.runtime.memory import Block
+
+def prepared_bytes(w: NDArray, groups: int, stride: tuple[int, int]) -> int: ...
+def prepare(w: NDArray, groups: int, stride: tuple[int, int]) -> Block: ...

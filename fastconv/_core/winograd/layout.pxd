@@ -1,0 +1,62 @@
+"""How Winograd's driver cuts a convolution into blocks, and where everything lies: see winograd_layout.pyx."""
+from cython cimport floating
+
+from fastconv._core.problem.problem cimport Shape, rounded
+
+cdef enum:
+    CHANNELS_AT_ONCE = 64    # of filters, transposed for their transform
+
+# Where the transformed filters are.
+cdef enum Place:
+    IN_PANELS     # each thread's scratch, a panel just before its use
+    IN_COPIES     # each thread's scratch, all of them
+    IN_ONE_PLACE
+
+# What is the same for all blocks of a call. Sizes in elements.
+cdef struct Layout:
+    int scheme, points, filter_points, taps, step, lanes
+    Py_ssize_t mr                            # tiles that a product takes at most
+    bint private                             # blocks are spread over the threads, not what is in them
+    Place place
+    bint pixels                              # of x: a pixel's channels follow each other
+    Py_ssize_t groups, channels, filters     # after groups were joined, of all but the last
+    Py_ssize_t joined                        # groups in one vector
+    Py_ssize_t depth                         # channels that a filter sees
+    Py_ssize_t groups_at_once                # of a private block; 1 of a shared one
+    Py_ssize_t vectors                       # of input channels
+    Py_ssize_t panels, width                 # of output channels; output channels of one
+    Py_ssize_t tiles, col_blocks, tile_rows  # tiles of a strip; strips side by side; rows of tiles of an image
+    Py_ssize_t strips, blocks
+    Py_ssize_t piece_strips, pieces          # strips of one band at most, bands one under the other
+    Py_ssize_t vectors_at_once               # that are filled together
+    Py_ssize_t rows, band_vector             # of a band; from one channel vector's to the next one's
+    Py_ssize_t u_point, u_panel              # from one point, one panel of U to the next
+    Py_ssize_t v_point, v_tiles              # from one point, one block of mr tiles of V to the next
+    Py_ssize_t m_point
+    # where the arrays of a thread's scratch begin, after its table of tiles, and the sizes of all that is shared
+    Py_ssize_t band_at, weights_at, u_at, v_at, m_at, strip_at, thread_size
+    Py_ssize_t table_size, u_size, v_size, shared_size
+    double contrast    # of energies, above which a row of tiles is computed again; 0 for any
+    Py_ssize_t contrast_blocks, places_at        # blocks of a row of a strip; where their places begin behind those of pixels
+    int contrast_window, contrast_known          # rows of blocks of a strip, and those that the next one has too
+
+
+cdef inline Py_ssize_t channels_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:
+    return min(l.channels, g.groups * g.c - group * l.channels) if l.joined > 1 else l.channels
+
+
+cdef inline Py_ssize_t filters_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:
+    return min(l.filters, g.groups * g.k - group * l.filters) if l.joined > 1 else l.filters
+
+
+cdef inline Py_ssize_t weights_size(const Layout *l) noexcept nogil:
+    return rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes)
+
+
+cdef inline Py_ssize_t weights_table_size(const Layout *l) noexcept nogil:
+    return (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes
+
+
+cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noexcept nogil
+cdef Py_ssize_t filters_at_once(const Shape *g, const floating *unused, int team) noexcept nogil
+cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil

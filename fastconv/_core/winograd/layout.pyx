@@ -1,0 +1,153 @@
+"""How Winograd's driver cuts a convolution into blocks, and where everything lies: winograd.pyx says what for.
+
+The bits of a result do not depend on any of it, the number of threads included: each product is one sum over all channels.
+"""
+
+from cython cimport floating
+
+from fastconv._core.runtime.isa cimport kernels, tile_rows, vector_length
+from fastconv._core.runtime.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
+from fastconv._core.problem.lanes cimport position_count
+from fastconv._core.problem.problem cimport Shape, ceildiv, rounded
+
+cdef enum:
+    THREAD_BYTES = 7 << 20       # all that a call takes, for each of its threads, if the channels allow
+    SPARE_BYTES = 384 << 10      # of them, for tables
+    FILTERS_BYTES = 16 << 20     # transformed filters up to this size stay in L3 (and so do all threads' copies)
+    COPY_BYTES = 1 << 20         # up to this size in L2: then each thread has a copy,
+    COPY_TILES = 32              # if it has so many tiles
+    PANEL_BYTES = 2 << 20        # transformed filters of a panel of two vectors
+    PRIVATE_BYTES = 512 << 10    # V and M of a block that is one thread's, beside U in L2
+    LARGE_BYTES = 1536 << 10     # where U comes from L3, for each block again
+    SHARED_BYTES = 8 << 20       # V of a block that all threads work on
+    STRIP_TILES = 64             # of a strip at most
+    PIECE_STRIPS = 8             # of a band at most
+    BAND_BYTES = 2560 << 10      # of a band, where it has more than one strip
+    PIXEL_BYTES = 256            # of a pixel's channels that are read together
+
+
+cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noexcept nogil:
+    """All that the transformed filters depend on."""
+    cdef Py_ssize_t pair
+    cdef bint falls_out
+    l.scheme = FC_F45 if g.r == 5 else FC_F43 if g.stride_h == 1 and g.stride_w == 1 else FC_F43_STRIDE_2
+    l.lanes, l.mr = vector_length(unused), tile_rows(unused)
+    if floating is float:
+        l.points, l.filter_points = kernels.f32.winograd[l.scheme].points, kernels.f32.winograd[l.scheme].filter_points
+        l.taps, l.step = kernels.f32.winograd[l.scheme].taps, kernels.f32.winograd[l.scheme].step
+    else:
+        l.points, l.filter_points = kernels.f64.winograd[l.scheme].points, kernels.f64.winograd[l.scheme].filter_points
+        l.taps, l.step = kernels.f64.winograd[l.scheme].taps, kernels.f64.winograd[l.scheme].step
+    l.groups, l.channels, l.filters, l.joined, l.depth = g.groups, g.c, g.k, 1, g.c
+    if g.groups > 1 and g.c == g.k and 2 * g.c <= l.lanes:
+        l.joined = min(l.lanes // g.c, g.groups)
+        l.groups = ceildiv(g.groups, l.joined)
+        l.channels = l.filters = l.joined * g.c
+    l.vectors = ceildiv(l.channels, l.lanes)
+    # A panel of one vector where two would fall out of L2 before their use; but tiles of few rows need two, to fill the pipelines.
+    pair = FC_MAX_NV * l.lanes
+    falls_out = l.filter_points * l.filter_points * l.depth * pair * <Py_ssize_t>sizeof(floating) > PANEL_BYTES
+    l.width = l.lanes if l.filters <= l.lanes or (falls_out and l.mr >= 8) else pair
+    l.panels = ceildiv(l.filters, l.width)
+    l.u_point = l.depth * l.width + l.lanes        # not a power of two apart: all points of a filter would meet in one L1 set
+    l.u_panel = l.filter_points * l.filter_points * l.u_point
+    l.u_size = l.groups * l.panels * l.u_panel
+
+
+cdef inline double balance(Py_ssize_t units, int team) noexcept nogil:
+    """The part of the time that threads work, with units of the same size."""
+    return <double>units / (ceildiv(units, team) * team)
+
+
+cdef void cut(Layout *l, const Shape *g, Py_ssize_t most_tiles, bint prepared, int team, Py_ssize_t size) noexcept nogil:
+    """Strips and blocks of at most so many tiles, and the sizes and places of all arrays; size is that of an element."""
+    cdef Py_ssize_t u_all = l.u_size * size, block_strips, block_tiles, cols, units, places
+    # strips
+    l.tile_rows = ceildiv(g.oh, 4)
+    l.tiles = ceildiv(g.ow, 4)
+    l.col_blocks = ceildiv(l.tiles, min(STRIP_TILES, most_tiles))
+    l.tiles = ceildiv(l.tiles, l.col_blocks)
+    l.strips = g.n * l.col_blocks * l.tile_rows
+    # blocks
+    l.blocks = ceildiv(l.strips, max(1, most_tiles // l.tiles))
+    l.groups_at_once = l.groups if l.private and l.pixels and l.blocks >= team else 1
+    units = l.groups // l.groups_at_once
+    if l.private and l.blocks * units < 8 * team:    # as many for each thread
+        l.blocks = min(l.strips, ceildiv(l.blocks, team) * team)
+    block_strips = ceildiv(l.strips, l.blocks)
+    block_tiles = block_strips * l.tiles
+    if l.joined > 1:    # their products take any number of tiles
+        l.mr = block_tiles
+    # filters
+    l.place = IN_ONE_PLACE
+    if not prepared and l.private and u_all <= min(COPY_BYTES, FILTERS_BYTES // team) and l.strips * l.tiles >= COPY_TILES * team:
+        l.place = IN_COPIES
+    elif not prepared and not l.private and (l.blocks == 1 or u_all > min(FILTERS_BYTES, team * THREAD_BYTES // 2)):
+        l.place = IN_PANELS
+    # bands
+    cols = (l.tiles - 1) * l.step + l.points
+    l.vectors_at_once = min(l.vectors, PIXEL_BYTES // (l.lanes * size)) if l.pixels else 1
+    l.piece_strips = max(1, min(PIECE_STRIPS, BAND_BYTES // (l.step * cols * l.lanes * size * l.vectors_at_once) - 1))
+    l.pieces = ceildiv(l.tile_rows, min(l.piece_strips, block_strips))
+    l.piece_strips = ceildiv(l.tile_rows, l.pieces)
+    l.pieces = ceildiv(l.tile_rows, l.piece_strips)
+    l.rows = (min(block_strips, l.piece_strips) - 1) * l.step + l.points
+    l.band_vector = rounded(l.rows * cols * l.lanes)
+    # tables hold Py_ssize_t: two elements each, or one double
+    l.contrast_blocks, l.contrast_window = (cols + 1) // 2, (l.points + 1) // 2
+    l.contrast_known = (l.points - l.step) // 2
+    l.places_at = 0 if l.pixels else position_count(g, l.rows, cols)
+    places = l.contrast_window * l.contrast_blocks + l.lanes
+    l.table_size = rounded(max(l.places_at + ceildiv(places, 2), block_tiles)) * sizeof(Py_ssize_t) // size
+    # arrays
+    l.v_tiles = l.vectors * l.mr * l.lanes
+    l.v_point = ceildiv(block_tiles, l.mr) * l.v_tiles + l.lanes
+    l.m_point = block_tiles * l.width + l.lanes
+    l.v_size = rounded(l.points * l.points * l.v_point)
+    l.band_at = rounded(block_tiles) * sizeof(Py_ssize_t) // size
+    l.weights_at = l.band_at + l.vectors_at_once * l.band_vector + rounded(places)    # energies for as many blocks
+    l.u_at = l.weights_at + weights_size(l)
+    l.v_at = l.u_at + rounded(l.u_size if l.place == IN_COPIES else l.u_panel if l.place == IN_PANELS else 0)
+    l.m_at = l.v_at + (l.v_size if l.private else 0)
+    l.strip_at = l.m_at + rounded(l.points * l.points * l.m_point)
+    l.thread_size = l.strip_at + rounded(4 * 4 * l.tiles * l.lanes)
+    l.shared_size = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE and not prepared else 0)
+
+
+cdef Py_ssize_t filters_at_once(const Shape *g, const floating *unused, int team) noexcept nogil:
+    """Filters that are computed in one pass: fewer than all where blocks would be private but for the bytes of U. To transform the
+    inputs again costs less than to make U anew for each block."""
+    cdef Layout l
+    cdef Py_ssize_t size = sizeof(floating), u_all, room = team * (THREAD_BYTES - LARGE_BYTES) - SPARE_BYTES, v_tile
+    lay_out_filters(&l, g, unused)
+    u_all, v_tile = l.u_size * size, l.points * l.points * l.vectors * l.lanes * size
+    if g.groups > 1 or u_all <= room or u_all > FILTERS_BYTES or u_all > g.n * ceildiv(g.oh, 4) * ceildiv(g.ow, 4) * v_tile:
+        return g.k
+    return ceildiv(l.panels, ceildiv(u_all, room)) * l.width
+
+
+cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil:
+    """`prepared`: the transformed filters are the caller's; it holds so many bytes of scratch besides."""
+    cdef Layout l
+    cdef Py_ssize_t size = sizeof(floating), room = team * THREAD_BYTES - SPARE_BYTES - held, u_all, v_tile, m_tile, most_tiles
+    cdef bint fits
+    lay_out_filters(&l, g, unused)
+    l.pixels = g.xc == 1
+    # Blocks are private where U is less than V. One thread, private / shared in ms: 256 channels, 4 x 56 x 56 37.4 / 38.7,
+    # 4 x 28 x 28 9.81 / 9.86, 4 x 14 x 14 3.22 / 3.09; 128 channels with stride 2, 4 x 56 x 56 5.83 / 6.32.
+    u_all = l.u_size * size
+    v_tile = l.points * l.points * l.vectors * l.lanes * size
+    m_tile = l.points * l.points * l.width * size
+    fits = u_all <= FILTERS_BYTES and (prepared or u_all <= room - team * LARGE_BYTES)
+    l.private = fits and u_all <= l.groups * g.n * ceildiv(g.oh, 4) * ceildiv(g.ow, 4) * v_tile
+    l.private = l.private and balance(g.n * ceildiv(g.oh, 4) * l.groups, team) >= 0.9 * balance(l.panels, team)
+    if l.private:
+        most_tiles = (PRIVATE_BYTES if u_all <= COPY_BYTES else LARGE_BYTES) // (v_tile + m_tile)
+    else:
+        most_tiles = SHARED_BYTES // v_tile
+    most_tiles = max(1, most_tiles)
+    while True:
+        cut(&l, g, most_tiles, prepared, team, size)
+        if most_tiles == 1 or (l.shared_size + team * l.thread_size) * size <= room:
+            return l
+        most_tiles = most_tiles * 7 // 8

@@ -1,6 +1,0 @@
-from numpy.typing import NDArray
-
-from fastconv._core.memory import Block
-
-def prepared_bytes(w: NDArray, groups: int, stride: tuple[int, int]) -> int: ...
-def prepare(w: NDArray, groups: int, stride: tuple[int, int]) -> Block: ...

@@ -1,1 +1,0 @@
-# For other Cython modules only: winograd_layout.pxd.
