@@ -16,6 +16,7 @@ import numpy as np
 from fastconv._core.depthwise import forward as depthwise
 from fastconv._core.product import forward as gemm
 from fastconv._core.runtime import memory
+from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import parts, phases
 
 BLOCK_BYTES = 4 << 20
@@ -58,8 +59,8 @@ def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, geometry, 
                                   even.padding[0], even.padding[1], odd.padding[1])
     else:
         for each in passes:
-            forward(grad_output, each.taps, None, grad_x[:, :, each.rows.start::sh, each.columns.start::sw], (1, 1),
-                    each.dilation, each.padding, 0, 0.0, 0, 0.0)
+            forward(Convolution(grad_output, each.taps, None, grad_x[:, :, each.rows.start::sh, each.columns.start::sw],
+                                Window((1, 1), each.dilation, each.padding)))
     if padding_mode != "constant":
         for rows, columns in _frame(geometry):
             for each in _passes(turned, geometry, rows, columns):
@@ -148,8 +149,8 @@ def _fold_pass(forward, grad_output, each, grad_x, mode):
                 columns = each.columns[column:column + most_columns]
                 shape = images.stop - image, c, len(rows), len(columns)
                 block = memory.scratch(math.prod(shape) * grad_x.itemsize).view(grad_x.dtype).reshape(shape)
-                forward(grad_output[images], each.taps, None, block, (1, 1), each.dilation,
-                        (each.padding[0] - row, each.padding[1] - column), 0, 0.0, 0, 0.0)
+                forward(Convolution(grad_output[images], each.taps, None, block,
+                                    Window((1, 1), each.dilation, (each.padding[0] - row, each.padding[1] - column))))
                 _fold(block, rows, columns, grad_x[images], mode)
 
 

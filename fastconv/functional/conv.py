@@ -14,7 +14,7 @@ import numpy as np
 from fastconv._core.runtime import memory
 from fastconv._core.pointwise.bias_gradient import bias_gradient
 from fastconv._core.data_gradient import data_gradient
-from fastconv._core.problem.geometry import PADDING_MODES
+from fastconv._core.problem.convolution import Convolution, Epilogue
 from fastconv._core.runtime.memo import Memo
 from fastconv._core.planner.plan import ALGORITHMS, conv2d_plan, unavailable
 from fastconv.functional import checks
@@ -192,8 +192,8 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     if needs_weight:
         grad_weight = memory.empty(weight.shape, dtype)
         if images.size:
-            plan.weight_gradient_driver.conv2d_weight_gradient(received, images, grad_weight, geometry.stride, geometry.dilation,
-                                               geometry.origin, PADDING_MODES.index(padding_mode), fill)
+            plan.weight_gradient_driver.conv2d_weight_gradient(
+                Convolution(images, grad_weight, None, received, plan.window(padding_mode, fill)))
         else:
             grad_weight.fill(0)
     if needs_bias:
@@ -208,14 +208,12 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
 class ConvCall:
     """A checked convolution: its plan, the form of its result, and the options as the driver takes them."""
 
-    __slots__ = ("plan", "shape", "dtype", "empty", "view", "keeps_weights", "convolve", "stride", "dilation", "origin",
-                 "padding_mode", "fill", "activation")
+    __slots__ = ("plan", "shape", "dtype", "empty", "view", "keeps_weights", "convolve", "window", "epilogue")
 
-    def __init__(self, plan, shape, dtype, view, padding_mode, fill, activation):
+    def __init__(self, plan, shape, dtype, view, window, epilogue):
         self.plan, self.shape, self.dtype, self.view, self.empty = plan, shape, dtype, view, 0 in shape
         self.keeps_weights, self.convolve = plan.keeps_weights(dtype), plan.convolve
-        self.stride, self.dilation, self.origin = plan.geometry.stride, plan.geometry.dilation, plan.geometry.origin
-        self.padding_mode, self.fill, self.activation = padding_mode, fill, activation
+        self.window, self.epilogue = window, epilogue
 
     def run(self, x, weight, bias, out, *prepared):
         """The convolution of arrays that were checked, into `out`, which is checked here, or a new array.
@@ -228,8 +226,7 @@ class ConvCall:
             checks.out(out, self.shape, self.dtype, x, weight, bias)
         if not self.empty:
             x, y = (x, out) if self.view is None else (self.view(x), self.view(out))
-            self.convolve(x, weight, bias, y, self.stride, self.dilation, self.origin, self.padding_mode, self.fill,
-                          self.activation, NEGATIVE_SLOPE, *prepared)
+            self.convolve(Convolution(x, weight, bias, y, self.window, self.epilogue), *prepared)
         return out
 
     def prepare(self, weight):
@@ -268,7 +265,8 @@ def checked_call(sizes, batched, dtype, weight, bias, stride, padding, dilation,
     shape = checks.result_shape(plan.geometry.output_shape, data_format, batched)
     checks.fits_memory(shape, dtype)
     view = None if batched and data_format == "NCHW" else functools.partial(checks.nchw, data_format=data_format)
-    return ConvCall(plan, shape, dtype, view, PADDING_MODES.index(padding_mode), fill, ACTIVATIONS.index(activation))
+    return ConvCall(plan, shape, dtype, view, plan.window(padding_mode, fill),
+                    Epilogue(ACTIVATIONS.index(activation), NEGATIVE_SLOPE))
 
 
 def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm, itemsize,

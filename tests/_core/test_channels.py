@@ -9,6 +9,7 @@ from processes import check_with_isa
 
 import fastconv as fc
 from fastconv._core.direct import forward as channels
+from fastconv._core.problem.convolution import Convolution, Epilogue, Window
 from fastconv._core.runtime import isa
 
 VIEWS = {
@@ -29,8 +30,8 @@ def check(x_shape, weight_shape, stride=(1, 1), dilation=(1, 1), padding=((0, 0)
     wanted = reference.conv2d(x, weight, b, stride=stride, dilation=dilation, padding=padding, groups=groups,
                               padding_mode=MODES[mode], padding_value=2.0 if mode == 0 else 0.0)
     y = VIEWS[view](np.full(wanted.shape, np.nan, dtype))
-    channels.conv2d(VIEWS[view](x), VIEWS[view](weight), b, y, stride, dilation, (padding[0][0], padding[1][0]), mode,
-                    2.0 if mode == 0 else 0.0, 0, 0.0)
+    window = Window(stride, dilation, (padding[0][0], padding[1][0]), mode, 2.0 if mode == 0 else 0.0)
+    channels.conv2d(Convolution(VIEWS[view](x), VIEWS[view](weight), b, y, window))
     np.testing.assert_array_equal(y, wanted)
 
 
@@ -118,7 +119,7 @@ def test_activation(filters, view):
         w = rng.integers(-3, 4, (filters, shape[1] // groups, 3, 3)).astype(np.float32)
         wanted = np.maximum(reference.conv2d(x, w, None, padding=1, groups=groups), 0)
         y = VIEWS[view](np.full(wanted.shape, np.nan, np.float32))
-        channels.conv2d(VIEWS[view](x), w, None, y, (1, 1), (1, 1), (1, 1), 0, 0.0, 1, 0.0)
+        channels.conv2d(Convolution(VIEWS[view](x), w, None, y, Window(origin=(1, 1)), Epilogue(1)))
         np.testing.assert_array_equal(y, wanted)
 
 
@@ -130,7 +131,7 @@ def test_only_its_own_part_of_a_wider_array():
         w = rng.integers(-3, 4, (filters, 5, 1, 1)).astype(np.float32)
         whole = np.full((2, 33, 40, filters + 7), np.nan, np.float32)
         y = whole[:, 1:31, 4:35, 3:3 + filters].transpose(0, 3, 1, 2)
-        channels.conv2d(VIEWS["nhwc"](x), w, None, y, (1, 1), (1, 1), (0, 0), 0, 0.0, 0, 0.0)
+        channels.conv2d(Convolution(VIEWS["nhwc"](x), w, None, y, Window()))
         np.testing.assert_array_equal(y, reference.conv2d(x, w, None))
         assert np.isnan(whole).sum() == whole.size - y.size
 
@@ -149,7 +150,7 @@ def test_pointwise_where_pixels_share_sets_of_the_cache(filters, dtype):
             for activation in (0, 1):
                 for y in (VIEWS["nhwc"](np.full(wanted.shape, np.nan, dtype)), np.full(wanted.shape, np.nan, dtype)):
                     with fc.num_threads(threads):
-                        channels.conv2d(x.transpose(0, 3, 1, 2), w, b, y, (1, 1), (1, 1), (0, 0), 0, 0.0, activation, 0.0)
+                        channels.conv2d(Convolution(x.transpose(0, 3, 1, 2), w, b, y, Window(), Epilogue(activation)))
                     np.testing.assert_array_equal(y, np.maximum(wanted, 0) if activation else wanted)
 
 
@@ -183,12 +184,11 @@ def test_last_panel_for_any_number_of_threads(filters, dtype):
         w = rng.integers(-3, 4, (filters, x_shape[1], size, size)).astype(dtype)
         b = rng.integers(-3, 4, filters).astype(dtype)
         wanted = reference.conv2d(x, w, b, stride=stride, padding=size // 2)
-        prepared = channels.prepare(w, 1, (stride, stride))
         for view in ("nchw", "nhwc"):
             for threads in (1, 2, 3, 5):
-                for ready in (None, prepared):
+                for prepare in (lambda _: None, channels.prepare):
                     y = VIEWS[view](np.full(wanted.shape, np.nan, dtype))
+                    conv = Convolution(VIEWS[view](x), w, b, y, Window((stride, stride), origin=(size // 2, size // 2)))
                     with fc.num_threads(threads):
-                        channels.conv2d(VIEWS[view](x), w, b, y, (stride, stride), (1, 1), (size // 2, size // 2), 0, 0.0, 0, 0.0,
-                                        ready)
+                        channels.conv2d(conv, prepare(conv))
                     np.testing.assert_array_equal(y, wanted)

@@ -10,6 +10,7 @@ import reference
 from processes import check_with_isa, in_new_process
 
 from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.problem.convolution import Convolution, Epilogue, Window
 from fastconv._core.runtime import isa, threads
 
 DTYPES = [np.float32, np.float64]
@@ -30,14 +31,16 @@ def view(array, data_format):
 
 def forward(case, x, weight, bias, y, activation=0, slope=0.0):
     stride, dilation, origin, mode = geometry(case)
-    depthwise.conv2d(x, weight, bias, y, stride, dilation, origin, mode, case.padding_value, activation, slope)
+    window = Window(stride, dilation, origin, mode, case.padding_value)
+    depthwise.conv2d(Convolution(x, weight, bias, y, window, Epilogue(activation, slope)))
     return y
 
 
 def weight_gradient(case, grad_output, x):
     stride, dilation, origin, mode = geometry(case)
     grad_weight = np.full(case.weight_shape, np.nan, x.dtype)
-    depthwise.conv2d_weight_gradient(grad_output, x, grad_weight, stride, dilation, origin, mode, case.padding_value)
+    window = Window(stride, dilation, origin, mode, case.padding_value)
+    depthwise.conv2d_weight_gradient(Convolution(x, grad_weight, None, grad_output, window))
     return grad_weight
 
 

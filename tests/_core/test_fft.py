@@ -12,8 +12,9 @@ from processes import in_new_process, peak_memory
 import fastconv as fc
 from fastconv._core.fourier import forward as fft, layout as fft_layout
 from fastconv._core.fourier.layout import lay_out
-from fastconv._core.problem.parts import FORWARD_BYTES
 from fastconv._core.planner.plan import conv2d_plan
+from fastconv._core.problem.convolution import Convolution, Window
+from fastconv._core.problem.parts import FORWARD_BYTES
 
 DTYPES = [np.float32, np.float64]
 BOUND = {np.float32: 1e-6, np.float64: 2e-15}  # what the docstring of conv2d promises
@@ -145,7 +146,7 @@ def test_result_into_a_view():
     """As the data gradient uses it: outputs that lie apart."""
     x, weight = np.random.default_rng(0).standard_normal((2, 3, 40, 40)), np.random.default_rng(1).standard_normal((4, 3, 9, 9))
     room = np.zeros((2, 4, 64, 96))
-    fft.conv2d(x, weight, None, room[:, :, ::2, ::3], (1, 1), (1, 1), (0, 0), 0, 0.0, 0, 0.0)
+    fft.conv2d(Convolution(x, weight, None, room[:, :, ::2, ::3], Window()))
     np.testing.assert_array_equal(room[:, :, ::2, ::3], fc.conv2d(x, weight, algorithm="fft"))
     room[:, :, ::2, ::3] = 0
     assert not room.any()

@@ -7,6 +7,7 @@ import reference
 from processes import check_with_isa
 
 import fastconv as fc
+from fastconv._core.problem.convolution import Convolution, Epilogue, Window
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import forward as winograd
 
@@ -25,8 +26,9 @@ def convolve(x, weight, bias=None, stride=1, padding=0, view="nchw", **options):
     """The driver alone, on (N, C, H, W) arrays laid out as VIEWS says."""
     size = fc.conv_output_size(x.shape[2:], weight.shape[2:], stride, padding)
     y = VIEWS[view](np.full((len(x), len(weight), *size), np.nan, x.dtype))
-    winograd.conv2d(VIEWS[view](x), weight, bias, y, (stride, stride), (1, 1), (padding, padding), options.get("mode", 0),
-                    options.get("value", 0.0), options.get("activation", 0), 0.01, options.get("prepared"))
+    window = Window((stride, stride), (1, 1), (padding, padding), options.get("mode", 0), options.get("value", 0.0))
+    conv = Convolution(VIEWS[view](x), weight, bias, y, window, Epilogue(options.get("activation", 0), 0.01))
+    winograd.conv2d(conv, winograd.prepare(conv) if options.get("prepared") else None)
     return y
 
 
@@ -65,11 +67,10 @@ def check_narrow_groups():
             for size, stride in SCHEMES.values():
                 weight = rng.standard_normal((channels, width, size, size)).astype(dtype)
                 wanted = reference.conv2d(x, weight, bias, stride=stride, padding=1, groups=groups)
-                prepared = winograd.prepare(weight, groups, (stride, stride))
                 for view in VIEWS:
                     y = convolve(x, weight, bias, stride, 1, view)
                     assert relative_error(y, wanted) < bound, (width, size, stride, view)
-                    np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, prepared=prepared), y)
+                    np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, prepared=True), y)
                     np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, activation=RELU), np.maximum(y, 0))
                 if stride == 1:
                     grad_output = rng.standard_normal(wanted.shape).astype(dtype)
@@ -192,12 +193,11 @@ def test_any_number_of_threads_and_any_layout_gives_the_same_bits(x_shape, filte
     gemm = fc.conv2d(x, weight, bias, stride=stride, padding=1, groups=groups, algorithm="gemm")
     wanted = convolve(x, weight, bias, stride, 1)
     assert relative_error(wanted, gemm) < 1e-5
-    prepared = winograd.prepare(weight, groups, (stride, stride))
     for threads in (1, 2, 3, 16):
         with fc.num_threads(threads):
             for view in ("nchw", "nhwc"):
                 np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view), wanted)
-                np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, prepared=prepared), wanted)
+                np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, prepared=True), wanted)
 
 
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])

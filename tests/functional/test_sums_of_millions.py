@@ -5,6 +5,7 @@ import pytest
 
 import fastconv as fc
 from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.problem.convolution import Convolution, Window
 
 BOUND = 1.5e-6    # of the largest; a running sum of a million equal terms loses 1e-5 to 1e-3
 
@@ -79,7 +80,7 @@ def test_large_filter_of_one_channel(layout, kind):
         out = np.zeros((1, 1, *wanted.shape), np.float32)
         if layout == "every second column":    # as the data gradient has it
             out = np.zeros((1, 1, wanted.shape[0], 2 * wanted.shape[1]), np.float32)[..., ::2]
-            depthwise.conv2d(x, weight, bias, out, (1, 1), (1, 1), (0, 0), 0, 0.0, 0, 0.0)
+            depthwise.conv2d(Convolution(x, weight, bias, out, Window()))
         else:
             fc.conv2d(x, weight, bias, stride=step, algorithm="direct", activation="relu", out=out)
         assert error(out[0, 0], wanted) < BOUND

@@ -11,7 +11,9 @@ from processes import in_new_process
 import fastconv as fc
 from fastconv._core.depthwise import forward as depthwise
 from fastconv._core.problem import parts
+from fastconv._core.problem.convolution import Convolution, Epilogue, Window
 from fastconv._core.product import forward as gemm, weight_gradient as gemm_gradient
+from fastconv._core.runtime import memory
 from fastconv._core.runtime import memory
 
 MB = 1 << 20
@@ -148,21 +150,20 @@ def test_of_backward_calls():
 def in_parts(driver, weights_cost, pixels_cost):
     """conv2d and conv2d_weight_gradient of a driver whose scratch would be so much for each weight and each output."""
 
-    def workspace(x, w, y, *_):
-        return weights_cost * w.size + pixels_cost * y.size
+    def workspace(conv, alone=True):
+        return weights_cost * conv.w.size + pixels_cost * conv.y.size
 
-    def conv2d(x, w, bias, y, stride, dilation, origin, mode, *options):
-        if workspace(x, w, y) <= parts.FORWARD_BYTES:
-            driver.conv2d(x, w, bias, y, stride, dilation, origin, mode, *options)
+    def conv2d(conv):
+        if workspace(conv) <= parts.FORWARD_BYTES:
+            driver.conv2d(conv)
         else:
-            parts.convolve(conv2d, workspace, parts.Problem(x, w, y, stride, dilation, origin, mode, bias), *options)
+            parts.convolve(conv2d, workspace, conv)
 
-    def weight_gradient(grad_output, x, grad_weight, stride, dilation, origin, mode, value):
-        if workspace(x, grad_weight, grad_output) <= parts.BACKWARD_BYTES:
-            driver.conv2d_weight_gradient(grad_output, x, grad_weight, stride, dilation, origin, mode, value)
+    def weight_gradient(conv):
+        if workspace(conv) <= parts.BACKWARD_BYTES:
+            driver.conv2d_weight_gradient(conv)
         else:
-            parts.weight_gradient(weight_gradient, workspace,
-                                  parts.Problem(x, grad_weight, grad_output, stride, dilation, origin, mode), value)
+            parts.weight_gradient(weight_gradient, workspace, conv)
 
     return conv2d, weight_gradient
 
@@ -186,12 +187,12 @@ def test_parts_are_the_whole(costs, monkeypatch):
         y = VIEWS["channels last"](np.full_like(wanted, np.nan)) if last else np.full_like(wanted, np.nan)
         grad_weight = np.full_like(weight, np.nan)
         mode = parts.PADDING_MODES.index(options["padding_mode"])
-        options = window["stride"], window["dilation"], (window["padding"][0][0], window["padding"][1][0]), mode, 0.0
+        lie = Window(window["stride"], window["dilation"], (window["padding"][0][0], window["padding"][1][0]), mode)
         conv2d, _ = in_parts(depthwise if weight_shape[1] == 1 else gemm, *costs)
-        conv2d(x, weight, bias, y, *options, 1, 0.0)
+        conv2d(Convolution(x, weight, bias, y, lie, Epilogue(1)))
         np.testing.assert_array_equal(y, np.maximum(wanted, 0))
         _, weight_gradient = in_parts(depthwise if weight_shape[1] == 1 else gemm_gradient, *costs)
-        weight_gradient(grad, x, grad_weight, *options)
+        weight_gradient(Convolution(x, grad_weight, None, grad, lie))
         np.testing.assert_array_equal(grad_weight, reference.conv2d_backward(grad, x, weight, **window)[1])
 
 
@@ -229,7 +230,7 @@ def test_gradients_in_parts_are_bounded_and_right():
     x, w = rng.standard_normal((1, 1, 1, 10**6)), np.zeros((1, 1, 1, 3))
     grad = rng.standard_normal((1, 1, 1, 10**6 - 2))
     for driver in (depthwise, gemm_gradient):
-        driver.conv2d_weight_gradient(grad, x, w, (1, 1), (1, 1), (0, 0), 0, 0.0)
+        driver.conv2d_weight_gradient(Convolution(x, w, None, grad, Window()))
         np.testing.assert_allclose(w[0, 0, 0], [np.vdot(grad, x[..., i:i + 10**6 - 2]) for i in range(3)], rtol=1e-10, atol=1e-8)
 
 
@@ -290,7 +291,6 @@ PEAK = """
 import ctypes
 import numpy as np
 import fastconv as fc
-from fastconv._core.runtime import memory
 
 def status(field):
     with open("/proc/self/status") as lines:

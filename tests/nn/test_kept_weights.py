@@ -32,7 +32,7 @@ def assert_right(subject, x=X):
 def preparations(monkeypatch):
     """The weights that Winograd's filters were made from, call by call."""
     made, prepare = [], winograd.prepare
-    monkeypatch.setattr(winograd, "prepare", lambda weight, *others: made.append(weight) or prepare(weight, *others))
+    monkeypatch.setattr(winograd, "prepare", lambda conv: made.append(conv.w) or prepare(conv))
     return made
 
 

@@ -29,6 +29,7 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcmp, memcpy, memset
 from fastconv._core.depthwise cimport channels as depthwise_channels, planes as depthwise_planes
+from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.runtime cimport threads
 from fastconv._core.problem.band cimport CONSTANT
 from fastconv._core.depthwise.band cimport (
@@ -37,7 +38,7 @@ from fastconv._core.depthwise.band cimport (
 from fastconv._core.runtime.isa cimport kernels, vector_length
 from fastconv._core.runtime.memo cimport slot_of
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport activate, ceildiv, part
+from fastconv._core.problem.problem cimport Problem, activate, ceildiv, part
 
 cnp.import_array()
 
@@ -154,18 +155,17 @@ cdef Layout measured(const Py_ssize_t *key, tuple stride, tuple dilation):
     return layout
 
 
-cdef void fill_key(Py_ssize_t *key, cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
-                   int padding):
-    memcpy(key, cnp.PyArray_DIMS(x), 4 * sizeof(Py_ssize_t))
-    memcpy(key + 4, cnp.PyArray_STRIDES(x), 4 * sizeof(Py_ssize_t))
-    memcpy(key + 8, cnp.PyArray_DIMS(w), 4 * sizeof(Py_ssize_t))
-    memcpy(key + 12, cnp.PyArray_STRIDES(w), 4 * sizeof(Py_ssize_t))
-    memcpy(key + 16, cnp.PyArray_DIMS(y), 4 * sizeof(Py_ssize_t))
-    memcpy(key + 20, cnp.PyArray_STRIDES(y), 4 * sizeof(Py_ssize_t))
-    key[24], key[25] = stride
-    key[26], key[27] = dilation
-    key[28], key[29] = origin
-    key[30], key[31] = padding, cnp.PyArray_ITEMSIZE(x)
+cdef void fill_key(Py_ssize_t *key, Convolution conv):
+    cdef Window window = conv.window
+    memcpy(key, cnp.PyArray_DIMS(conv.x), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 4, cnp.PyArray_STRIDES(conv.x), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 8, cnp.PyArray_DIMS(conv.w), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 12, cnp.PyArray_STRIDES(conv.w), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 16, cnp.PyArray_DIMS(conv.y), 4 * sizeof(Py_ssize_t))
+    memcpy(key + 20, cnp.PyArray_STRIDES(conv.y), 4 * sizeof(Py_ssize_t))
+    key[24], key[25], key[26], key[27] = window.stride_h, window.stride_w, window.dilation_h, window.dilation_w
+    key[28], key[29] = window.top, window.left
+    key[30], key[31] = window.padding_mode, cnp.PyArray_ITEMSIZE(conv.x)
 
 
 cdef void add_tables(Layout layout, tuple origin, int padding):
@@ -175,20 +175,20 @@ cdef void add_tables(Layout layout, tuple origin, int padding):
         layout.tables = plan(&layout.shape, origin, padding)
 
 
-cdef Layout layout_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding):
+cdef Layout layout_of(Convolution conv):
     """The layout for arrays of these shapes and strides, or None where one thread would take too much scratch."""
     cdef Py_ssize_t key[LAYOUT_WORDS]
     cdef Py_ssize_t slot, bytes = 0
     cdef Layout layout
-    fill_key(key, x, w, y, stride, dilation, origin, padding)
+    fill_key(key, conv)
     slot = slot_of(key, LAYOUT_WORDS, LAYOUT_BITS)
     layout = layouts[slot]
     if layout is not None and memcmp(layout.key, key, sizeof(key)) == 0:
         return layout
-    layout = measured(key, stride, dilation)
+    layout = measured(key, conv.window.stride, conv.window.dilation)
     if forward_bytes(layout, True) > MOST:
         return None
-    add_tables(layout, origin, padding)
+    add_tables(layout, conv.window.origin, conv.window.padding_mode)
     for table in layout.tables:
         bytes += (<Block>table).size
     if bytes <= LAYOUT_BYTES:
@@ -331,50 +331,40 @@ cdef convolve_channels(depthwise_channels.Shape *g, const floating *x, const flo
         depthwise_channels.convolve(g, x, w, bias, bias_step, y, value)
 
 
-def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
-           int padding_mode, double padding_value, int activation, double negative_slope):
-    """y = activation(depthwise convolution of x with w + bias), on arrays with any strides; nothing is checked.
-
-    x is (N, C, H, W), w (K, 1, R, S), y (N, K, OH, OW); filter k reads channel k // (K / C), output (i, j) from row
-    i * stride - origin on, beyond the borders as padding_mode says (see band.pxd). activation is an index into the table's
-    activations, 0 for none.
-    """
-    if cnp.PyArray_SIZE(y) == 0:
+def conv2d(Convolution conv):
+    """As product's, where a group has one channel; the bias may have any stride."""
+    if cnp.PyArray_SIZE(conv.y) == 0:
         return
-    cdef Layout layout = layout_of(x, w, y, stride, dilation, origin, padding_mode)
+    cdef Layout layout = layout_of(conv)
     if layout is None:
-        parts.convolve(conv2d, workspace, parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value,
-                       activation, negative_slope)
+        parts.convolve(conv2d, workspace, conv)
         return
+    cdef const Problem *p = &conv.problem
     cdef Shape g = layout.shape
     cdef depthwise_channels.Shape channels
-    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
-    cdef Py_ssize_t bias_step = 0 if bias is None else cnp.PyArray_STRIDE(bias, 0) // cnp.PyArray_ITEMSIZE(bias)
+    cdef Py_ssize_t bias_step = 0 if conv.bias is None else cnp.PyArray_STRIDE(conv.bias, 0) // cnp.PyArray_ITEMSIZE(conv.bias)
     if layout.channel_lanes:
         channels = layout.channels
-        channels.activation, channels.slope = activation, negative_slope
-        if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-            convolve_channels(&channels, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w),
-                              <const float *>bias_data, bias_step, <float *>cnp.PyArray_DATA(y), <float>padding_value)
+        channels.activation, channels.slope = p.activation, p.slope
+        if conv.single:
+            convolve_channels(&channels, <const float *>p.x, <const float *>p.weights, <const float *>p.bias, bias_step,
+                              <float *>p.y, <float>p.value)
         else:
-            convolve_channels(&channels, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w),
-                              <const double *>bias_data, bias_step, <double *>cnp.PyArray_DATA(y), padding_value)
+            convolve_channels(&channels, <const double *>p.x, <const double *>p.weights, <const double *>p.bias, bias_step,
+                              <double *>p.y, p.value)
         return
-    g.activation, g.slope = activation, negative_slope
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        convolve(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data, bias_step,
-                 <float *>cnp.PyArray_DATA(y), <float>padding_value)
+    g.activation, g.slope = p.activation, p.slope
+    if conv.single:
+        convolve(&g, <const float *>p.x, <const float *>p.weights, <const float *>p.bias, bias_step, <float *>p.y, <float>p.value)
     else:
-        convolve(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data, bias_step,
-                 <double *>cnp.PyArray_DATA(y), padding_value)
+        convolve(&g, <const double *>p.x, <const double *>p.weights, <const double *>p.bias, bias_step, <double *>p.y, p.value)
 
 
-def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding_mode,
-              bint alone):
-    """As gemm.workspace, of a call that finds no layout of an earlier one."""
+def workspace(Convolution conv, bint alone):
+    """As product's, of a call that finds no layout of an earlier one."""
     cdef Py_ssize_t key[LAYOUT_WORDS]
-    fill_key(key, x, w, y, stride, dilation, origin, padding_mode)
-    return forward_bytes(measured(key, stride, dilation), alone)
+    fill_key(key, conv)
+    return forward_bytes(measured(key, conv.window.stride, conv.window.dilation), alone)
 
 
 cdef void convolve_pair(const Shape *g, const floating *x, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
@@ -416,10 +406,10 @@ def conv2d_pair(const floating[:, :, :, :] x, const floating[:, :, :, :] even, c
     measure(&g, x.shape, x.strides, w_shape, even.strides, y_shape, y.strides, size, vector_length(no_data), (1, 1), (dilation_h, 1))
     cdef Py_ssize_t n_even = g.r * even.shape[3], n_taps = n_even + g.r * odd.shape[3]
     if most_bytes(&g, g.k * n_taps * size + n_taps * sizeof(Py_ssize_t) + g.band_size * size) > MOST:
-        conv2d(np.asarray(x), np.asarray(even), None, np.asarray(y)[..., ::2], (1, 1), (dilation_h, 1), (top, left_even), CONSTANT, 0.0,
-               0, 0.0)
-        conv2d(np.asarray(x), np.asarray(odd), None, np.asarray(y)[..., 1::2], (1, 1), (dilation_h, 1), (top, left_odd), CONSTANT, 0.0,
-               0, 0.0)
+        conv2d(Convolution(np.asarray(x), np.asarray(even), None, np.asarray(y)[..., ::2],
+                           Window((1, 1), (dilation_h, 1), (top, left_even))))
+        conv2d(Convolution(np.asarray(x), np.asarray(odd), None, np.asarray(y)[..., 1::2],
+                           Window((1, 1), (dilation_h, 1), (top, left_odd))))
         return
     tables = plan(&g, (top, left), CONSTANT)
     cdef Block packed = take(g.k * n_taps * size)
@@ -444,8 +434,8 @@ def conv2d_pair(const floating[:, :, :, :] x, const floating[:, :, :, :] even, c
         for unit in prange(units, num_threads=team, schedule="static"):
             convolve_pair(&g, xp, taps, n_even, n_taps, weights, yp, unit, scratch_data + threadid() * g.band_size)
     if y.shape[3] % 2:
-        conv2d(np.asarray(x), np.asarray(even), None, np.asarray(y)[:, :, :, y.shape[3] - 1:], (1, 1), (dilation_h, 1), (top, left_even - y.shape[3] // 2), CONSTANT,
-               0.0, 0, 0.0)
+        conv2d(Convolution(np.asarray(x), np.asarray(even), None, np.asarray(y)[:, :, :, y.shape[3] - 1:],
+                           Window((1, 1), (dilation_h, 1), (top, left_even - y.shape[3] // 2))))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -566,35 +556,30 @@ cdef correlate_of(Layout layout, const floating *x, const floating *dy, floating
         depthwise_channels.correlate(&layout.channels, x, dy, gradient, value)
 
 
-def conv2d_weight_gradient(cnp.ndarray grad_output, cnp.ndarray x, cnp.ndarray grad_weight, tuple stride, tuple dilation,
-                           tuple origin, int padding_mode, double padding_value):
-    """grad_weight = the gradient of conv2d's weights, on views as there; grad_weight is overwritten: filters of any stride, each in
-    one piece. Nothing is checked."""
+def conv2d_weight_gradient(Convolution conv):
+    """As product's."""
     cdef Py_ssize_t key[LAYOUT_WORDS]
+    cdef const Problem *p = &conv.problem
     cdef Layout layout
-    if cnp.PyArray_SIZE(grad_weight) == 0:
+    if cnp.PyArray_SIZE(conv.w) == 0:
         return
-    if cnp.PyArray_SIZE(grad_output) == 0:
-        grad_weight.fill(0)
+    if cnp.PyArray_SIZE(conv.y) == 0:
+        conv.w.fill(0)
         return
-    fill_key(key, x, grad_weight, grad_output, stride, dilation, origin, padding_mode)
-    layout = measured(key, stride, dilation)
+    fill_key(key, conv)
+    layout = measured(key, conv.window.stride, conv.window.dilation)
     if backward_bytes(layout, True) > MOST_BACKWARD:
-        parts.weight_gradient(conv2d_weight_gradient, gradient_workspace,
-                              parts.Problem(x, grad_weight, grad_output, stride, dilation, origin, padding_mode), padding_value)
+        parts.weight_gradient(conv2d_weight_gradient, gradient_workspace, conv)
         return
-    add_tables(layout, origin, padding_mode)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        correlate_of(layout, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(grad_output),
-                     <float *>cnp.PyArray_DATA(grad_weight), <float>padding_value)
+    add_tables(layout, conv.window.origin, conv.window.padding_mode)
+    if conv.single:
+        correlate_of(layout, <const float *>p.x, <const float *>p.y, <float *>p.weights, <float>p.value)
     else:
-        correlate_of(layout, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(grad_output),
-                     <double *>cnp.PyArray_DATA(grad_weight), padding_value)
+        correlate_of(layout, <const double *>p.x, <const double *>p.y, <double *>p.weights, p.value)
 
 
-def gradient_workspace(cnp.ndarray x, cnp.ndarray grad_weight, cnp.ndarray grad_output, tuple stride, tuple dilation,
-                       tuple origin, int padding_mode, bint alone):
+def gradient_workspace(Convolution conv, bint alone):
     """As workspace, of conv2d_weight_gradient."""
     cdef Py_ssize_t key[LAYOUT_WORDS]
-    fill_key(key, x, grad_weight, grad_output, stride, dilation, origin, padding_mode)
-    return backward_bytes(measured(key, stride, dilation), alone)
+    fill_key(key, conv)
+    return backward_bytes(measured(key, conv.window.stride, conv.window.dilation), alone)

@@ -36,13 +36,14 @@ cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 
+from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.runtime cimport threads
 from fastconv._core.problem.blocks cimport PixelBlock, block_at
 from fastconv._core.direct.layout cimport Layout, lay_out, only_met, panel_of, with_groups_joined
 from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_tile, join_pixels, to_lanes, vector_length
 from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, store_lanes
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport activate, ceildiv, filters_alone, part, rounded, Shape, shape_of, shape_of_arrays
+from fastconv._core.problem.problem cimport Problem, activate, ceildiv, part, rounded
 
 cnp.import_array()
 
@@ -52,14 +53,14 @@ cdef enum:
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 
 
-cdef LaneBand band_of(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
+cdef LaneBand band_of(const Layout *l, const Problem *g, const PixelBlock *block) noexcept nogil:
     cdef LaneBand band = lane_band(g, block.col0 * g.stride_w - g.left, l.band_cols, l.pixel)
     band.row0 = block.row0 * g.stride_h - g.top
     band.rows = input_rows(g, block)
     return band
 
 
-cdef void fill_block(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, int channels, floating value,
+cdef void fill_block(const Layout *l, const Problem *g, const PixelBlock *block, const floating *x, int channels, floating value,
                      const Py_ssize_t *at, floating *dst) noexcept nogil:
     """One vector of channels of a block; x is its first channel of the first image."""
     cdef Py_ssize_t i
@@ -68,7 +69,7 @@ cdef void fill_block(const Layout *l, const Shape *g, const PixelBlock *block, c
         fill_lanes(g, &band, x + (block.n0 + i) * g.xn, channels, value, at, dst + i * l.image_pitch)
 
 
-cdef void fill_block_rows(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, floating value,
+cdef void fill_block_rows(const Layout *l, const Problem *g, const PixelBlock *block, const floating *x, floating value,
                           Py_ssize_t image, Py_ssize_t start, Py_ssize_t stop, floating *dst) noexcept nogil:
     """All channels of rows start .. stop - 1 of one image of a block; x is the first channel of the first image."""
     cdef LaneBand band = band_of(l, g, block)
@@ -82,7 +83,7 @@ cdef inline Py_ssize_t place(int lanes, Py_ssize_t channels, Py_ssize_t taps, Py
     return first * taps + tap * min(lanes, channels - first) + c - first
 
 
-cdef void place_weights(const Layout *l, const Shape *g, Py_ssize_t width, Py_ssize_t *at) noexcept nogil:
+cdef void place_weights(const Layout *l, const Problem *g, Py_ssize_t width, Py_ssize_t *at) noexcept nogil:
     """The tables of pack_panel: a chunk of channels that fill their vectors, and those of the last vector, which need not."""
     cdef Py_ssize_t c, t, taps = g.r * g.s
     for c in range(l.chunk // l.lanes * l.lanes):
@@ -94,19 +95,19 @@ cdef void place_weights(const Layout *l, const Shape *g, Py_ssize_t width, Py_ss
             at[c * taps + t] = place(l.lanes, g.own % l.lanes, taps, c, t) * width
 
 
-cdef void place_all_weights(const Layout *l, const Shape *g, Py_ssize_t *at) noexcept nogil:
+cdef void place_all_weights(const Layout *l, const Problem *g, Py_ssize_t *at) noexcept nogil:
     """Two tables of at_size: of panels of all vectors, and of a narrow one, if there is one."""
     place_weights(l, g, l.width, at)
     if l.narrow:
         place_weights(l, g, l.lanes, at + l.at_size)
 
 
-cdef inline bint lies_as_it_is(const Shape *g) noexcept nogil:
+cdef inline bint lies_as_it_is(const Problem *g) noexcept nogil:
     """Filters in memory as [k][c][r][s], channels and taps without gaps."""
     return g.wc == g.r * g.s and (g.wc == 1 or (g.ws == 1 and g.wr == g.s))
 
 
-cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t filters, const Py_ssize_t *at,
+cdef void pack_panel(const Layout *l, const Problem *g, const floating *w, Py_ssize_t filters, const Py_ssize_t *at,
                      floating *b) noexcept nogil:
     """B of one panel of at most `width` filters, the first at w."""
     cdef Py_ssize_t vectors = ceildiv(filters, l.lanes), width = vectors * l.lanes
@@ -138,7 +139,7 @@ cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssiz
                         out[i] = 0
 
 
-cdef const floating *following(const Layout *l, const Shape *g, const floating *w, const floating *prepared,
+cdef const floating *following(const Layout *l, const Problem *g, const floating *w, const floating *prepared,
                                Py_ssize_t panels) noexcept nogil:
     """What the panel that comes `panels` after the one at w, or at prepared, is made from, if that is one piece; or NULL."""
     if panels == 0 or l.beforehand:
@@ -150,7 +151,7 @@ cdef const floating *following(const Layout *l, const Shape *g, const floating *
     return NULL
 
 
-cdef void convolve_panels(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *w,
+cdef void convolve_panels(const Layout *l, const Problem *g, const PixelBlock *block, const floating *x, const floating *w,
                           const floating *bias, floating *y, Py_ssize_t filters, Py_ssize_t next_panel, int activation,
                           double slope, const Py_ssize_t *taps, const Py_ssize_t *at, const floating *prepared,
                           floating *scratch) noexcept nogil:
@@ -211,7 +212,7 @@ cdef void convolve_panels(const Layout *l, const Shape *g, const PixelBlock *blo
                         block.cols, result + i * block.rows * block.cols * width + q * l.lanes, width)
 
 
-cdef void activate_block(const Shape *g, const PixelBlock *block, floating *y, int activation, double slope) noexcept nogil:
+cdef void activate_block(const Problem *g, const PixelBlock *block, floating *y, int activation, double slope) noexcept nogil:
     """All channels of a block in y, where they and the pixels of a row follow each other."""
     cdef Py_ssize_t i, row
     for i in range(block.images):
@@ -220,7 +221,7 @@ cdef void activate_block(const Shape *g, const PixelBlock *block, floating *y, i
                      slope)
 
 
-cdef void convolve(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y,
+cdef void convolve(const Layout *l, const Problem *g, const floating *x, const floating *w, const floating *bias, floating *y,
                    double value, int activation, double slope, const Py_ssize_t *taps, const Py_ssize_t *at,
                    const Py_ssize_t *weights_at, const floating *prepared, floating *packed, floating *shared,
                    floating *scratch, int team) noexcept nogil:
@@ -258,7 +259,7 @@ cdef void convolve(const Layout *l, const Shape *g, const floating *x, const flo
                            weights_at, prepared, scratch + threadid() * l.thread_size)
 
 
-cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ssize_t group, const floating *x,
+cdef void private_block(const Layout *l, const Problem *g, Py_ssize_t index, Py_ssize_t group, const floating *x,
                         const floating *w, const floating *bias, floating *y, double value, int activation, double slope,
                         const Py_ssize_t *taps, const Py_ssize_t *at, const Py_ssize_t *weights_at, const floating *prepared,
                         floating *mine, floating *scratch) noexcept nogil:
@@ -278,7 +279,7 @@ cdef void private_block(const Layout *l, const Shape *g, Py_ssize_t index, Py_ss
         activate_block(g, &block, y, activation, slope)
 
 
-cdef void pointwise_block(const Layout *l, const Shape *g, const PixelBlock *block, const floating *x, const floating *bias,
+cdef void pointwise_block(const Layout *l, const Problem *g, const PixelBlock *block, const floating *x, const floating *bias,
                           floating *y, const floating *prepared, floating *scratch) noexcept nogil:
     """One block of a group under 1 x 1 filters, tile by tile, from x to y as they lie. While the first panel works on a tile,
     the next tile's pixels are prefetched. scratch: a tile and the bias of the last panel, where it lacks filters."""
@@ -328,12 +329,12 @@ cdef void pointwise_block(const Layout *l, const Shape *g, const PixelBlock *blo
                                     dst + k + i * l.lanes, g.yw)
 
 
-cdef inline Py_ssize_t input_rows(const Shape *g, const PixelBlock *block) noexcept nogil:
+cdef inline Py_ssize_t input_rows(const Problem *g, const PixelBlock *block) noexcept nogil:
     """Of each image of a block."""
     return (block.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
 
 
-cdef Py_ssize_t fill_steps(const Layout *l, const Shape *g, const PixelBlock *block) noexcept nogil:
+cdef Py_ssize_t fill_steps(const Layout *l, const Problem *g, const PixelBlock *block) noexcept nogil:
     """Into how many steps X of a block is cut: where channels come last images, or their rows if threads share a block; else
     vectors of channels."""
     if g.xc == 1:
@@ -341,7 +342,7 @@ cdef Py_ssize_t fill_steps(const Layout *l, const Shape *g, const PixelBlock *bl
     return ceildiv(g.c, l.lanes)
 
 
-cdef void fill_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t step,
+cdef void fill_step(const Layout *l, const Problem *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t step,
                     const floating *x, floating value, const Py_ssize_t *at, floating *dst) noexcept nogil:
     cdef Py_ssize_t c = step * l.lanes, rows = input_rows(g, block)
     x += group * g.c * g.xc
@@ -353,7 +354,7 @@ cdef void fill_step(const Layout *l, const Shape *g, const PixelBlock *block, Py
         fill_block_rows(l, g, block, x, value, step // rows, step % rows, step % rows + 1, dst)
 
 
-cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t step, int team,
+cdef void panel_step(const Layout *l, const Problem *g, const PixelBlock *block, Py_ssize_t group, Py_ssize_t step, int team,
                      const floating *x, const floating *packed, const floating *w, const floating *bias, floating *y,
                      int activation, double slope, const Py_ssize_t *taps, const Py_ssize_t *weights_at,
                      const floating *prepared, floating *scratch) noexcept nogil:
@@ -367,7 +368,7 @@ cdef void panel_step(const Layout *l, const Shape *g, const PixelBlock *block, P
                     prepared + (group * l.panels + panel) * l.b_size if prepared != NULL else prepared, scratch)
 
 
-cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const Py_ssize_t *at, floating *b,
+cdef void pack_panels(const Layout *l, const Problem *g, const floating *w, const Py_ssize_t *at, floating *b,
                       int team) noexcept nogil:
     """B of all panels of all groups."""
     cdef Py_ssize_t i
@@ -379,14 +380,14 @@ cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const 
             pack_panel_at(l, g, w, i, at, b)
 
 
-cdef void pack_panel_at(const Layout *l, const Shape *g, const floating *w, Py_ssize_t index, const Py_ssize_t *at,
+cdef void pack_panel_at(const Layout *l, const Problem *g, const floating *w, Py_ssize_t index, const Py_ssize_t *at,
                         floating *b) noexcept nogil:
     """One panel, counted over all groups."""
     cdef Py_ssize_t group = index // l.panels, k = index % l.panels * l.width
     pack_panel(l, g, w + (group * g.k + k) * g.wk, min(l.width, g.k - k), at, b + index * l.b_size)
 
 
-cdef double work(const Shape *g) noexcept nogil:
+cdef double work(const Problem *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.own * g.r * g.s / 50
 
 
@@ -395,7 +396,7 @@ cdef struct Room:
     Py_ssize_t shared, threads, tables, filters
 
 
-cdef Room room_of(const Shape *g, const Layout *l, int team, const floating *unused) noexcept nogil:
+cdef Room room_of(const Problem *g, const Layout *l, int team, const floating *unused) noexcept nogil:
     cdef Room room
     cdef Py_ssize_t copies = team if l.private else 1
     room.shared, room.threads = copies * l.x_size * sizeof(floating), team * l.thread_size * sizeof(floating)
@@ -408,12 +409,12 @@ cdef inline Py_ssize_t total(Room room) noexcept nogil:
     return room.shared + room.threads + room.tables + room.filters
 
 
-cdef bint forward(const Shape *shape, const floating *x, const floating *w, const floating *bias, floating *y, double value,
+cdef bint forward(const Problem *shape, const floating *x, const floating *w, const floating *bias, floating *y, double value,
                   int activation, double slope, Block prepared) except -1:
     """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the bits
     are the same with and without them."""
-    cdef Shape joined = with_groups_joined(shape[0], vector_length(x))
-    cdef const Shape *g = &joined
+    cdef Problem joined = with_groups_joined(shape[0], vector_length(x))
+    cdef const Problem *g = &joined
     cdef int team = threads.team(work(g))
     cdef Layout l = lay_out(g, 1, activation, x)
     cdef Room room = room_of(g, &l, 1, x)
@@ -449,53 +450,53 @@ cdef bint forward(const Shape *shape, const floating *x, const floating *w, cons
     return True
 
 
-def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
-           int padding_mode, double padding_value, int activation, double negative_slope, Block prepared=None):
-    """As gemm.conv2d."""
-    if cnp.PyArray_SIZE(y) == 0:
-        return
-    cdef Shape g = only_met(shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode))
-    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
-    cdef bint done
+cdef Problem problem_of(Convolution conv) noexcept:
+    cdef Problem g = only_met(conv.problem)
     if g.c == 1:
         g.xc = 1    # there is no second one
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        done = forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
-                       <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+    return g
+
+
+def conv2d(Convolution conv, Block prepared=None):
+    """As product's."""
+    if cnp.PyArray_SIZE(conv.y) == 0:
+        return
+    cdef Problem g = problem_of(conv)
+    cdef bint done
+    if conv.single:
+        done = forward(&g, <const float *>g.x, <const float *>g.weights, <const float *>g.bias, <float *>g.y, g.value,
+                       g.activation, g.slope, prepared)
     else:
-        done = forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
-                       <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+        done = forward(&g, <const double *>g.x, <const double *>g.weights, <const double *>g.bias, <double *>g.y, g.value,
+                       g.activation, g.slope, prepared)
     if not done:
-        parts.convolve(conv2d, workspace, parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value,
-                       activation, negative_slope)
+        parts.convolve(conv2d, workspace, conv)
 
 
-def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
-    """The filters packed once, for conv2d's `prepared`."""
-    cdef floating *no_data = NULL
-    cdef Shape g = only_met(filters_alone(w.shape, w.strides, sizeof(floating), groups, stride))
-    g = with_groups_joined(g, vector_length(no_data))
-    cdef Layout l = lay_out(&g, 1, 0, no_data)
-    cdef Block packed = take(l.filters_size * sizeof(floating))
+def prepare(Convolution conv):
+    """As product's."""
+    cdef Problem g = problem_of(conv)
+    return packed[float](&g, NULL) if conv.single else packed[double](&g, NULL)
+
+
+cdef Block packed(const Problem *problem, const floating *unused):
+    cdef Problem g = with_groups_joined(problem[0], vector_length(unused))
+    cdef Layout l = lay_out(&g, 1, 0, unused)
+    cdef Block filters = take(l.filters_size * sizeof(floating))
     cdef Block table = take(2 * l.at_size * sizeof(Py_ssize_t))
     place_all_weights(&l, &g, <Py_ssize_t *>table.data)
-    pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, <floating *>packed.data, 1)
-    return packed
+    pack_panels(&l, &g, <const floating *>g.weights, <Py_ssize_t *>table.data, <floating *>filters.data, 1)
+    return filters
 
 
-def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding_mode,
-              bint alone):
-    """As gemm.workspace."""
-    cdef Shape g = only_met(shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode))
-    if g.c == 1:
-        g.xc = 1
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        return scratch_bytes(&g, alone, <const float *>NULL)
-    return scratch_bytes(&g, alone, <const double *>NULL)
+def workspace(Convolution conv, bint alone):
+    """As product's."""
+    cdef Problem g = problem_of(conv)
+    return scratch_bytes[float](&g, alone, NULL) if conv.single else scratch_bytes[double](&g, alone, NULL)
 
 
-cdef Py_ssize_t scratch_bytes(const Shape *shape, bint alone, const floating *unused) noexcept:
-    cdef Shape g = with_groups_joined(shape[0], vector_length(unused))
+cdef Py_ssize_t scratch_bytes(const Problem *shape, bint alone, const floating *unused) noexcept:
+    cdef Problem g = with_groups_joined(shape[0], vector_length(unused))
     cdef int team = 1 if alone else threads.team(work(&g))
     cdef Layout l = lay_out(&g, team, 0, unused)
     return total(room_of(&g, &l, team, unused))

@@ -2,7 +2,7 @@
 from cython cimport floating
 
 from fastconv._core.problem.blocks cimport Blocking
-from fastconv._core.problem.problem cimport Shape
+from fastconv._core.problem.problem cimport Problem
 
 # What is the same for all blocks of a call; sizes in elements.
 cdef struct Layout:
@@ -32,6 +32,6 @@ cdef inline Py_ssize_t panel_of(const Layout *l, Py_ssize_t step) noexcept nogil
     return step + min(step, l.pairs)
 
 
-cdef Shape only_met(Shape g) noexcept nogil
-cdef Shape with_groups_joined(Shape g, int lanes) noexcept nogil
-cdef Layout lay_out(const Shape *g, int team, int activation, const floating *unused) noexcept nogil
+cdef Problem only_met(Problem g) noexcept nogil
+cdef Problem with_groups_joined(Problem g, int lanes) noexcept nogil
+cdef Layout lay_out(const Problem *g, int team, int activation, const floating *unused) noexcept nogil

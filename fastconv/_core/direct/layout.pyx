@@ -20,7 +20,7 @@ cdef enum:
     BLOCKS_A_THREAD = 4       # where there are too few panels to share out
 
 
-cdef Shape only_met(Shape g) noexcept nogil:
+cdef Problem only_met(Problem g) noexcept nogil:
     """A 1 x 1 filter with a stride, as one without on every stride-th pixel."""
     cdef bint inside = g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h < g.h and (g.ow - 1) * g.stride_w < g.w
     if g.r == 1 and g.s == 1 and inside:
@@ -29,7 +29,7 @@ cdef Shape only_met(Shape g) noexcept nogil:
     return g
 
 
-cdef Shape with_groups_joined(Shape g, int lanes) noexcept nogil:
+cdef Problem with_groups_joined(Problem g, int lanes) noexcept nogil:
     """Narrow groups side by side in a vector, as groups of that many channels. Not where 1 x 1 filters would read, from x as it
     lies, more than there is; and not in vectors of 4 floats: SSE cannot move lanes by a number that it computes."""
     cdef Py_ssize_t most = lanes // g.c if g.c else 0, i
@@ -42,7 +42,7 @@ cdef Shape with_groups_joined(Shape g, int lanes) noexcept nogil:
     return g
 
 
-cdef inline bint pointwise(const Shape *g) noexcept nogil:
+cdef inline bint pointwise(const Problem *g) noexcept nogil:
     """1 x 1 filters that meet all pixels, one each."""
     return g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
 
@@ -63,7 +63,7 @@ cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
     return ceildiv(elements, 32) * 32 + 16
 
 
-cdef Layout lay_out(const Shape *g, int team, int activation, const floating *unused) noexcept nogil:
+cdef Layout lay_out(const Problem *g, int team, int activation, const floating *unused) noexcept nogil:
     """Of B nothing depends on the threads, the activation, or on where x and y lie."""
     cdef Layout l
     cdef Py_ssize_t rows, bytes_a_row, most, pixels

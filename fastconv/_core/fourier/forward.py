@@ -40,6 +40,7 @@ from fastconv._core.depthwise import forward as depthwise
 from fastconv._core.fourier import contrast
 from fastconv._core.pointwise import elementwise
 from fastconv._core.problem import parts
+from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.product import forward as gemm
 from fastconv._core.runtime import memory, threads
 from fastconv._core.fourier.layout import CACHE_LINE, NUMPY_1, apart, lay_out
@@ -53,47 +54,42 @@ SMALL = 4e6                # nanoseconds of work for which a thread is started: 
 CONTRAST = 16              # times the terms of a sum: the most that samples of a tile may differ in magnitude
 
 
-def conv2d(x, w, bias, y, stride, dilation, origin, padding_mode, padding_value, activation, negative_slope, prepared=None,
-           any_contrast=False):
-    """As gemm.conv2d, for all convolutions. With any_contrast no tile is computed directly for the contrast of its samples."""
-    if y.size == 0:
+def conv2d(conv, prepared=None, any_contrast=False):
+    """As product's, for all convolutions. With any_contrast no tile is computed directly for the contrast of its samples."""
+    if conv.y.size == 0:
         return
-    layout = _layout_of(x, w, y, stride, dilation)
+    layout = _layout_of(conv)
     if layout.scratch_bytes(1) > parts.FORWARD_BYTES:
-        parts.convolve(functools.partial(conv2d, any_contrast=any_contrast), workspace,
-                       parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value, activation, negative_slope)
+        parts.convolve(functools.partial(conv2d, any_contrast=any_contrast), workspace, conv)
         return
-    if layout.swapped:
-        x, w, y, origin = x.swapaxes(2, 3), w.swapaxes(2, 3), y.swapaxes(2, 3), origin[::-1]
-    call = _Call(layout, x, w, bias, y, origin, padding_mode, padding_value, activation, negative_slope, any_contrast)
+    call = _Call(layout, conv, any_contrast)
     held = None if prepared else _Scratch(layout.part_bytes)
     count = _threads(layout)
     run = functools.partial(_in_team, count) if count > 1 else _in_order
     for index, (groups, filters) in enumerate(layout.parts()):
-        u = prepared[index] if prepared else _filter_spectra(layout, w, groups, filters, held, run)
+        u = prepared[index] if prepared else _filter_spectra(layout, conv.w, groups, filters, held, run)
         run(call.convolve, call.jobs(u, groups, filters))
 
 
-def prepare(w, geometry):
-    """The filters' spectra for conv2d's `prepared`, or None where they are too large to be kept."""
-    layout = lay_out(geometry.x_shape[0] or 1, geometry.groups, w.shape[1], w.shape[0] // geometry.groups, w.shape[2:],
-                     geometry.output_size, geometry.stride, geometry.dilation, w.itemsize)
+def prepare(conv):
+    """The filters' spectra for conv2d's `prepared`, or None where they are too large to be kept; of x and y the shapes are enough."""
+    layout = _layout_of(conv)
     if layout.spectra_bytes(layout.groups * layout.summed * layout.filters, layout.filter_rows) > PREPARED_BYTES:
         return None
-    w = w.swapaxes(2, 3) if layout.swapped else w
-    return [_filter_spectra(layout, w, groups, filters, _Scratch(layout.part_bytes), _in_order)
+    return [_filter_spectra(layout, conv.w, groups, filters, _Scratch(layout.part_bytes), _in_order)
             for groups, filters in layout.parts()]
 
 
-def workspace(x, w, y, stride, dilation, origin, padding_mode, alone):
-    """As gemm.workspace."""
-    layout = _layout_of(x, w, y, stride, dilation)
+def workspace(conv, alone):
+    """As product's."""
+    layout = _layout_of(conv)
     return layout.scratch_bytes(1 if alone else _threads(layout))
 
 
-def _layout_of(x, w, y, stride, dilation):
-    groups = x.shape[1] // w.shape[1]
-    return lay_out(x.shape[0], groups, w.shape[1], w.shape[0] // groups, w.shape[2:], y.shape[2:], stride, dilation, x.itemsize)
+def _layout_of(conv):
+    groups, window = conv.x.shape[1] // conv.w.shape[1], conv.window
+    return lay_out(conv.x.shape[0] or 1, groups, conv.w.shape[1], conv.w.shape[0] // groups, conv.w.shape[2:], conv.y.shape[2:],
+                   window.stride, window.dilation, conv.x.itemsize)
 
 
 def _threads(layout):
@@ -238,6 +234,7 @@ def _backward(scratch, layout, spectra, dtype):
 
 def _filter_spectra(layout, w, groups, filters, held, run):
     """U of a part of the filters: (group, channel of a tap phase, filter, columns, rows)."""
+    w = w.swapaxes(2, 3) if layout.swapped else w
     with held:
         spectra = _spectra(held, layout, (len(groups), layout.summed, len(filters)), layout.filter_rows,
                            np.result_type(w.dtype, np.complex64))
@@ -303,16 +300,18 @@ def _blocks(layout, origin):
 class _Call:
     """The arrays and options of one call of conv2d, and the jobs that it consists of."""
 
-    def __init__(self, layout, x, w, bias, y, origin, padding_mode, padding_value, activation, negative_slope, any_contrast):
+    def __init__(self, layout, conv, any_contrast):
+        x, w, y, origin = conv.x, conv.w, conv.y, conv.window.origin
+        if layout.swapped:
+            x, w, y, origin = x.swapaxes(2, 3), w.swapaxes(2, 3), y.swapaxes(2, 3), origin[::-1]
         self.layout = layout
         self.x = x.reshape(layout.images, layout.groups, layout.channels, *x.shape[2:])
         self.w = w.reshape(layout.groups, layout.filters, *w.shape[1:])
         self.y = y.reshape(layout.images, layout.groups, layout.filters, *y.shape[2:])
-        self.bias = None if bias is None else bias.reshape(layout.groups, layout.filters)
-        self.padding_mode, self.padding_value = PADDING_MODES[padding_mode], padding_value
-        self.activation, self.negative_slope = activation, negative_slope
+        self.bias = None if conv.bias is None else conv.bias.reshape(layout.groups, layout.filters)
+        self.padding_mode, self.padding_value = PADDING_MODES[conv.window.padding_mode], conv.window.padding_value
+        self.epilogue, self.origin = conv.epilogue, origin
         self.most_contrast = math.inf if any_contrast else CONTRAST * math.prod(w.shape[1:])
-        self.origin = origin
 
     def jobs(self, u, groups, filters):
         """For convolve: spectra of filters, which groups and filters these are, a block of tiles."""
@@ -381,8 +380,8 @@ class _Call:
         directly = directly | ~finite
         if self.bias is not None:
             planes += self.bias[groups, filters, None, None]
-        if self.activation:
-            elementwise.activate_in_place(planes, self.activation, self.negative_slope)
+        if self.epilogue.activation:
+            elementwise.activate_in_place(planes, self.epilogue.activation, self.epilogue.negative_slope)
         outputs = planes[..., self.layout.columns.window - 1:]
         for tile, images, places in block:
             self.y[images, groups, filters, tile.rows, tile.columns] = outputs[places, :, :, :tile.size[0], :tile.size[1]]
@@ -395,11 +394,11 @@ class _Call:
         x, y = self.x[image:image + 1, groups], self.y[image:image + 1, groups, filters, tile.rows, tile.columns]
         w, bias = self.w[groups, filters], self.bias
         driver = depthwise if self.layout.channels == 1 else gemm
-        driver.conv2d(x.reshape(1, -1, *x.shape[3:]), w.reshape(-1, *w.shape[2:]),
-                      None if bias is None else bias[groups, filters].reshape(-1), y.reshape(1, -1, *y.shape[3:]),
-                      (rows.stride * rows.output_step, columns.stride * columns.output_step), (rows.dilation, columns.dilation),
-                      (-tile.position[0], -tile.position[1]), PADDING_MODES.index(self.padding_mode), self.padding_value,
-                      self.activation, self.negative_slope)
+        window = Window((rows.stride * rows.output_step, columns.stride * columns.output_step), (rows.dilation, columns.dilation),
+                        (-tile.position[0], -tile.position[1]), PADDING_MODES.index(self.padding_mode), self.padding_value)
+        driver.conv2d(Convolution(x.reshape(1, -1, *x.shape[3:]), w.reshape(-1, *w.shape[2:]),
+                                  None if bias is None else bias[groups, filters].reshape(-1), y.reshape(1, -1, *y.shape[3:]),
+                                  window, self.epilogue))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ from fastconv._core.product import forward as gemm, weight_gradient as gemm_grad
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import forward as winograd
 from fastconv._core.fourier.layout import expected_time, lay_out
+from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvGeometry
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
@@ -118,24 +119,28 @@ class ConvPlan:
         """Bytes of scratch of a forward call on C-contiguous arrays, with the threads that it would use now."""
         if 0 in self.geometry.x_shape:
             return 0
-        return parts.scratch_bytes(self.driver.workspace, self._problem(dtype, channels_last, padding_mode))
+        return parts.scratch_bytes(self.driver.workspace, self._unbacked(dtype, channels_last, padding_mode))
 
-    def _problem(self, dtype, channels_last=False, padding_mode="constant"):
-        """What a call is to the driver, without arrays."""
+    def _unbacked(self, dtype, channels_last=False, padding_mode="constant", weight=None):
+        """What a call is to the driver, with no arrays but the weights, or none."""
         geometry = self.geometry
         x, y = (parts.unbacked(shape, dtype, channels_last) for shape in (geometry.x_shape, geometry.output_shape))
-        return parts.Problem(x, parts.unbacked(geometry.weight_shape, dtype), y, geometry.stride, geometry.dilation,
-                             geometry.origin, PADDING_MODES.index(padding_mode))
+        weight = parts.unbacked(geometry.weight_shape, dtype) if weight is None else weight
+        return Convolution(x, weight, None, y, self.window(padding_mode))
+
+    def window(self, padding_mode="constant", padding_value=0.0):
+        """How the filters lie, as the drivers take it."""
+        geometry = self.geometry
+        return Window(geometry.stride, geometry.dilation, geometry.origin, PADDING_MODES.index(padding_mode), padding_value)
 
     def prepare(self, weight):
         """What the driver makes of the weights, as a tuple for its conv2d; empty where it uses them as they are, or in parts."""
         if not hasattr(self.driver, "prepare"):
             return ()
-        if 0 not in self.geometry.x_shape and not parts.fits(self.driver.workspace, self._problem(weight.dtype)):
+        conv = self._unbacked(weight.dtype, weight=weight)
+        if 0 not in self.geometry.x_shape and not parts.fits(self.driver.workspace, conv):
             return ()
-        if self.driver is fft:  # as large as its tiles, and these follow from the images
-            return (fft.prepare(weight, self.geometry),)
-        return (self.driver.prepare(weight, self.geometry.groups, self.geometry.stride),)
+        return (self.driver.prepare(conv),)
 
 
 def unavailable(algorithm, weight_shape, stride, dilation, padding_mode):

@@ -1,5 +1,5 @@
 """How the output pixels of a convolution are cut into blocks."""
-from fastconv._core.problem.problem cimport Shape, ceildiv
+from fastconv._core.problem.problem cimport Problem, ceildiv
 
 # How the output pixels are cut into blocks: `images` images x `rows` rows x `cols` columns.
 cdef struct Blocking:
@@ -14,7 +14,7 @@ cdef struct PixelBlock:
     Py_ssize_t n0, images, row0, rows, col0, cols, pixels
 
 
-cdef inline Blocking block_pixels(const Shape *g, Py_ssize_t pixels) noexcept nogil:
+cdef inline Blocking block_pixels(const Problem *g, Py_ssize_t pixels) noexcept nogil:
     """Blocks of about so many pixels: whole images, else whole rows of one image, else pieces of rows."""
     cdef Blocking b
     b.col_blocks = ceildiv(g.ow, 2 * pixels) if g.ow > 2 * pixels else 1
@@ -32,7 +32,7 @@ cdef inline Blocking block_pixels(const Shape *g, Py_ssize_t pixels) noexcept no
     return b
 
 
-cdef inline PixelBlock block_at(const Shape *g, const Blocking *b, Py_ssize_t index) noexcept nogil:
+cdef inline PixelBlock block_at(const Problem *g, const Blocking *b, Py_ssize_t index) noexcept nogil:
     cdef PixelBlock block
     block.col0 = index % b.col_blocks * b.cols
     block.row0 = index // b.col_blocks % b.row_blocks * b.rows

@@ -16,7 +16,7 @@ cdef enum:
     MOST_LANES = 16
 
 
-cdef LaneBand lane_band(const Shape *g, Py_ssize_t col0, Py_ssize_t cols, Py_ssize_t pixel) noexcept nogil:
+cdef LaneBand lane_band(const Problem *g, Py_ssize_t col0, Py_ssize_t cols, Py_ssize_t pixel) noexcept nogil:
     cdef LaneBand band
     band.pixel = pixel
     band.row0 = band.rows = 0
@@ -27,28 +27,28 @@ cdef LaneBand lane_band(const Shape *g, Py_ssize_t col0, Py_ssize_t cols, Py_ssi
     return band
 
 
-cdef inline bint whole_rows(const Shape *g, const LaneBand *band) noexcept nogil:
+cdef inline bint whole_rows(const Problem *g, const LaneBand *band) noexcept nogil:
     """Whether the rows inside the plane are one piece of memory, all of it wanted."""
     return g.xw == 1 and g.xh == g.w and band.last - band.first == g.w
 
 
-cdef inline bint skips_columns(const Shape *g) noexcept nogil:
+cdef inline bint skips_columns(const Problem *g) noexcept nogil:
     """Whether a row is best read whole, and what lies between its columns thrown away."""
     return 1 < g.xw <= 3 and g.xc != 1
 
 
-cdef Py_ssize_t position_count(const Shape *g, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
+cdef Py_ssize_t position_count(const Problem *g, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
     cdef Py_ssize_t inside = min(g.w, cols)
     return inside * g.xw if skips_columns(g) else inside * rows if inside == g.w else inside
 
 
-cdef bint fits_closely(const Shape *g, int lanes) noexcept nogil:
+cdef bint fits_closely(const Problem *g, int lanes) noexcept nogil:
     """Whether the pixels of a band may have no more room than their channels, if these are fewer than a vector: where they are
     filled in order, as vectors of which the next pixel covers the rest."""
     return g.c < lanes and (g.xc == 1 or (g.xw == 1 and g.padding == CONSTANT))
 
 
-cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, Py_ssize_t *at) noexcept nogil:
+cdef void lane_positions(const Problem *g, const LaneBand *band, Py_ssize_t rows, Py_ssize_t *at) noexcept nogil:
     """Where the pixels of so many rows go, counted from the first that is inside: the table that fill_lanes wants, of which rows go
     together only where they are inside as a whole. It has position_count(g, rows, band.cols) entries."""
     cdef Py_ssize_t p, row, inside = min(g.w, band.cols)
@@ -61,7 +61,7 @@ cdef void lane_positions(const Shape *g, const LaneBand *band, Py_ssize_t rows, 
             at[row * inside + p] = row * band.pitch + p * band.pixel
 
 
-cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, int channels, const Py_ssize_t *rows,
+cdef void fill_row(const Problem *g, const LaneBand *band, const floating *row, int channels, const Py_ssize_t *rows,
                    const Py_ssize_t *at, int lanes, floating *dst) noexcept nogil:
     """The pixels of one row that are inside; row is its first pixel inside, dst that one's vector."""
     cdef Py_ssize_t p, n = band.last - band.first
@@ -76,7 +76,7 @@ cdef void fill_row(const Shape *g, const LaneBand *band, const floating *row, in
             dst[p * band.pixel + c] = 0
 
 
-cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, int channels, floating value,
+cdef void fill_lanes(const Problem *g, const LaneBand *band, const floating *x, int channels, floating value,
                      const Py_ssize_t *at, floating *dst) noexcept nogil:
     """Fills the band with `channels` (at most a vector of) channels of one image; x is the first one's plane. Up to a vector
     behind the band may be overwritten, if its pixels are not vectors."""
@@ -120,7 +120,7 @@ cdef void fill_lanes(const Shape *g, const LaneBand *band, const floating *x, in
                     out[i * pixel + c] = x[h * g.xh + col * g.xw + c * g.xc] if c < channels else 0
 
 
-cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
+cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
                       const floating *src, Py_ssize_t step) noexcept nogil:
     """rows x cols pixels, step elements apart, to `channels` planes of the caller's array; y is the first pixel's first
     channel."""
@@ -145,7 +145,7 @@ cdef void store_lanes(const Shape *g, floating *y, int channels, Py_ssize_t rows
         y += g.yh
 
 
-cdef inline void fill_border(const Shape *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
+cdef inline void fill_border(const Problem *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
                              Py_ssize_t channels, floating value, floating *out, Py_ssize_t channel_pitch) noexcept nogil:
     """Columns start .. stop - 1 of a row, which are outside; x is the source row's first channel, out the band's row."""
     cdef Py_ssize_t i, v, col
@@ -159,7 +159,7 @@ cdef inline void fill_border(const Shape *g, const LaneBand *band, Py_ssize_t st
         split_pixels(x + i * g.xw, g.xw, 1, channels, out + col * band.pixel, band.pixel, channel_pitch)
 
 
-cdef void fill_pixels(const Shape *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
+cdef void fill_pixels(const Problem *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
                       Py_ssize_t channels, floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
     """Rows start .. stop - 1 of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's channels follow
     each other in memory. x is the image's first channel."""

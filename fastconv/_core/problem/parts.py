@@ -19,6 +19,7 @@ import numpy as np
 
 from fastconv._core.pointwise import elementwise
 from fastconv._core.runtime import memory
+from fastconv._core.problem.convolution import PLAIN, Convolution
 from fastconv._core.problem.geometry import PADDING_MODES
 
 CONSTANT = PADDING_MODES.index("constant")
@@ -30,83 +31,61 @@ MOST_KNOWN = 64      # parts of a problem whose scratch is worked out
 FEWEST_FILTERS = 32  # that are halved: fewer leave rows of a tile or lanes of a vector idle
 
 
-class Problem(NamedTuple):
-    """Arrays and options of a driver's conv2d or, with gradients in place of w and y, of its conv2d_weight_gradient."""
-
-    x: np.ndarray
-    w: np.ndarray
-    y: np.ndarray
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    origin: tuple[int, int]
-    padding_mode: int
-    bias: np.ndarray | None = None
-
-
 class Cut(NamedTuple):
     length: int  # of what is halved
     sums: bool   # whether the result is the sum of the halves', else they are parts of it
-    first: Problem
-    second: Problem
+    first: Convolution
+    second: Convolution
 
 
-def convolve(driver, workspace, problem, padding_value, activation, negative_slope):
+def convolve(driver, workspace, conv):
     """A driver's conv2d by halves; workspace is that of the driver."""
-    cut = _best(_cuts(problem), workspace, FORWARD_BYTES, problem.y)
-
-    def run(part, activation):
-        driver(part.x, part.w, part.bias, part.y, part.stride, part.dilation, part.origin, part.padding_mode, padding_value,
-               activation, negative_slope)
-
-    run(cut.first, 0 if cut.sums else activation)
+    cut = _best(_cuts(conv), workspace, FORWARD_BYTES, conv.y)
     if not cut.sums:
-        run(cut.second, activation)
+        driver(cut.first)
+        driver(cut.second)
         return
-    more = _scratch(problem.y)
-    run(cut.second._replace(y=more), 0)
-    more += problem.y
-    if activation:
-        elementwise.activate_in_place(more, activation, negative_slope)
-    problem.y[...] = more
+    driver(cut.first.of(epilogue=PLAIN))
+    more = _scratch(conv.y)
+    driver(cut.second.of(y=more, epilogue=PLAIN))
+    more += conv.y
+    if conv.epilogue.activation:
+        elementwise.activate_in_place(more, conv.epilogue.activation, conv.epilogue.negative_slope)
+    conv.y[...] = more
 
 
-def weight_gradient(driver, workspace, problem, padding_value):
+def weight_gradient(driver, workspace, conv):
     """A driver's conv2d_weight_gradient by halves; workspace is its gradient_workspace."""
-    cut = _best(_gradient_cuts(problem), workspace, BACKWARD_BYTES, problem.w)
-
-    def run(part):
-        driver(part.y, part.x, part.w, part.stride, part.dilation, part.origin, part.padding_mode, padding_value)
-
-    run(cut.first)
+    cut = _best(_gradient_cuts(conv), workspace, BACKWARD_BYTES, conv.w)
+    driver(cut.first)
     if not cut.sums:
-        run(cut.second)
+        driver(cut.second)
         return
-    more = _scratch(problem.w)
-    run(cut.second._replace(w=more))
-    problem.w[...] += more
+    more = _scratch(conv.w)
+    driver(cut.second.of(w=more))
+    conv.w[...] += more
 
 
-def fits(workspace, problem):
+def fits(workspace, conv):
     """Whether a driver's conv2d takes this as it is."""
-    return _need(workspace, problem) <= FORWARD_BYTES
+    return workspace(conv, True) <= FORWARD_BYTES
 
 
-def scratch_bytes(workspace, problem, known=None):
+def scratch_bytes(workspace, conv, known=None):
     """Bytes of scratch that a driver's conv2d takes at a time, in parts or not, with the threads that it would use now.
 
     There may be more parts than one could count: beyond MOST_KNOWN the smaller half is taken to need what the larger one does.
     """
     known = {} if known is None else known
-    key = (*((array.shape, array.strides) for array in problem[:3]), problem.origin)
+    key = (*((array.shape, array.strides) for array in (conv.x, conv.w, conv.y)), conv.window.origin)
     if key not in known:
-        if fits(workspace, problem):
-            known[key] = workspace(*problem[:7], False)
+        if fits(workspace, conv):
+            known[key] = workspace(conv, False)
         else:
-            cut = _best(_cuts(problem), workspace, FORWARD_BYTES, problem.y)
+            cut = _best(_cuts(conv), workspace, FORWARD_BYTES, conv.y)
             second, more = cut.second, 0
             if cut.sums:
-                second, more = (second._replace(y=unbacked(problem.y.shape, problem.y.dtype, _channels_last(problem.y))),
-                                problem.y.nbytes)
+                second, more = second.of(y=unbacked(conv.y.shape, conv.y.dtype, _channels_last(conv.y))), conv.y.nbytes
             of_first = scratch_bytes(workspace, cut.first, known)
             of_second = scratch_bytes(workspace, second, known) if len(known) < MOST_KNOWN else of_first
             known[key] = max(of_first, more + of_second)
@@ -139,41 +118,37 @@ def _channels_last(array):
 # The choice
 
 
-def _need(workspace, problem):
-    return workspace(*problem[:7], True)
-
-
 def _best(cuts, workspace, bound, result):
     """The cut whose larger half needs the least, or, where the halves' sums would not fit, the longest one of the result."""
     cuts = list(cuts)
-    least, best = min(((_need(workspace, cut.first), i) for i, cut in enumerate(cuts)))
+    least, best = min(((workspace(cut.first, True), i) for i, cut in enumerate(cuts)))
     levels = 1 + 2 * max(0, math.ceil(math.log2(least / bound)))    # of sums; a cut need not save as much as a half
     if cuts[best].sums and levels * result.nbytes > SUM_BYTES:
         return max((cut for cut in cuts if not cut.sums), key=lambda cut: cut.length)
     return cuts[best]
 
 
-def _cuts(problem):
+def _cuts(conv):
     """All cuts of a convolution; what saves as much as another is the better the earlier it comes."""
-    yield from _cuts_of_groups(problem)
-    yield from _cuts_of_pixels(problem, False)
-    if problem.x.shape[1] == problem.w.shape[1]:
-        yield from _cuts_of_filters(problem)
-        yield from _cuts_of_channels(problem, True)
+    yield from _cuts_of_groups(conv)
+    yield from _cuts_of_pixels(conv, False)
+    if conv.x.shape[1] == conv.w.shape[1]:
+        yield from _cuts_of_filters(conv)
+        yield from _cuts_of_channels(conv, True)
     for axis in (2, 3):
-        yield from _cuts_of_taps(problem, axis, True)
+        yield from _cuts_of_taps(conv, axis, True)
 
 
-def _gradient_cuts(problem):
+def _gradient_cuts(conv):
     """Those of a weight gradient. The elements of a filter stay one piece of memory."""
-    c, r = problem.w.shape[1:3]
-    yield from _cuts_of_groups(problem)
-    if problem.x.shape[1] == c:
-        yield from _cuts_of_filters(problem)
-        yield from _cuts_of_channels(problem, False)
+    c, r = conv.w.shape[1:3]
+    yield from _cuts_of_groups(conv)
+    if conv.x.shape[1] == c:
+        yield from _cuts_of_filters(conv)
+        yield from _cuts_of_channels(conv, False)
     if c == 1:
-        yield from _cuts_of_taps(problem, 2 if r > 1 else 3, False)
-    yield from _cuts_of_pixels(problem, True)
+        yield from _cuts_of_taps(conv, 2 if r > 1 else 3, False)
+    yield from _cuts_of_pixels(conv, True)
 
 
 def _halves(length):
@@ -186,61 +161,61 @@ def _along(axis, part):
     return (slice(None),) * axis + (part,)
 
 
-def _cuts_of_groups(problem):
-    groups = problem.x.shape[1] // problem.w.shape[1]
-    c, k = problem.w.shape[1], problem.w.shape[0] // groups
+def _cuts_of_groups(conv):
+    groups = conv.x.shape[1] // conv.w.shape[1]
+    c, k = conv.w.shape[1], conv.w.shape[0] // groups
     for both in _halves(groups):
-        yield Cut(problem.w.shape[0], False, *(
-            _filters(problem, slice(part.start * k, part.stop * k))._replace(x=problem.x[:, part.start * c:part.stop * c])
+        yield Cut(conv.w.shape[0], False, *(
+            _filters(conv, slice(part.start * k, part.stop * k)).of(x=conv.x[:, part.start * c:part.stop * c])
             for part in both))
 
 
-def _cuts_of_filters(problem):
-    for both in _halves(problem.w.shape[0]) if problem.w.shape[0] > FEWEST_FILTERS else ():
-        yield Cut(problem.w.shape[0], False, *(_filters(problem, part) for part in both))
+def _cuts_of_filters(conv):
+    for both in _halves(conv.w.shape[0]) if conv.w.shape[0] > FEWEST_FILTERS else ():
+        yield Cut(conv.w.shape[0], False, *(_filters(conv, part) for part in both))
 
 
-def _filters(problem, part):
-    return problem._replace(w=problem.w[part], y=problem.y[:, part], bias=None if problem.bias is None else problem.bias[part])
+def _filters(conv, part):
+    return conv.of(w=conv.w[part], y=conv.y[:, part], bias=None if conv.bias is None else conv.bias[part])
 
 
-def _cuts_of_pixels(problem, sums):
-    for both in _halves(problem.y.shape[0]):
-        yield Cut(problem.y.shape[0], sums, *(problem._replace(x=problem.x[part], y=problem.y[part]) for part in both))
+def _cuts_of_pixels(conv, sums):
+    for both in _halves(conv.y.shape[0]):
+        yield Cut(conv.y.shape[0], sums, *(conv.of(x=conv.x[part], y=conv.y[part]) for part in both))
     for axis in (2, 3):
-        for both in _halves(problem.y.shape[axis]):
-            yield Cut(problem.y.shape[axis], sums, *(
-                _cropped(_moved(problem, axis, part.start * problem.stride[axis - 2])._replace(y=problem.y[_along(axis, part)]), axis)
+        for both in _halves(conv.y.shape[axis]):
+            yield Cut(conv.y.shape[axis], sums, *(
+                _cropped(_moved(conv, axis, part.start * conv.window.stride[axis - 2]).of(y=conv.y[_along(axis, part)]), axis)
                 for part in both))
 
 
-def _cuts_of_channels(problem, sums):
-    for first, second in _halves(problem.w.shape[1]):
-        yield Cut(problem.w.shape[1], sums, problem._replace(x=problem.x[:, first], w=problem.w[:, first]),
-                  problem._replace(x=problem.x[:, second], w=problem.w[:, second], bias=None))
+def _cuts_of_channels(conv, sums):
+    for first, second in _halves(conv.w.shape[1]):
+        yield Cut(conv.w.shape[1], sums, conv.of(x=conv.x[:, first], w=conv.w[:, first]),
+                  conv.without_bias().of(x=conv.x[:, second], w=conv.w[:, second]))
 
 
-def _cuts_of_taps(problem, axis, sums):
-    for first, second in _halves(problem.w.shape[axis]):
-        yield Cut(problem.w.shape[axis], sums, _cropped(problem._replace(w=problem.w[_along(axis, first)]), axis),
-                  _cropped(_moved(problem, axis, second.start * problem.dilation[axis - 2])._replace(
-                      w=problem.w[_along(axis, second)], bias=None), axis))
+def _cuts_of_taps(conv, axis, sums):
+    for first, second in _halves(conv.w.shape[axis]):
+        yield Cut(conv.w.shape[axis], sums, _cropped(conv.of(w=conv.w[_along(axis, first)]), axis),
+                  _cropped(_moved(conv.without_bias(), axis, second.start * conv.window.dilation[axis - 2]).of(
+                      w=conv.w[_along(axis, second)]), axis))
 
 
-def _moved(problem, axis, distance):
+def _moved(conv, axis, distance):
     """Output 0 meets what lies so many pixels further on."""
-    origin = list(problem.origin)
+    origin = list(conv.window.origin)
     origin[axis - 2] -= distance
-    return problem._replace(origin=tuple(origin))
+    return conv.of(origin=tuple(origin))
 
 
-def _cropped(problem, axis):
+def _cropped(conv, axis):
     """The rows or columns of x that outputs meet, where the padding is none of the image's other pixels."""
-    origin, size = problem.origin[axis - 2], problem.x.shape[axis]
+    origin, size = conv.window.origin[axis - 2], conv.x.shape[axis]
     first = -origin
-    last = first + (problem.y.shape[axis] - 1) * problem.stride[axis - 2] + (
-        problem.w.shape[axis] - 1) * problem.dilation[axis - 2]
+    last = first + (conv.y.shape[axis] - 1) * conv.window.stride[axis - 2] + (
+        conv.w.shape[axis] - 1) * conv.window.dilation[axis - 2]
     met = slice(max(first, 0), min(last + 1, size))
-    if met.start >= met.stop or (problem.padding_mode != CONSTANT and (first < 0 or last >= size)):
-        return problem
-    return _moved(problem, axis, -met.start)._replace(x=problem.x[_along(axis, met)])
+    if met.start >= met.stop or (conv.window.padding_mode != CONSTANT and (first < 0 or last >= size)):
+        return conv
+    return _moved(conv, axis, -met.start).of(x=conv.x[_along(axis, met)])

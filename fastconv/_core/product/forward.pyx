@@ -28,6 +28,7 @@ cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 
+from fastconv._core.problem.convolution cimport Convolution, Window, problem_of
 from fastconv._core.runtime cimport threads
 from fastconv._core.problem.band cimport Band, axis, fill, layout, tap_offsets
 from fastconv._core.problem.blocks cimport Blocking, PixelBlock, block_at, block_pixels
@@ -36,7 +37,7 @@ from fastconv._core.runtime.isa cimport (
 )
 from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport activate, ceildiv, filters_alone, flatten, part, rounded, Shape, shape_of, shape_of_arrays
+from fastconv._core.problem.problem cimport Problem, activate, ceildiv, flatten, part, rounded
 
 cnp.import_array()
 
@@ -51,6 +52,7 @@ cdef enum:
 
 
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
+cdef Window whole = Window()                  # of a matrix product
 
 
 cdef struct Cut:
@@ -65,7 +67,7 @@ cdef struct Stage:
     Py_ssize_t first, count, groups, parts
 
 
-cdef Band band_of(const Shape *g, Py_ssize_t rows, Py_ssize_t cols, int lanes) noexcept nogil:
+cdef Band band_of(const Problem *g, Py_ssize_t rows, Py_ssize_t cols, int lanes) noexcept nogil:
     cdef Band band
     band.row_stride, band.col_stride, band.padding = g.xh, g.xw, g.padding
     band.rows = axis(g.h, rows, g.r, g.stride_h, g.dilation_h)
@@ -93,7 +95,7 @@ cdef Py_ssize_t runs_of(const PixelBlock *b, Py_ssize_t first, Py_ssize_t count,
     return n
 
 
-cdef void pack_filters(const Shape *g, const floating *w, Py_ssize_t m, floating *dst) noexcept nogil:
+cdef void pack_filters(const Problem *g, const floating *w, Py_ssize_t m, floating *dst) noexcept nogil:
     """m filters, the first at w, as [c, r, s][m]."""
     cdef Py_ssize_t rows[FC_MAX_MR]
     cdef Py_ssize_t i, c, r, s
@@ -112,7 +114,7 @@ cdef void pack_filters(const Shape *g, const floating *w, Py_ssize_t m, floating
                 dst += m
 
 
-cdef void tile(const Shape *g, Py_ssize_t m, int vectors, Py_ssize_t depth, const floating *a, const floating *b,
+cdef void tile(const Problem *g, Py_ssize_t m, int vectors, Py_ssize_t depth, const floating *a, const floating *b,
                floating *y, const fc_run *runs, Py_ssize_t n_runs, Py_ssize_t count, const floating *bias, bint accumulate,
                int activation, double slope, floating *scratch) noexcept nogil:
     """One tile of m filters x count pixels into y, at once where the pixels are one full run, else by way of scratch."""
@@ -132,7 +134,7 @@ cdef void tile(const Shape *g, Py_ssize_t m, int vectors, Py_ssize_t depth, cons
     put_tile(scratch, width, m, runs, n_runs, y, g.yk, g.yw)
 
 
-cdef void convolve_block(const Shape *g, const Cut *cut, const PixelBlock *block, const floating *x, const floating *packed,
+cdef void convolve_block(const Problem *g, const Cut *cut, const PixelBlock *block, const floating *x, const floating *packed,
                          Py_ssize_t panels, Py_ssize_t first_panel, Py_ssize_t last_panel, const floating *bias, floating *y,
                          double value, int activation, double slope, Py_ssize_t *taps, floating *band_data, floating *panel,
                          floating *tile_data) noexcept nogil:
@@ -203,13 +205,13 @@ cdef void convolve_block(const Shape *g, const Cut *cut, const PixelBlock *block
         c += nc
 
 
-cdef void pack_panel(const Shape *g, const floating *w, Py_ssize_t index, Py_ssize_t panels, floating *packed) noexcept nogil:
+cdef void pack_panel(const Problem *g, const floating *w, Py_ssize_t index, Py_ssize_t panels, floating *packed) noexcept nogil:
     """A panel of filters, counted over all groups."""
     cdef Py_ssize_t group = index // panels, k = index % panels
     pack_filters(g, w + (group * g.k + part(g.k, panels, k)) * g.wk, part(g.k, panels, k + 1) - part(g.k, panels, k), packed)
 
 
-cdef void pack_stage(const Shape *g, const floating *w, Py_ssize_t first, Py_ssize_t count, Py_ssize_t panels,
+cdef void pack_stage(const Problem *g, const floating *w, Py_ssize_t first, Py_ssize_t count, Py_ssize_t panels,
                      floating *packed, Py_ssize_t panel_size, int team) noexcept nogil:
     """Filter panels first .. first + count - 1, counted over all groups."""
     cdef Py_ssize_t u
@@ -221,7 +223,7 @@ cdef void pack_stage(const Shape *g, const floating *w, Py_ssize_t first, Py_ssi
             pack_panel(g, w, first + u, panels, packed + u * panel_size)
 
 
-cdef void convolve(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
+cdef void convolve(const Problem *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
                    int activation, double slope, const Cut *cut, bint prepared, floating *packed,
                    char *scratch) noexcept nogil:
     cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(x)), u
@@ -250,7 +252,7 @@ cdef void convolve(const Shape *g, const floating *x, const floating *w, const f
         stage.first = stage.first + stage.groups * stage.count
 
 
-cdef void convolve_unit(const Shape *g, const floating *x, const floating *bias, floating *y, double value, int activation,
+cdef void convolve_unit(const Problem *g, const floating *x, const floating *bias, floating *y, double value, int activation,
                         double slope, const Cut *cut, const Stage *stage, Py_ssize_t unit, const floating *packed,
                         floating *scratch) noexcept nogil:
     """One block of pixels of one group by one part of the stage's filters; scratch: taps, band, panel, tile."""
@@ -266,12 +268,12 @@ cdef void convolve_unit(const Shape *g, const floating *x, const floating *bias,
                    panel + cut.group * cut.panel_elements)
 
 
-cdef double work(const Shape *g) noexcept nogil:
+cdef double work(const Problem *g) noexcept nogil:
     """About the nanoseconds on one thread."""
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
 
 
-cdef Cut cut_forward(const Shape *g, int team, const floating *unused) noexcept:
+cdef Cut cut_forward(const Problem *g, int team, const floating *unused) noexcept:
     """How a forward pass is cut, by so many threads. Blocks: enough for all threads, small enough for the band of a useful
     number of channels to stay in L2."""
     cdef Cut cut
@@ -305,7 +307,7 @@ cdef Cut cut_forward(const Shape *g, int team, const floating *unused) noexcept:
     return cut
 
 
-cdef bint forward(Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value, int activation,
+cdef bint forward(Problem *g, const floating *x, const floating *w, const floating *bias, floating *y, double value, int activation,
                   double slope, Block prepared) except -1:
     """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the bits
     are the same with and without them."""
@@ -334,26 +336,18 @@ cdef bint forward(Shape *g, const floating *x, const floating *w, const floating
     return True
 
 
-def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
-           int padding_mode, double padding_value, int activation, double negative_slope, Block prepared=None):
-    """y = activation(convolution of x with w + bias), on arrays with any strides but a contiguous bias; nothing is checked.
-
-    x is (N, C, H, W), w (K, C / groups, R, S), y (N, K, OH, OW); output (i, j) reads x from row i * stride - origin on, beyond its
-    borders as padding_mode says (see band.pxd). activation is an index into the table's activations, 0 for none. prepared: what
-    `prepare` made of w.
-    """
-    cdef Shape g = shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode)
-    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+def conv2d(Convolution conv, Block prepared=None):
+    """Computes y; nothing is checked. prepared: what `prepare` made of w."""
+    cdef Problem g = conv.problem
     cdef bint done
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        done = forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
-                       <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+    if conv.single:
+        done = forward(&g, <const float *>g.x, <const float *>g.weights, <const float *>g.bias, <float *>g.y, g.value,
+                       g.activation, g.slope, prepared)
     else:
-        done = forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
-                       <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared)
+        done = forward(&g, <const double *>g.x, <const double *>g.weights, <const double *>g.bias, <double *>g.y, g.value,
+                       g.activation, g.slope, prepared)
     if not done:
-        parts.convolve(conv2d, workspace, parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value,
-                       activation, negative_slope)
+        parts.convolve(conv2d, workspace, conv)
 
 
 def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias, cnp.ndarray y, bint bias_of_columns):
@@ -366,8 +360,7 @@ def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias, cnp.ndarray y, bint 
     x_shape[:], x_strides[:] = [1, depth, 1, columns], [0, cnp.PyArray_STRIDE(b, 0), 0, cnp.PyArray_STRIDE(b, 1)]
     w_shape[:], w_strides[:] = [rows, depth, 1, 1], [cnp.PyArray_STRIDE(a, 0), cnp.PyArray_STRIDE(a, 1), 0, 0]
     y_shape[:], y_strides[:] = [1, rows, 1, columns], [0, cnp.PyArray_STRIDE(y, 0), 0, cnp.PyArray_STRIDE(y, 1)]
-    cdef Shape g = shape_of(x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, cnp.PyArray_ITEMSIZE(a), (1, 1), (1, 1),
-                            (0, 0), 0)
+    cdef Problem g = problem_of(x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, cnp.PyArray_ITEMSIZE(a), whole)
     cdef bint done
     cdef cnp.ndarray bias_of_rows = None if bias_of_columns else bias
     cdef void *bias_data = NULL if bias_of_rows is None else cnp.PyArray_DATA(bias_of_rows)
@@ -378,8 +371,7 @@ def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias, cnp.ndarray y, bint 
         done = forward[double](&g, <const double *>cnp.PyArray_DATA(b), <const double *>cnp.PyArray_DATA(a),
                                <const double *>bias_data, <double *>cnp.PyArray_DATA(y), 0.0, 0, 0.0, None)
     if not done:
-        parts.convolve(conv2d, workspace, parts.Problem(b[None, :, None], a[:, :, None, None], y[None, :, None], (1, 1), (1, 1),
-                                                        (0, 0), 0, bias_of_rows), 0.0, 0, 0.0)
+        parts.convolve(conv2d, workspace, Convolution(b[None, :, None], a[:, :, None, None], bias_of_rows, y[None, :, None], whole))
     if bias is None or not bias_of_columns:
         return
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
@@ -396,27 +388,24 @@ cdef void add_to_rows(const floating *bias, Py_ssize_t rows, Py_ssize_t columns,
             y[i * row_stride + j * step] += bias[j]
 
 
-def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
-    """The filters packed once, for conv2d's `prepared`."""
-    cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
-    cdef floating *no_data = NULL
-    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(no_data))
+def prepare(Convolution conv):
+    """The filters packed once, for conv2d's `prepared`; of x and y the shapes are enough."""
+    return packed[float](&conv.problem, NULL) if conv.single else packed[double](&conv.problem, NULL)
+
+
+cdef Block packed(const Problem *g, const floating *unused):
+    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(unused))
     cdef Py_ssize_t panel_size = rounded(g.c * g.r * g.s * ceildiv(g.k, panels))
-    cdef Block packed = take(groups * panels * panel_size * sizeof(floating))
-    pack_stage(&g, &w[0, 0, 0, 0], 0, groups * panels, panels, <floating *>packed.data, panel_size, 1)
-    return packed
+    cdef Block filters = take(g.groups * panels * panel_size * sizeof(floating))
+    pack_stage(g, <const floating *>g.weights, 0, g.groups * panels, panels, <floating *>filters.data, panel_size, 1)
+    return filters
 
 
-def workspace(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple dilation, tuple origin, int padding_mode,
-              bint alone):
+def workspace(Convolution conv, bint alone):
     """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at: with the threads that it would use now,
     or on one."""
-    cdef Shape g = shape_of_arrays(x, w, y, stride, dilation, origin, padding_mode)
+    cdef Problem g = conv.problem
     flatten(&g)
     cdef int team = 1 if alone else threads.team(work(&g))
-    cdef Cut cut
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        cut = cut_forward(&g, team, <const float *>NULL)
-    else:
-        cut = cut_forward(&g, team, <const double *>NULL)
+    cdef Cut cut = cut_forward[float](&g, team, NULL) if conv.single else cut_forward[double](&g, team, NULL)
     return cut.packed_size + team * cut.scratch_size

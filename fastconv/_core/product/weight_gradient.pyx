@@ -20,6 +20,7 @@ cimport numpy as cnp
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 
+from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.runtime cimport threads
 from fastconv._core.problem.band cimport Band, fill, tap_offsets
 from fastconv._core.problem.blocks cimport Blocking, PixelBlock, block_at, block_pixels
@@ -27,7 +28,7 @@ from fastconv._core.product.forward cimport band_of, runs_of, work
 from fastconv._core.runtime.isa cimport gemm_tile, get_tile, pack_rows, tile_rows, transpose, vector_length
 from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport Shape, ceildiv, flatten, part, rounded, shape_of_arrays
+from fastconv._core.problem.problem cimport Problem, ceildiv, flatten, part, rounded
 
 cnp.import_array()
 
@@ -43,7 +44,7 @@ cdef enum:
 cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
 
 
-cdef void pack_gradient(const Shape *g, const PixelBlock *block, const floating *dy, Py_ssize_t panels,
+cdef void pack_gradient(const Problem *g, const PixelBlock *block, const floating *dy, Py_ssize_t panels,
                         Py_ssize_t panel_size, fc_run *runs, floating *rows_data, Py_ssize_t row_size,
                         floating *packed) noexcept nogil:
     """dY of one group and block, as [panel of filters][pixel][m]; dy is the group's first filter."""
@@ -71,7 +72,7 @@ cdef void pack_gradient(const Shape *g, const PixelBlock *block, const floating 
         transpose(src, rows, <int>m, block.pixels, packed + k * panel_size, m)
 
 
-cdef void add_block(const Shape *g, const PixelBlock *block, const floating *x, double value, Py_ssize_t first_lane,
+cdef void add_block(const Problem *g, const PixelBlock *block, const floating *x, double value, Py_ssize_t first_lane,
                     Py_ssize_t last_lane, Py_ssize_t lanes_at_once, bint in_place, Py_ssize_t panels,
                     const floating *packed, Py_ssize_t panel_size, fc_run *runs, Py_ssize_t *taps, floating *band_data,
                     floating *panel, floating *tile_data, floating *dw, Py_ssize_t dw_filter, bint accumulate) noexcept nogil:
@@ -147,7 +148,7 @@ cdef struct GradientCut:
     Py_ssize_t scratch_size, partial_size    # bytes, of a thread and of all
 
 
-cdef GradientCut cut_gradient(const Shape *g, const floating *unused) noexcept:
+cdef GradientCut cut_gradient(const Problem *g, const floating *unused) noexcept:
     cdef GradientCut cut
     cdef int lanes = vector_length(unused), mr = tile_rows(unused)
     cdef Py_ssize_t taps = g.r * g.s, all_lanes = g.c * taps, panels = ceildiv(g.k, mr), size = sizeof(floating), plane, most, total
@@ -174,7 +175,7 @@ cdef GradientCut cut_gradient(const Shape *g, const floating *unused) noexcept:
     return cut
 
 
-cdef void add_run(const Shape *g, const floating *sums, double *totals, Py_ssize_t all_lanes, Py_ssize_t first_lane,
+cdef void add_run(const Problem *g, const floating *sums, double *totals, Py_ssize_t all_lanes, Py_ssize_t first_lane,
                   Py_ssize_t last_lane, bint first) noexcept nogil:
     """One group's sums, as far as these lanes, to its totals, which the first of them are."""
     cdef Py_ssize_t k, e
@@ -183,7 +184,7 @@ cdef void add_run(const Shape *g, const floating *sums, double *totals, Py_ssize
             totals[e] = sums[e] if first else totals[e] + sums[e]
 
 
-cdef void weight_gradient(const Shape *g, const GradientCut *cut, const floating *dy, const floating *x, floating *dw, double value,
+cdef void weight_gradient(const Problem *g, const GradientCut *cut, const floating *dy, const floating *x, floating *dw, double value,
                           char *partial, char *scratch, int team) noexcept nogil:
     cdef int lanes = vector_length(x)
     cdef Py_ssize_t n_taps = g.r * g.s, all_lanes = g.c * n_taps, lane_panels = ceildiv(all_lanes, FC_MAX_NV * lanes)
@@ -219,7 +220,7 @@ cdef void weight_gradient(const Shape *g, const GradientCut *cut, const floating
                 dw[k * g.wk + e] = <floating>totals[k * all_lanes + e]
 
 
-cdef void weight_gradient_block(const Shape *g, const GradientCut *cut, Py_ssize_t index, bint accumulate, const floating *dy,
+cdef void weight_gradient_block(const Problem *g, const GradientCut *cut, Py_ssize_t index, bint accumulate, const floating *dy,
                                 const floating *x, double value, Py_ssize_t first_lane, Py_ssize_t last_lane, floating *scratch,
                                 floating *dw, Py_ssize_t dw_filter) noexcept nogil:
     """Packs dY of one block and adds the block's part to dW. The scratch: taps, runs, dY's rows, packed dY, band, panel, tile."""
@@ -242,7 +243,7 @@ cdef void weight_gradient_block(const Shape *g, const GradientCut *cut, Py_ssize
               band_data, panel, scratch, dw, dw_filter, accumulate)
 
 
-cdef bint backward(Shape *g, const floating *dy, const floating *x, floating *dw, double value) except -1:
+cdef bint backward(Problem *g, const floating *dy, const floating *x, floating *dw, double value) except -1:
     """Returns False, with nothing done, where one thread would take too much scratch."""
     flatten(g)
     cdef GradientCut cut = cut_gradient(g, x)
@@ -256,38 +257,28 @@ cdef bint backward(Shape *g, const floating *dy, const floating *x, floating *dw
     return True
 
 
-def conv2d_weight_gradient(cnp.ndarray grad_output, cnp.ndarray x, cnp.ndarray grad_weight, tuple stride, tuple dilation,
-                           tuple origin, int padding_mode, double padding_value):
-    """grad_weight = the gradient of conv2d's weights, on views as there; grad_weight is overwritten: filters of any stride, each in
-    one piece. Nothing is checked."""
+def conv2d_weight_gradient(Convolution conv):
+    """w = the gradient of the weights of a convolution that made y of x, where y is the gradient of that; w is overwritten: filters of
+    any stride, each in one piece. Nothing is checked."""
     cdef bint done
-    cdef Shape g
-    if cnp.PyArray_SIZE(grad_weight) == 0:
+    cdef Problem g = conv.problem
+    if cnp.PyArray_SIZE(conv.w) == 0:
         return
-    if cnp.PyArray_SIZE(grad_output) == 0:
-        grad_weight.fill(0)
+    if cnp.PyArray_SIZE(conv.y) == 0:
+        conv.w.fill(0)
         return
-    g = shape_of_arrays(x, grad_weight, grad_output, stride, dilation, origin, padding_mode)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        done = backward(&g, <const float *>cnp.PyArray_DATA(grad_output), <const float *>cnp.PyArray_DATA(x),
-                        <float *>cnp.PyArray_DATA(grad_weight), padding_value)
+    if conv.single:
+        done = backward(&g, <const float *>g.y, <const float *>g.x, <float *>g.weights, g.value)
     else:
-        done = backward(&g, <const double *>cnp.PyArray_DATA(grad_output), <const double *>cnp.PyArray_DATA(x),
-                        <double *>cnp.PyArray_DATA(grad_weight), padding_value)
+        done = backward(&g, <const double *>g.y, <const double *>g.x, <double *>g.weights, g.value)
     if not done:
-        parts.weight_gradient(conv2d_weight_gradient, gradient_workspace,
-                              parts.Problem(x, grad_weight, grad_output, stride, dilation, origin, padding_mode), padding_value)
+        parts.weight_gradient(conv2d_weight_gradient, gradient_workspace, conv)
 
 
-def gradient_workspace(cnp.ndarray x, cnp.ndarray grad_weight, cnp.ndarray grad_output, tuple stride, tuple dilation,
-                       tuple origin, int padding_mode, bint alone):
+def gradient_workspace(Convolution conv, bint alone):
     """As workspace, of conv2d_weight_gradient."""
-    cdef Shape g = shape_of_arrays(x, grad_weight, grad_output, stride, dilation, origin, padding_mode)
+    cdef Problem g = conv.problem
     flatten(&g)
     cdef int team = 1 if alone else threads.team(work(&g))
-    cdef GradientCut cut
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        cut = cut_gradient(&g, <const float *>NULL)
-    else:
-        cut = cut_gradient(&g, <const double *>NULL)
+    cdef GradientCut cut = cut_gradient[float](&g, NULL) if conv.single else cut_gradient[double](&g, NULL)
     return team * cut.scratch_size + cut.partial_size

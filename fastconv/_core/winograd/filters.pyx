@@ -9,7 +9,8 @@ from cython cimport floating
 
 from fastconv._core.runtime.isa cimport kernels, to_lanes
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport Shape, ceildiv, filters_alone
+from fastconv._core.problem.convolution cimport Convolution
+from fastconv._core.problem.problem cimport Problem, ceildiv
 from fastconv._core.winograd.layout cimport (
     CHANNELS_AT_ONCE, Layout, filters_of, lay_out_filters, weights_size, weights_table_size,
 )
@@ -26,14 +27,14 @@ cdef inline void transform_filters(int scheme, const floating *w, Py_ssize_t cha
         kernels.f64.winograd[scheme].filters(w, channels, u, point_stride, channel_stride)
 
 
-cdef inline bint lies_turned(const Shape *g) noexcept nogil:
+cdef inline bint lies_turned(const Problem *g) noexcept nogil:
     """Filters in memory as [c][k][r][s], or as [k][c][r][s], without gaps, to be read with their taps backwards: those of a data
     gradient."""
     return g.ws == -1 and g.wr == -g.s and ((g.wk == g.r * g.s and g.wc == g.k * g.wk)
                                             or (g.wc == g.r * g.s and g.wk == g.c * g.wc))
 
 
-cdef void load_filters(const Layout *l, const Shape *g, const floating *w, int filters, Py_ssize_t first, Py_ssize_t channels,
+cdef void load_filters(const Layout *l, const Problem *g, const floating *w, int filters, Py_ssize_t first, Py_ssize_t channels,
                        bint last, const Py_ssize_t *at, floating *dst) noexcept nogil:
     """dst[channel][tap][lane]: `channels` channels from `first` on of `filters` filters, the first at w; the other lanes 0.
     `last` says that the group's last filter is among them: what lies behind it may be the end of the array."""
@@ -60,7 +61,7 @@ cdef void load_filters(const Layout *l, const Shape *g, const floating *w, int f
                     dst[t + i] = 0
 
 
-cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssize_t group, Py_ssize_t first,
+cdef void pack_panel(const Layout *l, const Problem *g, const floating *w, Py_ssize_t group, Py_ssize_t first,
                      const Py_ssize_t *at, floating *weights, floating *u) noexcept nogil:
     """U of one panel: output channels first .. first + width - 1 of a group; w is all filters."""
     cdef Py_ssize_t v, q, k, c, n, filters = filters_of(l, g, group)
@@ -75,7 +76,7 @@ cdef void pack_panel(const Layout *l, const Shape *g, const floating *w, Py_ssiz
             transform_filters(l.scheme, weights, n, u + v * l.lanes + c * l.width, l.u_point, l.width)
 
 
-cdef void pack_panels(const Layout *l, const Shape *g, const floating *w, const Py_ssize_t *at, Py_ssize_t first,
+cdef void pack_panels(const Layout *l, const Problem *g, const floating *w, const Py_ssize_t *at, Py_ssize_t first,
                       Py_ssize_t last, floating *weights, floating *u) noexcept nogil:
     """U of panels first .. last - 1, counted over all groups."""
     cdef Py_ssize_t i
@@ -93,25 +94,37 @@ cdef void place_weights(const Layout *l, Py_ssize_t *at) noexcept nogil:
         at[i] = (taps - 1 - i if i < taps else taps) * l.lanes
 
 
-def prepared_bytes(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
+cdef Problem problem_of(Convolution conv) noexcept:
+    """The record with the stride of the window, which decides between the schemes even where there is one output."""
+    cdef Problem g = conv.problem
+    g.stride_h, g.stride_w = conv.window.stride_h, conv.window.stride_w
+    return g
+
+
+cdef Py_ssize_t prepared_bytes(Convolution conv) noexcept:
     """Of what prepare makes of these filters."""
-    cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
-    cdef floating *no_data = NULL
+    cdef Problem g = problem_of(conv)
     cdef Layout l
-    lay_out_filters(&l, &g, no_data)
-    return l.u_size * sizeof(floating)
+    if conv.single:
+        lay_out_filters[float](&l, &g, NULL)
+        return l.u_size * sizeof(float)
+    lay_out_filters[double](&l, &g, NULL)
+    return l.u_size * sizeof(double)
 
 
-def prepare(const floating[:, :, :, :] w, Py_ssize_t groups, tuple stride):
-    """The filters transformed once, for conv2d's `prepared`."""
-    cdef Shape g = filters_alone(w.shape, w.strides, sizeof(floating), groups, stride)
-    cdef floating *no_data = NULL
+def prepare(Convolution conv):
+    """The filters transformed once, for conv2d's `prepared`; of x and y the shapes are enough."""
+    cdef Problem g = problem_of(conv)
+    return transformed[float](&g, NULL) if conv.single else transformed[double](&g, NULL)
+
+
+cdef Block transformed(const Problem *g, const floating *unused):
     cdef Layout l
-    lay_out_filters(&l, &g, no_data)
+    lay_out_filters(&l, g, unused)
     cdef Block filters = take(l.u_size * sizeof(floating))
     cdef Block weights = take(weights_size(&l) * sizeof(floating))
     cdef Block table = take(weights_table_size(&l) * sizeof(Py_ssize_t))
     place_weights(&l, <Py_ssize_t *>table.data)
-    pack_panels(&l, &g, &w[0, 0, 0, 0], <Py_ssize_t *>table.data, 0, l.groups * l.panels, <floating *>weights.data,
+    pack_panels(&l, g, <const floating *>g.weights, <Py_ssize_t *>table.data, 0, l.groups * l.panels, <floating *>weights.data,
                 <floating *>filters.data)
     return filters

@@ -42,15 +42,16 @@ from libc.string cimport memchr, memset
 
 from fastconv._core.problem import parts
 from fastconv._core.product import forward as gemm
-from fastconv._core.winograd.filters import prepare, prepared_bytes
+from fastconv._core.winograd.filters import prepare
 
+from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport channel_tile, kernels
 from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, store_lanes
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport Shape, activate, ceildiv, part, rounded, shape_of, shape_of_arrays
+from fastconv._core.problem.problem cimport Problem, activate, ceildiv, part, rounded
 from fastconv._core.runtime.threads cimport Share, deal, draw
-from fastconv._core.winograd.filters cimport lies_as_it_is, pack_panel, pack_panels, place_weights
+from fastconv._core.winograd.filters cimport lies_as_it_is, pack_panel, pack_panels, place_weights, prepared_bytes, problem_of
 from fastconv._core.winograd.layout cimport (
     IN_ONE_PLACE, Layout, channels_of, filters_at_once, filters_of, lay_out, weights_table_size,
 )
@@ -124,7 +125,7 @@ cdef inline Py_ssize_t piece_of(const Layout *l, Py_ssize_t strip) noexcept nogi
     return strip // l.tile_rows * l.pieces + strip % l.tile_rows // l.piece_strips
 
 
-cdef void piece_inputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, const floating *x,
+cdef void piece_inputs(const Layout *l, const Problem *g, Py_ssize_t first, Py_ssize_t last, const floating *x,
                        Py_ssize_t channels, floating value, const Py_ssize_t *at, const Py_ssize_t *tile_at, floating *band_data,
                        floating *v, char *again) noexcept nogil:
     """Strips first .. last - 1, of one piece, of one or several vectors of channels, to V; x and v are those of the first
@@ -155,7 +156,7 @@ cdef inline Py_ssize_t input_units(const Layout *l, Py_ssize_t first, Py_ssize_t
     return (piece_of(l, last - 1) + 1 - piece_of(l, first)) * ceildiv(l.vectors, l.vectors_at_once)
 
 
-cdef void input_unit(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, Py_ssize_t unit,
+cdef void input_unit(const Layout *l, const Problem *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, Py_ssize_t unit,
                      const floating *x, floating value, const Py_ssize_t *at, const Py_ssize_t *tile_at,
                      floating *band, floating *v, char *again) noexcept nogil:
     cdef Py_ssize_t at_once = l.vectors_at_once * l.lanes, parts = ceildiv(l.vectors, l.vectors_at_once)
@@ -200,7 +201,7 @@ cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channel
                          no_bias, ahead)
 
 
-cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t filters,
+cdef void block_outputs(const Layout *l, const Problem *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t filters,
                         const floating *m, const floating *bias, floating *y, int activation, double slope,
                         floating *strip_data, char *again) noexcept nogil:
     """M of strips first .. last - 1 to y, whose first of `filters` output channels it is."""
@@ -237,7 +238,7 @@ cdef void block_outputs(const Layout *l, const Shape *g, Py_ssize_t first, Py_ss
             store_lanes(g, place, channels, rows, cols, out, l.lanes)
 
 
-cdef void panel_stage(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, Py_ssize_t panel,
+cdef void panel_stage(const Layout *l, const Problem *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, Py_ssize_t panel,
                       const floating *w, const floating *u_all, const Py_ssize_t *weights_at, const floating *v,
                       const floating *bias, floating *y, int activation, double slope, char *again,
                       floating *scratch) noexcept nogil:
@@ -259,7 +260,7 @@ cdef void panel_stage(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssiz
                   y + (group * l.filters + k) * g.yk, activation, slope, scratch + l.strip_at, again)
 
 
-cdef void private_unit(const Layout *l, const Shape *g, Py_ssize_t unit, const floating *x, const floating *w,
+cdef void private_unit(const Layout *l, const Problem *g, Py_ssize_t unit, const floating *x, const floating *w,
                        const floating *u_all, const floating *bias, floating *y, double value, int activation, double slope,
                        char *again, const Py_ssize_t *at, const Py_ssize_t *weights_at, floating *scratch) noexcept nogil:
     """All of one block and some groups."""
@@ -278,7 +279,7 @@ cdef void private_unit(const Layout *l, const Shape *g, Py_ssize_t unit, const f
             panel_stage(l, g, first, last, group, i, w, u_all, weights_at, v, bias, y, activation, slope, again, scratch)
 
 
-cdef void private_share(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
+cdef void private_share(const Layout *l, const Problem *g, const floating *x, const floating *w, const floating *u_all,
                         const floating *bias, floating *y, double value, int activation, double slope, char *again,
                         const Py_ssize_t *at, const Py_ssize_t *weights_at, floating *scratch, Share *shares, int team,
                         int thread) noexcept nogil:
@@ -291,7 +292,7 @@ cdef void private_share(const Layout *l, const Shape *g, const floating *x, cons
         unit = draw(shares, team, thread)
 
 
-cdef void private_blocks(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
+cdef void private_blocks(const Layout *l, const Problem *g, const floating *x, const floating *w, const floating *u_all,
                          const floating *bias, floating *y, double value, int activation, double slope, char *again,
                          const Py_ssize_t *at, const Py_ssize_t *weights_at, floating *scratch, Share *shares,
                          int team) noexcept nogil:
@@ -306,7 +307,7 @@ cdef void private_blocks(const Layout *l, const Shape *g, const floating *x, con
                       scratch + t * l.thread_size, shares, team, t)
 
 
-cdef void input_share(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, const floating *x,
+cdef void input_share(const Layout *l, const Problem *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, const floating *x,
                       floating value, const Py_ssize_t *at, const Py_ssize_t *tile_at, floating *v, char *again,
                       floating *scratch, Share *shares, int team, int thread) noexcept nogil:
     """What one thread does of the inputs of a shared block."""
@@ -316,7 +317,7 @@ cdef void input_share(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssiz
         unit = draw(shares, team, thread)
 
 
-cdef void panel_share(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, const floating *w,
+cdef void panel_share(const Layout *l, const Problem *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t group, const floating *w,
                       const floating *u_all, const Py_ssize_t *weights_at, const floating *v, const floating *bias, floating *y,
                       int activation, double slope, char *again, floating *scratch, Share *shares, int team,
                       int thread) noexcept nogil:
@@ -327,7 +328,7 @@ cdef void panel_share(const Layout *l, const Shape *g, Py_ssize_t first, Py_ssiz
         panel = draw(shares, team, thread)
 
 
-cdef void shared_blocks(const Layout *l, const Shape *g, const floating *x, const floating *w, const floating *u_all,
+cdef void shared_blocks(const Layout *l, const Problem *g, const floating *x, const floating *w, const floating *u_all,
                         const floating *bias, floating *y, double value, int activation, double slope, char *again,
                         const Py_ssize_t *at, const Py_ssize_t *weights_at, Py_ssize_t *tile_at, floating *v,
                         floating *scratch, Share *shares, int team) noexcept nogil:
@@ -355,7 +356,7 @@ cdef void shared_blocks(const Layout *l, const Shape *g, const floating *x, cons
                                 scratch + t * l.thread_size, shares, team, t)
 
 
-cdef double work(const Shape *g) noexcept nogil:
+cdef double work(const Problem *g) noexcept nogil:
     return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 200
 
 
@@ -364,7 +365,7 @@ cdef Py_ssize_t tables_bytes(const Layout *l, Py_ssize_t size) noexcept nogil:
     return (2 * l.table_size + rounded(l.groups * l.panels * l.width)) * size + weights_table_size(l) * sizeof(Py_ssize_t)
 
 
-cdef Block forward(const Shape *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
+cdef Block forward(const Problem *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
                    int activation, double slope, Block prepared, Py_ssize_t held, bint any_contrast):
     """Returns a flag for each row of tiles of each image: whether it must be computed again. `held` as for lay_out."""
     cdef int team = threads.team(work(g))
@@ -410,66 +411,53 @@ cdef Block forward(const Shape *g, const floating *x, const floating *w, const f
     return flags
 
 
-cdef Py_ssize_t pass_of(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride):
+cdef Py_ssize_t pass_of(Convolution conv):
     """Filters, of all groups, that are computed in one pass: see filters_at_once."""
-    cdef Shape g = shape_of_arrays(x, w, y, stride, (1, 1), (0, 0), 0)
-    cdef float *no_floats = NULL
-    cdef double *no_doubles = NULL
+    cdef Problem g = problem_of(conv)
     cdef int team = threads.team(work(&g))
-    g.stride_h, g.stride_w = stride
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        return g.groups * filters_at_once(&g, no_floats, team)
-    return g.groups * filters_at_once(&g, no_doubles, team)
+    return g.groups * (filters_at_once[float](&g, NULL, team) if conv.single else filters_at_once[double](&g, NULL, team))
 
 
-cdef bint may_be_large(cnp.ndarray w, cnp.ndarray y) noexcept:
+cdef bint may_be_large(const Problem *g) noexcept:
     """Whether the scratch may be more than its bound, so that it is worth while to find out: it holds a panel of transformed
     filters, a number for each filter and a flag for each row of tiles."""
-    return (cnp.PyArray_DIM(w, 1) > LARGE_CHANNELS or cnp.PyArray_DIM(w, 0) > LARGE_FILTERS
-            or cnp.PyArray_DIM(y, 0) * cnp.PyArray_DIM(y, 2) > LARGE_ROWS)
+    return g.c > LARGE_CHANNELS or g.groups * g.k > LARGE_FILTERS or g.n * g.oh > LARGE_ROWS
 
 
-def conv2d(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple dilation, tuple origin,
-           int padding_mode, double padding_value, int activation, double negative_slope, Block prepared=None,
-           bint any_contrast=False):
-    """As gemm.conv2d, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1; dilation with stride 1 and constant
+def conv2d(Convolution conv, Block prepared=None, bint any_contrast=False):
+    """As product's, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1; dilation with stride 1 and constant
     padding. With any_contrast nothing is computed again for the contrast of its inputs."""
+    cdef const Problem *g = &conv.problem
     cdef Py_ssize_t first, step
-    if cnp.PyArray_SIZE(y) == 0:
+    if cnp.PyArray_SIZE(conv.y) == 0:
         return
-    if may_be_large(w, y) and workspace(<object>x, <object>w, <object>y, stride, dilation, origin, padding_mode, True) > MOST:
-        parts.convolve(functools.partial(conv2d, any_contrast=any_contrast), workspace,
-                       parts.Problem(x, w, y, stride, dilation, origin, padding_mode, bias), padding_value, activation,
-                       negative_slope)
-    elif dilation == (1, 1):
-        step = cnp.PyArray_DIM(w, 0)
-        if prepared is None and cnp.PyArray_NBYTES(w) > LARGE_BYTES:
-            step = pass_of(x, w, y, stride)
-        if step >= cnp.PyArray_DIM(w, 0):
-            undilated(x, w, bias, y, stride, origin, padding_mode, padding_value, activation, negative_slope, prepared, 0,
-                      any_contrast)
+    if may_be_large(g) and workspace(conv, True) > MOST:
+        parts.convolve(functools.partial(conv2d, any_contrast=any_contrast), workspace, conv)
+    elif g.dilation_h == 1 and g.dilation_w == 1:
+        step = cnp.PyArray_DIM(conv.w, 0)
+        if prepared is None and cnp.PyArray_NBYTES(conv.w) > LARGE_BYTES:
+            step = pass_of(conv)
+        if step >= cnp.PyArray_DIM(conv.w, 0):
+            undilated(conv, prepared, 0, any_contrast)
             return
-        for first in range(0, cnp.PyArray_DIM(w, 0), step):
-            undilated(x, w[first:first + step], None if bias is None else bias[first:first + step], y[:, first:first + step], stride,
-                      origin, padding_mode, padding_value, activation, negative_slope, None, 0, any_contrast)
+        for first in range(0, cnp.PyArray_DIM(conv.w, 0), step):
+            undilated(Convolution(conv.x, conv.w[first:first + step], None if conv.bias is None else conv.bias[first:first + step],
+                                  conv.y[:, first:first + step], conv.window, conv.epilogue), None, 0, any_contrast)
     else:
-        dilated(x, w, bias, y, dilation, origin, padding_mode, padding_value, activation, negative_slope, prepared, any_contrast)
+        dilated(conv, prepared, any_contrast)
 
 
-cdef undilated(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple stride, tuple origin, int padding_mode,
-               double padding_value, int activation, double negative_slope, Block prepared, Py_ssize_t held, bint any_contrast):
-    cdef Shape g = shape_of_arrays(x, w, y, stride, (1, 1), origin, padding_mode)
-    cdef void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
+cdef undilated(Convolution conv, Block prepared, Py_ssize_t held, bint any_contrast):
+    cdef Problem g = problem_of(conv)
     cdef Block flags
     cdef Py_ssize_t image, first, last, rows = ceildiv(g.oh, 4)
     cdef char *again
-    g.stride_h, g.stride_w = stride
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        flags = forward(&g, <const float *>cnp.PyArray_DATA(x), <const float *>cnp.PyArray_DATA(w), <const float *>bias_data,
-                        <float *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared, held, any_contrast)
+    if conv.single:
+        flags = forward(&g, <const float *>g.x, <const float *>g.weights, <const float *>g.bias, <float *>g.y, g.value,
+                        g.activation, g.slope, prepared, held, any_contrast)
     else:
-        flags = forward(&g, <const double *>cnp.PyArray_DATA(x), <const double *>cnp.PyArray_DATA(w), <const double *>bias_data,
-                        <double *>cnp.PyArray_DATA(y), padding_value, activation, negative_slope, prepared, held, any_contrast)
+        flags = forward(&g, <const double *>g.x, <const double *>g.weights, <const double *>g.bias, <double *>g.y, g.value,
+                        g.activation, g.slope, prepared, held, any_contrast)
     if memchr(flags.data, 1, g.n * rows) == NULL:
         return
     for image in range(g.n):
@@ -479,49 +467,48 @@ cdef undilated(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tu
             while last < rows and again[last]:
                 last += 1
             if last > first:
-                gemm.conv2d(x[image:image + 1], w, bias, y[image:image + 1, :, 4 * first:4 * last], stride, (1, 1),
-                            (<Py_ssize_t>origin[0] - 4 * first * <Py_ssize_t>stride[0], origin[1]), padding_mode, padding_value,
-                            activation, negative_slope)
+                gemm.conv2d(conv.of(x=conv.x[image:image + 1], y=conv.y[image:image + 1, :, 4 * first:4 * last],
+                                    origin=(conv.window.top - 4 * first * g.stride_h, conv.window.left)))
             first = last + 1
 
 
-cdef dilated(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, tuple dilation, tuple origin, int padding_mode,
-             double padding_value, int activation, double negative_slope, Block prepared, bint any_contrast):
+cdef dilated(Convolution conv, Block prepared, bint any_contrast):
     """Every dilation-th output meets every dilation-th pixel: so many convolutions without dilation, of parts of x and y. Where the
     transformed filters are small they are made once."""
-    cdef Py_ssize_t rows, cols, row, col, i, j, first_row, first_col, held = 0, groups = x.shape[1] // w.shape[1]
-    rows, cols = dilation
-    cdef object weights = w    # whose dtype prepare finds out
-    if prepared is None and prepared_bytes(weights, groups, (1, 1)) <= HELD_BYTES:
-        prepared = prepare(weights, groups, (1, 1))
+    cdef Py_ssize_t rows = conv.window.dilation_h, cols = conv.window.dilation_w
+    cdef Py_ssize_t row, col, i, j, first_row, first_col, held = 0
+    cdef Window phase
+    if prepared is None and prepared_bytes(conv) <= HELD_BYTES:
+        prepared = prepare(conv)
         held = prepared.size
-    for i in range(min(rows, y.shape[2])):
-        for j in range(min(cols, y.shape[3])):
-            row, col = i - <Py_ssize_t>origin[0], j - <Py_ssize_t>origin[1]    # of x: what output (i, j) meets first
+    for i in range(min(rows, conv.problem.oh)):
+        for j in range(min(cols, conv.problem.ow)):
+            row, col = i - conv.window.top, j - conv.window.left    # of x: what output (i, j) meets first
             first_row, first_col = (row % rows + rows) % rows, (col % cols + cols) % cols
-            undilated(x[:, :, first_row::rows, first_col::cols], w, bias, y[:, :, i::rows, j::cols], (1, 1),
-                      ((first_row - row) // rows, (first_col - col) // cols), padding_mode, padding_value, activation,
-                      negative_slope, prepared, held, any_contrast)
+            phase = Window((1, 1), (1, 1), ((first_row - row) // rows, (first_col - col) // cols), conv.window.padding_mode,
+                           conv.window.padding_value)
+            undilated(Convolution(conv.x[:, :, first_row::rows, first_col::cols], conv.w, conv.bias, conv.y[:, :, i::rows, j::cols],
+                                  phase, conv.epilogue), prepared, held, any_contrast)
 
 
-def workspace(const floating[:, :, :, :] x, const floating[:, :, :, :] w, const floating[:, :, :, :] y, tuple stride,
-              tuple dilation, tuple origin, int padding_mode, bint alone):
-    """Bytes of scratch that conv2d takes for such views, whose elements are not looked at: with the threads that it would use now,
-    or on one."""
-    cdef Shape g = shape_of(x.shape, x.strides, w.shape, w.strides, y.shape, y.strides, sizeof(floating), stride, dilation,
-                            origin, padding_mode)
+def workspace(Convolution conv, bint alone):
+    """As product's."""
+    return scratch_bytes[float](conv, alone, NULL) if conv.single else scratch_bytes[double](conv, alone, NULL)
+
+
+cdef Py_ssize_t scratch_bytes(Convolution conv, bint alone, const floating *unused) noexcept:
+    cdef Problem g = problem_of(conv)
     cdef Py_ssize_t held = 0
-    cdef floating *no_data = NULL
-    g.stride_h, g.stride_w = stride
-    if dilation != (1, 1):    # of the first phase, which is the largest
-        held = prepared_bytes(w, g.groups, (1, 1))
+    cdef bint is_dilated = g.dilation_h > 1 or g.dilation_w > 1
+    if is_dilated:    # of the first phase, which is the largest
+        held = prepared_bytes(conv)
         held = held if held <= HELD_BYTES else 0
         g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
         g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
         g.xh, g.xw = g.xh * g.dilation_h, g.xw * g.dilation_w
     cdef int team = 1 if alone else threads.team(work(&g))
-    if dilation == (1, 1):
-        g.k = min(g.k, filters_at_once(&g, no_data, team))
-    cdef Layout l = lay_out(&g, no_data, held > 0, held, team)
+    if not is_dilated:
+        g.k = min(g.k, filters_at_once(&g, unused, team))
+    cdef Layout l = lay_out(&g, unused, held > 0, held, team)
     return (held + (l.shared_size + team * l.thread_size) * sizeof(floating) + tables_bytes(&l, sizeof(floating))
             + g.n * l.tile_rows + team * sizeof(Share))

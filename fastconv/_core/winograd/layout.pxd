@@ -1,7 +1,7 @@
 """How Winograd's driver cuts a convolution into blocks, and where everything lies: see winograd_layout.pyx."""
 from cython cimport floating
 
-from fastconv._core.problem.problem cimport Shape, rounded
+from fastconv._core.problem.problem cimport Problem, rounded
 
 cdef enum:
     CHANNELS_AT_ONCE = 64    # of filters, transposed for their transform
@@ -41,11 +41,11 @@ cdef struct Layout:
     int contrast_window, contrast_known          # rows of blocks of a strip, and those that the next one has too
 
 
-cdef inline Py_ssize_t channels_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:
+cdef inline Py_ssize_t channels_of(const Layout *l, const Problem *g, Py_ssize_t group) noexcept nogil:
     return min(l.channels, g.groups * g.c - group * l.channels) if l.joined > 1 else l.channels
 
 
-cdef inline Py_ssize_t filters_of(const Layout *l, const Shape *g, Py_ssize_t group) noexcept nogil:
+cdef inline Py_ssize_t filters_of(const Layout *l, const Problem *g, Py_ssize_t group) noexcept nogil:
     return min(l.filters, g.groups * g.k - group * l.filters) if l.joined > 1 else l.filters
 
 
@@ -57,6 +57,6 @@ cdef inline Py_ssize_t weights_table_size(const Layout *l) noexcept nogil:
     return (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes
 
 
-cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noexcept nogil
-cdef Py_ssize_t filters_at_once(const Shape *g, const floating *unused, int team) noexcept nogil
-cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil
+cdef void lay_out_filters(Layout *l, const Problem *g, const floating *unused) noexcept nogil
+cdef Py_ssize_t filters_at_once(const Problem *g, const floating *unused, int team) noexcept nogil
+cdef Layout lay_out(const Problem *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil

@@ -8,7 +8,7 @@ from cython cimport floating
 from fastconv._core.runtime.isa cimport kernels, tile_rows, vector_length
 from fastconv._core.runtime.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
 from fastconv._core.problem.lanes cimport position_count
-from fastconv._core.problem.problem cimport Shape, ceildiv, rounded
+from fastconv._core.problem.problem cimport Problem, ceildiv, rounded
 
 cdef enum:
     THREAD_BYTES = 7 << 20       # all that a call takes, for each of its threads, if the channels allow
@@ -26,7 +26,7 @@ cdef enum:
     PIXEL_BYTES = 256            # of a pixel's channels that are read together
 
 
-cdef void lay_out_filters(Layout *l, const Shape *g, const floating *unused) noexcept nogil:
+cdef void lay_out_filters(Layout *l, const Problem *g, const floating *unused) noexcept nogil:
     """All that the transformed filters depend on."""
     cdef Py_ssize_t pair
     cdef bint falls_out
@@ -59,7 +59,7 @@ cdef inline double balance(Py_ssize_t units, int team) noexcept nogil:
     return <double>units / (ceildiv(units, team) * team)
 
 
-cdef void cut(Layout *l, const Shape *g, Py_ssize_t most_tiles, bint prepared, int team, Py_ssize_t size) noexcept nogil:
+cdef void cut(Layout *l, const Problem *g, Py_ssize_t most_tiles, bint prepared, int team, Py_ssize_t size) noexcept nogil:
     """Strips and blocks of at most so many tiles, and the sizes and places of all arrays; size is that of an element."""
     cdef Py_ssize_t u_all = l.u_size * size, block_strips, block_tiles, cols, units, places
     # strips
@@ -114,7 +114,7 @@ cdef void cut(Layout *l, const Shape *g, Py_ssize_t most_tiles, bint prepared, i
     l.shared_size = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE and not prepared else 0)
 
 
-cdef Py_ssize_t filters_at_once(const Shape *g, const floating *unused, int team) noexcept nogil:
+cdef Py_ssize_t filters_at_once(const Problem *g, const floating *unused, int team) noexcept nogil:
     """Filters that are computed in one pass: fewer than all where blocks would be private but for the bytes of U. To transform the
     inputs again costs less than to make U anew for each block."""
     cdef Layout l
@@ -126,7 +126,7 @@ cdef Py_ssize_t filters_at_once(const Shape *g, const floating *unused, int team
     return ceildiv(l.panels, ceildiv(u_all, room)) * l.width
 
 
-cdef Layout lay_out(const Shape *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil:
+cdef Layout lay_out(const Problem *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil:
     """`prepared`: the transformed filters are the caller's; it holds so many bytes of scratch besides."""
     cdef Layout l
     cdef Py_ssize_t size = sizeof(floating), room = team * THREAD_BYTES - SPARE_BYTES - held, u_all, v_tile, m_tile, most_tiles
