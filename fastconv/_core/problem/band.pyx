@@ -42,7 +42,10 @@ cdef inline Py_ssize_t tap_position(const Axis *a, Py_ssize_t tap, Py_ssize_t pi
 
 cdef inline Py_ssize_t piece_start(const Axis *a, Py_ssize_t piece) noexcept nogil:
     """Source coordinate of a piece's first element; the next ones follow stride apart."""
-    return a.start + (piece * a.dilation if a.period == 0 else piece * a.dilation % a.stride)
+    cdef Py_ssize_t offset = piece * a.dilation
+    if a.period and offset >= a.stride:    # there are as many calls as rows: a division takes as long as a short copy
+        offset %= a.stride
+    return a.start + offset
 
 
 cdef void layout(Band *band, Py_ssize_t slack) noexcept nogil:
@@ -78,7 +81,10 @@ cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_s
     # elements lo .. hi - 1 lie inside the plane
     lo = 0 if first >= 0 else min(n, (-first + stride - 1) // stride)
     width = band.cols.extent - first
-    hi = lo if width <= 0 else max(lo, min(n, (width + stride - 1) // stride))
+    if (n - 1) * stride < width:
+        hi = n
+    else:
+        hi = lo if width <= 0 else max(lo, (width + stride - 1) // stride)
     if lo < hi and channel_stride == 1 and band.col_stride != 1 and channels >= 4:
         i = lo
         while i < hi:    # ascending: what a transpose writes past its last pixel is overwritten
