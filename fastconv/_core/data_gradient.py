@@ -33,22 +33,22 @@ class Pass(NamedTuple):
     padding: tuple[int, int]
 
 
-def data_gradient(forward, grad_output, weight, grad_x, geometry, padding_mode):
+def data_gradient(forward, grad_output, weight, grad_x, problem):
     """Fills grad_x (N, C, H, W), a view with any strides, through the driver's `forward` convolution."""
-    groups, c, k = geometry.groups, weight.shape[1], weight.shape[0] // geometry.groups
+    groups, c, k = problem.groups, weight.shape[1], weight.shape[0] // problem.groups
     is_view = c == 1 or (k == 1 and weight.strides[0] == c * weight.strides[1])
     at_once = groups if is_view else max(1, WEIGHT_BYTES * groups // weight.nbytes)
     for first in range(0, groups, at_once):
         some = slice(first * k, (first + at_once) * k)
         _gradient_of_groups(forward, grad_output[:, some], weight[some], grad_x[:, first * c:(first + at_once) * c],
-                            min(at_once, groups - first), geometry, padding_mode)
+                            min(at_once, groups - first), problem)
 
 
-def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, geometry, padding_mode):
+def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, problem):
     turned = _swap_channels(weight, groups)
     h, w = grad_x.shape[2:]
-    sh, sw = geometry.stride
-    passes = list(_passes(turned, geometry, range(h), range(w)))
+    sh, sw = problem.stride
+    passes = list(_passes(turned, problem, range(h), range(w)))
     if len(passes) < min(sh, h) * min(sw, w):
         grad_x.fill(0)  # some pixels are met by no tap
     if forward is depthwise.conv2d and sw == 2 and grad_x.strides[3] == grad_x.itemsize and _in_column_pairs(passes):
@@ -61,17 +61,17 @@ def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, geometry, 
         for each in passes:
             forward(Convolution(grad_output, each.taps, None, grad_x[:, :, each.rows.start::sh, each.columns.start::sw],
                                 Window((1, 1), each.dilation, each.padding)))
-    if padding_mode != "constant":
-        for rows, columns in _frame(geometry):
-            for each in _passes(turned, geometry, rows, columns):
+    if problem.padding_mode != "constant":
+        for rows, columns in _frame(problem):
+            for each in _passes(turned, problem, rows, columns):
                 for of_output, taps, of_x in _channels(grad_output, each.taps, grad_x):
-                    _fold_pass(forward, of_output, each._replace(taps=taps), of_x, padding_mode)
+                    _fold_pass(forward, of_output, each._replace(taps=taps), of_x, problem.padding_mode)
     # The first pixel of each phase has met all of its taps, be it on the padding.
     if not np.isfinite(grad_x[0, :, :sh, :sw]).all() and not np.isfinite(weight).all():
         grad_x.fill(0)
-        for each in _single_taps(turned, geometry):
+        for each in _single_taps(turned, problem):
             for of_output, taps, of_x in _channels(grad_output, each.taps, grad_x):
-                _fold_pass(gemm.conv2d, of_output, each._replace(taps=taps), of_x, padding_mode)
+                _fold_pass(gemm.conv2d, of_output, each._replace(taps=taps), of_x, problem.padding_mode)
 
 
 def _swap_channels(weight, groups):
@@ -94,21 +94,21 @@ def _channels(grad_output, taps, grad_x):
             yield grad_output[:, group * k:(group + 1) * k], taps[some], grad_x[:, some]
 
 
-def _passes(turned, geometry, rows, columns):
+def _passes(turned, problem, rows, columns):
     """The passes that compute the gradient on these rows and columns: one for each pair of phases with taps."""
-    taps_h, taps_w = geometry.weight_shape[2:]
-    (sh, sw), (dh, dw), (top, left) = geometry.stride, geometry.dilation, geometry.origin
+    taps_h, taps_w = problem.weight_shape[2:]
+    (sh, sw), (dh, dw), (top, left) = problem.stride, problem.dilation, problem.origin
     for i in phases(len(rows), taps_h, sh, top + rows.start, dh):
         for j in phases(len(columns), taps_w, sw, left + columns.start, dw):
             yield Pass(turned[:, :, i.tap::i.tap_step, j.tap::j.tap_step][:, :, ::-1, ::-1], rows[i.first::sh],
                        columns[j.first::sw], (i.dilation, j.dilation), (i.padding, j.padding))
 
 
-def _single_taps(turned, geometry):
+def _single_taps(turned, problem):
     """A pass for each tap: the positions that it meets, in the image and its padding."""
     rows, columns = ([range(first, first + step * outputs, step) for first in range(-before, distance * taps - before, distance)]
-                     for taps, outputs, step, distance, before in zip(geometry.weight_shape[2:], geometry.output_size,
-                                                                      geometry.stride, geometry.dilation, geometry.origin))
+                     for taps, outputs, step, distance, before in zip(problem.weight_shape[2:], problem.output_size,
+                                                                      problem.stride, problem.dilation, problem.origin))
     for r, of_rows in enumerate(rows):
         for s, of_columns in enumerate(columns):
             yield Pass(turned[:, :, r:r + 1, s:s + 1], of_rows, of_columns, (1, 1), (0, 0))
@@ -120,14 +120,14 @@ def _in_column_pairs(passes):
                for even, odd in zip(passes[::2], passes[1::2])) and len(passes) % 2 == 0
 
 
-def _frame(geometry):
+def _frame(problem):
     """The positions around the image that a tap may meet: pairs of ranges (rows, columns) that do not overlap."""
-    (top, _), (left, _) = geometry.pads
-    h, w = geometry.x_shape[2:]
+    (top, _), (left, _) = problem.pads
+    h, w = problem.x_shape[2:]
     bottom, right = (
         max((outputs - 1) * step + distance * (taps - 1) + 1 - before, length)
         for outputs, step, distance, taps, before, length in zip(
-            geometry.output_size, geometry.stride, geometry.dilation, geometry.weight_shape[2:], geometry.origin, (h, w)))
+            problem.output_size, problem.stride, problem.dilation, problem.weight_shape[2:], problem.origin, (h, w)))
     yield range(-top, 0), range(-left, right)
     yield range(h, bottom), range(-left, right)
     yield range(h), range(-left, 0)

@@ -17,6 +17,7 @@ from fastconv._core.data_gradient import data_gradient
 from fastconv._core.problem.convolution import Convolution, Epilogue
 from fastconv._core.runtime.memo import Memo
 from fastconv._core.planner.plan import ALGORITHMS, conv2d_plan, unavailable
+from fastconv._core.problem.geometry import ConvProblem
 from fastconv.functional import checks
 from fastconv.functional.typing import (
     Activation,
@@ -177,8 +178,7 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     images, batched = checks.images(x, data_format)
     plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto",
                          dtype.itemsize, data_format == "NHWC")
-    geometry = plan.geometry
-    checks.shape(grad_output, "grad_output", checks.result_shape(geometry.output_shape, data_format, batched),
+    checks.shape(grad_output, "grad_output", checks.result_shape(plan.problem.output_shape, data_format, batched),
                  "(that of the result of conv2d)")
     needs_x, needs_weight, needs_bias = checks.needs(needs)
     received = checks.nchw(grad_output, data_format)
@@ -187,13 +187,12 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     if needs_x:
         grad_x = memory.empty(x.shape, dtype)
         if grad_x.size:
-            data_gradient(plan.data_gradient_driver.conv2d, received, weight, checks.nchw(grad_x, data_format), geometry,
-                          padding_mode)
+            data_gradient(plan.data_gradient_driver.conv2d, received, weight, checks.nchw(grad_x, data_format), plan.problem)
     if needs_weight:
         grad_weight = memory.empty(weight.shape, dtype)
         if images.size:
             plan.weight_gradient_driver.conv2d_weight_gradient(
-                Convolution(images, grad_weight, None, received, plan.window(padding_mode, fill)))
+                Convolution(images, grad_weight, None, received, plan.window(fill)))
         else:
             grad_weight.fill(0)
     if needs_bias:
@@ -212,7 +211,7 @@ class ConvCall:
 
     def __init__(self, plan, shape, dtype, view, window, epilogue):
         self.plan, self.shape, self.dtype, self.view, self.empty = plan, shape, dtype, view, 0 in shape
-        self.keeps_weights, self.convolve = plan.keeps_weights(dtype), plan.convolve
+        self.keeps_weights, self.convolve = plan.keeps_weights(), plan.convolve
         self.window, self.epilogue = window, epilogue
 
     def run(self, x, weight, bias, out, *prepared):
@@ -262,10 +261,10 @@ def checked_call(sizes, batched, dtype, weight, bias, stride, padding, dilation,
     if bias is not None:
         checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
     checks.choice(activation, "activation", ACTIVATIONS)
-    shape = checks.result_shape(plan.geometry.output_shape, data_format, batched)
+    shape = checks.result_shape(plan.problem.output_shape, data_format, batched)
     checks.fits_memory(shape, dtype)
     view = None if batched and data_format == "NCHW" else functools.partial(checks.nchw, data_format=data_format)
-    return ConvCall(plan, shape, dtype, view, plan.window(padding_mode, fill),
+    return ConvCall(plan, shape, dtype, view, plan.window(fill),
                     Epilogue(ACTIVATIONS.index(activation), NEGATIVE_SLOPE))
 
 
@@ -276,11 +275,11 @@ def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mo
         x_shape, weight_shape, stride, padding, dilation, groups)
     _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
     checks.choice(algorithm, "algorithm", ALGORITHMS)
-    reason = unavailable(algorithm, weight_shape, stride, dilation, padding_mode)
+    problem = ConvProblem(x_shape, weight_shape, stride, pads, dilation, groups, output_size, itemsize, channels_last, padding_mode)
+    reason = unavailable(algorithm, problem)
     if reason is not None:
         raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
-    return conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_size, algorithm, itemsize,
-                       channels_last, padding_mode), fill
+    return conv2d_plan(problem, algorithm), fill
 
 
 @overload

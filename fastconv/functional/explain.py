@@ -27,6 +27,10 @@ class ConvExplanation:
         The output height and width, with the numbers filled in.
     algorithm, reason : str
         What is chosen, and why.
+    driver : str
+        The path within the algorithm: "direct" is depthwise, where a group has one channel, or direct.
+    candidates : tuple of (str, float or None, str or None)
+        For each driver its expected time in nanoseconds on one thread, or the reason why it is not taken.
     flops : int
         Multiplications and additions of the direct sum.
     bytes : int
@@ -49,6 +53,8 @@ class ConvExplanation:
     formula: tuple[str, str]
     algorithm: str
     reason: str
+    driver: str
+    candidates: tuple[tuple[str, float | None, str | None], ...]
     flops: int
     bytes: int
     workspace: int
@@ -65,6 +71,7 @@ class ConvExplanation:
             ("", self.formula[0]),
             ("", self.formula[1]),
             ("algorithm", f"{self.algorithm} ({self.reason})"),
+            *(("" if row else "candidates", text) for row, text in enumerate(map(_candidate, self.candidates))),
             ("FLOPs", f"{self.flops:,} (2 for each multiplication with its addition)"),
             ("bytes", f"{self.bytes:,} (input, weights and output once each), {self.flops / self.bytes:.1f} FLOPs a byte"),
             ("workspace", f"{self.workspace:,} bytes besides the output"),
@@ -112,28 +119,30 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     dtype = checks.float_dtype(dtype, "dtype")
     plan, _ = planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
                       dtype.itemsize, data_format == "NHWC")
-    geometry = plan.geometry
+    problem = plan.problem
     checks.fits_memory(sizes, dtype, "x")
     checks.fits_memory(weight_shape, dtype, "weight")
-    checks.fits_memory(geometry.output_shape, dtype)
+    checks.fits_memory(problem.output_shape, dtype)
     return ConvExplanation(
         x_shape=checks.result_shape(sizes, data_format, batched),
         weight_shape=weight_shape,
-        output_shape=checks.result_shape(geometry.output_shape, data_format, batched),
+        output_shape=checks.result_shape(problem.output_shape, data_format, batched),
         dtype=dtype.name,
         data_format=data_format,
-        stride=geometry.stride,
-        padding=geometry.pads,
-        dilation=geometry.dilation,
-        groups=geometry.groups,
+        stride=problem.stride,
+        padding=problem.pads,
+        dilation=problem.dilation,
+        groups=problem.groups,
         padding_mode=padding_mode,
         formula=tuple(_formula(*of_axis) for of_axis in zip(
-            "HW", sizes[2:], weight_shape[2:], geometry.stride, geometry.pads, geometry.dilation, geometry.output_size)),
+            "HW", sizes[2:], weight_shape[2:], problem.stride, problem.pads, problem.dilation, problem.output_size)),
         algorithm=plan.algorithm,
         reason=plan.reason,
-        flops=geometry.flops,
-        bytes=geometry.bytes(dtype.itemsize),
-        workspace=plan.workspace(dtype, data_format == "NHWC", padding_mode),
+        driver=plan.driver.name,
+        candidates=tuple((each.driver.name, each.nanoseconds, each.refusal) for each in plan.candidates),
+        flops=problem.flops,
+        bytes=problem.bytes,
+        workspace=plan.workspace(dtype),
     )
 
 
@@ -151,6 +160,18 @@ def _formula(axis, size, taps, stride, pads, dilation, outputs):
         return f"O{axis} = {above} / S + 1 = {above_filled} / {stride} + 1 = {outputs}"
     return (f"O{axis} = floor({above} / S) + 1 = floor({above_filled} / {stride}) + 1 "
             f"= floor({room / stride:.12g}) + 1 = {outputs}")
+
+
+def _candidate(candidate):
+    name, nanoseconds, refusal = candidate
+    return f"{name}: " + (refusal if nanoseconds is None else f"expected to take {_time(nanoseconds)} on one thread")
+
+
+def _time(nanoseconds):
+    for unit, size in (("s", 1e9), ("ms", 1e6)):
+        if nanoseconds >= size:
+            return f"{nanoseconds / size:.3g} {unit}"
+    return f"{nanoseconds / 1e3:.3g} us"
 
 
 def _sizes(shape):

@@ -32,6 +32,7 @@ pixels (reflect, replicate, circular), the gradient on the frame around the imag
 to the pixels that the frame repeats; see ``data_gradient``.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -40,8 +41,12 @@ PADDING_MODES = ("constant", "reflect", "replicate", "circular")  # the drivers 
 
 
 @dataclass(frozen=True)
-class ConvGeometry:
-    """The sizes of one two-dimensional convolution; pairs are (rows, columns), `pads` ((top, bottom), (left, right))."""
+class ConvProblem:
+    """One two-dimensional convolution, without its arrays: what the planner chooses by.
+
+    Pairs are (rows, columns), `pads` ((top, bottom), (left, right)). channels_last says whether a pixel's channels follow each other in
+    memory, in x and in y; column_step is the distance of two outputs of a row, in pixels, where they do not.
+    """
 
     x_shape: tuple[int, int, int, int]
     weight_shape: tuple[int, int, int, int]
@@ -50,6 +55,34 @@ class ConvGeometry:
     dilation: tuple[int, int]
     groups: int
     output_size: tuple[int, int]
+    itemsize: int
+    channels_last: bool
+    padding_mode: str
+    column_step: int = 1
+
+    @property
+    def images(self):
+        return self.x_shape[0]
+
+    @property
+    def channels(self):
+        """Of a group."""
+        return self.weight_shape[1]
+
+    @property
+    def filters(self):
+        """Of a group."""
+        return self.weight_shape[0] // self.groups
+
+    @property
+    def size(self):
+        """Of the image."""
+        return self.x_shape[2:]
+
+    @property
+    def taps(self):
+        """Of a filter, along rows and columns."""
+        return self.weight_shape[2:]
 
     @property
     def output_shape(self):
@@ -65,9 +98,33 @@ class ConvGeometry:
         """Multiplications and additions of the direct sum."""
         return 2 * math.prod(self.output_shape) * math.prod(self.weight_shape[1:])
 
-    def bytes(self, itemsize):
+    @property
+    def bytes(self):
         """The fewest bytes that must move: input, weights and output once each."""
-        return itemsize * sum(map(math.prod, (self.x_shape, self.weight_shape, self.output_shape)))
+        return self.itemsize * sum(map(math.prod, (self.x_shape, self.weight_shape, self.output_shape)))
+
+    def adjoint(self):
+        """The convolutions of stride 1 that compute the data gradient, those of equal shape once: pairs (problem, how many).
+
+        Of the gradient on the frame around the image, which other padding modes fold back, nothing is here.
+        """
+        k, c, *taps = self.weight_shape
+        axes = []
+        for axis in range(2):
+            of_axis = {}
+            for phase in phases(self.size[axis], taps[axis], self.stride[axis], self.origin[axis], self.dilation[axis]):
+                count = -(-(self.size[axis] - phase.first) // self.stride[axis])
+                shape = -(-(taps[axis] - phase.tap) // phase.tap_step), count, phase.dilation
+                padding, times = of_axis.get(shape, (phase.padding, 0))
+                of_axis[shape] = padding, times + 1
+            axes.append(of_axis.items())
+        for (rows, (top, row_times)), (columns, (left, column_times)) in itertools.product(*axes):
+            sizes, dilation, before = (rows[1], columns[1]), (rows[2], columns[2]), (top, left)
+            after = [outputs + step * (n - 1) - pixels - first for outputs, step, n, pixels, first in zip(
+                sizes, dilation, (rows[0], columns[0]), self.output_size, before)]
+            yield ConvProblem((self.images, k, *self.output_size), (c * self.groups, k // self.groups, rows[0], columns[0]), (1, 1),
+                              ((top, after[0]), (left, after[1])), dilation, self.groups, sizes, self.itemsize, self.channels_last,
+                              "constant", self.stride[1]), row_times * column_times
 
 
 class Phase(NamedTuple):

@@ -50,6 +50,11 @@ def vector_bytes():
     return kernels.f32.vector * 4
 
 
+def tile(int itemsize):
+    """Elements of a vector, and rows of the tallest tile of a product, for elements of so many bytes."""
+    return (kernels.f32.vector, kernels.f32.mr) if itemsize == 4 else (kernels.f64.vector, kernels.f64.mr)
+
+
 cdef _choose():
     global kernels
     choices = usable()

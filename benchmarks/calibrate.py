@@ -1,0 +1,222 @@
+"""The planner's constants: how many nanoseconds each thing takes that a driver's loops do, fitted to measured layers.
+
+    python -m benchmarks.calibrate [--layers 900] [--seed 0] [--dtype float32] [--times FILE]
+
+Draws layers at random, times every driver that can compute each of them, on one thread and in turn, and fits the constants of the
+instruction set in use (`FASTCONV_ISA` chooses another one). Prints the entry of fastconv/_core/planner/constants.py, and how well the
+planner would have chosen with it: the regret is the time of the driver that it would take, divided by that of the fastest. `--times`
+keeps the times in a file, or fits to those of an earlier run where the file is there.
+
+A layer that was timed while something else had the machine is slower by a factor for all drivers alike, so each layer has a factor of its
+own, near 1. Wrong by a tenth matters where drivers are close, not where one is far behind: such times hardly count.
+"""
+
+import argparse
+import json
+import math
+import pprint
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+
+import fastconv as fc
+from fastconv._core.planner.drivers import FORWARD
+from fastconv._core.problem.convolution import Convolution, Window
+from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
+from fastconv._core.runtime import isa
+
+CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+PLANES = (3, 4, 5, 7, 8, 10, 13, 14, 16, 20, 27, 28, 32, 40, 56, 64, 80, 100, 112, 128, 160, 224, 256)
+KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointwise", "pointwise stride 2", "first", "first", "patches", "depthwise",
+         "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large")
+LEAST_FLOPS, MOST_FLOPS, MOST_PIXELS = 2e5, 2.5e9, 1.6e7
+BEHIND = 4.5       # times as long as the fastest: does not count
+ROUNDS, SECONDS = 4, 0.012
+
+
+def draw(rng, itemsize):
+    """A random layer, as a ConvProblem, of sizes as in published networks and around them; or None where it is too large or too small."""
+    kind = rng.choice(KINDS)
+    images, h = rng.choice((1, 1, 2, 4, 8, 32, 64)), rng.choice(PLANES)
+    w = h if rng.random() < 0.7 else max(3, rng.choice((h + 1, h + 3, h // 2, 2 * h)))
+    c = rng.choice(CHANNELS[4:])
+    k = CHANNELS[min(len(CHANNELS) - 1, max(0, CHANNELS.index(c) + rng.randint(-3, 3)))]
+    r = s = 3
+    stride = dilation = groups = 1
+    padding = None
+    if kind == "stride 2":
+        stride = 2
+    elif kind.startswith("pointwise"):
+        r = s = 1
+        stride = 2 if kind.endswith("2") else 1
+    elif kind == "first":
+        c, k = rng.choice((1, 2, 3, 3, 4)), rng.choice((4, 6, 8, 16, 32, 64, 96))
+        r = s = rng.choice((3, 3, 5, 7, 11))
+        stride = rng.choice((1, 2, 2, 4 if r == 11 else 1))
+    elif kind == "patches":
+        r = s = stride = rng.choice((2, 2, 3, 4, 8, 16))
+        c, k, padding = rng.choice((3, 48, 96, 192) if r < 4 else (1, 3, 3)), rng.choice((16, 64, 96, 192, 384, 768)), 0
+    elif kind == "depthwise":
+        k = groups = c
+        r = s = rng.choice((3, 3, 5, 7, 9))
+        stride = rng.choice((1, 1, 2))
+    elif kind == "groups":
+        groups = rng.choice((2, 4, 8, 16, 32))
+        c = k = max(c // groups, 2) * groups
+        stride = rng.choice((1, 1, 2))
+    elif kind == "dilated":
+        dilation = rng.choice((2, 2, 3, 4, 6, 12))
+    elif kind == "5 x 5":
+        r = s = rng.choice((5, 5, 5, 7, 9))
+        stride = rng.choice((1, 1, 2))
+    elif kind == "line":
+        r, s = rng.choice(((1, 3), (3, 1), (1, 7), (7, 1), (1, 5)))
+    elif kind == "other":
+        r, s = rng.choice(((2, 2), (4, 4), (3, 5), (2, 3)))
+        stride = rng.choice((1, 2, 3))
+    elif kind == "large":
+        r = s = rng.choice((7, 9, 11, 13, 15, 21, 31))
+        c = rng.choice((1, 1, 3, 8, 16, 32, 64))
+        k = rng.choice((1, 3, 8, 16, 32, 64))
+        if rng.random() < 0.4:
+            k = groups = c
+        images = rng.choice((1, 1, 4))
+    if rng.random() < 0.3:    # sizes that nobody chose
+        h, w = (max(n, int(size * rng.uniform(0.7, 1.4))) for n, size in ((r, h), (s, w)))
+        if groups == 1 and kind != "large":
+            c, k = (max(1, int(n * rng.uniform(0.6, 1.5))) for n in (c, k))
+    padding = (dilation * (r // 2), dilation * (s // 2)) if padding is None and rng.random() < 0.85 else (0, 0)
+    outputs = tuple((pixels + 2 * before - dilation * (taps - 1) - 1) // stride + 1 for pixels, before, taps in zip((h, w), padding, (r, s)))
+    if min(outputs) < 1 or max(images * c * h * w, images * k * math.prod(outputs)) > MOST_PIXELS:
+        return None
+    problem = ConvProblem((images, c, h, w), (k, c // groups, r, s), (stride, stride), tuple((n, n) for n in padding), (dilation, dilation), groups,
+                          outputs, itemsize, rng.random() < 0.3, "constant")
+    return problem if LEAST_FLOPS < problem.flops < MOST_FLOPS else None
+
+
+def convolution(problem):
+    """Arrays of ones and the like for a problem."""
+    dtype = np.dtype(f"f{problem.itemsize}")
+    rng = np.random.default_rng(1)
+
+    def array(shape):
+        if problem.channels_last:
+            n, c, h, w = shape
+            return rng.standard_normal((n, h, w, c)).astype(dtype).transpose(0, 3, 1, 2)
+        return rng.standard_normal(shape).astype(dtype)
+
+    weight = rng.standard_normal(problem.weight_shape).astype(dtype)
+    window = Window(problem.stride, problem.dilation, problem.origin, PADDING_MODES.index(problem.padding_mode))
+    return Convolution(array(problem.x_shape), weight, rng.standard_normal(len(weight)).astype(dtype), array(problem.output_shape), window)
+
+
+def times_of(problem):
+    """Nanoseconds of each driver: minima of rounds in which they take turns."""
+    conv = convolution(problem)
+    calls = {driver.name: driver.conv2d for driver in FORWARD if driver.refuses(problem) is None}
+    best = {}
+    for name, call in calls.items():
+        call(conv)
+        before = time.perf_counter_ns()
+        call(conv)
+        best[name] = time.perf_counter_ns() - before
+    near = [name for name in calls if best[name] < 6 * min(best.values())]
+    for _ in range(ROUNDS):
+        for name in near:
+            stop = time.perf_counter_ns() + SECONDS * 1e9
+            while (before := time.perf_counter_ns()) < stop:
+                calls[name](conv)
+                best[name] = min(best[name], time.perf_counter_ns() - before)
+    return best
+
+
+def measure(layers, seed, itemsize):
+    rng, measured = random.Random(seed), []
+    with fc.num_threads(1):
+        while len(measured) < layers:
+            problem = draw(rng, itemsize)
+            if problem is not None:
+                measured.append((problem, times_of(problem)))
+    return measured
+
+
+def fit(measured, itemsize):
+    """{driver: {term: nanoseconds}} by least squares of relative errors, no constant below 0."""
+    from scipy.optimize import nnls
+
+    tile = isa.tile(itemsize)
+    terms = [{driver.name: driver.costs.terms(problem, *tile) for driver in FORWARD if driver.name in times} for problem, times in measured]
+    factors, constants = np.ones(len(measured)), {}
+    for _ in range(8):
+        for driver in FORWARD:
+            rows = [i for i, (_, times) in enumerate(measured) if times.get(driver.name, math.inf) < BEHIND * min(times.values())]
+            names = sorted({name for i in rows for name in terms[i][driver.name]})
+            if not rows:
+                continue
+            a = np.array([[terms[i][driver.name].get(name, 0) * factors[i] / measured[i][1][driver.name] for name in names] for i in rows])
+            closeness = np.array([(min(measured[i][1].values()) / measured[i][1][driver.name]) ** 1.5 for i in rows])
+            scale = a.max(axis=0)
+            scale[scale == 0] = 1
+            weights = closeness
+            for _ in range(5):    # large errors count less: they are another model's, or another program's
+                x, _ = nnls(a / scale * weights[:, None], weights, maxiter=20000)
+                weights = closeness / np.sqrt(np.maximum(0.05, abs(a / scale @ x - 1)))
+            constants[driver.name] = {name: float(f"{value:.3g}") for name, value in zip(names, x / scale) if value > 0}
+        for i, (_, times) in enumerate(measured):
+            logs = [(math.log(times[name] / predicted), (min(times.values()) / times[name]) ** 2) for name in times
+                    if times[name] < BEHIND * min(times.values()) and (predicted := expected(constants[name], terms[i][name])) > 0]
+            weight = sum(closeness for _, closeness in logs)
+            factors[i] = np.clip(math.exp(sum(log * closeness for log, closeness in logs) / (weight + 1)), 0.75, 2.6)
+    return constants
+
+
+def expected(constants, terms):
+    return sum(constants.get(name, 0) * count for name, count in terms.items())
+
+
+def regrets(measured, constants, itemsize):
+    """For each layer the time of the driver that the planner would take, divided by the least, and these drivers."""
+    tile, found = isa.tile(itemsize), []
+    for problem, times in measured:
+        allowed = [driver for driver in FORWARD if driver.name in times and driver.refuses(problem) is None]
+        taken = min(allowed, key=lambda driver: expected(constants[driver.name], driver.costs.terms(problem, *tile)))
+        best = min(allowed, key=lambda driver: times[driver.name])
+        found.append((times[taken.name] / times[best.name], taken.name, best.name, problem))
+    return found
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", type=int, default=900)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--times", type=Path, help="a JSON file")
+    parser.add_argument("--worst", type=int, default=10, help="layers to be listed")
+    options = parser.parse_args(argv)
+    itemsize = np.dtype(options.dtype).itemsize
+    if options.times and options.times.exists():
+        measured = [(ConvProblem(**{name: _tuples(value) for name, value in problem.items()}), times)
+                    for problem, times in json.loads(options.times.read_text())]
+    else:
+        measured = measure(options.layers, options.seed, itemsize)
+        if options.times:
+            options.times.write_text(json.dumps([(vars(problem), times) for problem, times in measured]))
+    constants = fit(measured, itemsize)
+    found = sorted(regrets(measured, constants, itemsize), key=lambda each: -each[0])
+    ratios = np.array([each[0] for each in found])
+    print(f"# {isa.in_use()}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in the geometric mean,"
+          f" above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")
+    for ratio, taken, best, problem in found[:options.worst]:
+        print(f"#   {ratio:.2f} {taken} for {best}: {problem.x_shape} {problem.weight_shape} stride {problem.stride[0]} dilation {problem.dilation[0]}"
+              f" groups {problem.groups}{' channels last' if problem.channels_last else ''}")
+    pprint.pprint(constants, width=120, sort_dicts=False)
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    main()

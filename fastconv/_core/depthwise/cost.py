@@ -1,0 +1,60 @@
+"""What depthwise convolution costs, by each of its three ways: columns in the lanes, channels in the lanes, and planes transposed to
+that (forward.pyx, channels.pyx, planes.pyx)."""
+
+from fastconv._core.problem.sizes import ceildiv, strides
+
+MOST_BYTES = 2 << 20    # of transposed rows, as in planes.pyx
+
+
+def refuses(problem):
+    return None if problem.channels == 1 else "a group has more than one channel"
+
+
+def _planes_pay(problem, lanes):
+    """As channels_pay in planes.pyx."""
+    (r, s), stride, (w, ow) = problem.taps, problem.stride, (problem.size[1], problem.output_size[1])
+    slides = r == s and s in (3, 5, 7)
+    if problem.channels_last or problem.column_step > 1 or 4 * problem.groups < 3 * ceildiv(problem.groups, lanes) * lanes:
+        return False
+    if (3 * min(stride[0], r) + r) * w * lanes * problem.itemsize > MOST_BYTES:
+        return False
+    if max(stride) > 2 or (r >= 4 and s >= 4 and not slides):
+        return True
+    if max(stride) == 2:
+        widest = w if slides or r * s == 1 else 56
+    elif r * s < (9 if max(problem.dilation) == 1 else 25):
+        widest = 10
+    elif r * s < 49 or lanes < 16:
+        widest = 28 if problem.itemsize == 4 else 20
+    else:
+        widest = 56
+    return ow <= widest
+
+
+def terms(problem, lanes, tile_rows):
+    """How often the loops do what takes time."""
+    images, channels, all_filters = problem.images, problem.groups, problem.weight_shape[0]
+    (h, w), (oh, ow), (r, s), (sh, sw) = problem.size, problem.output_size, problem.taps, strides(problem)
+    vectors, outputs = ceildiv(all_filters, lanes), images * oh * ow
+    if _planes_pay(problem, lanes):
+        return {"planes_multiply": outputs * vectors * r * s, "planes_output": outputs * vectors,
+                "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors, "planes_call": 1}
+    if problem.channels_last and (channels > 1 or ow == 1):
+        return {"pixels_multiply": outputs * vectors * r * s, "pixels_output": outputs * vectors,
+                "pixels_input": images * h * w * ceildiv(channels, lanes), "pixels_row": images * oh * vectors, "pixels_call": 1}
+    square = r == s and s in (3, 5, 7) and problem.dilation == (1, 1)
+    multiply = images * all_filters * oh * ceildiv(ow, lanes) * r * s
+    band = images * channels * ((oh - 1) * sh + r) * ((ow - 1) * sw + s)
+    return {
+        "multiply_square": multiply if square and (sh, sw) == (1, 1) else 0,
+        "multiply_square_2": multiply if square and (sh, sw) == (2, 2) else 0,
+        "multiply": 0 if square and (sh, sw) in ((1, 1), (2, 2)) else multiply,
+        "output": images * all_filters * oh * ceildiv(ow, lanes),
+        "band": band if sw == 1 else 0,
+        "band_in_steps": band if sw > 1 else 0,
+        "plane": images * all_filters,
+        "row": images * all_filters * oh,
+        "band_row": images * channels * ((oh - 1) * sh + r),
+        "scatter": outputs * all_filters if problem.channels_last or problem.column_step > 1 else 0,
+        "call": 1,
+    }

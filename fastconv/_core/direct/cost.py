@@ -1,0 +1,84 @@
+"""What the sum with channels in the lanes costs: see forward.pyx for the loop nest that is counted here, layout.pyx for the sizes."""
+
+import math
+
+from fastconv._core.problem.sizes import block_pixels, ceildiv, strides
+
+PIXELS = 1024             # as in layout.pyx: outputs of a block,
+TILES = 7                 # of a block of 1 x 1 filters,
+INPUT_BYTES = 4 << 20     # of X,
+FILTERS_BYTES = 512 << 10 # of packed filters that stay from block to block,
+SMALL_BYTES = 256 << 10   # and of X beside them
+SSE_LANES = 4             # cannot be moved by a number that is computed
+
+
+MOST_TERMS = 2048         # of a sum of one channel: beyond that the depthwise driver's sums of sums are more exact
+
+
+def refuses(problem):
+    """Why the planner must not take it, or None."""
+    if problem.channels == 1 and problem.groups > 1:
+        return "a group has one channel: there is no sum over channels to share a vector for"
+    if problem.channels == 1 and math.prod(problem.taps) > MOST_TERMS:
+        return f"sums of more than {MOST_TERMS} terms of one channel are more exact as sums of sums"
+    return None
+
+
+def side_by_side(problem, lanes):
+    """How many narrow groups share a vector."""
+    c, k, groups = problem.channels, problem.filters, problem.groups
+    if c != k or c == 0 or lanes * problem.itemsize <= 16:
+        return 1
+    pointwise = problem.taps == (1, 1)
+    return next((count for count in range(min(lanes // c, groups), 1, -1)
+                 if groups % count == 0 and (not pointwise or count * c == lanes)), 1)
+
+
+def terms(problem, lanes, tile_rows):
+    """How often the loops do what takes time."""
+    images, size, own = problem.images, problem.itemsize, problem.channels
+    (h, w), (oh, ow), (r, s), (sh, sw) = problem.size, problem.output_size, problem.taps, strides(problem)
+    first_pixel = problem.pads[0][0] == problem.pads[1][0] == 0
+    in_steps = r * s == 1 and first_pixel and (oh - 1) * sh < h and (ow - 1) * sw < w and max(sh, sw) > 1
+    if r * s == 1 and first_pixel and (oh - 1) * sh < h and (ow - 1) * sw < w:    # it takes only the pixels that it meets
+        h, w, sh, sw = oh, ow, 1, 1
+    together = side_by_side(problem, lanes)
+    channels, filters, groups = own * together, problem.filters * together, problem.groups // together
+    one_by_one = problem.channels_last or own * problem.groups == 1
+    width = lanes if filters <= lanes else 2 * lanes
+    panels, vectors, lines = ceildiv(filters, width), ceildiv(filters, lanes), own * r * s
+    pointwise = r * s == 1 and first_pixel and (oh, ow) == (h, w)
+    in_place = pointwise and one_by_one
+    pixel = channels if channels < lanes and together == 1 else lanes
+    taps = r if pixel < lanes and channels * s <= lanes and problem.dilation[1] == 1 else r * s
+    beforehand = groups * panels * lines * width * size <= FILTERS_BYTES
+    row_bytes = sh * (ow * sw + (s - 1) * problem.dilation[1]) * ceildiv(channels, lanes) * pixel * size
+    rows_at_once = max(1, (SMALL_BYTES if beforehand else INPUT_BYTES) // max(1, row_bytes))
+    block = block_pixels(images, oh, ow, TILES * tile_rows if in_place and beforehand else min(PIXELS, rows_at_once * ow))
+    if pointwise:
+        tiles = block.count * ceildiv(block.images * block.rows * block.columns, tile_rows)
+    else:
+        tiles = block.count * block.images * block.rows * ceildiv(block.columns, tile_rows)
+    band_rows = 0 if in_place else (
+        block.count * groups * block.images * ((block.rows - 1) * sh + (r - 1) * problem.dilation[0] + 1) * ceildiv(channels, lanes))
+    band = band_rows * ((block.columns - 1) * sw + (s - 1) * problem.dilation[1] + 1)
+    multiply, outputs = images * groups * oh * ow * vectors * lines, images * groups * oh * ow * vectors
+    of_planes = not problem.channels_last
+    return {
+        "multiply": multiply if together == 1 else 0,
+        "multiply_narrow": multiply if together > 1 else 0,
+        "load": tiles * groups * panels * lines,
+        "tap": tiles * groups * panels * taps * ceildiv(channels, lanes),
+        "filter": (1 if beforehand and block.count > 1 else block.count) * groups * vectors * lines,
+        "band_of_planes": band if of_planes and not in_steps else 0,
+        "band_in_steps": band if of_planes and in_steps else 0,
+        "band_of_pixels": 0 if of_planes else band,
+        "band_row": band_rows,
+        "store_planes": outputs if of_planes else 0,
+        "store_rows": block.count * block.images * groups * vectors * (1 if block.columns == ow and problem.column_step == 1
+                                                                       else block.rows) if of_planes else 0,
+        "store_pixels": 0 if of_planes else outputs,
+        "scatter": outputs * lanes if of_planes and problem.column_step > 1 else 0,
+        "block": block.count * groups * panels,
+        "call": 1,
+    }

@@ -1,0 +1,66 @@
+"""The drivers that the planner chooses from, in order, and what it asks of each.
+
+A new driver is one entry in FORWARD: its module has conv2d(convolution), workspace(convolution, alone) and, where it can make something
+of the weights beforehand, prepare(convolution); its cost module has
+
+    refuses(problem)                 why the planner must not take it, or None
+    terms(problem, lanes, tile_rows) how often its loops do what takes time, by name
+
+and planner/constants.py has the nanoseconds of each of these, which ``python -m benchmarks.calibrate`` measures.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+from fastconv._core.depthwise import cost as depthwise_cost
+from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.direct import cost as direct_cost
+from fastconv._core.direct import forward as direct
+from fastconv._core.fourier import cost as fourier_cost
+from fastconv._core.fourier import forward as fourier
+from fastconv._core.planner.constants import CONSTANTS
+from fastconv._core.product import cost as product_cost
+from fastconv._core.product import forward as product
+from fastconv._core.runtime import isa
+from fastconv._core.winograd import cost as winograd_cost
+from fastconv._core.winograd import forward as winograd
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One way to compute y, or the data gradient."""
+
+    name: str          # the true path, as explain prints it
+    algorithm: str     # by which it is asked for
+    module: ModuleType
+    costs: ModuleType
+    about: str         # what is peculiar to it
+
+    @property
+    def conv2d(self) -> Callable:
+        return self.module.conv2d
+
+    @property
+    def as_named(self) -> Callable:
+        """conv2d of who asked for it by name: a transform is then used whatever the contrast of the data."""
+        return functools.partial(self.conv2d, any_contrast=True) if self in (WINOGRAD, FOURIER) else self.conv2d
+
+    def refuses(self, problem) -> str | None:
+        return self.costs.refuses(problem)
+
+    def cost(self, problem) -> float:
+        """The expected nanoseconds on one thread."""
+        constants = CONSTANTS.get(isa.in_use(), CONSTANTS["baseline"])[problem.itemsize][self.name]
+        return sum(constants.get(name, 0.0) * count for name, count in self.costs.terms(problem, *isa.tile(problem.itemsize)).items())
+
+
+DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
+                   "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
+DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors")
+WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer products a tile of 4 x 4 outputs than the sum has")
+FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles")
+PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors")
+
+FORWARD = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
