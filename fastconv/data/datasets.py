@@ -225,7 +225,12 @@ def as_float32(images: NDArray[Any], name: str) -> NDArray[np.float32]:
     if images.dtype.kind != "f":
         hint = f": {_written(images, name.split()[-1])}" if images.dtype.kind in "biu" else ""
         raise TypeError(f"{name} must be uint8 (0 to 255) or floating point (0 to 1), got {images.dtype}{hint}")
-    floats: NDArray[np.float32] = np.ascontiguousarray(images, np.float32)
+    with np.errstate(over="ignore"):
+        floats: NDArray[np.float32] = np.ascontiguousarray(images, np.float32)
+    if images.dtype.itemsize > floats.itemsize and (np.isinf(floats) & np.isfinite(images)).any():
+        written, largest = name.split()[-1], np.abs(images[np.isfinite(images)]).max()
+        raise ValueError(f"{name} must be within float32, at most {np.finfo(np.float32).max:.1e}, got {largest:.1e}: write "
+                         f"{written} / np.abs({written}).max()")
     return floats
 
 
