@@ -188,6 +188,8 @@ def _check(options: Namespace) -> Path:
             raise UsageError(f"--{name} {path}: there is no directory {path.parent}")
         if path.is_dir():
             raise UsageError(f"--{name} must be a file, {path} is a directory")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"--{name} must be a regular file, {path} is a named pipe, a socket or a device")
         if not os.access(path.parent, os.W_OK):
             raise UsageError(f"--{name} {path}: nothing may be written to the directory {path.parent.absolute()}")
     if options.resume:
