@@ -89,7 +89,7 @@ class Parser(argparse.ArgumentParser):
                     help="seed of everything random (default %(default)s)")
         self.option("common", "--threads", type=integer(1, 1024), metavar="N",
                     help="threads to use at most; results do not depend on it (default: as many as this process may use)")
-        self.option("common", "--quiet", action="store_true", 
+        self.option("common", "--quiet", action="store_true",
                     help="no progress and no messages; errors only (of warnings, --json has a list)")
 
     def error(self, message: str) -> NoReturn:

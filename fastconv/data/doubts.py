@@ -64,7 +64,8 @@ def _doubts_of_images(images: NDArray[np.float32]) -> list[str]:
     low, high = float(lowest.min()), float(highest.max())
     found = []
     if max(-low, high) > (_FAR if low >= 0 else _FAR_IF_CENTRED):
-        largest = next((bound for bound in (16, 255, 65535) if high <= bound), max(-low, high))
+        furthest = max(-low, high)
+        largest = next((bound for bound in (16, 255, 65535) if furthest <= bound), furthest)
         centred = low < 0 and largest < _NO_SQUARE
         mended = "(images - images.mean()) / images.std()" if centred else f"images / {largest:g}"
         found.append(f"the images reach from {low:g} to {high:g}, where 0 to 1 is expected: write {mended}")

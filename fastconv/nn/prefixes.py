@@ -26,7 +26,7 @@ def advice(given: Collection[str], own: Collection[str]) -> str:
         every = all(name.startswith(prefix) for name in given)
         return (f"the names of the model stand behind {prefix!r} in it{_WRAPPERS.get(prefix, '')}: write "
                 f"model.load_state_dict({_without(prefix, 'state', every)})")
-    if prefix := _prefix(own, given):
+    if (prefix := _prefix(own, given)) and all(name.startswith(prefix) for name in own):
         return (f"its names are those of the model without {prefix!r}: write model.load_state_dict({{f'{prefix}{{name}}': value "
                 "for name, value in state.items()})")
     return ""
@@ -41,12 +41,13 @@ def _wrapper(given: Collection[str], own: Iterable[str] = ()) -> str:
 
 
 def _prefix(long: Iterable[str], short: Collection[str]) -> str:
-    """What stands before all of the `short` names among the `long` ones, up to a dot or a slash."""
+    """The one beginning, up to a dot or a slash, behind which all of the `short` names are among the `long` ones."""
     long, first = set(long), min(short, default="")
     if not first or not long.isdisjoint(short):
         return ""
-    found = [name.removesuffix(first) for name in sorted(long) if name.endswith((f".{first}", f"/{first}"))]
-    return next((prefix for prefix in found if all(f"{prefix}{name}" in long for name in short)), "")
+    found = [name.removesuffix(first) for name in long if name.endswith((f".{first}", f"/{first}"))]
+    fitting = [prefix for prefix in found if all(f"{prefix}{name}" in long for name in short)]
+    return fitting[0] if len(fitting) == 1 else ""
 
 
 def _without(prefix: str, state: str, every: bool) -> str:

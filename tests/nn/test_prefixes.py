@@ -73,6 +73,14 @@ def test_other_differences_are_listed(state):
     assert "missing 2.weight" in refused(model(), state)
 
 
+def test_where_several_beginnings_fit_none_is_chosen():
+    layer = nn.Linear(2, 2)
+    state = {f"{number}.{name}": array for number in (0, 2) for name, array in layer.state_dict().items()}
+    assert "missing weight" in refused(layer, state)
+    assert "missing 0.weight" in refused(nn.Sequential(layer, nn.ReLU(), nn.Linear(2, 2)), layer.state_dict())
+    assert "missing 2.weight" in refused(nn.Sequential(layer, nn.ReLU(), nn.Linear(2, 2, bias=False)), layer.state_dict())
+
+
 def test_a_module_that_is_called_module_keeps_its_names():
     class Wrapped(nn.Module):
         def __init__(self, module):
