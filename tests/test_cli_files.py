@@ -322,6 +322,8 @@ def test_special_files_are_not_waited_for(tmp_path, monkeypatch, cli):
                                (["predict", "broken.png", "--model", "m.npz"], "IMAGE broken.png: a symbolic link to gone.png"),
                                (["predict", "m.png", "--model", "pipe.npz"], "--model pipe.npz: a named pipe"),
                                (["evaluate", "pipe.npz"], "MODEL pipe.npz: a named pipe"),
-                               (["train", "--resume"], "--resume: checkpoint lenet.checkpoint.npz: a named pipe")):  # fmt: skip
+                               (["train", "--resume"], "--checkpoint must be a regular file, lenet.checkpoint.npz is a named pipe"),
+                               (["train", "--output", "pipe.npz"], "--output must be a regular file, pipe.npz is a named pipe"),
+                               (["train", "--output", "m.npz", "--checkpoint", "pipe.npz"], "--checkpoint must be a regular file")):
         code, stdout, stderr = cli(*arguments)
         assert (code, stdout, stderr.count("\n")) == (2, "", 1) and stderr.startswith(f"fastconv: {message}"), arguments

@@ -18,8 +18,19 @@ README = ROOT / "README.md"
 checkout = pytest.mark.skipif(not README.exists(), reason="the source tree is not here")
 
 
+def blocks(text):
+    return re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)
+
+
 def readme_blocks():
-    return re.findall(r"^```python\n(.*?)^```", README.read_text(), re.S | re.M) if README.exists() else []
+    return blocks(README.read_text()) if README.exists() else []
+
+
+def blocks_of_docs():
+    """Each behind the page and the heading that it stands under."""
+    sections = [(path.stem, section) for path in sorted((ROOT / "docs").glob("*.md"))
+                for section in path.read_text().split("\n## ")[1:]]  # fmt: skip
+    return [(f"{page}: {section.splitlines()[0]}", block) for page, section in sections for block in blocks(section)]
 
 
 @checkout
@@ -35,10 +46,33 @@ def test_a_readme_example_runs(block):
     run_python("-c", block)
 
 
+@pytest.mark.parametrize("block", [block for _, block in blocks_of_docs()], ids=[heading for heading, _ in blocks_of_docs()])
+def test_an_example_of_the_docs_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(block.splitlines()) <= 32, "short enough to be read at one go"
+    run_python("-c", block)
+
+
 @checkout
-def test_the_readme_names_only_what_exists():
+def test_the_docs_have_an_example_for_what_is_done_with_models():
+    headings = [heading for heading, _ in blocks_of_docs()]
+    for word in ("Save and load", "checkpoints", "A layer of one's own", "lists and dicts"):
+        assert any(word in heading for heading in headings), word
+    assert README.read_text().count("[docs/models.md]") == 3  # in the table, in the list of pages, and where it leads
+
+
+@checkout
+def test_what_an_example_of_the_readme_needs_beside_fastconv_is_said():
+    for block in readme_blocks():
+        for package in set(re.findall(r"\b(scipy|torch|matplotlib|PIL)\b", block)):
+            assert f"pip install {package}" in README.read_text()
+
+
+@checkout
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_a_page_names_only_what_exists(page):
     missing = []
-    for path in set(re.findall(r"`((?:fc|nn|optim|data)(?:\.\w+)+)", README.read_text())):
+    for path in set(re.findall(r"`((?:fc|nn|optim|data)(?:\.\w+)+)", (ROOT / page).read_text())):
         value = fastconv
         for name in path.removeprefix("fc.").split("."):
             try:

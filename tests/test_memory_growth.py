@@ -145,3 +145,24 @@ def test_long_signals_leave_no_tables():
             fc.adaptive_max_pool2d(x, (1, 1000 + i))
         print(resident() - before)
     """)) <= 8
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_large_results_leave_nothing_behind():
+    assert float(in_new_process("""
+        import os
+        os.environ["FASTCONV_POOL_MB"] = "0"
+        import numpy as np
+        import fastconv as fc
+
+        def resident():
+            with open("/proc/self/statm") as numbers:
+                return int(numbers.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+        x = np.ones(24 << 18, np.float32)
+        fc.relu(x[:1000])
+        before = resident()
+        for mb in (24, 20, 16):  # malloc would take the second from its heap, as the first came back, and keep it
+            fc.relu(x[: mb << 18])
+        print(resident() - before)
+    """)) <= 4

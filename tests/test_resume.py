@@ -265,7 +265,7 @@ def test_other_files(path, tmp_path):
     path.write_bytes(b"")
     refused(trainer(), path, "run.npz is not a readable .npz file")
     np.savez(path, x=np.zeros(3))
-    refused(trainer(), path, "run.npz is not a checkpoint of a training, it is of an unknown format None")
+    refused(trainer(), path, "run.npz is not a checkpoint of a training, it holds arrays alone")
     fc.save(trainer().model, path)
     refused(trainer(), path, "run.npz is not a checkpoint of a training, it is a model")
     write_npz(path, {}, json.dumps({"format": 1, "checkpoint": {}}))

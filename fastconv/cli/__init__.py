@@ -29,7 +29,7 @@ from collections.abc import Iterator, Sequence
 from fastconv import _interrupt
 from fastconv.cli.arguments import UsageError, nearest
 from fastconv.cli.commands import COMMANDS, load_command
-from fastconv.cli.output import Result, escaping, say
+from fastconv.cli.output import Result, escaping, warn
 from fastconv.config import __version__, num_threads
 
 __all__ = ["main"]
@@ -107,7 +107,7 @@ def _run(argv: list[str]) -> int:
     threads = num_threads(options.threads) if options.threads else contextlib.nullcontext()
     with warnings.catch_warnings(), _interrupts_raised(), threads:
         # A warning, of Pillow about a very large image for one, is a message like others: in one line, and not if quiet.
-        warnings.showwarning = lambda message, *where: say(options, " ".join(f"fastconv: {message}".split()))
+        warnings.showwarning = lambda message, *where: warn(options, " ".join(f"fastconv: {message}".split()))
         result: Result = command.run(options)
     text = json.dumps(result.document, allow_nan=False) if options.json else result.text
     return _print(text, result.exit_code)

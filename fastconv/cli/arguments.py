@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(name.lower(), metavar=name, nargs="*", help=help)
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """The options as attributes, `argv` itself among them.
+        """The options as attributes, `argv` itself among them, and `warnings`, for what `warn` says.
 
         Raises
         ------
@@ -79,6 +79,7 @@ class Parser(argparse.ArgumentParser):
         if name:
             setattr(options, name.lower(), words)
         options.argv = list(argv)
+        options.warnings = []
         return options
 
     def add_common_options(self) -> None:
@@ -88,7 +89,8 @@ class Parser(argparse.ArgumentParser):
                     help="seed of everything random (default %(default)s)")
         self.option("common", "--threads", type=integer(1, 1024), metavar="N",
                     help="threads to use at most; results do not depend on it (default: as many as this process may use)")
-        self.option("common", "--quiet", action="store_true", help="no progress and no messages; errors only")
+        self.option("common", "--quiet", action="store_true",
+                    help="no progress and no messages; errors only (of warnings, --json has a list)")
 
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ").replace("expected one argument", "a value must follow, got none")
@@ -183,7 +185,7 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
         If it is not, or is a named pipe or another special file; the message has `hint`, or the name of a file beside it that
         is spelled nearly so.
     """
-    from fastconv.data.files import refuse_special  # here, since the help of a command does not wait for it
+    from fastconv.functional.paths import refuse_special  # here, since the help of a command does not wait for it
 
     if not path:
         raise UsageError(f"{name} must be a file, got ''")

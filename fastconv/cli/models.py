@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastconv import data, nn
 from fastconv.data.framing import Framing
 
@@ -80,6 +83,21 @@ def load_model(path: Path) -> tuple[nn.Module, TrainedOn]:
     if source not in (None, "digits"):
         source = _seen_from(Path(), os.path.join(path.parent, source))
     return model, TrainedOn(shape and tuple(shape), classes, framing, "framing" in about, source)
+
+
+def probabilities(model: nn.Module, images: NDArray[np.float32], path: Path) -> NDArray[Any]:
+    """What the model in a file thinks of images, (N, classes).
+
+    Raises
+    ------
+    ValueError
+        If that is not a number: what is made of it could not be told from an answer.
+    """
+    found = model.predict_proba(images)
+    if wrong := int(np.count_nonzero(~np.isfinite(found).all(axis=-1))):
+        raise ValueError(f"{path} gives no probabilities for {wrong} of {len(images)} images: its weights or the images hold NaN, "
+                         "infinity or very large values")
+    return found
 
 
 def _framing(path: Path, shape: list[int] | None, about: Mapping[str, Any]) -> Framing:

@@ -20,6 +20,12 @@ class Result:
     exit_code: int = 0
 
 
+def warn(options: Namespace, message: str) -> None:
+    """A doubt about the data or the result: a message, which the document of ``--json`` keeps, if quiet too."""
+    options.warnings.append(message)
+    say(options, message)
+
+
 def say(options: Namespace, message: str) -> None:
     """A message to the user on stderr, unless it shall be quiet."""
     if not options.quiet:

@@ -12,7 +12,7 @@ from typing import Any
 from fastconv import data
 from fastconv.cli.arguments import Parser, UsageError, choice
 from fastconv.cli.models import TrainedOn
-from fastconv.cli.output import say
+from fastconv.cli.output import say, warn
 from fastconv.data.framing import FITS, Framing
 from fastconv.data.sources import exists, is_image_folder
 
@@ -96,7 +96,7 @@ def framing_of(options: Namespace, path: Path, trained_on: TrainedOn, **said: An
     Raises
     ------
     UsageError
-        If the user says something else than the file.
+        If the user says something else than the file, or a size that no picture has.
     """
     framing = trained_on.framing
     said["fit"] = options.fit
@@ -105,10 +105,13 @@ def framing_of(options: Namespace, path: Path, trained_on: TrainedOn, **said: An
         if None not in (value, known) and value != known:
             told, takes = (by(size) if isinstance(size, tuple) else size for size in (value, known))
             raise UsageError(f"--{name} {told}: {path} was trained with {takes}, leave the option away")
-    framing = replace(framing, **{name: value for name, value in said.items() if value is not None})
+    try:
+        framing = replace(framing, **{name: value for name, value in said.items() if value is not None})
+    except ValueError as error:
+        raise UsageError(f"--{error}") from error
     if framing.size is not None and not trained_on.framing_known and options.fit is None:
         hint = "--fit stretch, if it was trained on image files" if framing.fit == "pad" else "or --fit pad"
-        say(options, f"{path} does not say how pictures were made to fit: {framing.fit or 'stretch'} is taken ({hint})")
+        warn(options, f"{path} does not say how pictures were made to fit: {framing.fit or 'stretch'} is taken ({hint})")
     return framing
 
 

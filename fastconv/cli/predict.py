@@ -14,7 +14,7 @@ import numpy as np
 
 from fastconv import nn
 from fastconv.cli.arguments import Parser, UsageError, existing_file, integer, sizes
-from fastconv.cli.models import load_model
+from fastconv.cli.models import load_model, probabilities
 from fastconv.cli.output import Result, printable, say
 from fastconv.cli.pictures import add_fit_option, framing_of
 from fastconv.data.images import framed
@@ -57,7 +57,9 @@ def run(options: Namespace) -> Result:
     for file in files:
         try:
             image, inverted = framed(file, framing, options.invert)
-            probability = model.predict_proba(image[np.newaxis])[0]
+            if not np.isfinite(image).all():
+                raise ValueError(f"{file}: pixels must be finite, some are NaN or infinity")
+            probability = probabilities(model, image[np.newaxis], path)[0]
         except (OSError, ValueError, TypeError) as error:
             # One bad file leaves the others their answer.
             print("fastconv:", printable(str(error)), file=sys.stderr, flush=True)
@@ -78,7 +80,8 @@ def run(options: Namespace) -> Result:
         for entry in good
     ]
     exit_code = 0 if len(good) == len(files) else 1
-    return Result({"model": str(path), "predictions": predictions}, "\n".join(lines), exit_code)
+    document = {"model": str(path), "predictions": predictions, "warnings": options.warnings}
+    return Result(document, "\n".join(lines), exit_code)
 
 
 def _channels(model: nn.Module) -> int:

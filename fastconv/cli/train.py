@@ -25,7 +25,7 @@ from fastconv import data, nn, optim
 from fastconv.cli.arguments import Parser, UsageError, choice, existing_file, integer, number
 from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
-from fastconv.cli.output import Result, say
+from fastconv.cli.output import Result, say, warn
 from fastconv.cli.pictures import add_data_option, add_fit_option, by, read_dataset, read_dataset_as
 from fastconv.data.doubts import check_finite, doubts
 from fastconv.data.sources import exists, has_validation, is_image_folder
@@ -114,11 +114,13 @@ def run(options: Namespace) -> Result:
     train_set, held_out, test_set, trained_on = _read(options)
     for dataset, part in ((train_set, "training"), (held_out, "validation"), (test_set, "test")):
         if dataset is not None:
+            if not len(dataset):
+                raise ValueError(f"{options.data}: the {part} part has no image")
             check_finite(dataset, f"{options.data}, {part} part")
     for doubt in doubts(train_set):
-        say(options, f"{options.data}: {doubt}")
+        warn(options, f"{options.data}: {doubt}")
     if options.validation or (options.early_stopping and held_out is None):
-        train_set, held_out = train_set.split(1 - (options.validation or _VALIDATION), seed=options.seed)
+        train_set, held_out = _hold_out(options, train_set)
     batches = math.ceil(len(train_set) / options.batch_size)
     if options.epochs is None:
         options.epochs = max(_EPOCHS, math.ceil(_STEPS / batches))
@@ -144,7 +146,7 @@ def run(options: Namespace) -> Result:
                 checkpoint=checkpoint,
                 resume=options.resume,
             )
-        scores, line = score(model, test_set, "test")
+        scores, line = score(model, test_set, "test", options.output)
         save_model(model, options.output, trained_on, {"test_accuracy": scores["accuracy"]})
         seconds = time.perf_counter() - start
     except DivergedError as error:
@@ -158,13 +160,14 @@ def run(options: Namespace) -> Result:
         checkpoint.unlink(missing_ok=True)
     say(options, f"saved {options.output} after {seconds:.1f} s")
     if chance := _at_chance(test_set, scores["accuracy"]):
-        say(options, chance)
+        warn(options, chance)
     return Result({
         "model": str(options.output),
         "data": options.data,
         "test": scores,
         "history": history.to_dict(),
         "seconds": seconds,
+        "warnings": options.warnings,
     }, line)  # fmt: skip
 
 
@@ -185,6 +188,8 @@ def _check(options: Namespace) -> Path:
             raise UsageError(f"--{name} {path}: there is no directory {path.parent}")
         if path.is_dir():
             raise UsageError(f"--{name} must be a file, {path} is a directory")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"--{name} must be a regular file, {path} is a named pipe, a socket or a device")
         if not os.access(path.parent, os.W_OK):
             raise UsageError(f"--{name} {path}: nothing may be written to the directory {path.parent.absolute()}")
     if options.resume:
@@ -203,6 +208,14 @@ def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset | No
     trained_on = TrainedOn.of(train_set, options.data)
     held_out = read_dataset_as(trained_on, options.data, "validation") if has_validation(options.data) else None
     return train_set, held_out, read_dataset_as(trained_on, options.data, "test"), trained_on
+
+
+def _hold_out(options: Namespace, train_set: data.ArrayDataset) -> tuple[data.ArrayDataset, data.ArrayDataset]:
+    """The images to train on, and those to measure on after each epoch."""
+    part = options.validation or _VALIDATION
+    if not 0 < round((1 - part) * len(train_set)) < len(train_set):
+        raise UsageError(f"--validation {part:g} of {len(train_set)} training images leaves none to train on or none to measure on")
+    return train_set.split(1 - part, seed=options.seed)
 
 
 def _trainer(options: Namespace, model: nn.Module, batches: int) -> Trainer:

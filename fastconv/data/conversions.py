@@ -38,8 +38,10 @@ def _of_directory(path: Path) -> str:
 
 
 def _of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(6)
+    start = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(6)
     if start.startswith(b"\x93NUMPY"):
         return _BY_NAME[(".npy",)]
     if re.match(rb"\x80[\x02-\x05]", start):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv.data.framing import FITS, Fit, Framing
 from fastconv.functional import checks
-from fastconv.functional.foreign import read
+from fastconv.functional.foreign import advice, read
 
 __all__ = ["ArrayDataset"]
 
@@ -158,7 +158,7 @@ class ArrayDataset:
             raise ValueError(f"fraction must be between 0 and 1, got {fraction!r}")
         first = round(fraction * len(self))
         if not 0 < first < len(self):
-            raise ValueError(f"fraction {fraction!r} of {len(self)} images leaves one part without an image")
+            raise ValueError(f"fraction {fraction!r} of {len(self)} image{'s'[len(self) == 1 :]} leaves one part without an image")
         # Each class is spread evenly over 0 to 1, in a random order. The smallest `first` of all are then as many of
         # each class as its share.
         order = np.random.default_rng(seed).permutation(len(self))
@@ -223,9 +223,14 @@ def as_float32(images: NDArray[Any], name: str) -> NDArray[np.float32]:
         scaled: NDArray[np.float32] = np.divide(images, 255, dtype=np.float32, order="C")
         return scaled
     if images.dtype.kind != "f":
-        hint = f": {_written(images, name.split()[-1])}" if images.dtype.kind in "biu" else ""
-        raise TypeError(f"{name} must be uint8 (0 to 255) or floating point (0 to 1), got {images.dtype}{hint}")
-    floats: NDArray[np.float32] = np.ascontiguousarray(images, np.float32)
+        written = _written(images, name.split()[-1]) if images.dtype.kind in "biu" else advice(images, images, name.split()[-1])
+        raise TypeError(f"{name} must be uint8 (0 to 255) or floating point (0 to 1), got {images.dtype}: {written}")
+    with np.errstate(over="ignore"):
+        floats: NDArray[np.float32] = np.ascontiguousarray(images, np.float32)
+    if images.dtype.itemsize > floats.itemsize and (np.isinf(floats) & np.isfinite(images)).any():
+        written, largest = name.split()[-1], np.abs(images[np.isfinite(images)]).max()
+        raise ValueError(f"{name} must be within float32, at most {np.finfo(np.float32).max:.1e}, got {largest:.1e}: write "
+                         f"{written} / np.abs({written}).max()")
     return floats
 
 

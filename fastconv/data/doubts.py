@@ -12,6 +12,8 @@ __all__ = ["DataWarning", "check_finite", "doubts"]
 # Images of 0 to 1, or with mean 0 and standard deviation 1, stay far below these.
 _FAR = 10.0
 _FAR_IF_CENTRED = 30.0
+# From here on the sum of the squares of many float32 values is infinite, and so is their standard deviation.
+_NO_SQUARE = 1e12
 # What is left of 0 to 255 after a division by 255 too many, and a bit.
 _TWICE_DIVIDED = 1.5 / 255
 
@@ -32,7 +34,7 @@ def check_finite(dataset: ArrayDataset, name: str) -> None:
     wrong = np.flatnonzero(~(np.isfinite(lowest) & np.isfinite(highest)))
     if len(wrong):
         raise ValueError(f"{name}: images must be finite, {len(wrong)} of {len(dataset)} hold NaN or infinity, the first is "
-                         f"number {wrong[0]}: write np.nan_to_num(images), or leave them out with "
+                         f"number {wrong[0]}: write np.where(np.isfinite(images), images, 0), or leave them out with "
                          "np.isfinite(images).all(axis=(1, 2, 3))")
 
 
@@ -62,8 +64,10 @@ def _doubts_of_images(images: NDArray[np.float32]) -> list[str]:
     low, high = float(lowest.min()), float(highest.max())
     found = []
     if max(-low, high) > (_FAR if low >= 0 else _FAR_IF_CENTRED):
-        largest = next((bound for bound in (16, 255, 65535) if high <= bound), high)
-        mended = f"images / {largest:g}" if low >= 0 else "(images - images.mean()) / images.std()"
+        furthest = max(-low, high)
+        largest = next((bound for bound in (16, 255, 65535) if furthest <= bound), furthest)
+        centred = low < 0 and largest < _NO_SQUARE
+        mended = "(images - images.mean()) / images.std()" if centred else f"images / {largest:g}"
         found.append(f"the images reach from {low:g} to {high:g}, where 0 to 1 is expected: write {mended}")
     elif low == high:
         found.append(f"all pixels of all images are {low:g}: there is nothing to learn")

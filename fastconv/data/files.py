@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fastconv.data.conversions import how_to_convert
 from fastconv.data.datasets import ArrayDataset
 from fastconv.functional import checks
+from fastconv.functional.paths import refuse_all_but_directories, refuse_all_but_files
 
 if TYPE_CHECKING:
     from gzip import GzipFile
@@ -159,6 +160,7 @@ def mnist(directory: StrPath, split: Part = "train") -> ArrayDataset:
     """
     part: Part = checks.choice(split, "split", ("train", "test"))
     folder, prefix = find_mnist(Path(directory)) or (Path(directory), "")
+    refuse_all_but_directories(folder, "MNIST's IDX files, train-images-idx3-ubyte and so on")
     labels_path = _find_idx(folder, prefix, part, "labels", 1)
     found = idx(_find_idx(folder, prefix, part, "images", 3), labels_path)
     emnist = prefix.removeprefix("emnist-").removesuffix("-") if prefix.startswith("emnist-") else ""
@@ -207,7 +209,7 @@ def _find_idx(folder: Path, prefix: str, part: Part, kind: str, ndim: int) -> Pa
 
 
 def _read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
-    refuse_special(path)
+    refuse_all_but_files(path)
     with path.open("rb") as raw:
         compressed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
@@ -252,20 +254,6 @@ def _parse_idx(path: Path, stream: IO[bytes] | GzipFile, ndim: int, at_most: int
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def refuse_special(path: Path) -> None:
-    """Refuse what opening would wait for without end, such as a named pipe, and a symbolic link that leads nowhere.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        The message names the path. Directories, and what is not there at all, are left to who opens them.
-    """
-    if path.is_symlink() and not path.exists():
-        raise FileNotFoundError(f"{path}: a symbolic link to {os.readlink(path)}, which is not there")
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError(f"{path}: a named pipe, a socket or a device, expected a regular file")
-
-
 # --- CIFAR-10 -------------------------------------------------------------------------------------------------------
 
 
@@ -304,7 +292,8 @@ def cifar10(directory: StrPath, split: Part = "train") -> ArrayDataset:
     """
     part: Part = checks.choice(split, "split", ("train", "test"))
     folder = find_cifar10(Path(directory)) or Path(directory)
-    paths = [folder / "test_batch.bin"] if part == "test" else _training_batches(folder)
+    refuse_all_but_directories(folder, "CIFAR-10's binary files, data_batch_1.bin to data_batch_5.bin and test_batch.bin")
+    paths = [_test_batch(folder)] if part == "test" else _training_batches(folder)
     records = [_read_cifar10(path) for path in paths]
     labels = np.concatenate([batch[:, 0] for batch in records])
     images = np.concatenate([batch[:, 1:] for batch in records]).reshape(-1, 3, 32, 32)
@@ -330,7 +319,15 @@ def _training_batches(folder: Path) -> list[Path]:
     return [found[number] for number in sorted(found)]
 
 
+def _test_batch(folder: Path) -> Path:
+    path = folder / "test_batch.bin"
+    if not path.exists():
+        raise FileNotFoundError(f"{folder}: no file test_batch.bin{how_to_convert(folder)}")
+    return path
+
+
 def _read_cifar10(path: Path) -> NDArray[np.uint8]:
+    refuse_all_but_files(path)
     size = path.stat().st_size
     if size == 0 or size % _CIFAR10_RECORD:
         raise ValueError(f"{path}: {size} bytes, expected a multiple of {_CIFAR10_RECORD} (1 label, 3 x 32 x 32 pixels)")
@@ -357,6 +354,17 @@ _NPZ_NAMES: dict[Part | None, tuple[tuple[str, str], ...]] = {
     "train": (("train_images", "train_labels"), ("x_train", "y_train"), ("X_train", "y_train")),
     "test": (("test_images", "test_labels"), ("x_test", "y_test"), ("X_test", "y_test")),
     None: (("images", "labels"), ("x", "y"), ("X", "y")),
+}
+
+# So many names of other arrays are in a message.
+_MOST_NAMES = 8
+
+# What to write for arrays of Python objects, by the end of their names; `np.savez` keeps them as a pickle.
+_WITHOUT_OBJECTS = {
+    ("images", "x", "x_train", "x_test"): "write {name}.astype(np.float32), or np.stack(list({name})) where it holds arrays",
+    ("labels", "y", "y_train", "y_test"): "write {name}.astype(np.int64), or number names with "
+    "np.unique({name}.astype(str), return_inverse=True)[1]",
+    ("classes",): "write {name}.astype(str)",
 }
 
 
@@ -395,7 +403,9 @@ def npz(path: StrPath, split: Part | None = None) -> ArrayDataset:
         pair = _npz_pair(archive, part)
         if pair is None:
             wanted = " or ".join(map(", ".join, _NPZ_NAMES[part]))
-            raise ValueError(f"{path}: arrays {', '.join(archive.files) or '(none)'}, expected {wanted}{how_to_convert(path)}")
+            found = ", ".join(archive.files[:_MOST_NAMES]) + (", ..." if len(archive.files) > _MOST_NAMES else "") or "(none)"
+            model = "; it is a model or a checkpoint, no data set" if "fastconv.json" in archive.files else ""
+            raise ValueError(f"{path}: arrays {found}, expected {wanted}{model or how_to_convert(path)}")
         images, labels = (_npz_array(path, archive, name) for name in pair)
         classes = _npz_classes(path, archive)
     try:
@@ -423,9 +433,10 @@ def _npz_classes(path: Path, archive: NpzFile) -> list[str] | None:
         return [str(name) for name in names]
     pairs = (_npz_pair(archive, part) for part in _NPZ_NAMES)
     labels = [_npz_array(path, archive, pair[1]) for pair in pairs if pair]
-    if len(labels) < 2 or any(array.dtype.kind not in "iu" or array.size == 0 for array in labels):
+    filled = [array for array in labels if array.size]
+    if len(labels) < 2 or not filled or any(array.dtype.kind not in "iu" for array in filled):
         return None
-    largest = max(int(array.max()) for array in labels)
+    largest = max(int(array.max()) for array in filled)
     return [str(label) for label in range(largest + 1)] if largest < 65536 else None
 
 
@@ -433,7 +444,7 @@ def _npz_classes(path: Path, archive: NpzFile) -> list[str] | None:
 def _open_npz(path: Path) -> Iterator[NpzFile]:
     import zipfile
 
-    refuse_special(path)
+    refuse_all_but_files(path)
     # Opened here, since `np.load` leaves a file that it opened itself to the garbage collector when it is damaged.
     with path.open("rb") as file:
         start = file.read(4)
@@ -454,6 +465,10 @@ def _npz_array(path: Path, archive: NpzFile, name: str) -> NDArray[Any]:
     try:
         return np.asarray(archive[name])
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError) as error:
+        if "allow_pickle" in str(error):
+            ends = next(ends for ends in _WITHOUT_OBJECTS if name.lower().endswith(ends))
+            raise ValueError(f"{path}: array {name} has dtype object, and is a pickle, which can run code and is not read: "
+                             + _WITHOUT_OBJECTS[ends].format(name=name)) from error
         raise ValueError(f"{path}: array {name} cannot be read: {error}") from error
 
 

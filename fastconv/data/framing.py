@@ -21,6 +21,9 @@ Fit = Literal["stretch", "pad"]
 FITS = ("stretch", "pad")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, what Pillow's "L" is made with
 
+# A plane of more pixels than this, of 1 GB in float32, is taken for a mistake, and refused before memory is taken for it.
+_MOST_PIXELS = 2**28
+
 # Pixels that differ by less than this part of the value range are one brightness.
 _SAME = 0.1
 
@@ -46,6 +49,11 @@ class Framing:
     fit: Fit | None = None
     background: float | None = None
     value_range: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size[0] * self.size[1] > _MOST_PIXELS:
+            raise ValueError(f"size must be at most {_MOST_PIXELS} pixels, such as 16384 x 16384, got {self.size[0]} x "
+                             f"{self.size[1]}")
 
     @classmethod
     def checked(

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.data.datasets import ArrayDataset, as_float32
-from fastconv.data.files import StrPath, channels_first, refuse_special
+from fastconv.data.files import StrPath, channels_first
 from fastconv.data.framing import Fit, Framing, luma, pillow
+from fastconv.data.recognise import what_it_is
 from fastconv.functional import checks
+from fastconv.functional.paths import refuse_all_but_directories, refuse_all_but_files
 
 __all__ = ["image_folder", "load_image"]
 
@@ -127,6 +129,7 @@ def image_folder(
     """
     root = Path(directory)
     framing = Framing.checked(size, channels, fit, background, value_range)
+    refuse_all_but_directories(root, "a folder of images for each class")
     folders = sub_folders(root)
     if not folders:
         loose = ", its images say no class" if any(is_image(path) for path in root.iterdir()) else ""
@@ -197,7 +200,7 @@ def _shape(image: NDArray[Any]) -> str:
 
 def _read(path: Path, value_range: tuple[float, float]) -> NDArray[np.float32]:
     """The picture in a file, as (C, H, W) in the value range."""
-    refuse_special(path)
+    refuse_all_but_files(path)
     if path.suffix.lower() == ".npy":
         array = _read_npy(path)
         picture = as_float32(array, f"{path}: pixels")
@@ -210,13 +213,13 @@ def _read(path: Path, value_range: tuple[float, float]) -> NDArray[np.float32]:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError(f"{path}: not a NumPy array file: {what_it_is(path)}")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a size beyond the file is an error, not memory
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not a NumPy array file: {error}") from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise ValueError(f"{path}: a NumPy archive, expected one array")
+        raise ValueError(f"{path}: not a NumPy array file that can be read: {error}") from error
     image = channels_first(array[np.newaxis] if array.ndim == 2 else array)
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
         raise ValueError(f"{path}: shape {array.shape}, expected (H, W), (C, H, W) or (H, W, C) with 1 or 3 channels")
@@ -234,9 +237,11 @@ def _read_image(path: Path) -> NDArray[np.float32]:
                 image = ImageOps.exif_transpose(opened)
             if not image.mode.startswith(("I", "F")):
                 return _eight_bits(image)
+        except library.UnidentifiedImageError as error:  # whose message shows the file object
+            raise ValueError(f"{path}: not an image that can be read: {what_it_is(path)}") from error
         # Pillow's decoders also let SyntaxError and other errors of a parser through when a file is damaged.
         except (OSError, SyntaxError, ValueError, EOFError, library.DecompressionBombError) as error:
-            raise ValueError(f"{path}: not an image that can be read: {error}") from error
+            raise ValueError(f"{path}: not an image that can be read: {error or type(error).__name__}") from error
     if image.mode == "F":
         raise ValueError(f"{path}: floating-point pixels, of unknown range: convert the image to 8 or 16 bits")
     wide = np.asarray(image)  # 16 bits a pixel, which Pillow may hold in 32

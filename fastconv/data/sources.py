@@ -22,12 +22,12 @@ from fastconv.data.files import (
     mnist,
     npz,
     npz_parts,
-    refuse_special,
 )
 from fastconv.data.framing import Fit
 from fastconv.data.images import image_files, image_folder, sub_folders
 from fastconv.data.parts import find_parts
 from fastconv.functional import checks
+from fastconv.functional.paths import refuse_special
 
 __all__ = ["load"]
 
@@ -36,6 +36,7 @@ _KNOWN = (
     "class (or these in train/ and test/), or an .npz file"
 )
 _TRAINING_FRACTION = 0.8
+_LEAST_DIVIDED = 3  # of fewer images 80 % are none or all
 _PARTS = ("train", "validation", "test")
 Split = Literal["train", "validation", "test", "all"]
 
@@ -97,7 +98,7 @@ def load(
     if split in readers:
         dataset = readers[split]()
     elif "all" in readers and split != "validation":
-        dataset = readers["all"]().split(_TRAINING_FRACTION)[split == "test"]
+        dataset = _divided(readers["all"](), source)[split == "test"]
     elif split == "all" and "train" in readers and len(readers) > 1:
         dataset = _join([readers[part]() for part in _PARTS if part in readers], source)
     elif split != "train" and (other := "test" if split == "validation" else "validation") in readers:
@@ -177,6 +178,13 @@ def _folders(path: Path, framing: dict[str, Any], classes: list[str] | None) -> 
         # A class without a test image must not move the labels of the others.
         classes = [folder.name for folder in sub_folders(folders["train"])]
     return {part: partial(image_folder, folder, classes=classes, **framing) for part, folder in folders.items()}
+
+
+def _divided(whole: ArrayDataset, source: StrPath) -> tuple[ArrayDataset, ArrayDataset]:
+    if len(whole) < _LEAST_DIVIDED:
+        raise ValueError(f"{source}: holds {len(whole)} image{'s'[len(whole) == 1 :]}, which cannot be divided into a training and "
+                         f"a test part: at least {_LEAST_DIVIDED} are needed (split='all' reads fewer as they are)")
+    return whole.split(_TRAINING_FRACTION)
 
 
 def _join(parts: list[ArrayDataset], source: StrPath) -> ArrayDataset:

@@ -109,7 +109,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Array:
 
 
 def _multiply(rows, weight, bias, y):
-    if rows.strides[1] == weight.strides[1] == weight.itemsize and dot.pays(len(rows)):
+    if rows.strides[1] == weight.strides[1] == weight.itemsize and dot.pays(*rows.shape):
         dot.product(rows, weight, bias, y)
     elif len(rows) < FEW_ROWS:
         gemm.product(rows, weight.T, bias, y, True)

@@ -331,7 +331,7 @@ class Module:
         ------
         ValueError
             If a name is missing or unknown, or a shape differs; the message lists all differences, and nothing is
-            changed.
+            changed. Where the names differ by one beginning only, such as ``"module."``, it has the expression to write.
         """
         copy_into(_entries(self), state)
 

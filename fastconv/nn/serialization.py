@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
+from fastconv.functional.paths import refuse_all_but_files
 from fastconv.nn.architecture import build, describe, unknown_classes
 from fastconv.nn.module import Module
+from fastconv.nn.prefixes import state_from
 from fastconv.nn.recognise import by_content, by_ending, unknown_dtype
 
 #: The key of the JSON text, beside the parameters' names.
@@ -101,7 +103,8 @@ def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Modul
     Raises
     ------
     ValueError
-        If the file is damaged, holds weights only, or needs a class that is not given.
+        If the file is damaged, holds weights only, is a checkpoint of a training, or needs a class that is not given. The
+        message has what to write instead.
 
     Examples
     --------
@@ -122,28 +125,31 @@ def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Modul
     """
     own = _by_name(classes)
     arrays, document = _read(_path(path))
+    weights = f"build the model, then model.load_state_dict({state_from('fastconv.load_weights(path)', arrays)})"
+    if "checkpoint" in document:
+        raise ValueError(f"{path} is a checkpoint of a training, not a model: go on with Trainer.fit(..., "
+                         f"checkpoint={str(path)!r}, resume=True), on the command line with the options of that training and "
+                         f"fastconv train --resume. For its weights alone {weights}")
     architecture = document.get("architecture")
     if architecture is None:
-        raise ValueError(f"{path} holds weights only: build the model, then "
-                         "model.load_state_dict(fastconv.load_weights(path))")
+        raise ValueError(f"{path} holds weights only: {weights}")
     try:
-        if missing := [name for name in unknown_classes(architecture, own) if name.isidentifier()]:
-            names = ", ".join(missing)
-            raise _MissingClass(f"{path} has modules of the class{'es' if len(missing) > 1 else ''} {names}: write "
-                                f"fc.load({str(path)!r}, classes=[{names}]). Without {'them' if len(missing) > 1 else 'it'} the "
-                                "file holds weights only: build the model, then "
-                                "model.load_state_dict(fastconv.load_weights(path))")
-        model = build(architecture, own)
-        model.load_state_dict(arrays)
-    except _MissingClass:
-        raise
+        missing = [name for name in unknown_classes(architecture, own) if name.isidentifier()]
+        model = None if missing else _built(architecture, own, arrays)
     except (TypeError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError(f"{path} does not describe a model: {error}") from error
+    if model is None:
+        names = ", ".join(missing)
+        raise ValueError(f"{path} has modules of the class{'es' if len(missing) > 1 else ''} {names}: write "
+                         f"fc.load({str(path)!r}, classes=[{names}]). Without {'them' if len(missing) > 1 else 'it'} the file "
+                         f"holds weights only: {weights}")
     return model.eval()
 
 
-class _MissingClass(ValueError):
-    """A file needs classes of one's own that were not given."""
+def _built(architecture: Any, own: Mapping[str, type[Module]], arrays: Mapping[str, NDArray[Any]]) -> Module:
+    model = build(architecture, own)
+    model.load_state_dict(arrays)
+    return model
 
 
 def load_weights(path: str | os.PathLike) -> dict[str, NDArray[Any]]:
@@ -174,10 +180,11 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], document: str) -> 
 
 def read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Arrays and document of a ``.npz`` file; the document is empty if there is none."""
+    refuse_all_but_files(path)
     content = path.read_bytes()
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: _array(file, name) for name in file.files}
         if wrong := [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]:
             raise ValueError(f"{wrong[0]} in it is no array")
         document = arrays.pop(_DOCUMENT, np.array("{}"))  # text, as older versions wrote it, or the bytes of text
@@ -186,8 +193,25 @@ def read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         raise ValueError(f"{path} is not a readable .npz file: {by_content(path, content) or error}") from error
 
 
+def _array(file: Any, name: str) -> Any:
+    try:
+        return file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ValueError(f"{name!r} in it has dtype object, and is a pickle, which could run any code: write it with np.savez as "
+                         "numbers, such as array.astype(np.float32)") from error
+
+
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a new file, then give it the name `path`: a reader sees the old file or the new, never half."""
+    """Let `write` fill a new file, then give it the name `path`: a reader sees the old file or the new, never half.
+
+    What is there and is no regular file, such as a directory or a named pipe, is refused.
+    """
+    if path.exists():
+        refuse_all_but_files(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no directory {path.parent}")
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with open(new, "wb") as file:
@@ -215,6 +239,7 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     if _suffix(path, by_ending(path)) == ".npz":
         return read_npz(path)
     library = _safetensors()
+    refuse_all_but_files(path)
     try:
         with library.safe_open(path, framework="numpy") as file:
             for name in file.keys():

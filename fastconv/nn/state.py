@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.functional.foreign import read, shown
+from fastconv.nn.prefixes import advice
 
 Kind = TypeVar("Kind")
 
@@ -96,6 +97,8 @@ def copy_into(entries: Iterable[tuple[str, Entry]], state: Any) -> None:
         wrong += [reason for name in found if (reason := _misfit(name, given[name], own[name]))]
         wrong += [f"{name} and {found[0]} are one array in the model, but differ" for name in found[1:]
                   if not np.array_equal(given[name], given[found[0]], equal_nan=given[name].dtype.kind == "f")]
+    if wrong and (written := advice(given, own)):
+        raise ValueError(f"state does not fit the model: {written}")
     if wrong:
         raise ValueError("state does not fit the model: " + "; ".join(sorted(wrong)))
     for name in own.keys() & given.keys():

@@ -30,7 +30,9 @@ def checkpoint_path(checkpoint: str | os.PathLike[str] | None, resume: bool) -> 
         raise ValueError(f"checkpoint must end in .npz, got {str(path)!r}")
     if not path.parent.is_dir():
         raise ValueError(f"checkpoint must be in a folder that exists, got {str(path)!r}")
-    if resume and not path.is_file():
+    if path.exists() and not path.is_file():
+        raise ValueError(f"checkpoint must be a regular file, {str(path)!r} is a directory or a special file")
+    if resume and not path.exists():
         raise ValueError(f"checkpoint must be an existing file to resume from, got {str(path)!r}")
     return path
 
@@ -77,8 +79,9 @@ def resume(
         raise ValueError(f"{path} is a checkpoint of an earlier version of fastconv, which does not say what its run was made "
                          "with: finish the run with that version, or train anew")
     if found != _FORMAT:
-        kind = "a model" if "architecture" in document else f"of an unknown format {found!r}"
-        raise ValueError(f"{path} is not a checkpoint of a training, it is {kind}")
+        kind = "is a model" if "architecture" in document else f"is of an unknown format {found!r}" if document else (
+            "holds arrays alone")
+        raise ValueError(f"{path} is not a checkpoint of a training, it {kind}")
     saved, before = document.get("settings"), document.get("epochs")
     if not isinstance(saved, dict) or not isinstance(before, int):
         raise ValueError(f"{path} is damaged: it does not say what its run was made with")

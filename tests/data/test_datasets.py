@@ -167,3 +167,23 @@ def test_images_of_whole_numbers_are_told_what_to_write(dtype, values, hint):
 def test_negative_labels(labels):
     with pytest.raises(ValueError, match=f"labels must be at least 0, got {min(labels)}"):
         ArrayDataset(np.zeros((2, 4, 4), np.uint8), labels)
+
+
+@pytest.mark.parametrize(
+    ("images", "written"),
+    [
+        (np.zeros((2, 4, 4), object), "convert it with np.asarray(images, dtype=np.float64)"),
+        (np.zeros((2, 4, 4)).astype(str), "np.asarray(images).astype(np.float32)"),
+        (np.zeros((2, 4, 4), complex), "pass images.real"),
+        (np.full((2, 4, 4), None), "it holds None, which is no number"),
+    ],
+)
+def test_images_that_are_no_numbers_say_what_to_write(images, written):
+    with pytest.raises(TypeError, match=r"images must be uint8 \(0 to 255\) or floating point \(0 to 1\), got ") as caught:
+        ArrayDataset(images, [0, 1])
+    assert written in str(caught.value)
+
+
+def test_one_image_cannot_be_split():
+    with pytest.raises(ValueError, match="fraction 0.5 of 1 image leaves one part without an image"):
+        ArrayDataset(np.zeros((1, 4, 4)), [0]).split(0.5)

@@ -74,3 +74,15 @@ def test_values_that_are_not_finite(value):
         check_finite(ArrayDataset(images, LABELS), "train_set")
     mended = np.isfinite(images).all(axis=(1, 2, 3))
     check_finite(ArrayDataset(images[mended], LABELS[mended]), "train_set")
+    assert np.isfinite(np.where(np.isfinite(images), images, 0)).all()
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e11, 1e13, 1e20, 1e30, 3e38])
+@pytest.mark.parametrize("shift", [0, 0.5, 1])
+def test_very_large_values_and_the_expression_that_mends_them(scale, shift):
+    images = (np.float32(scale) * (IMAGES - np.float32(shift))).astype(np.float32)
+    found = said(images)
+    assert len(found) == 1 and "where 0 to 1 is expected: write " in found[0]
+    with np.errstate(all="raise"):
+        mended = eval(found[0].split("write ")[1], {"images": images})
+    assert np.isfinite(mended).all() and said(mended.astype(np.float32)) == []

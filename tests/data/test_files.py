@@ -1,6 +1,7 @@
 """IDX, CIFAR-10 and NumPy archives, written into a temporary folder and read back; every damage is reported."""
 
 import gzip
+import os
 import struct
 import tracemalloc
 from importlib import resources
@@ -8,7 +9,8 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from fastconv import data
+import fastconv as fc
+from fastconv import data, nn
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (12, 5, 7), np.uint8)
@@ -298,7 +300,7 @@ class Harmful:
         (
             {"images": np.array([Harmful()] * 12), "labels": LABELS},
             ValueError,
-            "array images cannot be read: .*allow_pickle",
+            r"array images has dtype object, .*: write images\.astype\(np\.float32\), or np\.stack",
         ),
         ({"images": IMAGES, "labels": LABELS, "classes": [1, 2]}, ValueError, "classes is int64"),
         ({"images": IMAGES, "labels": LABELS, "classes": ["a", "b"]}, ValueError, "labels must .*9"),
@@ -342,3 +344,109 @@ def test_a_missing_npz(tmp_path):
 def test_an_unknown_npz_split(tmp_path):
     with pytest.raises(ValueError, match="split must be one of 'train', 'test', None, got 'all'"):
         data.npz(savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS), "all")
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "written"),
+    [
+        ("labels", np.array([0, 1] * 6, object), "labels.astype(np.int64)"),
+        ("labels", np.array(["cat", "dog"] * 6, object), "np.unique(labels.astype(str), return_inverse=True)[1]"),
+        ("images", np.array(IMAGES, object), "images.astype(np.float32)"),
+        ("images", "ragged", "np.stack(list(images))"),
+        ("classes", np.array(list("abcdefghij"), object), "classes.astype(str)"),
+    ],
+    ids=["numbers", "names", "pixels", "arrays", "classes"],
+)
+def test_npz_of_objects_says_what_to_write(tmp_path, name, array, written):
+    if isinstance(array, str):
+        array = np.empty(12, object)
+        array[:] = list(IMAGES)
+    arrays = {"images": IMAGES, "labels": LABELS, "classes": np.array(list("abcdefghij")), name: array}
+    with pytest.raises(ValueError, match=f"bad.npz: array {name} has dtype object, and is a pickle") as caught:
+        data.npz(savez(tmp_path / "bad.npz", **arrays))
+    assert written in str(caught.value)
+    arrays[name] = eval(written, {"np": np, name: array})
+    assert len(data.npz(savez(tmp_path / "good.npz", **arrays))) == 12
+
+
+@pytest.mark.parametrize(("names", "part"), [("x_train y_train x_test y_test", "test"), ("X_train y_train X_test y_test", "train")])
+def test_npz_of_objects_in_parts(tmp_path, names, part):
+    arrays = dict(zip(names.split(), (IMAGES, LABELS, IMAGES, LABELS), strict=True))
+    arrays[f"y_{part}"] = arrays[f"y_{part}"].astype(object)
+    with pytest.raises(ValueError, match=rf"array y_{part} has dtype object, .*write y_{part}\.astype\(np\.int64\)"):
+        data.npz(savez(tmp_path / "bad.npz", **arrays), part)
+
+
+def test_npz_with_an_empty_part(tmp_path):
+    arrays = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:0], "y_test": np.array([])}
+    path = savez(tmp_path / "a.npz", **arrays)
+    test = data.npz(path, "test")
+    assert len(test) == 0 and test.classes == data.npz(path, "train").classes == list("0123456789")
+    assert len(data.load(path, "all")) == 12
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
+def test_npz_of_few_images(tmp_path, count):
+    path = savez(tmp_path / "few.npz", images=IMAGES[:count], labels=LABELS[:count])
+    assert len(data.load(path, "all")) == len(data.npz(path)) == count
+    if count >= 3:
+        assert len(data.load(path, "train")) + len(data.load(path, "test")) == count
+        return
+    for part in ("train", "test"):
+        with pytest.raises(ValueError, match=rf"few.npz: holds {count} images?, which cannot be divided .*: at least 3 are needed"):
+            data.load(path, part)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble])
+@pytest.mark.parametrize("value", [1e300, -1e39])
+def test_values_beyond_float32(tmp_path, dtype, value):
+    images = GENERATOR.random((12, 5, 7)).astype(dtype)
+    images[3, 2, 1] = value
+    for read in (lambda: data.ArrayDataset(images, LABELS), lambda: data.npz(savez(tmp_path / "a.npz", images=images, labels=LABELS))):
+        with pytest.raises(ValueError, match=r"images must be within float32, .*: write images / np\.abs\(images\)\.max\(\)"):
+            read()
+    mended = data.ArrayDataset(images / np.abs(images).max(), LABELS)
+    assert np.isfinite(mended.images).all() and np.abs(mended.images).max() == 1
+
+
+@pytest.mark.parametrize("value", [1e30, np.inf, -np.inf, np.nan])
+def test_values_that_float32_has_are_read_as_they_are(tmp_path, value):
+    images = GENERATOR.random((12, 5, 7))
+    images[3, 2, 1] = value
+    for dtype in (np.float32, np.float64):
+        read = data.npz(savez(tmp_path / "a.npz", images=images.astype(dtype), labels=LABELS))
+        np.testing.assert_array_equal(read.images[:, 0], images.astype(np.float32))
+
+
+def test_a_model_is_no_data_set(tmp_path):
+    fc.save(nn.models.lenet5(), tmp_path / "m.npz")
+    with pytest.raises(ValueError, match=r"m.npz: arrays 0.weight, .*, \.\.\., expected images, labels .*; it is a model or a checkpoint"):
+        data.npz(tmp_path / "m.npz")
+
+
+# --- Folders that are none ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read", [data.cifar10, data.mnist, data.image_folder])
+def test_a_folder_that_is_missing_or_a_file(tmp_path, monkeypatch, read):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("text")
+    holding = {"cifar10": "CIFAR-10's binary files", "mnist": "MNIST's IDX files", "image_folder": "a folder of images for each class"}
+    options = [{}] if read is data.image_folder else [{}, {"split": "test"}]
+    for split in options:
+        with pytest.raises(FileNotFoundError, match=f"^x: no such directory, expected a directory with {holding[read.__name__]}"):
+            read("x", **split)
+        with pytest.raises(NotADirectoryError, match="^file: a file, expected a directory with "):
+            read(tmp_path.joinpath("file").relative_to(tmp_path), **split)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_pipes_among_the_files_of_cifar10(tmp_path):
+    for name in ("pipe", "data_batch_1.bin", "test_batch.bin", "batches.meta.txt"):
+        os.mkfifo(tmp_path / name)
+    for split in ("train", "test"):
+        with pytest.raises(ValueError, match="_batch.*bin: a named pipe, a socket or a device"):
+            data.cifar10(tmp_path, split)
+        for read in (data.cifar10, data.mnist):
+            with pytest.raises(ValueError, match="pipe: a named pipe, a socket or a device"):
+                read(tmp_path / "pipe", split)

@@ -211,6 +211,11 @@ def test_floating_point_images(tmp_path):
         ({"size": 2.5}, TypeError, "size must .*2.5"),
         ({"size": "28"}, TypeError, "size must .*'28'"),
         ({"size": True}, TypeError, "size must .*True"),
+        ({"size": 10**9}, ValueError, "size must be at most 268435456 pixels, .*got 1000000000 x 1000000000"),
+        ({"size": (1, 10**9)}, ValueError, "size must be at most .* got 1 x 1000000000"),
+        ({"size": (2**31 - 1, 1), "fit": "pad"}, ValueError, "size must be at most .* got 2147483647 x 1"),
+        ({"size": 16385}, ValueError, "size must be at most"),
+        ({"size": 2**40}, ValueError, "size must be at most"),
         ({"channels": 2}, ValueError, "channels must .*2"),
         ({"channels": 1.0}, TypeError, "channels must .*1.0"),
         ({"channels": True}, TypeError, "channels must .*True"),
@@ -218,10 +223,9 @@ def test_floating_point_images(tmp_path):
 )
 def test_bad_options(tmp_path, options, error, match):
     path = save(tmp_path / "a" / "c.png", COLOUR)
-    with pytest.raises(error, match=match):
-        data.load_image(path, **options)
-    with pytest.raises(error, match=match):
-        data.image_folder(tmp_path, **options)
+    for read, source in ((data.load_image, path), (data.image_folder, tmp_path), (data.load, tmp_path)):
+        with pytest.raises(error, match=match):
+            read(source, **options)
 
 
 def test_missing_files(tmp_path):
