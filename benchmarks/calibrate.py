@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import fastconv as fc
-from fastconv._core.planner.drivers import FORWARD
+from fastconv._core.planner.drivers import FORWARD, WINOGRAD
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
 from fastconv._core.runtime import isa
@@ -112,10 +112,15 @@ def convolution(problem):
     return Convolution(array(problem.x_shape), weight, rng.standard_normal(len(weight)).astype(dtype), array(problem.output_shape), window)
 
 
+def computes(driver, problem):
+    """Whether the planner may take it, or who asks for it by name."""
+    return (driver.costs.serves(problem) if driver is WINOGRAD else driver.refuses(problem)) is None
+
+
 def times_of(problem):
     """Nanoseconds of each driver: minima of rounds in which they take turns."""
     conv = convolution(problem)
-    calls = {driver.name: driver.conv2d for driver in FORWARD if driver.refuses(problem) is None}
+    calls = {driver.name: driver.conv2d for driver in FORWARD if computes(driver, problem)}
     best = {}
     for name, call in calls.items():
         call(conv)

@@ -12,7 +12,9 @@ from processes import in_new_process, peak_memory
 import fastconv as fc
 from fastconv._core.fourier import forward as fft, layout as fft_layout
 from fastconv._core.fourier.layout import lay_out
+from fastconv._core.planner.drivers import FOURIER
 from fastconv._core.planner.plan import conv2d_plan
+from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.parts import FORWARD_BYTES
 
@@ -362,9 +364,9 @@ def test_data_gradient(mode, dtype):
     for case in (cases.ConvCase((2, 2, 64, 60), (3, 2, 35, 31), padding=((17, 9), (15, 11)), padding_mode=mode),
                  cases.ConvCase((1, 3, 120, 130), (3, 1, 41, 37), padding=(20, 18), groups=3, padding_mode=mode)):
         x, weight, _, grad_output = case.arrays(dtype=dtype)
-        window = (case.weight_shape, (1, 1), reference.pads(case.padding, x.shape[2:], weight.shape[2:], (1, 1), (1, 1)), (1, 1),
-                  case.groups, grad_output.shape[2:])
-        pass
+        problem = ConvProblem(x.shape, case.weight_shape, (1, 1), reference.pads(case.padding, x.shape[2:], weight.shape[2:], (1, 1), (1, 1)),
+                              (1, 1), case.groups, grad_output.shape[2:], x.itemsize, False, mode)
+        assert conv2d_plan(problem, "auto").data_gradient_driver is FOURIER
         grad_x, grad_weight, _ = fc.conv2d_backward(grad_output, x, weight, **case.window(), needs=(True, False, False))
         assert grad_weight is None
         wanted, _, _ = reference.conv2d_backward(grad_output, x, weight, **case.window())
@@ -376,7 +378,7 @@ def test_chosen_for_large_filters():
         return fc.explain(x_shape, weight_shape, padding=weight_shape[2] // 2, **options)
 
     blur = chosen((1, 512, 512), (1, 1, 63, 63))
-    assert blur.algorithm == "fft" and "63 x 63" in blur.reason and "times as fast" in blur.reason
+    assert (blur.algorithm, blur.driver) == ("fft", "fourier") and "times as long" in blur.reason
     assert 0 < blur.workspace <= FORWARD_BYTES * fc.get_num_threads()
     assert chosen((1, 512, 512), (1, 1, 63, 63), dtype="float64").algorithm == "fft"
     assert chosen((64, 64, 128, 128), (64, 1, 31, 31), groups=64).algorithm == "fft"

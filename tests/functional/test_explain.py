@@ -35,9 +35,22 @@ def test_numbers():
 
 def test_algorithm_and_reason():
     assert fc.explain((8, 9, 9), (8, 1, 3, 3), groups=8).algorithm == "direct"
-    assert fc.explain((8, 9, 9), (8, 8, 3, 3)).algorithm == "gemm"
+    told = fc.explain((64, 56, 56), (64, 64, 3, 3), padding=1)
+    assert (told.algorithm, told.driver) == ("winograd", "winograd") and "times as long" in told.reason
     named = fc.explain((8, 9, 9), (8, 1, 3, 3), groups=8, algorithm="gemm")
-    assert (named.algorithm, named.reason) == ("gemm", "asked for by name")
+    assert (named.algorithm, named.driver, named.reason) == ("gemm", "product", "asked for by name")
+
+
+def test_candidates():
+    """The driver that is taken is the one that is expected to be done first; the others say when, or why not."""
+    told = fc.explain((4, 64, 28, 28), (64, 64, 3, 3), padding=1)
+    expected = {name: nanoseconds for name, nanoseconds, _ in told.candidates if nanoseconds is not None}
+    refused = {name: refusal for name, nanoseconds, refusal in told.candidates if nanoseconds is None}
+    assert set(expected) == {"direct", "winograd", "product"} and set(refused) == {"depthwise", "fourier"}
+    assert min(expected, key=expected.get) == told.driver and all(refused.values())
+    for name, nanoseconds in expected.items():
+        assert name in str(told) and 1e5 < nanoseconds < 1e8
+    assert refused["depthwise"] in str(told)
 
 
 def test_text_and_json():
@@ -73,16 +86,6 @@ def test_workspace_of_a_matrix_product_has_a_band_only_where_one_is_filled():
     in_place, with_band = (fc.explain((64, 56, 56), (64, 64, 1, 1), padding=padding, algorithm="gemm").workspace
                            for padding in (0, 1))
     assert 0 < in_place < with_band
-
-
-@pytest.mark.skipif(isa.vector_bytes() <= 16, reason="vectors of four floats: narrow groups do not share them in the direct sum")
-def test_narrow_groups_share_vectors():
-    def algorithm(channels, groups, plane, size, stride=1, dtype="float32"):
-        return fc.explain((4, channels, plane, plane), (channels, channels // groups, size, size), padding=size // 2, stride=stride,
-                          groups=groups, dtype=dtype).algorithm
-
-    assert algorithm(256, 32, 28, 3) == algorithm(128, 32, 56, 3) == algorithm(256, 32, 28, 5) == "winograd"
-    assert algorithm(256, 32, 28, 3, stride=2) == algorithm(64, 32, 14, 3) == algorithm(128, 32, 14, 5, dtype="float64") == "direct"
 
 
 B = 2**30

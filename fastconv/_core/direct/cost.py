@@ -56,11 +56,11 @@ def terms(problem, lanes, tile_rows):
     rows_at_once = max(1, (SMALL_BYTES if beforehand else INPUT_BYTES) // max(1, row_bytes))
     block = block_pixels(images, oh, ow, TILES * tile_rows if in_place and beforehand else min(PIXELS, rows_at_once * ow))
     if pointwise:
-        tiles = block.count * ceildiv(block.images * block.rows * block.columns, tile_rows)
+        tiles = block.blocks * ceildiv(block.images * block.rows * block.columns, tile_rows)
     else:
-        tiles = block.count * block.images * block.rows * ceildiv(block.columns, tile_rows)
+        tiles = block.blocks * block.images * block.rows * ceildiv(block.columns, tile_rows)
     band_rows = 0 if in_place else (
-        block.count * groups * block.images * ((block.rows - 1) * sh + (r - 1) * problem.dilation[0] + 1) * ceildiv(channels, lanes))
+        block.blocks * groups * block.images * ((block.rows - 1) * sh + (r - 1) * problem.dilation[0] + 1) * ceildiv(channels, lanes))
     band = band_rows * ((block.columns - 1) * sw + (s - 1) * problem.dilation[1] + 1)
     multiply, outputs = images * groups * oh * ow * vectors * lines, images * groups * oh * ow * vectors
     of_planes = not problem.channels_last
@@ -69,16 +69,16 @@ def terms(problem, lanes, tile_rows):
         "multiply_narrow": multiply if together > 1 else 0,
         "load": tiles * groups * panels * lines,
         "tap": tiles * groups * panels * taps * ceildiv(channels, lanes),
-        "filter": (1 if beforehand and block.count > 1 else block.count) * groups * vectors * lines,
+        "filter": (1 if beforehand and block.blocks > 1 else block.blocks) * groups * vectors * lines,
         "band_of_planes": band if of_planes and not in_steps else 0,
         "band_in_steps": band if of_planes and in_steps else 0,
         "band_of_pixels": 0 if of_planes else band,
         "band_row": band_rows,
         "store_planes": outputs if of_planes else 0,
-        "store_rows": block.count * block.images * groups * vectors * (1 if block.columns == ow and problem.column_step == 1
+        "store_rows": block.blocks * block.images * groups * vectors * (1 if block.columns == ow and problem.column_step == 1
                                                                        else block.rows) if of_planes else 0,
         "store_pixels": 0 if of_planes else outputs,
         "scatter": outputs * lanes if of_planes and problem.column_step > 1 else 0,
-        "block": block.count * groups * panels,
+        "block": block.blocks * groups * panels,
         "call": 1,
     }

@@ -14,7 +14,7 @@ class Blocking(NamedTuple):
     images: int
     rows: int
     columns: int
-    count: int
+    blocks: int
 
 
 def block_pixels(images, rows, columns, pixels):

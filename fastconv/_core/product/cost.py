@@ -36,7 +36,7 @@ def terms(problem, lanes, tile_rows):
     pixels = block.images * block.rows * block.columns
     whole, rest = divmod(pixels, 2 * lanes)
     vectors, tiles = 2 * whole + ceildiv(rest, lanes), whole + (rest > 0)
-    blocks = block.count * groups
+    blocks = block.blocks * groups
     stage = max(1, STAGE_BYTES // (depth * ceildiv(filters, panels) * size))
     stages = ceildiv(panels, stage) if stage < panels else 1
     band = 0 if in_place else blocks * block.images * channels * rows * pieces * length
