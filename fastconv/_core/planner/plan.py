@@ -58,7 +58,7 @@ from fastconv._core.problem import parts
 from fastconv._core.product import forward as gemm, weight_gradient as gemm_gradient
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import forward as winograd
-from fastconv._core.fourier.layout import expected_time, lay_out
+from fastconv._core.fourier.layout import FourierSizes, expected_time, lay_out
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvGeometry
 
@@ -239,11 +239,12 @@ def _choose(channels, filters, outputs, geometry, itemsize, channels_last, paddi
     time = pixels * filters * channels * r * s / _sum_rate(driver, channels, filters, geometry.groups, itemsize)
     if pixels * (channels + filters) * FFT_LEAST > FFT_GAIN * time:
         return algorithm, driver, reason
-    sizes = images, geometry.groups, channels, filters, (r, s), outputs, geometry.stride, geometry.dilation, itemsize
-    expected = expected_time(*sizes)
+    sizes = FourierSizes(images, geometry.groups, channels, filters, (r, s), outputs, geometry.stride,
+                         geometry.dilation, itemsize)
+    expected = expected_time(sizes)
     if expected > FFT_GAIN * time:
         return algorithm, driver, reason
-    gain, layout = time / expected, lay_out(*sizes)
+    gain, layout = time / expected, lay_out(sizes)
     return "fft", fft, (f"filters of {r} x {s}, Fourier transforms of tiles of {layout.rows.length} x {layout.columns.length}: "
                         f"about {gain:.{0 if gain > 10 else 1}f} times as fast as the sum")
 
