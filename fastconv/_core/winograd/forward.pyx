@@ -71,7 +71,7 @@ cdef enum:
     LARGE_BYTES = 1 << 20  # of filters that may take several passes
 
 # What a team does together, unit by unit.
-cdef enum Stage:
+cdef enum WinogradStage:
     FILTERS         # a panel of U
     WHOLE_BLOCKS    # a block, with all that belongs to it, and some groups
     INPUTS          # some inputs of a shared block
@@ -154,8 +154,8 @@ cdef void compute_block(const WinogradLayout *l, const Problem *g, Py_ssize_t un
             compute_panel(l, g, &block, i, scratch)
 
 
-cdef void run_share(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, Stage stage, int thread,
-                    floating *scratch) noexcept nogil:
+cdef void run_share(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, WinogradStage stage,
+                    int thread, floating *scratch) noexcept nogil:
     """What one thread does of a stage."""
     cdef Py_ssize_t unit = draw(l.shares, l.team, thread)
     if unit >= 0 and stage == WHOLE_BLOCKS and l.place == IN_COPIES:
@@ -172,8 +172,8 @@ cdef void run_share(const WinogradLayout *l, const Problem *g, const WinogradBlo
         unit = draw(l.shares, l.team, thread)
 
 
-cdef void run(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, Stage stage, Py_ssize_t units,
-              floating *scratch) noexcept nogil:
+cdef void run(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, WinogradStage stage,
+              Py_ssize_t units, floating *scratch) noexcept nogil:
     """So many units of a stage, by the team; the block is one that all work on. One thread needs no parallel region,
     which would cost it 450 instructions: of the smallest call, with its two stages, 1.6 %."""
     cdef int thread
