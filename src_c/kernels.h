@@ -29,6 +29,12 @@ typedef struct {
     ptrdiff_t src, dst, length;
 } fc_run;
 
+/* The steps of Winograd's `outputs`, the same for many rows of tiles: from one point and from one tile of M to the next, and
+ * from one row and from one pixel of y to the next. */
+typedef struct {
+    ptrdiff_t m_point, m_tile, y_row, y_col;
+} fc_winograd_steps;
+
 /* In a table of offsets: what it stands for is all padding. */
 #define FC_OUTSIDE PTRDIFF_MIN
 
@@ -41,10 +47,9 @@ typedef struct {
         /* U of the filters of one vector of output channels, w is [channel][taps * taps][vector]: point p of channel c at    \
          * u + p * point_stride + c * channel_stride. */                                                                      \
         void (*filters)(const T *w, ptrdiff_t channels, T *u, ptrdiff_t point_stride, ptrdiff_t channel_stride);              \
-        /* A row of tiles to rows x cols pixels at y, each one vector, + bias (one vector or NULL); cols may end inside the   \
-         * last tile. Rows and pixels are y_row and y_col apart. Returns whether all outputs are finite. */                   \
-        int (*outputs)(const T *m, ptrdiff_t point_stride, ptrdiff_t tile_stride, ptrdiff_t tiles, const T *bias, T *y,       \
-                       ptrdiff_t y_row, ptrdiff_t y_col, ptrdiff_t rows, ptrdiff_t cols);                                     \
+        /* A row of tiles of M to rows x cols pixels at y, each one vector, + bias (one vector or NULL): as many tiles as cols\
+         * pixels need, of which the last may be wider. Returns whether all outputs are finite. */                            \
+        int (*outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *y, ptrdiff_t rows, ptrdiff_t cols);      \
     } fc_winograd_##NAME;                                                                                                     \
                                                                                                                               \
     typedef struct {                                                                                                          \

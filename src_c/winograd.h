@@ -138,9 +138,10 @@ INLINE void NAME(f43s2_output)(V *o, const V *m) {
             }                                                                                                                 \
         }                                                                                                                     \
     }                                                                                                                         \
-    static int NAME(scheme##_outputs)(const T *m, ptrdiff_t point_stride, ptrdiff_t tile_stride, ptrdiff_t tiles,             \
-                                      const T *bias, T *restrict y, ptrdiff_t y_row, ptrdiff_t y_col, ptrdiff_t rows,         \
-                                      ptrdiff_t cols) {                                                                       \
+    static int NAME(scheme##_outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *restrict y,               \
+                                      ptrdiff_t rows, ptrdiff_t cols) {                                                       \
+        const ptrdiff_t point_stride = steps->m_point, tile_stride = steps->m_tile, tiles = (cols + 3) / 4;                   \
+        const ptrdiff_t y_row = steps->y_row, y_col = steps->y_col;                                                           \
         V b = bias ? NAME(load)(bias) : (V){0}, odd = {0};                                                                    \
         for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += 4 * y_col) {                                             \
             V z[4][P];                                                                                                        \

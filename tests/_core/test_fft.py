@@ -11,7 +11,7 @@ from processes import in_new_process, peak_memory
 
 import fastconv as fc
 from fastconv._core.fourier import forward as fft, layout as fft_layout
-from fastconv._core.fourier.layout import lay_out
+from fastconv._core.fourier.layout import FourierSizes, lay_out
 from fastconv._core.planner.drivers import FOURIER
 from fastconv._core.planner.plan import conv2d_plan
 from fastconv._core.problem.geometry import ConvProblem
@@ -28,8 +28,8 @@ def relative_error(got, wanted):
 
 def layout_of(case, itemsize=4):
     (k, c, *taps), outputs = case.weight_shape, case.output_shape()[2:]
-    return lay_out(case.x_shape[0], case.groups, c, k // case.groups, tuple(taps), outputs, reference.pair(case.stride),
-                   reference.pair(case.dilation), itemsize)
+    return lay_out(FourierSizes(case.x_shape[0], case.groups, c, k // case.groups, tuple(taps), outputs,
+                         reference.pair(case.stride), reference.pair(case.dilation), itemsize))
 
 
 def forward(case, x, weight, bias, **options):
@@ -120,7 +120,7 @@ def test_seams(mode):
                 layout = layout_of(case)
                 tiles += layout.rows.tile_count > 1 and layout.columns.tile_count > 1
                 parts += len(list(layout.parts())) > 1
-                jobs_of_filters += layout.filters_of_job < layout.filters
+                jobs_of_filters += layout.filters_of_job < layout.sizes.filters
                 check(case, np.float32)
     finally:
         lay_out.cache_clear()
@@ -295,7 +295,7 @@ def test_products_are_too_small_for_the_threads_of_blas():
     rng = np.random.default_rng(0)
     for n, c, k, size, taps in ((64, 128, 64, 8, 3), (1, 5000, 32, 8, 3), (40, 3000, 1, 8, 3), (1, 9000, 1, 8, 3)):
         x, weight = rng.standard_normal((n, c, size, size), np.float32), rng.standard_normal((k, c, taps, taps), np.float32)
-        layout = lay_out(n, 1, c, k, (taps, taps), (size, size), (1, 1), (1, 1), 4)
+        layout = lay_out(FourierSizes(n, 1, c, k, (taps, taps), (size, size), (1, 1), (1, 1), 4))
         t_at_once, k_at_once = layout.tiles_at_once, layout.filters_at_once
         assert t_at_once * c * k_at_once > most(t_at_once, k_at_once)  # so there is something to cut
         with patched(np, matmul=product):
@@ -331,14 +331,14 @@ def test_scratch_is_bounded():
         taps = int(rng.integers(1, min(size, 100)))
         channels, filters, groups = (int(2 ** rng.integers(0, 8)) for _ in range(3))
         itemsize = int(rng.choice([4, 8]))
-        layout = lay_out(images, groups, channels, filters, (taps, taps), (size, size), (1, 1), (1, 1), itemsize)
+        layout = lay_out(FourierSizes(images, groups, channels, filters, (taps, taps), (size, size), (1, 1), (1, 1), itemsize))
         one = channels * taps**2 * itemsize  # bytes of one filter, for those that are large themselves
         assert layout.scratch_bytes(1) <= max(FORWARD_BYTES, 10 * one)
 
 
 def test_lengths_are_fast():
     for taps, outputs in ((63, 512), (31, 56), (7, 1000), (127, 127)):
-        layout = lay_out(1, 1, 1, 1, (taps, taps), (outputs, outputs), (1, 1), (1, 1), 4)
+        layout = lay_out(FourierSizes(1, 1, 1, 1, (taps, taps), (outputs, outputs), (1, 1), (1, 1), 4))
         for length in (layout.rows.length, layout.columns.length):
             for factor in (2, 3, 5):
                 while length % factor == 0:

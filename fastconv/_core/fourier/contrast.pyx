@@ -32,8 +32,9 @@ cdef bint exceeds(const floating[:, ::1] plane, bint down, double most) noexcept
 
 
 def images_exceeding(const floating[:, :, :, ::1] samples, bint down, double most):
-    """Samples (image, plane, row, column) -> for each image, whether in one of its planes a block of pixels is more than `most`
-    times as loud as another; zeros are left out. The pixels of a block are one below the other (`down`) or side by side."""
+    """Samples (image, plane, row, column) -> for each image, whether in one of its planes a block of pixels is more
+    than `most` times as loud as another; zeros are left out. The pixels of a block are one below the other (`down`) or
+    side by side."""
     cdef Py_ssize_t image, plane
     result = np.zeros(samples.shape[0], np.bool_)
     cdef char[::1] found = result.view(np.int8)

@@ -1,6 +1,6 @@
 """What a convolution by Fourier transforms costs: layout.py works it out, with its own constants of NumPy's transforms."""
 
-from fastconv._core.fourier.layout import expected_time
+from fastconv._core.fourier.layout import FourierSizes, expected_time
 
 FEWEST_TAPS = 49  # fewer never pay
 MOVED = 3.0       # nanoseconds of a pixel of each plane, in and out, at least
@@ -19,5 +19,6 @@ def refuses(problem):
 
 def terms(problem, lanes, tile_rows):
     """The expected nanoseconds, of which the constant is a factor."""
-    return {"transforms": expected_time(problem.images, problem.groups, problem.channels, problem.filters, problem.taps,
-                                        problem.output_size, problem.stride, problem.dilation, problem.itemsize)}
+    sizes = FourierSizes(problem.images, problem.groups, problem.channels, problem.filters, problem.taps, problem.output_size,
+                         problem.stride, problem.dilation, problem.itemsize)
+    return {"transforms": expected_time(sizes)}

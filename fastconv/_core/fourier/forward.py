@@ -1,29 +1,30 @@
-"""Convolution by fast Fourier transforms, for large filters. The transforms are NumPy's; the data gradient is this driver on
-views.
+"""Convolution by fast Fourier transforms, for large filters. The transforms are NumPy's; the data gradient is this
+driver on views.
 
-A circular convolution is a product in frequencies. Outputs are cut into tiles (overlap-save), of samples that are gathered with
-their padding; channels are summed in frequencies, so that one inverse transform serves all of them:
+A circular convolution is a product in frequencies. Outputs are cut into tiles (overlap-save), of samples that are
+gathered with their padding; channels are summed in frequencies, so that one inverse transform serves all of them:
 
     for part of the filters, so many that their spectra U fit into FILTERS_BYTES:
-        parallel for some filters: turn, scale, transform rows, then columns -> U           (unless `prepared` beforehand)
+        parallel for some filters: turn, scale, transform rows, then columns -> U        (unless `prepared` beforehand)
         parallel for groups, filters, block of tiles (of one image or several):
-            for tile: gather, transform rows, then columns -> V                             (L2, as all that follows)
+            for tile: gather, transform rows, then columns -> V                          (L2, as all that follows)
             for filters_at_once filters:
                 M = sum over channels of V U, at each frequency
                 M -> transform back, columns, then the rows that are kept -> bias, activation -> y
 
-Up to FEW_CHANNELS channels (depthwise, a gray image) are summed as products of whole planes: spectra lie as [plane][frequency].
-More are summed by a matrix product a frequency, tiles x channels by channels x filters: they lie as [frequency][plane], where
-the last transform writes them. ``fourier.layout`` has the sizes, and what becomes of strides and dilation.
+Up to FEW_CHANNELS channels (depthwise, a gray image) are summed as products of whole planes: spectra lie as
+[plane][frequency]. More are summed by a matrix product a frequency, tiles x channels by channels x filters: they lie as
+[frequency][plane], where the last transform writes them. ``fourier.layout`` has the sizes, and what becomes of strides
+and dilation.
 
-All sizes follow from the shapes alone. Matrix products go to NumPy's BLAS in pieces so small (ALONE) that OpenBLAS keeps them on
-the thread that asks. So the bits do not depend on the threads, and no more of them run than may.
+All sizes follow from the shapes alone. Matrix products go to NumPy's BLAS in pieces so small (ALONE) that OpenBLAS
+keeps them on the thread that asks. So the bits do not depend on the threads, and no more of them run than may.
 
-A transform spreads a value that is not finite over its tile, and the rounding error of a sample that is louder than others by
-far (src_c/contrast.h). So a tile that came out with one, or has such a contrast, is computed directly.
+A transform spreads a value that is not finite over its tile, and the rounding error of a sample that is louder than
+others by far (src_c/contrast.h). So a tile that came out with one, or has such a contrast, is computed directly.
 
-Sources: Stockham, "High-speed convolution and correlation" (1966), for overlap-save; Mathieu, Henaff, LeCun, "Fast training of
-convolutional networks through FFTs" (2014), for the sum over channels.
+Sources: Stockham, "High-speed convolution and correlation" (1966), for overlap-save; Mathieu, Henaff, LeCun, "Fast
+training of convolutional networks through FFTs" (2014), for the sum over channels.
 """
 
 import functools
@@ -43,19 +44,22 @@ from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.product import forward as gemm
 from fastconv._core.runtime import memory, threads
-from fastconv._core.fourier.layout import CACHE_LINE, NUMPY_1, apart, lay_out
+from fastconv._core.fourier.layout import CACHE_LINE, NUMPY_1, FourierSizes, apart, lay_out
 from fastconv._core.problem.geometry import PADDING_MODES
 from fastconv._core.problem.geometry import parts as parts_of_padding
 
 PREPARED_BYTES = 64 << 20  # spectra of prepared filters, at most
-ALONE = 32768              # multiplications of a matrix product that OpenBLAS does not spread over threads; 4095 with a vector
-SMALL = 4e6                # nanoseconds of work for which a thread is started: in calls under 8 ms two gain a fifth at best, and cost
-                           # half where another program has the second CPU
+# Multiplications of a matrix product that OpenBLAS does not spread over threads; 4095 with a vector.
+ALONE = 32768
+# Nanoseconds of work for which a thread is started: in calls under 8 ms two gain a fifth at best, and cost half where
+# another program has the second CPU.
+SMALL = 4e6
 CONTRAST = 16              # times the terms of a sum: the most that samples of a tile may differ in magnitude
 
 
 def conv2d(conv, prepared=None, any_contrast=False):
-    """As product's, for all convolutions. With any_contrast no tile is computed directly for the contrast of its samples."""
+    """As product's, for all convolutions. With any_contrast no tile is computed directly for the contrast of its
+    samples."""
     if conv.y.size == 0:
         return
     layout = _layout_of(conv)
@@ -72,9 +76,11 @@ def conv2d(conv, prepared=None, any_contrast=False):
 
 
 def prepare(conv):
-    """The filters' spectra for conv2d's `prepared`, or None where they are too large to be kept; of x and y the shapes are enough."""
+    """The filters' spectra for conv2d's `prepared`, or None where they are too large to be kept; of x and y the shapes
+    are enough."""
     layout = _layout_of(conv)
-    if layout.spectra_bytes(layout.groups * layout.summed * layout.filters, layout.filter_rows) > PREPARED_BYTES:
+    planes = layout.sizes.groups * layout.summed * layout.sizes.filters
+    if layout.spectra_bytes(planes, layout.filter_rows) > PREPARED_BYTES:
         return None
     return [_filter_spectra(layout, conv.w, groups, filters, _Scratch(layout.part_bytes), _in_order)
             for groups, filters in layout.parts()]
@@ -87,9 +93,10 @@ def workspace(conv, alone):
 
 
 def _layout_of(conv):
-    groups, window = conv.x.shape[1] // conv.w.shape[1], conv.window
-    return lay_out(conv.x.shape[0] or 1, groups, conv.w.shape[1], conv.w.shape[0] // groups, conv.w.shape[2:], conv.y.shape[2:],
-                   window.stride, window.dilation, conv.x.itemsize)
+    channels, window = conv.w.shape[1], conv.window
+    groups = conv.x.shape[1] // channels
+    return lay_out(FourierSizes(conv.x.shape[0] or 1, groups, channels, conv.w.shape[0] // groups, conv.w.shape[2:],
+                         conv.y.shape[2:], window.stride, window.dilation, conv.x.itemsize))
 
 
 def _threads(layout):
@@ -149,7 +156,8 @@ def _cuts(whole, at_once):
 
 
 class _Scratch:
-    """A block of memory for arrays that come and go as on a stack: those taken in a `with` block of it are given back behind it."""
+    """A block of memory for arrays that come and go as on a stack: those taken in a `with` block of it are given back
+    behind it."""
 
     def __init__(self, size):
         self._memory, self._used, self._marks = memory.scratch(size), 0, []
@@ -196,7 +204,8 @@ def _half_spectra(scratch, layout, planes, dtype):
 
 
 def _transform(function, samples, length, out):
-    """One of NumPy's transforms along the last axis. With a norm other than "ortho" NumPy 2 computes in double precision."""
+    """One of NumPy's transforms along the last axis. With a norm other than "ortho" NumPy 2 computes in double
+    precision."""
     if NUMPY_1:
         out[...] = function(samples, length, axis=-1, norm="ortho")
     else:
@@ -238,7 +247,7 @@ def _filter_spectra(layout, w, groups, filters, held, run):
     with held:
         spectra = _spectra(held, layout, (len(groups), layout.summed, len(filters)), layout.filter_rows,
                            np.result_type(w.dtype, np.complex64))
-    w = w.reshape(layout.groups, layout.filters, *w.shape[1:])
+    w = w.reshape(layout.sizes.groups, layout.sizes.filters, *w.shape[1:])
     w = w[groups.start:groups.stop, filters.start:filters.stop].swapaxes(1, 2)
     at_once, room = [], layout.planes_at_once
     for size in w.shape[2::-1]:  # filters first: they are neighbours in memory
@@ -255,7 +264,7 @@ def _transform_filters(layout, w, spectra, groups, channels, filters):
     scale = w.dtype.type((layout.filter_rows * columns.length) ** 0.5)
     for phase, (row, column) in enumerate(layout.tap_phases()):
         turned = w[groups, channels, filters, row::rows.tap_step, column::columns.tap_step][..., ::-1, ::-1]
-        first = phase * layout.channels
+        first = phase * layout.sizes.channels
         with scratch, np.errstate(all="ignore"):
             taps = _real(scratch, (*turned.shape[:3], rows.window, columns.length), w.dtype)
             taps.fill(0)
@@ -278,16 +287,18 @@ class _Tile(NamedTuple):
 
 
 def _blocks(layout, origin):
-    """The tiles of all images in lists, each of at most tiles_at_once: a tile, images, and their places in the block."""
+    """The tiles of all images in lists, each of at most tiles_at_once: a tile, images, and their places in the
+    block."""
     block, filled = [], 0
     for top, height in layout.rows.tiles():
         for left, width in layout.columns.tiles():
             tile = _Tile(*(slice(first, first + axis.output_step * (count - 1) + 1, axis.output_step)
                            for axis, first, count in ((layout.rows, top, height), (layout.columns, left, width))),
-                         (height, width), (top * layout.rows.stride - origin[0], left * layout.columns.stride - origin[1]))
+                         (height, width),
+                         (top * layout.rows.stride - origin[0], left * layout.columns.stride - origin[1]))
             image = 0
-            while image < layout.images:
-                count = min(layout.images - image, layout.tiles_at_once - filled)
+            while image < layout.sizes.images:
+                count = min(layout.sizes.images - image, layout.tiles_at_once - filled)
                 block.append((tile, slice(image, image + count), slice(filled, filled + count)))
                 image, filled = image + count, filled + count
                 if filled == layout.tiles_at_once:
@@ -305,10 +316,10 @@ class _Call:
         if layout.swapped:
             x, w, y, origin = x.swapaxes(2, 3), w.swapaxes(2, 3), y.swapaxes(2, 3), origin[::-1]
         self.layout = layout
-        self.x = x.reshape(layout.images, layout.groups, layout.channels, *x.shape[2:])
-        self.w = w.reshape(layout.groups, layout.filters, *w.shape[1:])
-        self.y = y.reshape(layout.images, layout.groups, layout.filters, *y.shape[2:])
-        self.bias = None if conv.bias is None else conv.bias.reshape(layout.groups, layout.filters)
+        self.x = x.reshape(layout.sizes.images, layout.sizes.groups, layout.sizes.channels, *x.shape[2:])
+        self.w = w.reshape(layout.sizes.groups, layout.sizes.filters, *w.shape[1:])
+        self.y = y.reshape(layout.sizes.images, layout.sizes.groups, layout.sizes.filters, *y.shape[2:])
+        self.bias = None if conv.bias is None else conv.bias.reshape(layout.sizes.groups, layout.sizes.filters)
         self.padding_mode, self.padding_value = PADDING_MODES[conv.window.padding_mode], conv.window.padding_value
         self.epilogue, self.origin = conv.epilogue, origin
         self.most_contrast = math.inf if any_contrast else CONTRAST * math.prod(w.shape[1:])
@@ -335,11 +346,12 @@ class _Call:
                     m = _spectra(scratch, layout, (tiles, len(u), some.stop - some.start), layout.rows.length, u.dtype)
                     (_matrix_products if layout.matrices else _plane_products)(scratch, v, u[:, :, some], m)
                     planes = _backward(scratch, layout, m, self.y.dtype)
-                    self._store(scratch, planes, block, groups, slice(filters.start + some.start, filters.start + some.stop), directly)
+                    stored = slice(filters.start + some.start, filters.start + some.stop)
+                    self._store(scratch, planes, block, groups, stored, directly)
 
     def _transform_tile(self, scratch, tile, images, groups, v, directly):
         """V of one tile of some images; marks those whose contrast is too great."""
-        layout, c = self.layout, self.layout.channels
+        layout, c = self.layout, self.layout.sizes.channels
         x = self.x[images, groups]
         for phase, (row, column) in enumerate(layout.tap_phases()):
             rows, columns = (
@@ -367,7 +379,8 @@ class _Call:
         samples[..., len(columns):] = 0
         row_parts, column_parts = (list(parts_of_padding(positions, size, self.padding_mode))
                                    for positions, size in ((rows, x.shape[-2]), (columns, x.shape[-1])))
-        if sum(to.stop - to.start for to, _, _ in row_parts + column_parts) < len(rows) + len(columns):  # a constant is left out
+        # parts that are a constant are left out
+        if sum(to.stop - to.start for to, _, _ in row_parts + column_parts) < len(rows) + len(columns):
             samples[..., :len(columns)] = self.padding_value
         for to_rows, from_rows, _ in row_parts:
             for to_columns, from_columns, _ in column_parts:
@@ -384,7 +397,8 @@ class _Call:
             elementwise.activate_in_place(planes, self.epilogue.activation, self.epilogue.negative_slope)
         outputs = planes[..., self.layout.columns.window - 1:]
         for tile, images, places in block:
-            self.y[images, groups, filters, tile.rows, tile.columns] = outputs[places, :, :, :tile.size[0], :tile.size[1]]
+            height, width = tile.size
+            self.y[images, groups, filters, tile.rows, tile.columns] = outputs[places, :, :, :height, :width]
             for image in np.flatnonzero(directly[places]):
                 self._directly(tile, images.start + image, groups, filters)
 
@@ -393,16 +407,18 @@ class _Call:
         rows, columns = self.layout.rows, self.layout.columns
         x, y = self.x[image:image + 1, groups], self.y[image:image + 1, groups, filters, tile.rows, tile.columns]
         w, bias = self.w[groups, filters], self.bias
-        driver = depthwise if self.layout.channels == 1 else gemm
-        window = Window((rows.stride * rows.output_step, columns.stride * columns.output_step), (rows.dilation, columns.dilation),
-                        (-tile.position[0], -tile.position[1]), PADDING_MODES.index(self.padding_mode), self.padding_value)
+        driver = depthwise if self.layout.sizes.channels == 1 else gemm
+        window = Window((rows.stride * rows.output_step, columns.stride * columns.output_step),
+                        (rows.dilation, columns.dilation), (-tile.position[0], -tile.position[1]),
+                        PADDING_MODES.index(self.padding_mode), self.padding_value)
         driver.conv2d(Convolution(x.reshape(1, -1, *x.shape[3:]), w.reshape(-1, *w.shape[2:]),
-                                  None if bias is None else bias[groups, filters].reshape(-1), y.reshape(1, -1, *y.shape[3:]),
-                                  window, self.epilogue))
+                                  None if bias is None else bias[groups, filters].reshape(-1),
+                                  y.reshape(1, -1, *y.shape[3:]), window, self.epilogue))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Products, at each frequency: m[tile, group, filter] = the sum over channels of v[tile, group, channel] u[group, channel, filter]
+# Products, at each frequency: m[tile, group, filter] = the sum over channels of v[tile, group, channel] u[group,
+# channel, filter]
 
 
 def _plane_products(scratch, v, u, m):

@@ -1,4 +1,5 @@
-"""The sizes of a convolution by Fourier transforms (see ``fft``): tiles, what is held at a time, and about how long it takes.
+"""The sizes of a convolution by Fourier transforms (see ``fourier.forward``): tiles, what is held at a time, and about
+how long it takes.
 
 Everything follows from the shapes, never from the number of threads.
 """
@@ -7,6 +8,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,29 +31,43 @@ MULTIPLIED = (0.8, 1.5)     # a frequency of a channel and a filter, plane by pl
 SUMMED = (0.12, 0.4)        # by matrix products,
 READ = (0.4, 0.8)           # its filter, once a block of tiles,
 WRITTEN = (1.0, 2.0)        # and the sum
-LINE = (5, 65)              # besides, a transform of one row or column, where spectra lie plane by plane, and where they do not
+LINE = (5, 65)              # besides, a transform of a row or column, where spectra lie plane by plane, and where not
 PRODUCT, CALL, JOB, CONSTANT = 60, 10e3, 60e3, 60e3   # a matrix product, some calls of NumPy's, a job, a call
 
-# NumPy 1 transforms in double precision only, and into arrays of its own: all takes up to twice as long, and three times the
-# scratch.
+# NumPy 1 transforms in double precision only, and into arrays of its own: all takes up to twice as long, and three
+# times the scratch.
 NUMPY_1 = int(np.__version__.partition(".")[0]) < 2
 
 
 def apart(size):
-    """Bytes from one to the next of what has this size: an odd number of cache lines, so that what a transform writes to one after
-    the other does not meet in a few sets of a cache (4096 spectra of 30 x 30: 3.0 us each, so 1.0)."""
+    """Bytes from one to the next of what has this size: an odd number of cache lines, so that what a transform writes
+    to one after the other does not meet in a few sets of a cache (4096 spectra of 30 x 30: 3.0 us each, so 1.0)."""
     return (-(-size // CACHE_LINE) | 1) * CACHE_LINE
 
 
+class FourierSizes(NamedTuple):
+    """What the layout of a convolution follows from; none is 0. Pairs are (rows, columns)."""
+
+    images: int
+    groups: int
+    channels: int  # of a group
+    filters: int   # of a group
+    taps: tuple[int, int]
+    outputs: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    itemsize: int
+
+
 @dataclass(frozen=True)
-class Axis:
-    """Rows or columns. In one dimension, with stride S, dilation D, padding P and g = gcd(S, D), output i = a + (D/g) m and
-    tap r = b + (S/g) q meet at the position
+class FourierAxis:
+    """Rows or columns. In one dimension, with stride S, dilation D, padding P and g = gcd(S, D), output i = a + (D/g) m
+    and tap r = b + (S/g) q meet at the position
 
         i S + r D - P = (a S + b D - P) + (m + q) L,      L = S D / g.
 
-    So for each output phase a < D/g there is a sum over tap phases b < S/g of convolutions with stride 1, each of every L-th
-    position. A tile of T samples gives the T - Q + 1 outputs whose Q taps lie inside it.
+    So for each output phase a < D/g there is a sum over tap phases b < S/g of convolutions with stride 1, each of every
+    L-th position. A tile of T samples gives the T - Q + 1 outputs whose Q taps lie inside it.
     """
 
     stride: int
@@ -102,27 +118,23 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FourierLayout:
     """How a call is cut up, and the nanoseconds that it takes on one thread, about."""
 
-    images: int
-    groups: int
-    channels: int  # of a group
-    filters: int   # of a group
+    sizes: FourierSizes
     swapped: bool  # rows and columns
-    rows: Axis
-    columns: Axis
-    itemsize: int
-    groups_at_once: int
-    tiles_at_once: int
-    filters_at_once: int
-    filters_of_job: int   # that share the spectra of tiles
-    groups_of_part: int   # whose spectra of filters are held at a time
-    filters_of_part: int
+    rows: FourierAxis
+    columns: FourierAxis
+    groups_at_once: int = 1
+    tiles_at_once: int = 1
+    filters_at_once: int = 1
+    filters_of_job: int = 1   # that share the spectra of tiles
+    groups_of_part: int = 1   # whose spectra of filters are held at a time
+    filters_of_part: int = 1
 
     @functools.cached_property
     def tiles(self):
-        return self.images * self.rows.tile_count * self.columns.tile_count
+        return self.sizes.images * self.rows.tile_count * self.columns.tile_count
 
     @functools.cached_property
     def blocks(self):
@@ -132,7 +144,7 @@ class Layout:
     @functools.cached_property
     def summed(self):
         """Channels and tap phases."""
-        return self.channels * self.rows.tap_phases * self.columns.tap_phases
+        return self.sizes.channels * self.rows.tap_phases * self.columns.tap_phases
 
     @functools.cached_property
     def matrices(self):
@@ -151,7 +163,7 @@ class Layout:
     @functools.cached_property
     def number_bytes(self):
         """Of a complex number."""
-        return 2 * self.itemsize
+        return 2 * self.sizes.itemsize
 
     @functools.cached_property
     def plane_bytes(self):
@@ -169,18 +181,18 @@ class Layout:
     @functools.cached_property
     def channels_at_once(self):
         """Of the tiles that go through one transform, and images_at_once."""
-        return min(self.channels, max(1, self.planes_at_once // self.groups_at_once))
+        return min(self.sizes.channels, max(1, self.planes_at_once // self.groups_at_once))
 
     @functools.cached_property
     def images_at_once(self):
-        return min(self.tiles_at_once, max(1, self.planes_at_once // (self.groups_at_once * self.channels)))
+        return min(self.tiles_at_once, max(1, self.planes_at_once // (self.groups_at_once * self.sizes.channels)))
 
     @functools.cached_property
     def jobs(self):
         """That can run at the same time: of the tiles, or of the filters."""
         tile_jobs = (self.blocks * -(-self.groups_of_part // self.groups_at_once)
                      * -(-self.filters_of_part // self.filters_of_job))
-        return max(tile_jobs, self.groups_of_part * self.filters_of_part * self.channels // self.planes_at_once)
+        return max(tile_jobs, self.groups_of_part * self.filters_of_part * self.sizes.channels // self.planes_at_once)
 
     def spectra_bytes(self, planes, rows):
         """Of the spectra of so many planes."""
@@ -202,15 +214,16 @@ class Layout:
 
     @functools.cached_property
     def job_bytes(self):
-        """Of a job's scratch: V, and either what the transform of a tile takes, or M with more products, or M half transformed
-        the outputs and whether each is finite; a job of filters takes less."""
+        """Of a job's scratch: V, and either what the transform of a tile takes, or M with more products, or M half
+        transformed the outputs and whether each is finite; a job of filters takes less."""
         of_block = self.tiles_at_once * self.groups_at_once
-        plane = self.rows.length * self.columns.length * self.itemsize
+        plane = self.rows.length * self.columns.length * self.sizes.itemsize
         forward, filters = (planes * plane + self.half_bytes(planes) for planes in (
             self.images_at_once * self.groups_at_once * self.channels_at_once, self.planes_at_once))
-        v, m = (self.spectra_bytes(of_block * planes, self.rows.length) for planes in (self.summed, self.filters_at_once))
+        v, m = (self.spectra_bytes(of_block * planes, self.rows.length)
+                for planes in (self.summed, self.filters_at_once))
         planes = of_block * self.filters_at_once
-        outputs = self.half_bytes(planes) + planes * self.rows.fresh * self.columns.length * (self.itemsize + 1)
+        outputs = self.half_bytes(planes) + planes * self.rows.fresh * self.columns.length * (self.sizes.itemsize + 1)
         return max(filters, v + max(forward, m + max(m if self.summed > 1 else 0, outputs))) + 9 * CACHE_LINE
 
     def scratch_bytes(self, threads):
@@ -220,8 +233,8 @@ class Layout:
     @functools.cached_property
     def cost(self):
         """About the nanoseconds of a call on one thread."""
-        of = 0 if self.itemsize == 4 else 1
-        rows, columns, summed, filters, tiles = self.rows, self.columns, self.summed, self.filters, self.tiles
+        of = 0 if self.sizes.itemsize == 4 else 1
+        rows, columns, summed, filters, tiles = self.rows, self.columns, self.summed, self.sizes.filters, self.tiles
         height, width, spectrum = rows.length, columns.length, self.frequencies * rows.length
         once, moved = LINE[self.matrices], width * GATHERED[of]
         line, gathered = width * REAL[of] + once, 3 * moved if columns.step > 1 else moved
@@ -237,8 +250,8 @@ class Layout:
         else:
             product = tiles * filters * summed * spectrum * MULTIPLIED[of]
         jobs = self.blocks * passes / self.groups_at_once
-        calls = passes * tiles / min(self.tiles_at_once, self.images) / self.groups_at_once + products
-        return CONSTANT + (2 if NUMPY_1 else 1) * self.groups * (
+        calls = passes * tiles / min(self.tiles_at_once, self.sizes.images) / self.groups_at_once + products
+        return CONSTANT + (2 if NUMPY_1 else 1) * self.sizes.groups * (
             tiles * summed * passes * of_image + filters * summed * of_filter + tiles * filters * of_output
             + product + jobs * JOB + calls * CALL)
 
@@ -248,53 +261,60 @@ class Layout:
 
     def parts(self):
         """The parts of the filters whose spectra are held together: ranges of groups and of filters."""
-        for group in range(0, self.groups, self.groups_of_part):
-            for first in range(0, self.filters, self.filters_of_part):
-                yield (range(group, min(group + self.groups_of_part, self.groups)),
-                       range(first, min(first + self.filters_of_part, self.filters)))
+        for group in range(0, self.sizes.groups, self.groups_of_part):
+            for first in range(0, self.sizes.filters, self.filters_of_part):
+                yield (range(group, min(group + self.groups_of_part, self.sizes.groups)),
+                       range(first, min(first + self.filters_of_part, self.sizes.filters)))
 
 
 @functools.lru_cache(maxsize=256)    # of 3 kB each
-def lay_out(images, groups, channels, filters, taps, outputs, stride, dilation, itemsize):
-    """The fastest layout, with tiles of any size, for sizes that are not 0; taps, outputs, stride, dilation are pairs."""
+def lay_out(sizes):
+    """The fastest layout, with tiles of any size."""
+    taps = sizes.taps
     swapped = taps[1] == 1 < taps[0]  # transforms along columns can be left out, those along rows are the real ones
-    sizes = list(zip(taps, outputs, stride, dilation))
-    of_rows, of_columns = sizes[::-1] if swapped else sizes
+    axes = list(zip(taps, sizes.outputs, sizes.stride, sizes.dilation))
+    of_rows, of_columns = axes[::-1] if swapped else axes
     row_axes, column_axes = list(_axes(*of_rows, rows=True)), list(_axes(*of_columns, rows=False))
-    axes = sorted(itertools.product(row_axes, column_axes), key=lambda pair: pair[0].length * (pair[1].length // 2 + 1))
-    summed = channels * row_axes[0].tap_phases * column_axes[0].tap_phases
-    able = [(rows, columns) for rows, columns in axes    # to hold a tile's spectra
-            if summed * 2 * itemsize * rows.length * (columns.length // 2 + 1) <= FORWARD_BYTES]
+    pairs = sorted(itertools.product(row_axes, column_axes),
+                   key=lambda pair: pair[0].length * (pair[1].length // 2 + 1))
+    summed = sizes.channels * row_axes[0].tap_phases * column_axes[0].tap_phases
+    able = [(rows, columns) for rows, columns in pairs    # to hold a tile's spectra
+            if summed * 2 * sizes.itemsize * rows.length * (columns.length // 2 + 1) <= FORWARD_BYTES]
     for room in ROOM if able else ROOM[-1:]:
-        layouts = [_cut(images, groups, channels, filters, swapped, rows, columns, itemsize, room)
-                   for rows, columns in able or axes[:1]]
-        layouts.sort(key=lambda layout: layout.cost * (1 + 1 / (8 * layout.jobs)))  # so that there is work for more threads
+        layouts = [_cut(FourierLayout(sizes, swapped, rows, columns), room) for rows, columns in able or pairs[:1]]
+        # Many jobs are preferred, so that there is work for more threads.
+        layouts.sort(key=lambda layout: layout.cost * (1 + 1 / (8 * layout.jobs)))
         for layout in layouts:
             if layout.scratch_bytes(1) <= FORWARD_BYTES:
                 return layout
     return min(layouts, key=lambda layout: layout.scratch_bytes(1))
 
 
-def expected_time(images, groups, channels, filters, taps, outputs, stride, dilation, itemsize):
-    """About the nanoseconds of a call on one thread; of halves of the filters, where that is too much for the scratch."""
-    layout = lay_out(images, groups, channels, filters, taps, outputs, stride, dilation, itemsize)
+def expected_time(sizes):
+    """About the nanoseconds of a call on one thread; of halves of the filters, where that is too much for the
+    scratch."""
+    layout, (rows, columns) = lay_out(sizes), sizes.taps
     if layout.scratch_bytes(1) <= FORWARD_BYTES:
         return layout.cost
-    if max(taps) <= channels:
-        channels = -(-channels // 2)
+    if max(sizes.taps) <= sizes.channels:
+        half = sizes._replace(channels=-(-sizes.channels // 2))
+    elif rows >= columns:
+        half = sizes._replace(taps=(-(-rows // 2), columns))
     else:
-        taps = (-(-taps[0] // 2), taps[1]) if taps[0] >= taps[1] else (taps[0], -(-taps[1] // 2))
-    return 2 * expected_time(images, groups, channels, filters, taps, outputs, stride, dilation, itemsize)
+        half = sizes._replace(taps=(rows, -(-columns // 2)))
+    return 2 * expected_time(half)
 
 
 def _axes(taps, outputs, stride, dilation, rows):
-    """An axis with one tile for each output phase, with two, ... down to tiles that are hardly longer than the window."""
+    """An axis with one tile for each output phase, with two, ... down to tiles that are hardly longer than the
+    window."""
     if outputs == 1:
         stride = 1
     if taps == 1:
         dilation = 1
     common = math.gcd(stride, dilation)
-    axis = Axis(stride, dilation, outputs, dilation // common, taps, stride // common, stride * dilation // common, 0)
+    axis = FourierAxis(stride, dilation, outputs, dilation // common, taps, stride // common,
+                       stride * dilation // common, 0)
     most, window = axis.outputs_of(0), axis.window
     longest = FORWARD_BYTES // 4    # samples, whose spectrum alone would fill the scratch
     before, tiles = 0, -(-most // longest)
@@ -317,11 +337,11 @@ def _fast_length(least):
     return min(max(2, factor << (-(-least // factor) - 1).bit_length()) for factor in odd if factor <= least)
 
 
-def _cut(images, groups, channels, filters, swapped, rows, columns, itemsize, room):
-    """The layout with tiles of these lengths, and a part of the usual memory for spectra."""
+def _cut(layout, room):
+    """The layout with parts that fill so much of the usual memory for spectra."""
     of_filters, of_images, of_outputs, of_block = (
         int(room * size) for size in (FILTERS_BYTES, IMAGES_BYTES, OUTPUTS_BYTES, BLOCK_BYTES))
-    layout = Layout(images, groups, channels, filters, swapped, rows, columns, itemsize, 1, 1, 1, 1, 1, 1)
+    groups, filters = layout.sizes.groups, layout.sizes.filters
     plane, summed, tiles = layout.plane_bytes, layout.summed, layout.tiles
     of_filter = summed * layout.number_bytes * layout.frequencies * layout.filter_rows
     if layout.matrices:

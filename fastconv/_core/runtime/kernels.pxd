@@ -26,14 +26,16 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct fc_run:
         Py_ssize_t src, dst, length
 
+    ctypedef struct fc_winograd_steps:
+        Py_ssize_t m_point, m_tile, y_row, y_col
+
     ctypedef struct fc_winograd_f32:
         int points, filter_points, taps, step
         void (*inputs)(const float *band, Py_ssize_t pitch, Py_ssize_t tiles, float *v, const Py_ssize_t *at,
                        Py_ssize_t point_stride) noexcept nogil
         void (*filters)(const float *w, Py_ssize_t channels, float *u, Py_ssize_t point_stride,
                         Py_ssize_t channel_stride) noexcept nogil
-        int (*outputs)(const float *m, Py_ssize_t point_stride, Py_ssize_t tile_stride, Py_ssize_t tiles, const float *bias,
-                       float *y, Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t rows,
+        int (*outputs)(const fc_winograd_steps *steps, const float *m, const float *bias, float *y, Py_ssize_t rows,
                        Py_ssize_t cols) noexcept nogil
 
     ctypedef struct fc_kernels_f32:
@@ -153,8 +155,7 @@ cdef extern from "kernels.h" nogil:
                        Py_ssize_t point_stride) noexcept nogil
         void (*filters)(const double *w, Py_ssize_t channels, double *u, Py_ssize_t point_stride,
                         Py_ssize_t channel_stride) noexcept nogil
-        int (*outputs)(const double *m, Py_ssize_t point_stride, Py_ssize_t tile_stride, Py_ssize_t tiles, const double *bias,
-                       double *y, Py_ssize_t y_row, Py_ssize_t y_col, Py_ssize_t rows,
+        int (*outputs)(const fc_winograd_steps *steps, const double *m, const double *bias, double *y, Py_ssize_t rows,
                        Py_ssize_t cols) noexcept nogil
 
     ctypedef struct fc_kernels_f64:

@@ -1,7 +1,7 @@
-"""How Winograd's driver cuts a convolution into blocks, and where everything lies: see winograd_layout.pyx."""
-from cython cimport floating
-
+"""How Winograd's driver cuts a convolution into blocks, and where everything lies: see layout.pyx."""
+from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, rounded
+from fastconv._core.runtime.threads cimport Share
 
 cdef enum:
     CHANNELS_AT_ONCE = 64    # of filters, transposed for their transform
@@ -13,10 +13,12 @@ cdef enum Place:
     IN_ONE_PLACE
 
 # What is the same for all blocks of a call. Sizes in elements.
-cdef struct Layout:
-    int scheme, points, filter_points, taps, step, lanes
+cdef struct WinogradLayout:
+    int scheme, points, filter_points, taps, step, lanes, team
+    Py_ssize_t size                          # of an element, in bytes
     Py_ssize_t mr                            # tiles that a product takes at most
     bint private                             # blocks are spread over the threads, not what is in them
+    bint prepared                            # the transformed filters are the caller's
     Place place
     bint pixels                              # of x: a pixel's channels follow each other
     Py_ssize_t groups, channels, filters     # after groups were joined, of all but the last
@@ -37,26 +39,40 @@ cdef struct Layout:
     Py_ssize_t band_at, weights_at, u_at, v_at, m_at, strip_at, thread_size
     Py_ssize_t table_size, u_size, v_size, shared_size
     double contrast    # of energies, above which a row of tiles is computed again; 0 for any
-    Py_ssize_t contrast_blocks, places_at        # blocks of a row of a strip; where their places begin behind those of pixels
+    Py_ssize_t contrast_blocks, places_at        # blocks of a row of a strip; where their places begin in inputs_at
     int contrast_window, contrast_known          # rows of blocks of a strip, and those that the next one has too
+    # the arrays of a call, which its driver takes
+    const Py_ssize_t *inputs_at    # the table of transform_inputs
+    const Py_ssize_t *taps_at      # the table of transform_panels
+    void *bias                     # with zeros up to whole panels, or NULL
+    void *u                        # all transformed filters, where they are in one place
+    char *again                    # of each row of tiles of each image: whether it must be computed again
+    Share *shares
+
+# What is being worked on: strips first .. last - 1 of all, and one group of channels.
+cdef struct WinogradBlock:
+    Py_ssize_t first, last, group
+    Py_ssize_t *tile_at    # where in V each tile is
+    void *v
 
 
-cdef inline Py_ssize_t channels_of(const Layout *l, const Problem *g, Py_ssize_t group) noexcept nogil:
+cdef inline Py_ssize_t channels_of(const WinogradLayout *l, const Problem *g, Py_ssize_t group) noexcept nogil:
     return min(l.channels, g.groups * g.c - group * l.channels) if l.joined > 1 else l.channels
 
 
-cdef inline Py_ssize_t filters_of(const Layout *l, const Problem *g, Py_ssize_t group) noexcept nogil:
+cdef inline Py_ssize_t filters_of(const WinogradLayout *l, const Problem *g, Py_ssize_t group) noexcept nogil:
     return min(l.filters, g.groups * g.k - group * l.filters) if l.joined > 1 else l.filters
 
 
-cdef inline Py_ssize_t weights_size(const Layout *l) noexcept nogil:
+cdef inline Py_ssize_t weights_size(const WinogradLayout *l) noexcept nogil:
     return rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes)
 
 
-cdef inline Py_ssize_t weights_table_size(const Layout *l) noexcept nogil:
+cdef inline Py_ssize_t taps_table_size(const WinogradLayout *l) noexcept nogil:
     return (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes
 
 
-cdef void lay_out_filters(Layout *l, const Problem *g, const floating *unused) noexcept nogil
-cdef Py_ssize_t filters_at_once(const Problem *g, const floating *unused, int team) noexcept nogil
-cdef Layout lay_out(const Problem *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil
+cdef Problem problem_with_stride(Convolution conv) noexcept
+cdef void lay_out_filters(WinogradLayout *l, const Problem *g, Py_ssize_t size) noexcept nogil
+cdef Py_ssize_t filters_at_once(const Problem *g, Py_ssize_t size, int team) noexcept nogil
+cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, Py_ssize_t held, int team) noexcept nogil

@@ -1,12 +1,12 @@
-"""How Winograd's driver cuts a convolution into blocks, and where everything lies: winograd.pyx says what for.
+"""How Winograd's driver cuts a convolution into blocks, and where everything lies: forward.pyx says what for.
 
-The bits of a result do not depend on any of it, the number of threads included: each product is one sum over all channels.
+The bits of a result do not depend on any of it, the number of threads included: each product is one sum over all
+channels.
 """
 
-from cython cimport floating
-
-from fastconv._core.runtime.isa cimport kernels, tile_rows, vector_length
+from fastconv._core.runtime.isa cimport kernels
 from fastconv._core.runtime.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
+from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.lanes cimport position_count
 from fastconv._core.problem.problem cimport Problem, ceildiv, rounded
 
@@ -26,30 +26,40 @@ cdef enum:
     PIXEL_BYTES = 256            # of a pixel's channels that are read together
 
 
-cdef void lay_out_filters(Layout *l, const Problem *g, const floating *unused) noexcept nogil:
-    """All that the transformed filters depend on."""
+cdef Problem problem_with_stride(Convolution conv) noexcept:
+    """The record with the stride of the window, which decides between the schemes even where there is one output."""
+    cdef Problem g = conv.problem
+    g.stride_h, g.stride_w = conv.window.stride_h, conv.window.stride_w
+    return g
+
+
+cdef void lay_out_filters(WinogradLayout *l, const Problem *g, Py_ssize_t size) noexcept nogil:
+    """All that the transformed filters depend on; size is that of an element, in bytes."""
     cdef Py_ssize_t pair
     cdef bint falls_out
     l.scheme = FC_F45 if g.r == 5 else FC_F43 if g.stride_h == 1 and g.stride_w == 1 else FC_F43_STRIDE_2
-    l.lanes, l.mr = vector_length(unused), tile_rows(unused)
-    if floating is float:
-        l.points, l.filter_points = kernels.f32.winograd[l.scheme].points, kernels.f32.winograd[l.scheme].filter_points
-        l.taps, l.step = kernels.f32.winograd[l.scheme].taps, kernels.f32.winograd[l.scheme].step
+    l.size = size
+    if size == sizeof(float):
+        l.lanes, l.mr = kernels.f32.vector, kernels.f32.mr
     else:
-        l.points, l.filter_points = kernels.f64.winograd[l.scheme].points, kernels.f64.winograd[l.scheme].filter_points
-        l.taps, l.step = kernels.f64.winograd[l.scheme].taps, kernels.f64.winograd[l.scheme].step
+        l.lanes, l.mr = kernels.f64.vector, kernels.f64.mr
+    # of both precisions
+    l.points, l.filter_points = kernels.f32.winograd[l.scheme].points, kernels.f32.winograd[l.scheme].filter_points
+    l.taps, l.step = kernels.f32.winograd[l.scheme].taps, kernels.f32.winograd[l.scheme].step
     l.groups, l.channels, l.filters, l.joined, l.depth = g.groups, g.c, g.k, 1, g.c
     if g.groups > 1 and g.c == g.k and 2 * g.c <= l.lanes:
         l.joined = min(l.lanes // g.c, g.groups)
         l.groups = ceildiv(g.groups, l.joined)
         l.channels = l.filters = l.joined * g.c
     l.vectors = ceildiv(l.channels, l.lanes)
-    # A panel of one vector where two would fall out of L2 before their use; but tiles of few rows need two, to fill the pipelines.
+    # A panel of one vector where two would fall out of L2 before their use; but tiles of few rows need two, to fill the
+    # pipelines.
     pair = FC_MAX_NV * l.lanes
-    falls_out = l.filter_points * l.filter_points * l.depth * pair * <Py_ssize_t>sizeof(floating) > PANEL_BYTES
+    falls_out = l.filter_points * l.filter_points * l.depth * pair * size > PANEL_BYTES
     l.width = l.lanes if l.filters <= l.lanes or (falls_out and l.mr >= 8) else pair
     l.panels = ceildiv(l.filters, l.width)
-    l.u_point = l.depth * l.width + l.lanes        # not a power of two apart: all points of a filter would meet in one L1 set
+    # not a power of two apart: all points of a filter would meet in one L1 set
+    l.u_point = l.depth * l.width + l.lanes
     l.u_panel = l.filter_points * l.filter_points * l.u_point
     l.u_size = l.groups * l.panels * l.u_panel
 
@@ -59,9 +69,10 @@ cdef inline double balance(Py_ssize_t units, int team) noexcept nogil:
     return <double>units / (ceildiv(units, team) * team)
 
 
-cdef void cut(Layout *l, const Problem *g, Py_ssize_t most_tiles, bint prepared, int team, Py_ssize_t size) noexcept nogil:
-    """Strips and blocks of at most so many tiles, and the sizes and places of all arrays; size is that of an element."""
-    cdef Py_ssize_t u_all = l.u_size * size, block_strips, block_tiles, cols, units, places
+cdef void cut(WinogradLayout *l, const Problem *g, Py_ssize_t most_tiles) noexcept nogil:
+    """Strips and blocks of at most so many tiles, and the sizes and places of all arrays."""
+    cdef Py_ssize_t size = l.size, u_all = l.u_size * size, team = l.team
+    cdef Py_ssize_t block_strips, block_tiles, cols, units, places
     # strips
     l.tile_rows = ceildiv(g.oh, 4)
     l.tiles = ceildiv(g.ow, 4)
@@ -80,9 +91,10 @@ cdef void cut(Layout *l, const Problem *g, Py_ssize_t most_tiles, bint prepared,
         l.mr = block_tiles
     # filters
     l.place = IN_ONE_PLACE
-    if not prepared and l.private and u_all <= min(COPY_BYTES, FILTERS_BYTES // team) and l.strips * l.tiles >= COPY_TILES * team:
+    if (not l.prepared and l.private and u_all <= min(COPY_BYTES, FILTERS_BYTES // team)
+            and l.strips * l.tiles >= COPY_TILES * team):
         l.place = IN_COPIES
-    elif not prepared and not l.private and (l.blocks == 1 or u_all > min(FILTERS_BYTES, team * THREAD_BYTES // 2)):
+    elif not l.prepared and not l.private and (l.blocks == 1 or u_all > min(FILTERS_BYTES, team * THREAD_BYTES // 2)):
         l.place = IN_PANELS
     # bands
     cols = (l.tiles - 1) * l.step + l.points
@@ -111,30 +123,33 @@ cdef void cut(Layout *l, const Problem *g, Py_ssize_t most_tiles, bint prepared,
     l.m_at = l.v_at + (l.v_size if l.private else 0)
     l.strip_at = l.m_at + rounded(l.points * l.points * l.m_point)
     l.thread_size = l.strip_at + rounded(4 * 4 * l.tiles * l.lanes)
-    l.shared_size = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE and not prepared else 0)
+    l.shared_size = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE and not l.prepared else 0)
 
 
-cdef Py_ssize_t filters_at_once(const Problem *g, const floating *unused, int team) noexcept nogil:
-    """Filters that are computed in one pass: fewer than all where blocks would be private but for the bytes of U. To transform the
-    inputs again costs less than to make U anew for each block."""
-    cdef Layout l
-    cdef Py_ssize_t size = sizeof(floating), u_all, room = team * (THREAD_BYTES - LARGE_BYTES) - SPARE_BYTES, v_tile
-    lay_out_filters(&l, g, unused)
+cdef Py_ssize_t filters_at_once(const Problem *g, Py_ssize_t size, int team) noexcept nogil:
+    """Filters that are computed in one pass: fewer than all where blocks would be private but for the bytes of U. To
+    transform the inputs again costs less than to make U anew for each block."""
+    cdef WinogradLayout l
+    cdef Py_ssize_t u_all, room = team * (THREAD_BYTES - LARGE_BYTES) - SPARE_BYTES, v_tile
+    lay_out_filters(&l, g, size)
     u_all, v_tile = l.u_size * size, l.points * l.points * l.vectors * l.lanes * size
-    if g.groups > 1 or u_all <= room or u_all > FILTERS_BYTES or u_all > g.n * ceildiv(g.oh, 4) * ceildiv(g.ow, 4) * v_tile:
+    if (g.groups > 1 or u_all <= room or u_all > FILTERS_BYTES
+            or u_all > g.n * ceildiv(g.oh, 4) * ceildiv(g.ow, 4) * v_tile):
         return g.k
     return ceildiv(l.panels, ceildiv(u_all, room)) * l.width
 
 
-cdef Layout lay_out(const Problem *g, const floating *unused, bint prepared, Py_ssize_t held, int team) noexcept nogil:
-    """`prepared`: the transformed filters are the caller's; it holds so many bytes of scratch besides."""
-    cdef Layout l
-    cdef Py_ssize_t size = sizeof(floating), room = team * THREAD_BYTES - SPARE_BYTES - held, u_all, v_tile, m_tile, most_tiles
+cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, Py_ssize_t held, int team) noexcept nogil:
+    """The layout for elements of so many bytes, but for the arrays of a call. `prepared`: the transformed filters are
+    the caller's; it holds so many bytes of scratch besides."""
+    cdef WinogradLayout l
+    cdef Py_ssize_t room = team * THREAD_BYTES - SPARE_BYTES - held, u_all, v_tile, m_tile, most_tiles
     cdef bint fits
-    lay_out_filters(&l, g, unused)
-    l.pixels = g.xc == 1
-    # Blocks are private where U is less than V. One thread, private / shared in ms: 256 channels, 4 x 56 x 56 37.4 / 38.7,
-    # 4 x 28 x 28 9.81 / 9.86, 4 x 14 x 14 3.22 / 3.09; 128 channels with stride 2, 4 x 56 x 56 5.83 / 6.32.
+    lay_out_filters(&l, g, size)
+    l.team, l.prepared, l.pixels = team, prepared, g.xc == 1
+    # Blocks are private where U is less than V. One thread, private / shared in ms: 256 channels, 4 x 56 x 56
+    # 37.4 / 38.7, 4 x 28 x 28 9.81 / 9.86, 4 x 14 x 14 3.22 / 3.09; 128 channels with stride 2, 4 x 56 x 56
+    # 5.83 / 6.32.
     u_all = l.u_size * size
     v_tile = l.points * l.points * l.vectors * l.lanes * size
     m_tile = l.points * l.points * l.width * size
@@ -147,7 +162,7 @@ cdef Layout lay_out(const Problem *g, const floating *unused, bint prepared, Py_
         most_tiles = SHARED_BYTES // v_tile
     most_tiles = max(1, most_tiles)
     while True:
-        cut(&l, g, most_tiles, prepared, team, size)
+        cut(&l, g, most_tiles)
         if most_tiles == 1 or (l.shared_size + team * l.thread_size) * size <= room:
             return l
         most_tiles = most_tiles * 7 // 8

@@ -1,0 +1,119 @@
+"""The inputs of Winograd's algorithm transformed: V[point][block of up to MR tiles][channel vector][MR], for
+forward.pyx.
+
+    for piece (up to 8 strips of one image), vector of input channels (NHWC: several, as they lie side by side):
+        image with its padding -> band of channel vectors (L1, L2)
+        for strip: contrast of its pixels; patches -> transform -> V
+
+A transform spreads the rounding error of a pixel that is louder than others by far (src_c/contrast.h) to outputs that
+do not see it: rows of tiles that have such a contrast are marked, to be computed again.
+"""
+
+from cython cimport floating
+from libc.stdint cimport int32_t
+
+from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions
+from fastconv._core.problem.problem cimport Problem, ceildiv, part
+from fastconv._core.runtime.isa cimport kernels
+from fastconv._core.winograd.layout cimport WinogradBlock, WinogradLayout, channels_of
+
+# What a unit reads: strips first .. last - 1, one under the other in one image, of so many channels of the group.
+cdef struct WinogradPiece:
+    Py_ssize_t first, last
+    Py_ssize_t channel, channels    # the first, and how many
+
+
+cdef inline void input_tiles(int scheme, const floating *band, Py_ssize_t pitch, Py_ssize_t tiles, floating *v,
+                             const Py_ssize_t *at, Py_ssize_t point_stride) noexcept nogil:
+    if floating is float:
+        kernels.f32.winograd[scheme].inputs(band, pitch, tiles, v, at, point_stride)
+    else:
+        kernels.f64.winograd[scheme].inputs(band, pitch, tiles, v, at, point_stride)
+
+
+cdef inline int band_contrast(const floating *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window,
+                              int known, floating *energy, floating most) noexcept nogil:
+    if floating is float:
+        return kernels.f32.band_contrast(band, pitch, at, blocks, window, known, energy, most)
+    else:
+        return kernels.f64.band_contrast(band, pitch, at, blocks, window, known, energy, most)
+
+
+cdef void place_inputs(const WinogradLayout *l, const Problem *g, Py_ssize_t *at) noexcept nogil:
+    """The table of transform_inputs: where the pixels of a band go, and behind it that of band_contrast. Where the last
+    row or column of a tile is one too many, the last blocks of pixels begin one earlier."""
+    cdef Py_ssize_t cols = (l.tiles - 1) * l.step + l.points, row, block, i
+    cdef LaneBand band
+    cdef int32_t *places = <int32_t *>(at + l.places_at)
+    if not l.pixels:
+        band = lane_band(g, 0, cols, l.lanes)
+        lane_positions(g, &band, l.rows, at)
+    for row in range(l.contrast_window):
+        for block in range(l.contrast_blocks):
+            places[row * l.contrast_blocks + block] = <int32_t>(
+                (min(2 * row, l.points - 2) * cols + min(2 * block, cols - 2)) * l.lanes)
+    for i in range(l.lanes):
+        places[l.contrast_window * l.contrast_blocks + i] = 0
+
+
+cdef void place_tiles(const WinogradLayout *l, WinogradBlock *block) noexcept nogil:
+    """Where in V each tile of a block is: in even blocks of at most mr."""
+    cdef Py_ssize_t tiles = (block.last - block.first) * l.tiles, blocks = ceildiv(tiles, l.mr), b, t
+    for b in range(blocks):
+        for t in range(part(tiles, blocks, b), part(tiles, blocks, b + 1)):
+            block.tile_at[t] = b * l.v_tiles + (t - part(tiles, blocks, b)) * l.lanes
+
+
+cdef WinogradPiece piece_at(const WinogradLayout *l, const Problem *g, const WinogradBlock *block,
+                            Py_ssize_t unit) noexcept nogil:
+    cdef Py_ssize_t at_once = l.vectors_at_once * l.lanes, parts = ceildiv(l.vectors, l.vectors_at_once)
+    cdef Py_ssize_t index = piece_of(l, block.first) + unit // parts
+    cdef Py_ssize_t first = index // l.pieces * l.tile_rows + index % l.pieces * l.piece_strips
+    cdef WinogradPiece piece
+    piece.first = max(block.first, first)
+    piece.last = min(block.last, min(first + l.piece_strips, (index // l.pieces + 1) * l.tile_rows))
+    piece.channel = unit % parts * at_once
+    piece.channels = min(at_once, channels_of(l, g, block.group) - piece.channel)
+    return piece
+
+
+cdef Py_ssize_t fill_band(const WinogradLayout *l, const Problem *g, const WinogradPiece *piece, Py_ssize_t channel,
+                          floating *dst) noexcept nogil:
+    """Fills the bands of a piece, whose first channel is `channel` of the image; returns how far their rows are
+    apart."""
+    cdef Py_ssize_t n = piece.first // l.tile_rows
+    cdef Py_ssize_t col0 = n % l.col_blocks * l.tiles * l.step - g.left
+    cdef LaneBand band = lane_band(g, col0, (l.tiles - 1) * l.step + l.points, l.lanes)
+    cdef const floating *x = <const floating *>g.x + n // l.col_blocks * g.xn + channel * g.xc
+    cdef floating value = <floating>g.value
+    band.row0 = piece.first % l.tile_rows * l.step - g.top
+    band.rows = (piece.last - piece.first - 1) * l.step + l.points
+    if l.pixels:
+        fill_pixels(g, &band, 0, band.rows, x, piece.channels, value, dst, l.band_vector)
+    else:
+        fill_lanes(g, &band, x, <int>piece.channels, value, l.inputs_at, dst)
+    return band.pitch
+
+
+cdef void transform_inputs(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, Py_ssize_t unit,
+                           floating *scratch) noexcept nogil:
+    """V of one unit of a block. Marks rows of tiles whose contrast is too great."""
+    cdef WinogradPiece piece = piece_at(l, g, block, unit)
+    cdef Py_ssize_t n = piece.first // l.tile_rows, q, i, pitch
+    cdef const Py_ssize_t *tile_at = block.tile_at + (piece.first - block.first) * l.tiles
+    cdef const int32_t *places = <const int32_t *>(l.inputs_at + l.places_at)
+    cdef char *again = l.again + n // l.col_blocks * l.tile_rows + piece.first % l.tile_rows
+    cdef floating *band = scratch + l.band_at
+    cdef floating *energy = band + l.vectors_at_once * l.band_vector
+    cdef floating *v = <floating *>block.v + piece.channel * l.mr
+    cdef const floating *strip
+    if piece.channels <= 0:
+        return
+    pitch = fill_band(l, g, &piece, block.group * l.channels + piece.channel, band)
+    for q in range(ceildiv(piece.channels, l.lanes)):
+        for i in range(piece.last - piece.first):
+            strip = band + q * l.band_vector + i * l.step * pitch
+            if l.contrast > 0 and band_contrast(strip, pitch, places, l.contrast_blocks, l.contrast_window,
+                                                l.contrast_known if i else 0, energy, <floating>l.contrast):
+                again[i] = 1
+            input_tiles(l.scheme, strip, pitch, l.tiles, v + q * l.mr * l.lanes, tile_at + i * l.tiles, l.v_point)
