@@ -24,8 +24,8 @@ cdef class Windows:
         return self.rows.outputs, self.cols.outputs
 
 
-cdef Axis sliding(size, kernel_size, stride, pads, dilation, outputs, count_include_pad):
-    cdef Axis a
+cdef PoolAxis sliding(size, kernel_size, stride, pads, dilation, outputs, count_include_pad):
+    cdef PoolAxis a
     before, after = pads
     a.size, a.outputs, a.kernel_size, a.stride, a.dilation = size, outputs, kernel_size, stride, dilation
     a.rest, a.start = 0, -before
@@ -34,11 +34,11 @@ cdef Axis sliding(size, kernel_size, stride, pads, dilation, outputs, count_incl
     return a
 
 
-cdef bint inside(const Axis *a) noexcept:
+cdef bint inside(const PoolAxis *a) noexcept:
     return a.start == 0 and (a.outputs - 1) * a.stride + a.kernel_size <= a.size
 
 
-cdef bint in_pairs(const Axis *a) noexcept:
+cdef bint in_pairs(const PoolAxis *a) noexcept:
     return a.kernel_size == a.stride == 2 and a.dilation == 1 and inside(a)
 
 
@@ -57,8 +57,8 @@ def sliding_windows(size, kernel_size, stride, pads, dilation, outputs, count_in
     return w
 
 
-cdef Axis adaptive(Py_ssize_t size, Py_ssize_t outputs):
-    cdef Axis a
+cdef PoolAxis adaptive(Py_ssize_t size, Py_ssize_t outputs):
+    cdef PoolAxis a
     a.size, a.outputs, a.kernel_size, a.dilation, a.start, a.end = size, outputs, 0, 1, 0, 0
     a.stride, a.rest = size // outputs, size % outputs
     return a

@@ -15,9 +15,7 @@ direct convolutions" (2018).
 from cython cimport floating
 
 from fastconv._core.runtime.isa cimport copy_rows, transpose, vector_length
-
-cdef enum:
-    MOST_LANES = 16
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 
 
 cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil:
@@ -73,7 +71,7 @@ cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_s
                      floating value, floating *dst) noexcept nogil:
     """One piece of one row, for all channels; row is the first channel's, first the piece's first source column."""
     cdef Py_ssize_t n = band.cols.length, stride = band.cols.stride, step = stride * band.col_stride, lo, hi, i, c, width
-    cdef Py_ssize_t pixels[MOST_LANES]
+    cdef Py_ssize_t pixels[FC_MAX_LANES]
     cdef int lanes = vector_length(row)
     # elements lo .. hi - 1 lie inside the plane
     lo = 0 if first >= 0 else min(n, (-first + stride - 1) // stride)

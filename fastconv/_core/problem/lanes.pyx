@@ -10,10 +10,8 @@ from cython cimport floating
 
 from fastconv._core.problem.band cimport CONSTANT, source
 from fastconv._core.runtime.isa cimport from_lanes, join_pixels, split_pixels, to_lanes, vector_length
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 from fastconv._core.problem.problem cimport ceildiv
-
-cdef enum:
-    MOST_LANES = 16
 
 
 cdef LaneBand lane_band(const Problem *g, Py_ssize_t col0, Py_ssize_t cols, Py_ssize_t pixel) noexcept nogil:
@@ -80,7 +78,7 @@ cdef void fill_lanes(const Problem *g, const LaneBand *band, const floating *x, 
                      const Py_ssize_t *at, floating *dst) noexcept nogil:
     """Fills the band with `channels` (at most a vector of) channels of one image; x is the first one's plane. Up to a vector
     behind the band may be overwritten, if its pixels are not vectors."""
-    cdef Py_ssize_t rows[MOST_LANES]
+    cdef Py_ssize_t rows[FC_MAX_LANES]
     cdef Py_ssize_t q, h, i, c, col, lo, hi
     cdef int lanes = vector_length(x)
     cdef floating *out
@@ -124,7 +122,7 @@ cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t ro
                       const floating *src, Py_ssize_t step) noexcept nogil:
     """rows x cols pixels, step elements apart, to `channels` planes of the caller's array; y is the first pixel's first
     channel."""
-    cdef Py_ssize_t planes[MOST_LANES]
+    cdef Py_ssize_t planes[FC_MAX_LANES]
     cdef Py_ssize_t q, p
     cdef int c
     for c in range(channels):
@@ -146,9 +144,10 @@ cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t ro
 
 
 cdef inline void fill_border(const Problem *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
-                             Py_ssize_t channels, floating value, floating *out, Py_ssize_t channel_pitch) noexcept nogil:
+                             Py_ssize_t channels, floating *out, Py_ssize_t channel_pitch) noexcept nogil:
     """Columns start .. stop - 1 of a row, which are outside; x is the source row's first channel, out the band's row."""
     cdef Py_ssize_t i, v, col
+    cdef floating value = <floating>g.value
     if g.padding == CONSTANT:
         for v in range(ceildiv(channels, vector_length(x))):
             for i in range(start * band.pixel, stop * band.pixel):
@@ -160,10 +159,11 @@ cdef inline void fill_border(const Problem *g, const LaneBand *band, Py_ssize_t 
 
 
 cdef void fill_pixels(const Problem *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
-                      Py_ssize_t channels, floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
+                      Py_ssize_t channels, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
     """Rows start .. stop - 1 of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's channels follow
     each other in memory. x is the image's first channel."""
     cdef Py_ssize_t row, h, i, v, vectors = ceildiv(channels, vector_length(x))
+    cdef floating value = <floating>g.value
     cdef floating *out
     for row in range(start, stop):
         h = source(band.row0 + row, g.h, g.padding)
@@ -176,5 +176,5 @@ cdef void fill_pixels(const Problem *g, const LaneBand *band, Py_ssize_t start, 
         if band.last > band.first:
             split_pixels(x + h * g.xh + (band.col0 + band.first) * g.xw, g.xw, band.last - band.first, channels,
                          out + band.first * band.pixel, band.pixel, channel_pitch)
-        fill_border(g, band, 0, band.first, x + h * g.xh, channels, value, out, channel_pitch)
-        fill_border(g, band, band.last, band.cols, x + h * g.xh, channels, value, out, channel_pitch)
+        fill_border(g, band, 0, band.first, x + h * g.xh, channels, out, channel_pitch)
+        fill_border(g, band, band.last, band.cols, x + h * g.xh, channels, out, channel_pitch)

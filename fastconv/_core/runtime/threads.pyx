@@ -1,4 +1,4 @@
-"""The thread policy: how many threads a call uses. Every `prange` takes its `num_threads` from here.
+"""The thread policy: how many threads a call uses, and the loop over its units. Every `prange` takes its `num_threads` from here.
 
 The limit is, in this order: `num_threads(n)` in a with block of this Python thread, `set_num_threads(n)`, the environment's
 `FASTCONV_NUM_THREADS`, then `OMP_NUM_THREADS`, then the CPUs this process may use. A call uses fewer where it has little
@@ -11,6 +11,9 @@ before this module the kernel says that there was one.
 """
 
 import os
+
+from cython cimport floating
+from cython.parallel cimport prange, threadid
 
 cdef extern from *:
     """
@@ -55,6 +58,24 @@ cdef int team(double work) noexcept:
         if n < 1:
             n = 1
     return n
+
+
+cdef void in_parallel(void (*unit)(const void *call, Py_ssize_t index, floating *scratch) noexcept nogil, const void *call,
+                      Py_ssize_t units, int team, Schedule schedule, floating *scratch, Py_ssize_t scratch_size) noexcept nogil:
+    """Does a call's units 0 .. units - 1 with a team, each thread with a scratch of its own, scratch_size elements apart.
+
+    One thread goes through a plain loop: OpenMP takes more than a microsecond to make a team of one, which `use_threads_if` does.
+    """
+    cdef Py_ssize_t i
+    if team == 1:
+        for i in range(units):
+            unit(call, i, scratch)
+    elif schedule == EVENLY:
+        for i in prange(units, num_threads=team, schedule="static"):
+            unit(call, i, scratch + threadid() * scratch_size)
+    else:
+        for i in prange(units, num_threads=team, schedule="dynamic"):
+            unit(call, i, scratch + threadid() * scratch_size)
 
 
 def openmp():

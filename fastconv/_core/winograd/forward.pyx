@@ -47,6 +47,7 @@ from fastconv._core.winograd.filters import prepare
 from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport channel_tile, kernels
+from fastconv._core.runtime.kernels cimport fc_pixels
 from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, store_lanes
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.problem.problem cimport Problem, activate, ceildiv, part, rounded
@@ -138,7 +139,7 @@ cdef void piece_inputs(const Layout *l, const Problem *g, Py_ssize_t first, Py_s
     band.rows = (last - first - 1) * step + l.points
     x += n // l.col_blocks * g.xn
     if l.pixels:
-        fill_pixels(g, &band, 0, band.rows, x, channels, value, band_data, l.band_vector)
+        fill_pixels(g, &band, 0, band.rows, x, channels, band_data, l.band_vector)
     else:
         fill_lanes(g, &band, x, <int>channels, value, at, band_data)
     for q in range(ceildiv(channels, l.lanes)):
@@ -181,9 +182,12 @@ cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channel
     cdef Py_ssize_t points = l.points * l.points, blocks = ceildiv(n_tiles, l.mr), zero = 0, point, b, t, later
     cdef int vectors = <int>(l.width // l.lanes)
     cdef const floating *no_bias = NULL
+    cdef fc_pixels pixels
     cdef const floating *up
     cdef const floating *next_up = u
     cdef const floating *ahead
+    pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = channels, l.mr * l.lanes, &zero, 1
+    pixels.step, pixels.ldc, pixels.b_panel = l.lanes, l.width, 0
     for point in range(points):
         up = next_up
         next_up = u + (filter_point(l, point + 1) * l.u_point if point + 1 < points else l.u_panel)
@@ -196,9 +200,8 @@ cdef void block_products(const Layout *l, Py_ssize_t n_tiles, Py_ssize_t channel
             ahead = next_up + min(blocks - 1 - b, vectors - 1) * channels * l.lanes
             if next_weights != NULL and later < vectors * l.taps * l.taps:
                 ahead = next_weights + later * channels * l.lanes
-            channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), channels, l.mr * l.lanes, &zero, 1,
-                         v + point * l.v_point + b * l.v_tiles, l.lanes, up, m + point * l.m_point + t * l.width, l.width,
-                         no_bias, ahead)
+            channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), &pixels, v + point * l.v_point + b * l.v_tiles, up,
+                         m + point * l.m_point + t * l.width, no_bias, ahead)
 
 
 cdef void block_outputs(const Layout *l, const Problem *g, Py_ssize_t first, Py_ssize_t last, Py_ssize_t filters,
