@@ -1,7 +1,8 @@
-"""B of the driver with channels in the lanes: filters as [channel vector][tap][channel][vectors of filters], a panel at a time.
+"""B of the driver with channels in the lanes: filters as [channel vector][tap][channel][vectors of filters], a panel at
+a time.
 
-Filters that lie in memory as [k][c][r][s] are transposed in registers, a chunk of channels at a time, by tables of where each
-channel and tap goes; others are copied one number at a time.
+Filters that lie in memory as [k][c][r][s] are transposed in registers, a chunk of channels at a time, by tables of
+where each channel and tap goes; others are copied one number at a time.
 """
 
 from cython cimport floating
@@ -11,9 +12,10 @@ from fastconv._core.runtime.isa cimport to_lanes
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 
 
-cdef inline Py_ssize_t place(int lanes, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c, Py_ssize_t tap) noexcept nogil:
-    """Where B has a channel and tap, counted in rows of a panel: vectors of channels, fewer in the last one, [tap][channel of the
-    vector]."""
+cdef inline Py_ssize_t place(int lanes, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c,
+                             Py_ssize_t tap) noexcept nogil:
+    """Where B has a channel and tap, counted in rows of a panel: vectors of channels, fewer in the last one,
+    [tap][channel of the vector]."""
     cdef Py_ssize_t first = c // lanes * lanes
     return first * taps + tap * min(lanes, channels - first) + c - first
 
@@ -37,8 +39,8 @@ cdef void place_weights(const DirectLayout *l, const Problem *p, Py_ssize_t *at)
         place_width(l, p, l.lanes, at + l.at_size)
 
 
-cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w, Py_ssize_t filters, const Py_ssize_t *at,
-                     floating *b) noexcept nogil:
+cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w, Py_ssize_t filters,
+                     const Py_ssize_t *at, floating *b) noexcept nogil:
     """B of one panel of at most `width` filters, the first at w."""
     cdef Py_ssize_t vectors = ceildiv(filters, l.lanes), width = vectors * l.lanes
     cdef Py_ssize_t v, k, c, n, i, r, s, taps = p.r * p.s, whole = p.own // l.lanes * l.lanes
@@ -56,7 +58,8 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
             c = 0
             while c < p.own:
                 n = min(l.chunk, whole - c) if c < whole else p.own - c
-                to_lanes(w + c * p.wc, rows, have, n * taps, b + c * taps * width + k, at if c < whole else at + l.chunk * taps)
+                to_lanes(w + c * p.wc, rows, have, n * taps, b + c * taps * width + k,
+                         at if c < whole else at + l.chunk * taps)
                 c += n
             continue
         for c in range(p.own):

@@ -1,31 +1,34 @@
 """Direct convolution with channels in the vector lanes: an implicit matrix product of pixels by filters.
 
-No lane is lost to narrow rows, so it is the better form of the product for small planes and deep sums; and its outputs are
-pixels of channels, which is NHWC as it is. Tiles are 14 pixels x 2 vectors of filters (AVX-512), 7, 14, 28 and 56 being
-multiples of 7 or 14.
+No lane is lost to narrow rows, so it is the better form of the product for small planes and deep sums; and its outputs
+are pixels of channels, which is NHWC as it is. Tiles are 14 pixels x 2 vectors of filters (AVX-512), 7, 14, 28 and 56
+being multiples of 7 or 14.
 
     for block of output rows (of several images where these are small):
-        parallel for vector of input channels (NHWC: row): bands of channel vectors -> X[vector][image][row][column] (L2, L3)
+        parallel for vector of input channels (NHWC: row):
+            bands of channel vectors -> X[vector][image][row][column] (L2, L3)
         parallel for group, panel of 2 vectors of filters:
             filters -> B[channel vector][tap][channel][2 vectors]: just before their use, so they stay in L2
             for row: for tile of pixels: micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
 
-With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the packed
-filters fit in L2, they are packed once, and X is small enough to stay there beside them. Each thread packs them for itself: to
-fetch lines from the other's cache takes longer.
+With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the
+packed filters fit in L2, they are packed once, and X is small enough to stay there beside them. Each thread packs them
+for itself: to fetch lines from the other's cache takes longer.
 
-The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight to y. A
-1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles are read from
-x: panel by panel, or, where the packed filters fit in L2, each tile by all panels while it is in L1. Where pixels lie a
-multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and two panels instead. Without
-AVX-512 the X of 1 x 1 filters is [image][row][column][channel], as NHWC: the few rows of a tile are streams then.
+The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight
+to y. A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles
+are read from x: panel by panel, or, where the packed filters fit in L2, each tile by all panels while it is in L1.
+Where pixels lie a multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and
+two panels instead. Without AVX-512 the X of 1 x 1 filters is [image][row][column][channel], as NHWC: the few rows of a
+tile are streams then.
 
-Narrow groups, of as many channels as filters, lie side by side in one vector, as many as fill it and divide the number of
-groups: to fill X and to store they are one group, but B holds a filter's own channels only, and in the tile a lane meets those.
+Narrow groups, of as many channels as filters, lie side by side in one vector, as many as fill it and divide the number
+of groups: to fill X and to store they are one group, but B holds a filter's own channels only, and in the tile a lane
+meets those.
 
-What would take too much scratch (X of a row of many channels, B of filters of very many terms) is cut into parts first: see
-parts.py.
+What would take too much scratch (X of a row of many channels, B of filters of very many terms) is cut into parts first:
+see parts.py.
 
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
@@ -40,7 +43,9 @@ from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 from fastconv._core.problem.blocks cimport PixelBlock, block_at
 from fastconv._core.direct.filters cimport lies_as_it_is, pack_panel, place_weights
-from fastconv._core.direct.layout cimport DirectLayout, lay_out, leave_out_filters, only_met, panel_of, with_groups_joined
+from fastconv._core.direct.layout cimport (
+    DirectLayout, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
+)
 from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_tile, join_pixels, vector_length
 from fastconv._core.runtime.kernels cimport fc_pixels
 from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, store_lanes
@@ -52,8 +57,9 @@ cnp.import_array()
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 
 
-# What the units of a call share. `at` and `weights_at` are the tables of fill_lanes and of pack_panel, `taps` where the taps lie
-# in X. `packed` is room for the B of all filters, if they are packed before the first block: the first thread's, or that of all.
+# What the units of a call share. `at` and `weights_at` are the tables of fill_lanes and of pack_panel, `taps` where the
+# taps lie in X. `packed` is room for the B of all filters, if they are packed before the first block: the first
+# thread's, or that of all.
 cdef struct DirectCall:
     const Problem *p
     const DirectLayout *l
@@ -63,8 +69,8 @@ cdef struct DirectCall:
     const void *prepared
     void *packed
 
-# A block of pixels of a group, on which `team` threads work: its X, unless tiles are read from x, and the B of all filters, or
-# NULL where each panel is packed just before its use.
+# A block of pixels of a group, on which `team` threads work: its X, unless tiles are read from x, and the B of all
+# filters, or NULL where each panel is packed just before its use.
 cdef struct DirectUnit:
     const DirectCall *call
     PixelBlock block
@@ -73,7 +79,8 @@ cdef struct DirectUnit:
     void *x
     const void *filters
 
-# A panel of filters or a pair of them: B, the bias or NULL, what tiles prefetch for the next one or NULL; where a block's pixels go.
+# A panel of filters or a pair of them: B, the bias or NULL, what tiles prefetch for the next one or NULL; where a
+# block's pixels go.
 cdef struct DirectPanel:
     bint pair
     Py_ssize_t vectors
@@ -92,8 +99,8 @@ cdef void pack_at(const DirectCall *call, Py_ssize_t index, floating *b) noexcep
     """One panel, counted over all groups."""
     cdef const DirectLayout *l = call.l
     cdef Py_ssize_t group = index // l.panels, k = index % l.panels * l.width
-    pack_panel(l, call.p, <const floating *>call.p.weights + (group * call.p.k + k) * call.p.wk, min(l.width, call.p.k - k),
-               call.weights_at, b + index * l.b_size)
+    pack_panel(l, call.p, <const floating *>call.p.weights + (group * call.p.k + k) * call.p.wk,
+               min(l.width, call.p.k - k), call.weights_at, b + index * l.b_size)
 
 
 cdef void pack_one(const void *data, Py_ssize_t index, floating *unused) noexcept nogil:
@@ -120,8 +127,8 @@ cdef inline Py_ssize_t input_rows(const Problem *p, const PixelBlock *block) noe
 
 
 cdef Py_ssize_t fill_steps(const DirectUnit *u) noexcept nogil:
-    """Into how many steps X is cut: where channels come last images, or their rows if threads share a block; else vectors of
-    channels."""
+    """Into how many steps X is cut: where channels come last images, or their rows if threads share a block; else
+    vectors of channels."""
     cdef const Problem *p = u.call.p
     if u.call.l.in_place:
         return 0
@@ -157,7 +164,8 @@ cdef void fill_step(const void *data, Py_ssize_t step, floating *unused) noexcep
 
 cdef const floating *following(const DirectCall *call, const floating *w, const floating *prepared,
                                Py_ssize_t panels) noexcept nogil:
-    """What the panel that comes `panels` after the one at w, or at prepared, is made from, if that is one piece; or NULL."""
+    """What the panel that comes `panels` after the one at w, or at prepared, is made from, if that is one piece; or
+    NULL."""
     cdef const Problem *p = call.p
     if panels == 0 or call.l.beforehand:
         return NULL
@@ -214,7 +222,8 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
             elif f.pair:
                 channel_tile_pair(<int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias, fetched)
             else:
-                channel_tile(<int>vectors, <int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias, fetched)
+                channel_tile(<int>vectors, <int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias,
+                             fetched)
             left -= 1
 
 
@@ -274,12 +283,13 @@ cdef void panel_step(const void *data, Py_ssize_t step, floating *scratch) noexc
 
 
 cdef void pointwise_block(const DirectUnit *u, floating *scratch) noexcept nogil:
-    """One block of a group under 1 x 1 filters, tile by tile, from x to y as they lie. While the first panel works on a tile,
-    the next tile's pixels are prefetched. scratch: a tile and the bias of the last panel, where it lacks filters."""
+    """One block of a group under 1 x 1 filters, tile by tile, from x to y as they lie. While the first panel works on a
+    tile, the next tile's pixels are prefetched. scratch: a tile and the bias of the last panel, where it lacks
+    filters."""
     cdef const DirectLayout *l = u.call.l
     cdef const Problem *p = u.call.p
-    cdef Py_ssize_t rows = u.block.images * u.block.rows, cols = u.block.cols, row, q, t, m, i, k, filters, vectors, tiles, zero = 0
-    cdef Py_ssize_t step, last = (l.panels - 1) * l.width
+    cdef Py_ssize_t rows = u.block.images * u.block.rows, cols = u.block.cols, last = (l.panels - 1) * l.width, zero = 0
+    cdef Py_ssize_t row, q, t, m, i, k, step, tiles, filters, vectors
     cdef bint lacking = p.k % l.lanes > 0    # filters, in the last panel
     cdef const floating *x = first_pixel(u, scratch)
     cdef const floating *prepared = <const floating *>u.filters + u.group * l.panels * l.b_size
@@ -339,8 +349,8 @@ cdef void activate_block(const Problem *p, const PixelBlock *block, floating *y)
     cdef Py_ssize_t i, row
     for i in range(block.images):
         for row in range(block.rows):
-            activate(p.activation, y + (block.n0 + i) * p.yn + (block.row0 + row) * p.yh + block.col0 * p.yw, block.cols * p.yw,
-                     p.slope)
+            activate(p.activation, y + (block.n0 + i) * p.yn + (block.row0 + row) * p.yh + block.col0 * p.yw,
+                     block.cols * p.yw, p.slope)
 
 
 cdef void private_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
@@ -388,30 +398,22 @@ cdef void convolve(const DirectCall *call, int team, floating *shared, floating 
     if l.private:
         if call.packed != NULL:
             in_parallel(pack_all[floating], call, team, team, EVENLY, scratch, 0)
-        in_parallel(private_unit[floating], call, l.blocking.count * call.p.groups, team, WHEN_READY, scratch, l.scratch_size)
+        in_parallel(private_unit[floating], call, l.blocking.count * call.p.groups, team, WHEN_READY, scratch,
+                    l.scratch_size)
     else:
         if call.packed != NULL:
             in_parallel(pack_one[floating], call, call.p.groups * l.panels, team, EVENLY, scratch, 0)
         shared_blocks(call, team, shared, scratch)
 
 
-cdef double work(const Problem *p) noexcept nogil:
-    return 2.0 * p.n * p.groups * p.k * p.oh * p.ow * p.own * p.r * p.s / 50
-
-
-cdef inline Py_ssize_t total(const DirectLayout *l, int team, Py_ssize_t size) noexcept nogil:
-    """Bytes of scratch, for elements of so many."""
-    return l.tables_size * <Py_ssize_t>sizeof(Py_ssize_t) + (l.shared_size + team * l.scratch_size) * size
-
-
 cdef bint forward(const Problem *problem, Block prepared, const floating *unused) except -1:
-    """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the bits
-    are the same with and without them."""
+    """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the
+    bits are the same with and without them."""
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
     cdef int team = threads.team(work(&p))
     cdef DirectLayout l = lay_out(&p, 1, p.activation, unused)
     cdef DirectCall call
-    if total(&l, 1, sizeof(floating)) > MOST:
+    if total_bytes(&l, 1, sizeof(floating)) > MOST:
         return False
     if team > 1:
         l = lay_out(&p, team, p.activation, unused)
@@ -491,4 +493,4 @@ cdef Py_ssize_t scratch_bytes(const Problem *problem, bint alone, const floating
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
     cdef int team = 1 if alone else threads.team(work(&p))
     cdef DirectLayout l = lay_out(&p, team, 0, unused)
-    return total(&l, team, sizeof(floating))
+    return total_bytes(&l, team, sizeof(floating))

@@ -22,7 +22,7 @@ cdef struct DirectLayout:
     Py_ssize_t image_pitch, channel_pitch   # of X
     Py_ssize_t image_step, row_step, pixel_step   # from output to output, where tiles are read
     Py_ssize_t panels, width           # of a group; filters of one
-    Py_ssize_t pairs, steps            # pairs of panels that share tiles come first; steps are these and the other panels
+    Py_ssize_t pairs, steps            # pairs of panels that share tiles come first; these and the others are steps
     Py_ssize_t x_size, at_size, b_size, y_size
     Py_ssize_t filters_size            # B of all panels of all groups
     Py_ssize_t x_at, filters_at        # X, and such a B, in the scratch of a thread or in what is shared
@@ -38,3 +38,9 @@ cdef Problem only_met(Problem p) noexcept nogil
 cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil
 cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floating *unused) noexcept nogil
 cdef void leave_out_filters(DirectLayout *l) noexcept nogil
+cdef double work(const Problem *p) noexcept nogil    # about the nanoseconds on one thread
+
+
+cdef inline Py_ssize_t total_bytes(const DirectLayout *l, int team, Py_ssize_t size) noexcept nogil:
+    """Of scratch, for elements of so many."""
+    return l.tables_size * <Py_ssize_t>sizeof(Py_ssize_t) + (l.shared_size + team * l.scratch_size) * size

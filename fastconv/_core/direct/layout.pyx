@@ -30,8 +30,9 @@ cdef Problem only_met(Problem p) noexcept nogil:
 
 
 cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil:
-    """Narrow groups side by side in a vector, as groups of that many channels. Not where 1 x 1 filters would read, from x as it
-    lies, more than there is; and not in vectors of 4 floats: SSE cannot move lanes by a number that it computes."""
+    """Narrow groups side by side in a vector, as groups of that many channels. Not where 1 x 1 filters would read, from
+    x as it lies, more than there is; and not in vectors of 4 floats: SSE cannot move lanes by a number that it
+    computes."""
     cdef Py_ssize_t most = lanes // p.c if p.c else 0, i
     if p.c != p.k or kernels.f32.vector <= 4:
         return p
@@ -59,7 +60,8 @@ cdef inline bint shared_out(Py_ssize_t units, int team) noexcept nogil:
 
 
 cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
-    """At least so many elements: an odd number of cache lines (of float32), so that pixels spread over the sets of L1."""
+    """At least so many elements: an odd number of cache lines (of float32), so that pixels spread over the sets of
+    L1."""
     return ceildiv(elements, 32) * 32 + 16
 
 
@@ -111,7 +113,8 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.x_size = rounded(ceildiv(p.c, l.lanes) * l.channel_pitch)
     if pointwise(p) and p.c > l.lanes and l.mr <= NEAR_ROWS:
-        # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each are not
+        # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each
+        # are not
         l.pixel, l.channel_pitch = odd_lines(p.c), l.lanes
         l.image_pitch = l.band_rows * l.band_cols * l.pixel
         l.x_size = rounded(l.blocking.images * l.image_pitch)
@@ -122,7 +125,8 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     l.at_size = rounded(max(position_count(p, l.band_rows, l.band_cols), (l.chunk + l.lanes) * p.r * p.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(max(most, l.mr) * l.width)
-    # a thread's: B, Y and bias of a step, and what is its own, or else shared: X, then B of all filters, packed beforehand
+    # a thread's: B, Y and bias of a step, and what is its own, or else shared: X, then B of all filters, packed
+    # beforehand
     l.scratch_size = (2 if l.pairs else 1) * (l.b_size + l.y_size + rounded(l.width))
     l.shared_size = l.x_size + (l.filters_size if l.beforehand else 0)
     l.x_at = 0
@@ -141,3 +145,7 @@ cdef void leave_out_filters(DirectLayout *l) noexcept nogil:
         l.scratch_size -= l.filters_size
     elif l.beforehand:
         l.shared_size -= l.filters_size
+
+
+cdef double work(const Problem *p) noexcept nogil:
+    return 2.0 * p.n * p.groups * p.k * p.oh * p.ow * p.own * p.r * p.s / 50

@@ -29,7 +29,8 @@ cdef class SgdRule:
     """Stochastic gradient descent, the arguments as PyTorch's."""
     cdef fc_sgd rule
 
-    def __init__(self, double lr, double momentum=0.0, double dampening=0.0, double weight_decay=0.0, bint nesterov=False):
+    def __init__(self, double lr, double momentum=0.0, double dampening=0.0, double weight_decay=0.0,
+                 bint nesterov=False):
         self.rule.lr, self.rule.momentum, self.rule.dampening = lr, momentum, dampening
         self.rule.weight_decay, self.rule.nesterov = weight_decay, nesterov
 
@@ -96,5 +97,5 @@ cdef adapt(const UpdateCall *call, floating *unused):
 cdef void adam_chunk(const void *data, Py_ssize_t index, floating *unused) noexcept nogil:
     cdef const UpdateCall *call = <const UpdateCall *>data
     cdef Py_ssize_t at = index * CHUNK
-    adam(<const fc_adam *>call.rule, <floating *>call.param + at, <const floating *>call.grad + at, <floating *>call.m + at,
-         <floating *>call.v + at, min(CHUNK, call.n - at))
+    adam(<const fc_adam *>call.rule, <floating *>call.param + at, <const floating *>call.grad + at,
+         <floating *>call.m + at, <floating *>call.v + at, min(CHUNK, call.n - at))

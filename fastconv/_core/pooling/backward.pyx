@@ -1,6 +1,7 @@
 """Gradients of max and average pooling: the loops around pool.h. The forward loops are in forward.pyx.
 
-    max, windows "2x2" in NCHW: parallel for image, channel: for row of outputs: the pixels whose position is the index get the
+    max, windows "2x2" in NCHW: parallel for image, channel: for row of outputs: the pixels whose position is the index
+    get the
         gradient, the others 0; two rows are written as a whole, nothing is scattered
     max, otherwise:    parallel for image, block of channels: zeros, then grad_x[index] += grad
     average, "2x2":    as the maximum
@@ -11,8 +12,8 @@
     average, "runs":   parallel for image, channel: zeros, then each window += its gradient
     average, NHWC:     parallel for image, block of channels: the same for vectors of channels
 
-Where a pixel belongs to many windows, a running sum in single precision would not be right to 1e-6. Then, but for "band", whose
-sums are those of reduce.h:
+Where a pixel belongs to many windows, a running sum in single precision would not be right to 1e-6. Then, but for
+"band", whose sums are those of reduce.h:
 
     max:               parallel for image, channel: for block of pixels: all gradients that belong there += in double
     average:           parallel for image, block of channels, block of pixels: all windows that reach it += in double
@@ -44,7 +45,7 @@ cdef enum:
     MOST_BUFFER = 1 << 20    # elements of rows of sums, of whatever windows
     SUMS = 1 << 16           # of a block of pixels, added up in double
     SCATTERED = 1 << 20      # pixels of a block, to each of which any gradient may belong
-    RUNNING = 49             # terms of a sum in single precision that are added as they come: 8e-7 of it are lost at most
+    RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
     SLACK = 2 * FC_MAX_LANES # elements behind a buffer that whole vectors may touch
 
 # About the nanoseconds of an element of grad_x, for the thread policy.
@@ -177,14 +178,15 @@ cdef bint scatter_unit(const MaxGradient *call, const floating *grad, const int6
                 return False
             continue
         for j in range(n):
-            if not scatter_channels(grad_row + j * g.yw, g.yc, index_row + j * call.index_col, call.index_channel, channels,
-                                    grad_x, g.xw, g.rows.size * g.cols.size):
+            if not scatter_channels(grad_row + j * g.yw, g.yc, index_row + j * call.index_col, call.index_channel,
+                                    channels, grad_x, g.xw, g.rows.size * g.cols.size):
                 return False
     return True
 
 
-cdef inline bint scatter_channels(const floating *grad, Py_ssize_t grad_step, const int64_t *index, Py_ssize_t index_step,
-                                  Py_ssize_t channels, floating *grad_x, Py_ssize_t pixel, size_t pixels) noexcept nogil:
+cdef inline bint scatter_channels(const floating *grad, Py_ssize_t grad_step, const int64_t *index,
+                                  Py_ssize_t index_step, Py_ssize_t channels, floating *grad_x, Py_ssize_t pixel,
+                                  size_t pixels) noexcept nogil:
     """One output of neighbouring channels."""
     cdef Py_ssize_t c
     cdef size_t at
@@ -224,7 +226,8 @@ cdef bint scatter_many(const MaxGradient *call, const floating *grad, const int6
 
 
 def average_backward(grad, shape, Windows windows, bint channels_last):
-    """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; grad is an (N, C, OH, OW) view with any strides."""
+    """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; grad is an (N, C, OH, OW) view with any
+    strides."""
     grad_x = _empty_gradient(shape, grad.dtype, channels_last)
     if grad_x.size == 0:
         return grad_x
@@ -235,8 +238,8 @@ def average_backward(grad, shape, Windows windows, bint channels_last):
     return grad_x
 
 
-# How "band" cuts a plane of grad_x into blocks of rows and columns, and what a thread needs for one, in elements: tables, of
-# `spread_at`, a row spread out and its counts, of `spread` each, and rows of sums.
+# How "band" cuts a plane of grad_x into blocks of rows and columns, and what a thread needs for one, in elements:
+# tables, of `spread_at`, a row spread out and its counts, of `spread` each, and rows of sums.
 cdef struct AverageLayout:
     Py_ssize_t rows, row_blocks, cols, col_blocks
     Py_ssize_t covering, spread, pitch    # rows of outputs of a block, at most; of one row spread out; of its sums
@@ -269,17 +272,19 @@ cdef run_average(const floating[:, :, :, :] grad, floating[:, :, :, :] grad_x, W
     elif windows.method != RUNS and not channels_last and call.l.covering * call.l.pitch <= MOST_BUFFER:
         scratch = take(threads * call.l.scratch_size * sizeof(floating))
         with nogil:
-            in_parallel(block_average_rows[floating], &call, g.n * g.c * call.l.row_blocks * call.l.col_blocks, threads, EVENLY,
-                        <floating *>scratch.data, call.l.scratch_size)
+            in_parallel(block_average_rows[floating], &call, g.n * g.c * call.l.row_blocks * call.l.col_blocks, threads,
+                        EVENLY, <floating *>scratch.data, call.l.scratch_size)
     elif not few:
         call.b = blocks_of(g)
         scratch = take(threads * (SUMS + CHANNELS) * sizeof(double))
         with nogil:
-            in_parallel(block_average[floating], &call, g.n * call.b.groups * call.b.row_blocks * call.b.col_blocks, threads, EVENLY,
-                        <floating *>scratch.data, (SUMS + CHANNELS) * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
+            in_parallel(block_average[floating], &call, g.n * call.b.groups * call.b.row_blocks * call.b.col_blocks,
+                        threads, EVENLY, <floating *>scratch.data,
+                        (SUMS + CHANNELS) * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
     elif channels_last:
         with nogil:
-            in_parallel(spread_windows[floating], &call, g.n * ((g.c + CHANNELS - 1) // CHANNELS), threads, EVENLY, target, 0)
+            in_parallel(spread_windows[floating], &call, g.n * ((g.c + CHANNELS - 1) // CHANNELS), threads, EVENLY,
+                        target, 0)
     else:
         with nogil:
             in_parallel(plane_average_runs[floating], &call, g.n * g.c, threads, EVENLY, target, 0)
@@ -305,11 +310,12 @@ cdef void spread_windows(const void *data, Py_ssize_t unit, floating *unused) no
                 for c in range(channels):
                     near[c] = output[c * g.yc]
                 output = near
-            spread_channels(output, <floating>rows.count * <floating>cols.count, grad_x + rows.first * g.xh + cols.first * g.xw,
-                            g.xh, g.xw, rows.taps, cols.taps, channels)
+            spread_channels(output, <floating>rows.count * <floating>cols.count,
+                            grad_x + rows.first * g.xh + cols.first * g.xw, g.xh, g.xw, rows.taps, cols.taps, channels)
 
 
-cdef inline const floating *plane_gradient(const PoolProblem *g, Py_ssize_t plane, const floating *unused) noexcept nogil:
+cdef inline const floating *plane_gradient(const PoolProblem *g, Py_ssize_t plane,
+                                           const floating *unused) noexcept nogil:
     """Where the gradient of a plane, counted over all images, begins."""
     return <const floating *>g.y + plane // g.c * g.yn + plane % g.c * g.yc
 
@@ -385,7 +391,8 @@ cdef void block_average_rows(const void *data, Py_ssize_t unit, floating *scratc
     cdef floating *sums = counts + l.spread
     cdef Py_ssize_t first = first_covering(&g.rows, h0), until = last_covering(&g.rows, h1 - 1) + 1
     cdef Py_ssize_t left = first_covering(&g.cols, w0), right = last_covering(&g.cols, w0 + width - 1) + 1
-    # An output's gradient goes to where its window ends in the block: sums of `columns` elements from there on are grad_x's.
+    # An output's gradient goes to where its window ends in the block: sums of `columns` elements from there on are
+    # grad_x's.
     cdef floating *begin = spread + g.cols.start + left * g.cols.stride - w0 + columns - 1
     for t in range(columns):
         taps[t] = t
@@ -436,7 +443,8 @@ cdef void block_average(const void *data, Py_ssize_t unit, floating *scratch) no
     cdef double *share = <double *>scratch
     cdef double *sums = share + CHANNELS
     cdef Py_ssize_t block = unit // b.col_blocks, group = block // b.row_blocks
-    cdef Py_ssize_t n = group // b.groups, first = group % b.groups * b.channels, channels = min(b.channels, g.c - first)
+    cdef Py_ssize_t n = group // b.groups, first = group % b.groups * b.channels
+    cdef Py_ssize_t channels = min(b.channels, g.c - first)
     cdef Py_ssize_t h0 = block % b.row_blocks * b.rows, h1 = min(h0 + b.rows, g.rows.size)
     cdef Py_ssize_t w0 = unit % b.col_blocks * b.cols, w1 = min(w0 + b.cols, g.cols.size), row = (w1 - w0) * channels
     cdef Py_ssize_t i, j, c, h, w, top, left, reached = first_reaching(&g.cols, w0)
@@ -456,8 +464,8 @@ cdef void block_average(const void *data, Py_ssize_t unit, floating *scratch) no
             left = max(cols.first, w0)
             for c in range(channels):
                 share[c] = grad[i * g.yh + j * g.yw + c * g.yc] / (<double>rows.count * cols.count)
-            add_share(share, sums + (top - h0) * row + (left - w0) * channels, row, min(rows.first + rows.taps, h1) - top,
-                      min(cols.first + cols.taps, w1) - left, channels)
+            add_share(share, sums + (top - h0) * row + (left - w0) * channels, row,
+                      min(rows.first + rows.taps, h1) - top, min(cols.first + cols.taps, w1) - left, channels)
     for h in range(h0, h1):
         for w in range(w0, w1):
             for c in range(channels):

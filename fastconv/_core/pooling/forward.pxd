@@ -4,8 +4,8 @@ from libc.stdint cimport int64_t
 
 from fastconv._core.pooling.windows cimport PoolAxis, Windows
 
-# Where the arrays begin, their sizes, and their strides in elements: of x (or its gradient) and of y (or its gradient), and of the
-# indices, in a result as those of y.
+# Where the arrays begin, their sizes, and their strides in elements: of x (or its gradient) and of y (or its gradient),
+# and of the indices, in a result as those of y.
 cdef struct PoolProblem:
     void *x
     void *y

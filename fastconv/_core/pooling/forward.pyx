@@ -3,19 +3,21 @@
 Which loop serves a call follows from the memory of x and from the windows (windows.pyx):
 
     channels are neighbours in memory (NHWC):
-        parallel for image, row of outputs: for output: for vector of channels: all pixels of the window -> registers -> y
+        parallel for image, row of outputs:
+            for output: for vector of channels: all pixels of the window -> registers -> y
     columns are neighbours (NCHW, and everything else):
-        "2x2"    parallel for image, block of channels, block of rows: for row of outputs: straight from two rows of x -> y
+        "2x2"    parallel for image, block of channels, block of rows:
+                     for row of outputs: straight from two rows of x -> y
         "band"   parallel for image, block of channels, block of rows:
                      fill the padded band (band.pyx; the stride's phases apart)
                      across: band -> best (or sum) of S columns and which it was, buffers as large as the band
                      down:   for row of outputs: best (or sum) of R rows -> y
         "runs"   parallel for image, channel: for output: for row of its window: best (or sum) of a run of x -> y
 
-The band and its two copies hold about BAND_ELEMENTS each and stay in L1 and L2; where one row of outputs needs more, its
-columns are cut into blocks too. What a band cannot hold, or 32-bit positions, goes window by window. The padding of maxima is
--inf, which wins nothing: an output whose window holds nothing but -inf gets the index of its first pixel afterwards. Sums of
-many pixels are as right as those of a few (reduce.h).
+The band and its two copies hold about BAND_ELEMENTS each and stay in L1 and L2; where one row of outputs needs more,
+its columns are cut into blocks too. What a band cannot hold, or 32-bit positions, goes window by window. The padding of
+maxima is -inf, which wins nothing: an output whose window holds nothing but -inf gets the index of its first pixel
+afterwards. Sums of many pixels are as right as those of a few (reduce.h).
 """
 
 cimport numpy as cnp
@@ -37,7 +39,7 @@ cnp.import_array()
 
 cdef enum:
     BAND_ELEMENTS = 4096       # of a band; more only where one row of outputs needs more
-    WIDE_ELEMENTS = 16384      # of such a band; more only where the columns of a window would be a large part of its block's
+    WIDE_ELEMENTS = 16384      # of such a band; more only where a window has a large part of its columns
     MOST_ELEMENTS = 1 << 18    # of any band: three buffers of doubles stay under 8 MB
     PIXELS = 16384             # of x, for one unit of PAIRS
     SLACK = 2 * FC_MAX_LANES   # elements behind a buffer that whole vectors may touch
@@ -49,8 +51,8 @@ cdef Py_ssize_t POSITIONS = 1 << 31    # of a window, that 32 bits can tell apar
 # About the nanoseconds of an element of x, for the thread policy.
 cdef double COST = 0.4
 
-# How the work is cut into units: of an image, a block of `planes` channels, a block of `rows` rows and one of `cols` columns of
-# outputs. In a thread's scratch are the offsets of taps, then three buffers; all in elements.
+# How the work is cut into units: of an image, a block of `planes` channels, a block of `rows` rows and one of `cols`
+# columns of outputs. In a thread's scratch are the offsets of taps, then three buffers; all in elements.
 cdef struct PoolLayout:
     Method method
     bint channels_last, average
@@ -62,7 +64,8 @@ cdef struct PoolCall:
     const PoolProblem *g
     const PoolLayout *l
 
-# One unit: `planes` planes from the one that the pointers are at, `rows` rows of outputs from i on, `cols` columns from j on.
+# One unit: `planes` planes from the one that the pointers are at, `rows` rows of outputs from i on, `cols` columns from
+# j on.
 cdef struct PoolUnit:
     Py_ssize_t planes, i, rows, j, cols
 
@@ -96,8 +99,8 @@ cdef cnp.ndarray result(Py_ssize_t n, Py_ssize_t c, Py_ssize_t oh, Py_ssize_t ow
 
 
 def pool(cnp.ndarray x, Windows windows, bint average, bint with_indices):
-    """Pools an (N, C, H, W) view with any strides -> (y, indices or None), (N, C, OH, OW) views, contiguous in the order of
-    axes that x has: NHWC where channels are neighbours in memory and columns are not, else NCHW."""
+    """Pools an (N, C, H, W) view with any strides -> (y, indices or None), (N, C, OH, OW) views, contiguous in the
+    order of axes that x has: NHWC where channels are neighbours in memory and columns are not, else NCHW."""
     cdef bint channels_last = channels_are_lanes(x)
     cdef Py_ssize_t n = cnp.PyArray_DIM(x, 0), c = cnp.PyArray_DIM(x, 1)
     cdef Py_ssize_t oh = windows.rows.outputs, ow = windows.cols.outputs
@@ -126,7 +129,8 @@ cdef run(const PoolProblem *g, const PoolLayout *l, floating *unused):
         in_parallel(pool_unit[floating], &call, l.units, threads, EVENLY, data, l.scratch_size)
 
 
-cdef PoolLayout lay_out(const PoolProblem *g, Method method, bint channels_last, bint average, Py_ssize_t size) noexcept:
+cdef PoolLayout lay_out(const PoolProblem *g, Method method, bint channels_last, bint average,
+                        Py_ssize_t size) noexcept:
     """size is that of an element."""
     cdef PoolLayout l
     l.method, l.channels_last, l.average = method, channels_last, average
@@ -201,7 +205,8 @@ cdef void pool_unit(const void *data, Py_ssize_t index, floating *scratch) noexc
 # Channels in the lanes
 
 
-cdef void channels_row(const PoolProblem *g, const floating *x, floating *y, int64_t *index, bint average, Py_ssize_t i) noexcept nogil:
+cdef void channels_row(const PoolProblem *g, const floating *x, floating *y, int64_t *index, bint average,
+                       Py_ssize_t i) noexcept nogil:
     """One row of outputs of an image."""
     cdef fc_window steps
     cdef Py_ssize_t j, at
@@ -214,18 +219,19 @@ cdef void channels_row(const PoolProblem *g, const floating *x, floating *y, int
         at = i * g.yh + j * g.yw
         window = x + rows.first * g.xh + cols.first * g.xw
         if average:
-            mean_channels(window, steps.row, steps.column, rows.taps, cols.taps, <floating>rows.count * <floating>cols.count,
-                          y + at, g.c)
+            mean_channels(window, steps.row, steps.column, rows.taps, cols.taps,
+                          <floating>rows.count * <floating>cols.count, y + at, g.c)
         else:
             max_of_channels(g, &steps, window, &rows, &cols, y + at, index + at if index != NULL else index)
 
 
-cdef void max_of_channels(const PoolProblem *g, const fc_window *steps, const floating *x, const Span *rows, const Span *cols,
-                          floating *y, int64_t *index) noexcept nogil:
+cdef void max_of_channels(const PoolProblem *g, const fc_window *steps, const floating *x, const Span *rows,
+                          const Span *cols, floating *y, int64_t *index) noexcept nogil:
     """One output."""
     cdef Py_ssize_t c
     cdef int64_t base = rows.first * g.cols.size + cols.first
-    if index == NULL or (<double>(rows.taps - 1) * steps.row_step + <double>(cols.taps - 1) * steps.column_step < POSITIONS):
+    cdef double farthest = <double>(rows.taps - 1) * steps.row_step + <double>(cols.taps - 1) * steps.column_step
+    if index == NULL or farthest < POSITIONS:
         max_channels(steps, x, rows.taps, cols.taps, y, index, base, g.c)
         return
     for c in range((g.c + CHANNELS - 1) // CHANNELS):
@@ -233,9 +239,10 @@ cdef void max_of_channels(const PoolProblem *g, const fc_window *steps, const fl
                       min(CHANNELS, g.c - c * CHANNELS))
 
 
-cdef void max_of_pieces(const fc_window *steps, const floating *x, Py_ssize_t rows, Py_ssize_t cols, floating *y, int64_t *index,
-                        int64_t base, Py_ssize_t channels) noexcept nogil:
-    """The same for up to CHANNELS channels, where 32 bits cannot tell the window's positions apart; base is its first one."""
+cdef void max_of_pieces(const fc_window *steps, const floating *x, Py_ssize_t rows, Py_ssize_t cols, floating *y,
+                        int64_t *index, int64_t base, Py_ssize_t channels) noexcept nogil:
+    """The same for up to CHANNELS channels, where 32 bits cannot tell the window's positions apart; base is its first
+    one."""
     cdef Py_ssize_t most_rows = 1, most_cols = min(cols, POSITIONS // steps.column_step), r = 0, s, c
     cdef floating best[CHANNELS]
     cdef int64_t at[CHANNELS]
@@ -244,8 +251,9 @@ cdef void max_of_pieces(const fc_window *steps, const floating *x, Py_ssize_t ro
     while r < rows:
         s = 0
         while s < cols:
-            max_channels(steps, x + r * steps.row + s * steps.column, min(most_rows, rows - r), min(most_cols, cols - s), best, at,
-                         base + r * steps.row_step + s * steps.column_step, channels)
+            max_channels(steps, x + r * steps.row + s * steps.column, min(most_rows, rows - r),
+                         min(most_cols, cols - s), best, at, base + r * steps.row_step + s * steps.column_step,
+                         channels)
             for c in range(channels):
                 if r == s == 0 or best[c] > y[c] or best[c] != best[c]:
                     y[c], index[c] = best[c], at[c]
@@ -286,8 +294,8 @@ cdef double band_elements(const Band *band) noexcept:
     return <double>band.rows.pieces * band.rows.length * band.cols.pieces * band.cols.length
 
 
-cdef void block_band(const PoolProblem *g, const PoolLayout *l, const PoolUnit *u, const floating *x, floating *y, int64_t *index,
-                     floating *scratch) noexcept nogil:
+cdef void block_band(const PoolProblem *g, const PoolLayout *l, const PoolUnit *u, const floating *x, floating *y,
+                     int64_t *index, floating *scratch) noexcept nogil:
     """x, y and index are the first plane's. The scratch: offsets of the taps, the band, and two buffers more."""
     cdef Band band
     cdef fc_down rows
@@ -323,11 +331,12 @@ cdef void block_band(const PoolProblem *g, const PoolLayout *l, const PoolUnit *
         for i in range(u.rows):
             at = c * g.yc + (u.i + i) * g.yh + u.j
             if l.average:
-                mean_down(best + i * band.pitch, down, kernel_h, <floating>span(&g.rows, u.i + i).count, tap, y + at, u.cols)
+                mean_down(best + i * band.pitch, down, kernel_h, <floating>span(&g.rows, u.i + i).count, tap, y + at,
+                          u.cols)
                 continue
             base = (band.rows.start + i * g.rows.stride) * g.cols.size + band.cols.start
-            max_down(&rows, best + i * band.pitch, tap + i * band.pitch, y + at, index + at if index != NULL else index, base,
-                     u.cols)
+            max_down(&rows, best + i * band.pitch, tap + i * band.pitch, y + at, index + at if index != NULL else index,
+                     base, u.cols)
             if index != NULL:
                 set_first_pixels(g, u, u.i + i, base, index + at)
         band_data = band_data + band.channel_pitch
@@ -341,7 +350,8 @@ cdef inline void across(const floating *band, const Py_ssize_t *taps, int n_taps
         max_across(band, taps, n_taps, step, best, tap, n)
 
 
-cdef void set_first_pixels(const PoolProblem *g, const PoolUnit *u, Py_ssize_t i, int64_t base, int64_t *index) noexcept nogil:
+cdef void set_first_pixels(const PoolProblem *g, const PoolUnit *u, Py_ssize_t i, int64_t base,
+                           int64_t *index) noexcept nogil:
     """Outputs of row i whose index is their window's first tap although that lies in the padding: all was -inf."""
     cdef Py_ssize_t j, row = span(&g.rows, i).first * g.cols.size, first
     for j in range(u.cols):
@@ -370,7 +380,7 @@ cdef PoolRuns runs_of(const PoolProblem *g, const Span *rows, const Span *cols) 
     runs.index_step, runs.next_index = g.cols.dilation, g.rows.dilation * g.cols.size
     if cols.taps == 1:    # one column is one run
         runs.length, runs.count, runs.step, runs.index_step = rows.taps, 1, runs.next_run, runs.next_index
-    elif cols.taps == runs.next_index and runs.next_run == cols.taps * runs.step:    # so are whole rows, one after the other
+    elif cols.taps == runs.next_index and runs.next_run == cols.taps * runs.step:    # so are whole rows
         runs.length, runs.count = rows.taps * cols.taps, 1
     return runs
 

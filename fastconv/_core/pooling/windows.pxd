@@ -22,7 +22,8 @@ cdef class Windows:
 
 
 cdef inline Span span(const PoolAxis *a, Py_ssize_t i) noexcept nogil:
-    """The window of output i. The products stay within 64 bits: positions are those of an array, and i rest < outputs^2."""
+    """The window of output i. The products stay within 64 bits: positions are those of an array, and i rest <
+    outputs^2."""
     cdef Span s
     cdef Py_ssize_t start = a.start + i * a.stride, last, skipped
     s.first, s.taps = start, a.kernel_size

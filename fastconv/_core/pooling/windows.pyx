@@ -1,16 +1,16 @@
 """Where the outputs of a pooling look, and which driver loop serves them.
 
-Which pixels output i sees, and by how many an average divides, follows from i in a few integer operations (`span`), so there is
-nothing to keep for a geometry but its numbers. The padding of a pooling never holds a value, so nothing else is needed for a
-border.
+Which pixels output i sees, and by how many an average divides, follows from i in a few integer operations (`span`), so
+there is nothing to keep for a geometry but its numbers. The padding of a pooling never holds a value, so nothing else
+is needed for a border.
 
-The loops for planes (of pixels that are neighbours in memory along a row) are PAIRS: 2 x 2 windows with step 2, straight from
-pairs of rows; BAND: from a padded copy, a few rows at a time; RUNS: each window by itself, for windows that are large, or far
-apart, or of different sizes.
+The loops for planes (of pixels that are neighbours in memory along a row) are PAIRS: 2 x 2 windows with step 2,
+straight from pairs of rows; BAND: from a padded copy, a few rows at a time; RUNS: each window by itself, for windows
+that are large, or far apart, or of different sizes.
 """
 
 cdef enum:
-    FAR = 16         # columns between windows from which on a padded band, with one row a phase of the stride, does not pay
+    FAR = 16         # columns between windows from which on a padded band, a row for each of them, does not pay
     LARGE = 65536    # taps from which on the tables of a band do not pay
 
 cdef Py_ssize_t WIDEST = 2**31 - 256    # columns of PAIRS, which keep positions in 32 bits
@@ -65,7 +65,8 @@ cdef PoolAxis adaptive(Py_ssize_t size, Py_ssize_t outputs):
 
 
 def adaptive_windows(size, outputs):
-    """The windows of adaptive and global pooling: output i sees floor(i size / outputs) to ceil((i + 1) size / outputs)."""
+    """The windows of adaptive and global pooling: output i sees floor(i size / outputs) to ceil((i + 1) size /
+    outputs)."""
     cdef Windows w = Windows.__new__(Windows)
     w.rows, w.cols = adaptive(size[0], outputs[0]), adaptive(size[1], outputs[1])
     w.method = RUNS

@@ -3,8 +3,8 @@
     parallel for block of rows of w (BLOCK_BYTES, L1 and L2), block of rows of x:
         for a few rows of x: micro-kernel: a few outputs at a time in registers, vector lanes along the features
 
-Nothing is packed: where x has few rows, w is read once, which is all that can be done with it. Each output is summed in one
-order, however the work is cut.
+Nothing is packed: where x has few rows, w is read once, which is all that can be done with it. Each output is summed in
+one order, however the work is cut.
 """
 
 cimport numpy as cnp
@@ -38,14 +38,15 @@ cdef struct DotCall:
 
 
 def pays(Py_ssize_t rows):
-    """Whether this is the fastest product for so many rows of x: always, where 32 registers hold a tile of 4 x 4. With 16 it is
-    1.1 to 9 times as fast as the packed one below 64 rows, and 0.8 to 1.1 times from there on."""
+    """Whether this is the fastest product for so many rows of x: always, where 32 registers hold a tile of 4 x 4. With
+    16 it is 1.1 to 9 times as fast as the packed one below 64 rows, and 0.8 to 1.1 times from there on."""
     return rows < MANY_ROWS or dot_most(<float *>NULL) == 4
 
 
 cdef void add_runs(const DotCall *call, Py_ssize_t m, Py_ssize_t i, Py_ssize_t first, Py_ssize_t outputs,
                    const floating *unused) noexcept nogil:
-    """A few rows of x, from i on, by a few of w, from `first` on: sums of RUN features, added up in double precision."""
+    """A few rows of x, from i on, by a few of w, from `first` on: sums of RUN features, added up in double
+    precision."""
     cdef const floating *x = <const floating *>call.x + i * call.strides.a
     cdef const floating *w = <const floating *>call.w + first * call.strides.b
     cdef const floating *bias = <const floating *>call.bias
@@ -97,8 +98,8 @@ cdef multiply(DotCall *call, floating *unused):
     if call.depth <= RUN:
         call.block = max(1, min(most, ceildiv(call.outputs, team)) // OUTPUTS) * OUTPUTS
     with nogil:
-        in_parallel(dot_unit[floating], call, ceildiv(call.outputs, call.block) * ceildiv(call.rows, BLOCK_ROWS), team, EVENLY,
-                    unused, 0)
+        in_parallel(dot_unit[floating], call, ceildiv(call.outputs, call.block) * ceildiv(call.rows, BLOCK_ROWS), team,
+                    EVENLY, unused, 0)
 
 
 def product(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y):

@@ -1,25 +1,29 @@
-"""Convolution as an implicit matrix product; the data gradient is this driver on views, the weight gradient weight_gradient.pyx.
+"""Convolution as an implicit matrix product; the data gradient is this driver on views, the weight gradient
+weight_gradient.pyx.
 
-Forward: Y[k, pixel] = W[k, (c, r, s)] X[(c, r, s), pixel]. Vector lanes run over pixels, so tiles are stored as they are into
-a channel's plane. No im2col matrix is ever made:
+Forward: Y[k, pixel] = W[k, (c, r, s)] X[(c, r, s), pixel]. Vector lanes run over pixels, so tiles are stored as they
+are into a channel's plane. No im2col matrix is ever made:
 
     for stage of weights (at most STAGE_BYTES packed, [panel of up to MR filters][c, r, s][MR]; shared, L2 and L3):
-        parallel for block of output pixels (whole rows, of several images where these are small), group, part of the filters:
+        parallel for block of output pixels (whole rows, of several images if small), group, part of the filters:
             for block of the reduction (DEPTH channels x taps):
                 fill the padded band of these channels (see band.pyx; L2)
                 for group of panels of two vectors of pixels:
                     for panel: pack X[DEPTH][panel] from the band (L1, L2)
-                    for panel of filters: for panel: micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
+                    for panel of filters: for panel:
+                        micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
 
-A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better, as
-planes are often a power of two apart and share sets of the cache.
+A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better,
+as planes are often a power of two apart and share sets of the cache.
 
-Every element of a result is summed in one order, whatever the number of threads: the split of the reduction (blocks) follows from
-the sizes alone; what is split by the number of threads is only who computes which element.
+Every element of a result is summed in one order, whatever the number of threads: the split of the reduction (blocks)
+follows from the sizes alone; what is split by the number of threads is only who computes which element.
 
-What would take too much scratch (packed filters of millions of terms, their offsets) is cut into parts first: see parts.py.
+What would take too much scratch (packed filters of millions of terms, their offsets) is cut into parts first: see
+parts.py.
 
-Sources: Goto, van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); Van Zee, van de Geijn, "BLIS" (2015).
+Sources: Goto, van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); Van Zee, van de Geijn, "BLIS"
+(2015).
 """
 
 from fastconv._core.problem import parts
@@ -46,8 +50,8 @@ cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 cdef Window whole = Window()                  # of a matrix product
 
 
-# What the units of a call share; the stage of filters, `panels` of each of so many groups from panel `first` on, counted over all
-# groups, is cut into `parts` for the threads.
+# What the units of a call share; the stage of filters, `panels` of each of so many groups from panel `first` on,
+# counted over all groups, is cut into `parts` for the threads.
 cdef struct ProductCall:
     const Problem *p
     const ProductLayout *l
@@ -61,7 +65,8 @@ cdef struct ProductUnit:
     Py_ssize_t group, first_panel, last_panel
     const void *packed
 
-# A slice of the reduction, from where it begins in a packed filter: where its pixels are read, in x as it lies or in the band.
+# A slice of the reduction, from where it begins in a packed filter: where its pixels are read, in x as it lies or in
+# the band.
 cdef struct ProductSlice:
     Py_ssize_t first, depth
     bint last
@@ -110,8 +115,8 @@ cdef void pack_unit(const void *data, Py_ssize_t index, floating *unused) noexce
                  part(p.k, panels, k + 1) - part(p.k, panels, k), <floating *>call.packed + index * call.l.panel_size)
 
 
-cdef void multiply(const Problem *p, const ProductSlice *s, const FilterPanel *filters, const PixelPanel *to, const floating *pixels,
-                   floating *y, floating *scratch) noexcept nogil:
+cdef void multiply(const Problem *p, const ProductSlice *s, const FilterPanel *filters, const PixelPanel *to,
+                   const floating *pixels, floating *y, floating *scratch) noexcept nogil:
     """One tile of filters x pixels into y, at once where the pixels are one full run, else by way of scratch."""
     cdef Py_ssize_t i, width = to.vectors * vector_length(pixels)
     cdef bint accumulate = s.first > 0
@@ -158,8 +163,8 @@ cdef void add_slice(const Problem *p, const ProductLayout *l, const ProductUnit 
             to.vectors = 1 if to.count <= lanes else FC_MAX_NV
             n_src = runs_of(block, done, to.count, s.image_stride, s.row_stride, 1, src)
             to.n_runs = runs_of(block, done, to.count, p.yn, p.yh, p.yw, to.runs)
-            pack_rows(&s.taps, <const floating *>s.source, src, n_src, pixels + q * l.panel_elements, to.vectors * lanes,
-                      not p.in_place)
+            pack_rows(&s.taps, <const floating *>s.source, src, n_src, pixels + q * l.panel_elements,
+                      to.vectors * lanes, not p.in_place)
             done += to.count
         for k in range(u.first_panel, u.last_panel):
             i = part(p.k, l.panels, k)
@@ -170,7 +175,8 @@ cdef void add_slice(const Problem *p, const ProductLayout *l, const ProductUnit 
                 multiply(p, s, &filters, &panels[q], pixels + q * l.panel_elements, y + i * p.yk, scratch + l.tile_at)
 
 
-cdef void convolve_block(const Problem *p, const ProductLayout *l, const ProductUnit *u, floating *scratch) noexcept nogil:
+cdef void convolve_block(const Problem *p, const ProductLayout *l, const ProductUnit *u,
+                         floating *scratch) noexcept nogil:
     """All of the reduction for one unit, slice by slice."""
     cdef const PixelBlock *block = &u.block
     cdef const floating *x = <const floating *>p.x + u.group * p.c * p.xc + block.n0 * p.xn
@@ -197,7 +203,8 @@ cdef void convolve_block(const Problem *p, const ProductLayout *l, const Product
         else:
             s.source = band_data
             for i in range(block.images):
-                fill(&band, x + i * p.xn + c * p.xc, p.xc, s.taps.channels, <floating>p.value, band_data + i * s.image_stride)
+                fill(&band, x + i * p.xn + c * p.xc, p.xc, s.taps.channels, <floating>p.value,
+                     band_data + i * s.image_stride)
         t = 0
         while t < n_taps:
             s.taps.taps, s.taps.n_taps = taps + t, min(l.taps_at_once, n_taps - t)
@@ -212,7 +219,8 @@ cdef void convolve_unit(const void *data, Py_ssize_t index, floating *scratch) n
     """One block of pixels of one group by one part of the stage's filters."""
     cdef const ProductCall *call = <const ProductCall *>data
     cdef const ProductLayout *l = call.l
-    cdef Py_ssize_t i = index % call.parts, lo = part(call.panels, call.parts, i), hi = part(call.panels, call.parts, i + 1)
+    cdef Py_ssize_t i = index % call.parts
+    cdef Py_ssize_t lo = part(call.panels, call.parts, i), hi = part(call.panels, call.parts, i + 1)
     cdef Py_ssize_t group = index // call.parts // l.blocking.count    # of the stage
     cdef ProductUnit u
     u.block = block_at(call.p, &l.blocking, index // call.parts % l.blocking.count)
@@ -239,8 +247,8 @@ cdef void convolve(ProductCall *call, floating *scratch) noexcept nogil:
         call.parts = 1
         if call.groups * l.blocking.count < 2 * l.team:    # to have work for all threads
             call.parts = min(call.panels, ceildiv(2 * l.team, call.groups * l.blocking.count))
-        in_parallel(convolve_unit[floating], call, call.groups * l.blocking.count * call.parts, l.team, WHEN_READY, scratch,
-                    l.scratch_size)
+        in_parallel(convolve_unit[floating], call, call.groups * l.blocking.count * call.parts, l.team, WHEN_READY,
+                    scratch, l.scratch_size)
         call.first += call.groups * call.panels
 
 
@@ -251,8 +259,8 @@ cdef Py_ssize_t scratch_bytes(const Problem *p, bint alone, const floating *unus
 
 
 cdef bint forward(Problem *p, Block prepared, const floating *unused) except -1:
-    """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the bits
-    are the same with and without them."""
+    """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the
+    bits are the same with and without them."""
     cdef int team
     cdef ProductLayout l
     cdef ProductCall call
@@ -293,19 +301,23 @@ def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias, cnp.ndarray y, bint 
     x_shape[:], x_strides[:] = [1, depth, 1, columns], [0, cnp.PyArray_STRIDE(b, 0), 0, cnp.PyArray_STRIDE(b, 1)]
     w_shape[:], w_strides[:] = [rows, depth, 1, 1], [cnp.PyArray_STRIDE(a, 0), cnp.PyArray_STRIDE(a, 1), 0, 0]
     y_shape[:], y_strides[:] = [1, rows, 1, columns], [0, cnp.PyArray_STRIDE(y, 0), 0, cnp.PyArray_STRIDE(y, 1)]
-    cdef Problem p = problem_of(x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, cnp.PyArray_ITEMSIZE(a), whole)
-    cdef const void *bias_data = NULL if bias is None else cnp.PyArray_DATA(bias)
-    cdef const void *column_bias = bias_data if bias_of_columns else NULL
+    cdef Problem p = problem_of(x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, cnp.PyArray_ITEMSIZE(a),
+                                whole)
+    cdef const void *column_bias = NULL
     cdef bint done
     p.x, p.weights, p.y = cnp.PyArray_DATA(b), cnp.PyArray_DATA(a), cnp.PyArray_DATA(y)
-    p.bias = NULL if bias_of_columns else bias_data
+    if bias is not None and bias_of_columns:
+        column_bias = cnp.PyArray_DATA(bias)
+    elif bias is not None:
+        p.bias = cnp.PyArray_DATA(bias)
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
         done = product_of(&p, <const float *>column_bias)
     else:
         done = product_of(&p, <const double *>column_bias)
     if not done:
-        parts.convolve(conv2d, workspace, Convolution(b[None, :, None], a[:, :, None, None], None if bias_of_columns else bias,
-                                                      y[None, :, None], whole))
+        parts.convolve(conv2d, workspace,
+                       Convolution(b[None, :, None], a[:, :, None, None], None if bias_of_columns else bias,
+                                   y[None, :, None], whole))
         if column_bias != NULL:
             y += bias
 
@@ -339,8 +351,8 @@ cdef Block packed(const Problem *p, floating *unused):
 
 
 def workspace(Convolution conv, bint alone):
-    """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at: with the threads that it would use now,
-    or on one."""
+    """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at: with the threads that it
+    would use now, or on one."""
     cdef Problem p = conv.problem
     flatten(&p)
     return scratch_bytes[float](&p, alone, NULL) if conv.single else scratch_bytes[double](&p, alone, NULL)

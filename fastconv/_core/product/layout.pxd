@@ -10,8 +10,8 @@ cdef enum:
     WIDEST = FC_MAX_NV * FC_MAX_LANES    # lanes of a panel, at most
     MOST_PANELS = 8                      # of pixels that are packed together, at most
 
-# A forward pass: blocks of the reduction, what is packed at a time; and where in a thread's scratch, behind the offsets of the
-# taps, the band, packed pixels and a tile begin. Elements, but for packed_size.
+# A forward pass: blocks of the reduction, what is packed at a time; and where in a thread's scratch, behind the offsets
+# of the taps, the band, packed pixels and a tile begin. Elements, but for packed_size.
 cdef struct ProductLayout:
     int team
     Blocking blocking
@@ -23,8 +23,8 @@ cdef struct ProductLayout:
     Py_ssize_t scratch_size              # of a thread
     Py_ssize_t packed_size               # bytes of the packed filters
 
-# A weight gradient: its blocks, and where in a thread's scratch, behind the offsets of the taps, its pieces begin. Elements, but
-# for partial_size.
+# A weight gradient: its blocks, and where in a thread's scratch, behind the offsets of the taps, its pieces begin.
+# Elements, but for partial_size.
 cdef struct GradientLayout:
     Blocking blocking
     Py_ssize_t lanes_at_once, chunks
@@ -43,8 +43,8 @@ cdef GradientLayout lay_out_gradient(const Problem *p, const floating *unused) n
 
 cdef inline Py_ssize_t runs_of(const PixelBlock *b, Py_ssize_t first, Py_ssize_t count, Py_ssize_t image_stride,
                                Py_ssize_t row_stride, Py_ssize_t col_stride, fc_run *runs) noexcept nogil:
-    """Pixels first .. first + count - 1 of a block as runs within rows; src by the given strides. Runs that follow each other
-    in memory become one. Returns how many there are, at most count."""
+    """Pixels first .. first + count - 1 of a block as runs within rows; src by the given strides. Runs that follow each
+    other in memory become one. Returns how many there are, at most count."""
     cdef Py_ssize_t n = 0, done = 0, row = first // b.cols, col = first % b.cols, length, src
     while done < count:
         length = min(b.cols - col, count - done)

@@ -1,4 +1,5 @@
-"""How the matrix product cuts a convolution, forward and for the weight gradient, and where everything lies in a thread's scratch.
+"""How the matrix product cuts a convolution, forward and for the weight gradient, and where everything lies in a
+thread's scratch.
 
 The split of every sum follows from the sizes alone, never from the number of threads.
 """
@@ -45,8 +46,8 @@ cdef void cut_filters(const Problem *p, ProductLayout *l, const floating *unused
 
 
 cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) noexcept:
-    """A forward pass by so many threads. Blocks: enough for all threads, small enough for the band of a useful number of channels
-    to stay in L2."""
+    """A forward pass by so many threads. Blocks: enough for all threads, small enough for the band of a useful number
+    of channels to stay in L2."""
     cdef ProductLayout l
     cdef int lanes = vector_length(unused), mr = tile_rows(unused)
     cdef Py_ssize_t taps = p.r * p.s, depth = DEPTH_BYTES // sizeof(floating)
@@ -56,7 +57,8 @@ cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) n
     l.channels = min(p.c, max(1, depth // taps))
     l.channels = ceildiv(p.c, ceildiv(p.c, l.channels))
     l.taps_at_once = ceildiv(taps, ceildiv(taps, depth))
-    # The blocks of one thread decide how the sum over channels is cut, for any number: the order of a sum must not change.
+    # The blocks of one thread decide how the sum over channels is cut, for any number: the order of a sum must not
+    # change.
     l.blocking = block_pixels(p, PIXELS)
     band = band_of(p, l.blocking.rows, l.blocking.cols, lanes)
     if not p.in_place:

@@ -10,8 +10,8 @@ Weight gradient: dW[k, (c, r, s)] = sum over pixels of dY[k, pixel] X[(c, r, s),
                 for panel of filters: micro-kernel, one step a pixel -> the tile of dW
     add the chunks' sums up, in order
 
-The split of the reduction (blocks, chunks) follows from the sizes alone. What would take too much scratch (a band of all taps of
-millions) is cut into parts first: see parts.py.
+The split of the reduction (blocks, chunks) follows from the sizes alone. What would take too much scratch (a band of
+all taps of millions) is cut into parts first: see parts.py.
 """
 
 from fastconv._core.problem import parts
@@ -39,8 +39,8 @@ cdef enum:
 cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
 
 
-# What the units of a call share. `totals` and `sums` are those of the chunks, one after the other; `shares`: into how many
-# parts the (c, r, s) of a group are cut.
+# What the units of a call share. `totals` and `sums` are those of the chunks, one after the other; `shares`: into how
+# many parts the (c, r, s) of a group are cut.
 cdef struct GradientCall:
     const Problem *p
     const GradientLayout *l
@@ -48,7 +48,8 @@ cdef struct GradientCall:
     void *sums
     Py_ssize_t shares
 
-# Lanes first .. last - 1 of a group's (c, r, s), and where their sums are: filters `step` apart from the group's first on.
+# Lanes first .. last - 1 of a group's (c, r, s), and where their sums are: filters `step` apart from the group's first
+# on.
 cdef struct GradientUnit:
     Py_ssize_t group, first, last
     void *sums
@@ -117,8 +118,8 @@ cdef void multiply(const Problem *p, const GradientLayout *l, const GradientUnit
             out, tile.ldc = scratch + l.tile_at, width
         for run in range(ceildiv(pixels, RUN)):
             done = run * RUN
-            gemm_tile(&tile, min(RUN, pixels - done), packed + done * m, panel + done * width, out, <const floating *>NULL,
-                      (whole and accumulate) or done > 0)
+            gemm_tile(&tile, min(RUN, pixels - done), packed + done * m, panel + done * width, out,
+                      <const floating *>NULL, (whole and accumulate) or done > 0)
         if not whole:
             for q in range(m):
                 for j in range(count):
@@ -142,7 +143,8 @@ cdef void add_lanes(const Problem *p, const GradientLayout *l, const GradientUni
     else:
         source = band_data
         for i in range(block.images):
-            fill(&s.band, x + i * p.xn, p.xc, (stop - 1) // n_taps + 1 - c, <floating>p.value, band_data + i * s.image_stride)
+            fill(&s.band, x + i * p.xn, p.xc, (stop - 1) // n_taps + 1 - c, <floating>p.value,
+                 band_data + i * s.image_stride)
     while lane < stop:
         count = min(FC_MAX_NV * lanes, stop - lane)
         width = lanes if count <= lanes else FC_MAX_NV * lanes
@@ -181,7 +183,8 @@ cdef void add_block(const Problem *p, const GradientLayout *l, const GradientUni
         first += l.lanes_at_once
 
 
-cdef void add_run(const Problem *p, const GradientUnit *u, double *totals, bint first, const floating *unused) noexcept nogil:
+cdef void add_run(const Problem *p, const GradientUnit *u, double *totals, bint first,
+                  const floating *unused) noexcept nogil:
     """A unit's sums to its totals, which the first of them are."""
     cdef const floating *sums = <const floating *>u.sums
     cdef Py_ssize_t k, e
@@ -195,7 +198,8 @@ cdef void gradient_unit(const void *data, Py_ssize_t index, floating *scratch) n
     cdef const GradientCall *call = <const GradientCall *>data
     cdef const Problem *p = call.p
     cdef const GradientLayout *l = call.l
-    cdef Py_ssize_t width = FC_MAX_NV * vector_length(scratch), all_lanes = p.c * p.r * p.s, panels = ceildiv(all_lanes, width)
+    cdef Py_ssize_t width = FC_MAX_NV * vector_length(scratch), all_lanes = p.c * p.r * p.s
+    cdef Py_ssize_t panels = ceildiv(all_lanes, width)
     cdef Py_ssize_t share = index % call.shares, chunk = index // call.shares // p.groups, b, place
     cdef Py_ssize_t first = part(l.blocking.count, l.chunks, chunk), last = part(l.blocking.count, l.chunks, chunk + 1)
     cdef GradientUnit u
@@ -244,16 +248,16 @@ cdef bint backward(Problem *p, const floating *unused) except -1:
     call.sums = call.totals + l.chunks * p.groups * p.k * lanes
     call.shares = min(ceildiv(lanes, FC_MAX_NV * vector_length(unused)), ceildiv(team, l.chunks * p.groups))
     with nogil:
-        in_parallel(gradient_unit[floating], &call, l.chunks * p.groups * call.shares, team, WHEN_READY, <floating *>scratch.data,
-                    l.scratch_size)
+        in_parallel(gradient_unit[floating], &call, l.chunks * p.groups * call.shares, team, WHEN_READY,
+                    <floating *>scratch.data, l.scratch_size)
         if l.chunks > 1:
             add_chunks(&call, unused)
     return True
 
 
 def conv2d_weight_gradient(Convolution conv):
-    """w = the gradient of the weights of a convolution that made y of x, where y is the gradient of that; w is overwritten: filters of
-    any stride, each in one piece. Nothing is checked."""
+    """w = the gradient of the weights of a convolution that made y of x, where y is the gradient of that; w is
+    overwritten: filters of any stride, each in one piece. Nothing is checked."""
     cdef Problem p = conv.problem
     if cnp.PyArray_SIZE(conv.w) == 0:
         return

@@ -2,7 +2,8 @@ from cython cimport floating
 from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.runtime.kernels cimport (
-    fc_adam, fc_down, fc_kernels_f32, fc_kernels_f64, fc_pixels, fc_row_strides, fc_run, fc_sgd, fc_table, fc_taps, fc_window,
+    fc_adam, fc_down, fc_kernels_f32, fc_kernels_f64, fc_pixels, fc_row_strides, fc_run, fc_sgd, fc_table, fc_taps,
+    fc_window,
 )
 
 cdef const fc_table *kernels   # the table in use; set once, when the module is imported
@@ -36,16 +37,16 @@ cdef inline int dot_most(const floating *unused) noexcept nogil:
     return kernels.f32.dot_most if floating is float else kernels.f64.dot_most
 
 
-cdef inline void dot_rows(int m, const fc_row_strides *rows, Py_ssize_t depth, const floating *a, const floating *b, Py_ssize_t n,
-                          const floating *bias, floating *c) noexcept nogil:
+cdef inline void dot_rows(int m, const fc_row_strides *rows, Py_ssize_t depth, const floating *a, const floating *b,
+                          Py_ssize_t n, const floating *bias, floating *c) noexcept nogil:
     if floating is float:
         kernels.f32.dot_rows[m](rows, depth, a, b, n, bias, c)
     else:
         kernels.f64.dot_rows[m](rows, depth, a, b, n, bias, c)
 
 
-cdef inline void pack_rows(const fc_taps *rows, const floating *src, const fc_run *runs, Py_ssize_t n_runs, floating *dst,
-                           Py_ssize_t width, int padded) noexcept nogil:
+cdef inline void pack_rows(const fc_taps *rows, const floating *src, const fc_run *runs, Py_ssize_t n_runs,
+                           floating *dst, Py_ssize_t width, int padded) noexcept nogil:
     if floating is float:
         kernels.f32.pack_rows(rows, src, runs, n_runs, dst, width, padded)
     else:
@@ -68,16 +69,16 @@ cdef inline void copy_rows(const floating *src, Py_ssize_t src_stride, Py_ssize_
         kernels.f64.copy_rows(src, src_stride, src_step, n_rows, length, dst, dst_stride)
 
 
-cdef inline void put_tile(const floating *tile, Py_ssize_t width, Py_ssize_t n_rows, const fc_run *runs, Py_ssize_t n_runs,
-                          floating *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil:
+cdef inline void put_tile(const floating *tile, Py_ssize_t width, Py_ssize_t n_rows, const fc_run *runs,
+                          Py_ssize_t n_runs, floating *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil:
     if floating is float:
         kernels.f32.put_tile(tile, width, n_rows, runs, n_runs, dst, row_stride, step)
     else:
         kernels.f64.put_tile(tile, width, n_rows, runs, n_runs, dst, row_stride, step)
 
 
-cdef inline void get_tile(const floating *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows, const fc_run *runs,
-                          Py_ssize_t n_runs, floating *tile, Py_ssize_t width) noexcept nogil:
+cdef inline void get_tile(const floating *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows,
+                          const fc_run *runs, Py_ssize_t n_runs, floating *tile, Py_ssize_t width) noexcept nogil:
     if floating is float:
         kernels.f32.get_tile(src, row_stride, step, n_rows, runs, n_runs, tile, width)
     else:
@@ -130,7 +131,8 @@ cdef inline void softmax_columns_backward(const floating *grad, const floating *
         kernels.f64.softmax_columns_backward(grad, y, grad_x, n, step, columns, logarithm)
 
 
-cdef inline void sgd(const fc_sgd *rule, floating *param, const floating *grad, floating *velocity, Py_ssize_t n) noexcept nogil:
+cdef inline void sgd(const fc_sgd *rule, floating *param, const floating *grad, floating *velocity,
+                     Py_ssize_t n) noexcept nogil:
     if floating is float:
         kernels.f32.sgd(rule, param, grad, velocity, n)
     else:
@@ -161,8 +163,8 @@ cdef inline void sum_across(const floating *x, const Py_ssize_t *taps, int n_tap
         kernels.f64.sum_across(x, taps, n_taps, sum, n)
 
 
-cdef inline void max_down(const fc_down *down, const floating *best, const void *tap, floating *y, int64_t *index, int64_t base,
-                          Py_ssize_t n) noexcept nogil:
+cdef inline void max_down(const fc_down *down, const floating *best, const void *tap, floating *y, int64_t *index,
+                          int64_t base, Py_ssize_t n) noexcept nogil:
     if floating is float:
         kernels.f32.max_down(down, best, <const int32_t *>tap, y, index, base, n)
     else:
@@ -223,16 +225,16 @@ cdef inline void spread_row(const floating *grad, Py_ssize_t step, floating row_
         kernels.f64.spread_row(grad, step, row_count, column_counts, dst, stride, n)
 
 
-cdef inline void max_channels(const fc_window *window, const floating *x, Py_ssize_t rows, Py_ssize_t columns, floating *y,
-                              int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil:
+cdef inline void max_channels(const fc_window *window, const floating *x, Py_ssize_t rows, Py_ssize_t columns,
+                              floating *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil:
     if floating is float:
         kernels.f32.max_channels(window, x, rows, columns, y, index, base, n)
     else:
         kernels.f64.max_channels(window, x, rows, columns, y, index, base, n)
 
 
-cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns,
-                               floating count, floating *y, Py_ssize_t n) noexcept nogil:
+cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
+                               Py_ssize_t columns, floating count, floating *y, Py_ssize_t n) noexcept nogil:
     if floating is float:
         kernels.f32.mean_channels(x, row, column, rows, columns, count, y, n)
     else:
@@ -262,16 +264,16 @@ cdef inline void to_lanes(const floating *src, const Py_ssize_t *rows, int n_row
         kernels.f64.to_lanes(src, rows, n_rows, length, dst, at)
 
 
-cdef inline void from_lanes(const floating *src, Py_ssize_t step, Py_ssize_t length, floating *dst, const Py_ssize_t *rows,
-                            int n_rows) noexcept nogil:
+cdef inline void from_lanes(const floating *src, Py_ssize_t step, Py_ssize_t length, floating *dst,
+                            const Py_ssize_t *rows, int n_rows) noexcept nogil:
     if floating is float:
         kernels.f32.from_lanes(src, step, length, dst, rows, n_rows)
     else:
         kernels.f64.from_lanes(src, step, length, dst, rows, n_rows)
 
 
-cdef inline void split_pixels(const floating *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, floating *dst,
-                              Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil:
+cdef inline void split_pixels(const floating *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels,
+                              floating *dst, Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil:
     if floating is float:
         kernels.f32.split_pixels(src, step, pixels, channels, dst, dst_step, block_stride)
     else:
@@ -290,8 +292,8 @@ cdef inline int pair_rows(const floating *unused) noexcept nogil:
     return kernels.f32.pair_mr if floating is float else kernels.f64.pair_mr
 
 
-cdef inline void channel_tile(int vectors, int m, const fc_pixels *pixels, const floating *a, const floating *b, floating *c,
-                              const floating *bias, const floating *ahead) noexcept nogil:
+cdef inline void channel_tile(int vectors, int m, const fc_pixels *pixels, const floating *a, const floating *b,
+                              floating *c, const floating *bias, const floating *ahead) noexcept nogil:
     if floating is float:
         kernels.f32.channel_tile[vectors - 1][m](pixels, a, b, c, bias, ahead)
     else:
@@ -306,8 +308,8 @@ cdef inline void channel_tile_pair(int m, const fc_pixels *pixels, const floatin
         kernels.f64.channel_tile_pair[m](pixels, a, b, c, bias, ahead)
 
 
-cdef inline void group_tile(int m, const fc_pixels *pixels, const floating *a, const floating *b, floating *c, const floating *bias,
-                            const floating *ahead) noexcept nogil:
+cdef inline void group_tile(int m, const fc_pixels *pixels, const floating *a, const floating *b, floating *c,
+                            const floating *bias, const floating *ahead) noexcept nogil:
     if floating is float:
         kernels.f32.group_tile[2 * pixels.channels == kernels.f32.vector][m](pixels, a, b, c, bias, ahead)
     else:

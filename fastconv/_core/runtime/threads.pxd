@@ -8,12 +8,13 @@ cdef int limit() noexcept              # threads a call may use at most
 cdef enum Schedule:
     EVENLY, WHEN_READY
 
-cdef void in_parallel(void (*unit)(const void *call, Py_ssize_t index, floating *scratch) noexcept nogil, const void *call,
-                      Py_ssize_t units, int team, Schedule schedule, floating *scratch, Py_ssize_t scratch_size) noexcept nogil
+cdef void in_parallel(void (*unit)(const void *call, Py_ssize_t index, floating *scratch) noexcept nogil,
+                      const void *call, Py_ssize_t units, int team, Schedule schedule, floating *scratch,
+                      Py_ssize_t scratch_size) noexcept nogil
 
-# Units of work for a team. Each thread starts with an even part of its own, the same one in every call, so that what it reads
-# and writes there is still in its caches (to write a line that another core has written takes 100 ns); when it has done that, it
-# draws units from the others' ends, so that a core that is slow or busy keeps nobody waiting.
+# Units of work for a team. Each thread starts with an even part of its own, the same one in every call, so that what it
+# reads and writes there is still in its caches (to write a line that another core has written takes 100 ns); when it
+# has done that, it draws units from the others' ends, so that a core that is slow or busy keeps nobody waiting.
 cdef extern from *:
     """
     #include <stddef.h>
