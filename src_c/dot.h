@@ -38,8 +38,9 @@ INLINE void NAME(add_lanes)(V a, V b, V c, V d, T *sums) {
 
 /* n is 1 or a multiple of 4. */
 #define DOT_TILE(m, n)                                                                                                        \
-    INLINE void NAME(dot_tile_##m##x##n)(ptrdiff_t depth, const T *restrict a, ptrdiff_t lda, const T *restrict b,            \
-                                         ptrdiff_t ldb, const T *restrict bias, T *restrict c, ptrdiff_t ldc) {               \
+    INLINE void NAME(dot_tile_##m##x##n)(const fc_row_strides *rows, ptrdiff_t depth, const T *restrict a, const T *restrict b,\
+                                         const T *restrict bias, T *restrict c) {                                             \
+        const ptrdiff_t lda = rows->a, ldb = rows->b, ldc = rows->c;                                                          \
         V acc[m][n], av[m];                                                                                                   \
         T sums[4];                                                                                                            \
         ptrdiff_t p = 0;                                                                                                      \
@@ -69,12 +70,13 @@ INLINE void NAME(add_lanes)(V a, V b, V c, V d, T *sums) {
 #define DOT_ROWS(m, at_once)                                                                                                  \
     DOT_TILE(m, at_once)                                                                                                      \
     DOT_TILE(m, 1)                                                                                                            \
-    static void NAME(dot_rows_##m)(ptrdiff_t depth, const T *a, ptrdiff_t lda, const T *b, ptrdiff_t ldb, ptrdiff_t n,        \
-                                   const T *bias, T *c, ptrdiff_t ldc) {                                                      \
+    static void NAME(dot_rows_##m)(const fc_row_strides *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n,          \
+                                   const T *bias, T *c) {                                                                     \
+        const fc_row_strides strides = *rows; /* a copy, which no store to c can change */                                    \
         ptrdiff_t j = 0;                                                                                                      \
         for (; j + at_once <= n; j += at_once)                                                                                \
-            NAME(dot_tile_##m##x##at_once)(depth, a, lda, b + j * ldb, ldb, bias ? bias + j : bias, c + j, ldc);              \
-        for (; j < n; j++) NAME(dot_tile_##m##x1)(depth, a, lda, b + j * ldb, ldb, bias ? bias + j : bias, c + j, ldc);       \
+            NAME(dot_tile_##m##x##at_once)(&strides, depth, a, b + j * strides.b, bias ? bias + j : bias, c + j);             \
+        for (; j < n; j++) NAME(dot_tile_##m##x1)(&strides, depth, a, b + j * strides.b, bias ? bias + j : bias, c + j);      \
     }
 
 #undef DOT_TABLE

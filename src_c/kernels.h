@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { FC_MAX_LANES = 16 };             /* elements of the longest vector of any instruction set */
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
 enum { FC_MAX_PAIR_MR = 7 };            /* the tallest tile of two panels of FC_MAX_NV vectors */
 enum { FC_DOT_ROWS = 4 };               /* most rows that `dot_rows` takes together */
@@ -37,6 +38,53 @@ typedef struct {
 
 /* In a table of offsets: what it stands for is all padding. */
 #define FC_OUTSIDE PTRDIFF_MIN
+
+/* What several calls of a kernel have in common. A driver fills these once for a block, or for a whole call. */
+
+/* pack_rows: what it reads of each run. */
+typedef struct {
+    ptrdiff_t channels, channel_stride;
+    const ptrdiff_t *taps; /* n_taps offsets */
+    ptrdiff_t n_taps;
+} fc_taps;
+
+/* channel_tile, channel_tile_pair and group_tile: where the pixels of A lie, and those of C. */
+typedef struct {
+    ptrdiff_t channels, block_stride; /* of A: of each output; from one vector of channels to the next */
+    const ptrdiff_t *taps;            /* n_taps offsets */
+    ptrdiff_t n_taps;
+    ptrdiff_t step;    /* of A: from one pixel to the next */
+    ptrdiff_t ldc;     /* of C: from one pixel to the next */
+    ptrdiff_t b_panel; /* of a pair: from the first panel of B to the second */
+} fc_pixels;
+
+/* dot_rows: from one row to the next, of the two matrices and of the result. */
+typedef struct {
+    ptrdiff_t a, b, c;
+} fc_row_strides;
+
+/* max_down: the rows that make an output, `row_step` positions of the plane apart, and the positions from output to output. */
+typedef struct {
+    const ptrdiff_t *rows; /* n_rows offsets */
+    int n_rows;
+    int64_t row_step, stride;
+} fc_down;
+
+/* max_channels: from one row, or column, of a window to the next: in memory, and in positions of the plane. */
+typedef struct {
+    ptrdiff_t row, column;
+    int64_t row_step, column_step;
+} fc_window;
+
+/* The update rules, by PyTorch's names. */
+typedef struct {
+    double lr, momentum, dampening, weight_decay;
+    int nesterov, first; /* first: the velocity holds nothing yet */
+} fc_sgd;
+typedef struct {
+    double step_size, root; /* lr over the first moment's bias correction, the square root of the second's */
+    double beta1, beta2, eps, weight_decay;
+} fc_adam;
 
 #define FC_DECLARE_KERNELS(T, I, NAME)                                                                                        \
     typedef struct {                                                                                                          \
@@ -65,8 +113,8 @@ typedef struct {
          * and written to dst + row * width + run.dst, row counting channels * n_taps. Runs ascend in dst. With padded != 0   \
          * whole vectors are moved: up to vector - 1 elements past a run's end may be read, and written (to be overwritten by \
          * what follows; the last row needs that much slack behind it). Otherwise nothing but the run is touched. */          \
-        void (*pack_rows)(const T *src, ptrdiff_t channel_stride, ptrdiff_t channels, const ptrdiff_t *taps,                  \
-                          ptrdiff_t n_taps, const fc_run *runs, ptrdiff_t n_runs, T *dst, ptrdiff_t width, int padded);       \
+        void (*pack_rows)(const fc_taps *rows, const T *src, const fc_run *runs, ptrdiff_t n_runs, T *dst, ptrdiff_t width,   \
+                          int padded);                                                                                        \
                                                                                                                               \
         /* pack.h: dst[p * step + i] = src[rows[i] + p] for i < n_rows (at most 2 * vector or mr), p < length. Reads exactly  \
          * that; writes up to vector - 1 elements past the last i, so dst needs that slack behind its last row. */            \
@@ -104,26 +152,24 @@ typedef struct {
          * is packed [block][tap][lane][nv * vector]; bias is nv vectors or NULL. For each of its lanes a vector is prefetched\
          * from ahead on. Index: [nv - 1][m]. For pairs of panels nv is 4: the last two vectors come from a second B of two   \
          * vectors, b_panel after the first. Index: m, from 1 to pair_mr, which is 0 where registers are too few. */          \
-        void (*channel_tile[FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,     \
-                                                       ptrdiff_t n_taps, const T *a, ptrdiff_t step, const T *b,              \
-                                                       ptrdiff_t b_panel, T *c, ptrdiff_t ldc, const T *bias, const T *ahead);\
+        void (*channel_tile[FC_MAX_NV][FC_MAX_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c, const T *bias,  \
+                                                       const T *ahead);                                                       \
         int pair_mr;                                                                                                          \
-        void (*channel_tile_pair[FC_MAX_PAIR_MR + 1])(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,      \
-                                                      ptrdiff_t n_taps, const T *a, ptrdiff_t step, const T *b,               \
-                                                      ptrdiff_t b_panel, T *c, ptrdiff_t ldc, const T *bias, const T *ahead); \
+        void (*channel_tile_pair[FC_MAX_PAIR_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c, const T *bias,   \
+                                                      const T *ahead);                                                        \
                                                                                                                               \
-        /* lanes.h: C[m pixels] for narrow groups, `own` channels and filters each, that lie side by side in a vector: row i of A\
-         * is the vector at a + taps[tap] + i * step, all of whose lanes are read; lane l meets its lanes l / own * own + p, p\
-         * < own. B is packed [tap][p][vector]; bias is a vector or NULL. For each vector of B one is prefetched from ahead\
-         * on. Index: [whether a group is half of a vector][m]. */                                                            \
-        void (*group_tile[2][FC_MAX_MR + 1])(ptrdiff_t own, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *a,              \
-                                             ptrdiff_t step, const T *b, T *c, ptrdiff_t ldc, const T *bias, const T *ahead); \
+        /* lanes.h: C[m pixels] for narrow groups, `channels` and as many filters each, that lie side by side in a vector: row i\
+         * of A is the vector at a + taps[tap] + i * step, all of whose lanes are read; lane l meets its lanes                \
+         * l / channels * channels + p, p < channels. B is packed [tap][p][vector]; bias is a vector or NULL. For each vector of\
+         * B one is prefetched from ahead on. Index: [whether a group is half of a vector][m]. */                             \
+        void (*group_tile[2][FC_MAX_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c, const T *bias,            \
+                                             const T *ahead);                                                                 \
                                                                                                                               \
-        /* dot.h: c[i * ldc + j] = bias[j] + sum over p < depth of a[i * lda + p] * b[j * ldb + p], i < m, j < n; bias may be \
+        /* dot.h: c[i][j] = bias[j] + sum over p < depth of a[i][p] * b[j][p], i < m, j < n, rows being `rows` apart; bias may be\
          * NULL. Index: m, from 1 to dot_most. */                                                                             \
         int dot_most;                                                                                                         \
-        void (*dot_rows[FC_DOT_ROWS + 1])(ptrdiff_t depth, const T *a, ptrdiff_t lda, const T *b, ptrdiff_t ldb, ptrdiff_t n, \
-                                          const T *bias, T *c, ptrdiff_t ldc);                                                \
+        void (*dot_rows[FC_DOT_ROWS + 1])(const fc_row_strides *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n,   \
+                                          const T *bias, T *c);                                                               \
                                                                                                                               \
         /* winograd.h. Index: FC_F43, FC_F45, FC_F43_STRIDE_2. */                                                             \
         fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                     \
@@ -164,10 +210,8 @@ typedef struct {
                                          ptrdiff_t columns, int logarithm);                                                   \
                                                                                                                               \
         /* update.h: one step on n parameters, in place. velocity may be NULL. */                                             \
-        void (*sgd)(T *param, const T *grad, T *velocity, ptrdiff_t n, double lr, double momentum, double dampening,          \
-                    double weight_decay, int nesterov, int first);                                                            \
-        void (*adam)(T *param, const T *grad, T *m, T *v, ptrdiff_t n, double step_size, double root, double beta1,           \
-                     double beta2, double eps, double weight_decay);                                                          \
+        void (*sgd)(const fc_sgd *rule, T *param, const T *grad, T *velocity, ptrdiff_t n);                                   \
+        void (*adam)(const fc_adam *rule, T *param, const T *grad, T *m, T *v, ptrdiff_t n);                                  \
                                                                                                                               \
         /* depthwise.h, filling a band: row b comes from src + rows[b], or is all `value` where that is FC_OUTSIDE, and goes  \
          * to band + places[b], n_rows rows of whole vectors (width is a multiple of vector). band_copy: element q of the     \
@@ -245,8 +289,7 @@ typedef struct {
         /* pool.h, planes: one row of n outputs. y[j] = max of best[rows[r] + j] over r; index[j] (where index is not NULL) = \
          * base + j * stride + r * row_step + tap[rows[r] + j] of the r that won. And y[j] = sum of sum[rows[r] + j] over     \
          * (row_count * column_counts[j]), without a division where column_counts is NULL. Whole vectors are read. */         \
-        void (*max_down)(const T *best, const I *tap, const ptrdiff_t *rows, int n_rows, I row_step, I stride, T *y,          \
-                         int64_t *index, int64_t base, ptrdiff_t n);                                                          \
+        void (*max_down)(const fc_down *down, const T *best, const I *tap, T *y, int64_t *index, int64_t base, ptrdiff_t n);  \
         void (*mean_down)(const T *sum, const ptrdiff_t *rows, int n_rows, T row_count, const T *column_counts, T *y,         \
                           ptrdiff_t n);                                                                                       \
                                                                                                                               \
@@ -269,11 +312,11 @@ typedef struct {
         void (*spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst, ptrdiff_t stride,      \
                            ptrdiff_t n);                                                                                      \
                                                                                                                               \
-        /* pool.h, channels: one output of n contiguous channels from its window of pixels, `row` and `column` apart. max:    \
-         * index (may be NULL) = base + r * row_step + s * column_step, which fits into an I without base; mean: the sum over \
-         * count. Backward adds grad over count to the window's pixels. */                                                    \
-        void (*max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, I row_step,      \
-                             I column_step, T *y, int64_t *index, int64_t base, ptrdiff_t n);                                 \
+        /* pool.h, channels: one output of n contiguous channels from its window of rows x columns pixels, `row` and `column` \
+         * apart. max: index (may be NULL) = base + r * row_step + s * column_step, which fits into an I without base; mean: the\
+         * sum over count. Backward adds grad over count to the window's pixels. */                                           \
+        void (*max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, int64_t *index,    \
+                             int64_t base, ptrdiff_t n);                                                                      \
         void (*mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, T count, T *y,  \
                               ptrdiff_t n);                                                                                   \
         void (*spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,           \

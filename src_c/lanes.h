@@ -108,10 +108,11 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                  : (i) == 12 ? a10 + 2 * d                                                                                    \
                              : a5 + 8 * d)
 #define CHANNEL_TILE(m, nv)                                                                                                   \
-    static void NAME(channel_tile_##m##x##nv)(ptrdiff_t channels, ptrdiff_t block_stride, const ptrdiff_t *taps,              \
-                                              ptrdiff_t n_taps, const T *restrict a, ptrdiff_t step, const T *restrict b,     \
-                                              ptrdiff_t b_panel, T *restrict c, ptrdiff_t ldc, const T *bias,                 \
-                                              const T *ahead) {                                                               \
+    static void NAME(channel_tile_##m##x##nv)(const fc_pixels *pixels, const T *restrict a, const T *restrict b,              \
+                                              T *restrict c, const T *bias, const T *ahead) {                                 \
+        const ptrdiff_t block_stride = pixels->block_stride, step = pixels->step, b_panel = pixels->b_panel, ldc = pixels->ldc;\
+        const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;                                                  \
+        ptrdiff_t channels = pixels->channels;                                                                                \
         enum { WIDTH = nv < 2 ? nv : 2 }; /* of a panel of B, in vectors */                                                   \
         V acc[m][nv];                                                                                                         \
         int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                             \
@@ -194,10 +195,13 @@ INLINE V NAME(pick)(const T *v, M which) {
  * With AVX-512 shuffles share a port with multiplications. So where a group is half of a vector the halves are computed apart,
  * from channels that loads broadcast. */
 #define GROUP_TILE_PARAMETERS                                                                                                 \
-    ptrdiff_t own, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *restrict a, ptrdiff_t step, const T *restrict b,         \
-        T *restrict c, ptrdiff_t ldc, const T *bias, const T *ahead
+    const fc_pixels *pixels, const T *restrict a, const T *restrict b, T *restrict c, const T *bias, const T *ahead
+#define GROUP_TILE_FIELDS                                                                                                     \
+    const ptrdiff_t own = pixels->channels, step = pixels->step, ldc = pixels->ldc;                                           \
+    const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;
 #define GROUP_TILE(m)                                                                                                         \
     static void NAME(group_tile_##m)(GROUP_TILE_PARAMETERS) {                                                                 \
+        GROUP_TILE_FIELDS                                                                                                     \
         V acc[m];                                                                                                             \
         UNROLL for (int i = 0; i < m; i++) acc[i] = bias ? NAME(load)(bias) : (V){0};                                         \
         M first = ((M){LANE_NUMBERS} * (256 / (int)own + 1) >> 8) * (int)own; /* l / own * own */                             \
@@ -216,6 +220,7 @@ INLINE V NAME(pick)(const T *v, M which) {
     }
 #define HALF_TILE(m)                                                                                                          \
     static void NAME(half_tile_##m)(GROUP_TILE_PARAMETERS) {                                                                  \
+        GROUP_TILE_FIELDS                                                                                                     \
         enum { HALF = LANES / 2 };                                                                                            \
         NAME(half) acc[m][2];                                                                                                 \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int h = 0; h < 2; h++)                                                 \

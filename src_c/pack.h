@@ -26,9 +26,10 @@ INLINE void NAME(copy_padded)(const T *restrict src, T *restrict dst, ptrdiff_t 
     for (ptrdiff_t i = 0; i < n; i += LANES) NAME(store)(dst + i, NAME(load)(src + i));
 }
 
-static void NAME(pack_rows)(const T *src, ptrdiff_t channel_stride, ptrdiff_t channels, const ptrdiff_t *taps,
-                            ptrdiff_t n_taps, const fc_run *runs, ptrdiff_t n_runs, T *restrict dst, ptrdiff_t width,
-                            int padded) {
+static void NAME(pack_rows)(const fc_taps *rows, const T *src, const fc_run *runs, ptrdiff_t n_runs, T *restrict dst,
+                            ptrdiff_t width, int padded) {
+    const ptrdiff_t channels = rows->channels, channel_stride = rows->channel_stride, n_taps = rows->n_taps;
+    const ptrdiff_t *taps = rows->taps;
     int one_vector = 1; /* each run */
     for (ptrdiff_t r = 0; r < n_runs; r++) one_vector &= runs[r].length <= LANES;
 #define EACH_ROW for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride) for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)

@@ -103,8 +103,10 @@ static void NAME(max_across)(const T *x, const ptrdiff_t *taps, int n_taps, I st
         NAME(max_across_taps)(x, taps, n_taps, step, best, tap, n);
 }
 
-INLINE void NAME(max_down_taps)(const T *best, const I *tap, const ptrdiff_t *rows, int n_rows, I row_step, I stride, T *y,
-                                int64_t *index, int64_t base, ptrdiff_t n) {
+INLINE void NAME(max_down_taps)(const fc_down *down, int n_rows, const T *best, const I *tap, T *y, int64_t *index, int64_t base,
+                                ptrdiff_t n) {
+    const ptrdiff_t *const rows = down->rows;
+    const I row_step = (I)down->row_step, stride = (I)down->stride;
     M lane = (M){LANE_NUMBERS} * stride;
     FOR_OUTPUTS(
         V m = NAME(load)(best + rows[0] + j);
@@ -119,12 +121,11 @@ INLINE void NAME(max_down_taps)(const T *best, const I *tap, const ptrdiff_t *ro
         if (index) NAME(store_indices)(index + j, k + lane, base + j * stride, part);)
 }
 
-static void NAME(max_down)(const T *best, const I *tap, const ptrdiff_t *rows, int n_rows, I row_step, I stride, T *y,
-                           int64_t *index, int64_t base, ptrdiff_t n) {
-    if (n_rows == 3)
-        NAME(max_down_taps)(best, tap, rows, 3, row_step, stride, y, index, base, n);
+static void NAME(max_down)(const fc_down *down, const T *best, const I *tap, T *y, int64_t *index, int64_t base, ptrdiff_t n) {
+    if (down->n_rows == 3)
+        NAME(max_down_taps)(down, 3, best, tap, y, index, base, n);
     else
-        NAME(max_down_taps)(best, tap, rows, n_rows, row_step, stride, y, index, base, n);
+        NAME(max_down_taps)(down, down->n_rows, best, tap, y, index, base, n);
 }
 
 static void NAME(sum_across)(const T *x, const ptrdiff_t *taps, int n_taps, T *sum, ptrdiff_t n) {
@@ -264,8 +265,10 @@ static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T
 
 #define LOAD_CHANNELS(p) (part == LANES ? NAME(load)(p) : NAME(load_part)(p, part))
 
-static void NAME(max_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, I row_step,
-                               I column_step, T *y, int64_t *index, int64_t base, ptrdiff_t n) {
+static void NAME(max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, int64_t *index,
+                               int64_t base, ptrdiff_t n) {
+    const ptrdiff_t row = window->row, column = window->column;
+    const I row_step = (I)window->row_step, column_step = (I)window->column_step;
     FOR_OUTPUTS(
         V m = LOAD_CHANNELS(x + j);
         M k = {0};

@@ -49,6 +49,8 @@
 #define V NAME(vector)
 #define M NAME(mask)
 
+_Static_assert(LANES <= FC_MAX_LANES, "a vector is longer than FC_MAX_LANES, of which the drivers' arrays are made");
+
 typedef T V __attribute__((vector_size(VECTOR_BYTES), aligned(BITS / 8), may_alias));
 #if BITS == 32
 typedef int32_t M __attribute__((vector_size(VECTOR_BYTES)));

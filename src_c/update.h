@@ -1,9 +1,9 @@
 /* Update rules of the optimisers, in place: one pass over contiguous arrays. The rules and their order are PyTorch's. */
 
-/* Stochastic gradient descent; velocity is NULL without momentum; first: it holds nothing yet. */
-static void NAME(sgd)(T *restrict param, const T *restrict grad, T *restrict velocity, ptrdiff_t n, double lr, double momentum,
-                      double dampening, double weight_decay, int nesterov, int first) {
-    const T rate = lr, decay = weight_decay, keep = momentum, take = 1 - dampening;
+/* Stochastic gradient descent; velocity is NULL without momentum. */
+static void NAME(sgd)(const fc_sgd *rule, T *restrict param, const T *restrict grad, T *restrict velocity, ptrdiff_t n) {
+    const T rate = rule->lr, decay = rule->weight_decay, keep = rule->momentum, take = 1 - rule->dampening;
+    const int nesterov = rule->nesterov, first = rule->first;
     if (!velocity) {
         for (ptrdiff_t i = 0; i < n; i++) param[i] -= rate * (grad[i] + decay * param[i]);
         return;
@@ -18,12 +18,11 @@ static void NAME(sgd)(T *restrict param, const T *restrict grad, T *restrict vel
         for (ptrdiff_t i = 0; i < n; i++) param[i] -= rate * velocity[i];
 }
 
-/* Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015). step_size is lr over the first moment's bias
- * correction, root the square root of the second's. */
-static void NAME(adam)(T *restrict param, const T *restrict grad, T *restrict m, T *restrict v, ptrdiff_t n, double step_size,
-                       double root, double beta1, double beta2, double eps, double weight_decay) {
-    const T size = step_size, correction = root, take1 = 1 - beta1, keep2 = beta2, take2 = 1 - beta2, tiny = eps,
-            decay = weight_decay;
+/* Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015). */
+static void NAME(adam)(const fc_adam *rule, T *restrict param, const T *restrict grad, T *restrict m, T *restrict v,
+                       ptrdiff_t n) {
+    const T size = rule->step_size, correction = rule->root, take1 = 1 - rule->beta1, keep2 = rule->beta2,
+            take2 = 1 - rule->beta2, tiny = rule->eps, decay = rule->weight_decay;
     for (ptrdiff_t i = 0; i < n; i++) {
         T g = grad[i] + decay * param[i];
         m[i] += take1 * (g - m[i]);

@@ -79,8 +79,8 @@ class Adam(Optimizer):
 
     def _move(self, param: NDArray, grad: NDArray, state: dict[str, Any], weight_decay: float) -> None:
         state["step"] += 1
-        update.adam_step(param, grad, state["m"], state["v"], self.lr, *self.betas, self.eps, weight_decay,
-                         state["step"])
+        rule = update.AdamRule(self.lr, self.betas, self.eps, weight_decay)
+        update.adam_step(rule, param, grad, state["m"], state["v"], state["step"])
 
 
 class AdamW(Adam):

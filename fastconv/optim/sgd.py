@@ -75,5 +75,5 @@ class SGD(Optimizer):
 
     def _update(self, param: NDArray, grad: NDArray, state: dict[str, Any], first: bool) -> None:
         velocity = state["velocity"] if self.momentum else None
-        update.sgd_step(param, grad, velocity, self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov,
-                        first)
+        rule = update.SgdRule(self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov)
+        update.sgd_step(rule, param, grad, velocity, first)

@@ -1,11 +1,11 @@
-"""How the driver with channels in the lanes cuts a convolution, and where everything lies: see channels_layout.pyx."""
+"""How the driver with channels in the lanes cuts a convolution, and where everything lies: see layout.pyx."""
 from cython cimport floating
 
 from fastconv._core.problem.blocks cimport Blocking
 from fastconv._core.problem.problem cimport Problem
 
 # What is the same for all blocks of a call; sizes in elements.
-cdef struct Layout:
+cdef struct DirectLayout:
     Blocking blocking
     int lanes, mr, vectors             # vectors of a panel
     bint narrow                        # the last one is of one vector
@@ -22,16 +22,25 @@ cdef struct Layout:
     Py_ssize_t image_pitch, channel_pitch   # of X
     Py_ssize_t image_step, row_step, pixel_step   # from output to output, where tiles are read
     Py_ssize_t panels, width           # of a group; filters of one
-    Py_ssize_t pairs, steps            # pairs of panels that share tiles come first; steps are these and the other panels
-    Py_ssize_t x_size, at_size, b_size, y_size, thread_size
+    Py_ssize_t pairs, steps            # pairs of panels that share tiles come first; these and the others are steps
+    Py_ssize_t x_size, at_size, b_size, y_size
     Py_ssize_t filters_size            # B of all panels of all groups
+    Py_ssize_t x_at, filters_at        # X, and such a B, in the scratch of a thread or in what is shared
+    Py_ssize_t scratch_size, shared_size, tables_size    # of a thread; of all; numbers of the tables, of all
 
 
-cdef inline Py_ssize_t panel_of(const Layout *l, Py_ssize_t step) noexcept nogil:
+cdef inline Py_ssize_t panel_of(const DirectLayout *l, Py_ssize_t step) noexcept nogil:
     """The first panel of a step."""
     return step + min(step, l.pairs)
 
 
-cdef Problem only_met(Problem g) noexcept nogil
-cdef Problem with_groups_joined(Problem g, int lanes) noexcept nogil
-cdef Layout lay_out(const Problem *g, int team, int activation, const floating *unused) noexcept nogil
+cdef Problem only_met(Problem p) noexcept nogil
+cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil
+cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floating *unused) noexcept nogil
+cdef void leave_out_filters(DirectLayout *l) noexcept nogil
+cdef double work(const Problem *p) noexcept nogil    # about the nanoseconds on one thread
+
+
+cdef inline Py_ssize_t total_bytes(const DirectLayout *l, int team, Py_ssize_t size) noexcept nogil:
+    """Of scratch, for elements of so many."""
+    return l.tables_size * <Py_ssize_t>sizeof(Py_ssize_t) + (l.shared_size + team * l.scratch_size) * size

@@ -20,31 +20,32 @@ cdef enum:
     BLOCKS_A_THREAD = 4       # where there are too few panels to share out
 
 
-cdef Problem only_met(Problem g) noexcept nogil:
+cdef Problem only_met(Problem p) noexcept nogil:
     """A 1 x 1 filter with a stride, as one without on every stride-th pixel."""
-    cdef bint inside = g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h < g.h and (g.ow - 1) * g.stride_w < g.w
-    if g.r == 1 and g.s == 1 and inside:
-        g.xh, g.xw = g.xh * g.stride_h, g.xw * g.stride_w
-        g.h, g.w, g.stride_h, g.stride_w = g.oh, g.ow, 1, 1
-    return g
+    cdef bint inside = p.top == 0 and p.left == 0 and (p.oh - 1) * p.stride_h < p.h and (p.ow - 1) * p.stride_w < p.w
+    if p.r == 1 and p.s == 1 and inside:
+        p.xh, p.xw = p.xh * p.stride_h, p.xw * p.stride_w
+        p.h, p.w, p.stride_h, p.stride_w = p.oh, p.ow, 1, 1
+    return p
 
 
-cdef Problem with_groups_joined(Problem g, int lanes) noexcept nogil:
-    """Narrow groups side by side in a vector, as groups of that many channels. Not where 1 x 1 filters would read, from x as it
-    lies, more than there is; and not in vectors of 4 floats: SSE cannot move lanes by a number that it computes."""
-    cdef Py_ssize_t most = lanes // g.c if g.c else 0, i
-    if g.c != g.k or kernels.f32.vector <= 4:
-        return g
-    for i in range(min(most, g.groups), 1, -1):
-        if g.groups % i == 0 and (g.r * g.s > 1 or i * g.c == lanes):
-            g.c, g.k, g.groups = i * g.c, i * g.k, g.groups // i
+cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil:
+    """Narrow groups side by side in a vector, as groups of that many channels. Not where 1 x 1 filters would read, from
+    x as it lies, more than there is; and not in vectors of 4 floats: SSE cannot move lanes by a number that it
+    computes."""
+    cdef Py_ssize_t most = lanes // p.c if p.c else 0, i
+    if p.c != p.k or kernels.f32.vector <= 4:
+        return p
+    for i in range(min(most, p.groups), 1, -1):
+        if p.groups % i == 0 and (p.r * p.s > 1 or i * p.c == lanes):
+            p.c, p.k, p.groups = i * p.c, i * p.k, p.groups // i
             break
-    return g
+    return p
 
 
-cdef inline bint pointwise(const Problem *g) noexcept nogil:
+cdef inline bint pointwise(const Problem *p) noexcept nogil:
     """1 x 1 filters that meet all pixels, one each."""
-    return g.r == 1 and g.s == 1 and g.top == 0 and g.left == 0 and g.oh == g.h and g.ow == g.w
+    return p.r == 1 and p.s == 1 and p.top == 0 and p.left == 0 and p.oh == p.h and p.ow == p.w
 
 
 cdef inline bint one_piece(Py_ssize_t n, Py_ssize_t h, Py_ssize_t w, Py_ssize_t image, Py_ssize_t row,
@@ -59,68 +60,92 @@ cdef inline bint shared_out(Py_ssize_t units, int team) noexcept nogil:
 
 
 cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
-    """At least so many elements: an odd number of cache lines (of float32), so that pixels spread over the sets of L1."""
+    """At least so many elements: an odd number of cache lines (of float32), so that pixels spread over the sets of
+    L1."""
     return ceildiv(elements, 32) * 32 + 16
 
 
-cdef Layout lay_out(const Problem *g, int team, int activation, const floating *unused) noexcept nogil:
+cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floating *unused) noexcept nogil:
     """Of B nothing depends on the threads, the activation, or on where x and y lie."""
-    cdef Layout l
+    cdef DirectLayout l
     cdef Py_ssize_t rows, bytes_a_row, most, pixels
     l.lanes, l.mr = vector_length(unused), tile_rows(unused)
-    l.vectors = 1 if g.k <= l.lanes else FC_MAX_NV
+    l.vectors = 1 if p.k <= l.lanes else FC_MAX_NV
     l.width = l.vectors * l.lanes
-    l.panels = ceildiv(g.k, l.width)
-    l.narrow = l.vectors > 1 and 0 < g.k % l.width <= l.lanes
-    l.b_size = rounded(g.own * g.r * g.s * l.width)
-    l.filters_size = g.groups * l.panels * l.b_size
-    l.chunk = min(g.own, max(1, TABLE // (g.r * g.s * l.lanes)) * l.lanes)
-    l.pixel = g.c if fits_closely(g, l.lanes) and g.own == g.c else l.lanes
-    l.depth, l.n_taps = g.own, g.r * g.s
-    if l.pixel < l.lanes and g.c * g.s <= l.lanes and g.dilation_w == 1:
-        l.depth, l.n_taps = g.c * g.s, g.r
+    l.panels = ceildiv(p.k, l.width)
+    l.narrow = l.vectors > 1 and 0 < p.k % l.width <= l.lanes
+    l.b_size = rounded(p.own * p.r * p.s * l.width)
+    l.filters_size = p.groups * l.panels * l.b_size
+    l.chunk = min(p.own, max(1, TABLE // (p.r * p.s * l.lanes)) * l.lanes)
+    l.pixel = p.c if fits_closely(p, l.lanes) and p.own == p.c else l.lanes
+    l.depth, l.n_taps = p.own, p.r * p.s
+    if l.pixel < l.lanes and p.c * p.s <= l.lanes and p.dilation_w == 1:
+        l.depth, l.n_taps = p.c * p.s, p.r
     # blocks: with an X, the rows of the outputs and their halo, that stays where it should
-    l.in_place = pointwise(g) and g.xc == 1
+    l.in_place = pointwise(p) and p.xc == 1
     l.beforehand = l.filters_size * sizeof(floating) <= FILTERS_BYTES
-    bytes_a_row = (g.stride_h * (g.ow * g.stride_w + (g.s - 1) * g.dilation_w) * ceildiv(g.c, l.lanes) * l.pixel
+    bytes_a_row = (p.stride_h * (p.ow * p.stride_w + (p.s - 1) * p.dilation_w) * ceildiv(p.c, l.lanes) * l.pixel
                    * sizeof(floating))
     rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // bytes_a_row)
-    pixels = TILES * l.mr if l.in_place and l.beforehand else min(PIXELS, rows * g.ow)
-    if team > 1 and l.beforehand and (l.in_place or g.groups * l.panels < 2 * team):
-        pixels = min(pixels, max(l.mr, g.n * g.oh * g.ow // (BLOCKS_A_THREAD * team)))
-    l.blocking = block_pixels(g, pixels)
-    l.private = team == 1 or shared_out(l.blocking.count * g.groups, team)
+    pixels = TILES * l.mr if l.in_place and l.beforehand else min(PIXELS, rows * p.ow)
+    if team > 1 and l.beforehand and (l.in_place or p.groups * l.panels < 2 * team):
+        pixels = min(pixels, max(l.mr, p.n * p.oh * p.ow // (BLOCKS_A_THREAD * team)))
+    l.blocking = block_pixels(p, pixels)
+    l.private = team == 1 or shared_out(l.blocking.count * p.groups, team)
     l.beforehand = l.beforehand and l.blocking.count > 1
     # a pixel's channels follow each other in y; an activation is applied to whole blocks
-    l.stored = g.yk == 1 and (activation == 0 or (l.private and g.groups == 1 and g.yw == g.k))
-    l.each_tile = l.in_place and g.own == g.c and l.private and l.beforehand and l.stored
-    l.one_row = pointwise(g) and ((not l.stored or one_piece(g.n, g.oh, g.ow, g.yn, g.yh, g.yw))
-                                  and (not l.in_place or one_piece(g.n, g.h, g.w, g.xn, g.xh, g.xw)))
+    l.stored = p.yk == 1 and (activation == 0 or (l.private and p.groups == 1 and p.yw == p.k))
+    l.each_tile = l.in_place and p.own == p.c and l.private and l.beforehand and l.stored
+    l.one_row = pointwise(p) and ((not l.stored or one_piece(p.n, p.oh, p.ow, p.yn, p.yh, p.yw))
+                                  and (not l.in_place or one_piece(p.n, p.h, p.w, p.xn, p.xh, p.xw)))
     l.pairs = 0
-    if l.in_place and g.xw * <Py_ssize_t>sizeof(floating) % NEAR_BYTES == 0:
+    if l.in_place and p.xw * <Py_ssize_t>sizeof(floating) % NEAR_BYTES == 0:
         l.mr = min(l.mr, NEAR_ROWS)
         # unless the thread with most panels would then have more of them
         if pair_rows(unused) == NEAR_ROWS and l.vectors == FC_MAX_NV and (
                 l.private or 2 * ceildiv(ceildiv(l.panels, 2), team) == ceildiv(l.panels, team)):
-            l.pairs = g.k // l.width // 2    # of panels that lack no filters
+            l.pairs = p.k // l.width // 2    # of panels that lack no filters
     l.steps = l.panels - l.pairs
     # X: slack of a vector behind each vector of channels, and not a power of two apart
-    l.band_rows = (l.blocking.rows - 1) * g.stride_h + (g.r - 1) * g.dilation_h + 1
-    l.band_cols = (l.blocking.cols - 1) * g.stride_w + (g.s - 1) * g.dilation_w + 1
+    l.band_rows = (l.blocking.rows - 1) * p.stride_h + (p.r - 1) * p.dilation_h + 1
+    l.band_cols = (l.blocking.cols - 1) * p.stride_w + (p.s - 1) * p.dilation_w + 1
     l.image_pitch = l.band_rows * l.band_cols * l.pixel
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
-    l.x_size = rounded(ceildiv(g.c, l.lanes) * l.channel_pitch)
-    if pointwise(g) and g.c > l.lanes and l.mr <= NEAR_ROWS:
-        # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each are not
-        l.pixel, l.channel_pitch = odd_lines(g.c), l.lanes
+    l.x_size = rounded(ceildiv(p.c, l.lanes) * l.channel_pitch)
+    if pointwise(p) and p.c > l.lanes and l.mr <= NEAR_ROWS:
+        # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each
+        # are not
+        l.pixel, l.channel_pitch = odd_lines(p.c), l.lanes
         l.image_pitch = l.band_rows * l.band_cols * l.pixel
         l.x_size = rounded(l.blocking.images * l.image_pitch)
-    l.image_step, l.row_step, l.pixel_step = l.image_pitch, g.stride_h * l.band_cols * l.pixel, g.stride_w * l.pixel
+    l.image_step, l.row_step, l.pixel_step = l.image_pitch, p.stride_h * l.band_cols * l.pixel, p.stride_w * l.pixel
     if l.in_place:
         l.x_size, l.channel_pitch = 0, l.lanes
-        l.image_step, l.row_step, l.pixel_step = g.xn, g.xh, g.xw
-    l.at_size = rounded(max(position_count(g, l.band_rows, l.band_cols), (l.chunk + l.lanes) * g.r * g.s))
+        l.image_step, l.row_step, l.pixel_step = p.xn, p.xh, p.xw
+    l.at_size = rounded(max(position_count(p, l.band_rows, l.band_cols), (l.chunk + l.lanes) * p.r * p.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(max(most, l.mr) * l.width)
-    l.thread_size = (2 if l.pairs else 1) * (l.b_size + l.y_size + rounded(l.width))
+    # a thread's: B, Y and bias of a step, and what is its own, or else shared: X, then B of all filters, packed
+    # beforehand
+    l.scratch_size = (2 if l.pairs else 1) * (l.b_size + l.y_size + rounded(l.width))
+    l.shared_size = l.x_size + (l.filters_size if l.beforehand else 0)
+    l.x_at = 0
+    if l.private:
+        l.x_at = l.scratch_size
+        l.scratch_size += l.shared_size
+        l.shared_size = 0
+    l.filters_at = l.x_at + l.x_size
+    l.tables_size = 3 * l.at_size + rounded(p.r * p.s)
     return l
+
+
+cdef void leave_out_filters(DirectLayout *l) noexcept nogil:
+    """Filters that were prepared need no room."""
+    if l.beforehand and l.private:
+        l.scratch_size -= l.filters_size
+    elif l.beforehand:
+        l.shared_size -= l.filters_size
+
+
+cdef double work(const Problem *p) noexcept nogil:
+    return 2.0 * p.n * p.groups * p.k * p.oh * p.ow * p.own * p.r * p.s / 50

@@ -7,12 +7,12 @@
 """
 
 from cython cimport floating
-from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport kernels
+from fastconv._core.runtime.isa cimport mean_channels, sum_of_run
 from fastconv._core.runtime.memory cimport Block, take
+from fastconv._core.runtime.threads cimport EVENLY, in_parallel
 from fastconv._core.problem.problem cimport ceildiv, rounded
 
 cdef enum:
@@ -22,87 +22,95 @@ cdef enum:
     MOST_FILTERS = 16384      # whose totals are kept at a time, where they lie side by side: 4 MB
 
 
+# Sizes and strides of grad_output, in elements. Where filters lie side by side a block is at most `pixels` of a row,
+# and each chunk of the blocks has its totals, row_size apart.
+cdef struct BiasCall:
+    const void *dy
+    void *grad_bias
+    Py_ssize_t filters, images, rows, cols
+    Py_ssize_t sn, sk, sh, sw
+    Py_ssize_t pixels, blocks, chunks, row_size
+    double *totals
+
+
 def bias_gradient(const floating[:, :, :, :] grad_output, floating[::1] grad_bias):
     """grad_bias[k] = the sum of grad_output over images and pixels."""
     cdef Py_ssize_t k, size = sizeof(floating)
-    cdef Py_ssize_t images = grad_output.shape[0], filters = grad_output.shape[1]
-    cdef Py_ssize_t rows = grad_output.shape[2], cols = grad_output.shape[3]
-    cdef Py_ssize_t sn = grad_output.strides[0] // size, sk = grad_output.strides[1] // size
-    cdef Py_ssize_t sh = grad_output.strides[2] // size, sw = grad_output.strides[3] // size
-    cdef const floating *dy
-    if images == 0 or rows == 0 or cols == 0:
+    cdef int team
+    cdef BiasCall call
+    call.images, call.filters = grad_output.shape[0], grad_output.shape[1]
+    call.rows, call.cols = grad_output.shape[2], grad_output.shape[3]
+    call.sn, call.sk = grad_output.strides[0] // size, grad_output.strides[1] // size
+    call.sh, call.sw = grad_output.strides[2] // size, grad_output.strides[3] // size
+    if call.images == 0 or call.rows == 0 or call.cols == 0:
         grad_bias[:] = 0
         return
-    if filters == 0:
+    if call.filters == 0:
         return
-    dy = &grad_output[0, 0, 0, 0]
-    if rows == 1 or cols == 1 or sh == cols * sw:
-        sw = sh if cols == 1 else sw
-        rows, cols = 1, rows * cols
-    if sk == 1 and filters > MOST_FILTERS:
-        for k in range(0, filters, MOST_FILTERS):
+    call.dy, call.grad_bias = &grad_output[0, 0, 0, 0], &grad_bias[0]
+    if call.rows == 1 or call.cols == 1 or call.sh == call.cols * call.sw:
+        call.sw = call.sh if call.cols == 1 else call.sw
+        call.rows, call.cols = 1, call.rows * call.cols
+    if call.sk == 1 and call.filters > MOST_FILTERS:
+        for k in range(0, call.filters, MOST_FILTERS):
             bias_gradient(grad_output[:, k:k + MOST_FILTERS], grad_bias[k:k + MOST_FILTERS])
-        return
-    if sk == 1 and filters > 1:
-        if rows == 1 and (cols == 1 or sn == cols * sw):
-            sw = sn if cols == 1 else sw
-            images, cols = 1, images * cols
-        sum_pixels(dy, &grad_bias[0], filters, images, rows, cols, sn, sh, sw)
-        return
-    cdef int team = threads.team(0.3 * images * filters * rows * cols)
-    for k in prange(filters, num_threads=team, schedule="static", nogil=True):
-        grad_bias[k] = <floating>sum_plane(dy + k * sk, images, rows, cols, sn, sh, sw)
+    elif call.sk == 1 and call.filters > 1:
+        if call.rows == 1 and (call.cols == 1 or call.sn == call.cols * call.sw):
+            call.sw = call.sn if call.cols == 1 else call.sw
+            call.images, call.cols = 1, call.images * call.cols
+        sum_pixels(&call, &grad_bias[0])
+    else:
+        team = threads.team(0.3 * call.images * call.filters * call.rows * call.cols)
+        with nogil:
+            in_parallel(sum_planes[floating], &call, call.filters, team, EVENLY, &grad_bias[0], 0)
 
 
-cdef double sum_plane(const floating *x, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t sn, Py_ssize_t sh,
-                      Py_ssize_t sw) noexcept nogil:
+cdef void sum_planes(const void *data, Py_ssize_t k, floating *unused) noexcept nogil:
+    """One filter's planes."""
+    cdef const BiasCall *call = <const BiasCall *>data
+    cdef const floating *row
     cdef double total = 0
     cdef Py_ssize_t n, h, w
-    for n in range(images):
-        for h in range(rows):
-            if sw == 1:
-                if floating is float:
-                    total += kernels.f32.sum(x + n * sn + h * sh, cols)
-                else:
-                    total += kernels.f64.sum(x + n * sn + h * sh, cols)
+    for n in range(call.images):
+        for h in range(call.rows):
+            row = <const floating *>call.dy + k * call.sk + n * call.sn + h * call.sh
+            if call.sw == 1:
+                total += sum_of_run(row, call.cols)
             else:
-                for w in range(cols):
-                    total += x[n * sn + h * sh + w * sw]
-    return total
+                for w in range(call.cols):
+                    total += row[w * call.sw]
+    (<floating *>call.grad_bias)[k] = <floating>total
 
 
-cdef sum_pixels(const floating *dy, floating *grad_bias, Py_ssize_t filters, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t cols,
-                Py_ssize_t sn, Py_ssize_t sh, Py_ssize_t sw):
+cdef sum_pixels(BiasCall *call, floating *grad_bias):
     """For filters side by side in memory."""
-    cdef Py_ssize_t size = sizeof(floating), most = max(8, min(MOST_PIXELS, BLOCK_BYTES // (filters * size)))
-    cdef Py_ssize_t blocks = images * rows * ceildiv(cols, most), chunks = min(blocks, MOST_CHUNKS), chunk, k
-    cdef int team = threads.team(0.1 * images * filters * rows * cols)
-    cdef Py_ssize_t row_size = rounded(filters)
-    cdef Block memory = take(chunks * row_size * sizeof(double) + team * row_size * size)
-    cdef double *totals = <double *>memory.data
-    cdef floating *sums = <floating *>(totals + chunks * row_size)
-    for chunk in prange(chunks, num_threads=team, schedule="static", nogil=True):
-        sum_blocks(dy, filters, rows, cols, sn, sh, sw, most, chunk * blocks // chunks, (chunk + 1) * blocks // chunks,
-                   sums + threadid() * row_size, totals + chunk * row_size)
-    for chunk in range(1, chunks):
+    cdef Py_ssize_t size = sizeof(floating), filters = call.filters, chunk, k
+    cdef int team = threads.team(0.1 * call.images * filters * call.rows * call.cols)
+    call.pixels = max(8, min(MOST_PIXELS, BLOCK_BYTES // (filters * size)))
+    call.blocks = call.images * call.rows * ceildiv(call.cols, call.pixels)
+    call.chunks, call.row_size = min(call.blocks, MOST_CHUNKS), rounded(filters)
+    cdef Block memory = take(call.chunks * call.row_size * sizeof(double) + team * call.row_size * size)
+    call.totals = <double *>memory.data
+    with nogil:
+        in_parallel(sum_chunk[floating], call, call.chunks, team, EVENLY,
+                    <floating *>(call.totals + call.chunks * call.row_size), call.row_size)
+    for chunk in range(1, call.chunks):
         for k in range(filters):
-            totals[k] += totals[chunk * row_size + k]
+            call.totals[k] += call.totals[chunk * call.row_size + k]
     for k in range(filters):
-        grad_bias[k] = <floating>totals[k]
+        grad_bias[k] = <floating>call.totals[k]
 
 
-cdef void sum_blocks(const floating *dy, Py_ssize_t filters, Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t sn, Py_ssize_t sh,
-                     Py_ssize_t sw, Py_ssize_t most, Py_ssize_t begin, Py_ssize_t end, floating *sums, double *totals) noexcept nogil:
-    """Totals of the blocks from begin until end; a block is at most `most` pixels of a row."""
-    cdef Py_ssize_t in_row = ceildiv(cols, most), block, row, first, k
+cdef void sum_chunk(const void *data, Py_ssize_t chunk, floating *sums) noexcept nogil:
+    """Totals of a chunk of the blocks; sums: those of one block."""
+    cdef const BiasCall *call = <const BiasCall *>data
+    cdef Py_ssize_t in_row = ceildiv(call.cols, call.pixels), block, row, first, k
+    cdef double *totals = call.totals + chunk * call.row_size
     cdef const floating *x
-    memset(totals, 0, filters * sizeof(double))
-    for block in range(begin, end):
-        row, first = block // in_row, block % in_row * most
-        x = dy + row // rows * sn + row % rows * sh + first * sw
-        if floating is float:
-            kernels.f32.mean_channels(x, 0, sw, 1, min(most, cols - first), 1, sums, filters)
-        else:
-            kernels.f64.mean_channels(x, 0, sw, 1, min(most, cols - first), 1, sums, filters)
-        for k in range(filters):
+    memset(totals, 0, call.filters * sizeof(double))
+    for block in range(chunk * call.blocks // call.chunks, (chunk + 1) * call.blocks // call.chunks):
+        row, first = block // in_row, block % in_row * call.pixels
+        x = <const floating *>call.dy + row // call.rows * call.sn + row % call.rows * call.sh + first * call.sw
+        mean_channels(x, 0, call.sw, 1, min(call.pixels, call.cols - first), 1, sums, call.filters)
+        for k in range(call.filters):
             totals[k] += sums[k]

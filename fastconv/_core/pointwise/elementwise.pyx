@@ -1,16 +1,15 @@
 """Activations, softmax and the losses of class labels: the loops over threads around elementwise.h and softmax.h.
 
 Arrays are walked in chunks of CHUNK elements, softmax in rows or blocks of columns; neither depends on the number of
-threads. What is not C-contiguous is copied into the result first and worked on in place, and where there are two such arguments
-the second is copied piece by piece: no second full-size buffer.
-Losses are added up in double precision, row after row.
+threads. What is not C-contiguous is copied into the result first and worked on in place, and where there are two such
+arguments the second is copied piece by piece: no second full-size buffer. Losses are added up in double precision, row
+after row.
 """
 
 import numpy as np
 
 cimport numpy as cnp
 from cython cimport floating
-from cython.parallel cimport prange
 from libc.stdint cimport int64_t
 
 from fastconv._core.runtime.isa cimport (
@@ -19,7 +18,7 @@ from fastconv._core.runtime.isa cimport (
 )
 from fastconv._core.runtime.kernels cimport FC_LEAKY_RELU, FC_RELU, FC_SIGMOID, FC_TANH
 from fastconv._core.runtime.memory cimport new_array
-from fastconv._core.runtime.threads cimport team
+from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 
 cnp.import_array()
 
@@ -30,6 +29,16 @@ cdef enum:
 
 # About the nanoseconds of an element, for the thread policy.
 cdef double SIMPLE = 0.15, TRANSCENDENTAL = 0.6
+
+
+# y = f(x), or of a gradient x the one before f, of n elements; v is what f was applied to, or what it gave.
+cdef struct ActivationCall:
+    const void *x
+    const void *v
+    void *y
+    Py_ssize_t n
+    int kind
+    double slope
 
 
 # The kinds of activation, for Python.
@@ -51,32 +60,33 @@ cdef void *source_of(cnp.ndarray x, cnp.ndarray y) except? NULL:
 def activation(cnp.ndarray x, int kind, double slope=0.0):
     """y = f(x) of an array of any shape and strides; kind is FC_RELU, ... of kernels.h."""
     cdef cnp.ndarray y = result_like(x)
-    cdef void *source = source_of(x, y)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        activate(<const float *>source, <float *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(x), kind, slope)
-    else:
-        activate(<const double *>source, <double *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(x), kind, slope)
+    activate(source_of(x, y), y, kind, slope)
     return y
 
 
 def activate_in_place(cnp.ndarray y, int kind, double slope):
     """y = f(y), whose elements are one piece of memory in any order."""
+    activate(cnp.PyArray_DATA(y), y, kind, slope)
+
+
+cdef activate(const void *x, cnp.ndarray y, int kind, double slope):
+    cdef ActivationCall call
+    call.x, call.y, call.n, call.kind, call.slope = x, cnp.PyArray_DATA(y), cnp.PyArray_SIZE(y), kind, slope
+    cdef int threads = team(call.n * (SIMPLE if kind == FC_RELU or kind == FC_LEAKY_RELU else TRANSCENDENTAL))
+    cdef Py_ssize_t chunks = (call.n + CHUNK - 1) // CHUNK
     if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
-        activate(<const float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(y), kind, slope)
-    else:
-        activate(<const double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(y), cnp.PyArray_SIZE(y), kind, slope)
-
-
-cdef activate(const floating *x, floating *y, Py_ssize_t n, int kind, double slope):
-    cdef Py_ssize_t i, at
-    cdef int threads = team(n * (SIMPLE if kind == FC_RELU or kind == FC_LEAKY_RELU else TRANSCENDENTAL))
-    if threads == 1:
         with nogil:
-            activation_kernel(kind, x, y, n, slope)
-        return
-    for i in prange((n + CHUNK - 1) // CHUNK, nogil=True, num_threads=threads, schedule="static"):
-        at = i * CHUNK
-        activation_kernel(kind, x + at, y + at, min(CHUNK, n - at), slope)
+            in_parallel(activation_chunk[float], &call, chunks, threads, EVENLY, <float *>NULL, 0)
+    else:
+        with nogil:
+            in_parallel(activation_chunk[double], &call, chunks, threads, EVENLY, <double *>NULL, 0)
+
+
+cdef void activation_chunk(const void *data, Py_ssize_t index, floating *unused) noexcept nogil:
+    cdef const ActivationCall *call = <const ActivationCall *>data
+    cdef Py_ssize_t at = index * CHUNK
+    activation_kernel(call.kind, <const floating *>call.x + at, <floating *>call.y + at, min(CHUNK, call.n - at),
+                      call.slope)
 
 
 def activation_backward(cnp.ndarray grad, cnp.ndarray v, int kind, double slope=0.0):
@@ -91,7 +101,8 @@ def activation_backward(cnp.ndarray grad, cnp.ndarray v, int kind, double slope=
 
 
 def pieces(tuple shape, Py_ssize_t most):
-    """Indices that cut a C-contiguous array into pieces that are contiguous too, in order, each of at most so many elements."""
+    """Indices that cut a C-contiguous array into pieces that are contiguous too, in order, each of at most so many
+    elements."""
     cdef Py_ssize_t inner = 1, axis = len(shape), at_once
     while axis and inner * shape[axis - 1] <= most:
         axis -= 1
@@ -107,37 +118,44 @@ def pieces(tuple shape, Py_ssize_t most):
 
 cdef backward_of_piece(cnp.ndarray grad, cnp.ndarray v, cnp.ndarray grad_x, int kind, double slope):
     """Of arrays of which v and grad_x are contiguous."""
-    cdef void *source = source_of(grad, grad_x)
+    cdef ActivationCall call
+    call.x, call.v, call.y = source_of(grad, grad_x), cnp.PyArray_DATA(v), cnp.PyArray_DATA(grad_x)
+    call.n, call.kind, call.slope = cnp.PyArray_SIZE(grad), kind, slope
+    cdef int threads = team(call.n * SIMPLE)
+    cdef Py_ssize_t chunks = (call.n + CHUNK - 1) // CHUNK
     if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
-        activate_backward(<const float *>source, <const float *>cnp.PyArray_DATA(v), <float *>cnp.PyArray_DATA(grad_x),
-                          cnp.PyArray_SIZE(grad), kind, slope)
-    else:
-        activate_backward(<const double *>source, <const double *>cnp.PyArray_DATA(v), <double *>cnp.PyArray_DATA(grad_x),
-                          cnp.PyArray_SIZE(grad), kind, slope)
-
-
-cdef activate_backward(const floating *grad, const floating *v, floating *grad_x, Py_ssize_t n, int kind, double slope):
-    cdef Py_ssize_t i, at
-    cdef int threads = team(n * SIMPLE)
-    if threads == 1:
         with nogil:
-            activation_backward_kernel(kind, grad, v, grad_x, n, slope)
-        return
-    for i in prange((n + CHUNK - 1) // CHUNK, nogil=True, num_threads=threads, schedule="static"):
-        at = i * CHUNK
-        activation_backward_kernel(kind, grad + at, v + at, grad_x + at, min(CHUNK, n - at), slope)
+            in_parallel(backward_chunk[float], &call, chunks, threads, EVENLY, <float *>NULL, 0)
+    else:
+        with nogil:
+            in_parallel(backward_chunk[double], &call, chunks, threads, EVENLY, <double *>NULL, 0)
+
+
+cdef void backward_chunk(const void *data, Py_ssize_t index, floating *unused) noexcept nogil:
+    cdef const ActivationCall *call = <const ActivationCall *>data
+    cdef Py_ssize_t at = index * CHUNK
+    activation_backward_kernel(call.kind, <const floating *>call.x + at, <const floating *>call.v + at,
+                               <floating *>call.y + at, min(CHUNK, call.n - at), call.slope)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Softmax: an array is (outer, n, inner), n being the axis. Work comes in units of a row, or of a block of columns.
 
 
-cdef struct Axes:
+cdef struct SoftmaxAxes:
     Py_ssize_t outer, n, inner, blocks    # blocks of columns
 
+# y = softmax(x), or of a gradient x the one before it; result is what softmax gave.
+cdef struct SoftmaxCall:
+    const void *x
+    const void *result
+    void *y
+    SoftmaxAxes axes
+    bint logarithm
 
-cdef Axes around(cnp.ndarray array, int axis) noexcept:
-    cdef Axes a
+
+cdef SoftmaxAxes around(cnp.ndarray array, int axis) noexcept:
+    cdef SoftmaxAxes a
     cdef int i
     a.outer = a.inner = 1
     for i in range(axis):
@@ -152,35 +170,31 @@ cdef Axes around(cnp.ndarray array, int axis) noexcept:
 def softmax(cnp.ndarray x, int axis, bint logarithm):
     """Softmax or log-softmax along an axis counted from 0."""
     cdef cnp.ndarray y = result_like(x)
-    cdef void *source = source_of(x, y)
-    cdef Axes a = around(x, axis)
+    cdef SoftmaxCall call
+    call.x, call.y, call.axes, call.logarithm = source_of(x, y), cnp.PyArray_DATA(y), around(x, axis), logarithm
     if cnp.PyArray_SIZE(x) == 0:
         return y
+    cdef Py_ssize_t units = call.axes.outer * call.axes.blocks
+    cdef int threads = team(2 * TRANSCENDENTAL * call.axes.outer * call.axes.n * call.axes.inner)
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        normalise(<const float *>source, <float *>cnp.PyArray_DATA(y), &a, logarithm)
+        with nogil:
+            in_parallel(normalise[float], &call, units, threads, EVENLY, <float *>NULL, 0)
     else:
-        normalise(<const double *>source, <double *>cnp.PyArray_DATA(y), &a, logarithm)
+        with nogil:
+            in_parallel(normalise[double], &call, units, threads, EVENLY, <double *>NULL, 0)
     return y
 
 
-cdef normalise(const floating *x, floating *y, const Axes *a, bint logarithm):
-    cdef Py_ssize_t unit
-    cdef int threads = team(2 * TRANSCENDENTAL * a.outer * a.n * a.inner)
-    if threads == 1:
-        with nogil:
-            for unit in range(a.outer * a.blocks):
-                normalise_unit(x, y, a, logarithm, unit)
-        return
-    for unit in prange(a.outer * a.blocks, nogil=True, num_threads=threads, schedule="static"):
-        normalise_unit(x, y, a, logarithm, unit)
-
-
-cdef void normalise_unit(const floating *x, floating *y, const Axes *a, bint logarithm, Py_ssize_t unit) noexcept nogil:
+cdef void normalise(const void *data, Py_ssize_t unit, floating *unused) noexcept nogil:
+    cdef const SoftmaxCall *call = <const SoftmaxCall *>data
+    cdef const SoftmaxAxes *a = &call.axes
     cdef Py_ssize_t column = unit % a.blocks * COLUMNS, at = unit // a.blocks * a.n * a.inner + column
+    cdef const floating *x = <const floating *>call.x + at
+    cdef floating *y = <floating *>call.y + at
     if a.inner == 1:
-        softmax_row(x + at, y + at, a.n, logarithm)
+        softmax_row(x, y, a.n, call.logarithm)
     else:
-        softmax_columns(x + at, y + at, a.n, a.inner, min(COLUMNS, a.inner - column), logarithm)
+        softmax_columns(x, y, a.n, a.inner, min(COLUMNS, a.inner - column), call.logarithm)
 
 
 def softmax_backward(cnp.ndarray grad, cnp.ndarray y, int axis, bint logarithm):
@@ -190,29 +204,35 @@ def softmax_backward(cnp.ndarray grad, cnp.ndarray y, int axis, bint logarithm):
         return grad_x
     if not cnp.PyArray_CHKFLAGS(y, cnp.NPY_ARRAY_C_CONTIGUOUS):
         if cnp.PyArray_NBYTES(y) > BLOCK_BYTES:
-            softmax_backward_in_blocks(np.moveaxis(grad, axis, 0), np.moveaxis(y, axis, 0), np.moveaxis(grad_x, axis, 0), logarithm)
+            softmax_backward_in_blocks(np.moveaxis(grad, axis, 0), np.moveaxis(y, axis, 0),
+                                       np.moveaxis(grad_x, axis, 0), logarithm)
             return grad_x
         y = np.ascontiguousarray(y)
-    cdef void *source = source_of(grad, grad_x)
-    cdef Axes a = around(grad, axis)
+    cdef SoftmaxCall call
+    call.x, call.result, call.y = source_of(grad, grad_x), cnp.PyArray_DATA(y), cnp.PyArray_DATA(grad_x)
+    call.axes, call.logarithm = around(grad, axis), logarithm
+    cdef Py_ssize_t units = call.axes.outer * call.axes.blocks
+    cdef int threads = team(TRANSCENDENTAL * call.axes.outer * call.axes.n * call.axes.inner)
     if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
-        normalise_backward(<const float *>source, <const float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(grad_x), &a,
-                           logarithm)
+        with nogil:
+            in_parallel(normalise_backward[float], &call, units, threads, EVENLY, <float *>NULL, 0)
     else:
-        normalise_backward(<const double *>source, <const double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(grad_x), &a,
-                           logarithm)
+        with nogil:
+            in_parallel(normalise_backward[double], &call, units, threads, EVENLY, <double *>NULL, 0)
     return grad_x
 
 
 cdef softmax_backward_in_blocks(grad, y, grad_x, bint logarithm):
-    """The same along the first axis of large arrays with any strides, a block at a time: once for the sums, then for the results."""
+    """The same along the first axis of large arrays with any strides, a block at a time: once for the sums, then for
+    the results."""
     for piece in pieces(grad.shape[1:], COLUMNS * COLUMNS):
         columns = (slice(None),) if piece is ... else (slice(None), *piece)
         of_grad, of_y, of_grad_x = grad[columns], y[columns], grad_x[columns]
         rows = max(1, CHUNK * len(of_grad) // of_grad.size)
         blocks = [slice(first, first + rows) for first in range(0, len(of_grad), rows)]
         with np.errstate(all="ignore"):
-            total = sum(np.sum(of_grad[some] if logarithm else of_grad[some] * of_y[some], axis=0, dtype=np.float64) for some in blocks)
+            total = sum(np.sum(of_grad[some] if logarithm else of_grad[some] * of_y[some], axis=0, dtype=np.float64)
+                        for some in blocks)
             total = np.asarray(total).astype(grad.dtype)
             for some in blocks:
                 if logarithm:
@@ -221,25 +241,17 @@ cdef softmax_backward_in_blocks(grad, y, grad_x, bint logarithm):
                     of_grad_x[some] = (of_grad[some] - total) * of_y[some]
 
 
-cdef normalise_backward(const floating *grad, const floating *y, floating *grad_x, const Axes *a, bint logarithm):
-    cdef Py_ssize_t unit
-    cdef int threads = team(TRANSCENDENTAL * a.outer * a.n * a.inner)
-    if threads == 1:
-        with nogil:
-            for unit in range(a.outer * a.blocks):
-                normalise_backward_unit(grad, y, grad_x, a, logarithm, unit)
-        return
-    for unit in prange(a.outer * a.blocks, nogil=True, num_threads=threads, schedule="static"):
-        normalise_backward_unit(grad, y, grad_x, a, logarithm, unit)
-
-
-cdef void normalise_backward_unit(const floating *grad, const floating *y, floating *grad_x, const Axes *a, bint logarithm,
-                                  Py_ssize_t unit) noexcept nogil:
+cdef void normalise_backward(const void *data, Py_ssize_t unit, floating *unused) noexcept nogil:
+    cdef const SoftmaxCall *call = <const SoftmaxCall *>data
+    cdef const SoftmaxAxes *a = &call.axes
     cdef Py_ssize_t column = unit % a.blocks * COLUMNS, at = unit // a.blocks * a.n * a.inner + column
+    cdef const floating *grad = <const floating *>call.x + at
+    cdef const floating *y = <const floating *>call.result + at
+    cdef floating *grad_x = <floating *>call.y + at
     if a.inner == 1:
-        softmax_row_backward(grad + at, y + at, grad_x + at, a.n, logarithm)
+        softmax_row_backward(grad, y, grad_x, a.n, call.logarithm)
     else:
-        softmax_columns_backward(grad + at, y + at, grad_x + at, a.n, a.inner, min(COLUMNS, a.inner - column), logarithm)
+        softmax_columns_backward(grad, y, grad_x, a.n, a.inner, min(COLUMNS, a.inner - column), call.logarithm)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -269,7 +281,8 @@ cdef add_losses(const floating[:, :] log_probs, const int64_t[::1] target, doubl
 
 
 def label_loss_backward(scores, const int64_t[::1] target, const double[::1] weight, double smoothing):
-    """scores[i] = weight[i] (scores[i] - target of row i), in place: softmax makes it cross-entropy's gradient, zeros nll's."""
+    """scores[i] = weight[i] (scores[i] - target of row i), in place: softmax makes it cross-entropy's gradient, zeros
+    nll's."""
     if scores.dtype == np.float32:
         subtract_targets[float](scores, target, weight, smoothing)
     else:

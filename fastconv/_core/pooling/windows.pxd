@@ -1,6 +1,6 @@
 """The windows of a pooling along rows and columns: see windows.pyx."""
 
-cdef struct Axis:
+cdef struct PoolAxis:
     Py_ssize_t size, outputs
     Py_ssize_t kernel_size    # 0 where the windows differ in size (adaptive pooling)
     Py_ssize_t stride         # adaptive: size // outputs
@@ -17,12 +17,13 @@ cdef enum Method:
     PAIRS, BAND, RUNS    # see windows.pyx
 
 cdef class Windows:
-    cdef Axis rows, cols
+    cdef PoolAxis rows, cols
     cdef Method method
 
 
-cdef inline Span span(const Axis *a, Py_ssize_t i) noexcept nogil:
-    """The window of output i. The products stay within 64 bits: positions are those of an array, and i rest < outputs^2."""
+cdef inline Span span(const PoolAxis *a, Py_ssize_t i) noexcept nogil:
+    """The window of output i. The products stay within 64 bits: positions are those of an array, and i rest <
+    outputs^2."""
     cdef Span s
     cdef Py_ssize_t start = a.start + i * a.stride, last, skipped
     s.first, s.taps = start, a.kernel_size
@@ -43,7 +44,7 @@ cdef inline Span span(const Axis *a, Py_ssize_t i) noexcept nogil:
     return s
 
 
-cdef inline Py_ssize_t first_reaching(const Axis *a, Py_ssize_t position) noexcept nogil:
+cdef inline Py_ssize_t first_reaching(const PoolAxis *a, Py_ssize_t position) noexcept nogil:
     """The first output whose window ends behind a position of the image; `outputs` where there is none."""
     cdef Py_ssize_t low = 0, high = a.outputs, middle
     cdef Span s
@@ -57,7 +58,7 @@ cdef inline Py_ssize_t first_reaching(const Axis *a, Py_ssize_t position) noexce
     return low
 
 
-cdef inline double overlap(const Axis *a) noexcept nogil:
+cdef inline double overlap(const PoolAxis *a) noexcept nogil:
     """The most windows that share a pixel."""
     if a.kernel_size == 0:
         return a.outputs // a.size + 2

@@ -1,16 +1,16 @@
 """Where the outputs of a pooling look, and which driver loop serves them.
 
-Which pixels output i sees, and by how many an average divides, follows from i in a few integer operations (`span`), so there is
-nothing to keep for a geometry but its numbers. The padding of a pooling never holds a value, so nothing else is needed for a
-border.
+Which pixels output i sees, and by how many an average divides, follows from i in a few integer operations (`span`), so
+there is nothing to keep for a geometry but its numbers. The padding of a pooling never holds a value, so nothing else
+is needed for a border.
 
-The loops for planes (of pixels that are neighbours in memory along a row) are PAIRS: 2 x 2 windows with step 2, straight from
-pairs of rows; BAND: from a padded copy, a few rows at a time; RUNS: each window by itself, for windows that are large, or far
-apart, or of different sizes.
+The loops for planes (of pixels that are neighbours in memory along a row) are PAIRS: 2 x 2 windows with step 2,
+straight from pairs of rows; BAND: from a padded copy, a few rows at a time; RUNS: each window by itself, for windows
+that are large, or far apart, or of different sizes.
 """
 
 cdef enum:
-    FAR = 16         # columns between windows from which on a padded band, with one row a phase of the stride, does not pay
+    FAR = 16         # columns between windows from which on a padded band, a row for each of them, does not pay
     LARGE = 65536    # taps from which on the tables of a band do not pay
 
 cdef Py_ssize_t WIDEST = 2**31 - 256    # columns of PAIRS, which keep positions in 32 bits
@@ -24,8 +24,8 @@ cdef class Windows:
         return self.rows.outputs, self.cols.outputs
 
 
-cdef Axis sliding(size, kernel_size, stride, pads, dilation, outputs, count_include_pad):
-    cdef Axis a
+cdef PoolAxis sliding(size, kernel_size, stride, pads, dilation, outputs, count_include_pad):
+    cdef PoolAxis a
     before, after = pads
     a.size, a.outputs, a.kernel_size, a.stride, a.dilation = size, outputs, kernel_size, stride, dilation
     a.rest, a.start = 0, -before
@@ -34,11 +34,11 @@ cdef Axis sliding(size, kernel_size, stride, pads, dilation, outputs, count_incl
     return a
 
 
-cdef bint inside(const Axis *a) noexcept:
+cdef bint inside(const PoolAxis *a) noexcept:
     return a.start == 0 and (a.outputs - 1) * a.stride + a.kernel_size <= a.size
 
 
-cdef bint in_pairs(const Axis *a) noexcept:
+cdef bint in_pairs(const PoolAxis *a) noexcept:
     return a.kernel_size == a.stride == 2 and a.dilation == 1 and inside(a)
 
 
@@ -57,15 +57,16 @@ def sliding_windows(size, kernel_size, stride, pads, dilation, outputs, count_in
     return w
 
 
-cdef Axis adaptive(Py_ssize_t size, Py_ssize_t outputs):
-    cdef Axis a
+cdef PoolAxis adaptive(Py_ssize_t size, Py_ssize_t outputs):
+    cdef PoolAxis a
     a.size, a.outputs, a.kernel_size, a.dilation, a.start, a.end = size, outputs, 0, 1, 0, 0
     a.stride, a.rest = size // outputs, size % outputs
     return a
 
 
 def adaptive_windows(size, outputs):
-    """The windows of adaptive and global pooling: output i sees floor(i size / outputs) to ceil((i + 1) size / outputs)."""
+    """The windows of adaptive and global pooling: output i sees floor(i size / outputs) to ceil((i + 1) size /
+    outputs)."""
     cdef Windows w = Windows.__new__(Windows)
     w.rows, w.cols = adaptive(size[0], outputs[0]), adaptive(size[1], outputs[1])
     w.method = RUNS

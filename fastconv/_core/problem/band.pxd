@@ -27,8 +27,9 @@ cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept 
     return i if i < n else 2 * (n - 1) - i
 
 
-# Rows, or columns, of the source plane that a block's outputs need, as pieces: output i with filter tap t finds its source at
-# element t * dilation // stride + i of piece t % period, or, where taps share nothing, at element i of piece t.
+# Rows, or columns, of the source plane that a block's outputs need, as pieces: output i with filter tap t finds its
+# source at element t * dilation // stride + i of piece t % period, or, where taps share nothing, at element i of piece
+# t.
 cdef struct Axis:
     Py_ssize_t extent                # of the source plane
     Py_ssize_t start                 # source coordinate of output 0 with tap 0; may lie outside the plane
@@ -43,7 +44,8 @@ cdef struct Band:
     Py_ssize_t pitch                     # elements from one row to the next
     Py_ssize_t channel_pitch             # elements from one channel to the next, slack for whole vectors included
 
-cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil
+cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride,
+               Py_ssize_t dilation) noexcept nogil
 cdef void layout(Band *band, Py_ssize_t slack) noexcept nogil
 cdef void tap_offsets(const Band *band, Py_ssize_t *taps) noexcept nogil
 cdef void fill(const Band *band, const floating *x, Py_ssize_t channel_stride, Py_ssize_t channels, floating value,

@@ -1,26 +1,27 @@
 """The padded band: the rows of an image that a block of outputs needs, copied with their padding, so that no later loop
 sees a border, a stride of the array or a stride of the filter.
 
-    for row of the band: for column piece: for channel: copy the inside, then the columns outside the plane by the padding mode
+    for row of the band: for column piece: for channel: copy the inside, then the columns outside the plane by the
+    padding mode
 
-Rows and columns are kept in pieces, so each filter tap reads consecutive elements and consecutive output rows lie one pitch
-apart. A piece is one phase of the stride: with stride 2 the even columns, then the odd ones, and only the phases that some tap
-needs. Where the dilation is so large that taps share nothing, each tap has a piece of its own. Where channels are contiguous
-in memory (NHWC), blocks of pixels x channels are transposed in registers instead of copied one by one.
+Rows and columns are kept in pieces, so each filter tap reads consecutive elements and consecutive output rows lie one
+pitch apart. A piece is one phase of the stride: with stride 2 the even columns, then the odd ones, and only the phases
+that some tap needs. Where the dilation is so large that taps share nothing, each tap has a piece of its own. Where
+channels are contiguous in memory (NHWC), blocks of pixels x channels are transposed in registers instead of copied one
+by one.
 
-Source: the band is the row buffer of direct convolution, see Zhang, Franchetti, Low, "High performance zero-memory overhead
-direct convolutions" (2018).
+Source: the band is the row buffer of direct convolution, see Zhang, Franchetti, Low, "High performance zero-memory
+overhead direct convolutions" (2018).
 """
 
 from cython cimport floating
 
 from fastconv._core.runtime.isa cimport copy_rows, transpose, vector_length
-
-cdef enum:
-    MOST_LANES = 16
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 
 
-cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil:
+cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride,
+               Py_ssize_t dilation) noexcept nogil:
     cdef Axis a
     cdef Py_ssize_t phases = 1
     a.extent, a.start, a.outputs, a.taps, a.stride, a.dilation = extent, 0, outputs, taps, stride, dilation
@@ -34,7 +35,8 @@ cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_
     return a
 
 
-cdef inline Py_ssize_t tap_position(const Axis *a, Py_ssize_t tap, Py_ssize_t piece_pitch, Py_ssize_t pitch) noexcept nogil:
+cdef inline Py_ssize_t tap_position(const Axis *a, Py_ssize_t tap, Py_ssize_t piece_pitch,
+                                    Py_ssize_t pitch) noexcept nogil:
     if a.period == 0:
         return tap * piece_pitch
     return tap % a.period * piece_pitch + tap * a.dilation // a.stride * pitch
@@ -63,8 +65,8 @@ cdef void tap_offsets(const Band *band, Py_ssize_t *taps) noexcept nogil:
                                             + tap_position(&band.cols, s, band.cols.length, 1))
 
 
-cdef void fill_outside(const Band *band, const floating *row, Py_ssize_t first, Py_ssize_t lo, Py_ssize_t hi, floating value,
-                       floating *dst) noexcept nogil:
+cdef void fill_outside(const Band *band, const floating *row, Py_ssize_t first, Py_ssize_t lo, Py_ssize_t hi,
+                       floating value, floating *dst) noexcept nogil:
     """Elements lo .. hi - 1 of a piece of a row, which lie outside the plane."""
     cdef Py_ssize_t i, col
     for i in range(lo, hi):
@@ -72,11 +74,12 @@ cdef void fill_outside(const Band *band, const floating *row, Py_ssize_t first, 
         dst[i] = value if col < 0 else row[col * band.col_stride]
 
 
-cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_stride, Py_ssize_t channels, Py_ssize_t first,
-                     floating value, floating *dst) noexcept nogil:
+cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_stride, Py_ssize_t channels,
+                     Py_ssize_t first, floating value, floating *dst) noexcept nogil:
     """One piece of one row, for all channels; row is the first channel's, first the piece's first source column."""
-    cdef Py_ssize_t n = band.cols.length, stride = band.cols.stride, step = stride * band.col_stride, lo, hi, i, c, width
-    cdef Py_ssize_t pixels[MOST_LANES]
+    cdef Py_ssize_t n = band.cols.length, stride = band.cols.stride, step = stride * band.col_stride
+    cdef Py_ssize_t lo, hi, i, c, width
+    cdef Py_ssize_t pixels[FC_MAX_LANES]
     cdef int lanes = vector_length(row)
     # elements lo .. hi - 1 lie inside the plane
     lo = 0 if first >= 0 else min(n, (-first + stride - 1) // stride)

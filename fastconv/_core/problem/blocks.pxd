@@ -7,9 +7,7 @@ cdef struct Blocking:
     Py_ssize_t row_blocks, col_blocks, count
 
 
-# How a forward pass is cut: blocks of the reduction, what is packed at a time, scratch (elements; scratch_size in bytes).
-
-
+# One of these blocks: where it begins, and its size.
 cdef struct PixelBlock:
     Py_ssize_t n0, images, row0, rows, col0, cols, pixels
 

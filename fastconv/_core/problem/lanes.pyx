@@ -1,19 +1,17 @@
-"""Bands of channel vectors: a part of an image with its padding, in which each pixel is one vector of channels, and the way
-back from there to the caller's array.
+"""Bands of channel vectors: a part of an image with its padding, in which each pixel is one vector of channels, and the
+way back from there to the caller's array.
 
-With channels in the vector lanes no lane is lost to narrow rows, and one layout serves every later step. NCHW is transposed
-in registers on the way (LANES x LANES blocks over the pixels of several rows together, where they follow each other in
-memory), NHWC is copied.
+With channels in the vector lanes no lane is lost to narrow rows, and one layout serves every later step. NCHW is
+transposed in registers on the way (LANES x LANES blocks over the pixels of several rows together, where they follow
+each other in memory), NHWC is copied.
 """
 
 from cython cimport floating
 
 from fastconv._core.problem.band cimport CONSTANT, source
 from fastconv._core.runtime.isa cimport from_lanes, join_pixels, split_pixels, to_lanes, vector_length
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 from fastconv._core.problem.problem cimport ceildiv
-
-cdef enum:
-    MOST_LANES = 16
 
 
 cdef LaneBand lane_band(const Problem *g, Py_ssize_t col0, Py_ssize_t cols, Py_ssize_t pixel) noexcept nogil:
@@ -43,17 +41,18 @@ cdef Py_ssize_t position_count(const Problem *g, Py_ssize_t rows, Py_ssize_t col
 
 
 cdef bint fits_closely(const Problem *g, int lanes) noexcept nogil:
-    """Whether the pixels of a band may have no more room than their channels, if these are fewer than a vector: where they are
-    filled in order, as vectors of which the next pixel covers the rest."""
+    """Whether the pixels of a band may have no more room than their channels, if these are fewer than a vector: where
+    they are filled in order, as vectors of which the next pixel covers the rest."""
     return g.c < lanes and (g.xc == 1 or (g.xw == 1 and g.padding == CONSTANT))
 
 
 cdef void lane_positions(const Problem *g, const LaneBand *band, Py_ssize_t rows, Py_ssize_t *at) noexcept nogil:
-    """Where the pixels of so many rows go, counted from the first that is inside: the table that fill_lanes wants, of which rows go
-    together only where they are inside as a whole. It has position_count(g, rows, band.cols) entries."""
+    """Where the pixels of so many rows go, counted from the first that is inside: the table that fill_lanes wants, of
+    which rows go together only where they are inside as a whole. It has position_count(g, rows, band.cols) entries."""
     cdef Py_ssize_t p, row, inside = min(g.w, band.cols)
     if skips_columns(g):
-        for p in range(inside * g.xw):    # what lies between two wanted pixels goes to the second one's place, before it
+        # What lies between two wanted pixels goes to the second one's place, before it.
+        for p in range(inside * g.xw):
             at[p] = (p + g.xw - 1) // g.xw * band.pixel
         return
     for row in range(rows if inside == g.w else 1):
@@ -78,9 +77,9 @@ cdef void fill_row(const Problem *g, const LaneBand *band, const floating *row, 
 
 cdef void fill_lanes(const Problem *g, const LaneBand *band, const floating *x, int channels, floating value,
                      const Py_ssize_t *at, floating *dst) noexcept nogil:
-    """Fills the band with `channels` (at most a vector of) channels of one image; x is the first one's plane. Up to a vector
-    behind the band may be overwritten, if its pixels are not vectors."""
-    cdef Py_ssize_t rows[MOST_LANES]
+    """Fills the band with `channels` (at most a vector of) channels of one image; x is the first one's plane. Up to a
+    vector behind the band may be overwritten, if its pixels are not vectors."""
+    cdef Py_ssize_t rows[FC_MAX_LANES]
     cdef Py_ssize_t q, h, i, c, col, lo, hi
     cdef int lanes = vector_length(x)
     cdef floating *out
@@ -92,12 +91,12 @@ cdef void fill_lanes(const Problem *g, const LaneBand *band, const floating *x, 
     hi = max(lo, min(band.rows, g.h - band.row0))
     if band.last > band.first:
         if hi > lo and whole_rows(g, band):
-            to_lanes(x + (band.row0 + lo) * g.xh, rows, channels, (hi - lo) * g.w, dst + lo * band.pitch + band.first * pixel,
-                     at)
+            to_lanes(x + (band.row0 + lo) * g.xh, rows, channels, (hi - lo) * g.w,
+                     dst + lo * band.pitch + band.first * pixel, at)
         else:
             for q in range(lo, hi):
-                fill_row(g, band, x + (band.row0 + q) * g.xh + (band.col0 + band.first) * g.xw, channels, rows, at, lanes,
-                         dst + q * band.pitch + band.first * pixel)
+                fill_row(g, band, x + (band.row0 + q) * g.xh + (band.col0 + band.first) * g.xw, channels, rows, at,
+                         lanes, dst + q * band.pitch + band.first * pixel)
     for q in range(band.rows):
         h = source(band.row0 + q, g.h, g.padding)
         out = dst + q * band.pitch
@@ -124,7 +123,7 @@ cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t ro
                       const floating *src, Py_ssize_t step) noexcept nogil:
     """rows x cols pixels, step elements apart, to `channels` planes of the caller's array; y is the first pixel's first
     channel."""
-    cdef Py_ssize_t planes[MOST_LANES]
+    cdef Py_ssize_t planes[FC_MAX_LANES]
     cdef Py_ssize_t q, p
     cdef int c
     for c in range(channels):
@@ -145,10 +144,13 @@ cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t ro
         y += g.yh
 
 
-cdef inline void fill_border(const Problem *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
-                             Py_ssize_t channels, floating value, floating *out, Py_ssize_t channel_pitch) noexcept nogil:
-    """Columns start .. stop - 1 of a row, which are outside; x is the source row's first channel, out the band's row."""
+cdef inline void fill_border(const Problem *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop,
+                             const floating *x, Py_ssize_t channels, floating *out,
+                             Py_ssize_t channel_pitch) noexcept nogil:
+    """Columns start .. stop - 1 of a row, which are outside; x is the source row's first channel, out the band's
+    row."""
     cdef Py_ssize_t i, v, col
+    cdef floating value = <floating>g.value
     if g.padding == CONSTANT:
         for v in range(ceildiv(channels, vector_length(x))):
             for i in range(start * band.pixel, stop * band.pixel):
@@ -160,10 +162,11 @@ cdef inline void fill_border(const Problem *g, const LaneBand *band, Py_ssize_t 
 
 
 cdef void fill_pixels(const Problem *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
-                      Py_ssize_t channels, floating value, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
-    """Rows start .. stop - 1 of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's channels follow
-    each other in memory. x is the image's first channel."""
+                      Py_ssize_t channels, floating *dst, Py_ssize_t channel_pitch) noexcept nogil:
+    """Rows start .. stop - 1 of the bands of all channels at once, channel_pitch apart: for NHWC, where a pixel's
+    channels follow each other in memory. x is the image's first channel."""
     cdef Py_ssize_t row, h, i, v, vectors = ceildiv(channels, vector_length(x))
+    cdef floating value = <floating>g.value
     cdef floating *out
     for row in range(start, stop):
         h = source(band.row0 + row, g.h, g.padding)
@@ -176,5 +179,5 @@ cdef void fill_pixels(const Problem *g, const LaneBand *band, Py_ssize_t start, 
         if band.last > band.first:
             split_pixels(x + h * g.xh + (band.col0 + band.first) * g.xw, g.xw, band.last - band.first, channels,
                          out + band.first * band.pixel, band.pixel, channel_pitch)
-        fill_border(g, band, 0, band.first, x + h * g.xh, channels, value, out, channel_pitch)
-        fill_border(g, band, band.last, band.cols, x + h * g.xh, channels, value, out, channel_pitch)
+        fill_border(g, band, 0, band.first, x + h * g.xh, channels, out, channel_pitch)
+        fill_border(g, band, band.last, band.cols, x + h * g.xh, channels, out, channel_pitch)

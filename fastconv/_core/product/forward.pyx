@@ -1,352 +1,293 @@
-"""Convolution as an implicit matrix product; the data gradient is this driver on views, the weight gradient weight_gradient.pyx.
+"""Convolution as an implicit matrix product; the data gradient is this driver on views, the weight gradient
+weight_gradient.pyx.
 
-Forward: Y[k, pixel] = W[k, (c, r, s)] X[(c, r, s), pixel]. Vector lanes run over pixels, so tiles are stored as they are into
-a channel's plane. No im2col matrix is ever made:
+Forward: Y[k, pixel] = W[k, (c, r, s)] X[(c, r, s), pixel]. Vector lanes run over pixels, so tiles are stored as they
+are into a channel's plane. No im2col matrix is ever made:
 
     for stage of weights (at most STAGE_BYTES packed, [panel of up to MR filters][c, r, s][MR]; shared, L2 and L3):
-        parallel for block of output pixels (whole rows, of several images where these are small), group, part of the filters:
+        parallel for block of output pixels (whole rows, of several images if small), group, part of the filters:
             for block of the reduction (DEPTH channels x taps):
                 fill the padded band of these channels (see band.pyx; L2)
                 for group of panels of two vectors of pixels:
                     for panel: pack X[DEPTH][panel] from the band (L1, L2)
-                    for panel of filters: for panel: micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
+                    for panel of filters: for panel:
+                        micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
 
-A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better, as
-planes are often a power of two apart and share sets of the cache.
+A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better,
+as planes are often a power of two apart and share sets of the cache.
 
-Every element of a result is summed in one order, whatever the number of threads: the split of the reduction (blocks) follows from
-the sizes alone; what is split by the number of threads is only who computes which element.
+Every element of a result is summed in one order, whatever the number of threads: the split of the reduction (blocks)
+follows from the sizes alone; what is split by the number of threads is only who computes which element.
 
-What would take too much scratch (packed filters of millions of terms, their offsets) is cut into parts first: see parts.py.
+What would take too much scratch (packed filters of millions of terms, their offsets) is cut into parts first: see
+parts.py.
 
-Sources: Goto, van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); Van Zee, van de Geijn, "BLIS" (2015).
+Sources: Goto, van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); Van Zee, van de Geijn, "BLIS"
+(2015).
 """
 
 from fastconv._core.problem import parts
 
 cimport numpy as cnp
 from cython cimport floating
-from cython.parallel cimport prange, threadid
 
 from fastconv._core.problem.convolution cimport Convolution, Window, problem_of
 from fastconv._core.runtime cimport threads
-from fastconv._core.problem.band cimport Band, axis, fill, layout, tap_offsets
-from fastconv._core.problem.blocks cimport Blocking, PixelBlock, block_at, block_pixels
-from fastconv._core.runtime.isa cimport (
-    gemm_tile, get_tile, pack_rows, put_tile, tile_rows, transpose, vector_length,
+from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
+from fastconv._core.problem.band cimport Band, fill, tap_offsets
+from fastconv._core.problem.blocks cimport PixelBlock, block_at
+from fastconv._core.product.layout cimport (
+    MOST_PANELS, WIDEST, ProductLayout, band_of, cut_filters, lay_out, runs_of, work,
 )
-from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run
+from fastconv._core.runtime.isa cimport GemmTile, gemm_tile, get_tile, pack_rows, put_tile, transpose, vector_length
+from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run, fc_taps
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport Problem, activate, ceildiv, flatten, part, rounded
+from fastconv._core.problem.problem cimport Problem, activate, ceildiv, flatten, part
 
 cnp.import_array()
-
-cdef enum:
-    STAGE_BYTES = 4 << 20    # packed weights held at a time
-    DEPTH_BYTES = 3072       # of one packed filter: the depth of a tile
-    BAND_BYTES = 384 << 10   # one block's band
-    PIXELS = 1024            # output pixels of a block
-    MOST_LANES = 32          # pixels of a panel: FC_MAX_NV vectors of 16
-    GROUP = 8                # panels of pixels that are packed together, at most
-    GROUP_BYTES = 64 << 10   # of them
-
 
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 cdef Window whole = Window()                  # of a matrix product
 
 
-cdef struct Cut:
-    int team
-    Blocking blocking
-    Py_ssize_t channels, taps_at_once, panel_size, stage, band_size, panel_elements, group
-    Py_ssize_t scratch_size, packed_size    # bytes, of a thread and of all
+# What the units of a call share; the stage of filters, `panels` of each of so many groups from panel `first` on,
+# counted over all groups, is cut into `parts` for the threads.
+cdef struct ProductCall:
+    const Problem *p
+    const ProductLayout *l
+    void *packed
+    bint prepared
+    Py_ssize_t first, panels, groups, parts
+
+# One block of pixels of a group by its filter panels first_panel .. last_panel - 1, the first of which is at `packed`.
+cdef struct ProductUnit:
+    PixelBlock block
+    Py_ssize_t group, first_panel, last_panel
+    const void *packed
+
+# A slice of the reduction, from where it begins in a packed filter: where its pixels are read, in x as it lies or in
+# the band.
+cdef struct ProductSlice:
+    Py_ssize_t first, depth
+    bint last
+    fc_taps taps
+    Py_ssize_t image_stride, row_stride
+    const void *source
+
+# Pixels that lie side by side in the lanes of a tile, and where they go in y.
+cdef struct PixelPanel:
+    int vectors
+    Py_ssize_t count, n_runs
+    fc_run runs[WIDEST]
+
+# Filters that are the rows of a tile: their slice, as it is packed, and the bias or NULL.
+cdef struct FilterPanel:
+    int m
+    const void *packed
+    const void *bias
 
 
-# Filter panels that are packed at a time: `count` of each of so many groups from the first on, in `parts` for the threads.
-cdef struct Stage:
-    Py_ssize_t first, count, groups, parts
-
-
-cdef Band band_of(const Problem *g, Py_ssize_t rows, Py_ssize_t cols, int lanes) noexcept nogil:
-    cdef Band band
-    band.row_stride, band.col_stride, band.padding = g.xh, g.xw, g.padding
-    band.rows = axis(g.h, rows, g.r, g.stride_h, g.dilation_h)
-    band.cols = axis(g.w, cols, g.s, g.stride_w, g.dilation_w)
-    layout(&band, lanes)
-    return band
-
-
-cdef Py_ssize_t runs_of(const PixelBlock *b, Py_ssize_t first, Py_ssize_t count, Py_ssize_t image_stride,
-                        Py_ssize_t row_stride, Py_ssize_t col_stride, fc_run *runs) noexcept nogil:
-    """Pixels first .. first + count - 1 of a block as runs within rows; src by the given strides. Runs that follow each other
-    in memory become one. Returns how many there are, at most count."""
-    cdef Py_ssize_t n = 0, done = 0, row = first // b.cols, col = first % b.cols, length, src
-    while done < count:
-        length = min(b.cols - col, count - done)
-        src = row // b.rows * image_stride + row % b.rows * row_stride + col * col_stride
-        if n and col_stride == 1 and runs[n - 1].src + runs[n - 1].length == src:
-            runs[n - 1].length += length
-        else:
-            runs[n].src, runs[n].dst, runs[n].length = src, done, length
-            n += 1
-        done += length
-        row += 1
-        col = 0
-    return n
-
-
-cdef void pack_filters(const Problem *g, const floating *w, Py_ssize_t m, floating *dst) noexcept nogil:
+cdef void pack_filters(const Problem *p, const floating *w, Py_ssize_t m, floating *dst) noexcept nogil:
     """m filters, the first at w, as [c, r, s][m]."""
     cdef Py_ssize_t rows[FC_MAX_MR]
     cdef Py_ssize_t i, c, r, s
     cdef const floating *src
-    if (g.s == 1 or g.ws == 1) and (g.r == 1 or g.wr == g.s) and (g.c == 1 or g.wc == g.r * g.s):
+    if (p.s == 1 or p.ws == 1) and (p.r == 1 or p.wr == p.s) and (p.c == 1 or p.wc == p.r * p.s):
         for i in range(m):
-            rows[i] = i * g.wk
-        transpose(w, rows, <int>m, g.c * g.r * g.s, dst, m)
+            rows[i] = i * p.wk
+        transpose(w, rows, <int>m, p.c * p.r * p.s, dst, m)
         return
-    for c in range(g.c):
-        for r in range(g.r):
-            for s in range(g.s):
-                src = w + c * g.wc + r * g.wr + s * g.ws
+    for c in range(p.c):
+        for r in range(p.r):
+            for s in range(p.s):
+                src = w + c * p.wc + r * p.wr + s * p.ws
                 for i in range(m):
-                    dst[i] = src[i * g.wk]
+                    dst[i] = src[i * p.wk]
                 dst += m
 
 
-cdef void tile(const Problem *g, Py_ssize_t m, int vectors, Py_ssize_t depth, const floating *a, const floating *b,
-               floating *y, const fc_run *runs, Py_ssize_t n_runs, Py_ssize_t count, const floating *bias, bint accumulate,
-               int activation, double slope, floating *scratch) noexcept nogil:
-    """One tile of m filters x count pixels into y, at once where the pixels are one full run, else by way of scratch."""
-    cdef Py_ssize_t i, width = vectors * vector_length(a)
-    if n_runs == 1 and g.yw == 1 and count == width:
-        y += runs.src
-        gemm_tile(vectors, <int>m, depth, a, b, y, g.yk, bias, accumulate)
+cdef void pack_unit(const void *data, Py_ssize_t index, floating *unused) noexcept nogil:
+    """A filter panel of the stage."""
+    cdef const ProductCall *call = <const ProductCall *>data
+    cdef const Problem *p = call.p
+    cdef Py_ssize_t panels = call.l.panels, group = (call.first + index) // panels, k = (call.first + index) % panels
+    pack_filters(p, <const floating *>p.weights + (group * p.k + part(p.k, panels, k)) * p.wk,
+                 part(p.k, panels, k + 1) - part(p.k, panels, k), <floating *>call.packed + index * call.l.panel_size)
+
+
+cdef void multiply(const Problem *p, const ProductSlice *s, const FilterPanel *filters, const PixelPanel *to,
+                   const floating *pixels, floating *y, floating *scratch) noexcept nogil:
+    """One tile of filters x pixels into y, at once where the pixels are one full run, else by way of scratch."""
+    cdef Py_ssize_t i, width = to.vectors * vector_length(pixels)
+    cdef bint accumulate = s.first > 0
+    cdef int activation = p.activation if s.last else 0
+    cdef const floating *packed = <const floating *>filters.packed
+    cdef const floating *bias = <const floating *>filters.bias
+    cdef GemmTile tile
+    tile.vectors, tile.m, tile.ldc = to.vectors, filters.m, p.yk
+    if to.n_runs == 1 and p.yw == 1 and to.count == width:
+        y += to.runs[0].src
+        gemm_tile(&tile, s.depth, packed, pixels, y, bias, accumulate)
         if activation:
-            for i in range(m):
-                activate(activation, y + i * g.yk, count, slope)
+            for i in range(filters.m):
+                activate(activation, y + i * p.yk, to.count, p.slope)
         return
+    tile.ldc = width
     if accumulate:
-        get_tile(y, g.yk, g.yw, m, runs, n_runs, scratch, width)
-    gemm_tile(vectors, <int>m, depth, a, b, scratch, width, bias, accumulate)
+        get_tile(y, p.yk, p.yw, filters.m, to.runs, to.n_runs, scratch, width)
+    gemm_tile(&tile, s.depth, packed, pixels, scratch, bias, accumulate)
     if activation:
-        activate(activation, scratch, m * width, slope)
-    put_tile(scratch, width, m, runs, n_runs, y, g.yk, g.yw)
+        activate(activation, scratch, filters.m * width, p.slope)
+    put_tile(scratch, width, filters.m, to.runs, to.n_runs, y, p.yk, p.yw)
 
 
-cdef void convolve_block(const Problem *g, const Cut *cut, const PixelBlock *block, const floating *x, const floating *packed,
-                         Py_ssize_t panels, Py_ssize_t first_panel, Py_ssize_t last_panel, const floating *bias, floating *y,
-                         double value, int activation, double slope, Py_ssize_t *taps, floating *band_data, floating *panel,
-                         floating *tile_data) noexcept nogil:
-    """All of one group's reduction for one block of pixels and filter panels first_panel .. last_panel - 1 of `panels`.
+cdef void add_slice(const Problem *p, const ProductLayout *l, const ProductUnit *u, const ProductSlice *s,
+                    floating *scratch) noexcept nogil:
+    """One slice of the reduction to all of a unit's outputs."""
+    cdef int lanes = vector_length(scratch)
+    cdef Py_ssize_t width = FC_MAX_NV * lanes, done = 0, q, in_group, i, k, n_src
+    cdef const PixelBlock *block = &u.block
+    cdef const floating *packed = <const floating *>u.packed
+    cdef const floating *bias = <const floating *>p.bias
+    cdef floating *pixels = scratch + l.pixels_at
+    cdef floating *y = <floating *>p.y + u.group * p.k * p.yk + block.n0 * p.yn + block.row0 * p.yh + block.col0 * p.yw
+    cdef fc_run src[WIDEST]
+    cdef PixelPanel panels[MOST_PANELS]
+    cdef PixelPanel *to
+    cdef FilterPanel filters
+    while done < block.pixels:
+        in_group = min(l.group, ceildiv(block.pixels - done, width))
+        for q in range(in_group):
+            to = &panels[q]
+            to.count = min(width, block.pixels - done)
+            to.vectors = 1 if to.count <= lanes else FC_MAX_NV
+            n_src = runs_of(block, done, to.count, s.image_stride, s.row_stride, 1, src)
+            to.n_runs = runs_of(block, done, to.count, p.yn, p.yh, p.yw, to.runs)
+            pack_rows(&s.taps, <const floating *>s.source, src, n_src, pixels + q * l.panel_elements,
+                      to.vectors * lanes, not p.in_place)
+            done += to.count
+        for k in range(u.first_panel, u.last_panel):
+            i = part(p.k, l.panels, k)
+            filters.m = <int>(part(p.k, l.panels, k + 1) - i)
+            filters.packed = packed + (k - u.first_panel) * l.panel_size + s.first * filters.m
+            filters.bias = bias + u.group * p.k + i if bias != NULL else bias
+            for q in range(in_group):
+                multiply(p, s, &filters, &panels[q], pixels + q * l.panel_elements, y + i * p.yk, scratch + l.tile_at)
 
-    x and y are the group's first channel, `packed` is first_panel's packed filters.
-    """
-    cdef int lanes = vector_length(x), last
+
+cdef void convolve_block(const Problem *p, const ProductLayout *l, const ProductUnit *u,
+                         floating *scratch) noexcept nogil:
+    """All of the reduction for one unit, slice by slice."""
+    cdef const PixelBlock *block = &u.block
+    cdef const floating *x = <const floating *>p.x + u.group * p.c * p.xc + block.n0 * p.xn
+    cdef Py_ssize_t n_taps = p.r * p.s, c = 0, t, i
+    cdef Py_ssize_t *taps = <Py_ssize_t *>scratch
+    cdef floating *band_data = scratch + l.band_at
     cdef Band band
-    cdef Py_ssize_t n_taps = g.r * g.s, c, nc, t, nt, p, q, in_group, i, k, m, depth, offset, n_src
-    cdef Py_ssize_t channel_stride, image_stride, row_stride
-    cdef const floating *source
-    cdef const floating *panel_bias
-    cdef Py_ssize_t width = FC_MAX_NV * lanes
-    cdef fc_run src[MOST_LANES]
-    # of the panels of a group
-    cdef fc_run dst[GROUP][MOST_LANES]
-    cdef Py_ssize_t n_dst[GROUP]
-    cdef Py_ssize_t count[GROUP]
-    cdef int vectors[GROUP]
-    if g.in_place:
-        channel_stride, image_stride, row_stride = g.xc, g.xn, g.stride_h * g.xh
+    cdef ProductSlice s
+    if p.in_place:
+        s.taps.channel_stride, s.image_stride, s.row_stride = p.xc, p.xn, p.stride_h * p.xh
         for t in range(n_taps):
-            taps[t] = t // g.s * g.dilation_h * g.xh + t % g.s * g.dilation_w
+            taps[t] = t // p.s * p.dilation_h * p.xh + t % p.s * p.dilation_w
     else:
-        band = band_of(g, block.rows, block.cols, lanes)
-        band.rows.start = block.row0 * g.stride_h - g.top
-        band.cols.start = block.col0 * g.stride_w - g.left
-        channel_stride, row_stride = band.channel_pitch, band.pitch
-        image_stride = cut.channels * channel_stride
+        band = band_of(p, block.rows, block.cols, vector_length(scratch))
+        band.rows.start = block.row0 * p.stride_h - p.top
+        band.cols.start = block.col0 * p.stride_w - p.left
+        s.taps.channel_stride, s.row_stride = band.channel_pitch, band.pitch
+        s.image_stride = l.channels * band.channel_pitch
         tap_offsets(&band, taps)
-    c = 0
-    while c < g.c:
-        nc = min(cut.channels, g.c - c)
-        if g.in_place:
-            source = x + block.n0 * g.xn + c * g.xc + block.row0 * row_stride + block.col0
+    while c < p.c:
+        s.taps.channels = min(l.channels, p.c - c)
+        if p.in_place:
+            s.source = x + c * p.xc + block.row0 * s.row_stride + block.col0
         else:
-            source = band_data
+            s.source = band_data
             for i in range(block.images):
-                fill(&band, x + (block.n0 + i) * g.xn + c * g.xc, g.xc, nc, <floating>value, band_data + i * image_stride)
+                fill(&band, x + i * p.xn + c * p.xc, p.xc, s.taps.channels, <floating>p.value,
+                     band_data + i * s.image_stride)
         t = 0
         while t < n_taps:
-            nt = min(cut.taps_at_once, n_taps - t)
-            depth = nc * nt
-            offset = c * n_taps + t
-            last = c + nc == g.c and t + nt == n_taps
-            p = 0
-            while p < block.pixels:
-                in_group = min(cut.group, ceildiv(block.pixels - p, width))
-                for q in range(in_group):
-                    count[q] = min(width, block.pixels - p)
-                    vectors[q] = 1 if count[q] <= lanes else FC_MAX_NV
-                    n_src = runs_of(block, p, count[q], image_stride, row_stride, 1, src)
-                    n_dst[q] = runs_of(block, p, count[q], g.yn, g.yh, g.yw, dst[q])
-                    pack_rows(source, channel_stride, nc, taps + t, nt, src, n_src, panel + q * cut.panel_elements,
-                              vectors[q] * lanes, not g.in_place)
-                    p += count[q]
-                for k in range(first_panel, last_panel):
-                    i = part(g.k, panels, k)
-                    m = part(g.k, panels, k + 1) - i
-                    panel_bias = bias + i if bias != NULL else bias
-                    for q in range(in_group):
-                        tile(g, m, vectors[q], depth, packed + (k - first_panel) * cut.panel_size + offset * m,
-                             panel + q * cut.panel_elements,
-                             y + block.n0 * g.yn + block.row0 * g.yh + block.col0 * g.yw + i * g.yk, dst[q], n_dst[q], count[q],
-                             panel_bias, offset > 0, activation if last else 0, slope, tile_data)
-            t += nt
-        c += nc
+            s.taps.taps, s.taps.n_taps = taps + t, min(l.taps_at_once, n_taps - t)
+            s.first, s.depth = c * n_taps + t, s.taps.channels * s.taps.n_taps
+            s.last = s.first + s.depth == p.c * n_taps
+            add_slice(p, l, u, &s, scratch)
+            t += s.taps.n_taps
+        c += s.taps.channels
 
 
-cdef void pack_panel(const Problem *g, const floating *w, Py_ssize_t index, Py_ssize_t panels, floating *packed) noexcept nogil:
-    """A panel of filters, counted over all groups."""
-    cdef Py_ssize_t group = index // panels, k = index % panels
-    pack_filters(g, w + (group * g.k + part(g.k, panels, k)) * g.wk, part(g.k, panels, k + 1) - part(g.k, panels, k), packed)
+cdef void convolve_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+    """One block of pixels of one group by one part of the stage's filters."""
+    cdef const ProductCall *call = <const ProductCall *>data
+    cdef const ProductLayout *l = call.l
+    cdef Py_ssize_t i = index % call.parts
+    cdef Py_ssize_t lo = part(call.panels, call.parts, i), hi = part(call.panels, call.parts, i + 1)
+    cdef Py_ssize_t group = index // call.parts // l.blocking.count    # of the stage
+    cdef ProductUnit u
+    u.block = block_at(call.p, &l.blocking, index // call.parts % l.blocking.count)
+    u.group = call.first // l.panels + group
+    u.first_panel, u.last_panel = call.first % l.panels + lo, call.first % l.panels + hi
+    u.packed = <const floating *>call.packed + (group * call.panels + lo) * l.panel_size
+    convolve_block(call.p, l, &u, scratch)
 
 
-cdef void pack_stage(const Problem *g, const floating *w, Py_ssize_t first, Py_ssize_t count, Py_ssize_t panels,
-                     floating *packed, Py_ssize_t panel_size, int team) noexcept nogil:
-    """Filter panels first .. first + count - 1, counted over all groups."""
-    cdef Py_ssize_t u
-    if team == 1:
-        for u in range(count):
-            pack_panel(g, w, first + u, panels, packed + u * panel_size)
-    else:
-        for u in prange(count, num_threads=team, schedule="static"):
-            pack_panel(g, w, first + u, panels, packed + u * panel_size)
-
-
-cdef void convolve(const Problem *g, const floating *x, const floating *w, const floating *bias, floating *y, double value,
-                   int activation, double slope, const Cut *cut, bint prepared, floating *packed,
-                   char *scratch) noexcept nogil:
-    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(x)), u
-    cdef Stage stage
-    # A stage is `count` filter panels, counted over all groups: whole groups, or a part of one group.
-    stage.first = 0
-    while stage.first < g.groups * panels:
-        if cut.stage >= panels:
-            stage.count = min(cut.stage // panels * panels, g.groups * panels - stage.first)
+cdef void convolve(ProductCall *call, floating *scratch) noexcept nogil:
+    """Stage by stage: whole groups, or a part of one group. The scratch: taps, band, pixels, tile."""
+    cdef const ProductLayout *l = call.l
+    cdef Py_ssize_t all_panels = call.p.groups * l.panels, count
+    call.first = 0
+    while call.first < all_panels:
+        if l.stage >= l.panels:
+            count = min(l.stage // l.panels * l.panels, all_panels - call.first)
         else:
-            stage.count = min(cut.stage, panels - stage.first % panels)
-        if not prepared:
-            pack_stage(g, w, stage.first, stage.count, panels, packed, cut.panel_size, cut.team)
-        stage.groups = max(1, stage.count // panels)
-        stage.count = stage.count // stage.groups      # panels of each
-        stage.parts = 1                                # into which these are cut, to have work for all threads
-        if stage.groups * cut.blocking.count < 2 * cut.team:
-            stage.parts = min(stage.count, ceildiv(2 * cut.team, stage.groups * cut.blocking.count))
-        if cut.team == 1:
-            for u in range(stage.groups * cut.blocking.count * stage.parts):
-                convolve_unit(g, x, bias, y, value, activation, slope, cut, &stage, u, packed, <floating *>scratch)
-        else:
-            for u in prange(stage.groups * cut.blocking.count * stage.parts, num_threads=cut.team, schedule="dynamic"):
-                convolve_unit(g, x, bias, y, value, activation, slope, cut, &stage, u, packed,
-                              <floating *>(scratch + threadid() * cut.scratch_size))
-        stage.first = stage.first + stage.groups * stage.count
+            count = min(l.stage, l.panels - call.first % l.panels)
+        if not call.prepared:
+            in_parallel(pack_unit[floating], call, count, l.team, EVENLY, scratch, 0)
+        call.groups = max(1, count // l.panels)
+        call.panels = count // call.groups
+        call.parts = 1
+        if call.groups * l.blocking.count < 2 * l.team:    # to have work for all threads
+            call.parts = min(call.panels, ceildiv(2 * l.team, call.groups * l.blocking.count))
+        in_parallel(convolve_unit[floating], call, call.groups * l.blocking.count * call.parts, l.team, WHEN_READY,
+                    scratch, l.scratch_size)
+        call.first += call.groups * call.panels
 
 
-cdef void convolve_unit(const Problem *g, const floating *x, const floating *bias, floating *y, double value, int activation,
-                        double slope, const Cut *cut, const Stage *stage, Py_ssize_t unit, const floating *packed,
-                        floating *scratch) noexcept nogil:
-    """One block of pixels of one group by one part of the stage's filters; scratch: taps, band, panel, tile."""
-    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(x)), j = unit % stage.parts, b = unit // stage.parts % cut.blocking.count
-    cdef Py_ssize_t index = unit // stage.parts // cut.blocking.count, group = stage.first // panels + index
-    cdef Py_ssize_t lo = part(stage.count, stage.parts, j), hi = part(stage.count, stage.parts, j + 1)
-    cdef PixelBlock block = block_at(g, &cut.blocking, b)
-    cdef floating *band = scratch + 2 * rounded(g.r * g.s)
-    cdef floating *panel = band + cut.band_size
-    convolve_block(g, cut, &block, x + group * g.c * g.xc, packed + (index * stage.count + lo) * cut.panel_size, panels,
-                   stage.first % panels + lo, stage.first % panels + hi, bias + group * g.k if bias != NULL else bias,
-                   y + group * g.k * g.yk, value, activation, slope, <Py_ssize_t *>scratch, band, panel,
-                   panel + cut.group * cut.panel_elements)
+cdef Py_ssize_t scratch_bytes(const Problem *p, bint alone, const floating *unused) noexcept:
+    cdef int team = 1 if alone else threads.team(work(p))
+    cdef ProductLayout l = lay_out(p, team, unused)
+    return l.packed_size + team * l.scratch_size * <Py_ssize_t>sizeof(floating)
 
 
-cdef double work(const Problem *g) noexcept nogil:
-    """About the nanoseconds on one thread."""
-    return 2.0 * g.n * g.groups * g.k * g.oh * g.ow * g.c * g.r * g.s / 50
-
-
-cdef Cut cut_forward(const Problem *g, int team, const floating *unused) noexcept:
-    """How a forward pass is cut, by so many threads. Blocks: enough for all threads, small enough for the band of a useful
-    number of channels to stay in L2."""
-    cdef Cut cut
-    cdef int lanes = vector_length(unused), mr = tile_rows(unused)
-    cdef Py_ssize_t taps = g.r * g.s, depth = DEPTH_BYTES // sizeof(floating)
-    cdef Py_ssize_t plane, panels = ceildiv(g.k, mr), total = g.n * g.oh * g.ow
-    cdef Band band
-    cut.team = team
-    cut.channels = min(g.c, max(1, depth // taps))
-    cut.channels = ceildiv(g.c, ceildiv(g.c, cut.channels))
-    cut.taps_at_once = ceildiv(taps, ceildiv(taps, depth))
-    # The blocks of one thread decide how the sum over channels is cut, for any number: the order of a sum must not change.
-    cut.blocking = block_pixels(g, PIXELS)
-    band = band_of(g, cut.blocking.rows, cut.blocking.cols, lanes)
-    if not g.in_place:
-        plane = band.channel_pitch * cut.blocking.images * sizeof(floating)
-        if plane * cut.channels > BAND_BYTES:
-            cut.channels = max(min(cut.channels, 8), BAND_BYTES // plane)
-            cut.channels = ceildiv(g.c, ceildiv(g.c, cut.channels))
-    if cut.team > 1:
-        cut.blocking = block_pixels(g, max(4 * lanes, min(PIXELS, total // (4 * cut.team))))
-        band = band_of(g, cut.blocking.rows, cut.blocking.cols, lanes)
-    cut.panel_size = rounded(g.c * taps * ceildiv(g.k, panels))
-    cut.stage = min(max(1, STAGE_BYTES // <Py_ssize_t>(cut.panel_size * sizeof(floating))), g.groups * panels)
-    cut.band_size = 0 if g.in_place else rounded(band.channel_pitch * cut.channels * cut.blocking.images)
-    cut.panel_elements = rounded(min(g.c * taps, max(cut.channels * cut.taps_at_once, 1)) * FC_MAX_NV * lanes)
-    cut.group = max(1, min(GROUP, GROUP_BYTES // <Py_ssize_t>(cut.panel_elements * sizeof(floating))))
-    cut.scratch_size = sizeof(floating) * (2 * rounded(taps) + cut.band_size + cut.group * cut.panel_elements
-                                           + rounded(mr * FC_MAX_NV * lanes))
-    cut.packed_size = ceildiv(cut.stage * cut.panel_size * sizeof(floating), 64) * 64
-    return cut
-
-
-cdef bint forward(Problem *g, const floating *x, const floating *w, const floating *bias, floating *y, double value, int activation,
-                  double slope, Block prepared) except -1:
-    """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the bits
-    are the same with and without them."""
+cdef bint forward(Problem *p, Block prepared, const floating *unused) except -1:
+    """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the
+    bits are the same with and without them."""
     cdef int team
-    cdef Cut cut
+    cdef ProductLayout l
+    cdef ProductCall call
     cdef Block memory
-    cdef floating *packed
-    if g.n == 0 or g.k == 0 or g.oh == 0 or g.ow == 0:
+    if p.n == 0 or p.k == 0 or p.oh == 0 or p.ow == 0:
         return True
-    flatten(g)
-    team = threads.team(work(g))
-    cut = cut_forward(g, 1, x)
-    if cut.packed_size + cut.scratch_size > MOST:
+    flatten(p)
+    team = threads.team(work(p))
+    l = lay_out(p, 1, unused)
+    if l.packed_size + l.scratch_size * <Py_ssize_t>sizeof(floating) > MOST:
         return False
     if team > 1:
-        cut = cut_forward(g, team, x)
+        l = lay_out(p, team, unused)
     if prepared is not None:
-        cut.packed_size = 0
-    memory = take(cut.packed_size + cut.team * cut.scratch_size)
-    packed = <floating *>memory.data
-    if prepared is not None:
-        packed = <floating *>prepared.data
-        cut.stage = g.groups * ceildiv(g.k, tile_rows(x))
+        l.packed_size, l.stage = 0, p.groups * l.panels
+    memory = take(l.packed_size + team * l.scratch_size * sizeof(floating))
+    call.p, call.l, call.prepared = p, &l, prepared is not None
+    call.packed = prepared.data if call.prepared else memory.data
     with nogil:
-        convolve(g, x, w, bias, y, value, activation, slope, &cut, prepared is not None, packed, memory.data + cut.packed_size)
+        convolve(&call, <floating *>(memory.data + l.packed_size))
     return True
 
 
 def conv2d(Convolution conv, Block prepared=None):
     """Computes y; nothing is checked. prepared: what `prepare` made of w."""
-    cdef Problem g = conv.problem
-    cdef bint done
-    if conv.single:
-        done = forward(&g, <const float *>g.x, <const float *>g.weights, <const float *>g.bias, <float *>g.y, g.value,
-                       g.activation, g.slope, prepared)
-    else:
-        done = forward(&g, <const double *>g.x, <const double *>g.weights, <const double *>g.bias, <double *>g.y, g.value,
-                       g.activation, g.slope, prepared)
-    if not done:
+    cdef Problem p = conv.problem
+    if not (forward[float](&p, prepared, NULL) if conv.single else forward[double](&p, prepared, NULL)):
         parts.convolve(conv2d, workspace, conv)
 
 
@@ -360,32 +301,38 @@ def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias, cnp.ndarray y, bint 
     x_shape[:], x_strides[:] = [1, depth, 1, columns], [0, cnp.PyArray_STRIDE(b, 0), 0, cnp.PyArray_STRIDE(b, 1)]
     w_shape[:], w_strides[:] = [rows, depth, 1, 1], [cnp.PyArray_STRIDE(a, 0), cnp.PyArray_STRIDE(a, 1), 0, 0]
     y_shape[:], y_strides[:] = [1, rows, 1, columns], [0, cnp.PyArray_STRIDE(y, 0), 0, cnp.PyArray_STRIDE(y, 1)]
-    cdef Problem g = problem_of(x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, cnp.PyArray_ITEMSIZE(a), whole)
+    cdef Problem p = problem_of(x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, cnp.PyArray_ITEMSIZE(a),
+                                whole)
+    cdef const void *column_bias = NULL
     cdef bint done
-    cdef cnp.ndarray bias_of_rows = None if bias_of_columns else bias
-    cdef void *bias_data = NULL if bias_of_rows is None else cnp.PyArray_DATA(bias_of_rows)
+    p.x, p.weights, p.y = cnp.PyArray_DATA(b), cnp.PyArray_DATA(a), cnp.PyArray_DATA(y)
+    if bias is not None and bias_of_columns:
+        column_bias = cnp.PyArray_DATA(bias)
+    elif bias is not None:
+        p.bias = cnp.PyArray_DATA(bias)
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-        done = forward[float](&g, <const float *>cnp.PyArray_DATA(b), <const float *>cnp.PyArray_DATA(a),
-                              <const float *>bias_data, <float *>cnp.PyArray_DATA(y), 0.0, 0, 0.0, None)
+        done = product_of(&p, <const float *>column_bias)
     else:
-        done = forward[double](&g, <const double *>cnp.PyArray_DATA(b), <const double *>cnp.PyArray_DATA(a),
-                               <const double *>bias_data, <double *>cnp.PyArray_DATA(y), 0.0, 0, 0.0, None)
+        done = product_of(&p, <const double *>column_bias)
     if not done:
-        parts.convolve(conv2d, workspace, Convolution(b[None, :, None], a[:, :, None, None], bias_of_rows, y[None, :, None], whole))
-    if bias is None or not bias_of_columns:
-        return
-    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-        add_to_rows(<const float *>cnp.PyArray_DATA(bias), rows, columns, <float *>cnp.PyArray_DATA(y), g.yk, g.yw)
-    else:
-        add_to_rows(<const double *>cnp.PyArray_DATA(bias), rows, columns, <double *>cnp.PyArray_DATA(y), g.yk, g.yw)
+        parts.convolve(conv2d, workspace,
+                       Convolution(b[None, :, None], a[:, :, None, None], None if bias_of_columns else bias,
+                                   y[None, :, None], whole))
+        if column_bias != NULL:
+            y += bias
 
 
-cdef void add_to_rows(const floating *bias, Py_ssize_t rows, Py_ssize_t columns, floating *y, Py_ssize_t row_stride,
-                      Py_ssize_t step) noexcept nogil:
-    cdef Py_ssize_t i, j
-    for i in range(rows):
-        for j in range(columns):
-            y[i * row_stride + j * step] += bias[j]
+cdef bint product_of(Problem *p, const floating *column_bias) except -1:
+    """As forward, with one bias more, which may be NULL."""
+    cdef floating *y = <floating *>p.y
+    cdef Py_ssize_t i, j, rows = p.k, columns = p.ow
+    if not forward[floating](p, None, column_bias):
+        return False
+    if column_bias != NULL:
+        for i in range(rows):
+            for j in range(columns):
+                y[i * p.yk + j * p.yw] += column_bias[j]
+    return True
 
 
 def prepare(Convolution conv):
@@ -393,19 +340,19 @@ def prepare(Convolution conv):
     return packed[float](&conv.problem, NULL) if conv.single else packed[double](&conv.problem, NULL)
 
 
-cdef Block packed(const Problem *g, const floating *unused):
-    cdef Py_ssize_t panels = ceildiv(g.k, tile_rows(unused))
-    cdef Py_ssize_t panel_size = rounded(g.c * g.r * g.s * ceildiv(g.k, panels))
-    cdef Block filters = take(g.groups * panels * panel_size * sizeof(floating))
-    pack_stage(g, <const floating *>g.weights, 0, g.groups * panels, panels, <floating *>filters.data, panel_size, 1)
+cdef Block packed(const Problem *p, floating *unused):
+    cdef ProductLayout l
+    cdef ProductCall call
+    cut_filters(p, &l, unused)
+    cdef Block filters = take(p.groups * l.panels * l.panel_size * sizeof(floating))
+    call.p, call.l, call.packed, call.first = p, &l, filters.data, 0
+    in_parallel(pack_unit[floating], &call, p.groups * l.panels, 1, EVENLY, unused, 0)
     return filters
 
 
 def workspace(Convolution conv, bint alone):
-    """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at: with the threads that it would use now,
-    or on one."""
-    cdef Problem g = conv.problem
-    flatten(&g)
-    cdef int team = 1 if alone else threads.team(work(&g))
-    cdef Cut cut = cut_forward[float](&g, team, NULL) if conv.single else cut_forward[double](&g, team, NULL)
-    return cut.packed_size + team * cut.scratch_size
+    """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at: with the threads that it
+    would use now, or on one."""
+    cdef Problem p = conv.problem
+    flatten(&p)
+    return scratch_bytes[float](&p, alone, NULL) if conv.single else scratch_bytes[double](&p, alone, NULL)

@@ -1,9 +1,18 @@
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t
 
-from fastconv._core.runtime.kernels cimport fc_kernels_f32, fc_kernels_f64, fc_run, fc_table
+from fastconv._core.runtime.kernels cimport (
+    fc_adam, fc_down, fc_kernels_f32, fc_kernels_f64, fc_pixels, fc_row_strides, fc_run, fc_sgd, fc_table, fc_taps,
+    fc_window,
+)
 
 cdef const fc_table *kernels   # the table in use; set once, when the module is imported
+
+# The tile of C that gemm_tile computes: m rows, ldc apart, of so many vectors.
+cdef struct GemmTile:
+    int vectors, m
+    Py_ssize_t ldc
+
 
 # The kernels of the precision that the arguments have.
 
@@ -16,33 +25,32 @@ cdef inline int tile_rows(const floating *unused) noexcept nogil:
     return kernels.f32.mr if floating is float else kernels.f64.mr
 
 
-cdef inline void gemm_tile(int vectors, int m, Py_ssize_t depth, const floating *a, const floating *b, floating *c,
-                           Py_ssize_t ldc, const floating *bias, int accumulate) noexcept nogil:
+cdef inline void gemm_tile(const GemmTile *tile, Py_ssize_t depth, const floating *a, const floating *b, floating *c,
+                           const floating *bias, int accumulate) noexcept nogil:
     if floating is float:
-        kernels.f32.gemm_tile[vectors - 1][m](depth, a, b, c, ldc, bias, accumulate)
+        kernels.f32.gemm_tile[tile.vectors - 1][tile.m](depth, a, b, c, tile.ldc, bias, accumulate)
     else:
-        kernels.f64.gemm_tile[vectors - 1][m](depth, a, b, c, ldc, bias, accumulate)
+        kernels.f64.gemm_tile[tile.vectors - 1][tile.m](depth, a, b, c, tile.ldc, bias, accumulate)
 
 
 cdef inline int dot_most(const floating *unused) noexcept nogil:
     return kernels.f32.dot_most if floating is float else kernels.f64.dot_most
 
 
-cdef inline void dot_rows(int m, Py_ssize_t depth, const floating *a, Py_ssize_t lda, const floating *b, Py_ssize_t ldb,
-                          Py_ssize_t n, const floating *bias, floating *c, Py_ssize_t ldc) noexcept nogil:
+cdef inline void dot_rows(int m, const fc_row_strides *rows, Py_ssize_t depth, const floating *a, const floating *b,
+                          Py_ssize_t n, const floating *bias, floating *c) noexcept nogil:
     if floating is float:
-        kernels.f32.dot_rows[m](depth, a, lda, b, ldb, n, bias, c, ldc)
+        kernels.f32.dot_rows[m](rows, depth, a, b, n, bias, c)
     else:
-        kernels.f64.dot_rows[m](depth, a, lda, b, ldb, n, bias, c, ldc)
+        kernels.f64.dot_rows[m](rows, depth, a, b, n, bias, c)
 
 
-cdef inline void pack_rows(const floating *src, Py_ssize_t channel_stride, Py_ssize_t channels, const Py_ssize_t *taps,
-                           Py_ssize_t n_taps, const fc_run *runs, Py_ssize_t n_runs, floating *dst, Py_ssize_t width,
-                           int padded) noexcept nogil:
+cdef inline void pack_rows(const fc_taps *rows, const floating *src, const fc_run *runs, Py_ssize_t n_runs,
+                           floating *dst, Py_ssize_t width, int padded) noexcept nogil:
     if floating is float:
-        kernels.f32.pack_rows(src, channel_stride, channels, taps, n_taps, runs, n_runs, dst, width, padded)
+        kernels.f32.pack_rows(rows, src, runs, n_runs, dst, width, padded)
     else:
-        kernels.f64.pack_rows(src, channel_stride, channels, taps, n_taps, runs, n_runs, dst, width, padded)
+        kernels.f64.pack_rows(rows, src, runs, n_runs, dst, width, padded)
 
 
 cdef inline void transpose(const floating *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, floating *dst,
@@ -61,21 +69,20 @@ cdef inline void copy_rows(const floating *src, Py_ssize_t src_stride, Py_ssize_
         kernels.f64.copy_rows(src, src_stride, src_step, n_rows, length, dst, dst_stride)
 
 
-cdef inline void put_tile(const floating *tile, Py_ssize_t width, Py_ssize_t n_rows, const fc_run *runs, Py_ssize_t n_runs,
-                          floating *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil:
+cdef inline void put_tile(const floating *tile, Py_ssize_t width, Py_ssize_t n_rows, const fc_run *runs,
+                          Py_ssize_t n_runs, floating *dst, Py_ssize_t row_stride, Py_ssize_t step) noexcept nogil:
     if floating is float:
         kernels.f32.put_tile(tile, width, n_rows, runs, n_runs, dst, row_stride, step)
     else:
         kernels.f64.put_tile(tile, width, n_rows, runs, n_runs, dst, row_stride, step)
 
 
-cdef inline void get_tile(const floating *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows, const fc_run *runs,
-                          Py_ssize_t n_runs, floating *tile, Py_ssize_t width) noexcept nogil:
+cdef inline void get_tile(const floating *src, Py_ssize_t row_stride, Py_ssize_t step, Py_ssize_t n_rows,
+                          const fc_run *runs, Py_ssize_t n_runs, floating *tile, Py_ssize_t width) noexcept nogil:
     if floating is float:
         kernels.f32.get_tile(src, row_stride, step, n_rows, runs, n_runs, tile, width)
     else:
         kernels.f64.get_tile(src, row_stride, step, n_rows, runs, n_runs, tile, width)
-
 
 
 cdef inline void activation(int kind, const floating *x, floating *y, Py_ssize_t n, double slope) noexcept nogil:
@@ -124,20 +131,20 @@ cdef inline void softmax_columns_backward(const floating *grad, const floating *
         kernels.f64.softmax_columns_backward(grad, y, grad_x, n, step, columns, logarithm)
 
 
-cdef inline void sgd(floating *param, const floating *grad, floating *velocity, Py_ssize_t n, double lr, double momentum,
-                     double dampening, double weight_decay, bint nesterov, bint first) noexcept nogil:
+cdef inline void sgd(const fc_sgd *rule, floating *param, const floating *grad, floating *velocity,
+                     Py_ssize_t n) noexcept nogil:
     if floating is float:
-        kernels.f32.sgd(param, grad, velocity, n, lr, momentum, dampening, weight_decay, nesterov, first)
+        kernels.f32.sgd(rule, param, grad, velocity, n)
     else:
-        kernels.f64.sgd(param, grad, velocity, n, lr, momentum, dampening, weight_decay, nesterov, first)
+        kernels.f64.sgd(rule, param, grad, velocity, n)
 
 
-cdef inline void adam(floating *param, const floating *grad, floating *m, floating *v, Py_ssize_t n, double step_size,
-                      double root, double beta1, double beta2, double eps, double weight_decay) noexcept nogil:
+cdef inline void adam(const fc_adam *rule, floating *param, const floating *grad, floating *m, floating *v,
+                      Py_ssize_t n) noexcept nogil:
     if floating is float:
-        kernels.f32.adam(param, grad, m, v, n, step_size, root, beta1, beta2, eps, weight_decay)
+        kernels.f32.adam(rule, param, grad, m, v, n)
     else:
-        kernels.f64.adam(param, grad, m, v, n, step_size, root, beta1, beta2, eps, weight_decay)
+        kernels.f64.adam(rule, param, grad, m, v, n)
 
 
 cdef inline void max_across(const floating *x, const Py_ssize_t *taps, int n_taps, int64_t step, floating *best,
@@ -156,13 +163,12 @@ cdef inline void sum_across(const floating *x, const Py_ssize_t *taps, int n_tap
         kernels.f64.sum_across(x, taps, n_taps, sum, n)
 
 
-cdef inline void max_down(const floating *best, const void *tap, const Py_ssize_t *rows, int n_rows, int64_t row_step,
-                          int64_t stride, floating *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil:
+cdef inline void max_down(const fc_down *down, const floating *best, const void *tap, floating *y, int64_t *index,
+                          int64_t base, Py_ssize_t n) noexcept nogil:
     if floating is float:
-        kernels.f32.max_down(best, <const int32_t *>tap, rows, n_rows, <int32_t>row_step, <int32_t>stride, y, index, base,
-                             n)
+        kernels.f32.max_down(down, best, <const int32_t *>tap, y, index, base, n)
     else:
-        kernels.f64.max_down(best, <const int64_t *>tap, rows, n_rows, row_step, stride, y, index, base, n)
+        kernels.f64.max_down(down, best, <const int64_t *>tap, y, index, base, n)
 
 
 cdef inline void mean_down(const floating *sum, const Py_ssize_t *rows, int n_rows, floating row_count,
@@ -219,18 +225,16 @@ cdef inline void spread_row(const floating *grad, Py_ssize_t step, floating row_
         kernels.f64.spread_row(grad, step, row_count, column_counts, dst, stride, n)
 
 
-cdef inline void max_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns,
-                              int64_t row_step, int64_t column_step, floating *y, int64_t *index, int64_t base,
-                              Py_ssize_t n) noexcept nogil:
+cdef inline void max_channels(const fc_window *window, const floating *x, Py_ssize_t rows, Py_ssize_t columns,
+                              floating *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil:
     if floating is float:
-        kernels.f32.max_channels(x, row, column, rows, columns, <int32_t>row_step, <int32_t>column_step, y, index, base,
-                                 n)
+        kernels.f32.max_channels(window, x, rows, columns, y, index, base, n)
     else:
-        kernels.f64.max_channels(x, row, column, rows, columns, row_step, column_step, y, index, base, n)
+        kernels.f64.max_channels(window, x, rows, columns, y, index, base, n)
 
 
-cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns,
-                               floating count, floating *y, Py_ssize_t n) noexcept nogil:
+cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
+                               Py_ssize_t columns, floating count, floating *y, Py_ssize_t n) noexcept nogil:
     if floating is float:
         kernels.f32.mean_channels(x, row, column, rows, columns, count, y, n)
     else:
@@ -260,16 +264,16 @@ cdef inline void to_lanes(const floating *src, const Py_ssize_t *rows, int n_row
         kernels.f64.to_lanes(src, rows, n_rows, length, dst, at)
 
 
-cdef inline void from_lanes(const floating *src, Py_ssize_t step, Py_ssize_t length, floating *dst, const Py_ssize_t *rows,
-                            int n_rows) noexcept nogil:
+cdef inline void from_lanes(const floating *src, Py_ssize_t step, Py_ssize_t length, floating *dst,
+                            const Py_ssize_t *rows, int n_rows) noexcept nogil:
     if floating is float:
         kernels.f32.from_lanes(src, step, length, dst, rows, n_rows)
     else:
         kernels.f64.from_lanes(src, step, length, dst, rows, n_rows)
 
 
-cdef inline void split_pixels(const floating *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, floating *dst,
-                              Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil:
+cdef inline void split_pixels(const floating *src, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels,
+                              floating *dst, Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil:
     if floating is float:
         kernels.f32.split_pixels(src, step, pixels, channels, dst, dst_step, block_stride)
     else:
@@ -288,32 +292,28 @@ cdef inline int pair_rows(const floating *unused) noexcept nogil:
     return kernels.f32.pair_mr if floating is float else kernels.f64.pair_mr
 
 
-cdef inline void channel_tile(int vectors, int m, Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
-                              Py_ssize_t n_taps, const floating *a, Py_ssize_t step, const floating *b, floating *c,
-                              Py_ssize_t ldc, const floating *bias, const floating *ahead) noexcept nogil:
+cdef inline void channel_tile(int vectors, int m, const fc_pixels *pixels, const floating *a, const floating *b,
+                              floating *c, const floating *bias, const floating *ahead) noexcept nogil:
     if floating is float:
-        kernels.f32.channel_tile[vectors - 1][m](channels, block_stride, taps, n_taps, a, step, b, 0, c, ldc, bias, ahead)
+        kernels.f32.channel_tile[vectors - 1][m](pixels, a, b, c, bias, ahead)
     else:
-        kernels.f64.channel_tile[vectors - 1][m](channels, block_stride, taps, n_taps, a, step, b, 0, c, ldc, bias, ahead)
+        kernels.f64.channel_tile[vectors - 1][m](pixels, a, b, c, bias, ahead)
 
 
-cdef inline void channel_tile_pair(int m, Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps,
-                                   Py_ssize_t n_taps, const floating *a, Py_ssize_t step, const floating *b,
-                                   Py_ssize_t b_panel, floating *c, Py_ssize_t ldc, const floating *bias,
-                                   const floating *ahead) noexcept nogil:
+cdef inline void channel_tile_pair(int m, const fc_pixels *pixels, const floating *a, const floating *b, floating *c,
+                                   const floating *bias, const floating *ahead) noexcept nogil:
     if floating is float:
-        kernels.f32.channel_tile_pair[m](channels, block_stride, taps, n_taps, a, step, b, b_panel, c, ldc, bias, ahead)
+        kernels.f32.channel_tile_pair[m](pixels, a, b, c, bias, ahead)
     else:
-        kernels.f64.channel_tile_pair[m](channels, block_stride, taps, n_taps, a, step, b, b_panel, c, ldc, bias, ahead)
+        kernels.f64.channel_tile_pair[m](pixels, a, b, c, bias, ahead)
 
 
-cdef inline void group_tile(int m, Py_ssize_t own, const Py_ssize_t *taps, Py_ssize_t n_taps, const floating *a, Py_ssize_t step,
-                            const floating *b, floating *c, Py_ssize_t ldc, const floating *bias,
-                            const floating *ahead) noexcept nogil:
+cdef inline void group_tile(int m, const fc_pixels *pixels, const floating *a, const floating *b, floating *c,
+                            const floating *bias, const floating *ahead) noexcept nogil:
     if floating is float:
-        kernels.f32.group_tile[2 * own == kernels.f32.vector][m](own, taps, n_taps, a, step, b, c, ldc, bias, ahead)
+        kernels.f32.group_tile[2 * pixels.channels == kernels.f32.vector][m](pixels, a, b, c, bias, ahead)
     else:
-        kernels.f64.group_tile[2 * own == kernels.f64.vector][m](own, taps, n_taps, a, step, b, c, ldc, bias, ahead)
+        kernels.f64.group_tile[2 * pixels.channels == kernels.f64.vector][m](pixels, a, b, c, bias, ahead)
 
 
 cdef inline double sum_of_run(const floating *x, Py_ssize_t n) noexcept nogil:

@@ -4,8 +4,10 @@ from libc.stdint cimport int32_t, int64_t
 
 cdef extern from "kernels.h" nogil:
     enum:
+        FC_MAX_LANES
         FC_MAX_MR
         FC_MAX_NV
+        FC_DOT_ROWS
         FC_SLIDING_ROWS
         FC_STRIDE_11
         FC_STRIDE_22
@@ -29,6 +31,35 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct fc_winograd_steps:
         Py_ssize_t m_point, m_tile, y_row, y_col
 
+    ctypedef struct fc_taps:
+        Py_ssize_t channels, channel_stride
+        const Py_ssize_t *taps
+        Py_ssize_t n_taps
+
+    ctypedef struct fc_pixels:
+        Py_ssize_t channels, block_stride
+        const Py_ssize_t *taps
+        Py_ssize_t n_taps, step, ldc, b_panel
+
+    ctypedef struct fc_row_strides:
+        Py_ssize_t a, b, c
+
+    ctypedef struct fc_down:
+        const Py_ssize_t *rows
+        int n_rows
+        int64_t row_step, stride
+
+    ctypedef struct fc_window:
+        Py_ssize_t row, column
+        int64_t row_step, column_step
+
+    ctypedef struct fc_sgd:
+        double lr, momentum, dampening, weight_decay
+        int nesterov, first
+
+    ctypedef struct fc_adam:
+        double step_size, root, beta1, beta2, eps, weight_decay
+
     ctypedef struct fc_winograd_f32:
         int points, filter_points, taps, step
         void (*inputs)(const float *band, Py_ssize_t pitch, Py_ssize_t tiles, float *v, const Py_ssize_t *at,
@@ -43,8 +74,7 @@ cdef extern from "kernels.h" nogil:
         int mr
         void (*gemm_tile[2][15])(Py_ssize_t depth, const float *a, const float *b, float *c, Py_ssize_t ldc,
                                  const float *bias, int accumulate) noexcept nogil
-        void (*pack_rows)(const float *src, Py_ssize_t channel_stride, Py_ssize_t channels, const Py_ssize_t *taps,
-                          Py_ssize_t n_taps, const fc_run *runs, Py_ssize_t n_runs, float *dst, Py_ssize_t width,
+        void (*pack_rows)(const fc_taps *rows, const float *src, const fc_run *runs, Py_ssize_t n_runs, float *dst, Py_ssize_t width,
                           int padded) noexcept nogil
         void (*transpose)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
                           Py_ssize_t step) noexcept nogil
@@ -62,18 +92,16 @@ cdef extern from "kernels.h" nogil:
                              Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil
         void (*join_pixels)(const float *src, Py_ssize_t step, Py_ssize_t pixels, int channels, float *dst,
                             Py_ssize_t dst_step) noexcept nogil
-        void (*channel_tile[2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                    const float *a, Py_ssize_t step, const float *b, Py_ssize_t b_panel, float *c,
-                                    Py_ssize_t ldc, const float *bias, const float *ahead) noexcept nogil
+        void (*channel_tile[2][15])(const fc_pixels *pixels, const float *a, const float *b, float *c, const float *bias,
+                                    const float *ahead) noexcept nogil
         int pair_mr
-        void (*channel_tile_pair[8])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                     const float *a, Py_ssize_t step, const float *b, Py_ssize_t b_panel, float *c,
-                                     Py_ssize_t ldc, const float *bias, const float *ahead) noexcept nogil
-        void (*group_tile[2][15])(Py_ssize_t own, const Py_ssize_t *taps, Py_ssize_t n_taps, const float *a, Py_ssize_t step,
-                                  const float *b, float *c, Py_ssize_t ldc, const float *bias, const float *ahead) noexcept nogil
+        void (*channel_tile_pair[8])(const fc_pixels *pixels, const float *a, const float *b, float *c, const float *bias,
+                                     const float *ahead) noexcept nogil
+        void (*group_tile[2][15])(const fc_pixels *pixels, const float *a, const float *b, float *c, const float *bias,
+                                  const float *ahead) noexcept nogil
         int dot_most
-        void (*dot_rows[5])(Py_ssize_t depth, const float *a, Py_ssize_t lda, const float *b, Py_ssize_t ldb, Py_ssize_t n,
-                            const float *bias, float *c, Py_ssize_t ldc) noexcept nogil
+        void (*dot_rows[5])(const fc_row_strides *rows, Py_ssize_t depth, const float *a, const float *b, Py_ssize_t n, const float *bias,
+                            float *c) noexcept nogil
         fc_winograd_f32 winograd[3]
         void (*group_products[9])(Py_ssize_t tiles, const float *v, const float *u, float *m, const float *ahead) noexcept nogil
         int (*band_contrast)(const float *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
@@ -88,15 +116,13 @@ cdef extern from "kernels.h" nogil:
         void (*softmax_columns)(const float *x, float *y, Py_ssize_t n, Py_ssize_t step, Py_ssize_t columns, int logarithm) noexcept nogil
         void (*softmax_columns_backward)(const float *grad, const float *y, float *grad_x, Py_ssize_t n, Py_ssize_t step,
                                          Py_ssize_t columns, int logarithm) noexcept nogil
-        void (*sgd)(float *param, const float *grad, float *velocity, Py_ssize_t n, double lr, double momentum, double dampening,
-                    double weight_decay, int nesterov, int first) noexcept nogil
-        void (*adam)(float *param, const float *grad, float *m, float *v, Py_ssize_t n, double step_size, double root, double beta1,
-                     double beta2, double eps, double weight_decay) noexcept nogil
+        void (*sgd)(const fc_sgd *rule, float *param, const float *grad, float *velocity, Py_ssize_t n) noexcept nogil
+        void (*adam)(const fc_adam *rule, float *param, const float *grad, float *m, float *v, Py_ssize_t n) noexcept nogil
         void (*max_across)(const float *x, const Py_ssize_t *taps, int n_taps, int32_t step, float *best, int32_t *tap,
                            Py_ssize_t n) noexcept nogil
         void (*sum_across)(const float *x, const Py_ssize_t *taps, int n_taps, float *sum, Py_ssize_t n) noexcept nogil
-        void (*max_down)(const float *best, const int32_t *tap, const Py_ssize_t *rows, int n_rows, int32_t row_step,
-                         int32_t stride, float *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
+        void (*max_down)(const fc_down *down, const float *best, const int32_t *tap, float *y, int64_t *index, int64_t base,
+                         Py_ssize_t n) noexcept nogil
         void (*mean_down)(const float *sum, const Py_ssize_t *rows, int n_rows, float row_count,
                           const float *column_counts, float *y, Py_ssize_t n) noexcept nogil
         void (*max_2x2)(const float *x, Py_ssize_t row, int32_t width, float *y, int64_t *index, int64_t base,
@@ -109,8 +135,8 @@ cdef extern from "kernels.h" nogil:
                        float *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
         void (*spread_row)(const float *grad, Py_ssize_t step, float row_count, const float *column_counts, float *dst,
                            Py_ssize_t stride, Py_ssize_t n) noexcept nogil
-        void (*max_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, int32_t row_step,
-                             int32_t column_step, float *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
+        void (*max_channels)(const fc_window *window, const float *x, Py_ssize_t rows, Py_ssize_t columns, float *y, int64_t *index,
+                             int64_t base, Py_ssize_t n) noexcept nogil
         void (*mean_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, float count,
                               float *y, Py_ssize_t n) noexcept nogil
         void (*spread_channels)(const float *grad, float count, float *grad_x, Py_ssize_t row, Py_ssize_t column,
@@ -163,8 +189,7 @@ cdef extern from "kernels.h" nogil:
         int mr
         void (*gemm_tile[2][15])(Py_ssize_t depth, const double *a, const double *b, double *c, Py_ssize_t ldc,
                                  const double *bias, int accumulate) noexcept nogil
-        void (*pack_rows)(const double *src, Py_ssize_t channel_stride, Py_ssize_t channels, const Py_ssize_t *taps,
-                          Py_ssize_t n_taps, const fc_run *runs, Py_ssize_t n_runs, double *dst, Py_ssize_t width,
+        void (*pack_rows)(const fc_taps *rows, const double *src, const fc_run *runs, Py_ssize_t n_runs, double *dst, Py_ssize_t width,
                           int padded) noexcept nogil
         void (*transpose)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,
                           Py_ssize_t step) noexcept nogil
@@ -182,18 +207,16 @@ cdef extern from "kernels.h" nogil:
                              Py_ssize_t dst_step, Py_ssize_t block_stride) noexcept nogil
         void (*join_pixels)(const double *src, Py_ssize_t step, Py_ssize_t pixels, int channels, double *dst,
                             Py_ssize_t dst_step) noexcept nogil
-        void (*channel_tile[2][15])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                    const double *a, Py_ssize_t step, const double *b, Py_ssize_t b_panel, double *c,
-                                    Py_ssize_t ldc, const double *bias, const double *ahead) noexcept nogil
+        void (*channel_tile[2][15])(const fc_pixels *pixels, const double *a, const double *b, double *c, const double *bias,
+                                    const double *ahead) noexcept nogil
         int pair_mr
-        void (*channel_tile_pair[8])(Py_ssize_t channels, Py_ssize_t block_stride, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                     const double *a, Py_ssize_t step, const double *b, Py_ssize_t b_panel, double *c,
-                                     Py_ssize_t ldc, const double *bias, const double *ahead) noexcept nogil
-        void (*group_tile[2][15])(Py_ssize_t own, const Py_ssize_t *taps, Py_ssize_t n_taps, const double *a, Py_ssize_t step,
-                                  const double *b, double *c, Py_ssize_t ldc, const double *bias, const double *ahead) noexcept nogil
+        void (*channel_tile_pair[8])(const fc_pixels *pixels, const double *a, const double *b, double *c, const double *bias,
+                                     const double *ahead) noexcept nogil
+        void (*group_tile[2][15])(const fc_pixels *pixels, const double *a, const double *b, double *c, const double *bias,
+                                  const double *ahead) noexcept nogil
         int dot_most
-        void (*dot_rows[5])(Py_ssize_t depth, const double *a, Py_ssize_t lda, const double *b, Py_ssize_t ldb, Py_ssize_t n,
-                            const double *bias, double *c, Py_ssize_t ldc) noexcept nogil
+        void (*dot_rows[5])(const fc_row_strides *rows, Py_ssize_t depth, const double *a, const double *b, Py_ssize_t n, const double *bias,
+                            double *c) noexcept nogil
         fc_winograd_f64 winograd[3]
         void (*group_products[9])(Py_ssize_t tiles, const double *v, const double *u, double *m, const double *ahead) noexcept nogil
         int (*band_contrast)(const double *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
@@ -208,15 +231,13 @@ cdef extern from "kernels.h" nogil:
         void (*softmax_columns)(const double *x, double *y, Py_ssize_t n, Py_ssize_t step, Py_ssize_t columns, int logarithm) noexcept nogil
         void (*softmax_columns_backward)(const double *grad, const double *y, double *grad_x, Py_ssize_t n, Py_ssize_t step,
                                          Py_ssize_t columns, int logarithm) noexcept nogil
-        void (*sgd)(double *param, const double *grad, double *velocity, Py_ssize_t n, double lr, double momentum, double dampening,
-                    double weight_decay, int nesterov, int first) noexcept nogil
-        void (*adam)(double *param, const double *grad, double *m, double *v, Py_ssize_t n, double step_size, double root, double beta1,
-                     double beta2, double eps, double weight_decay) noexcept nogil
+        void (*sgd)(const fc_sgd *rule, double *param, const double *grad, double *velocity, Py_ssize_t n) noexcept nogil
+        void (*adam)(const fc_adam *rule, double *param, const double *grad, double *m, double *v, Py_ssize_t n) noexcept nogil
         void (*max_across)(const double *x, const Py_ssize_t *taps, int n_taps, int64_t step, double *best, int64_t *tap,
                            Py_ssize_t n) noexcept nogil
         void (*sum_across)(const double *x, const Py_ssize_t *taps, int n_taps, double *sum, Py_ssize_t n) noexcept nogil
-        void (*max_down)(const double *best, const int64_t *tap, const Py_ssize_t *rows, int n_rows, int64_t row_step,
-                         int64_t stride, double *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
+        void (*max_down)(const fc_down *down, const double *best, const int64_t *tap, double *y, int64_t *index, int64_t base,
+                         Py_ssize_t n) noexcept nogil
         void (*mean_down)(const double *sum, const Py_ssize_t *rows, int n_rows, double row_count,
                           const double *column_counts, double *y, Py_ssize_t n) noexcept nogil
         void (*max_2x2)(const double *x, Py_ssize_t row, int64_t width, double *y, int64_t *index, int64_t base,
@@ -229,8 +250,8 @@ cdef extern from "kernels.h" nogil:
                        double *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
         void (*spread_row)(const double *grad, Py_ssize_t step, double row_count, const double *column_counts,
                            double *dst, Py_ssize_t stride, Py_ssize_t n) noexcept nogil
-        void (*max_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, int64_t row_step,
-                             int64_t column_step, double *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil
+        void (*max_channels)(const fc_window *window, const double *x, Py_ssize_t rows, Py_ssize_t columns, double *y, int64_t *index,
+                             int64_t base, Py_ssize_t n) noexcept nogil
         void (*mean_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, double count,
                               double *y, Py_ssize_t n) noexcept nogil
         void (*spread_channels)(const double *grad, double count, double *grad_x, Py_ssize_t row, Py_ssize_t column,

@@ -1,9 +1,20 @@
+"""Threads for a call, and the loop over its units of work: see threads.pyx."""
+from cython cimport floating
+
 cdef int team(double work) noexcept    # threads for a call of so much work: see threads.pyx
 cdef int limit() noexcept              # threads a call may use at most
 
-# Units of work for a team. Each thread starts with an even part of its own, the same one in every call, so that what it reads
-# and writes there is still in its caches (to write a line that another core has written takes 100 ns); when it has done that, it
-# draws units from the others' ends, so that a core that is slow or busy keeps nobody waiting.
+# Which thread gets which units: each an even part of them, one after the other; or the next one whenever it is ready.
+cdef enum Schedule:
+    EVENLY, WHEN_READY
+
+cdef void in_parallel(void (*unit)(const void *call, Py_ssize_t index, floating *scratch) noexcept nogil,
+                      const void *call, Py_ssize_t units, int team, Schedule schedule, floating *scratch,
+                      Py_ssize_t scratch_size) noexcept nogil
+
+# Units of work for a team. Each thread starts with an even part of its own, the same one in every call, so that what it
+# reads and writes there is still in its caches (to write a line that another core has written takes 100 ns); when it
+# has done that, it draws units from the others' ends, so that a core that is slow or busy keeps nobody waiting.
 cdef extern from *:
     """
     #include <stddef.h>
@@ -28,8 +39,10 @@ cdef extern from *:
         }
         return -1;
     }
+    static inline void fc_mark(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
     """
     ctypedef struct Share "fc_share":
         pass
     void deal "fc_deal"(Share *shares, int team, Py_ssize_t units) noexcept nogil
     Py_ssize_t draw "fc_draw"(Share *shares, int team, int thread) noexcept nogil    # -1 where none is left
+    void mark "fc_mark"(int *flag) noexcept nogil    # sets a flag that several threads may set

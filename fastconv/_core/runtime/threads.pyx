@@ -1,16 +1,20 @@
-"""The thread policy: how many threads a call uses. Every `prange` takes its `num_threads` from here.
+"""The thread policy: how many threads a call uses, and the loop over its units. Every `prange` takes its `num_threads`
+from here.
 
-The limit is, in this order: `num_threads(n)` in a with block of this Python thread, `set_num_threads(n)`, the environment's
-`FASTCONV_NUM_THREADS`, then `OMP_NUM_THREADS`, then the CPUs this process may use. A call uses fewer where it has little
-work. The split of the work never depends on the number, so results are the same bits for any.
+The limit is, in this order: `num_threads(n)` in a with block of this Python thread, `set_num_threads(n)`, the
+environment's `FASTCONV_NUM_THREADS`, then `OMP_NUM_THREADS`, then the CPUs this process may use. A call uses fewer
+where it has little work. The split of the work never depends on the number, so results are the same bits for any.
 
 GCC's OpenMP runtime cannot be used in a process that was forked after it had started threads: it would wait for threads
-that no longer exist. Another library may have started them, since a process has one such runtime, and C code may have forked. So
-in every forked process everything runs on one thread: a handler of the C library's marks the child, and where the fork came
-before this module the kernel says that there was one.
+that no longer exist. Another library may have started them, since a process has one such runtime, and C code may have
+forked. So in every forked process everything runs on one thread: a handler of the C library's marks the child, and
+where the fork came before this module the kernel says that there was one.
 """
 
 import os
+
+from cython cimport floating
+from cython.parallel cimport prange, threadid
 
 cdef extern from *:
     """
@@ -57,6 +61,27 @@ cdef int team(double work) noexcept:
     return n
 
 
+cdef void in_parallel(void (*unit)(const void *call, Py_ssize_t index, floating *scratch) noexcept nogil,
+                      const void *call, Py_ssize_t units, int team, Schedule schedule, floating *scratch,
+                      Py_ssize_t scratch_size) noexcept nogil:
+    """Does a call's units 0 .. units - 1 with a team, each thread with a scratch of its own, scratch_size elements
+    apart.
+
+    One thread goes through a plain loop: OpenMP takes more than a microsecond to make a team of one, which
+    `use_threads_if` does.
+    """
+    cdef Py_ssize_t i
+    if team == 1:
+        for i in range(units):
+            unit(call, i, scratch)
+    elif schedule == EVENLY:
+        for i in prange(units, num_threads=team, schedule="static"):
+            unit(call, i, scratch + threadid() * scratch_size)
+    else:
+        for i in prange(units, num_threads=team, schedule="dynamic"):
+            unit(call, i, scratch + threadid() * scratch_size)
+
+
 def openmp():
     """The date of the OpenMP specification that the build follows, as yyyymm; 0 without OpenMP."""
     return FC_OPENMP
@@ -84,7 +109,8 @@ def set_override(int n):
 
 
 def _forked_before():
-    """Whether this process was forked before now, and has begun no new program since: PF_FORKNOEXEC in Linux's flags."""
+    """Whether this process was forked before now, and has begun no new program since: PF_FORKNOEXEC in Linux's
+    flags."""
     try:
         with open("/proc/self/stat", "rb") as file:
             flags = file.read().rpartition(b")")[2].split()[6]
@@ -95,7 +121,7 @@ def _forked_before():
 
 def _from_environment():
     for name in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(name, "").split(",")[0].strip()   # OpenMP allows a list, one number for each level of nesting
+        text = os.environ.get(name, "").split(",")[0].strip()   # OpenMP allows a list, one for each level of nesting
         if not text:
             continue
         if text.isdecimal() and 1 <= int(text) <= MOST:

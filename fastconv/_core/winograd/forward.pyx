@@ -48,6 +48,7 @@ from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport channel_tile, kernels
+from fastconv._core.runtime.kernels cimport fc_pixels
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport Share, deal, draw
 from fastconv._core.winograd.filters cimport (
@@ -103,6 +104,9 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
     cdef const floating *up
     cdef const floating *next_up = u
     cdef const floating *ahead
+    cdef fc_pixels pixels
+    pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = channels, l.mr * l.lanes, &zero, 1
+    pixels.step, pixels.ldc, pixels.b_panel = l.lanes, l.width, 0
     for point in range(points):
         up = next_up
         next_up = u + (filter_point(l, point + 1) * l.u_point if point + 1 < points else l.u_panel)
@@ -115,9 +119,8 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
             ahead = next_up + min(blocks - 1 - b, vectors - 1) * channels * l.lanes
             if next_weights != NULL and later < vectors * l.taps * l.taps:
                 ahead = next_weights + later * channels * l.lanes
-            channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), channels, l.mr * l.lanes, &zero, 1,
-                         v + point * l.v_point + b * l.v_tiles, l.lanes, up, m + point * l.m_point + t * l.width,
-                         l.width, no_bias, ahead)
+            channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), &pixels,
+                         v + point * l.v_point + b * l.v_tiles, up, m + point * l.m_point + t * l.width, no_bias, ahead)
 
 
 cdef void compute_panel(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, Py_ssize_t panel,

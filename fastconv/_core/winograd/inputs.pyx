@@ -89,7 +89,7 @@ cdef Py_ssize_t fill_band(const WinogradLayout *l, const Problem *g, const Winog
     band.row0 = piece.first % l.tile_rows * l.step - g.top
     band.rows = (piece.last - piece.first - 1) * l.step + l.points
     if l.pixels:
-        fill_pixels(g, &band, 0, band.rows, x, piece.channels, value, dst, l.band_vector)
+        fill_pixels(g, &band, 0, band.rows, x, piece.channels, dst, l.band_vector)
     else:
         fill_lanes(g, &band, x, <int>piece.channels, value, l.inputs_at, dst)
     return band.pitch
