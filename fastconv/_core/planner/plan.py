@@ -52,7 +52,7 @@ from types import ModuleType
 import numpy as np
 
 from fastconv._core.direct import forward as channel_lanes
-from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.depthwise import forward as depthwise, weight_gradient as depthwise_gradient
 from fastconv._core.fourier import forward as fft
 from fastconv._core.problem import parts
 from fastconv._core.product import forward as gemm, weight_gradient as gemm_gradient
@@ -324,5 +324,5 @@ def conv2d_plan(x_shape, weight_shape, stride, pads, dilation, groups, output_si
         driver = {"direct": direct, "gemm": gemm, "winograd": winograd, "fft": fft}[algorithm]
         convolve = AS_NAMED.get(driver, driver.conv2d)
         backward = gemm
-    weights = depthwise if channels == 1 else gemm_gradient
+    weights = depthwise_gradient if channels == 1 else gemm_gradient
     return ConvPlan(geometry, chosen, reason, driver, convolve, backward, weights)

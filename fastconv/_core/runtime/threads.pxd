@@ -1,5 +1,12 @@
+from cython cimport floating
+
 cdef int team(double work) noexcept    # threads for a call of so much work: see threads.pyx
 cdef int limit() noexcept              # threads a call may use at most
+
+# One unit of a job; what the job is stands behind the pointer, and scratch belongs to the thread.
+ctypedef void (*Work)(const void *job, Py_ssize_t unit, floating *scratch) noexcept nogil
+
+cdef void share_out(Work work, const void *job, Py_ssize_t units, int team, floating *scratch, Py_ssize_t scratch_size) noexcept nogil
 
 # Units of work for a team. Each thread starts with an even part of its own, the same one in every call, so that what it reads
 # and writes there is still in its caches (to write a line that another core has written takes 100 ns); when it has done that, it

@@ -12,6 +12,9 @@ before this module the kernel says that there was one.
 
 import os
 
+from cython cimport floating
+from cython.parallel cimport prange, threadid
+
 cdef extern from *:
     """
     #include <pthread.h>
@@ -55,6 +58,20 @@ cdef int team(double work) noexcept:
         if n < 1:
             n = 1
     return n
+
+
+cdef void share_out(Work work, const void *job, Py_ssize_t units, int team, floating *scratch, Py_ssize_t scratch_size) noexcept nogil:
+    """Does all units of a job, each thread with scratch_size elements of scratch for itself: even parts of neighbouring units.
+
+    A team of one does without OpenMP, which takes a third of a microsecond to begin and end one.
+    """
+    cdef Py_ssize_t unit
+    if team == 1:
+        for unit in range(units):
+            work(job, unit, scratch)
+    else:
+        for unit in prange(units, num_threads=team, schedule="static"):
+            work(job, unit, scratch + threadid() * scratch_size)
 
 
 def openmp():
