@@ -1,27 +1,30 @@
 /* Depthwise convolution, lanes = columns: one plane with its own filter, from a padded band of a few rows.
  *
  * The band has no borders and no strides (its columns are split into phases): output (i, j) finds tap t at
- * band[i * pitch + j + taps[t]]. Lanes run over columns; the last vector of a row overlaps the one before, and a row that
- * is shorter than a vector is stored in part.
+ * band[i * pitch + j + taps[t]]. Lanes run over columns; the last vector of a row overlaps the one before, and a row
+ * that is shorter than a vector is stored in part.
  *
- *   planes, R x R:  for rows (a tile of 7): for columns (a vector): for s: for band row: for rows that meet it: y += w[r][s] * x
- *   tall filters:   for rows (4): for columns (4 vectors): for s: for band row: for rows that meet it: y += w[r][s] * x
+ *   planes, R x R:  for rows (a tile of 7): for columns (a vector): for s: for band row:
+ *                       for rows that meet it: y += w[r][s] * x
+ *   tall filters:   for rows (4): for columns (4 vectors): for s: for band row:
+ *                       for rows that meet it: y += w[r][s] * x
  *   any filter:     for rows (4): for columns (a vector): for tap: y += w[tap] * x
  *
- * Registers of the first: 7 rows of y, the R weights of one filter column, one vector of x, 15 of 16 for 7 x 7; each loaded
- * vector feeds up to R rows. Tap by tap with weights from memory the loads would be the limit (7 x 7: 54 instead of 85
- * GFLOP/s on a Zen 4 core). The weight gradient keeps rows of grad_output where the forward pass keeps y, and sums R taps.
- * Where channels are contiguous in memory (NHWC), lanes run over channels: depthwise_channels.h.
+ * Registers of the first: 7 rows of y, the R weights of one filter column, one vector of x, 15 of 16 for 7 x 7; each
+ * loaded vector feeds up to R rows. Tap by tap with weights from memory the loads would be the limit (7 x 7: 54 instead
+ * of 85 GFLOP/s on a Zen 4 core). The weight gradient keeps rows of grad_output where the forward pass keeps y, and
+ * sums R taps. Where channels are contiguous in memory (NHWC), lanes run over channels: depthwise_channels.h.
  */
 
 /* ---------------------------------------------------------------------------------------------------------------------
- * Filling the band. Rows are read in the order of the source, which the prefetcher follows: taken phase by phase instead they
- * cost a 3 x 3 filter of stride 2 on 112 x 112 planes twice the time. */
+ * Filling the band. Rows are read in the order of the source, which the prefetcher follows: taken phase by phase
+ * instead they cost a 3 x 3 filter of stride 2 on 112 x 112 planes twice the time. */
 
 INLINE ptrdiff_t NAME(clamp)(ptrdiff_t i) { return i < 0 ? 0 : i > LANES ? LANES : i; }
 
-static void NAME(band_copy)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,
-                            ptrdiff_t until, ptrdiff_t width, T value, T *restrict band, ptrdiff_t ahead) {
+static void NAME(band_copy)(const fc_band_rows *how, const T *src, T value, T *restrict band) {
+    const ptrdiff_t *rows = how->rows, *places = how->places;
+    ptrdiff_t n_rows = how->n_rows, from = how->start, until = how->until, width = how->width, ahead = how->ahead;
     V outside = NAME(broadcast)(value);
     if (width == LANES) { /* narrow planes: the same lanes of one vector a row */
         int lo = (int)NAME(clamp)(from), hi = (int)NAME(clamp)(until);
@@ -56,8 +59,9 @@ static void NAME(band_copy)(const T *src, const ptrdiff_t *rows, const ptrdiff_t
     }
 }
 
-static void NAME(band_split)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,
-                             ptrdiff_t until, ptrdiff_t width, T value, T *restrict band) {
+static void NAME(band_split)(const fc_band_rows *how, const T *src, T value, T *restrict band) {
+    const ptrdiff_t *rows = how->rows, *places = how->places;
+    ptrdiff_t n_rows = how->n_rows, from = how->start, until = how->until, width = how->width;
     V outside = NAME(broadcast)(value);
     ptrdiff_t first = (from + 2 * LANES - 1) / (2 * LANES) * LANES, last = until / (2 * LANES) * LANES;
     if (first > last) first = last = width;
@@ -88,34 +92,53 @@ static void NAME(band_split)(const T *src, const ptrdiff_t *rows, const ptrdiff_
     }
 }
 
-static void NAME(band_gather)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows,
-                              const ptrdiff_t *columns, const ptrdiff_t *column_places, const ptrdiff_t *which,
-                              ptrdiff_t n_columns, T value, T *restrict band) {
+static void NAME(band_gather)(const fc_band_rows *how, const T *src, T value, T *restrict band) {
+    const ptrdiff_t *rows = how->rows, *places = how->places, *columns = how->columns;
+    const ptrdiff_t *column_places = how->column_places, *which = how->which;
+    ptrdiff_t n_rows = how->n_rows, n_columns = how->n_columns;
     for (ptrdiff_t b = 0; b < n_rows; b++)
         for (ptrdiff_t i = 0; i < n_columns; i++) {
             ptrdiff_t q = which[i];
-            band[places[b] + column_places[q]] = rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE ? value : src[rows[b] + columns[q]];
+            int outside = rows[b] == FC_OUTSIDE || columns[q] == FC_OUTSIDE;
+            band[places[b] + column_places[q]] = outside ? value : src[rows[b] + columns[q]];
         }
 }
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Forward, lanes = columns */
 
-/* Row b and column s of what the outputs of row 0 meet: for stride 2 the odd ones lie apart from the even ones. */
-#define BAND_ROW(b) (stride == 1 ? (b) * pitch : (b) / 2 * pitch + (b) % 2 * odd_row)
-#define BAND_COLUMN(s) (stride == 1 ? (s) : (s) / 2 + (s) % 2 * odd_column)
+/* Constants wherever it is inlined: the filter's size and stride, and rows of y, or of grad_output, that are taken
+ * together, against so many columns of the filter. */
+typedef struct {
+    int size, stride, rows, columns;
+} NAME(square);
 
-/* n_rows rows x one vector; size, stride and n_rows are constants wherever this is inlined. */
-INLINE void NAME(depthwise_tile)(int size, int stride, int n_rows, const T *band, ptrdiff_t pitch, ptrdiff_t odd_row, ptrdiff_t odd_column, const T *w,
-                                 T bias, T *y, ptrdiff_t y_row, int count) {
+/* From one row to the next, in the band and in y or grad_output; for stride 2 the band's odd rows and columns lie apart
+ * from the even ones. */
+typedef struct {
+    ptrdiff_t pitch, odd_row, odd_column, y_row;
+} NAME(steps);
+
+INLINE NAME(steps) NAME(steps_of)(int size, const fc_plane_block *block) {
+    return (NAME(steps)){block->pitch, block->taps[size], block->taps[1], block->y_row};
+}
+
+/* Row b and column s of what the outputs of row 0 meet. */
+INLINE ptrdiff_t NAME(band_place)(int stride, NAME(steps) to, int b, int s) {
+    return stride == 1 ? s + b * to.pitch : s / 2 + s % 2 * to.odd_column + (b / 2 * to.pitch + b % 2 * to.odd_row);
+}
+
+/* square.rows rows x one vector. */
+INLINE void NAME(depthwise_tile)(NAME(square) q, NAME(steps) to, const T *band, const T *w, T bias, T *y, int count) {
+    int size = q.size, stride = q.stride, n_rows = q.rows;
+    ptrdiff_t y_row = to.y_row;
     V acc[7];
     UNROLL for (int i = 0; i < n_rows; i++) acc[i] = NAME(broadcast)(bias);
     UNROLL for (int s = 0; s < size; s++) {
-        const T *column = band + BAND_COLUMN(s);
         V wv[7];
         UNROLL for (int r = 0; r < size; r++) wv[r] = NAME(broadcast)(w[r * size + s]);
         UNROLL for (int b = 0; b < (n_rows - 1) * stride + size; b++) {
-            V v = NAME(load)(column + BAND_ROW(b));
+            V v = NAME(load)(band + NAME(band_place)(stride, to, b, s));
             UNROLL for (int i = 0; i < n_rows; i++)
                 if (b - i * stride >= 0 && b - i * stride < size) acc[i] += wv[b - i * stride] * v;
         }
@@ -127,47 +150,49 @@ INLINE void NAME(depthwise_tile)(int size, int stride, int n_rows, const T *band
     }
 }
 
-INLINE void NAME(depthwise_tile_row)(int size, int stride, int n_rows, const T *band, ptrdiff_t pitch, ptrdiff_t odd_row, ptrdiff_t odd_column,
-                                     const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t width) {
+INLINE void NAME(depthwise_tile_row)(NAME(square) q, NAME(steps) to, const T *band, const T *w, T bias, T *y,
+                                     ptrdiff_t width) {
     if (width < LANES) {
-        NAME(depthwise_tile)(size, stride, n_rows, band, pitch, odd_row, odd_column, w, bias, y, y_row, (int)width);
+        NAME(depthwise_tile)(q, to, band, w, bias, y, (int)width);
         return;
     }
     for (ptrdiff_t j = 0; j < width; j += LANES) {
         if (j > width - LANES) j = width - LANES;
-        NAME(depthwise_tile)(size, stride, n_rows, band + j, pitch, odd_row, odd_column, w, bias, y + j, y_row, LANES);
+        NAME(depthwise_tile)(q, to, band + j, w, bias, y + j, LANES);
     }
 }
 
-#define DEPTHWISE(size, stride)                                                                                               \
-    static void NAME(depthwise_##size##_stride_##stride)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps,            \
-                                                         ptrdiff_t n_taps, const T *w, T bias, T *y, ptrdiff_t y_row,         \
-                                                         ptrdiff_t rows, ptrdiff_t width) {                                   \
-        ptrdiff_t odd_row = taps[size], odd_column = taps[1];                                                                          \
-        (void)n_taps;                                                                                                         \
-        for (; rows >= 7; rows -= 7, band += 7 * pitch, y += 7 * y_row)                                                    \
-            NAME(depthwise_tile_row)(size, stride, 7, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                            \
-        if (rows >= 4) {                                                                                                      \
-            NAME(depthwise_tile_row)(size, stride, 4, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                            \
-            rows -= 4, band += 4 * pitch, y += 4 * y_row;                                                                  \
-        }                                                                                                                     \
-        if (rows >= 2) {                                                                                                      \
-            NAME(depthwise_tile_row)(size, stride, 2, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                            \
-            rows -= 2, band += 2 * pitch, y += 2 * y_row;                                                                  \
-        }                                                                                                                     \
-        if (rows) NAME(depthwise_tile_row)(size, stride, 1, band, pitch, odd_row, odd_column, w, bias, y, y_row, width);                      \
+#define ROWS(size, stride, n)                                                                                          \
+    NAME(depthwise_tile_row)((NAME(square)){size, stride, n, size}, to, band, w, bias, y, width)
+#define DEPTHWISE(size, stride)                                                                                        \
+    static void NAME(depthwise_##size##_stride_##stride)(const fc_plane_block *block, const T *band, const T *w,       \
+                                                         T bias, T *y) {                                               \
+        NAME(steps) to = NAME(steps_of)(size, block);                                                                  \
+        ptrdiff_t pitch = to.pitch, y_row = to.y_row, rows = block->rows, width = block->width;                        \
+        for (; rows >= 7; rows -= 7, band += 7 * pitch, y += 7 * y_row) ROWS(size, stride, 7);                         \
+        if (rows >= 4) {                                                                                               \
+            ROWS(size, stride, 4);                                                                                     \
+            rows -= 4, band += 4 * pitch, y += 4 * y_row;                                                              \
+        }                                                                                                              \
+        if (rows >= 2) {                                                                                               \
+            ROWS(size, stride, 2);                                                                                     \
+            rows -= 2, band += 2 * pitch, y += 2 * y_row;                                                              \
+        }                                                                                                              \
+        if (rows) ROWS(size, stride, 1);                                                                               \
     }
 DEPTHWISE(3, 1) DEPTHWISE(3, 2) DEPTHWISE(5, 2) DEPTHWISE(7, 2)
 #if VECTOR_REGISTERS >= 32
 DEPTHWISE(5, 1) DEPTHWISE(7, 1)
 #endif
 #undef DEPTHWISE
+#undef ROWS
 
 #undef TALL_VECTORS
 #define TALL_VECTORS (VECTOR_REGISTERS >= 32 ? 4 : 2)
 
-INLINE void NAME(depthwise_any_tile)(int n_rows, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,
-                                     const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t width) {
+INLINE void NAME(depthwise_any_tile)(int n_rows, fc_plane_block block, const T *band, const T *w, T bias, T *y) {
+    ptrdiff_t pitch = block.pitch, n_taps = block.n_taps, y_row = block.y_row, width = block.width;
+    const ptrdiff_t *taps = block.taps;
     for (ptrdiff_t j = 0; j < width; j += LANES) {
         if (j > width - LANES && width >= LANES) j = width - LANES;
         V acc[4];
@@ -184,18 +209,21 @@ INLINE void NAME(depthwise_any_tile)(int n_rows, const T *band, ptrdiff_t pitch,
     }
 }
 
-static void NAME(depthwise_any)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w, T bias,
-                                T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width) {
-    for (; rows >= 4; rows -= 4, band += 4 * pitch, y += 4 * y_row)
-        NAME(depthwise_any_tile)(4, band, pitch, taps, n_taps, w, bias, y, y_row, width);
-    for (; rows > 0; rows--, band += pitch, y += y_row)
-        NAME(depthwise_any_tile)(1, band, pitch, taps, n_taps, w, bias, y, y_row, width);
+static void NAME(depthwise_any)(const fc_plane_block *all, const T *band, const T *w, T bias, T *y) {
+    fc_plane_block block = *all;
+    ptrdiff_t rows = block.rows;
+    for (; rows >= 4; rows -= 4, band += 4 * block.pitch, y += 4 * block.y_row)
+        NAME(depthwise_any_tile)(4, block, band, w, bias, y);
+    for (; rows > 0; rows--, band += block.pitch, y += block.y_row)
+        NAME(depthwise_any_tile)(1, block, band, w, bias, y);
 }
 
-/* m rows x n vectors, stride 1, at least four filter rows: down each filter column, of which m weights are in registers, so that
- * a load, mostly of parts of two cache lines, feeds m FMAs. */
-INLINE void NAME(depthwise_tall_tile)(int m, int n, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t r_taps,
-                                      ptrdiff_t s_taps, const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t count) {
+/* m rows x n vectors, stride 1, at least four filter rows: down each filter column, of which m weights are in
+ * registers, so that a load, mostly of parts of two cache lines, feeds m FMAs. */
+INLINE void NAME(depthwise_tall_tile)(int m, int n, fc_plane_block block, const T *band, const T *w, T bias, T *y,
+                                      ptrdiff_t count) {
+    ptrdiff_t pitch = block.pitch, r_taps = block.r_taps, s_taps = block.n_taps, y_row = block.y_row;
+    const ptrdiff_t *taps = block.taps;
     V acc[4][TALL_VECTORS];
     UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < n; j++) acc[i][j] = NAME(broadcast)(bias);
     for (ptrdiff_t s = 0; s < s_taps; s++) {
@@ -229,41 +257,43 @@ INLINE void NAME(depthwise_tall_tile)(int m, int n, const T *band, ptrdiff_t pit
     }
 }
 
-INLINE void NAME(depthwise_tall_row)(int m, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t r_taps,
-                                     ptrdiff_t s_taps, const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t width) {
-    ptrdiff_t j = 0;
+INLINE void NAME(depthwise_tall_row)(int m, fc_plane_block block, const T *band, const T *w, T bias, T *y) {
+    ptrdiff_t j = 0, width = block.width;
     for (; j + TALL_VECTORS * LANES <= width; j += TALL_VECTORS * LANES)
-        NAME(depthwise_tall_tile)(m, TALL_VECTORS, band + j, pitch, taps, r_taps, s_taps, w, bias, y + j, y_row, LANES);
+        NAME(depthwise_tall_tile)(m, TALL_VECTORS, block, band + j, w, bias, y + j, LANES);
     for (; j < width; j += LANES) {
         if (j > width - LANES && width >= LANES) j = width - LANES;
-        NAME(depthwise_tall_tile)(m, 1, band + j, pitch, taps, r_taps, s_taps, w, bias, y + j, y_row, width);
+        NAME(depthwise_tall_tile)(m, 1, block, band + j, w, bias, y + j, width);
     }
 }
 
-static void NAME(depthwise_tall)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t r_taps, ptrdiff_t s_taps,
-                                 const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width) {
-    for (; rows >= 4; rows -= 4, band += 4 * pitch, y += 4 * y_row)
-        NAME(depthwise_tall_row)(4, band, pitch, taps, r_taps, s_taps, w, bias, y, y_row, width);
-    if (rows == 3) NAME(depthwise_tall_row)(3, band, pitch, taps, r_taps, s_taps, w, bias, y, y_row, width);
-    if (rows == 2) NAME(depthwise_tall_row)(2, band, pitch, taps, r_taps, s_taps, w, bias, y, y_row, width);
-    if (rows == 1) NAME(depthwise_tall_row)(1, band, pitch, taps, r_taps, s_taps, w, bias, y, y_row, width);
+static void NAME(depthwise_tall)(const fc_plane_block *all, const T *band, const T *w, T bias, T *y) {
+    fc_plane_block block = *all;
+    ptrdiff_t rows = block.rows;
+    for (; rows >= 4; rows -= 4, band += 4 * block.pitch, y += 4 * block.y_row)
+        NAME(depthwise_tall_row)(4, block, band, w, bias, y);
+    if (rows == 3) NAME(depthwise_tall_row)(3, block, band, w, bias, y);
+    if (rows == 2) NAME(depthwise_tall_row)(2, block, band, w, bias, y);
+    if (rows == 1) NAME(depthwise_tall_row)(1, block, band, w, bias, y);
 }
 
 #if VECTOR_REGISTERS < 32 /* with 16 registers these go better in tall tiles: 5 x 5 70 to 90 GFLOP/s, 7 x 7 65 to 100 */
-#define DEPTHWISE(size)                                                                                                       \
-    static void NAME(depthwise_##size##_stride_1)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,    \
-                                                  const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows,                  \
-                                                  ptrdiff_t width) {                                                          \
-        (void)n_taps;                                                                                                         \
-        NAME(depthwise_tall)(band, pitch, taps, size, size, w, bias, y, y_row, rows, width);                                  \
+#define DEPTHWISE(size)                                                                                                \
+    static void NAME(depthwise_##size##_stride_1)(const fc_plane_block *block, const T *band, const T *w, T bias,      \
+                                                  T *y) {                                                              \
+        fc_plane_block tall = *block;                                                                                  \
+        tall.n_taps = tall.r_taps = size;                                                                              \
+        NAME(depthwise_tall)(&tall, band, w, bias, y);                                                                 \
     }
 DEPTHWISE(5) DEPTHWISE(7)
 #undef DEPTHWISE
 #endif
 
 /* Two filters, whose results take turns in a row of y: the input gradient of stride 2. */
-INLINE void NAME(depthwise_pair_tile)(int n_rows, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_even,
-                                      ptrdiff_t n_taps, const T *w, T *y, ptrdiff_t y_row, ptrdiff_t width) {
+INLINE void NAME(depthwise_pair_tile)(int n_rows, fc_plane_block block, ptrdiff_t n_even, const T *band, const T *w,
+                                      T *y) {
+    ptrdiff_t pitch = block.pitch, n_taps = block.n_taps, y_row = block.y_row, width = block.width;
+    const ptrdiff_t *taps = block.taps;
     for (ptrdiff_t j = 0; j < width; j += LANES) {
         if (j > width - LANES && width >= LANES) j = width - LANES;
         V even[4], odd[4];
@@ -291,23 +321,24 @@ INLINE void NAME(depthwise_pair_tile)(int n_rows, const T *band, ptrdiff_t pitch
     }
 }
 
-static void NAME(depthwise_pair)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_even, ptrdiff_t n_taps,
-                                 const T *w, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width) {
-    for (; rows >= 4; rows -= 4, band += 4 * pitch, y += 4 * y_row)
-        NAME(depthwise_pair_tile)(4, band, pitch, taps, n_even, n_taps, w, y, y_row, width);
-    for (; rows > 0; rows--, band += pitch, y += y_row)
-        NAME(depthwise_pair_tile)(1, band, pitch, taps, n_even, n_taps, w, y, y_row, width);
+static void NAME(depthwise_pair)(const fc_plane_block *all, ptrdiff_t n_even, const T *band, const T *w, T *y) {
+    fc_plane_block block = *all;
+    ptrdiff_t rows = block.rows;
+    for (; rows >= 4; rows -= 4, band += 4 * block.pitch, y += 4 * block.y_row)
+        NAME(depthwise_pair_tile)(4, block, n_even, band, w, y);
+    for (; rows > 0; rows--, band += block.pitch, y += block.y_row)
+        NAME(depthwise_pair_tile)(1, block, n_even, band, w, y);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------------
- * Weight gradient, lanes = columns. Of an overlapping last vector only the lanes that are new count; the others are zeroed in
- * both operands, as zero times infinity is not zero. */
+ * Weight gradient, lanes = columns. Of an overlapping last vector only the lanes that are new count; the others are
+ * zeroed in both operands, as zero times infinity is not zero. */
 
-
-/* n_rows rows x one vector of grad_output against `columns` columns of the filter; lanes from lo until hi count. */
-INLINE void NAME(depthwise_weight_tile)(int size, int stride, int n_rows, int columns, int partial, const T *band,
-                                        ptrdiff_t pitch, ptrdiff_t odd_row, ptrdiff_t odd_column, const T *dy, ptrdiff_t dy_row, V *acc, int lo,
-                                        int hi) {
+/* square.rows rows x one vector of grad_output; lanes from lo until hi count. */
+INLINE void NAME(depthwise_weight_tile)(NAME(square) q, int partial, NAME(steps) to, const T *band, const T *dy,
+                                        V *acc, int lo, int hi) {
+    int size = q.size, stride = q.stride, n_rows = q.rows, columns = q.columns;
+    ptrdiff_t dy_row = to.y_row;
     V g[7];
     M counted = NAME(lanes_between)(lo, hi);
     if (partial) {
@@ -316,44 +347,43 @@ INLINE void NAME(depthwise_weight_tile)(int size, int stride, int n_rows, int co
         UNROLL for (int i = 0; i < n_rows; i++) g[i] = NAME(load)(dy + i * dy_row);
     }
     UNROLL for (int b = 0; b < (n_rows - 1) * stride + size; b++) UNROLL for (int s = 0; s < columns; s++) {
-        V v = NAME(load)(band + BAND_COLUMN(s) + BAND_ROW(b));
+        V v = NAME(load)(band + NAME(band_place)(stride, to, b, s));
         if (partial) v = (V)((M)v & counted);
         UNROLL for (int i = 0; i < n_rows; i++)
             if (b - i * stride >= 0 && b - i * stride < size) acc[(b - i * stride) * columns + s] += g[i] * v;
     }
 }
 
-INLINE void NAME(depthwise_weight_row)(int size, int stride, int n_rows, int columns, const T *band, ptrdiff_t pitch,
-                                       ptrdiff_t odd_row, ptrdiff_t odd_column, const T *dy, ptrdiff_t dy_row, ptrdiff_t width, V *acc) {
+INLINE void NAME(depthwise_weight_row)(NAME(square) q, NAME(steps) to, const T *band, const T *dy, ptrdiff_t width,
+                                       V *acc) {
     ptrdiff_t j = 0;
-    for (; j + LANES <= width; j += LANES)
-        NAME(depthwise_weight_tile)(size, stride, n_rows, columns, 0, band + j, pitch, odd_row, odd_column, dy + j, dy_row, acc, 0, LANES);
+    for (; j + LANES <= width; j += LANES) NAME(depthwise_weight_tile)(q, 0, to, band + j, dy + j, acc, 0, LANES);
     if (j == width) return;
     int lo = j ? (int)(LANES - (width - j)) : 0, hi = j ? LANES : (int)width;
     j = j ? width - LANES : 0;
-    NAME(depthwise_weight_tile)(size, stride, n_rows, columns, 1, band + j, pitch, odd_row, odd_column, dy + j, dy_row, acc, lo, hi);
+    NAME(depthwise_weight_tile)(q, 1, to, band + j, dy + j, acc, lo, hi);
 }
 
 /* 3 x 3: all nine sums in registers; larger filters: one filter column at a time over the whole band. */
-#define DEPTHWISE_WEIGHT(size, stride, tall, columns)                                                                         \
-    static void NAME(depthwise_weight_##size##_stride_##stride)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps,     \
-                                                                ptrdiff_t n_taps, const T *dy, ptrdiff_t dy_row,              \
-                                                                ptrdiff_t rows, ptrdiff_t width, T *sums) {                   \
-        ptrdiff_t odd_row = taps[size], odd_column = taps[1];                                                                          \
-        (void)n_taps;                                                                                                         \
-        for (int s = 0; s < size; s += columns) {                                                                             \
-            V acc[size * columns];                                                                                            \
-            UNROLL for (int t = 0; t < size * columns; t++)                                                                   \
-                acc[t] = NAME(load)(sums + (t / columns * size + t % columns + s) * LANES);                                   \
-            const T *b = band + taps[s], *d = dy;                                                                             \
-            ptrdiff_t i = rows;                                                                                               \
-            for (; i >= tall; i -= tall, b += tall * pitch, d += tall * dy_row)                                            \
-                NAME(depthwise_weight_row)(size, stride, tall, columns, b, pitch, odd_row, odd_column, d, dy_row, width, acc);                \
-            for (; i > 0; i--, b += pitch, d += dy_row)                                                                    \
-                NAME(depthwise_weight_row)(size, stride, 1, columns, b, pitch, odd_row, odd_column, d, dy_row, width, acc);                   \
-            UNROLL for (int t = 0; t < size * columns; t++)                                                                   \
-                NAME(store)(sums + (t / columns * size + t % columns + s) * LANES, acc[t]);                                   \
-        }                                                                                                                     \
+#define ROWS(size, stride, n, columns)                                                                                 \
+    NAME(depthwise_weight_row)((NAME(square)){size, stride, n, columns}, to, b, d, width, acc)
+#define DEPTHWISE_WEIGHT(size, stride, tall, columns)                                                                  \
+    static void NAME(depthwise_weight_##size##_stride_##stride)(const fc_plane_block *block, const T *band,            \
+                                                                const T *dy, T *sums) {                                \
+        NAME(steps) to = NAME(steps_of)(size, block);                                                                  \
+        const ptrdiff_t *taps = block->taps;                                                                           \
+        ptrdiff_t pitch = to.pitch, dy_row = to.y_row, rows = block->rows, width = block->width;                       \
+        for (int s = 0; s < size; s += columns) {                                                                      \
+            V acc[size * columns];                                                                                     \
+            UNROLL for (int t = 0; t < size * columns; t++)                                                            \
+                acc[t] = NAME(load)(sums + (t / columns * size + t % columns + s) * LANES);                            \
+            const T *b = band + taps[s], *d = dy;                                                                      \
+            ptrdiff_t i = rows;                                                                                        \
+            for (; i >= tall; i -= tall, b += tall * pitch, d += tall * dy_row) ROWS(size, stride, tall, columns);     \
+            for (; i > 0; i--, b += pitch, d += dy_row) ROWS(size, stride, 1, columns);                                \
+            UNROLL for (int t = 0; t < size * columns; t++)                                                            \
+                NAME(store)(sums + (t / columns * size + t % columns + s) * LANES, acc[t]);                            \
+        }                                                                                                              \
     }
 #if VECTOR_REGISTERS >= 32
 DEPTHWISE_WEIGHT(3, 1, 7, 3) DEPTHWISE_WEIGHT(3, 2, 7, 3)
@@ -362,6 +392,7 @@ DEPTHWISE_WEIGHT(3, 1, 4, 3) DEPTHWISE_WEIGHT(3, 2, 4, 3)
 #endif
 DEPTHWISE_WEIGHT(5, 1, 7, 1) DEPTHWISE_WEIGHT(5, 2, 7, 1) DEPTHWISE_WEIGHT(7, 1, 7, 1) DEPTHWISE_WEIGHT(7, 2, 7, 1)
 #undef DEPTHWISE_WEIGHT
+#undef ROWS
 
 /* out[t] = the sum over the lanes of sums[t], for LANES taps at a time by a transpose. */
 static void NAME(depthwise_weight_sum)(const T *sums, ptrdiff_t n_taps, T *out) {
@@ -378,8 +409,9 @@ static void NAME(depthwise_weight_sum)(const T *sums, ptrdiff_t n_taps, T *out) 
 }
 
 /* n taps at once: grad_output is loaded once for all of them, and their sums are independent chains. */
-INLINE void NAME(depthwise_weight_taps)(int n, const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, const T *dy,
-                                        ptrdiff_t dy_row, ptrdiff_t rows, ptrdiff_t width, T *sums) {
+INLINE void NAME(depthwise_weight_taps)(int n, const ptrdiff_t *taps, fc_plane_block block, const T *band, const T *dy,
+                                        T *sums) {
+    ptrdiff_t pitch = block.pitch, dy_row = block.y_row, rows = block.rows, width = block.width;
     V acc[4];
     UNROLL for (int t = 0; t < n; t++) acc[t] = NAME(load)(sums + t * LANES);
     ptrdiff_t whole = width / LANES * LANES, tail = whole ? width - LANES : 0;
@@ -398,18 +430,16 @@ INLINE void NAME(depthwise_weight_taps)(int n, const T *band, ptrdiff_t pitch, c
     UNROLL for (int t = 0; t < n; t++) NAME(store)(sums + t * LANES, acc[t]);
 }
 
-static void NAME(depthwise_weight_any)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *dy,
-                                       ptrdiff_t dy_row, ptrdiff_t rows, ptrdiff_t width, T *sums) {
+static void NAME(depthwise_weight_any)(const fc_plane_block *all, const T *band, const T *dy, T *sums) {
+    fc_plane_block block = *all;
     ptrdiff_t t = 0;
-    for (; t + 4 <= n_taps; t += 4)
-        NAME(depthwise_weight_taps)(4, band, pitch, taps + t, dy, dy_row, rows, width, sums + t * LANES);
-    for (; t < n_taps; t++)
-        NAME(depthwise_weight_taps)(1, band, pitch, taps + t, dy, dy_row, rows, width, sums + t * LANES);
+    for (; t + 4 <= block.n_taps; t += 4)
+        NAME(depthwise_weight_taps)(4, block.taps + t, block, band, dy, sums + t * LANES);
+    for (; t < block.n_taps; t++)
+        NAME(depthwise_weight_taps)(1, block.taps + t, block, band, dy, sums + t * LANES);
 }
 
 #undef DEPTHWISE_TABLE
-#define DEPTHWISE_TABLE(kernel)                                                                                               \
-    {{NAME(kernel##_any), NAME(kernel##_3_stride_1), NAME(kernel##_5_stride_1), NAME(kernel##_7_stride_1)},                   \
+#define DEPTHWISE_TABLE(kernel)                                                                                        \
+    {{NAME(kernel##_any), NAME(kernel##_3_stride_1), NAME(kernel##_5_stride_1), NAME(kernel##_7_stride_1)},            \
      {NAME(kernel##_any), NAME(kernel##_3_stride_2), NAME(kernel##_5_stride_2), NAME(kernel##_7_stride_2)}}
-#undef BAND_ROW
-#undef BAND_COLUMN

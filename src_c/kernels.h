@@ -86,6 +86,59 @@ typedef struct {
     double beta1, beta2, eps, weight_decay;
 } fc_adam;
 
+/* depthwise.h, filling a band: how the rows of a block's band come from a plane. Row b comes from src + rows[b], or is
+ * all padding where that is FC_OUTSIDE, and goes to band + places[b]. */
+typedef struct {
+    const ptrdiff_t *rows, *places; /* [n_rows] */
+    ptrdiff_t n_rows;
+    ptrdiff_t start, until, width;  /* of each row's `width` elements those from start until `until` are no padding */
+    ptrdiff_t ahead;                /* where to prefetch, seen from what is read */
+    const ptrdiff_t *columns;       /* where each column is behind a row's start, or FC_OUTSIDE */
+    const ptrdiff_t *column_places; /* where it goes behind the row's place */
+    const ptrdiff_t *which;         /* [n_columns]: those that band_gather takes */
+    ptrdiff_t n_columns;
+} fc_band_rows;
+
+/* depthwise.h: a block of outputs, rows x width, y_row apart in y, or in grad_output. Output (i, j) and tap t meet in
+ * band[i * pitch + taps[t] + j]. */
+typedef struct {
+    ptrdiff_t pitch;
+    const ptrdiff_t *taps; /* [n_taps] */
+    ptrdiff_t n_taps;
+    ptrdiff_t r_taps;      /* of a tall filter: its rows, pitch apart, of which the taps are the first */
+    ptrdiff_t y_row, rows, width;
+} fc_plane_block;
+
+/* depthwise_channels.h: how a row of pixels is convolved where they are, `channels` lanes of a vector each. Column j and
+ * tap s lie columns[j * stride + s] behind an image row's start, or in the padding where that is FC_OUTSIDE. */
+typedef struct {
+    const ptrdiff_t *columns;
+    const void *outside;       /* the vector that stands for padding */
+    int idle;                  /* whether padded columns contribute nothing */
+    int channels;
+    ptrdiff_t width;           /* outputs, or pixels of grad_output */
+    ptrdiff_t y_row, y_col;    /* from one to the next */
+    ptrdiff_t ahead;           /* where to prefetch, seen from what is read, or 0 */
+} fc_slide;
+
+/* depthwise_channels.h, filling a band of pixels: row b, column q is at src + rows[b] + columns[q], or padding where one
+ * of them is FC_OUTSIDE. */
+typedef struct {
+    const ptrdiff_t *rows, *columns; /* [n_rows], [n_columns] */
+    ptrdiff_t n_rows, n_columns;
+    ptrdiff_t pitch;                 /* from one row of the band to the next */
+    int channels;                    /* of a pixel, a vector at most */
+} fc_pixel_rows;
+
+/* depthwise_channels.h: a block of outputs, rows x width, `channels` lanes each, y_row and y_col apart in y, or in
+ * grad_output. Output (i, j) and tap (r, s) meet in band[i * row + j * column + r * pitch + s * tap]. */
+typedef struct {
+    ptrdiff_t row, column, pitch, tap;
+    ptrdiff_t r_taps, s_taps;
+    ptrdiff_t y_row, y_col, rows, width;
+    int channels;
+} fc_pixel_block;
+
 #define FC_DECLARE_KERNELS(T, I, NAME)                                                                                        \
     typedef struct {                                                                                                          \
         int points, filter_points; /* in one dimension, of patches and of filters: filter point min(i, filter_points - 1) */  \
@@ -213,73 +266,51 @@ typedef struct {
         void (*sgd)(const fc_sgd *rule, T *param, const T *grad, T *velocity, ptrdiff_t n);                                   \
         void (*adam)(const fc_adam *rule, T *param, const T *grad, T *m, T *v, ptrdiff_t n);                                  \
                                                                                                                               \
-        /* depthwise.h, filling a band: row b comes from src + rows[b], or is all `value` where that is FC_OUTSIDE, and goes  \
-         * to band + places[b], n_rows rows of whole vectors (width is a multiple of vector). band_copy: element q of the     \
-         * row for from <= q < until, value elsewhere. band_split: the same with the row's even elements to its place,        \
-         * the odd ones to place + width. `ahead`: where to prefetch, seen from what is read. band_gather: the columns q in   \
-         * which[0 .. n_columns), from columns[q] (or FC_OUTSIDE) behind the row's start to column_places[q] behind its place. */\
-        void (*band_copy)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,     \
-                          ptrdiff_t until, ptrdiff_t width, T value, T *band, ptrdiff_t ahead);                               \
-        void (*band_split)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows, ptrdiff_t from,    \
-                           ptrdiff_t until, ptrdiff_t width, T value, T *band);                                               \
-        void (*band_gather)(const T *src, const ptrdiff_t *rows, const ptrdiff_t *places, ptrdiff_t n_rows,                   \
-                            const ptrdiff_t *columns, const ptrdiff_t *column_places, const ptrdiff_t *which,                 \
-                            ptrdiff_t n_columns, T value, T *band);                                                           \
+        /* depthwise.h, filling a band with rows of whole vectors (how->width is a multiple of vector), padding being value.  \
+         * band_copy: a row's elements side by side. band_split: the even ones to its place, the odd ones to place + width.   \
+         * band_gather: the columns how->which, one by one. */                                                                \
+        void (*band_copy)(const fc_band_rows *how, const T *src, T value, T *band);                                           \
+        void (*band_split)(const fc_band_rows *how, const T *src, T value, T *band);                                          \
+        void (*band_gather)(const fc_band_rows *how, const T *src, T value, T *band);                                         \
                                                                                                                               \
         /* depthwise.h: y[i * y_row + j] = bias + sum over taps of w[t] * band[i * pitch + taps[t] + j], i < rows,            \
          * j < width; what lies in the band behind a row's end, less than a vector, is read but does not count. Index:        \
          * [stride - 1][size / 2] for a filter of 3 x 3, 5 x 5 or 7 x 7 whose taps lie side by side, for stride 2 apart by    \
          * even and odd rows and columns; [0][0] for any filter. */                                                           \
-        void (*depthwise[2][4])(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps, const T *w,          \
-                                T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width);                              \
+        void (*depthwise[2][4])(const fc_plane_block *block, const T *band, const T *w, T bias, T *y);                        \
                                                                                                                               \
-        /* The same for any filter of four rows and more whose rows of taps are pitch apart: taps are those of the first row. */\
-        void (*depthwise_tall)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t r_taps, ptrdiff_t s_taps,     \
-                               const T *w, T bias, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width);                   \
+        /* The same for any filter of four rows and more whose rows of taps are pitch apart. */                               \
+        void (*depthwise_tall)(const fc_plane_block *block, const T *band, const T *w, T bias, T *y);                         \
                                                                                                                               \
         /* depthwise.h: the same with any two filters, the first n_even taps and the rest, whose results are the even and the \
          * odd elements of a row of y: y[i * y_row + 2 * j] and y[i * y_row + 2 * j + 1], j < width. */                       \
-        void (*depthwise_pair)(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_even, ptrdiff_t n_taps,     \
-                               const T *w, T *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t width);                           \
+        void (*depthwise_pair)(const fc_plane_block *block, ptrdiff_t n_even, const T *band, const T *w, T *y);               \
                                                                                                                               \
-        /* depthwise.h: sums[t][vector] += band[i * pitch + taps[t] + j] * dy[i * dy_row + j], spread over the lanes. */      \
-        void (*depthwise_weight[2][4])(const T *band, ptrdiff_t pitch, const ptrdiff_t *taps, ptrdiff_t n_taps,               \
-                                       const T *dy, ptrdiff_t dy_row, ptrdiff_t rows, ptrdiff_t width, T *sums);              \
+        /* depthwise.h: sums[t][vector] += band[i * pitch + taps[t] + j] * dy[i * y_row + j], spread over the lanes. */       \
+        void (*depthwise_weight[2][4])(const fc_plane_block *block, const T *band, const T *dy, T *sums);                     \
                                                                                                                               \
         /* depthwise.h: out[t] = sum over the lanes of sums[t][vector], t < n_taps. */                                        \
         void (*depthwise_weight_sum)(const T *sums, ptrdiff_t n_taps, T *out);                                                \
                                                                                                                               \
-        /* depthwise_channels.h, lanes = channels: packed[t * step + i] = w[i * filter + t], tap t < taps of filter i < n; zeros in\
-         * the other lanes. Returns whether all are finite. */                                                                \
+        /* depthwise_channels.h, lanes = channels: packed[t * step + i] = w[i * filter + t], tap t < taps of filter i < n;    \
+         * zeros in the other lanes. Returns whether all are finite. */                                                       \
         int (*pack_filters)(const T *w, ptrdiff_t filter, int n, ptrdiff_t taps, T *packed, ptrdiff_t step);                  \
                                                                                                                               \
-        /* The first `channels` lanes of a vector: n rows of y (the last index), y_row apart, width columns, y_col apart. Row i\
-         * and tap r meet the image row that begins at rows[i * stride + r], or padding where that is NULL; column j and tap s\
-         * lie columns[j * stride + s] behind it, or in the padding where that is FC_OUTSIDE. Whole vectors are read there.   \
-         * Padding is the vector `outside`; with idle != 0 its columns contribute nothing. w is [tap][vector], bias [vector]. \
-         * `ahead`: where to prefetch, seen from what is read, or 0. Index: FC_STRIDE_11 and so on (strides of rows and       \
-         * columns), then size / 2 for 3 x 3, 5 x 5 and 7 x 7. */                                                             \
-        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(                                                            \
-            const T *const *rows, const ptrdiff_t *columns, ptrdiff_t width, const T *outside, int idle, const T *w,          \
-            const T *bias, T *y, ptrdiff_t y_row, ptrdiff_t y_col, int channels, ptrdiff_t ahead);                            \
+        /* The first `channels` lanes of a vector: n rows of y (the last index). Row i and tap r meet the image row that      \
+         * begins at rows[i * stride + r], or padding where that is NULL. Whole vectors are read. w is [tap][vector], bias    \
+         * [vector]. Index: FC_STRIDE_11 and so on (strides of rows and columns), then size / 2 for 3 x 3, 5 x 5, 7 x 7. */   \
+        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(const fc_slide *how, const T *const *rows, const T *w,      \
+                                                                  const T *bias, T *y);                                       \
                                                                                                                               \
         /* Its weight gradient, with any number of rows: sums[tap][vector] += the sum over the pixels of dy. Index:           \
          * [stride - 1][size / 2]. */                                                                                         \
-        void (*slide_weight[2][4])(const T *const *rows, const ptrdiff_t *columns, ptrdiff_t n_rows, ptrdiff_t width,         \
-                                   const T *outside, const T *dy, ptrdiff_t dy_row, ptrdiff_t dy_col, int channels,           \
-                                   ptrdiff_t ahead, T *sums);                                                                 \
+        void (*slide_weight[2][4])(const fc_slide *how, ptrdiff_t n_rows, const T *const *rows, const T *dy, T *sums);        \
                                                                                                                               \
-        /* For any filter, from a band whose rows are pitch apart. band_pixels fills it, its columns being vectors, with the  \
-         * `channels` lanes at src + rows[b] + columns[q], or with value where one of them is FC_OUTSIDE. Output (i, j) and tap\
-         * (r, s) meet in band[i * row + j * column + r * pitch + s * tap], a whole vector of which is read. */               \
-        void (*band_pixels)(const T *src, const ptrdiff_t *rows, ptrdiff_t n_rows, const ptrdiff_t *columns,                  \
-                            ptrdiff_t n_columns, int channels, T value, T *band, ptrdiff_t pitch);                            \
-        void (*depthwise_channels)(const T *band, ptrdiff_t row, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap,            \
-                                   ptrdiff_t r_taps, ptrdiff_t s_taps, const T *w, const T *bias, T *y, ptrdiff_t y_row,      \
-                                   ptrdiff_t y_col, ptrdiff_t rows, ptrdiff_t width, int channels);                           \
-        void (*depthwise_channels_weight)(const T *band, ptrdiff_t row, ptrdiff_t column, ptrdiff_t pitch, ptrdiff_t tap,     \
-                                          ptrdiff_t r_taps, ptrdiff_t s_taps, const T *dy, ptrdiff_t dy_row,                  \
-                                          ptrdiff_t dy_col, ptrdiff_t rows, ptrdiff_t width, int channels, T *sums);          \
+        /* For any filter, from a band of vectors, which band_pixels fills, with value for padding, and of which whole vectors\
+         * are read. */                                                                                                       \
+        void (*band_pixels)(const fc_pixel_rows *how, const T *src, T value, T *band);                                        \
+        void (*depthwise_channels)(const fc_pixel_block *block, const T *band, const T *w, const T *bias, T *y);              \
+        void (*depthwise_channels_weight)(const fc_pixel_block *block, const T *band, const T *dy, T *sums);                  \
                                                                                                                               \
         /* pool.h, planes: best[j] = max of x[taps[s] + j] over s, tap[j] = step times the s that won; sum[j] = their sum.    \
          * For j < n rounded up to whole vectors: x, best, tap and sum must have that slack. */                               \

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(not (ROOT / "src_c").is_dir(), reason="these rul
 FLOORS = {"_interrupt": 0, "_core": 1, "config": 2, "functional": 2, "adapters": 3, "data": 3, "nn": 3, "optim": 3,
           "plots": 4, "training": 4, "cli": 5}
 TOP = max(FLOORS.values()) + 1
-LONGEST = 600
+LONGEST = 500  # lines of a file
+MOST_PARAMETERS = 8  # of a function of the engine room
 
 
 def sources(*patterns):
@@ -116,6 +117,57 @@ def code_files():
 def test_no_file_is_too_long(path):
     lines = path.read_text().count("\n")
     assert lines <= LONGEST, f"{lines} lines: split it by subject"
+
+
+def engine_room(*patterns):
+    return [path for path in (*sources("*.py", "*.pyx", "*.pxd"), *sorted((ROOT / "src_c").glob("*.[ch]")))
+            if path.suffix in patterns and (path.parent.name == "src_c" or "_core" in path.parts)]
+
+
+def parameters(text):
+    """How many parameters there are between the parentheses of a signature."""
+    depth, count, some = 0, 1, False
+    for character in text:
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(character, 0)
+        count += character == "," and depth == 0
+        some = some or not character.isspace()
+    return count - bool(re.search(r"(^|,)\s*[*/]\s*(,|$)", text)) - bool(re.search(r",\s*$", text)) if some else 0
+
+
+INSIDE = r"\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)"
+
+
+def signatures(path):
+    """The functions, and the pointers to functions, that a file defines: name, parameters."""
+    text = path.read_text()
+    if path.suffix in (".c", ".h"):
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.S).replace("\\\n", "\n")
+        yield from re.findall(r"^(?:INLINE|static)[^;{}()=]*?\b(?:NAME\()?(\w+)\)?" + INSIDE + r"\s*\{", text, re.M)
+        yield from re.findall(r"\(\*(\w+)(?:\[[^\]]*\])*\)" + INSIDE + ";", text)
+    else:
+        yield from re.findall(r"^\s*(?:cdef|cpdef|def)\b[^\n(=]*?\b(\w+)" + INSIDE + r"[^\n]*:", text, re.M)
+
+
+def test_signatures_are_found():
+    names = {name for path in engine_room(".py", ".pyx", ".pxd", ".h", ".c") for name, _ in signatures(path)}
+    assert {"conv2d", "in_parallel", "ceildiv", "channel_tile", "gemm_tile", "fc_isa_table", "lay_out"} <= names | {"fc_isa_table"}
+    assert len(names) > 400
+    assert parameters("a, b[1, 2], *, c=(1, 2)") == 3 and parameters(" ") == 0 and parameters("T *a, void (*f)(int, int)") == 2
+
+
+@pytest.mark.parametrize("path", engine_room(".py", ".pyx", ".pxd", ".h", ".c"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_function_has_too_many_parameters(path):
+    """What belongs together travels together: a problem, a layout, a block."""
+    found = {name: parameters(text) for name, text in signatures(path)}
+    assert {name: count for name, count in found.items() if count > MOST_PARAMETERS} == {}
+
+
+def test_a_struct_has_a_name_of_its_own():
+    defined = {}
+    for path in engine_room(".py", ".pyx", ".pxd", ".h"):
+        for name in re.findall(r"^(?:cdef struct|cdef class|class) (\w+)|^\} (fc_\w+);", path.read_text(), re.M):
+            defined.setdefault("".join(name), set()).add(path.with_suffix(""))
+    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
 
 
 def test_no_flag_that_changes_results_or_binds_a_build_to_one_machine():

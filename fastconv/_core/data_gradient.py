@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.depthwise import forward as depthwise, pair
 from fastconv._core.product import forward as gemm
 from fastconv._core.runtime import memory
 from fastconv._core.problem.convolution import Convolution, Window
@@ -51,16 +51,15 @@ def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, problem):
     passes = list(_passes(turned, problem, range(h), range(w)))
     if len(passes) < min(sh, h) * min(sw, w):
         grad_x.fill(0)  # some pixels are met by no tap
+    convolutions = [Convolution(grad_output, each.taps, None, grad_x[:, :, each.rows.start::sh, each.columns.start::sw],
+                                Window((1, 1), each.dilation, each.padding)) for each in passes]
     if forward is depthwise.conv2d and sw == 2 and grad_x.strides[3] == grad_x.itemsize and _in_column_pairs(passes):
-        for even, odd in zip(passes[::2], passes[1::2]):
-            if even.columns.start > odd.columns.start:
-                even, odd = odd, even
-            depthwise.conv2d_pair(grad_output, even.taps, odd.taps, grad_x[:, :, even.rows.start::sh], even.dilation[0],
-                                  even.padding[0], even.padding[1], odd.padding[1])
+        for i in range(0, len(passes), 2):
+            even, odd = sorted((i, i + 1), key=lambda index: passes[index].columns.start)
+            pair.conv2d_pair(convolutions[even], convolutions[odd])
     else:
-        for each in passes:
-            forward(Convolution(grad_output, each.taps, None, grad_x[:, :, each.rows.start::sh, each.columns.start::sw],
-                                Window((1, 1), each.dilation, each.padding)))
+        for each in convolutions:
+            forward(each)
     if problem.padding_mode != "constant":
         for rows, columns in _frame(problem):
             for each in _passes(turned, problem, rows, columns):

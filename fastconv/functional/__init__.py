@@ -18,6 +18,12 @@ from fastconv.functional.activation import (
 )
 from fastconv.functional.conv import conv2d, conv2d_backward, conv_output_size
 from fastconv.functional.explain import explain
+from fastconv.functional.global_pooling import (
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
+)
 from fastconv.functional.linear import linear, linear_backward
 from fastconv.functional.loss import (
     cross_entropy,
@@ -32,10 +38,6 @@ from fastconv.functional.pooling import (
     adaptive_max_pool2d_backward,
     avg_pool2d,
     avg_pool2d_backward,
-    global_avg_pool2d,
-    global_avg_pool2d_backward,
-    global_max_pool2d,
-    global_max_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
 )

@@ -9,7 +9,8 @@ import pytest
 import reference
 from processes import check_with_isa, in_new_process
 
-from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.depthwise import forward as depthwise, weight_gradient as depthwise_gradient
+from fastconv._core.depthwise.pair import conv2d_pair
 from fastconv._core.problem.convolution import Convolution, Epilogue, Window
 from fastconv._core.runtime import isa, threads
 
@@ -40,7 +41,7 @@ def weight_gradient(case, grad_output, x):
     stride, dilation, origin, mode = geometry(case)
     grad_weight = np.full(case.weight_shape, np.nan, x.dtype)
     window = Window(stride, dilation, origin, mode, case.padding_value)
-    depthwise.conv2d_weight_gradient(Convolution(x, grad_weight, None, grad_output, window))
+    depthwise_gradient.conv2d_weight_gradient(Convolution(x, grad_weight, None, grad_output, window))
     return grad_weight
 
 
@@ -219,7 +220,7 @@ def test_views_with_any_strides(stride, channels):
         x_view[...] = x
         for y_view in (y_wide[:, :, 1::2, 1::3], y_wide[::-1, ::-1, ::-2, ::-3], y_wide[:, :, :grad_output.shape[2], 2:2 + grad_output.shape[3]]):
             y_wide[...] = 7.0
-            forward(case, x_view, np.flip(np.flip(weight, (2, 3)).copy(), (2, 3)), np.repeat(bias, 2)[::2], y_view)
+            forward(case, x_view, np.flip(np.flip(weight, (2, 3)).copy(), (2, 3)), bias, y_view)
             np.testing.assert_array_equal(y_view, reference.conv2d(x, weight, bias, **case.window()))
             y_view[...] = 7.0
             assert (y_wide == 7.0).all()  # nothing beside the view was written
@@ -274,7 +275,9 @@ def test_pairs_of_columns(width, dtype):
     weight = np.random.default_rng(1).integers(-3, 4, (6, 1, 2, 5)).astype(dtype)
     for even, odd, left_even, left_odd in ((1, 2, 0, 1), (3, 1, 2, -1), (4, 5, 3, 3)):
         y = np.full((2, 6, 10, width + 1), np.nan, dtype)
-        depthwise.conv2d_pair(x, weight[..., :even], weight[..., :odd], y[:, :, 1:, :width], 2, 1, left_even, left_odd)
+        columns = y[:, :, 1:, :width]
+        conv2d_pair(*(Convolution(x, weight[..., :taps], None, columns[..., first::2], Window((1, 1), (2, 1), (1, left)))
+                      for taps, left, first in ((even, left_even, 0), (odd, left_odd, 1))))
         assert np.isnan(y[:, :, 0]).all() and np.isnan(y[..., width]).all()
         for taps, left, first in ((even, left_even, 0), (odd, left_odd, 1)):
             outputs = len(range(first, width, 2))

@@ -9,7 +9,7 @@ import reference
 from processes import in_new_process
 
 import fastconv as fc
-from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.depthwise import forward as depthwise, weight_gradient as depthwise_gradient
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Epilogue, Window
 from fastconv._core.product import forward as gemm, weight_gradient as gemm_gradient
@@ -190,7 +190,7 @@ def test_parts_are_the_whole(costs, monkeypatch):
         conv2d, _ = in_parts(depthwise if weight_shape[1] == 1 else gemm, *costs)
         conv2d(Convolution(x, weight, bias, y, lie, Epilogue(1)))
         np.testing.assert_array_equal(y, np.maximum(wanted, 0))
-        _, weight_gradient = in_parts(depthwise if weight_shape[1] == 1 else gemm_gradient, *costs)
+        _, weight_gradient = in_parts(depthwise_gradient if weight_shape[1] == 1 else gemm_gradient, *costs)
         weight_gradient(Convolution(x, grad_weight, None, grad, lie))
         np.testing.assert_array_equal(grad_weight, reference.conv2d_backward(grad, x, weight, **window)[1])
 
@@ -228,7 +228,7 @@ def test_gradients_in_parts_are_bounded_and_right():
     rng = np.random.default_rng(4)
     x, w = rng.standard_normal((1, 1, 1, 10**6)), np.zeros((1, 1, 1, 3))
     grad = rng.standard_normal((1, 1, 1, 10**6 - 2))
-    for driver in (depthwise, gemm_gradient):
+    for driver in (depthwise_gradient, gemm_gradient):
         driver.conv2d_weight_gradient(Convolution(x, w, None, grad, Window()))
         np.testing.assert_allclose(w[0, 0, 0], [np.vdot(grad, x[..., i:i + 10**6 - 2]) for i in range(3)], rtol=1e-10, atol=1e-8)
 

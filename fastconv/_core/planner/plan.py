@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import NamedTuple
 
-from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.depthwise import weight_gradient as depthwise_gradient
 from fastconv._core.planner.drivers import DEPTHWISE, FORWARD, PRODUCT, WINOGRAD, Driver
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
@@ -63,7 +63,7 @@ class ConvPlan:
     @property
     def weight_gradient_driver(self) -> ModuleType:
         """Its conv2d_weight_gradient computes grad_weight."""
-        return depthwise if self.problem.channels == 1 else product_gradient
+        return depthwise_gradient if self.problem.channels == 1 else product_gradient
 
     def keeps_weights(self):
         """Whether a layer that runs again and again should keep what the driver makes of its weights.

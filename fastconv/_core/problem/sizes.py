@@ -8,7 +8,7 @@ def ceildiv(a, b):
     return -(-a // b)
 
 
-class Blocking(NamedTuple):
+class Blocks(NamedTuple):
     """Blocks of images x rows x columns of outputs, and how many there are."""
 
     images: int
@@ -28,7 +28,7 @@ def block_pixels(images, rows, columns, pixels):
     if row_blocks == column_blocks == 1:
         at_once = min(images, max(1, pixels // (rows * columns)))
         at_once = ceildiv(images, ceildiv(images, at_once))
-    return Blocking(at_once, of_rows, of_columns, ceildiv(images, at_once) * row_blocks * column_blocks)
+    return Blocks(at_once, of_rows, of_columns, ceildiv(images, at_once) * row_blocks * column_blocks)
 
 
 def band_axis(outputs, taps, stride, dilation):

@@ -2,8 +2,8 @@ from cython cimport floating
 from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.runtime.kernels cimport (
-    fc_adam, fc_down, fc_kernels_f32, fc_kernels_f64, fc_pixels, fc_row_strides, fc_run, fc_sgd, fc_table, fc_taps,
-    fc_window,
+    fc_adam, fc_band_rows, fc_down, fc_kernels_f32, fc_kernels_f64, fc_pixel_block, fc_pixel_rows, fc_pixels, fc_plane_block,
+    fc_row_strides, fc_run, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
 )
 
 cdef const fc_table *kernels   # the table in use; set once, when the module is imported
@@ -321,3 +321,110 @@ cdef inline double sum_of_run(const floating *x, Py_ssize_t n) noexcept nogil:
         return kernels.f32.sum(x, n)
     else:
         return kernels.f64.sum(x, n)
+
+
+cdef inline void band_copy(const fc_band_rows *how, const floating *src, floating value, floating *band) noexcept nogil:
+    if floating is float:
+        kernels.f32.band_copy(how, src, value, band)
+    else:
+        kernels.f64.band_copy(how, src, value, band)
+
+
+cdef inline void band_split(const fc_band_rows *how, const floating *src, floating value, floating *band) noexcept nogil:
+    if floating is float:
+        kernels.f32.band_split(how, src, value, band)
+    else:
+        kernels.f64.band_split(how, src, value, band)
+
+
+cdef inline void band_gather(const fc_band_rows *how, const floating *src, floating value, floating *band) noexcept nogil:
+    if floating is float:
+        kernels.f32.band_gather(how, src, value, band)
+    else:
+        kernels.f64.band_gather(how, src, value, band)
+
+
+cdef inline void depthwise(int stride, int size, const fc_plane_block *block, const floating *band, const floating *w,
+                           floating bias, floating *y) noexcept nogil:
+    if floating is float:
+        kernels.f32.depthwise[stride][size](block, band, w, bias, y)
+    else:
+        kernels.f64.depthwise[stride][size](block, band, w, bias, y)
+
+
+cdef inline void depthwise_tall(const fc_plane_block *block, const floating *band, const floating *w, floating bias,
+                                floating *y) noexcept nogil:
+    if floating is float:
+        kernels.f32.depthwise_tall(block, band, w, bias, y)
+    else:
+        kernels.f64.depthwise_tall(block, band, w, bias, y)
+
+
+cdef inline void depthwise_pair(const fc_plane_block *block, Py_ssize_t n_even, const floating *band, const floating *w,
+                                floating *y) noexcept nogil:
+    if floating is float:
+        kernels.f32.depthwise_pair(block, n_even, band, w, y)
+    else:
+        kernels.f64.depthwise_pair(block, n_even, band, w, y)
+
+
+cdef inline void depthwise_weight(int stride, int size, const fc_plane_block *block, const floating *band, const floating *dy,
+                                  floating *sums) noexcept nogil:
+    if floating is float:
+        kernels.f32.depthwise_weight[stride][size](block, band, dy, sums)
+    else:
+        kernels.f64.depthwise_weight[stride][size](block, band, dy, sums)
+
+
+cdef inline void depthwise_weight_sum(const floating *sums, Py_ssize_t n_taps, floating *out) noexcept nogil:
+    if floating is float:
+        kernels.f32.depthwise_weight_sum(sums, n_taps, out)
+    else:
+        kernels.f64.depthwise_weight_sum(sums, n_taps, out)
+
+
+cdef inline int pack_filters(const floating *w, Py_ssize_t filter, int n, Py_ssize_t taps, floating *packed,
+                             Py_ssize_t step) noexcept nogil:
+    if floating is float:
+        return kernels.f32.pack_filters(w, filter, n, taps, packed, step)
+    else:
+        return kernels.f64.pack_filters(w, filter, n, taps, packed, step)
+
+
+cdef inline void slide(int strides, int size, Py_ssize_t n_rows, const fc_slide *how, const floating **rows, const floating *w,
+                       const floating *bias, floating *y) noexcept nogil:
+    if floating is float:
+        kernels.f32.slide[strides][size][n_rows](how, rows, w, bias, y)
+    else:
+        kernels.f64.slide[strides][size][n_rows](how, rows, w, bias, y)
+
+
+cdef inline void slide_weight(int stride, int size, const fc_slide *how, Py_ssize_t n_rows, const floating **rows,
+                              const floating *dy, floating *sums) noexcept nogil:
+    if floating is float:
+        kernels.f32.slide_weight[stride][size](how, n_rows, rows, dy, sums)
+    else:
+        kernels.f64.slide_weight[stride][size](how, n_rows, rows, dy, sums)
+
+
+cdef inline void band_pixels(const fc_pixel_rows *how, const floating *src, floating value, floating *band) noexcept nogil:
+    if floating is float:
+        kernels.f32.band_pixels(how, src, value, band)
+    else:
+        kernels.f64.band_pixels(how, src, value, band)
+
+
+cdef inline void depthwise_channels(const fc_pixel_block *block, const floating *band, const floating *w, const floating *bias,
+                                    floating *y) noexcept nogil:
+    if floating is float:
+        kernels.f32.depthwise_channels(block, band, w, bias, y)
+    else:
+        kernels.f64.depthwise_channels(block, band, w, bias, y)
+
+
+cdef inline void depthwise_channels_weight(const fc_pixel_block *block, const floating *band, const floating *dy,
+                                           floating *sums) noexcept nogil:
+    if floating is float:
+        kernels.f32.depthwise_channels_weight(block, band, dy, sums)
+    else:
+        kernels.f64.depthwise_channels_weight(block, band, dy, sums)

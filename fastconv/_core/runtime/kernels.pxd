@@ -60,6 +60,36 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct fc_adam:
         double step_size, root, beta1, beta2, eps, weight_decay
 
+    ctypedef struct fc_band_rows:
+        const Py_ssize_t *rows
+        const Py_ssize_t *places
+        Py_ssize_t n_rows, start, until, width, ahead
+        const Py_ssize_t *columns
+        const Py_ssize_t *column_places
+        const Py_ssize_t *which
+        Py_ssize_t n_columns
+
+    ctypedef struct fc_plane_block:
+        Py_ssize_t pitch
+        const Py_ssize_t *taps
+        Py_ssize_t n_taps, r_taps, y_row, rows, width
+
+    ctypedef struct fc_slide:
+        const Py_ssize_t *columns
+        const void *outside
+        int idle, channels
+        Py_ssize_t width, y_row, y_col, ahead
+
+    ctypedef struct fc_pixel_rows:
+        const Py_ssize_t *rows
+        const Py_ssize_t *columns
+        Py_ssize_t n_rows, n_columns, pitch
+        int channels
+
+    ctypedef struct fc_pixel_block:
+        Py_ssize_t row, column, pitch, tap, r_taps, s_taps, y_row, y_col, rows, width
+        int channels
+
     ctypedef struct fc_winograd_f32:
         int points, filter_points, taps, step
         void (*inputs)(const float *band, Py_ssize_t pitch, Py_ssize_t tiles, float *v, const Py_ssize_t *at,
@@ -142,38 +172,21 @@ cdef extern from "kernels.h" nogil:
         void (*spread_channels)(const float *grad, float count, float *grad_x, Py_ssize_t row, Py_ssize_t column,
                                 Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil
         float (*max_of_run)(const float *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
-        void (*band_copy)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
-                          Py_ssize_t until, Py_ssize_t width, float value, float *band, Py_ssize_t ahead) noexcept nogil
-        void (*band_split)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
-                           Py_ssize_t until, Py_ssize_t width, float value, float *band) noexcept nogil
-        void (*band_gather)(const float *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
-                            const Py_ssize_t *columns, const Py_ssize_t *column_places, const Py_ssize_t *which,
-                            Py_ssize_t n_columns, float value, float *band) noexcept nogil
-        void (*depthwise[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const float *w,
-                                float bias, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
-        void (*depthwise_tall)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t r_taps, Py_ssize_t s_taps,
-                               const float *w, float bias, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
-        void (*depthwise_pair)(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
-                               const float *w, float *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
-        void (*depthwise_weight[2][4])(const float *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                       const float *dy, Py_ssize_t dy_row, Py_ssize_t rows, Py_ssize_t width,
-                                       float *sums) noexcept nogil
+        void (*band_copy)(const fc_band_rows *how, const float *src, float value, float *band) noexcept nogil
+        void (*band_split)(const fc_band_rows *how, const float *src, float value, float *band) noexcept nogil
+        void (*band_gather)(const fc_band_rows *how, const float *src, float value, float *band) noexcept nogil
+        void (*depthwise[2][4])(const fc_plane_block *block, const float *band, const float *w, float bias, float *y) noexcept nogil
+        void (*depthwise_tall)(const fc_plane_block *block, const float *band, const float *w, float bias, float *y) noexcept nogil
+        void (*depthwise_pair)(const fc_plane_block *block, Py_ssize_t n_even, const float *band, const float *w, float *y) noexcept nogil
+        void (*depthwise_weight[2][4])(const fc_plane_block *block, const float *band, const float *dy, float *sums) noexcept nogil
         void (*depthwise_weight_sum)(const float *sums, Py_ssize_t n_taps, float *out) noexcept nogil
         int (*pack_filters)(const float *w, Py_ssize_t filter, int n, Py_ssize_t taps, float *packed, Py_ssize_t step) noexcept nogil
-        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(const float **rows, const Py_ssize_t *columns, Py_ssize_t width,
-                                                 const float *outside, int idle, const float *w, const float *bias, float *y,
-                                                 Py_ssize_t y_row, Py_ssize_t y_col, int channels, Py_ssize_t ahead) noexcept nogil
-        void (*slide_weight[2][4])(const float **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
-                                   const float *outside, const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, int channels,
-                                   Py_ssize_t ahead, float *sums) noexcept nogil
-        void (*band_pixels)(const float *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
-                            Py_ssize_t n_columns, int channels, float value, float *band, Py_ssize_t pitch) noexcept nogil
-        void (*depthwise_channels)(const float *band, Py_ssize_t row, Py_ssize_t column, Py_ssize_t pitch, Py_ssize_t tap,
-                                   Py_ssize_t r_taps, Py_ssize_t s_taps, const float *w, const float *bias, float *y, Py_ssize_t y_row,
-                                   Py_ssize_t y_col, Py_ssize_t rows, Py_ssize_t width, int channels) noexcept nogil
-        void (*depthwise_channels_weight)(const float *band, Py_ssize_t row, Py_ssize_t column, Py_ssize_t pitch, Py_ssize_t tap,
-                                          Py_ssize_t r_taps, Py_ssize_t s_taps, const float *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
-                                          Py_ssize_t rows, Py_ssize_t width, int channels, float *sums) noexcept nogil
+        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(const fc_slide *how, const float **rows, const float *w, const float *bias,
+                                                                  float *y) noexcept nogil
+        void (*slide_weight[2][4])(const fc_slide *how, Py_ssize_t n_rows, const float **rows, const float *dy, float *sums) noexcept nogil
+        void (*band_pixels)(const fc_pixel_rows *how, const float *src, float value, float *band) noexcept nogil
+        void (*depthwise_channels)(const fc_pixel_block *block, const float *band, const float *w, const float *bias, float *y) noexcept nogil
+        void (*depthwise_channels_weight)(const fc_pixel_block *block, const float *band, const float *dy, float *sums) noexcept nogil
 
     ctypedef struct fc_winograd_f64:
         int points, filter_points, taps, step
@@ -257,38 +270,21 @@ cdef extern from "kernels.h" nogil:
         void (*spread_channels)(const double *grad, double count, double *grad_x, Py_ssize_t row, Py_ssize_t column,
                                 Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil
         double (*max_of_run)(const double *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
-        void (*band_copy)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
-                          Py_ssize_t until, Py_ssize_t width, double value, double *band, Py_ssize_t ahead) noexcept nogil
-        void (*band_split)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows, Py_ssize_t start,
-                           Py_ssize_t until, Py_ssize_t width, double value, double *band) noexcept nogil
-        void (*band_gather)(const double *src, const Py_ssize_t *rows, const Py_ssize_t *places, Py_ssize_t n_rows,
-                            const Py_ssize_t *columns, const Py_ssize_t *column_places, const Py_ssize_t *which,
-                            Py_ssize_t n_columns, double value, double *band) noexcept nogil
-        void (*depthwise[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps, const double *w,
-                                double bias, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
-        void (*depthwise_tall)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t r_taps, Py_ssize_t s_taps,
-                               const double *w, double bias, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
-        void (*depthwise_pair)(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_even, Py_ssize_t n_taps,
-                               const double *w, double *y, Py_ssize_t y_row, Py_ssize_t rows, Py_ssize_t width) noexcept nogil
-        void (*depthwise_weight[2][4])(const double *band, Py_ssize_t pitch, const Py_ssize_t *taps, Py_ssize_t n_taps,
-                                       const double *dy, Py_ssize_t dy_row, Py_ssize_t rows, Py_ssize_t width,
-                                       double *sums) noexcept nogil
+        void (*band_copy)(const fc_band_rows *how, const double *src, double value, double *band) noexcept nogil
+        void (*band_split)(const fc_band_rows *how, const double *src, double value, double *band) noexcept nogil
+        void (*band_gather)(const fc_band_rows *how, const double *src, double value, double *band) noexcept nogil
+        void (*depthwise[2][4])(const fc_plane_block *block, const double *band, const double *w, double bias, double *y) noexcept nogil
+        void (*depthwise_tall)(const fc_plane_block *block, const double *band, const double *w, double bias, double *y) noexcept nogil
+        void (*depthwise_pair)(const fc_plane_block *block, Py_ssize_t n_even, const double *band, const double *w, double *y) noexcept nogil
+        void (*depthwise_weight[2][4])(const fc_plane_block *block, const double *band, const double *dy, double *sums) noexcept nogil
         void (*depthwise_weight_sum)(const double *sums, Py_ssize_t n_taps, double *out) noexcept nogil
         int (*pack_filters)(const double *w, Py_ssize_t filter, int n, Py_ssize_t taps, double *packed, Py_ssize_t step) noexcept nogil
-        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(const double **rows, const Py_ssize_t *columns, Py_ssize_t width,
-                                                 const double *outside, int idle, const double *w, const double *bias, double *y,
-                                                 Py_ssize_t y_row, Py_ssize_t y_col, int channels, Py_ssize_t ahead) noexcept nogil
-        void (*slide_weight[2][4])(const double **rows, const Py_ssize_t *columns, Py_ssize_t n_rows, Py_ssize_t width,
-                                   const double *outside, const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col, int channels,
-                                   Py_ssize_t ahead, double *sums) noexcept nogil
-        void (*band_pixels)(const double *src, const Py_ssize_t *rows, Py_ssize_t n_rows, const Py_ssize_t *columns,
-                            Py_ssize_t n_columns, int channels, double value, double *band, Py_ssize_t pitch) noexcept nogil
-        void (*depthwise_channels)(const double *band, Py_ssize_t row, Py_ssize_t column, Py_ssize_t pitch, Py_ssize_t tap,
-                                   Py_ssize_t r_taps, Py_ssize_t s_taps, const double *w, const double *bias, double *y, Py_ssize_t y_row,
-                                   Py_ssize_t y_col, Py_ssize_t rows, Py_ssize_t width, int channels) noexcept nogil
-        void (*depthwise_channels_weight)(const double *band, Py_ssize_t row, Py_ssize_t column, Py_ssize_t pitch, Py_ssize_t tap,
-                                          Py_ssize_t r_taps, Py_ssize_t s_taps, const double *dy, Py_ssize_t dy_row, Py_ssize_t dy_col,
-                                          Py_ssize_t rows, Py_ssize_t width, int channels, double *sums) noexcept nogil
+        void (*slide[FC_SLIDING_STRIDES][4][FC_SLIDING_ROWS + 1])(const fc_slide *how, const double **rows, const double *w, const double *bias,
+                                                                  double *y) noexcept nogil
+        void (*slide_weight[2][4])(const fc_slide *how, Py_ssize_t n_rows, const double **rows, const double *dy, double *sums) noexcept nogil
+        void (*band_pixels)(const fc_pixel_rows *how, const double *src, double value, double *band) noexcept nogil
+        void (*depthwise_channels)(const fc_pixel_block *block, const double *band, const double *w, const double *bias, double *y) noexcept nogil
+        void (*depthwise_channels_weight)(const fc_pixel_block *block, const double *band, const double *dy, double *sums) noexcept nogil
 
     ctypedef struct fc_table:
         const char *name

@@ -1,0 +1,3 @@
+from fastconv._core.problem.convolution import Convolution
+
+def conv2d_pair(even: Convolution, odd: Convolution) -> None: ...
