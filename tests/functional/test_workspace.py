@@ -14,7 +14,6 @@ from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Epilogue, Window
 from fastconv._core.product import forward as gemm, weight_gradient as gemm_gradient
 from fastconv._core.runtime import memory
-from fastconv._core.runtime import memory
 
 MB = 1 << 20
 FORWARD, BACKWARD = 8 * MB, 16 * MB
@@ -291,6 +290,7 @@ PEAK = """
 import ctypes
 import numpy as np
 import fastconv as fc
+from fastconv._core.runtime import memory
 
 def status(field):
     with open("/proc/self/status") as lines:
