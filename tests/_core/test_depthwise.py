@@ -243,7 +243,7 @@ def test_views_of_pixels_with_any_strides(stride, size):
         x_view[...] = x.transpose(0, 2, 3, 1)
         for y_view in (y_wide[:, 1::2, 1::3, 7:27], y_wide[::-1, -1:-1 - height:-1, width - 1::-1, 30:]):
             y_wide[...] = 7.0
-            forward(case, cases.to_nchw(x_view, "NHWC"), np.flip(np.flip(weight, (2, 3)).copy(), (2, 3)), np.repeat(bias, 2)[::2],
+            forward(case, cases.to_nchw(x_view, "NHWC"), np.flip(np.flip(weight, (2, 3)).copy(), (2, 3)), bias,
                     cases.to_nchw(y_view, "NHWC"))
             np.testing.assert_array_equal(cases.to_nchw(y_view, "NHWC"), reference.conv2d(x, weight, bias, **case.window()))
             y_view[...] = 7.0
