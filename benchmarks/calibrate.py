@@ -124,9 +124,11 @@ def times_of(problem):
     best = {}
     for name, call in calls.items():
         call(conv)
-        before = time.perf_counter_ns()
-        call(conv)
-        best[name] = time.perf_counter_ns() - before
+        best[name] = math.inf
+        for _ in range(3):
+            before = time.perf_counter_ns()
+            call(conv)
+            best[name] = min(best[name], time.perf_counter_ns() - before)
     near = [name for name in calls if best[name] < 6 * min(best.values())]
     for _ in range(ROUNDS):
         for name in near:
@@ -156,18 +158,23 @@ def fit(measured, itemsize):
     factors, constants = np.ones(len(measured)), {}
     for _ in range(8):
         for driver in FORWARD:
-            rows = [i for i, (_, times) in enumerate(measured) if times.get(driver.name, math.inf) < BEHIND * min(times.values())]
+            rows = [i for i, (_, times) in enumerate(measured) if driver.name in times]
             names = sorted({name for i in rows for name in terms[i][driver.name]})
             if not rows:
                 continue
-            a = np.array([[terms[i][driver.name].get(name, 0) * factors[i] / measured[i][1][driver.name] for name in names] for i in rows])
-            closeness = np.array([(min(measured[i][1].values()) / measured[i][1][driver.name]) ** 1.5 for i in rows])
+            ratios = np.array([measured[i][1][driver.name] / min(measured[i][1].values()) for i in rows])
+            near = ratios < BEHIND
+            spent = np.array([min(measured[i][1][driver.name], BEHIND * min(measured[i][1].values())) for i in rows])
+            a = np.array([[terms[i][driver.name].get(name, 0) * factors[i] for name in names] for i in rows]) / spent[:, None]
+            closeness = np.minimum(ratios, BEHIND) ** -1.5
             scale = a.max(axis=0)
             scale[scale == 0] = 1
-            weights = closeness
-            for _ in range(5):    # large errors count less: they are another model's, or another program's
+            weights = np.where(near, closeness, 0)
+            for _ in range(5):
                 x, _ = nnls(a / scale * weights[:, None], weights, maxiter=20000)
-                weights = closeness / np.sqrt(np.maximum(0.05, abs(a / scale @ x - 1)))
+                errors = a / scale @ x - 1
+                # Large errors count less: they are another model's, or another program's. Who is far behind need only be seen to be.
+                weights = np.where(near | (errors < 0), closeness, 0) / np.sqrt(np.maximum(0.05, abs(errors)))
             constants[driver.name] = {name: float(f"{value:.3g}") for name, value in zip(names, x / scale) if value > 0}
         for i, (_, times) in enumerate(measured):
             logs = [(math.log(times[name] / predicted), (min(times.values()) / times[name]) ** 2) for name in times

@@ -4,6 +4,7 @@ that (forward.pyx, channels.pyx, planes.pyx)."""
 from fastconv._core.problem.sizes import ceildiv, strides
 
 MOST_BYTES = 2 << 20    # of transposed rows, as in planes.pyx
+TILE_ROWS = 7           # of a kernel that has columns in the lanes
 
 
 def refuses(problem):
@@ -40,7 +41,8 @@ def terms(problem, lanes, tile_rows):
         return {"planes_multiply": outputs * vectors * r * s, "planes_output": outputs * vectors,
                 "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors, "planes_call": 1}
     if problem.channels_last and (channels > 1 or ow == 1):
-        return {"pixels_multiply": outputs * vectors * r * s, "pixels_output": outputs * vectors,
+        multiply = outputs * vectors * r * s
+        return {"pixels_multiply": multiply if channels > 1 else 0, "pixels_spread": 0 if channels > 1 else multiply, "pixels_output": outputs * vectors,
                 "pixels_input": images * h * w * ceildiv(channels, lanes), "pixels_row": images * oh * vectors, "pixels_call": 1}
     square = r == s and s in (3, 5, 7) and problem.dilation == (1, 1)
     multiply = images * all_filters * oh * ceildiv(ow, lanes) * r * s
@@ -49,6 +51,7 @@ def terms(problem, lanes, tile_rows):
         "multiply_square": multiply if square and (sh, sw) == (1, 1) else 0,
         "multiply_square_2": multiply if square and (sh, sw) == (2, 2) else 0,
         "multiply": 0 if square and (sh, sw) in ((1, 1), (2, 2)) else multiply,
+        "tap": images * all_filters * ceildiv(oh, TILE_ROWS) * ceildiv(ow, lanes) * r * s,
         "output": images * all_filters * oh * ceildiv(ow, lanes),
         "band": band if sw == 1 else 0,
         "band_in_steps": band if sw > 1 else 0,
