@@ -381,8 +381,8 @@ def test_chosen_for_large_filters():
     assert (blur.algorithm, blur.driver) == ("fft", "fourier") and "times as long" in blur.reason
     assert 0 < blur.workspace <= FORWARD_BYTES * fc.get_num_threads()
     assert chosen((1, 512, 512), (1, 1, 63, 63), dtype="float64").algorithm == "fft"
-    assert chosen((64, 64, 128, 128), (64, 1, 31, 31), groups=64).algorithm == "fft"
-    assert chosen((8, 64, 64, 64), (64, 64, 15, 15)).algorithm == "fft"
+    assert chosen((64, 64, 128, 128), (64, 1, 63, 63), groups=64).algorithm == "fft"
+    assert chosen((8, 8, 128, 128), (8, 8, 31, 31)).algorithm == "fft"
     assert chosen((4, 3, 224, 224), (64, 3, 7, 7), stride=2).algorithm != "fft"
     assert chosen((64, 14, 14), (64, 1, 7, 7), groups=64).algorithm == "direct"
     assert chosen((1, 512, 512), (1, 1, 5, 5)).algorithm == "direct"

@@ -34,7 +34,7 @@ def assert_mended(value, *words):
     message, right = mended(conv2d, value)
     for word in words:
         assert word in message, message
-    np.testing.assert_array_equal(conv2d(right), EXPECTED)
+    np.testing.assert_allclose(conv2d(right), EXPECTED, rtol=1e-6)    # another dtype may take another algorithm
 
 
 class OnAnotherDevice:

@@ -44,14 +44,14 @@ def wild(rng, shape, spread):
 LAYERS = {
     "3x3": (cases.ConvCase((2, 16, 24, 25), (16, 16, 3, 3), padding=1), "winograd"),
     "5x5": (cases.ConvCase((1, 8, 24, 23), (16, 8, 5, 5), padding=2), "winograd"),
-    "3x3_stride_2": (cases.ConvCase((1, 32, 32, 32), (32, 32, 3, 3), padding=1, stride=2), "winograd"),
+    "3x3_stride_2": (cases.ConvCase((1, 128, 64, 64), (128, 128, 3, 3), padding=1, stride=2), None),
     "3x3_dilated": (cases.ConvCase((1, 64, 33, 33), (64, 64, 3, 3), padding=2, dilation=2), "winograd"),
     "3x3_nhwc": (cases.ConvCase((1, 32, 20, 21), (32, 32, 3, 3), padding=1, data_format="NHWC"), "winograd"),
     "3x3_many_channels": (cases.ConvCase((1, 70, 14, 15), (48, 70, 3, 3), padding=1, padding_mode="reflect"), "winograd"),
     "3x3_narrow_groups": (cases.ConvCase((1, 64, 28, 28), (64, 8, 3, 3), padding=1, groups=8), None),
-    "gray_31": (cases.ConvCase((1, 1, 192, 200), (1, 1, 31, 31), padding=15), "fft"),
+    "gray_63": (cases.ConvCase((1, 1, 192, 200), (1, 1, 63, 63), padding=31), "fft"),
     "gray_row": (cases.ConvCase((1, 1, 60, 3000), (1, 1, 1, 301), padding=(0, 150)), None),
-    "dense_15": (cases.ConvCase((1, 24, 80, 80), (24, 24, 15, 15), padding=7), "fft"),
+    "dense_31": (cases.ConvCase((1, 8, 100, 100), (8, 8, 31, 31), padding=15), "fft"),
     "depthwise_21": (cases.ConvCase((1, 8, 128, 128), (8, 1, 21, 21), padding=10, groups=8), None),
 }
 
@@ -77,7 +77,7 @@ def test_one_loud_pixel_is_lost_nowhere(name, big):
     assert_as_direct(y, x, weight, everywhere=True, **case.window())
 
 
-@pytest.mark.parametrize("name", ["3x3", "5x5", "3x3_nhwc", "gray_31"])
+@pytest.mark.parametrize("name", ["3x3", "5x5", "3x3_nhwc", "gray_63"])
 @pytest.mark.parametrize("region", [np.s_[:, :, :11], np.s_[:, :, 13:], np.s_[..., :10], np.s_[..., 5:], np.s_[:, :, 6:9, 7:19]])
 def test_a_region_of_a_fill_value(name, region):
     case = LAYERS[name][0]
@@ -86,7 +86,7 @@ def test_a_region_of_a_fill_value(name, region):
     assert_as_direct(convolve(case, x, weight), x, weight, everywhere=True, **case.window())
 
 
-@pytest.mark.parametrize("name", ["3x3", "5x5", "gray_31"])
+@pytest.mark.parametrize("name", ["3x3", "5x5", "gray_63"])
 def test_asked_for_by_name_a_transform_is_used_whatever_the_contrast(name):
     case, algorithm = LAYERS[name]
     x, weight, *_ = case.arrays(dtype=np.float32)
@@ -113,7 +113,7 @@ def test_tame_data_keep_the_transform(size):
             np.testing.assert_array_equal(fc.conv2d(x, weight, **options), fc.conv2d(x, weight, **options, algorithm="winograd"))
 
 
-@pytest.mark.parametrize("name", ["3x3", "3x3_dilated", "gray_31"])
+@pytest.mark.parametrize("name", ["3x3", "3x3_dilated", "gray_63"])
 def test_plans_and_threads_give_the_same_bits(name):
     case = LAYERS[name][0]
     x, weight, *_ = case.arrays(dtype=np.float32)

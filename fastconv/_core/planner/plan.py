@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from fastconv._core.depthwise import weight_gradient as depthwise_gradient
-from fastconv._core.planner.drivers import DEPTHWISE, FORWARD, PRODUCT, WINOGRAD, Driver
+from fastconv._core.planner.drivers import FORWARD, PRODUCT, WINOGRAD, Driver
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
@@ -132,10 +132,9 @@ def conv2d_plan(problem, algorithm):
 
 
 def _candidate(driver, problem, algorithm):
-    if algorithm == "auto":
-        refusal = driver.refuses(problem)
-    elif driver.algorithm != algorithm:
+    refusal = None
+    if algorithm not in ("auto", driver.algorithm):
         refusal = f"algorithm {algorithm!r} was asked for"
-    else:
-        refusal = DEPTHWISE.refuses(problem) if driver is DEPTHWISE else None
+    elif algorithm in ("auto", "direct"):    # there are two direct sums, of which one serves
+        refusal = driver.refuses(problem)
     return Candidate(driver, None if refusal else driver.cost(problem), refusal)

@@ -8,6 +8,7 @@ PIXELS = 1024             # as in forward.pyx: outputs of a block,
 DEPTH_BYTES = 3072        # of one packed filter,
 BAND_BYTES = 384 << 10    # of one block's band,
 STAGE_BYTES = 4 << 20     # of packed weights
+FEW_FILTERS = 12          # so few do not hide what packing takes
 
 
 def refuses(problem):
@@ -42,14 +43,15 @@ def terms(problem, lanes, tile_rows):
     band = 0 if in_place else blocks * block.images * channels * rows * pieces * length
     in_steps = not lies_in_rows or sw > 1
     scattered = problem.channels_last or problem.column_step > 1
+    of = "_for_few" if filters < FEW_FILTERS else ""
     return {
         "multiply": blocks * vectors * filters * depth,
-        "load": blocks * tiles * panels * depth,
+        "load" + of: blocks * tiles * panels * depth,
         "tile": blocks * tiles * panels * sums,
         "store": blocks * vectors * filters * sums,
         "scatter": images * oh * ow * filters * groups * sums if scattered else 0,
-        "pack": blocks * vectors * depth * stages,
-        "pack_run": blocks * (block.images * block.rows + tiles) * depth * stages,
+        "pack" + of: blocks * vectors * depth * stages,
+        "pack_run" + of: blocks * (block.images * block.rows + tiles) * depth * stages,
         "band": 0 if in_steps else band,
         "band_in_steps": band if in_steps else 0,
         "band_piece": 0 if in_place else blocks * block.images * rows * pieces,

@@ -66,13 +66,14 @@ def terms(problem, lanes, tile_rows):
     passes = 2 if groups == 1 and PASS_BYTES < transformed <= FILTERS_BYTES else 1
     multiply = points**2 * tiles * depth * of_filters * groups
     band = images * groups * vectors * passes * (ceildiv(oh, 4) * step + points - step) * (ceildiv(ow, 4) * step + points - step)
+    of = "_of_phases" if phases > 1 else ""
     of_phases = {
         "multiply": multiply if joined == 1 else 0,
         "multiply_narrow": multiply if joined > 1 else 0,
         "load": pairs * depth,
         "tile": pairs,
-        "inputs": points**2 * tiles * vectors * groups * passes,
-        "outputs": points**2 * tiles * of_filters * groups,
+        "inputs" + of: points**2 * tiles * vectors * groups * passes,
+        "outputs" + of: points**2 * tiles * of_filters * groups,
         "band_of_planes": 0 if problem.channels_last else band,
         "band_of_pixels": band if problem.channels_last else 0,
         "band_in_steps": band if dilation[1] > 1 and not problem.channels_last else 0,
