@@ -2,13 +2,15 @@
 
     python -m benchmarks.calibrate [--layers 900] [--seed 0] [--dtype float32] [--times FILE]
 
-Draws layers at random, times every driver that can compute each of them, on one thread and in turn, and fits the constants of the
-instruction set in use (`FASTCONV_ISA` chooses another one). Prints the entry of fastconv/_core/planner/constants.py, and how well the
-planner would have chosen with it: the regret is the time of the driver that it would take, divided by that of the fastest. `--times`
-keeps the times in a file, or fits to those of an earlier run where the file is there.
+Draws layers at random, times every driver that can compute each of them, on one thread and in turn, and fits the
+constants of the instruction set in use (`FASTCONV_ISA` chooses another one). Prints the entry of
+fastconv/_core/planner/constants.py, and how well the planner would have chosen with it: the regret is the time of the
+driver that it would take, divided by that of the fastest. `--times` keeps the times in a file, or fits to those of an
+earlier run where the file is there. SciPy is needed.
 
-A layer that was timed while something else had the machine is slower by a factor for all drivers alike, so each layer has a factor of its
-own, near 1. Wrong by a tenth matters where drivers are close, not where one is far behind: such times hardly count.
+A layer that was timed while something else had the machine is slower by a factor for all drivers alike, so each layer
+has a factor of its own, near 1. Wrong by a tenth matters where drivers are close, not where one is far behind: such
+times hardly count.
 """
 
 import argparse
@@ -29,15 +31,15 @@ from fastconv._core.runtime import isa
 
 CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 PLANES = (3, 4, 5, 7, 8, 10, 13, 14, 16, 20, 27, 28, 32, 40, 56, 64, 80, 100, 112, 128, 160, 224, 256)
-KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointwise", "pointwise stride 2", "first", "first", "patches", "depthwise",
-         "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large")
+KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointwise", "pointwise stride 2", "first", "first",
+         "patches", "depthwise", "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large")
 LEAST_FLOPS, MOST_FLOPS, MOST_PIXELS = 2e5, 2.5e9, 1.6e7
 BEHIND = 4.5       # times as long as the fastest: does not count
 ROUNDS, SECONDS = 4, 0.012
 
 
 def draw(rng, itemsize):
-    """A random layer, as a ConvProblem, of sizes as in published networks and around them; or None where it is too large or too small."""
+    """A random layer, as a ConvProblem, of sizes as in published networks and around them; or None for one too large or small."""
     kind = rng.choice(KINDS)
     images, h = rng.choice((1, 1, 2, 4, 8, 32, 64)), rng.choice(PLANES)
     w = h if rng.random() < 0.7 else max(3, rng.choice((h + 1, h + 3, h // 2, 2 * h)))
@@ -88,11 +90,12 @@ def draw(rng, itemsize):
         if groups == 1 and kind != "large":
             c, k = (max(1, int(n * rng.uniform(0.6, 1.5))) for n in (c, k))
     padding = (dilation * (r // 2), dilation * (s // 2)) if padding is None and rng.random() < 0.85 else (0, 0)
-    outputs = tuple((pixels + 2 * before - dilation * (taps - 1) - 1) // stride + 1 for pixels, before, taps in zip((h, w), padding, (r, s)))
+    outputs = tuple((pixels + 2 * before - dilation * (taps - 1) - 1) // stride + 1
+                    for pixels, before, taps in zip((h, w), padding, (r, s)))
     if min(outputs) < 1 or max(images * c * h * w, images * k * math.prod(outputs)) > MOST_PIXELS:
         return None
-    problem = ConvProblem((images, c, h, w), (k, c // groups, r, s), (stride, stride), tuple((n, n) for n in padding), (dilation, dilation), groups,
-                          outputs, itemsize, rng.random() < 0.3, "constant")
+    problem = ConvProblem((images, c, h, w), (k, c // groups, r, s), (stride, stride), tuple((n, n) for n in padding),
+                          (dilation, dilation), groups, outputs, itemsize, rng.random() < 0.3, "constant")
     return problem if LEAST_FLOPS < problem.flops < MOST_FLOPS else None
 
 
@@ -109,7 +112,8 @@ def convolution(problem):
 
     weight = rng.standard_normal(problem.weight_shape).astype(dtype)
     window = Window(problem.stride, problem.dilation, problem.origin, PADDING_MODES.index(problem.padding_mode))
-    return Convolution(array(problem.x_shape), weight, rng.standard_normal(len(weight)).astype(dtype), array(problem.output_shape), window)
+    bias = rng.standard_normal(len(weight)).astype(dtype)
+    return Convolution(array(problem.x_shape), weight, bias, array(problem.output_shape), window)
 
 
 def computes(driver, problem):
@@ -154,7 +158,8 @@ def fit(measured, itemsize):
     from scipy.optimize import nnls
 
     tile = isa.tile(itemsize)
-    terms = [{driver.name: driver.costs.terms(problem, *tile) for driver in FORWARD if driver.name in times} for problem, times in measured]
+    terms = [{driver.name: driver.costs.terms(problem, *tile) for driver in FORWARD if driver.name in times}
+             for problem, times in measured]
     factors, constants = np.ones(len(measured)), {}
     for _ in range(8):
         for driver in FORWARD:
@@ -165,7 +170,8 @@ def fit(measured, itemsize):
             ratios = np.array([measured[i][1][driver.name] / min(measured[i][1].values()) for i in rows])
             near = ratios < BEHIND
             spent = np.array([min(measured[i][1][driver.name], BEHIND * min(measured[i][1].values())) for i in rows])
-            a = np.array([[terms[i][driver.name].get(name, 0) * factors[i] for name in names] for i in rows]) / spent[:, None]
+            a = np.array([[terms[i][driver.name].get(name, 0) * factors[i] for name in names] for i in rows])
+            a /= spent[:, None]
             closeness = np.minimum(ratios, BEHIND) ** -1.5
             scale = a.max(axis=0)
             scale[scale == 0] = 1
