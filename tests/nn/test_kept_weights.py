@@ -167,7 +167,7 @@ def test_memory_is_freed():
     before = memory.set_pool_bound(0)
     try:
         model = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()).eval()
-        x = np.zeros((1, 64, 8, 8), np.float32)
+        x = np.zeros((2, 64, 28, 28), np.float32)
         y = model(x)
         freed = []
 
