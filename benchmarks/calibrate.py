@@ -220,7 +220,7 @@ def main(argv=None):
     else:
         measured = measure(options.layers, options.seed, itemsize)
         if options.times:
-            options.times.write_text(json.dumps([(vars(problem), times) for problem, times in measured]))
+            options.times.write_text(json.dumps([(problem._asdict(), times) for problem, times in measured]))
     constants = fit(measured, itemsize)
     found = sorted(regrets(measured, constants, itemsize), key=lambda each: -each[0])
     ratios = np.array([each[0] for each in found])

@@ -187,14 +187,14 @@ def test_import_brings_nothing_but_numpy():
 
 
 def test_import_is_quick():
-    """Less than 0.1 s beyond NumPy: 0.035 on a quiet machine. CPU seconds, which do not count what other processes take."""
+    """Beyond NumPy 0.05 s on a quiet machine. CPU seconds, which do not count what other processes take."""
     script = """
         import time, numpy
         start = time.process_time()
         import fastconv
         print(time.process_time() - start)
         """
-    assert min(float(in_new_process(script)) for _ in range(12)) < 0.1
+    assert min(float(in_new_process(script)) for _ in range(12)) < 0.05
 
 
 # ---------------------------------------------------------------------------------------------------------------------

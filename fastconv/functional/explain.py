@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastconv.functional import checks
 from fastconv.functional.conv import planned
 from fastconv.functional.typing import Algorithm, DataFormat, FloatDType, Padding, PaddingMode, Pair
 
 
-@dataclasses.dataclass(frozen=True)
-class ConvExplanation:
+class ConvExplanation(NamedTuple):
     """What `explain` returns: print it, read its attributes, or take `to_dict()` for JSON.
 
     Attributes
@@ -61,7 +59,7 @@ class ConvExplanation:
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as plain lists, strings and numbers."""
-        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
+        return {name: _plain(value) for name, value in self._asdict().items()}
 
     def __str__(self) -> str:
         rows = [

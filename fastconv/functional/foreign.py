@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numbers
 import sys
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,7 @@ def advice(array: np.ndarray[Any, Any], value: Any, name: str) -> str:
     for item in array.flat:
         if isinstance(item, np.ndarray):
             return f"it holds arrays: where these are of one shape, pass np.stack(list({name}))"
-        if isinstance(item, bool) or not isinstance(item, (numbers.Real, Decimal)):
+        if isinstance(item, bool) or not _is_number(item):
             return f"it holds {shown(item)}, which is no number"
         if isinstance(item, int) and abs(item) > sys.float_info.max:
             return f"it holds {shown(item)}, which is beyond float64"
@@ -147,3 +146,9 @@ def _unreadable(value: Any, name: str, reason: str, error: Exception) -> Excepti
 def _line(error: Exception) -> str:
     """The first line of an error's message, or its type where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _is_number(value):
+    """Decimals register as no real numbers; there are none where nobody has imported their module."""
+    decimal = sys.modules.get("decimal")
+    return isinstance(value, numbers.Real) or (decimal is not None and isinstance(value, decimal.Decimal))

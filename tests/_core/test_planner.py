@@ -1,6 +1,5 @@
 """The planner: what is taken where there can be no doubt, costs that are defined for every problem, and how a driver is added."""
 
-import dataclasses
 import math
 import types
 
@@ -108,7 +107,7 @@ def test_a_driver_is_one_entry(monkeypatch):
     calls = []
     module = types.SimpleNamespace(conv2d=lambda conv: calls.append(conv) or DIRECT.module.conv2d(conv), workspace=DIRECT.module.workspace)
     costs = types.SimpleNamespace(refuses=lambda problem: None if problem.taps == (3, 3) else "not 3 x 3", terms=lambda *_: {"call": 1})
-    toy = dataclasses.replace(DIRECT, name="toy", module=module, costs=costs)
+    toy = DIRECT._replace(name="toy", module=module, costs=costs)
     monkeypatch.setattr(planner, "FORWARD", (*FORWARD, toy))
     for tables in CONSTANTS.values():
         for table in tables.values():

@@ -88,6 +88,16 @@ def test_workspace_of_a_matrix_product_has_a_band_only_where_one_is_filled():
     assert 0 < in_place < with_band
 
 
+@pytest.mark.skipif(isa.vector_bytes() <= 16, reason="vectors of four floats: narrow groups do not share them in the direct sum")
+def test_narrow_groups_share_vectors():
+    def algorithm(channels, groups, plane, size, stride=1, dtype="float32"):
+        return fc.explain((4, channels, plane, plane), (channels, channels // groups, size, size), padding=size // 2, stride=stride,
+                          groups=groups, dtype=dtype).algorithm
+
+    assert algorithm(256, 32, 28, 3) == algorithm(128, 32, 56, 3) == algorithm(256, 32, 28, 5) == "winograd"
+    assert algorithm(256, 32, 28, 3, stride=2) == algorithm(64, 32, 14, 3) == algorithm(128, 32, 14, 5, dtype="float64") == "direct"
+
+
 B = 2**30
 ENORMOUS = {
     "row": ((1, 1, 1, 2 * B), (1, 1, 1, B), {}),

@@ -11,7 +11,7 @@ import fastconv as fc
 
 F32 = np.float32
 NUMBERS = np.random.default_rng(0).integers(0, 5, (2, 3, 6, 6)).astype(F32)
-WEIGHT = np.ones((4, 3, 3, 3), F32)
+WEIGHT = np.ones((4, 3, 3, 2), F32)    # no transform serves it: results are exact in either precision
 EXPECTED = fc.conv2d(NUMBERS, WEIGHT)
 
 
@@ -34,7 +34,7 @@ def assert_mended(value, *words):
     message, right = mended(conv2d, value)
     for word in words:
         assert word in message, message
-    np.testing.assert_allclose(conv2d(right), EXPECTED, rtol=1e-6)    # another dtype may take another algorithm
+    np.testing.assert_array_equal(conv2d(right), EXPECTED)
 
 
 class OnAnotherDevice:

@@ -1,13 +1,12 @@
 """What depthwise convolution costs, by each of its three ways: columns in the lanes, channels in the lanes, and planes transposed to
 that (forward.pyx, channels.pyx, planes.pyx)."""
 
-from fastconv._core.problem.sizes import ceildiv, strides
+import math
+
+from fastconv._core.problem.sizes import MOST_TERMS, ceildiv, strides
 
 MOST_BYTES = 2 << 20    # of transposed rows, as in planes.pyx
-MOST_TAPS = 2048        # that the direct sum takes of one channel
 TILE_ROWS = 7           # of a kernel that has columns in the lanes
-
-
 MOST_SCATTERED = 4      # filters of a single channel whose outputs lie side by side
 
 
@@ -15,7 +14,8 @@ def refuses(problem):
     """Why the planner must not take it, or None."""
     if problem.channels > 1:
         return "a group has more than one channel"
-    if problem.channels_last and problem.groups == 1 and problem.filters > MOST_SCATTERED and problem.taps[0] * problem.taps[1] <= MOST_TAPS:
+    scattered = problem.channels_last and problem.groups == 1 and problem.filters > MOST_SCATTERED
+    if scattered and math.prod(problem.taps) <= MOST_TERMS:    # beyond that its sums of sums are the only ones
         return "the outputs of a pixel lie side by side, and it has a plane for each"
     return None
 

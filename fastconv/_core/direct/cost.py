@@ -2,17 +2,13 @@
 
 import math
 
-from fastconv._core.problem.sizes import block_pixels, ceildiv, strides
+from fastconv._core.problem.sizes import MOST_TERMS, block_pixels, ceildiv, strides
 
 PIXELS = 1024             # as in layout.pyx: outputs of a block,
 TILES = 7                 # of a block of 1 x 1 filters,
 INPUT_BYTES = 4 << 20     # of X,
 FILTERS_BYTES = 512 << 10 # of packed filters that stay from block to block,
 SMALL_BYTES = 256 << 10   # and of X beside them
-SSE_LANES = 4             # cannot be moved by a number that is computed
-
-
-MOST_TERMS = 2048         # of a sum of one channel: beyond that the depthwise driver's sums of sums are more exact
 
 
 def refuses(problem):

@@ -7,7 +7,7 @@ Everything follows from the shapes, never from the number of threads.
 import functools
 import itertools
 import math
-from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -59,8 +59,7 @@ class FourierSizes(NamedTuple):
     itemsize: int
 
 
-@dataclass(frozen=True)
-class FourierAxis:
+class FourierAxis(SimpleNamespace):
     """Rows or columns. In one dimension, with stride S, dilation D, padding P and g = gcd(S, D), output i = a + (D/g) m
     and tap r = b + (S/g) q meet at the position
 
@@ -77,7 +76,7 @@ class FourierAxis:
     taps: int
     tap_step: int     # S/g
     step: int         # L
-    length: int       # T
+    length: int = 0   # T
 
     @functools.cached_property
     def tap_phases(self):
@@ -117,8 +116,7 @@ class FourierAxis:
                 yield phase + self.output_step * first, min(self.fresh, self.outputs_of(phase) - first)
 
 
-@dataclass(frozen=True)
-class FourierLayout:
+class FourierLayout(SimpleNamespace):
     """How a call is cut up, and the nanoseconds that it takes on one thread, about."""
 
     sizes: FourierSizes
@@ -281,7 +279,8 @@ def lay_out(sizes):
     able = [(rows, columns) for rows, columns in pairs    # to hold a tile's spectra
             if summed * 2 * sizes.itemsize * rows.length * (columns.length // 2 + 1) <= FORWARD_BYTES]
     for room in ROOM if able else ROOM[-1:]:
-        layouts = [_cut(FourierLayout(sizes, swapped, rows, columns), room) for rows, columns in able or pairs[:1]]
+        layouts = [_cut(FourierLayout(sizes=sizes, swapped=swapped, rows=rows, columns=columns), room)
+                   for rows, columns in able or pairs[:1]]
         # Many jobs are preferred, so that there is work for more threads.
         layouts.sort(key=lambda layout: layout.cost * (1 + 1 / (8 * layout.jobs)))
         for layout in layouts:
@@ -313,8 +312,9 @@ def _axes(taps, outputs, stride, dilation, rows):
     if taps == 1:
         dilation = 1
     common = math.gcd(stride, dilation)
-    axis = FourierAxis(stride, dilation, outputs, dilation // common, taps, stride // common,
-                       stride * dilation // common, 0)
+    sizes = {"stride": stride, "dilation": dilation, "outputs": outputs, "output_step": dilation // common, "taps": taps,
+             "tap_step": stride // common, "step": stride * dilation // common}
+    axis = FourierAxis(**sizes)
     most, window = axis.outputs_of(0), axis.window
     longest = FORWARD_BYTES // 4    # samples, whose spectrum alone would fill the scratch
     before, tiles = 0, -(-most // longest)
@@ -325,7 +325,7 @@ def _axes(taps, outputs, stride, dilation, rows):
         if before and (4 * (length - window + 1) < window or length < 16 or tiles > most):
             return
         if length != before:
-            yield replace(axis, length=length)
+            yield FourierAxis(**sizes, length=length)
         before, tiles = length, max(tiles + 1, 3 * tiles // 2)
 
 
@@ -362,8 +362,9 @@ def _cut(layout, room):
         groups_of_part = groups_at_once
         filters_of_part = of_filters // (groups_at_once * of_filter) // filters_at_once * filters_at_once
         filters_of_part = min(filters, max(filters_of_part, filters_at_once))
-    return replace(layout, groups_at_once=groups_at_once, tiles_at_once=tiles_at_once, filters_at_once=filters_at_once,
-                   filters_of_job=filters_of_job, groups_of_part=groups_of_part, filters_of_part=filters_of_part)
+    return FourierLayout(sizes=layout.sizes, swapped=layout.swapped, rows=layout.rows, columns=layout.columns,
+                         groups_at_once=groups_at_once, tiles_at_once=tiles_at_once, filters_at_once=filters_at_once,
+                         filters_of_job=filters_of_job, groups_of_part=groups_of_part, filters_of_part=filters_of_part)
 
 
 def _even(total, most):

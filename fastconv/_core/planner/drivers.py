@@ -11,8 +11,8 @@ and planner/constants.py has the nanoseconds of each of these, which ``python -m
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 from fastconv._core.depthwise import cost as depthwise_cost
 from fastconv._core.depthwise import forward as depthwise
@@ -28,8 +28,7 @@ from fastconv._core.winograd import cost as winograd_cost
 from fastconv._core.winograd import forward as winograd
 
 
-@dataclass(frozen=True)
-class Driver:
+class Driver(NamedTuple):
     """One way to compute y, or the data gradient."""
 
     name: str          # the true path, as explain prints it
@@ -37,6 +36,7 @@ class Driver:
     module: ModuleType
     costs: ModuleType
     about: str         # what is peculiar to it
+    transforms: bool = False    # whether its error depends on the contrast of the data, and it looks at that
 
     @property
     def conv2d(self) -> Callable:
@@ -45,7 +45,7 @@ class Driver:
     @property
     def as_named(self) -> Callable:
         """conv2d of who asked for it by name: a transform is then used whatever the contrast of the data."""
-        return functools.partial(self.conv2d, any_contrast=True) if self in (WINOGRAD, FOURIER) else self.conv2d
+        return functools.partial(self.conv2d, any_contrast=True) if self.transforms else self.conv2d
 
     def refuses(self, problem) -> str | None:
         return self.costs.refuses(problem)
@@ -59,8 +59,8 @@ class Driver:
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
 DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors")
-WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer products a tile of 4 x 4 outputs than the sum has")
-FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles")
+WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer products a tile of 4 x 4 outputs than the sum has", True)
+FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles", True)
 PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors")
 
 FORWARD = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)

@@ -12,7 +12,6 @@ algorithm asked for by name is taken where it applies; ``unavailable`` says why 
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import NamedTuple
 
@@ -37,16 +36,16 @@ class Candidate(NamedTuple):
     refusal: str | None
 
 
-@dataclass(frozen=True)
 class ConvPlan:
-    """How one problem is computed: the algorithm, why, and the drivers that are called."""
+    """How one problem is computed: by which driver, why, and what it was chosen from; convolve is the driver's conv2d."""
 
-    problem: ConvProblem
-    algorithm: str
-    reason: str
-    driver: Driver  # computes y
-    convolve: Callable  # its conv2d
-    candidates: tuple[Candidate, ...]
+    def __init__(self, problem: ConvProblem, driver: Driver, convolve: Callable, reason: str,
+                 candidates: tuple[Candidate, ...] = ()) -> None:
+        self.problem, self.driver, self.convolve, self.reason, self.candidates = problem, driver, convolve, reason, candidates
+
+    @property
+    def algorithm(self) -> str:
+        return self.driver.algorithm
 
     @functools.cached_property
     def data_gradient_driver(self) -> Driver:
@@ -58,7 +57,7 @@ class ConvPlan:
                 return math.inf
             return sum(count * driver.cost(each) for each, count in passes)
 
-        return min((driver for driver in FORWARD), key=cost) if passes else PRODUCT
+        return min(FORWARD, key=cost) if passes else PRODUCT
 
     @property
     def weight_gradient_driver(self) -> ModuleType:
@@ -118,7 +117,7 @@ def conv2d_plan(problem, algorithm):
     """The plan for a checked problem and an algorithm that is not unavailable."""
     if 0 in problem.output_shape or 0 in problem.weight_shape or 0 in problem.x_shape:    # nothing to be chosen by
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
-        return ConvPlan(problem, chosen.algorithm, "there is nothing to compute", chosen, chosen.conv2d, ())
+        return ConvPlan(problem, chosen, chosen.conv2d, "there is nothing to compute")
     candidates = tuple(_candidate(driver, problem, algorithm) for driver in FORWARD)
     possible = [each for each in candidates if each.refusal is None]
     best = min(possible, key=lambda each: each.nanoseconds)
@@ -128,7 +127,7 @@ def conv2d_plan(problem, algorithm):
         reason = best.driver.about + "".join(
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long" for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
-    return ConvPlan(problem, best.driver.algorithm, reason, best.driver, convolve, candidates)
+    return ConvPlan(problem, best.driver, convolve, reason, candidates)
 
 
 def _candidate(driver, problem, algorithm):

@@ -34,14 +34,12 @@ to the pixels that the frame repeats; see ``data_gradient``.
 
 import itertools
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 PADDING_MODES = ("constant", "reflect", "replicate", "circular")  # the drivers take the index
 
 
-@dataclass(frozen=True)
-class ConvProblem:
+class ConvProblem(NamedTuple):
     """One two-dimensional convolution, without its arrays: what the planner chooses by.
 
     Pairs are (rows, columns), `pads` ((top, bottom), (left, right)). channels_last says whether a pixel's channels follow each other in
