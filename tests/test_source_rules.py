@@ -1,6 +1,7 @@
 """The rules of the house, read from the source tree: who may import whom, how long a file may be, which flags are banned."""
 
 import ast
+import importlib
 import re
 import subprocess
 from pathlib import Path
@@ -168,6 +169,20 @@ def test_a_struct_has_a_name_of_its_own():
         for name in re.findall(r"^(?:cdef struct|cdef class|class) (\w+)|^\} (fc_\w+);", path.read_text(), re.M):
             defined.setdefault("".join(name), set()).add(path.with_suffix(""))
     assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize(("cost", "layout", "names"), [
+    ("product/cost.py", "product/layout.pyx", {"PIXELS", "DEPTH_BYTES", "BAND_BYTES", "STAGE_BYTES"}),
+    ("direct/cost.py", "direct/layout.pyx", {"PIXELS", "TILES", "INPUT_BYTES", "FILTERS_BYTES", "SMALL_BYTES"}),
+    ("winograd/cost.py", "winograd/layout.pyx", {"COPY_BYTES", "PRIVATE_BYTES", "LARGE_BYTES", "FILTERS_BYTES"}),
+    ("depthwise/cost.py", "depthwise/planes.pyx", {"MOST_BYTES"}),
+    ("depthwise/cost.py", "depthwise/layout.pyx", {"TILE_ROWS"}),
+])
+def test_costs_count_what_the_layouts_lay_out(cost, layout, names):
+    """The planner's counts follow from the same sizes as the driver's loops."""
+    module = vars(importlib.import_module("fastconv._core." + cost.removesuffix(".py").replace("/", ".")))
+    found = dict(re.findall(r"^    (\w+) = ([\d <]+)", (PACKAGE / "_core" / layout).read_text(), re.M))
+    assert {name: module[name] for name in names} == {name: eval(found[name]) for name in names}
 
 
 def test_no_flag_that_changes_results_or_binds_a_build_to_one_machine():
