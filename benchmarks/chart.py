@@ -11,16 +11,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks import layers, networks
 from benchmarks.accuracy import LIMITS
-from benchmarks.layers import describe
 from benchmarks.libraries import LIBRARIES
+from benchmarks.small import SMALL
 
 WIDTH, ROW = 11.0, 0.21  # inches
 LEFT, RIGHT = 0.28, 0.85  # of the width: where the axes begin and end
 FASTCONV, PEER, LOST = "#b2182b", "#c9c9c9", "#8c8c8c"
 TEXT, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 STYLES = {  # library -> colour, mark
-    "torch": ("#d55e00", "o"), "jax": ("#009e73", "D"), "numpy": ("#222222", "X"), "scipy": ("#a6761d", "p"), "onnxruntime": ("#0072b2", "s"),
+    "torch": ("#d55e00", "o"), "torch-compiled": ("#8c3b00", "h"), "jax": ("#009e73", "D"), "numpy": ("#222222", "X"), "scipy": ("#a6761d", "p"), "onnxruntime": ("#0072b2", "s"),
     "openvino": ("#56b4e9", "v"), "ncnn": ("#e69f00", "^"), "litert": ("#cc79a7", "P"), "mnn": ("#6a51a3", "d"),
 }
 FARTHEST = 16  # times as long as fastconv: what takes longer stands here
@@ -30,6 +31,7 @@ TITLES = {
     "max_pool": "Max pooling", "max_pool_backward": "Max pooling, backward",
     "avg_pool": "Average pooling", "avg_pool_backward": "Average pooling, backward",
     "large": "Convolution with a large filter", "small": "Small calls",
+    "training_step": "Training step", "prediction": "Prediction by a network",
 }
 
 
@@ -120,7 +122,7 @@ class _Panel:
         for place, row in enumerate(self.rows):
             own = row["seconds"]["fastconv"]
             axes.text(-0.465, place, row["layer"], transform=columns, va="center")
-            axes.text(-0.245, place, describe(row["layer"]), transform=columns, va="center", fontsize=8.5, color=FAINT)
+            axes.text(-0.245, place, _describe(row["layer"]), transform=columns, va="center", fontsize=8.5, color=FAINT)
             if row["ratio"]:
                 colour = FASTCONV if row["ratio"] >= 1 else LOST
                 axes.barh(place, min(row["ratio"], FARTHEST) - 1, 0.6, left=1, color=colour, alpha=0.25)
@@ -149,6 +151,12 @@ class _Panel:
         axes.set_ylim(len(self.rows) - 0.5, -0.5)
         axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
+
+
+def _describe(name: str) -> str:
+    if name in networks.NETWORKS:
+        return networks.describe(name)
+    return SMALL[name].function if name in SMALL else layers.describe(name)
 
 
 def _mark(library: str, hollow: bool = False) -> dict[str, Any]:

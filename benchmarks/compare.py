@@ -1,6 +1,6 @@
 """fastconv beside its peers, layer by layer.
 
-    python -m benchmarks.compare [--threads 1] [--rounds 2] [--ops forward,planned,grad_x,grad_weight,pool,large,small]
+    python -m benchmarks.compare [--threads 1] [--rounds 2] [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small]
                                  [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT] [--first N]
                                  [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.svg]
 
@@ -26,12 +26,15 @@ from typing import Any, NoReturn
 
 from benchmarks import CHECKOUT, chart
 from benchmarks.layers import CONV, LARGE, POOL
-from benchmarks.libraries import CONV_OPERATIONS, DTYPES, LAYOUTS, LIBRARIES, POOL_OPERATIONS
+from benchmarks.libraries import CONV_OPERATIONS, DTYPES, LAYOUTS, LIBRARIES, NETWORK_OPERATIONS, POOL_OPERATIONS
+from benchmarks.networks import NETWORKS
 from benchmarks.report import Found, print_table, summarise
 from benchmarks.small import SMALL
 
-OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS, "large": ("large",), "small": ("small",)}
-TABLES = (CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (SMALL, ("small",))
+OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS, "large": ("large",),
+              "networks": NETWORK_OPERATIONS, "small": ("small",)}
+IN_NCHW = {"networks": "networks", "small": "small calls"}  # only
+TABLES = (CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS), (SMALL, ("small",))
 SECONDS = 0.15  # for an operation of a layer, in each round
 MOST_THREADS = 1024
 
@@ -86,7 +89,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                     allow_abbrev=False)
     parser.add_argument("--threads", type=count(MOST_THREADS), default=1, metavar="N", help="of each library (default: 1)")
     parser.add_argument("--rounds", type=count(1000), default=2, metavar="N", help="of all libraries in turn (default: 2)")
-    parser.add_argument("--ops", type=names(OPERATIONS), default=list(OPERATIONS), metavar="NAMES",
+    parser.add_argument("--ops", type=names(OPERATIONS), metavar="NAMES",
                         help=f"comma-separated, of {','.join(OPERATIONS)} (default: all)")
     parser.add_argument("--layout", type=name(LAYOUTS), default="nchw", metavar="NAME",
                         help="of images and feature maps: nchw or nhwc (default: nchw)")
@@ -102,8 +105,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.chart and ("fastconv" not in args.libraries or args.libraries == ["fastconv"]):
         parser.error("argument --chart: draws other libraries beside fastconv, so --libraries must have it and another one")
-    if "small" in args.ops and args.layout != "nchw":
-        parser.error("argument --layout: small calls are in nchw only")
+    asked = args.ops
+    args.ops = [op for op in asked or OPERATIONS if args.layout == "nchw" or op not in IN_NCHW]
+    if asked and asked != args.ops:
+        parser.error(f"argument --layout: {' and '.join(IN_NCHW[op] for op in asked if op in IN_NCHW)} are in nchw only")
     args.operations = [operation for op in args.ops for operation in OPERATIONS[op]]
     tables = [list(table) for table, operations in TABLES if set(operations) & set(args.operations)]
     args.layers = [layer for table in tables for layer in [one for one in table if args.only in one][:args.first]]

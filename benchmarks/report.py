@@ -103,7 +103,7 @@ def summarise(found: dict[tuple[str, str], Found], versions: dict[str, str], arg
 
 
 def rate(row: dict[str, Any], seconds: float) -> str:
-    """GFLOP/s of a convolution; GB/s of pooling, which has next to no arithmetic; of small calls neither."""
+    """GFLOP/s of a convolution; GB/s of pooling, which has next to no arithmetic; of networks and small calls neither."""
     if "flops" in row:
         return f"{row['flops'] / seconds / 1e9:.1f} GFLOP/s"
     return f"{row['bytes'] / seconds / 1e9:.1f} GB/s" if "bytes" in row else ""

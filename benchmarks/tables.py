@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
+from benchmarks import networks
 from benchmarks.figures import ENGINES, Report, Standing, find, largest_error, rows, standing, timed
 from benchmarks.layers import describe
 from benchmarks.libraries import LIBRARIES
@@ -40,6 +41,8 @@ SUMMARY = [
     Line("average pooling", "avg_pool"),
     Line("average pooling, backward", "avg_pool_backward"),
     Line("convolution with large filters", "large"),
+    Line("training step of a network", "training_step"),
+    Line("prediction by a network", "prediction"),
     Line("small calls", "small"),
 ]
 
@@ -68,6 +71,8 @@ def details(figures: Figures) -> str:
         ("Average pooling", _layers(figures, "avg_pool")),
         ("Average pooling, backward", _layers(figures, "avg_pool_backward")),
         ("Large filters", _layers(figures, "large")),
+        ("Training steps", _networks(figures, "training_step")),
+        ("Predictions", _networks(figures, "prediction")),
         ("Small calls", _small(figures)),
         ("Instruction sets", _instruction_sets(figures)),
         ("Training", _training(figures)),
@@ -106,6 +111,18 @@ def _layers(figures: Figures, operation: str, **setting: Any) -> str:
                    body, left=2)
     note = "\\* Further off the direct sum in float64 than may be: not counted as the best peer." if starred else ""
     return _paragraphs(table, note)
+
+
+def _networks(figures: Figures, operation: str) -> str:
+    """Milliseconds of every network on one thread."""
+    report = find(figures, operation)
+    if not report:
+        return ""
+    libraries = timed(report, operation)
+    body = [[f"`{row['layer']}`", networks.describe(row["layer"]),
+             *(_three(row["seconds"][library] * 1e3) if library in row["seconds"] else "" for library in libraries),
+             f"{row['ratio']:.2f}" if row["ratio"] else ""] for row in rows(report, operation)]
+    return _table(["ms", "network", *(LIBRARIES[library].title for library in libraries), "best peer / fastconv"], body, left=2)
 
 
 def _small(figures: Figures) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.accuracy import convolve, relative_error
 from benchmarks.layers import CONV, LARGE, POOL, ConvLayer
 from benchmarks.libraries import LIBRARIES, Calls, ConvArrays, Library, Setting
+from benchmarks.networks import CLASSES, NETWORKS
 from benchmarks.small import SMALL
 from benchmarks.timing import fastest, fastest_small
 
@@ -52,6 +53,11 @@ class Worker:
         layer, library = POOL[name], self.library
         images = (in_layout(array, library.layout) for array in draw(library.dtype, layer.x_shape, layer.y_shape))
         self._time(name, library.pool(layer, *images))
+
+    def network(self, name: str) -> None:
+        network, library = NETWORKS[name], self.library
+        images, = draw(library.dtype, (network.batch, *network.image))
+        self._time(name, library.network(network, images, np.random.default_rng(0).integers(CLASSES, size=network.batch)))
 
     def small(self, name: str) -> None:
         call = self.library.small(SMALL[name], draw(self.library.dtype, *SMALL[name].shapes))
@@ -90,7 +96,8 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         return {"missing": str(error)}
     worker = Worker(library, request["operations"], request["seconds"], request["check"])
     measures = {**dict.fromkeys(CONV, worker.conv), **dict.fromkeys(LARGE, worker.large),
-                **dict.fromkeys(POOL, worker.pool), **dict.fromkeys(SMALL, worker.small)}
+                **dict.fromkeys(POOL, worker.pool), **dict.fromkeys(NETWORKS, worker.network),
+                **dict.fromkeys(SMALL, worker.small)}
     for name in request["layers"]:
         measures[name](name)
     home = str(getattr(sys.modules[kind.module], "__file__", ""))

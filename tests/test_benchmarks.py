@@ -107,6 +107,35 @@ def test_small_calls_and_large_filters(tmp_path):
         assert all(error < 2e-5 for error in row["errors"].values())
 
 
+def test_networks_take_training_steps_and_predict(tmp_path):
+    file = tmp_path / "speed.json"
+    compare("--libraries", "fastconv", "--ops", "networks", "--only", "lenet", "--rounds", "1", "--json", file)
+    rows = json.loads(file.read_text())["results"]
+    assert [(row["operation"], row["layer"]) for row in rows] == [
+        ("training_step", "lenet-net-64"), ("training_step", "lenet-net-1"), ("prediction", "lenet-net-64"), ("prediction", "lenet-net-1")]
+    assert all(0 < row["seconds"]["fastconv"] < 1 for row in rows)
+
+
+@pytest.mark.parametrize("library", ["fastconv", "torch", pytest.param("torch-compiled", marks=pytest.mark.slow), "jax"])
+def test_every_library_learns_in_the_same_training_steps(library):
+    """Thirty steps on one image make its label all but certain; before, all ten are as likely."""
+    if find_spec(library.split("-")[0]) is None:
+        pytest.skip(f"{library} is not installed")
+    done = run("-c", f"""if True:
+        import numpy as np
+        from benchmarks.libraries import LIBRARIES, Setting
+        from benchmarks.networks import NETWORKS
+        network = NETWORKS["lenet-net-1"]
+        images, target = np.random.default_rng(0).random((1, *network.image)), np.array([3])
+        calls = LIBRARIES["{library}"](Setting(1, "nchw", "float64")).network(network, images, target)
+        for _ in range(30):
+            calls["training_step"]()
+        print(float(np.asarray(calls["prediction"]())[0, 3]))
+        """)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) > np.log(0.9)
+
+
 def test_scipy_computes_the_layers_of_large_filters():
     """Dense, depthwise and in groups, beside the reference, which sums the largest one's filters in frequencies."""
     pytest.importorskip("scipy", reason="SciPy is not installed")
@@ -201,8 +230,8 @@ def test_an_inexact_peer_has_a_star_and_is_not_the_best(tmp_path):
 @pytest.mark.parametrize("arguments, message", [
     (["--threads", "0"], "argument --threads: '0' is not a whole number from 1 to 1024"),
     (["--rounds", "two"], "argument --rounds: 'two' is not a whole number"),
-    (["--ops", "forward,backward"], "argument --ops: 'backward' is not one of forward, planned, grad_x, grad_weight, pool, large, small"),
-    (["--libraries", "opencv"], "argument --libraries: 'opencv' is not one of fastconv, torch, jax, numpy, scipy, onnxruntime"),
+    (["--ops", "forward,backward"], "argument --ops: 'backward' is not one of forward, planned, grad_x, grad_weight, pool, large, networks, small"),
+    (["--libraries", "opencv"], "argument --libraries: 'opencv' is not one of fastconv, torch, torch-compiled, jax, numpy, scipy, onnxruntime"),
     (["--ops", "small", "--layout", "nhwc"], "argument --layout: small calls are in nchw only"),
     (["--first", "0"], "argument --first: '0' is not a whole number from 1 to 1000"),
     (["--layout", "NHWC"], "argument --layout: 'NHWC' is not one of nchw, nhwc"),

@@ -10,15 +10,15 @@ stands beside both kinds, so against the engines it does more than they do; in "
 stands beside the engines alone.
 """
 
-from benchmarks.libraries.base import (CONV_OPERATIONS, DTYPES, LAYOUTS, POOL_OPERATIONS, Array, Calls, ConvArrays, Library,
-                                       Setting)
+from benchmarks.libraries.base import (CONV_OPERATIONS, DTYPES, LAYOUTS, NETWORK_OPERATIONS, POOL_OPERATIONS, Array, Calls,
+                                       ConvArrays, Library, Setting)
 from benchmarks.libraries.engines import LiteRt, Mnn, Ncnn, OnnxRuntime, OpenVino
-from benchmarks.libraries.frameworks import FastConv, Jax, NumPy, SciPy, Torch
+from benchmarks.libraries.frameworks import FastConv, Jax, NumPy, SciPy, Torch, TorchCompiled
 
 LIBRARIES: dict[str, type[Library]] = {
-    "fastconv": FastConv, "torch": Torch, "jax": Jax, "numpy": NumPy, "scipy": SciPy,
+    "fastconv": FastConv, "torch": Torch, "torch-compiled": TorchCompiled, "jax": Jax, "numpy": NumPy, "scipy": SciPy,
     "onnxruntime": OnnxRuntime, "openvino": OpenVino, "ncnn": Ncnn, "litert": LiteRt, "mnn": Mnn,
 }
 
-__all__ = ["CONV_OPERATIONS", "DTYPES", "LAYOUTS", "LIBRARIES", "POOL_OPERATIONS", "Array", "Calls", "ConvArrays", "Library",
-           "Setting"]
+__all__ = ["CONV_OPERATIONS", "DTYPES", "LAYOUTS", "LIBRARIES", "NETWORK_OPERATIONS", "POOL_OPERATIONS", "Array", "Calls",
+           "ConvArrays", "Library", "Setting"]

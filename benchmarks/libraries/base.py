@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.layers import ConvLayer, PoolLayer
+from benchmarks.networks import Network
 from benchmarks.small import SmallCall
 
 Array = NDArray[Any]
@@ -18,6 +19,7 @@ Calls = dict[str, Call]  # by operation
 
 CONV_OPERATIONS = "forward", "planned", "grad_x", "grad_weight"
 POOL_OPERATIONS = "max_pool", "max_pool_backward", "avg_pool", "avg_pool_backward"
+NETWORK_OPERATIONS = "training_step", "prediction"
 LAYOUTS = "nchw", "nhwc"
 DTYPES = "float32", "float64"
 
@@ -60,6 +62,10 @@ class Library:
 
     def large(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
         return {"large": self.conv(layer, arrays)["forward"]}
+
+    def network(self, network: Network, images: Array, target: Array) -> Calls:
+        """A step: no gradients yet, forward, cross-entropy, backward but for the images, SGD with momentum."""
+        return {}
 
     def small(self, call: SmallCall, arrays: list[Array]) -> Call | None:
         return None

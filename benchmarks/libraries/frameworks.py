@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,8 +11,26 @@ import numpy as np
 
 from benchmarks.layers import ConvLayer, PoolLayer
 from benchmarks.libraries.base import DTYPES, LAYOUTS, Array, Call, Calls, ConvArrays, Library, Setting
+from benchmarks.networks import Conv, Linear, Network
 from benchmarks.small import SmallCall
 from benchmarks.timing import fastest
+
+
+LEARNING_RATE, MOMENTUM = 0.01, 0.9
+
+
+def _modules(nn: Any, network: Network, dtype: Any) -> list[Any]:
+    """The layers of a network, of fastconv.nn or torch.nn, which call them the same."""
+    made: dict[str, Callable[[], Any]] = {"relu": nn.ReLU, "pool": lambda: nn.MaxPool2d(2), "flatten": nn.Flatten}
+    modules = []
+    for layer, width in network.parts():
+        if isinstance(layer, Conv):
+            modules.append(nn.Conv2d(width, layer.filters, layer.size, padding=layer.padding, dtype=dtype))
+        elif isinstance(layer, Linear):
+            modules.append(nn.Linear(width, layer.features, dtype=dtype))
+        else:
+            modules.append(made[layer]())
+    return modules
 
 
 class FastConv(Library):
@@ -57,6 +76,25 @@ class FastConv(Library):
             "avg_pool": lambda: fc.avg_pool2d(x, kernel, **options),
             "avg_pool_backward": lambda: fc.avg_pool2d_backward(grad, x.shape, kernel, **options),
         }
+
+    def network(self, network: Network, images: Array, target: Array) -> Calls:
+        from fastconv import nn, optim
+
+        model = nn.Sequential(*_modules(nn, network, self.dtype), nn.LogSoftmax())
+        optimizer, loss = optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM), nn.NLLLoss()
+
+        def step() -> None:
+            model.train()
+            optimizer.zero_grad()
+            loss(model(images), target)
+            model.backward(loss.backward(), needs_input_grad=False)
+            optimizer.step()
+
+        def predict() -> Array:
+            model.eval()
+            return model(images)
+
+        return {"training_step": step, "prediction": predict}
 
     def small(self, call: SmallCall, arrays: list[Array]) -> Call | None:
         if call.function == "plan_conv2d":
@@ -124,10 +162,52 @@ class Torch(Library):
                 gradient, images, kernel, stride, padding, False, True, None),
         }
 
+    def network(self, network: Network, images: Array, target: Array) -> Calls:
+        torch, nn = self.torch, self.torch.nn
+        model = nn.Sequential(*_modules(nn, network, getattr(torch, self.dtype)), nn.LogSoftmax(1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+        x, labels, run = torch.from_numpy(images), torch.from_numpy(target), self._made(model)
+
+        def step() -> None:
+            with torch.enable_grad():
+                optimizer.zero_grad(set_to_none=True)
+                nn.functional.nll_loss(run(x), labels).backward()
+                optimizer.step()
+
+        def predict() -> Any:
+            with torch.inference_mode():
+                return run(x)
+
+        return {"training_step": step, "prediction": predict}
+
+    def _made(self, model: Any) -> Any:
+        return model
+
     def small(self, call: SmallCall, arrays: list[Array]) -> Call | None:
         function = getattr(self.torch.nn.functional, call.function, None)
         options = {"dim": -1} if call.function == "log_softmax" else call.options  # which PyTorch wants named
         return function and partial(function, *map(self.torch.from_numpy, arrays), **options)
+
+
+class TorchCompiled(Torch):
+    """Timed: whole networks through `torch.compile`. A layer alone is what PyTorch's eager functions are."""
+
+    title = "PyTorch, compiled"
+
+    def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        return {}
+
+    def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
+        return {}
+
+    def large(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        return {}
+
+    def small(self, call: SmallCall, arrays: list[Array]) -> Call | None:
+        return None
+
+    def _made(self, model: Any) -> Any:
+        return self.torch.compile(model)
 
 
 class Jax(Library):
@@ -164,6 +244,53 @@ class Jax(Library):
             "grad_x": lambda: jax.block_until_ready(grad_x(x, weight, grad)),
             "grad_weight": lambda: jax.block_until_ready(grad_weight(x, weight, grad)),
         }
+
+    def network(self, network: Network, images: Array, target: Array) -> Calls:
+        """The whole step is one compiled function of parameters and momenta, which gives new ones."""
+        jax, random = self.jax, np.random.default_rng(0)
+        jnp, tree_map = jax.numpy, jax.tree_util.tree_map
+        x, labels, rows = jnp.array(images), jnp.array(target), np.arange(len(images))
+        parameters = [(jnp.array(random.normal(scale=np.prod(shape[:-1]) ** -0.5, size=shape), self.dtype),
+                       jnp.zeros(shape[-1], self.dtype)) for shape in _filter_shapes(network)]
+
+        def forward(parameters: Any, x: Any) -> Any:
+            weights = iter(parameters)
+            for layer in network.layers:
+                if isinstance(layer, Conv):
+                    weight, bias = next(weights)
+                    x = bias[:, None, None] + jax.lax.conv_general_dilated(
+                        x, weight, [1, 1], [(layer.padding, layer.padding)] * 2, dimension_numbers=("NCHW", "HWIO", "NCHW"))
+                elif isinstance(layer, Linear):
+                    weight, bias = next(weights)
+                    x = x @ weight + bias
+                elif layer == "relu":
+                    x = jnp.maximum(x, 0)
+                elif layer == "pool":
+                    x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+                else:
+                    x = x.reshape(len(x), -1)
+            return jax.nn.log_softmax(x)
+
+        def loss(parameters: Any) -> Any:
+            return -forward(parameters, x)[rows, labels].mean()
+
+        def update(parameters: Any, momenta: Any) -> Any:
+            momenta = tree_map(lambda momentum, grad: MOMENTUM * momentum + grad, momenta, jax.grad(loss)(parameters))
+            return tree_map(lambda one, momentum: one - LEARNING_RATE * momentum, parameters, momenta), momenta
+
+        compiled, predict = jax.jit(update), jax.jit(forward)
+        state = [parameters, tree_map(jnp.zeros_like, parameters)]
+
+        def step() -> None:
+            state[:] = jax.block_until_ready(compiled(*state))
+
+        return {"training_step": step, "prediction": lambda: predict(state[0], x).block_until_ready()}
+
+
+def _filter_shapes(network: Network) -> list[tuple[int, ...]]:
+    """Of the weights of the layers that have some, with what they make last."""
+    return [(layer.size, layer.size, width, layer.filters) if isinstance(layer, Conv) else (width, layer.features)
+            for layer, width in network.parts() if isinstance(layer, Conv | Linear)]
 
 
 class NumPy(Library):
