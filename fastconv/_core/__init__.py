@@ -8,6 +8,7 @@ Who calls whom
       |  a ConvProblem: sizes, window, layout, dtype                    (problem/geometry.py)
       v
     planner/plan.py  ->  planner/drivers.py  ->  <family>/cost.py       which driver, by expected nanoseconds
+      |  in its simpler form, if there is one                           (problem/simpler.py, planner/doors.py)
       |  a Convolution: the arrays, a Window, an Epilogue               (problem/convolution.pyx)
       v
     <family>/forward.pyx         loops over images, blocks, threads; its layout, its scratch; without the GIL
@@ -41,6 +42,7 @@ block     what a thread computes at a time: images x rows x columns of outputs
 chunk     a part of a sum, added up with the others in a fixed order
 filter    all weights of one output channel; a *tap* is one position of it, with its weights for all channels
 group     channels and filters that see each other alone; *narrow* where several fit into one vector
+idle      of a tap: that meets nothing but constant padding
 lane      an element of a vector register
 layout    how a driver cuts a problem: blocks, sizes and places of its scratch
 pack      to copy filters, or patches, into the order in which a tile reads them

@@ -18,6 +18,7 @@ from fastconv._core.product import forward as gemm
 from fastconv._core.runtime import memory
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import parts, phases
+from fastconv._core.problem.simpler import simpler
 
 BLOCK_BYTES = 4 << 20
 WEIGHT_BYTES = 1 << 20  # that are copied at a time
@@ -34,7 +35,16 @@ class Pass(NamedTuple):
 
 
 def data_gradient(forward, grad_output, weight, grad_x, problem):
-    """Fills grad_x (N, C, H, W), a view with any strides, through the driver's `forward` convolution."""
+    """Fills grad_x (N, C, H, W), a view with any strides, through the driver's `forward` convolution, which is that of the plan."""
+    simple = simpler(problem)
+    if simple is not None:    # taps that meet only padding have no part in it
+        views = simple.views(grad_x, weight, grad_output)
+        if views is None:
+            forward = gemm.conv2d
+        else:
+            if not simple.meets_all:
+                grad_x.fill(0)
+            (grad_x, weight, grad_output), problem = views, simple.problem
     groups, c, k = problem.groups, weight.shape[1], weight.shape[0] // problem.groups
     is_view = c == 1 or (k == 1 and weight.strides[0] == c * weight.strides[1])
     at_once = groups if is_view else max(1, WEIGHT_BYTES * groups // weight.nbytes)

@@ -14,10 +14,12 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fastconv._core.planner import doors
 from fastconv._core.planner.drivers import FORWARD, PRODUCT, WEIGHT_GRADIENT, WINOGRAD, Driver, GradientDriver
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
+from fastconv._core.problem.simpler import Simpler, simpler
 from fastconv._core.winograd import cost as winograd_cost
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
@@ -34,11 +36,13 @@ class Candidate(NamedTuple):
 
 
 class ConvPlan:
-    """How one problem is computed: by which driver, why, and what it was chosen from; convolve is the driver's conv2d."""
+    """How one problem is computed: by which driver, why, and what it was chosen from; convolve is the driver's conv2d. Where the problem
+    has a simpler form, that is what the driver is chosen for, and what it gets."""
 
     def __init__(self, problem: ConvProblem, driver: Driver, convolve: Callable, reason: str,
-                 candidates: tuple[Candidate, ...] = ()) -> None:
-        self.problem, self.driver, self.convolve, self.reason, self.candidates = problem, driver, convolve, reason, candidates
+                 candidates: tuple[Candidate, ...] = (), simple: Simpler | None = None) -> None:
+        self.problem, self.driver, self.reason, self.candidates, self.simple = problem, driver, reason, candidates, simple
+        self.convolve = convolve if simple is None else functools.partial(doors.conv2d, simple, convolve)
 
     @property
     def algorithm(self) -> str:
@@ -47,7 +51,8 @@ class ConvPlan:
     @functools.cached_property
     def data_gradient_driver(self) -> Driver:
         """Its conv2d computes grad_x: input and output channels swapped."""
-        passes = list(self.problem.adjoint())
+        simple = simpler(self.problem)
+        passes = list((self.problem if simple is None else simple.problem).adjoint())
 
         def cost(driver):
             if any(driver.refuses(each) is not None for each, _ in passes):
@@ -57,12 +62,14 @@ class ConvPlan:
         return min(FORWARD, key=cost) if passes else PRODUCT
 
     @functools.cached_property
-    def weight_gradient_driver(self) -> GradientDriver:
+    def weight_gradient_driver(self) -> GradientDriver | doors.WeightGradient:
         """Its conv2d_weight_gradient computes grad_weight."""
         if not self.candidates:    # there is nothing to be chosen by
             return WEIGHT_GRADIENT[-1]
-        return min((driver for driver in WEIGHT_GRADIENT if driver.refuses(self.problem) is None),
-                   key=lambda driver: driver.cost(self.problem))
+        simple = simpler(self.problem)
+        problem = self.problem if simple is None else simple.problem
+        driver = min((each for each in WEIGHT_GRADIENT if each.refuses(problem) is None), key=lambda each: each.cost(problem))
+        return driver if simple is None else doors.WeightGradient(simple, driver)
 
     def keeps_weights(self):
         """Whether a layer that runs again and again should keep what the driver makes of its weights.
@@ -90,7 +97,8 @@ class ConvPlan:
         problem = self.problem
         x, y = (parts.unbacked(shape, dtype, problem.channels_last) for shape in (problem.x_shape, problem.output_shape))
         weight = parts.unbacked(problem.weight_shape, dtype) if weight is None else weight
-        return Convolution(x, weight, None, y, self.window())
+        conv = Convolution(x, weight, None, y, self.window())
+        return conv if self.simple is None else doors.as_simpler(self.simple, conv)
 
     def prepare(self, weight):
         """What the driver makes of the weights, as a tuple for its conv2d; empty where it uses them as they are, or in parts."""
@@ -118,7 +126,8 @@ def conv2d_plan(problem, algorithm):
     if 0 in problem.output_shape or 0 in problem.weight_shape or 0 in problem.x_shape:    # nothing to be chosen by
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
         return ConvPlan(problem, chosen, chosen.conv2d, "there is nothing to compute")
-    candidates = tuple(_candidate(driver, problem, algorithm) for driver in FORWARD)
+    simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None    # a transform that was asked for is used
+    candidates = tuple(_candidate(driver, problem if simple is None else simple.problem, algorithm) for driver in FORWARD)
     possible = [each for each in candidates if each.refusal is None]
     best = min(possible, key=lambda each: each.nanoseconds)
     reason = "asked for by name"
@@ -127,7 +136,7 @@ def conv2d_plan(problem, algorithm):
         reason = best.driver.about + "".join(
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long" for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
-    return ConvPlan(problem, best.driver, convolve, reason, candidates)
+    return ConvPlan(problem, best.driver, convolve, reason, candidates, simple)
 
 
 def _candidate(driver, problem, algorithm):
