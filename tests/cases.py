@@ -268,6 +268,16 @@ def may_be_winograd(case, dtype):
     return np.dtype(dtype) == np.float32 and size in ((3, 3), (5, 5)) and dilation
 
 
+def gradient_may_be_winograd(case, dtype):
+    """The same of the gradient of x, which with a stride, or with one output along an axis, is a convolution with other filters."""
+    window = reference.pair(case.stride), reference.pair(case.dilation)
+    pads = reference.pads(case.padding, case.x_shape[2:], case.weight_shape[2:], *window)
+    one_output = 1 in [reference.output_size(*of_axis) for of_axis in zip(
+        case.x_shape[2:], case.weight_shape[2:], window[0], pads, window[1])]
+    strided = case.padding_mode == "constant" and window[1] == (1, 1) and (window[0] != (1, 1) or one_output)
+    return may_be_winograd(case, dtype) or (np.dtype(dtype) == np.float32 and strided)
+
+
 def assert_close_to_sum(got, wanted, context=""):
     """The promise for Winograd in float32: a relative L2 error of at most 2e-5."""
     error = np.linalg.norm(np.asarray(got, np.float64) - wanted)

@@ -17,7 +17,8 @@ Who calls whom
       v                                     v
     problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in use
 
-    data_gradient.py             passes of the forward drivers, on views of grad_output, weight and grad_x
+    data_gradient.py             passes of the forward drivers, on views of grad_output, weight and grad_x; or, with a stride,
+                                 subpixel.py: one convolution, its outputs interleaved
     <family>/weight_gradient.pyx chosen as the forward drivers are, by <family>/gradient_cost.py
 
 The rooms
@@ -47,6 +48,7 @@ lane      an element of a vector register
 layout    how a driver cuts a problem: blocks, sizes and places of its scratch
 pack      to copy filters, or patches, into the order in which a tile reads them
 panel     filters, or pixels, that are packed together: as many as a tile takes
+patch     pixels of an image that lie in one rectangle: Winograd's that a tile meets, or those from one output to the next
 part      of an even split: part i of n begins at i * total / n
 phase     rows or columns that a stride or a dilation keeps apart
 piece     of a band: one phase of its rows or columns, the elements of which follow each other

@@ -1,19 +1,23 @@
-"""grad_x of a convolution: forward convolutions of grad_output, one a phase, and the padding's share folded back.
+"""grad_x of a convolution: forward convolutions of grad_output, and the padding's share folded back.
 
-The derivation stands in ``geometry``. No driver exists for it: each phase calls the forward driver on strided views of
-grad_output, weight and grad_x, so nothing but the weights of a grouped convolution is copied, some groups at a time. Where the
-padding repeats pixels, the frame around the image (rows above and below over the full extended width, columns left and right of
-the image) goes through a scratch of about ``BLOCK_BYTES``, block by block, phase by phase: only positions that a tap meets are computed.
+The derivation stands in ``geometry``. Each phase of the stride calls the forward driver on strided views of grad_output, weight and
+grad_x, so nothing but the weights of a grouped convolution is copied, some groups at a time; or all phases are one convolution, whose
+outputs are put side by side afterwards (``subpixel``): what is expected to take less time. Where the padding repeats pixels, the
+frame around the image (rows above and below over the full extended width, columns left and right of the image) goes through a scratch
+of about ``BLOCK_BYTES``, block by block, phase by phase: only positions that a tap meets are computed.
 A weight that is not finite would make a NaN of the zeros around grad_output; such filters are taken tap by tap, each on what it meets.
 Depthwise with a stride of 2 computes both phases of columns in one call: by itself, each of them would move all of grad_x.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+from fastconv._core import subpixel
 from fastconv._core.depthwise import forward as depthwise, pair
+from fastconv._core.planner.drivers import FORWARD
 from fastconv._core.product import forward as gemm
 from fastconv._core.runtime import memory
 from fastconv._core.problem.convolution import Convolution, Window
@@ -22,20 +26,45 @@ from fastconv._core.problem.simpler import simpler
 
 BLOCK_BYTES = 4 << 20
 WEIGHT_BYTES = 1 << 20  # that are copied at a time
+CALL_NANOSECONDS = 5000.0  # of a pass, beside what the driver does
+MOST_KEPT = 16  # passes of a problem that are remembered
 
 
 class Pass(NamedTuple):
     """A convolution of stride 1 that computes the gradient on some positions, evenly spaced; they may lie in the padding."""
 
-    taps: np.ndarray
+    taps: tuple[slice, slice]
     rows: range
     columns: range
-    dilation: tuple[int, int]
-    padding: tuple[int, int]
+    window: Window
+
+
+class Plan(NamedTuple):
+    """What is the same for all calls of a problem."""
+
+    passes: tuple[Pass, ...] | None      # over the image, unless these are too many to be kept
+    patches: subpixel.Patches | None     # which take less time than the passes
+
+
+@functools.lru_cache(maxsize=512)    # of at most some 10 kB each
+def _plan(forward, problem):
+    nanoseconds = _expected(forward, problem)
+    patches = subpixel.plan(problem, nanoseconds) if nanoseconds is not None else None
+    few = math.prod(map(min, problem.stride, problem.taps)) <= MOST_KEPT
+    return Plan(tuple(_passes(problem, *map(range, problem.size))) if few else None, patches)
+
+
+def _expected(forward, problem):
+    """The nanoseconds of all passes; None where there is nothing to compare them with: other padding folds the frame back by passes."""
+    driver = next((each for each in FORWARD if each.conv2d is forward), None)
+    if driver is None or problem.padding_mode != "constant":
+        return None
+    return sum(count * (driver.cost(each) + CALL_NANOSECONDS) for each, count in problem.adjoint())
 
 
 def data_gradient(forward, grad_output, weight, grad_x, problem):
-    """Fills grad_x (N, C, H, W), a view with any strides, through the driver's `forward` convolution, which is that of the plan."""
+    """Fills grad_x (N, C, H, W), a view with any strides, through the driver's `forward` convolution, which is that of the plan,
+    or faster."""
     simple = simpler(problem)
     if simple is not None:    # taps that meet only padding have no part in it
         views = simple.views(grad_x, weight, grad_output)
@@ -45,24 +74,37 @@ def data_gradient(forward, grad_output, weight, grad_x, problem):
             if not simple.meets_all:
                 grad_x.fill(0)
             (grad_x, weight, grad_output), problem = views, simple.problem
-    groups, c, k = problem.groups, weight.shape[1], weight.shape[0] // problem.groups
+    plan = _plan(forward, problem)
+    size = problem.stride if plan.patches is None else plan.patches.step
+    if plan.patches is None or not subpixel.data_gradient(plan.patches, grad_output, weight, grad_x):
+        for part in _in_groups(grad_output, weight, grad_x):
+            _by_phases(forward, plan, *part, problem)
+    # The first pixel of each phase has met all of its taps, be it on the padding.
+    if not np.isfinite(grad_x[0, :, :size[0], :size[1]]).all() and not np.isfinite(weight).all():
+        for of_output, filters, of_x, groups in _in_groups(grad_output, weight, grad_x):
+            if not np.isfinite(filters).all():
+                _tap_by_tap(of_output, _swap_channels(filters, groups), of_x, problem)
+
+
+def _in_groups(grad_output, weight, grad_x):
+    """These arrays in parts of so many groups that few weights are copied at a time, and how many groups that are."""
+    groups, c = grad_x.shape[1] // weight.shape[1], weight.shape[1]
+    k = weight.shape[0] // groups
     is_view = c == 1 or (k == 1 and weight.strides[0] == c * weight.strides[1])
     at_once = groups if is_view else max(1, WEIGHT_BYTES * groups // weight.nbytes)
     for first in range(0, groups, at_once):
         some = slice(first * k, (first + at_once) * k)
-        _gradient_of_groups(forward, grad_output[:, some], weight[some], grad_x[:, first * c:(first + at_once) * c],
-                            min(at_once, groups - first), problem)
+        yield grad_output[:, some], weight[some], grad_x[:, first * c:(first + at_once) * c], min(at_once, groups - first)
 
 
-def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, problem):
+def _by_phases(forward, plan, grad_output, weight, grad_x, groups, problem):
     turned = _swap_channels(weight, groups)
-    h, w = grad_x.shape[2:]
-    sh, sw = problem.stride
-    passes = list(_passes(turned, problem, range(h), range(w)))
+    (h, w), (sh, sw) = problem.size, problem.stride
+    passes = plan.passes if plan.passes is not None else tuple(_passes(problem, range(h), range(w)))
     if len(passes) < min(sh, h) * min(sw, w):
         grad_x.fill(0)  # some pixels are met by no tap
-    convolutions = [Convolution(grad_output, each.taps, None, grad_x[:, :, each.rows.start::sh, each.columns.start::sw],
-                                Window((1, 1), each.dilation, each.padding)) for each in passes]
+    convolutions = [Convolution(grad_output, turned[:, :, each.taps[0], each.taps[1]], None,
+                                grad_x[:, :, each.rows.start::sh, each.columns.start::sw], each.window) for each in passes]
     if forward is depthwise.conv2d and sw == 2 and grad_x.strides[3] == grad_x.itemsize and _in_column_pairs(passes):
         for i in range(0, len(passes), 2):
             even, odd = sorted((i, i + 1), key=lambda index: passes[index].columns.start)
@@ -72,15 +114,14 @@ def _gradient_of_groups(forward, grad_output, weight, grad_x, groups, problem):
             forward(each)
     if problem.padding_mode != "constant":
         for rows, columns in _frame(problem):
-            for each in _passes(turned, problem, rows, columns):
-                for of_output, taps, of_x in _channels(grad_output, each.taps, grad_x):
-                    _fold_pass(forward, of_output, each._replace(taps=taps), of_x, problem.padding_mode)
-    # The first pixel of each phase has met all of its taps, be it on the padding.
-    if not np.isfinite(grad_x[0, :, :sh, :sw]).all() and not np.isfinite(weight).all():
-        grad_x.fill(0)
-        for each in _single_taps(turned, problem):
-            for of_output, taps, of_x in _channels(grad_output, each.taps, grad_x):
-                _fold_pass(gemm.conv2d, of_output, each._replace(taps=taps), of_x, problem.padding_mode)
+            for each in _passes(problem, rows, columns):
+                _fold_pass(forward, grad_output, turned, grad_x, each, problem.padding_mode)
+
+
+def _tap_by_tap(grad_output, turned, grad_x, problem):
+    grad_x.fill(0)
+    for each in _single_taps(problem):
+        _fold_pass(gemm.conv2d, grad_output, turned, grad_x, each, problem.padding_mode)
 
 
 def _swap_channels(weight, groups):
@@ -103,29 +144,35 @@ def _channels(grad_output, taps, grad_x):
             yield grad_output[:, group * k:(group + 1) * k], taps[some], grad_x[:, some]
 
 
-def _passes(turned, problem, rows, columns):
+def _passes(problem, rows, columns):
     """The passes that compute the gradient on these rows and columns: one for each pair of phases with taps."""
     taps_h, taps_w = problem.weight_shape[2:]
     (sh, sw), (dh, dw), (top, left) = problem.stride, problem.dilation, problem.origin
     for i in phases(len(rows), taps_h, sh, top + rows.start, dh):
         for j in phases(len(columns), taps_w, sw, left + columns.start, dw):
-            yield Pass(turned[:, :, i.tap::i.tap_step, j.tap::j.tap_step][:, :, ::-1, ::-1], rows[i.first::sh],
-                       columns[j.first::sw], (i.dilation, j.dilation), (i.padding, j.padding))
+            yield Pass((_backwards(i, taps_h), _backwards(j, taps_w)), rows[i.first::sh], columns[j.first::sw],
+                       Window((1, 1), (i.dilation, j.dilation), (i.padding, j.padding)))
 
 
-def _single_taps(turned, problem):
+def _backwards(phase, taps):
+    """The taps of a phase, the last one first."""
+    last = phase.tap + (taps - 1 - phase.tap) // phase.tap_step * phase.tap_step
+    return slice(last, phase.tap - 1 if phase.tap else None, -phase.tap_step)
+
+
+def _single_taps(problem):
     """A pass for each tap: the positions that it meets, in the image and its padding."""
     rows, columns = ([range(first, first + step * outputs, step) for first in range(-before, distance * taps - before, distance)]
                      for taps, outputs, step, distance, before in zip(problem.weight_shape[2:], problem.output_size,
                                                                       problem.stride, problem.dilation, problem.origin))
     for r, of_rows in enumerate(rows):
         for s, of_columns in enumerate(columns):
-            yield Pass(turned[:, :, r:r + 1, s:s + 1], of_rows, of_columns, (1, 1), (0, 0))
+            yield Pass((slice(r, r + 1), slice(s, s + 1)), of_rows, of_columns, Window())
 
 
 def _in_column_pairs(passes):
     """Whether the even and the odd columns of the same rows follow each other, each with neighbouring taps."""
-    return all(even.rows == odd.rows and even.dilation[1] == odd.dilation[1] == 1
+    return all(even.rows == odd.rows and even.window.dilation[1] == odd.window.dilation[1] == 1
                for even, odd in zip(passes[::2], passes[1::2])) and len(passes) % 2 == 0
 
 
@@ -143,8 +190,13 @@ def _frame(problem):
     yield range(h), range(w, right)
 
 
-def _fold_pass(forward, grad_output, each, grad_x, mode):
+def _fold_pass(forward, grad_output, turned, grad_x, each, mode):
     """Computes one pass on the frame, block by block, and adds it to the pixels that its positions repeat."""
+    for of_output, taps, of_x in _channels(grad_output, turned[:, :, each.taps[0], each.taps[1]], grad_x):
+        _fold_channels(forward, of_output, taps, of_x, each, mode)
+
+
+def _fold_channels(forward, grad_output, taps, grad_x, each, mode):
     n, c = grad_x.shape[:2]
     budget = max(1, BLOCK_BYTES // (c * grad_x.itemsize))  # positions of one image, or of several
     most_columns = max(1, min(len(each.columns), budget))
@@ -158,8 +210,8 @@ def _fold_pass(forward, grad_output, each, grad_x, mode):
                 columns = each.columns[column:column + most_columns]
                 shape = images.stop - image, c, len(rows), len(columns)
                 block = memory.scratch(math.prod(shape) * grad_x.itemsize).view(grad_x.dtype).reshape(shape)
-                forward(Convolution(grad_output[images], each.taps, None, block,
-                                    Window((1, 1), each.dilation, (each.padding[0] - row, each.padding[1] - column))))
+                forward(Convolution(grad_output[images], taps, None, block,
+                                    each.window.with_origin((each.window.origin[0] - row, each.window.origin[1] - column))))
                 _fold(block, rows, columns, grad_x[images], mode)
 
 

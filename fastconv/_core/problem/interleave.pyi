@@ -1,0 +1,3 @@
+from numpy.typing import NDArray
+
+def interleave(y: NDArray, x: NDArray, origin: tuple[int, int], steps: tuple[int, int]) -> None: ...

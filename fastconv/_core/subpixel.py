@@ -1,0 +1,216 @@
+"""The data gradient of a strided convolution as one convolution without a stride, whose channels are the pixels of
+patches.
+
+In one dimension, in the notation of ``problem/geometry.py`` and without dilation, count positions with the padding, v
+= u + P, and cut them into patches of S pixels, v = S m + b. Tap r = S t + b meets pixel b of a patch, whichever patch
+that is:
+
+    G(S m + b) = sum_t g[m - t] w[S t + b],     t = 0 .. T - 1,     T = ceil(R / S).
+
+So the S pixels of a patch are the channels of a convolution of g whose stride is 1 and whose filters are w[b], w[S +
+b], ...; taps behind the last are 0. In two dimensions there are C x S x S filters of T x T taps, and their outputs
+are put side by side afterwards. All phases read what is packed of g once, none of them writes every S-th pixel alone,
+and where T is 3 or 5 (filters of 5 x 5, 9 x 9 or 11 x 11 with strides of 2 and 4) Winograd's algorithm serves, for
+which 2 and 4 taps are filled up with zeros too where that pays. Patches that do not overlap (S = R) are a matrix
+product, T = 1. Where there is one output along an axis its filter is the patch.
+
+    for channels of grad_x, as many as WEIGHT_BYTES of filters allow:
+        the filters in their new order, prepared by the driver
+        for block of images, rows and columns of patches (BLOCK_BYTES, L2): the convolution -> y, interleave y -> grad_x
+
+A zero that fills up a filter makes NaN of what is not finite, beside patches that see it: then ``data_gradient``
+takes the phases.
+
+Source: Shi et al., "Is the deconvolution layer the same as a convolutional layer?" (2016).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastconv._core.planner.drivers import DIRECT, FORWARD, PRODUCT, WINOGRAD, Driver
+from fastconv._core.problem import parts
+from fastconv._core.problem.convolution import Convolution, Window
+from fastconv._core.problem.geometry import ConvProblem
+from fastconv._core.problem.interleave import interleave
+from fastconv._core.problem.sizes import block_pixels
+from fastconv._core.runtime import memory
+
+WEIGHT_BYTES = 3 << 19    # of reordered filters at a time
+BLOCK_BYTES = 1 << 20     # of y at a time
+PIXEL_NANOSECONDS = 0.6   # to put an element of y in its place
+WEIGHT_NANOSECONDS = 2.0  # to put an element of a filter in its place
+FILLED = (None, 3, 5)     # taps that filters are filled up to: their own, and those of Winograd's algorithm
+
+
+class Patches(NamedTuple):
+    """How the patches lie on grad_x, and the convolution that computes them; pairs are (rows, columns)."""
+
+    driver: Driver
+    step: tuple[int, int]    # from one patch to the next
+    size: tuple[int, int]    # of a patch: that, or less where it is more than the filter's taps
+    taps: tuple[int, int]    # T
+    grid: tuple[int, int]    # patches
+    inside: tuple[int, int]  # where in the first patch the image begins
+    padding: tuple[int, int]
+    covers: bool             # whether each pixel lies in a patch
+    exact: bool              # whether no filter was filled up
+    channels: int            # that are computed at a time; where groups see each other's none, in whole groups
+
+
+def plan(problem: ConvProblem, nanoseconds: float) -> Patches | None:
+    """The patches of a problem with constant padding, or None where they take longer than `nanoseconds`."""
+    step = tuple(taps if outputs == 1 else stride
+                 for taps, outputs, stride in zip(problem.taps, problem.output_size, problem.stride))
+    if problem.dilation != (1, 1) or problem.filters == 1 or step == (1, 1):
+        return None
+    best = None
+    for filled in FILLED:
+        patches, merged = _laid_out(problem, step, filled)
+        if patches is None:
+            continue
+        moved = PIXEL_NANOSECONDS * math.prod(merged.output_shape) + WEIGHT_NANOSECONDS * math.prod(merged.weight_shape)
+        for driver in FORWARD:
+            if driver.refuses(merged) is None and (expected := driver.cost(merged) + moved) < nanoseconds:
+                best, nanoseconds = patches._replace(driver=driver), expected
+    return best
+
+
+def _laid_out(problem, step, filled):
+    """The patches whose filters have their own taps, or are filled up to so many, and their convolution; or None, None."""
+    size = tuple(map(min, step, problem.taps))
+    own = tuple(-(-taps // s) for taps, s in zip(problem.taps, step))
+    taps = own if filled is None else (filled, filled)
+    first = tuple(before // s for before, s in zip(problem.origin, step))
+    last = tuple((pixels - 1 + before) // s for pixels, before, s in zip(problem.size, problem.origin, step))
+    met = tuple(min(end, outputs + t - 2) for end, outputs, t in zip(last, problem.output_size, own))
+    grid = tuple(end - begin + 1 for begin, end in zip(first, met))
+    group = problem.filters * math.prod(size) * math.prod(taps) * problem.itemsize    # bytes of one channel's filters
+    if any(t < n for t, n in zip(taps, own)) or taps == own and filled is not None or min(grid) < 1 or group > WEIGHT_BYTES:
+        return None, None
+    channels = max(1, WEIGHT_BYTES // group)
+    if problem.groups > 1:
+        if channels < problem.channels:
+            return None, None
+        channels = channels // problem.channels * problem.channels
+    padding = tuple(t - 1 - begin for t, begin in zip(taps, first))
+    after = tuple(g + t - 1 - outputs - before for g, t, outputs, before in zip(grid, taps, problem.output_size, padding))
+    inside = tuple(before - begin * s for before, begin, s in zip(problem.origin, first, step))
+    patches = Patches(PRODUCT, step, size, taps, grid, inside, padding, met == last and size == step,
+                      all(t * s == r for t, s, r in zip(taps, size, problem.taps)), channels)
+    filters = problem.groups * problem.channels * math.prod(size)
+    merged = ConvProblem((problem.images, problem.groups * problem.filters, *problem.output_size), (filters, problem.filters, *taps),
+                         (1, 1), tuple(zip(padding, after)), (1, 1), problem.groups, grid, problem.itemsize, problem.channels_last,
+                         "constant")
+    return patches, merged
+
+
+def data_gradient(patches, grad_output, weight, grad_x):
+    """Fills grad_x (N, C, H, W), a view with any strides. Returns False where a filter's zeros met what is not finite."""
+    of_group, all_channels = weight.shape[1], grad_x.shape[1]
+    k = weight.shape[0] * of_group // all_channels    # filters of a group
+    for first in range(0, all_channels, patches.channels):
+        some = slice(first, min(first + patches.channels, all_channels))
+        if all_channels == of_group:
+            groups, received, filters = 1, grad_output, weight[:, some]
+        else:
+            seen = slice(some.start // of_group * k, some.stop // of_group * k)
+            groups, received, filters = (some.stop - some.start) // of_group, grad_output[:, seen], weight[seen]
+        if not _some_channels(patches, received, filters, grad_x[:, some], groups):
+            return False
+    return True
+
+
+def _some_channels(patches, grad_output, weight, grad_x, groups):
+    (n, c), (rows, columns), size = grad_x.shape[:2], patches.size, grad_x.itemsize
+    # Where a pixel's channels follow each other, so do those of a row of a patch: it is copied as a whole.
+    joined = groups == 1 and c > 1 and grad_x.strides[1] == size and grad_x.strides[3] == c * size
+    turned = _filters(patches, weight, groups, joined)
+    sides, steps, (top, left) = (c, rows, columns), patches.step, patches.inside
+    if joined:
+        grad_x, sides, steps, left = _with_channels_in_rows(grad_x), (1, rows, columns * c), (steps[0], steps[1] * c), left * c
+    if patches.grid == (1, 1) and sides == grad_x.shape[1:] and (top, left) == (0, 0) and _in_one_piece(grad_x):
+        patches.driver.conv2d(_met(grad_output, turned, grad_x.reshape(n, len(turned), 1, 1), patches, (0, 0)))
+        return patches.exact or _finite(grad_x)
+    prepared = None
+    for images, of_rows, of_columns in _blocks(n, patches.grid, len(turned) * size):
+        block = _scratch(images.stop - images.start, len(turned), len(of_rows), len(of_columns), patches.driver, grad_x.dtype)
+        conv = _met(grad_output[images], turned, block, patches, (of_rows.start, of_columns.start))
+        if prepared is None:
+            prepared = _prepared(patches.driver.module, conv)
+        patches.driver.conv2d(conv, *prepared)
+        if not patches.exact and not _finite(block):
+            return False
+        if not patches.covers and of_rows.start == of_columns.start == 0:
+            grad_x[images].fill(0)
+        interleave(block.reshape(len(block), *sides, len(of_rows), len(of_columns)), grad_x[images],
+                   (top - of_rows.start * steps[0], left - of_columns.start * steps[1]), steps)
+    return True
+
+
+def _finite(array):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.isfinite(array.sum())
+
+
+def _filters(patches, weight, groups, joined):
+    """(K, C, R, S) -> a filter for each channel and pixel of a patch, taps turned: (filters, K / groups, T, T); a view where it can be."""
+    (k, c, r, s), (rows, columns), (taps_h, taps_w) = weight.shape, patches.size, patches.taps
+    if not patches.exact:
+        filled = np.zeros((k, c, taps_h * rows, taps_w * columns), weight.dtype)
+        filled[:, :, :r, :s] = weight
+        weight = filled
+    apart = weight.reshape(groups, k // groups, c, taps_h, rows, taps_w, columns)[:, :, :, ::-1, :, ::-1]
+    order = (0, 4, 6, 2, 1, 3, 5) if joined else (0, 2, 4, 6, 1, 3, 5)
+    return apart.transpose(order).reshape(groups * c * rows * columns, k // groups, taps_h, taps_w)
+
+
+def _with_channels_in_rows(grad_x):
+    """(N, C, H, W), channels last in memory, as (N, 1, H, W C)."""
+    n, c, h, w = grad_x.shape
+    return grad_x.transpose(0, 2, 3, 1).reshape(n, 1, h, w * c)
+
+
+def _in_one_piece(images):
+    """Whether the elements of each image follow each other in memory."""
+    step = images.itemsize
+    for length, stride in zip(images.shape[:0:-1], images.strides[:0:-1]):
+        if length > 1 and stride != step:
+            return False
+        step *= length
+    return True
+
+
+def _blocks(n, grid, patch_bytes):
+    """Slices of images and ranges of rows and columns of patches whose outputs take about BLOCK_BYTES."""
+    of = block_pixels(n, *grid, max(1, BLOCK_BYTES // patch_bytes))
+    for image in range(0, n, of.images):
+        for row in range(0, grid[0], of.rows):
+            for column in range(0, grid[1], of.columns):
+                yield (slice(image, min(image + of.images, n)), range(row, min(row + of.rows, grid[0])),
+                       range(column, min(column + of.columns, grid[1])))
+
+
+def _scratch(n, filters, rows, columns, driver, dtype):
+    """A block of outputs (N, filters, rows, columns), in memory as the driver stores it best."""
+    flat = memory.scratch(n * filters * rows * columns * dtype.itemsize).view(dtype)
+    if driver in (DIRECT, WINOGRAD):    # a vector is filters of one pixel
+        return flat.reshape(n, rows, columns, filters).transpose(0, 3, 1, 2)
+    return flat.reshape(n, filters, rows, columns)
+
+
+def _met(grad_output, turned, y, patches, first):
+    """The convolution of a block of patches, (row, column) first among them, with the part of grad_output that they meet."""
+    part, origin = [slice(None), slice(None)], []
+    for axis in range(2):
+        begin = first[axis] - patches.padding[axis]
+        end = min(begin + y.shape[2 + axis] + patches.taps[axis] - 1, grad_output.shape[2 + axis])
+        part.append(slice(max(begin, 0), end))
+        origin.append(max(begin, 0) - begin)
+    return Convolution(grad_output[tuple(part)], turned, None, y, Window((1, 1), (1, 1), tuple(origin)))
+
+
+def _prepared(module, conv):
+    """What the driver makes of the filters, as a tuple for its conv2d."""
+    return (module.prepare(conv),) if hasattr(module, "prepare") and parts.fits(module.workspace, conv) else ()

@@ -1,0 +1,225 @@
+"""The data gradient of strided convolutions: patches as channels, and when they are taken."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from processes import check_with_isa
+
+import fastconv as fc
+from fastconv._core import data_gradient, subpixel
+from fastconv._core.planner.drivers import DIRECT, PRODUCT, WINOGRAD
+from fastconv._core.planner.plan import conv2d_plan
+from fastconv._core.problem.geometry import ConvProblem
+from fastconv._core.problem.interleave import interleave
+from fastconv._core.runtime import isa
+
+VIEWS = {
+    "nchw": lambda a: a,
+    "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
+    "every second": lambda a: np.repeat(np.repeat(a, 2, axis=2), 2, axis=3)[:, :, ::2, ::2],
+    "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
+}
+
+
+def problem(x_shape, weight_shape, stride, padding=(0, 0), groups=1, itemsize=8, channels_last=False):
+    pads = tuple((p, p) if isinstance(p, int) else p for p in padding)
+    size = tuple((n + sum(p) - taps) // s + 1 for n, p, taps, s in zip(x_shape[2:], pads, weight_shape[2:], stride))
+    return ConvProblem(x_shape, weight_shape, stride, pads, (1, 1), groups, size, itemsize, channels_last, "constant")
+
+
+def arrays(each, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(-3, 4, each.output_shape).astype(dtype), rng.integers(-3, 4, each.weight_shape).astype(dtype)
+
+
+def by_the_formula(each, grad_output, weight):
+    """dx[n, c, i*sh + r - top, j*sw + s - left] += g[n, k, i, j] w[k, c, r, s], in double precision."""
+    n, c, h, w = each.x_shape
+    (top, bottom), (left, right), groups = *each.pads, each.groups
+    padded = np.zeros((n, c, h + top + bottom, w + left + right))
+    grads = grad_output.astype(np.float64).reshape(n, groups, -1, *each.output_size)
+    weights = weight.astype(np.float64).reshape(groups, -1, *weight.shape[1:])
+    for r, s in np.ndindex(*each.taps):
+        share = np.einsum("ngkij,gkc->ngcij", grads, weights[..., r, s]).reshape(n, c, *each.output_size)
+        rows, columns = (slice(first, first + (outputs - 1) * step + 1, step)
+                         for first, outputs, step in zip((r, s), each.output_size, each.stride))
+        padded[:, :, rows, columns] += share
+    return padded[:, :, top:top + h, left:left + w]
+
+
+def relative_error(got, wanted):
+    return np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Patches
+
+
+@pytest.mark.parametrize("rows, columns", [(1, 2), (2, 2), (2, 3), (4, 4), (3, 16), (1, 17)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_patches_side_by_side(rows, columns, dtype):
+    y = np.random.default_rng(0).standard_normal((2, 3, rows, columns, 4, 5)).astype(dtype)
+    whole = y.transpose(0, 1, 4, 2, 5, 3).reshape(2, 3, 4 * rows, 5 * columns)
+    channels_behind = np.ascontiguousarray(y.transpose(0, 4, 5, 1, 2, 3)).transpose(0, 3, 4, 5, 1, 2)
+    for top, left, h, w in ((0, 0, 4 * rows, 5 * columns), (rows - 1, 1, 3 * rows, 4 * columns - 1), (1, columns + 1, 2, 3 * columns - 2)):
+        h, w = min(h, 4 * rows - top), min(w, 5 * columns - left)
+        for view, of_y in itertools.product(VIEWS.values(), (y, channels_behind)):
+            x = view(np.full((2, 3, h, w), np.nan, dtype))
+            interleave(of_y, x, (top, left), (rows, columns))
+            np.testing.assert_array_equal(x, whole[:, :, top:top + h, left:left + w])
+
+
+LAYERS = [
+    ((2, 3, 16, 16), (5, 3, 4, 4), (4, 4), (0, 0), 1),          # patches
+    ((2, 3, 17, 19), (5, 3, 4, 4), (4, 4), (0, 0), 1),          # and pixels that none covers
+    ((1, 4, 15, 14), (6, 4, 4, 4), (4, 4), (1, 2), 1),          # that begin in the padding
+    ((2, 4, 12, 12), (6, 2, 2, 2), (2, 2), (0, 0), 2),
+    ((3, 4, 5, 5), (7, 4, 5, 5), (1, 1), (0, 0), 1),            # one output
+    ((3, 4, 6, 7), (7, 4, 5, 5), (1, 1), (0, 1), 1),            # few
+    ((2, 1, 11, 9), (7, 1, 3, 9), (1, 1), (0, 0), 1),           # one column of outputs
+    ((2, 3, 21, 23), (5, 3, 11, 11), (4, 4), (2, 2), 1),
+    ((2, 5, 13, 14), (6, 5, 5, 5), (2, 2), (2, 2), 1),
+    ((2, 6, 13, 14), (9, 2, 5, 3), (2, 2), ((1, 0), (2, 3)), 3),
+    ((1, 3, 20, 21), (4, 3, 7, 7), (2, 3), (3, 3), 1),
+    ((1, 2, 9, 8), (4, 2, 3, 5), (1, 2), (5, 4), 1),            # outputs that see padding alone
+    ((1, 40, 9, 9), (3, 40, 9, 9), (2, 2), (4, 4), 1),
+    ((2, 6, 11, 12), (5, 6, 1, 1), (2, 2), (0, 0), 1),          # patches smaller than the stride
+    ((2, 6, 17, 15), (6, 2, 1, 3), (2, 5), (0, 2), 3),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_patches_exactly(layer, monkeypatch):
+    each = problem(*layer)
+    grad_output, weight = arrays(each, np.float64)
+    wanted = by_the_formula(each, grad_output, weight)
+    taken = 0
+    for block_bytes, weight_bytes in ((1 << 20, 3 << 19), (1000, 9000)):
+        monkeypatch.setattr(subpixel, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(subpixel, "WEIGHT_BYTES", weight_bytes)
+        step = tuple(taps if outputs == 1 else step for taps, outputs, step in zip(each.taps, each.output_size, each.stride))
+        for filled, driver, view in itertools.product(subpixel.FILLED, (DIRECT, PRODUCT), VIEWS):
+            patches, merged = subpixel._laid_out(each, step, filled)
+            if patches is None or driver.refuses(merged):
+                continue
+            taken += 1
+            grad_x = VIEWS[view](np.full(each.x_shape, np.nan))
+            assert subpixel.data_gradient(patches._replace(driver=driver), VIEWS[view](grad_output), weight, grad_x)
+            np.testing.assert_array_equal(grad_x, wanted, err_msg=f"{patches} {view}")
+    assert taken
+
+
+@pytest.mark.parametrize("layer", [((3, 24, 40, 40), (32, 24, 5, 5), (2, 2), (2, 2), 1), ((2, 16, 33, 35), (32, 16, 4, 4), (2, 2), (1, 1), 1),
+                                   ((2, 3, 112, 112), (64, 3, 7, 7), (2, 2), (3, 3), 1), ((1, 3, 64, 64), (48, 3, 11, 11), (4, 4), (2, 2), 1)])
+def test_patches_by_winograd(layer):
+    each = problem(*layer, itemsize=4)
+    rng = np.random.default_rng(1)
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    wanted = by_the_formula(each, grad_output, weight)
+    chosen = [patches for patches, merged in (subpixel._laid_out(each, each.stride, filled) for filled in subpixel.FILLED)
+              if patches is not None and WINOGRAD.refuses(merged) is None]
+    assert chosen
+    for patches, view in itertools.product(chosen, VIEWS):
+        grad_x = VIEWS[view](np.full(each.x_shape, np.nan, np.float32))
+        assert subpixel.data_gradient(patches._replace(driver=WINOGRAD), VIEWS[view](grad_output), weight, grad_x)
+        assert relative_error(grad_x, wanted) < 1e-5
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Instruction sets
+
+
+def check_instruction_set():
+    """Patches by each driver."""
+    for layer in LAYERS:
+        each = problem(*layer)
+        grad_output, weight = arrays(each, np.float32)
+        wanted = by_the_formula(each, grad_output, weight)
+        step = tuple(taps if outputs == 1 else step for taps, outputs, step in zip(each.taps, each.output_size, each.stride))
+        for driver in (DIRECT, PRODUCT):
+            grad_x = np.full(each.x_shape, np.nan, np.float32)
+            patches, _ = subpixel._laid_out(each, step, None)
+            assert subpixel.data_gradient(patches._replace(driver=driver), grad_output, weight, grad_x)
+            np.testing.assert_array_equal(grad_x, wanted)
+
+
+@pytest.mark.parametrize("name", isa.known())
+def test_each_instruction_set(name):
+    check_with_isa(name, check_instruction_set)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The choice, and values that must not spread
+
+
+def planned(each):
+    return data_gradient._plan(conv2d_plan(each, "auto").data_gradient_driver.conv2d, each)
+
+
+def test_the_choice():
+    for layer in (((32, 3, 32, 32), (192, 3, 4, 4), (4, 4)), ((8, 3, 224, 224), (96, 3, 16, 16), (16, 16)), ((64, 16, 5, 5), (120, 16, 5, 5), (1, 1)),
+                  ((64, 1, 56, 300), (100, 1, 3, 300), (1, 1))):
+        assert planned(problem(*layer, itemsize=4)).patches is not None
+    assert planned(problem((8, 64, 56, 56), (64, 64, 3, 3), (1, 1), (1, 1), 1, 4)).patches is None
+
+
+SPREADING = [problem((3, 64, 40, 40), (64, 64, 3, 3), (2, 2), (1, 1), 1, 4), problem((2, 24, 40, 40), (32, 24, 5, 5), (2, 2), (2, 2), 1, 4),
+             problem((2, 16, 33, 35), (32, 16, 4, 4), (2, 2), (1, 1), 1, 4), problem((2, 3, 32, 32), (64, 3, 4, 4), (4, 4), (0, 0), 1, 4)]
+
+
+def backward(each, grad_output, weight):
+    x = np.zeros(each.x_shape, np.float32)
+    return fc.conv2d_backward(grad_output, x, weight, stride=each.stride, padding=each.pads, needs=(True, False, False))[0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e20])
+@pytest.mark.parametrize("each", SPREADING)
+def test_what_a_pixel_does_not_see_does_not_reach_it(each, value):
+    rng = np.random.default_rng(7)
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    quiet = backward(each, grad_output, weight)
+    where = (len(grad_output) - 1, 3, each.output_size[0] // 2, 2)
+    grad_output[where] = value
+    grad_x = backward(each, grad_output, weight)
+    seen = np.zeros(each.x_shape, bool)
+    rows, columns = (slice(max(0, at * step - before), max(0, at * step - before + taps))
+                     for at, step, before, taps in zip(where[2:], each.stride, each.origin, each.taps))
+    seen[where[0], :, rows, columns] = True
+    assert np.isfinite(grad_x[~seen]).all()
+    assert relative_error(grad_x[~seen], quiet[~seen]) < 1e-5
+    assert (np.abs(grad_x[seen]) > 1e15).all() if value == 1e20 else not np.isfinite(grad_x[seen]).any()
+
+
+@pytest.mark.parametrize("each", SPREADING)
+def test_a_weight_that_is_not_finite_meets_no_padding(each):
+    rng = np.random.default_rng(8)
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    weight[1, 2, 0, 1] = np.inf
+    with np.errstate(invalid="ignore"):
+        wanted = by_the_formula(each, np.ones_like(grad_output), np.where(np.isfinite(weight), 0, 1))
+    np.testing.assert_array_equal(np.isfinite(backward(each, grad_output, weight)), wanted == 0)
+
+
+@pytest.mark.parametrize("each", SPREADING)
+def test_adjoint(each):
+    """<conv(x, w), g> = <x, grad_x>."""
+    rng = np.random.default_rng(9)
+    grad_output, weight, x = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape, each.x_shape))
+    y = fc.conv2d(x, weight, stride=each.stride, padding=each.pads).astype(np.float64)
+    inner, other = np.vdot(y, grad_output), np.vdot(x.astype(np.float64), backward(each, grad_output, weight))
+    assert abs(inner - other) <= 1e-5 * math.sqrt(np.vdot(y, y) * np.vdot(grad_output, grad_output))
+
+
+@pytest.mark.parametrize("each", SPREADING)
+def test_the_same_bits_for_any_number_of_threads(each):
+    rng = np.random.default_rng(10)
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    results = []
+    for threads in (1, 2, 3):
+        with fc.num_threads(threads):
+            results.append(backward(each, grad_output, weight))
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
