@@ -58,6 +58,11 @@ typedef struct {
     ptrdiff_t b_panel; /* of a pair: from the first panel of B to the second */
 } fc_pixels;
 
+/* outer_tile: from one term of the sum to the next, of A and of B; from one vector of B and one row of C to the next. */
+typedef struct {
+    ptrdiff_t a, b, b_vector, c;
+} fc_outer_steps;
+
 /* dot_rows: from one row to the next, of the two matrices and of the result. */
 typedef struct {
     ptrdiff_t a, b, c;
@@ -151,6 +156,12 @@ typedef struct {
         /* A row of tiles of M to rows x cols pixels at y, each one vector, + bias (one vector or NULL): as many tiles as cols\
          * pixels need, of which the last may be wider. Returns whether all outputs are finite. */                            \
         int (*outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *y, ptrdiff_t rows, ptrdiff_t cols);      \
+        /* Z of a row of `tiles` tiles of grad_output, 4 pixels apart in a band of 4 rows: as `inputs`, also as many points. */\
+        void (*gradients)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *z, const ptrdiff_t *at, ptrdiff_t point_stride);\
+        /* The gradient of one filter's weights from the sums of Z V: point p < filter_points^2 of vector v of channels at    \
+         * u + p * point_stride + v * vector, to w[channel][taps * taps] and up to a vector more, which is overwritten. Returns\
+         * whether all are finite. */                                                                                         \
+        int (*weights)(const T *u, ptrdiff_t vectors, T *w, ptrdiff_t point_stride);                                          \
     } fc_winograd_##NAME;                                                                                                     \
                                                                                                                               \
     typedef struct {                                                                                                          \
@@ -161,6 +172,11 @@ typedef struct {
          * [depth][nv * vector]; rows of C are ldc apart. Index: [nv - 1][m], m from 1 to mr. bias may be NULL. */            \
         void (*gemm_tile[FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t depth, const T *a, const T *b, T *c, ptrdiff_t ldc,             \
                                                     const T *bias, int accumulate);                                           \
+                                                                                                                              \
+        /* gemm.h: C[m][nv vectors] = the sum of depth outer products, or, with accumulate, C += that: row i of C is that of  \
+         * a[i], vector j of B at b + j * steps->b_vector. Index: [nv - 1][m], m from 1 to mr. */                             \
+        void (*outer_tile[FC_MAX_NV][FC_MAX_MR + 1])(const fc_outer_steps *steps, ptrdiff_t depth, const T *a, const T *b, T *c,\
+                                                     int accumulate);                                                         \
                                                                                                                               \
         /* pack.h: for each channel and each tap, the runs, each read at src + channel * channel_stride + taps[tap] + run.src \
          * and written to dst + row * width + run.dst, row counting channels * n_taps. Runs ascend in dst. With padded != 0   \

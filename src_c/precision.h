@@ -18,6 +18,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .vector = LANES,
     .mr = GEMM_MR,
     .gemm_tile = {GEMM_ROW(1), GEMM_ROW(2)},
+    .outer_tile = {OUTER_ROW(1), OUTER_ROW(2)},
     .pack_rows = NAME(pack_rows),
     .transpose = NAME(transpose),
     .copy_rows = NAME(copy_rows),

@@ -1,5 +1,6 @@
 /* Winograd's transforms of one vector of channels at a time: V = B^T x B of input patches, U = G w G^T of filters, and
- * y = A^T (U V summed over channels) A.
+ * y = A^T (U V summed over channels) A. For gradients they are read backwards: Z = A dy A^T of tiles of grad_output, and
+ * dw = G^T (Z V summed over tiles) G.
  *
  * A scheme computes 4 x 4 outputs from a P x P patch by P * P products instead of 16 * R * R:
  *   f43    3 x 3 filters, stride 1: 36 products for 144, on the points 0, +-3/4, +-3/2, infinity
@@ -7,6 +8,8 @@
  *   f43s2  3 x 3 filters, stride 2: 81 products for 144. In each dimension the even inputs meet a filter of two taps, which
  *          F(4, 2) computes by 5 products on the points 0, 1, -1, 2, infinity; the odd ones meet one tap: 4 plain products, which
  *          share that tap. So there are 9 x 9 products but only 6 x 6 different filter points.
+ *
+ * Each 1-D transform stands beside its transpose: `output` beside `gradient`, `filter` beside `weight`.
  *
  * The points 3/4 and 3/2 are exact in binary and give half the error of the usual 1 and 2. A 1-D pass runs over columns into an
  * array on the stack (L1), shared by neighbouring patches, then over rows; each pass keeps P inputs and P outputs in registers.
@@ -43,6 +46,19 @@ INLINE void NAME(f43_output)(V *o, const V *m) {
     o[2] = A2 * s + B2 * s2;
     o[3] = (A2 * A1) * d + ((B2 * B1) * d2 + m[5]);
 }
+INLINE void NAME(f43_gradient)(V *o, const V *y) {
+    V s = y[0] + A2 * y[2], t = A1 * y[1] + (A2 * A1) * y[3], u = y[0] + B2 * y[2], v = B1 * y[1] + (B2 * B1) * y[3];
+    o[0] = y[0];
+    o[1] = s + t, o[2] = s - t;
+    o[3] = u + v, o[4] = u - v;
+    o[5] = y[3];
+}
+INLINE void NAME(f43_weight)(V *o, const V *z) {
+    V s = z[1] + z[2], d = z[1] - z[2], s2 = z[3] + z[4], d2 = z[3] - z[4];
+    o[0] = z[0] * (1 / (A2 * B2)) + (s * NA + s2 * NB);
+    o[1] = d * (A1 * NA) + d2 * (B1 * NB);
+    o[2] = s * (A2 * NA) + (s2 * (B2 * NB) + z[5]);
+}
 
 INLINE void NAME(f45_input)(V *o, const V *d) {
     V a, b;
@@ -72,6 +88,25 @@ INLINE void NAME(f45_output)(V *o, const V *m) {
     o[2] = s + 4 * s2 + (T)0.25 * s3;
     o[3] = d + 8 * d2 + (T)0.125 * d3 + m[7];
 }
+INLINE void NAME(f45_gradient)(V *o, const V *y) {
+    V s = y[0] + y[2], t = y[1] + y[3], u = y[0] + 4 * y[2], v = 2 * y[1] + 8 * y[3];
+    V p = y[0] + (T)0.25 * y[2], q = (T)0.5 * y[1] + (T)0.125 * y[3];
+    o[0] = y[0];
+    o[1] = s + t, o[2] = s - t;
+    o[3] = u + v, o[4] = u - v;
+    o[5] = p + q, o[6] = p - q;
+    o[7] = y[3];
+}
+INLINE void NAME(f45_weight)(V *o, const V *z) {
+    V s = (z[1] + z[2]) * (T)(-2. / 9), t = (z[2] - z[1]) * (T)(2. / 9);
+    V u = (z[3] + z[4]) * (T)(1. / 90), v = (z[3] - z[4]) * (T)(1. / 45);
+    V p = (z[5] + z[6]) * (T)(32. / 45), q = (z[5] - z[6]) * (T)(16. / 45);
+    o[0] = (z[0] + s) + (u + p);
+    o[1] = t + (v + q);
+    o[2] = s + (4 * u + (T)0.25 * p);
+    o[3] = t + (4 * v + (T)0.25 * q);
+    o[4] = (s + z[7]) + (16 * u + (T)0.0625 * p);
+}
 
 INLINE void NAME(f43s2_input)(V *o, const V *d) {
     V a = d[6] - 2 * d[4], b = d[4] - 2 * d[2];
@@ -95,6 +130,20 @@ INLINE void NAME(f43s2_output)(V *o, const V *m) {
     o[1] = d + (2 * m[3] + m[6]);
     o[2] = s + (4 * m[3] + m[7]);
     o[3] = (d + m[4]) + (8 * m[3] + m[8]);
+}
+INLINE void NAME(f43s2_gradient)(V *o, const V *y) {
+    V s = y[0] + y[2], t = y[1] + y[3];
+    o[0] = y[0];
+    o[1] = s + t, o[2] = s - t;
+    o[3] = (y[0] + 2 * y[1]) + 4 * (y[2] + 2 * y[3]);
+    o[4] = y[3];
+    o[5] = y[0], o[6] = y[1], o[7] = y[2], o[8] = y[3];
+}
+INLINE void NAME(f43s2_weight)(V *o, const V *z) {
+    V a = z[1] * (T)-0.5, b = z[2] * (T)(-1. / 6), c = z[3] * (T)(1. / 6);
+    o[0] = (z[0] * (T)0.5 + a) + (b + c);
+    o[1] = z[5];
+    o[2] = (a - b) + (2 * c + z[4]);
 }
 
 /* P points, U of them different for the filter, R taps, patches STEP inputs apart. */
@@ -137,6 +186,47 @@ INLINE void NAME(f43s2_output)(V *o, const V *m) {
                 UNROLL for (int j = 0; j < U; j++) NAME(store)(u + (i * U + j) * point_stride, o[j]);                         \
             }                                                                                                                 \
         }                                                                                                                     \
+    }                                                                                                                         \
+    static void NAME(scheme##_gradients)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *restrict z, const ptrdiff_t *at, \
+                                         ptrdiff_t point_stride) {                                                            \
+        for (ptrdiff_t t = 0; t < tiles; t++, band += 4 * LANES) {                                                            \
+            T *out = z + at[t];                                                                                               \
+            V tmp[P][4];                                                                                                      \
+            UNROLL for (int j = 0; j < 4; j++) {                                                                              \
+                V d[4], o[P];                                                                                                 \
+                UNROLL for (int i = 0; i < 4; i++) d[i] = NAME(load)(band + i * pitch + j * LANES);                           \
+                NAME(scheme##_gradient)(o, d);                                                                                \
+                UNROLL for (int i = 0; i < P; i++) tmp[i][j] = o[i];                                                          \
+            }                                                                                                                 \
+            UNROLL for (int i = 0; i < P; i++) {                                                                              \
+                V o[P];                                                                                                       \
+                NAME(scheme##_gradient)(o, tmp[i]);                                                                           \
+                UNROLL for (int j = 0; j < P; j++) NAME(store)(out + (i * P + j) * point_stride, o[j]);                       \
+            }                                                                                                                 \
+        }                                                                                                                     \
+    }                                                                                                                         \
+    static int NAME(scheme##_weights)(const T *u, ptrdiff_t vectors, T *restrict w, ptrdiff_t point_stride) {                 \
+        enum { TAPS = R * R, BLOCKS = (TAPS + LANES - 1) / LANES };                                                           \
+        V odd = {0};                                                                                                          \
+        for (ptrdiff_t v = 0; v < vectors; v++, u += LANES, w += TAPS * LANES) {                                              \
+            V z[R][U], taps[BLOCKS * LANES];                                                                                  \
+            UNROLL for (int j = 0; j < U; j++) {                                                                              \
+                V q[U], o[R];                                                                                                 \
+                UNROLL for (int i = 0; i < U; i++) q[i] = NAME(load)(u + (i * U + j) * point_stride);                         \
+                NAME(scheme##_weight)(o, q);                                                                                  \
+                UNROLL for (int i = 0; i < R; i++) z[i][j] = o[i];                                                            \
+            }                                                                                                                 \
+            UNROLL for (int i = 0; i < R; i++) NAME(scheme##_weight)(taps + i * R, z[i]);                                     \
+            UNROLL for (int i = 0; i < TAPS; i++) odd += taps[i] * 0;                                                         \
+            UNROLL for (int i = TAPS; i < BLOCKS * LANES; i++) taps[i] = (V){0};                                              \
+            UNROLL for (int b = 0; b < BLOCKS; b++) NAME(transpose_block)(taps + b * LANES);                                  \
+            /* in ascending order: what runs over the taps of a channel is overwritten by the next one's */                   \
+            for (int c = 0; c < LANES; c++)                                                                                   \
+                UNROLL for (int b = 0; b < BLOCKS; b++) NAME(store)(w + c * TAPS + b * LANES, taps[b * LANES + c]);           \
+        }                                                                                                                     \
+        int finite = 1;                                                                                                       \
+        for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                                \
+        return finite;                                                                                                        \
     }                                                                                                                         \
     static int NAME(scheme##_outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *restrict y,               \
                                       ptrdiff_t rows, ptrdiff_t cols) {                                                       \
@@ -183,7 +273,8 @@ WINOGRAD(f43s2, 9, 6, 3, 8)
 #define WINOGRAD_SCHEME(scheme, P, U, R, STEP)                                                                                \
     {                                                                                                                         \
         .points = P, .filter_points = U, .taps = R, .step = STEP, .inputs = NAME(scheme##_inputs),                            \
-        .filters = NAME(scheme##_filters), .outputs = NAME(scheme##_outputs)                                                  \
+        .filters = NAME(scheme##_filters), .outputs = NAME(scheme##_outputs), .gradients = NAME(scheme##_gradients),          \
+        .weights = NAME(scheme##_weights)                                                                                     \
     }
 
 /* The products of one point for narrow groups, of d channels and d filters each, as many as fit into a vector side by side: a lane

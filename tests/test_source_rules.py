@@ -175,6 +175,9 @@ def test_a_struct_has_a_name_of_its_own():
     ("product/cost.py", "product/layout.pyx", {"PIXELS", "DEPTH_BYTES", "BAND_BYTES", "STAGE_BYTES"}),
     ("direct/cost.py", "direct/layout.pyx", {"PIXELS", "TILES", "INPUT_BYTES", "FILTERS_BYTES", "SMALL_BYTES"}),
     ("winograd/cost.py", "winograd/layout.pyx", {"COPY_BYTES", "PRIVATE_BYTES", "LARGE_BYTES", "FILTERS_BYTES"}),
+    ("product/gradient_cost.py", "product/layout.pyx", {"PACKED_BYTES"}),
+    ("winograd/gradient_cost.py", "winograd/gradient_layout.pyx",
+     {"CHUNK_TILES", "MOST_CHUNKS", "TOTALS_BYTES", "CHUNK_BYTES", "KEPT_BYTES", "FAR_BYTES"}),
     ("depthwise/cost.py", "depthwise/planes.pyx", {"MOST_BYTES"}),
     ("depthwise/cost.py", "depthwise/layout.pyx", {"TILE_ROWS"}),
 ])

@@ -18,7 +18,7 @@ Who calls whom
 
     data_gradient.py             passes of the forward drivers, on views of grad_output, weight and grad_x; or, with a stride,
                                  subpixel.py: one convolution, its outputs interleaved
-    <family>/weight_gradient.pyx product and depthwise
+    <family>/weight_gradient.pyx chosen as the forward drivers are, by <family>/gradient_cost.py
 
 The rooms
 ---------

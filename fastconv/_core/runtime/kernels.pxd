@@ -41,6 +41,9 @@ cdef extern from "kernels.h" nogil:
         const Py_ssize_t *taps
         Py_ssize_t n_taps, step, ldc, b_panel
 
+    ctypedef struct fc_outer_steps:
+        Py_ssize_t a, b, b_vector, c
+
     ctypedef struct fc_row_strides:
         Py_ssize_t a, b, c
 
@@ -98,12 +101,17 @@ cdef extern from "kernels.h" nogil:
                         Py_ssize_t channel_stride) noexcept nogil
         int (*outputs)(const fc_winograd_steps *steps, const float *m, const float *bias, float *y, Py_ssize_t rows,
                        Py_ssize_t cols) noexcept nogil
+        void (*gradients)(const float *band, Py_ssize_t pitch, Py_ssize_t tiles, float *z, const Py_ssize_t *at,
+                          Py_ssize_t point_stride) noexcept nogil
+        int (*weights)(const float *u, Py_ssize_t vectors, float *w, Py_ssize_t point_stride) noexcept nogil
 
     ctypedef struct fc_kernels_f32:
         int vector
         int mr
         void (*gemm_tile[2][15])(Py_ssize_t depth, const float *a, const float *b, float *c, Py_ssize_t ldc,
                                  const float *bias, int accumulate) noexcept nogil
+        void (*outer_tile[2][15])(const fc_outer_steps *steps, Py_ssize_t depth, const float *a, const float *b, float *c,
+                                  int accumulate) noexcept nogil
         void (*pack_rows)(const fc_taps *rows, const float *src, const fc_run *runs, Py_ssize_t n_runs, float *dst, Py_ssize_t width,
                           int padded) noexcept nogil
         void (*transpose)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
@@ -196,12 +204,17 @@ cdef extern from "kernels.h" nogil:
                         Py_ssize_t channel_stride) noexcept nogil
         int (*outputs)(const fc_winograd_steps *steps, const double *m, const double *bias, double *y, Py_ssize_t rows,
                        Py_ssize_t cols) noexcept nogil
+        void (*gradients)(const double *band, Py_ssize_t pitch, Py_ssize_t tiles, double *z, const Py_ssize_t *at,
+                          Py_ssize_t point_stride) noexcept nogil
+        int (*weights)(const double *u, Py_ssize_t vectors, double *w, Py_ssize_t point_stride) noexcept nogil
 
     ctypedef struct fc_kernels_f64:
         int vector
         int mr
         void (*gemm_tile[2][15])(Py_ssize_t depth, const double *a, const double *b, double *c, Py_ssize_t ldc,
                                  const double *bias, int accumulate) noexcept nogil
+        void (*outer_tile[2][15])(const fc_outer_steps *steps, Py_ssize_t depth, const double *a, const double *b, double *c,
+                                  int accumulate) noexcept nogil
         void (*pack_rows)(const fc_taps *rows, const double *src, const fc_run *runs, Py_ssize_t n_runs, double *dst, Py_ssize_t width,
                           int padded) noexcept nogil
         void (*transpose)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,

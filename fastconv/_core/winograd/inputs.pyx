@@ -5,6 +5,8 @@ forward.pyx.
         image with its padding -> band of channel vectors (L1, L2)
         for strip: contrast of its pixels; patches -> transform -> V
 
+A weight gradient reads grad_output in the same way, as an image whose patches are 4 x 4 tiles (weight_gradient.pyx).
+
 A transform spreads the rounding error of a pixel that is louder than others by far (src_c/contrast.h) to outputs that
 do not see it: rows of tiles that have such a contrast are marked, to be computed again.
 """
@@ -23,12 +25,18 @@ cdef struct WinogradPiece:
     Py_ssize_t channel, channels    # the first, and how many
 
 
-cdef inline void input_tiles(int scheme, const floating *band, Py_ssize_t pitch, Py_ssize_t tiles, floating *v,
-                             const Py_ssize_t *at, Py_ssize_t point_stride) noexcept nogil:
+cdef inline void input_tiles(const WinogradLayout *l, const floating *band, Py_ssize_t pitch, floating *v,
+                             const Py_ssize_t *at) noexcept nogil:
     if floating is float:
-        kernels.f32.winograd[scheme].inputs(band, pitch, tiles, v, at, point_stride)
+        if l.of_gradient:
+            kernels.f32.winograd[l.scheme].gradients(band, pitch, l.tiles, v, at, l.v_point)
+        else:
+            kernels.f32.winograd[l.scheme].inputs(band, pitch, l.tiles, v, at, l.v_point)
     else:
-        kernels.f64.winograd[scheme].inputs(band, pitch, tiles, v, at, point_stride)
+        if l.of_gradient:
+            kernels.f64.winograd[l.scheme].gradients(band, pitch, l.tiles, v, at, l.v_point)
+        else:
+            kernels.f64.winograd[l.scheme].inputs(band, pitch, l.tiles, v, at, l.v_point)
 
 
 cdef inline int band_contrast(const floating *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window,
@@ -116,4 +124,4 @@ cdef void transform_inputs(const WinogradLayout *l, const Problem *g, const Wino
             if l.contrast > 0 and band_contrast(strip, pitch, places, l.contrast_blocks, l.contrast_window,
                                                 l.contrast_known if i else 0, energy, <floating>l.contrast):
                 again[i] = 1
-            input_tiles(l.scheme, strip, pitch, l.tiles, v + q * l.mr * l.lanes, tile_at + i * l.tiles, l.v_point)
+            input_tiles(l, strip, pitch, v + q * l.mr * l.lanes, tile_at + i * l.tiles)

@@ -21,6 +21,7 @@ cdef struct WinogradLayout:
     bint prepared                            # the transformed filters are the caller's
     Place place
     bint pixels                              # of x: a pixel's channels follow each other
+    bint of_gradient                         # its patches are tiles of grad_output: see weight_gradient.pyx
     Py_ssize_t groups, channels, filters     # after groups were joined, of all but the last
     Py_ssize_t joined                        # groups in one vector
     Py_ssize_t depth                         # channels that a filter sees
@@ -39,7 +40,8 @@ cdef struct WinogradLayout:
     Py_ssize_t band_at, weights_at, u_at, v_at, m_at, strip_at, thread_size
     Py_ssize_t table_size, u_size, v_size, shared_size
     double contrast    # of energies, above which a row of tiles is computed again; 0 for any
-    Py_ssize_t contrast_blocks, places_at        # blocks of a row of a strip; where their places begin in inputs_at
+    Py_ssize_t contrast_blocks, places_at        # blocks of a row of a strip; where their places begin in inputs_at,
+    Py_ssize_t inputs_size                       # which has so many entries
     int contrast_window, contrast_known          # rows of blocks of a strip, and those that the next one has too
     # the arrays of a call, which its driver takes
     const Py_ssize_t *inputs_at    # the table of transform_inputs
@@ -72,7 +74,13 @@ cdef inline Py_ssize_t taps_table_size(const WinogradLayout *l) noexcept nogil:
     return (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes
 
 
+cdef inline Py_ssize_t band_size(const WinogradLayout *l) noexcept nogil:
+    """Elements of the bands that are filled together, and of the energies of a strip's blocks behind them."""
+    return l.vectors_at_once * l.band_vector + rounded(l.contrast_window * l.contrast_blocks + l.lanes)
+
+
 cdef Problem problem_with_stride(Convolution conv) noexcept
 cdef void lay_out_filters(WinogradLayout *l, const Problem *g, Py_ssize_t size) noexcept nogil
+cdef void lay_out_bands(WinogradLayout *l, const Problem *g, Py_ssize_t block_strips) noexcept nogil
 cdef Py_ssize_t filters_at_once(const Problem *g, Py_ssize_t size, int team) noexcept nogil
 cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, Py_ssize_t held, int team) noexcept nogil

@@ -47,6 +47,7 @@ cdef void lay_out_filters(WinogradLayout *l, const Problem *g, Py_ssize_t size) 
     l.points, l.filter_points = kernels.f32.winograd[l.scheme].points, kernels.f32.winograd[l.scheme].filter_points
     l.taps, l.step = kernels.f32.winograd[l.scheme].taps, kernels.f32.winograd[l.scheme].step
     l.groups, l.channels, l.filters, l.joined, l.depth = g.groups, g.c, g.k, 1, g.c
+    l.of_gradient = False
     if g.groups > 1 and g.c == g.k and 2 * g.c <= l.lanes:
         l.joined = min(l.lanes // g.c, g.groups)
         l.groups = ceildiv(g.groups, l.joined)
@@ -69,10 +70,27 @@ cdef inline double balance(Py_ssize_t units, int team) noexcept nogil:
     return <double>units / (ceildiv(units, team) * team)
 
 
+cdef void lay_out_bands(WinogradLayout *l, const Problem *g, Py_ssize_t block_strips) noexcept nogil:
+    """Bands of strips whose number and length are known, for blocks of so many: what transform_inputs reads."""
+    cdef Py_ssize_t size = l.size, cols = (l.tiles - 1) * l.step + l.points
+    l.vectors_at_once = min(l.vectors, PIXEL_BYTES // (l.lanes * size)) if l.pixels else 1
+    l.piece_strips = max(1, min(PIECE_STRIPS, BAND_BYTES // (l.step * cols * l.lanes * size * l.vectors_at_once) - 1))
+    l.pieces = ceildiv(l.tile_rows, min(l.piece_strips, block_strips))
+    l.piece_strips = ceildiv(l.tile_rows, l.pieces)
+    l.pieces = ceildiv(l.tile_rows, l.piece_strips)
+    l.rows = (min(block_strips, l.piece_strips) - 1) * l.step + l.points
+    l.band_vector = rounded(l.rows * cols * l.lanes)
+    l.contrast_blocks, l.contrast_window = (cols + 1) // 2, (l.points + 1) // 2
+    l.contrast_known = (l.points - l.step) // 2
+    # the table holds Py_ssize_t, behind its places int32_t
+    l.places_at = 0 if l.pixels else position_count(g, l.rows, cols)
+    l.inputs_size = l.places_at + ceildiv(l.contrast_window * l.contrast_blocks + l.lanes, 2)
+
+
 cdef void cut(WinogradLayout *l, const Problem *g, Py_ssize_t most_tiles) noexcept nogil:
     """Strips and blocks of at most so many tiles, and the sizes and places of all arrays."""
     cdef Py_ssize_t size = l.size, u_all = l.u_size * size, team = l.team
-    cdef Py_ssize_t block_strips, block_tiles, cols, units, places
+    cdef Py_ssize_t block_strips, block_tiles, units
     # strips
     l.tile_rows = ceildiv(g.oh, 4)
     l.tiles = ceildiv(g.ow, 4)
@@ -96,28 +114,16 @@ cdef void cut(WinogradLayout *l, const Problem *g, Py_ssize_t most_tiles) noexce
         l.place = IN_COPIES
     elif not l.prepared and not l.private and (l.blocks == 1 or u_all > min(FILTERS_BYTES, team * THREAD_BYTES // 2)):
         l.place = IN_PANELS
-    # bands
-    cols = (l.tiles - 1) * l.step + l.points
-    l.vectors_at_once = min(l.vectors, PIXEL_BYTES // (l.lanes * size)) if l.pixels else 1
-    l.piece_strips = max(1, min(PIECE_STRIPS, BAND_BYTES // (l.step * cols * l.lanes * size * l.vectors_at_once) - 1))
-    l.pieces = ceildiv(l.tile_rows, min(l.piece_strips, block_strips))
-    l.piece_strips = ceildiv(l.tile_rows, l.pieces)
-    l.pieces = ceildiv(l.tile_rows, l.piece_strips)
-    l.rows = (min(block_strips, l.piece_strips) - 1) * l.step + l.points
-    l.band_vector = rounded(l.rows * cols * l.lanes)
+    lay_out_bands(l, g, block_strips)
     # tables hold Py_ssize_t: two elements each, or one double
-    l.contrast_blocks, l.contrast_window = (cols + 1) // 2, (l.points + 1) // 2
-    l.contrast_known = (l.points - l.step) // 2
-    l.places_at = 0 if l.pixels else position_count(g, l.rows, cols)
-    places = l.contrast_window * l.contrast_blocks + l.lanes
-    l.table_size = rounded(max(l.places_at + ceildiv(places, 2), block_tiles)) * sizeof(Py_ssize_t) // size
+    l.table_size = rounded(max(l.inputs_size, block_tiles)) * sizeof(Py_ssize_t) // size
     # arrays
     l.v_tiles = l.vectors * l.mr * l.lanes
     l.v_point = ceildiv(block_tiles, l.mr) * l.v_tiles + l.lanes
     l.m_point = block_tiles * l.width + l.lanes
     l.v_size = rounded(l.points * l.points * l.v_point)
     l.band_at = rounded(block_tiles) * sizeof(Py_ssize_t) // size
-    l.weights_at = l.band_at + l.vectors_at_once * l.band_vector + rounded(places)    # energies for as many blocks
+    l.weights_at = l.band_at + band_size(l)
     l.u_at = l.weights_at + weights_size(l)
     l.v_at = l.u_at + rounded(l.u_size if l.place == IN_COPIES else l.u_panel if l.place == IN_PANELS else 0)
     l.m_at = l.v_at + (l.v_size if l.private else 0)
