@@ -19,6 +19,7 @@ from fastconv._core import subpixel
 from fastconv._core.depthwise import forward as depthwise, pair
 from fastconv._core.planner.drivers import FORWARD
 from fastconv._core.product import forward as gemm
+from fastconv._core.product import one_output, one_output_cost
 from fastconv._core.runtime import memory
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import parts, phases
@@ -65,6 +66,9 @@ def _expected(forward, problem):
 def data_gradient(forward, grad_output, weight, grad_x, problem):
     """Fills grad_x (N, C, H, W), a view with any strides, through the driver's `forward` convolution, which is that of the plan,
     or faster."""
+    if one_output_cost.refuses(problem) is None and weight.flags.c_contiguous:
+        one_output.data_gradient(grad_output, weight, grad_x, Window(problem.stride, problem.dilation, problem.origin))
+        return
     simple = simpler(problem)
     if simple is not None:    # taps that meet only padding have no part in it
         views = simple.views(grad_x, weight, grad_output)

@@ -169,6 +169,20 @@ def test_what_is_not_finite_meets_the_padding(name, value):
         np.testing.assert_array_equal(y, reference.conv2d(x, weight, bias, **case._replace(padding_value=value).window()))
 
 
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_one_output_of_few_images(data_format):
+    """Filters are read as they lie: with padding, dilation, an image that is larger than the window, a window in the padding alone."""
+    for size, taps, window in (((4, 3), (4, 3), {}), ((2, 2), (4, 3), {"padding": ((0, 2), (1, 0))}), ((3, 3), (3, 3), {"dilation": 2, "padding": 1}),
+                               ((1, 1), (3, 3), {"padding": 1, "padding_value": 2.0}), ((8, 7), (4, 3), {"stride": 9}),
+                               ((3, 3), (4, 4), {"stride": 9, "padding": ((4, 0), (0, 3))})):
+        for images, dtype in itertools.product((1, 3, 8, 9), (np.float32, np.float64)):
+            case = cases.ConvCase((images, 6, *size), (9, 6, *taps), data_format=data_format, **window)
+            assert case.output_shape() == (images, 9, 1, 1)
+            assert_as_the_loops(case, dtype)
+    shape = (1, 6, 4, 3) if data_format == "NCHW" else (1, 4, 3, 6)
+    assert fc.explain(shape, (9, 6, 4, 3), data_format=data_format).driver == "one output"
+
+
 def test_sums_that_overflow_are_not_taken_for_infinite_terms():
     x, weight = np.ones((2, 4, 1, 1), np.float32), np.full((3, 4, 3, 3), 3e38, np.float32)
     weight[:, :, 1, 1] = 1
@@ -200,6 +214,7 @@ LARGE = {
     "one_pixel": cases.ConvCase((40, 256, 1, 1), (300, 256, 3, 3), padding=1),
     "filter_is_the_image": cases.ConvCase((70, 32, 7, 7), (200, 32, 7, 7)),
     "text": cases.ConvCase((4, 1, 60, 200), (64, 1, 4, 200), padding=(3, 0)),
+    "one_output": cases.ConvCase((2, 300, 6, 6), (37, 300, 6, 6)),
     "columns": cases.ConvCase((8, 16, 200, 4), (40, 16, 3, 4)),
     "spectrum": cases.ConvCase((2, 1, 64, 200), (48, 1, 64, 5)),
 }

@@ -30,6 +30,7 @@ from fastconv._core.planner.gradient_constants import GRADIENT_CONSTANTS
 from fastconv._core.product import cost as product_cost
 from fastconv._core.product import forward as product
 from fastconv._core.product import gradient_cost as product_gradient_cost
+from fastconv._core.product import one_output, one_output_cost
 from fastconv._core.product import weight_gradient as product_gradient
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import cost as winograd_cost
@@ -89,6 +90,7 @@ def _expected(tables, driver, problem):
     return sum(constants.get(name, 0.0) * count for name, count in driver.costs.terms(problem, *isa.tile(problem.itemsize)).items())
 
 
+ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost, "one output a filter and few images: filters are read once, as they lie")
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
 DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors")
@@ -96,7 +98,7 @@ WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer produc
 FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles", True)
 PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors")
 
-FORWARD = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
+FORWARD = (ONE_OUTPUT, DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
 
 WEIGHT_GRADIENT = (
     GradientDriver("depthwise", depthwise_gradient, depthwise_gradient_cost),

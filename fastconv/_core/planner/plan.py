@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastconv._core.planner import doors
-from fastconv._core.planner.drivers import FORWARD, PRODUCT, WEIGHT_GRADIENT, WINOGRAD, Driver, GradientDriver
+from fastconv._core.planner.drivers import (FORWARD, ONE_OUTPUT, PRODUCT, WEIGHT_GRADIENT, WINOGRAD, Driver,
+                                            GradientDriver)
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
@@ -59,7 +60,8 @@ class ConvPlan:
                 return math.inf
             return sum(count * driver.cost(each) for each, count in passes)
 
-        return min(FORWARD, key=cost) if passes else PRODUCT
+        drivers = (driver for driver in FORWARD if driver is not ONE_OUTPUT)    # it has a gradient of its own
+        return min(drivers, key=cost) if passes else PRODUCT
 
     @functools.cached_property
     def weight_gradient_driver(self) -> GradientDriver | doors.WeightGradient:
@@ -127,7 +129,8 @@ def conv2d_plan(problem, algorithm):
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
         return ConvPlan(problem, chosen, chosen.conv2d, "there is nothing to compute")
     simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None    # a transform that was asked for is used
-    candidates = tuple(_candidate(driver, problem if simple is None else simple.problem, algorithm) for driver in FORWARD)
+    candidates = tuple(_candidate(driver, problem if simple is None or driver is ONE_OUTPUT else simple.problem, algorithm)
+                       for driver in FORWARD)
     possible = [each for each in candidates if each.refusal is None]
     best = min(possible, key=lambda each: each.nanoseconds)
     reason = "asked for by name"
@@ -136,13 +139,13 @@ def conv2d_plan(problem, algorithm):
         reason = best.driver.about + "".join(
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long" for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
-    return ConvPlan(problem, best.driver, convolve, reason, candidates, simple)
+    return ConvPlan(problem, best.driver, convolve, reason, candidates, None if best.driver is ONE_OUTPUT else simple)
 
 
 def _candidate(driver, problem, algorithm):
     refusal = None
     if algorithm not in ("auto", driver.algorithm):
         refusal = f"algorithm {algorithm!r} was asked for"
-    elif algorithm in ("auto", "direct"):    # there are two direct sums, of which one serves
+    elif algorithm not in ("winograd", "fft"):    # there are two direct sums, and two products, of which one may not serve
         refusal = driver.refuses(problem)
     return Candidate(driver, None if refusal else driver.cost(problem), refusal)
