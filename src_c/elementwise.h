@@ -27,10 +27,25 @@ static const struct {
 /* 2^n for a whole number in x + exp.round: the sum's last bits are n plus the bias of an exponent. */
 INLINE V NAME(power_of_two)(V rounded) { return (V)((M)rounded << MANTISSA); }
 
+/* a where it is larger, or smaller, else b, also where one of them is NaN: what the instructions of x86 do. */
+#undef CHOOSE
+#if defined(__AVX512F__) && BITS == 32
+#define CHOOSE(which, order, a, b) (V)_mm512_##which##_ps((__m512)(a), (__m512)(b))
+#elif defined(__AVX512F__)
+#define CHOOSE(which, order, a, b) (V)_mm512_##which##_pd((__m512d)(a), (__m512d)(b))
+#elif defined(__AVX2__) && BITS == 32
+#define CHOOSE(which, order, a, b) (V)_mm256_##which##_ps((__m256)(a), (__m256)(b))
+#elif defined(__AVX2__)
+#define CHOOSE(which, order, a, b) (V)_mm256_##which##_pd((__m256d)(a), (__m256d)(b))
+#else
+#define CHOOSE(which, order, a, b) NAME(select)((a)order(b), a, b)
+#endif
+INLINE V NAME(larger)(V a, V b) { return CHOOSE(max, >, a, b); }
+INLINE V NAME(smaller)(V a, V b) { return CHOOSE(min, <, a, b); }
+
 /* x into the range where neither 2^n below leaves the exponents; NaN stays NaN. */
 INLINE V NAME(exp_range)(V x) {
-    x = NAME(select)(x < NAME(exp).lowest, NAME(broadcast)(NAME(exp).lowest), x);
-    return NAME(select)(x > NAME(exp).highest, NAME(broadcast)(NAME(exp).highest), x);
+    return NAME(smaller)(NAME(broadcast)(NAME(exp).highest), NAME(larger)(NAME(broadcast)(NAME(exp).lowest), x));
 }
 
 /* x = *n ln 2 + r; returns e^r - 1, to the relative accuracy of its own size. */
@@ -43,11 +58,39 @@ INLINE V NAME(exp_reduced)(V x, V *n) {
     return r + r * r * p;
 }
 
-/* Two factors 2^n, each of half the exponent: results that are subnormal or infinite come out rightly. */
+/* x 2^n for whole n; results that are subnormal or infinite come out rightly: by one instruction, or else by two factors, each of
+ * half the exponent. */
+INLINE V NAME(times_power_of_two)(V x, V n) {
+#if defined(__AVX512F__) && BITS == 32
+    return (V)_mm512_scalef_ps((__m512)x, (__m512)n);
+#elif defined(__AVX512F__)
+    return (V)_mm512_scalef_pd((__m512d)x, (__m512d)n);
+#else
+    V half = n * (T)0.5 + NAME(exp).round, rest = n - (half - NAME(exp).round);
+    return x * NAME(power_of_two)(half) * NAME(power_of_two)(rest + NAME(exp).round);
+#endif
+}
+
 INLINE V NAME(vector_exp)(V x) {
     V n, p = NAME(exp_reduced)(NAME(exp_range)(x), &n);
-    V half = n * (T)0.5 + NAME(exp).round, rest = n - (half - NAME(exp).round);
-    return (p + 1) * NAME(power_of_two)(half) * NAME(power_of_two)(rest + NAME(exp).round);
+    return NAME(times_power_of_two)(p + 1, n);
+}
+
+/* e^x for x <= 0. */
+INLINE V NAME(exp_below_one)(V x) {
+    V n, p = NAME(exp_reduced)(NAME(larger)(NAME(broadcast)(NAME(exp).lowest), x), &n);
+    return NAME(times_power_of_two)(p + 1, n);
+}
+
+/* 1 / x for x from 1 to 2, to an ulp. A division of 16 numbers takes as long as all else that makes a sigmoid; an approximation to
+ * 2^-14 and a step of Newton's method do not. */
+INLINE V NAME(reciprocal)(V x) {
+#if defined(__AVX512F__) && BITS == 32
+    V y = (V)_mm512_rcp14_ps((__m512)x);
+    return y + y * (1 - x * y);
+#else
+    return 1 / x;
+#endif
 }
 
 INLINE V NAME(absolute)(V x) { return (V)((M)x & ~(M)NAME(broadcast)(-(T)0)); }
@@ -61,7 +104,7 @@ INLINE V NAME(vector_leaky_relu)(V x, T slope) { return NAME(select)(x > 0, x, x
 /* e = exp(-|x|) never overflows: 1 / (1 + e) for x >= 0, e / (1 + e) below. */
 INLINE V NAME(vector_sigmoid)(V x, T slope) {
     (void)slope;
-    V e = NAME(vector_exp)(-NAME(absolute)(x)), s = 1 / (1 + e);
+    V e = NAME(exp_below_one)(-NAME(absolute)(x)), s = NAME(reciprocal)(1 + e);
     return NAME(select)(x < 0, e * s, s);
 }
 

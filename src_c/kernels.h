@@ -16,6 +16,7 @@ enum { FC_MAX_LANES = 16 };             /* elements of the longest vector of any
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
 enum { FC_MAX_PAIR_MR = 7 };            /* the tallest tile of two panels of FC_MAX_NV vectors */
 enum { FC_DOT_ROWS = 4 };               /* most rows that `dot_rows` takes together */
+enum { FC_SUM_ROWS = 6 };               /* most rows that `sum_rows` makes together */
 enum { FC_SLIDING_ROWS = 4 };           /* most rows that `slide` computes together */
 enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of rows and of columns, as `slide` has them */
 
@@ -68,6 +69,11 @@ typedef struct {
     ptrdiff_t a, b, c;
 } fc_row_strides;
 
+/* sum_rows: from one row to the next and from one element of a row of A to the next; from one row of B, and of C, to the next. */
+typedef struct {
+    ptrdiff_t a_row, a_step, b, c;
+} fc_row_sums;
+
 /* max_down: the rows that make an output, `row_step` positions of the plane apart, and the positions from output to output. */
 typedef struct {
     const ptrdiff_t *rows; /* n_rows offsets */
@@ -88,7 +94,7 @@ typedef struct {
 } fc_sgd;
 typedef struct {
     double step_size, root; /* lr over the first moment's bias correction, the square root of the second's */
-    double beta1, beta2, eps, weight_decay;
+    double beta1, beta2, eps, weight_decay, shrink; /* shrink: what a parameter is multiplied by first */
 } fc_adam;
 
 /* depthwise.h, filling a band: how the rows of a block's band come from a plane. Row b comes from src + rows[b], or is
@@ -240,6 +246,11 @@ typedef struct {
         void (*dot_rows[FC_DOT_ROWS + 1])(const fc_row_strides *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n,   \
                                           const T *bias, T *c);                                                               \
                                                                                                                               \
+        /* row_sums.h: c[i][j] = sum over p < depth of a[i][p] * b[p][j], i < m, j < n, added to what c was with accumulate.  \
+         * Index: m, from 1 on. */                                                                                            \
+        void (*sum_rows[FC_SUM_ROWS + 1])(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n, T *c,\
+                                          int accumulate);                                                                    \
+                                                                                                                              \
         /* winograd.h. Index: FC_F43, FC_F45, FC_F43_STRIDE_2. */                                                             \
         fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                     \
                                                                                                                               \
@@ -277,6 +288,11 @@ typedef struct {
         void (*softmax_columns)(const T *x, T *y, ptrdiff_t n, ptrdiff_t step, ptrdiff_t columns, int logarithm);             \
         void (*softmax_columns_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, ptrdiff_t step,                   \
                                          ptrdiff_t columns, int logarithm);                                                   \
+                                                                                                                              \
+        /* softmax.h, cross-entropy of a contiguous row: ln of the sum of e^(x - *top), *top being its maximum; and of its    \
+         * gradient what all classes share, y = weight * (softmax(x) - share). x == y is allowed. */                          \
+        T (*log_sum_exp)(const T *x, ptrdiff_t n, T *top);                                                                    \
+        void (*softmax_less)(const T *x, T *y, ptrdiff_t n, T weight, T share);                                               \
                                                                                                                               \
         /* update.h: one step on n parameters, in place. velocity may be NULL. */                                             \
         void (*sgd)(const fc_sgd *rule, T *param, const T *grad, T *velocity, ptrdiff_t n);                                   \

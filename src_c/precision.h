@@ -10,6 +10,7 @@
 #include "elementwise.h"
 #include "softmax.h"
 #include "update.h"
+#include "row_sums.h"
 #include "pool.h"
 #include "depthwise.h"
 #include "depthwise_channels.h"
@@ -34,6 +35,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .group_tile = GROUP_TABLE,
     .dot_most = DOT_MOST,
     .dot_rows = DOT_TABLE,
+    .sum_rows = {NULL, NAME(sum_rows_1), NAME(sum_rows_2), NAME(sum_rows_3), NAME(sum_rows_4), NAME(sum_rows_5), NAME(sum_rows_6)},
     .winograd = {WINOGRAD_SCHEME(f43, 6, 6, 3, 4), WINOGRAD_SCHEME(f45, 8, 8, 5, 4), WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8)},
     .group_products = GROUP_PRODUCTS_TABLE,
     .band_contrast = NAME(band_contrast),
@@ -45,6 +47,8 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .softmax_row_backward = NAME(softmax_row_backward),
     .softmax_columns = NAME(softmax_columns),
     .softmax_columns_backward = NAME(softmax_columns_backward),
+    .log_sum_exp = NAME(log_sum_exp),
+    .softmax_less = NAME(softmax_less),
     .sgd = NAME(sgd),
     .adam = NAME(adam),
     .max_across = NAME(max_across),

@@ -3,9 +3,9 @@
  *   row:      for the row in vectors: maximum; sum of e^(x - maximum); result. Lanes are classes, added up at the end.
  *   columns:  for LANES columns: the same three passes down the rows. Lanes are columns, nothing is added across them.
  *
- * Sums are those of reduce.h, however long the axis is.
+ * Sums are those of reduce.h, however long the axis is. Of a row four vectors go on at a time, each with a sum of its own.
  * The maximum is subtracted first, so nothing overflows (Goodfellow, Bengio, Courville, "Deep learning", 2016, 4.1).
- * e^x is computed twice rather than kept: log-softmax needs it once, and a row need not fit into a cache.
+ * Softmax keeps e^x in its result until the sum is known; log-softmax and the loss need it for the sum alone.
  */
 #ifndef LOG_CONSTANTS
 #define LOG_CONSTANTS
@@ -40,21 +40,37 @@ INLINE V NAME(vector_log)(V x) {
     return NAME(select)(x == x, (y + 2 * s) + e * NAME(log).ln2_hi, x);
 }
 
-INLINE V NAME(maximum)(V a, V b) { return NAME(select)(a > b, a, b); }
-
-INLINE T NAME(lane_sum)(V v) {
-    T sum = v[0];
-    UNROLL for (int i = 1; i < LANES; i++) sum += v[i];
-    return sum;
+/* The sum of the lanes, and their maximum, in each lane. */
+INLINE V NAME(lane_sum)(V v) {
+    UNROLL for (int width = 1; width < LANES; width *= 2) v = NAME(pairs)(v, v);
+    return v;
+}
+INLINE V NAME(lane_maximum)(V v) {
+    UNROLL for (int width = 1; width < LANES; width *= 2)
+        v = NAME(larger)(SHUFFLE(M, v, v, EVEN_LANES), SHUFFLE(M, v, v, ODD_LANES));
+    return v;
 }
 
-/* For each vector of a row, the last one padded: `body` on `v`, stored by the caller's choice. */
+/* For each vector of a row, the last one padded: the statements on `v`, the one at i, and on what is number j of four. */
 #define FOR_ROW(v, source, other, ...)                                                                                        \
-    for (ptrdiff_t i = 0; i < n; i += LANES) {                                                                                \
-        V v = i + LANES <= n ? NAME(load)(source + i)                                                                         \
-                             : NAME(load_lanes)(source + i, 0, (int)(n - i), NAME(broadcast)(other));                         \
-        __VA_ARGS__                                                                                                           \
+    {                                                                                                                         \
+        ptrdiff_t at = 0;                                                                                                     \
+        for (; at + 4 * LANES <= n; at += 4 * LANES) UNROLL for (int j = 0; j < 4; j++) {                                     \
+            const ptrdiff_t i = at + j * LANES;                                                                               \
+            V v = NAME(load)(source + i);                                                                                     \
+            __VA_ARGS__                                                                                                       \
+        }                                                                                                                     \
+        for (; at < n; at += LANES) {                                                                                         \
+            enum { j = 0 };                                                                                                   \
+            const ptrdiff_t i = at;                                                                                           \
+            V v = i + LANES <= n ? NAME(load)(source + i)                                                                     \
+                                 : NAME(load_lanes)(source + i, 0, (int)(n - i), NAME(broadcast)(other));                     \
+            __VA_ARGS__                                                                                                       \
+        }                                                                                                                     \
     }
+INLINE V NAME(load_row)(const T *y, ptrdiff_t i, ptrdiff_t n) {
+    return i + LANES <= n ? NAME(load)(y + i) : NAME(load_part)(y + i, n - i);
+}
 INLINE void NAME(store_row)(T *y, ptrdiff_t i, ptrdiff_t n, V v) {
     if (i + LANES <= n)
         NAME(store)(y + i, v);
@@ -62,37 +78,56 @@ INLINE void NAME(store_row)(T *y, ptrdiff_t i, ptrdiff_t n, V v) {
         NAME(store_part)(y + i, v, n - i);
 }
 
-static void NAME(softmax_row)(const T *x, T *y, ptrdiff_t n, int logarithm) {
+INLINE V NAME(sum_of_four)(const TOTAL *sums) {
+    return NAME(lane_sum)((NAME(sum_of)(sums[0]) + NAME(sum_of)(sums[1])) + (NAME(sum_of)(sums[2]) + NAME(sum_of)(sums[3])));
+}
+
+/* The sum over a row of e^(x - *top), *top being its maximum, which go to y where that is not NULL. */
+INLINE V NAME(exps_of_row)(const T *x, T *y, ptrdiff_t n, V *top) {
     const T lowest = -__builtin_inf();
-    V most = NAME(broadcast)(lowest);
-    TOTAL sum = {{0}, {0}, {0}, 0};
-    FOR_ROW(v, x, lowest, most = NAME(maximum)(v, most);)
-    T top = most[0];
-    UNROLL for (int l = 1; l < LANES; l++) top = most[l] > top ? most[l] : top;
-    FOR_ROW(v, x, lowest, NAME(add_term)(&sum, NAME(vector_exp)(v - top));)
-    V total = NAME(broadcast)(NAME(lane_sum)(NAME(sum_of)(sum)));
+    const V least = NAME(broadcast)(lowest);
+    V most[4] = {least, least, least, least};
+    TOTAL sums[4] = {{{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}};
+    FOR_ROW(v, x, lowest, most[j] = NAME(larger)(v, most[j]);)
+    const V highest = NAME(lane_maximum)(NAME(larger)(NAME(larger)(most[0], most[1]), NAME(larger)(most[2], most[3])));
+    FOR_ROW(v, x, lowest, V e = NAME(exp_below_one)(v - highest); if (y) NAME(store_row)(y, i, n, e);
+            NAME(add_term)(&sums[j], e);)
+    *top = highest;
+    return NAME(sum_of_four)(sums);
+}
+
+static void NAME(softmax_row)(const T *x, T *y, ptrdiff_t n, int logarithm) {
+    V top;
     if (logarithm) {
-        V shift = NAME(vector_log)(total);
-        FOR_ROW(v, x, lowest, NAME(store_row)(y, i, n, (v - top) - shift);)
+        V shift = NAME(vector_log)(NAME(exps_of_row)(x, NULL, n, &top));
+        FOR_ROW(v, x, 0, NAME(store_row)(y, i, n, (v - top) - shift);)
     } else {
-        V scale = 1 / total;
-        FOR_ROW(v, x, lowest, NAME(store_row)(y, i, n, NAME(vector_exp)(v - top) * scale);)
+        V scale = 1 / NAME(exps_of_row)(x, y, n, &top);
+        FOR_ROW(e, y, 0, NAME(store_row)(y, i, n, e * scale);)
     }
 }
 
+static T NAME(log_sum_exp)(const T *x, ptrdiff_t n, T *top) {
+    V highest, shift = NAME(vector_log)(NAME(exps_of_row)(x, NULL, n, &highest));
+    *top = highest[0];
+    return shift[0];
+}
+
+static void NAME(softmax_less)(const T *x, T *y, ptrdiff_t n, T weight, T share) {
+    V top, scale = NAME(broadcast)(weight) / NAME(exps_of_row)(x, y, n, &top), less = NAME(broadcast)(weight * share);
+    FOR_ROW(e, y, 0, NAME(store_row)(y, i, n, e * scale - less);)
+}
+
 static void NAME(softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, int logarithm) {
-    TOTAL sum = {{0}, {0}, {0}, 0};
+    TOTAL sums[4] = {{{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}};
     if (logarithm) {
-        FOR_ROW(g, grad, 0, NAME(add_term)(&sum, g);)
-        T total = NAME(lane_sum)(NAME(sum_of)(sum));
-        FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i);
-                NAME(store_row)(grad_x, i, n, g - NAME(vector_exp)(v) * total);)
+        FOR_ROW(g, grad, 0, NAME(add_term)(&sums[j], g);)
+        V total = NAME(sum_of_four)(sums);
+        FOR_ROW(g, grad, 0, NAME(store_row)(grad_x, i, n, g - NAME(vector_exp)(NAME(load_row)(y, i, n)) * total);)
     } else {
-        FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i);
-                NAME(add_term)(&sum, g * v);)
-        T total = NAME(lane_sum)(NAME(sum_of)(sum));
-        FOR_ROW(g, grad, 0, V v = n - i < LANES ? NAME(load_part)(y + i, n - i) : NAME(load)(y + i);
-                NAME(store_row)(grad_x, i, n, (g - total) * v);)
+        FOR_ROW(g, grad, 0, NAME(add_term)(&sums[j], g * NAME(load_row)(y, i, n));)
+        V total = NAME(sum_of_four)(sums);
+        FOR_ROW(g, grad, 0, NAME(store_row)(grad_x, i, n, (g - total) * NAME(load_row)(y, i, n));)
     }
 }
 #undef FOR_ROW
@@ -105,15 +140,16 @@ static void NAME(softmax_columns)(const T *x, T *y, ptrdiff_t n, ptrdiff_t step,
     for (ptrdiff_t i = 0; i < columns; i += LANES) {
         V most = NAME(broadcast)(-__builtin_inf());
         TOTAL sum = {{0}, {0}, {0}, 0};
-        FOR_ROWS(most = NAME(maximum)(COLUMN(x), most);)
-        FOR_ROWS(NAME(add_term)(&sum, NAME(vector_exp)(COLUMN(x) - most));)
-        V total = NAME(sum_of)(sum);
+        FOR_ROWS(most = NAME(larger)(COLUMN(x), most);)
         if (logarithm) {
-            V shift = NAME(vector_log)(total);
+            FOR_ROWS(NAME(add_term)(&sum, NAME(exp_below_one)(COLUMN(x) - most));)
+            V shift = NAME(vector_log)(NAME(sum_of)(sum));
             FOR_ROWS(NAME(store_row)(y + r * step, i, columns, (COLUMN(x) - most) - shift);)
         } else {
-            V scale = 1 / total;
-            FOR_ROWS(NAME(store_row)(y + r * step, i, columns, NAME(vector_exp)(COLUMN(x) - most) * scale);)
+            FOR_ROWS(V e = NAME(exp_below_one)(COLUMN(x) - most); NAME(store_row)(y + r * step, i, columns, e);
+                     NAME(add_term)(&sum, e);)
+            V scale = 1 / NAME(sum_of)(sum);
+            FOR_ROWS(NAME(store_row)(y + r * step, i, columns, COLUMN(y) * scale);)
         }
     }
 }

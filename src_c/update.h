@@ -1,33 +1,38 @@
 /* Update rules of the optimisers, in place: one pass over contiguous arrays. The rules and their order are PyTorch's. */
 
-/* Stochastic gradient descent; velocity is NULL without momentum. */
-static void NAME(sgd)(const fc_sgd *rule, T *restrict param, const T *restrict grad, T *restrict velocity, ptrdiff_t n) {
+/* Stochastic gradient descent with momentum: first, and nesterov, are constants here. */
+INLINE void NAME(descend)(const fc_sgd *rule, T *restrict param, const T *restrict grad, T *restrict velocity, ptrdiff_t n,
+                          const int first, const int nesterov) {
     const T rate = rule->lr, decay = rule->weight_decay, keep = rule->momentum, take = 1 - rule->dampening;
-    const int nesterov = rule->nesterov, first = rule->first;
-    if (!velocity) {
-        for (ptrdiff_t i = 0; i < n; i++) param[i] -= rate * (grad[i] + decay * param[i]);
-        return;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        T g = grad[i] + decay * param[i], v = first ? g : keep * velocity[i] + take * g;
+        velocity[i] = v;
+        param[i] -= rate * (nesterov ? g + keep * v : v);
     }
-    if (first)
-        for (ptrdiff_t i = 0; i < n; i++) velocity[i] = grad[i] + decay * param[i];
-    else
-        for (ptrdiff_t i = 0; i < n; i++) velocity[i] = keep * velocity[i] + take * (grad[i] + decay * param[i]);
-    if (nesterov)
-        for (ptrdiff_t i = 0; i < n; i++) param[i] -= rate * (grad[i] + decay * param[i] + keep * velocity[i]);
-    else
-        for (ptrdiff_t i = 0; i < n; i++) param[i] -= rate * velocity[i];
 }
 
-/* Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015). */
+/* Stochastic gradient descent; velocity is NULL without momentum. */
+static void NAME(sgd)(const fc_sgd *rule, T *restrict param, const T *restrict grad, T *restrict velocity, ptrdiff_t n) {
+    const T rate = rule->lr, decay = rule->weight_decay;
+    if (!velocity)
+        for (ptrdiff_t i = 0; i < n; i++) param[i] -= rate * (grad[i] + decay * param[i]);
+    else if (rule->nesterov)
+        rule->first ? NAME(descend)(rule, param, grad, velocity, n, 1, 1) : NAME(descend)(rule, param, grad, velocity, n, 0, 1);
+    else
+        rule->first ? NAME(descend)(rule, param, grad, velocity, n, 1, 0) : NAME(descend)(rule, param, grad, velocity, n, 0, 0);
+}
+
+/* Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015), of a parameter that is shrunk first (I. Loshchilov and
+ * F. Hutter, "Decoupled weight decay regularization", 2019). */
 static void NAME(adam)(const fc_adam *rule, T *restrict param, const T *restrict grad, T *restrict m, T *restrict v,
                        ptrdiff_t n) {
-    const T size = rule->step_size, correction = rule->root, take1 = 1 - rule->beta1, keep2 = rule->beta2,
-            take2 = 1 - rule->beta2, tiny = rule->eps, decay = rule->weight_decay;
+    const T size = rule->step_size, inverse = 1 / rule->root, take1 = 1 - rule->beta1, keep2 = rule->beta2,
+            take2 = 1 - rule->beta2, tiny = rule->eps, decay = rule->weight_decay, shrink = rule->shrink;
     for (ptrdiff_t i = 0; i < n; i++) {
-        T g = grad[i] + decay * param[i];
+        T p = param[i] * shrink, g = grad[i] + decay * p;
         m[i] += take1 * (g - m[i]);
         v[i] = keep2 * v[i] + take2 * (g * g);
         T deviation = sizeof(T) == sizeof(float) ? (T)__builtin_sqrtf(v[i]) : (T)__builtin_sqrt(v[i]);
-        param[i] -= size * (m[i] / (deviation / correction + tiny));
+        param[i] = p - size * (m[i] / (deviation * inverse + tiny));
     }
 }

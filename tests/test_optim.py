@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+import fastconv as fc
 from fastconv import nn, optim
 
 SHAPES = [(3, 2, 2, 2), (5,), (1,), (4, 7)]
@@ -124,6 +125,42 @@ def test_parameters_are_updated_in_place_and_keep_their_dtype():
             for parameter, array, old in zip(params, arrays, before):
                 assert parameter.data is array and array.dtype == dtype
                 assert not np.array_equal(array, old)
+
+
+@pytest.mark.parametrize("name, options", OPTIMIZERS, ids=IDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_all_parameters_in_one_pass_are_the_same_bits_as_each_alone_with_any_number_of_threads(name, options, dtype):
+    """Sizes around the chunks of 4096 elements, and none at all; every third parameter is of the other precision."""
+    sizes = [1, 0, 4095, 4096, 4097, 3, 0, 20_000, 5]
+    rng = np.random.default_rng(0)
+    other = np.float64 if dtype == np.float32 else np.float32
+    arrays = [rng.standard_normal((2, size)).astype(other if index % 3 == 2 else dtype) for index, size in enumerate(sizes)]
+    alone = [nn.Parameter(array[0].copy()) for array in arrays]
+    optimizers = [getattr(optim, name)([parameter], **options) for parameter in alone]
+    for _ in range(3):
+        for parameter, array, optimizer in zip(alone, arrays, optimizers):
+            parameter.grad = array[1]
+            optimizer.step()
+    for threads in (1, 2, 3):
+        together = [nn.Parameter(array[0].copy()) for array in arrays]
+        optimizer = getattr(optim, name)(together, **options)
+        with fc.num_threads(threads):
+            for _ in range(3):
+                for parameter, array in zip(together, arrays):
+                    parameter.grad = array[1]
+                optimizer.step()
+        for parameter, wanted in zip(together, alone):
+            np.testing.assert_array_equal(parameter.data, wanted.data)
+
+
+def test_parameters_that_share_memory_move_one_after_the_other():
+    array, grads = np.zeros(50_000), [np.ones(50_000), np.ones(30_000)]
+    params = [nn.Parameter(array), nn.Parameter(array[10_000:40_000])]
+    for parameter, grad in zip(params, grads):
+        parameter.grad = grad
+    with fc.num_threads(3):
+        optim.SGD(params, lr=1.0).step()
+    np.testing.assert_array_equal(array, np.where((np.arange(50_000) >= 10_000) & (np.arange(50_000) < 40_000), -2, -1))
 
 
 def test_a_parameter_without_gradient_stays():

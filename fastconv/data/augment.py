@@ -13,13 +13,13 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv._core.pointwise.affine import affine
 from fastconv.functional import checks
 
 __all__ = ["Augmentation", "Compose", "RandomAffine", "RandomFlip", "RandomShift"]
 
-# Output pixels that RandomAffine computes in one step: about 40 bytes of temporaries a pixel, which must stay in L2.
-# (28 x 28 digits, float32, one core of an AMD EPYC: 24 ms for 4,000 images in steps of 50,000 pixels, 34 ms in steps of 6,000.)
-_PIXELS_PER_STEP = 32768
+# Pixels of a plane up to which float32 has the digits to say where one looks.
+_MOST_PIXELS = 2**24
 
 # Pixels, degrees and grey levels beyond this are a mistake, and their sums would leave the range of a float32.
 _LARGEST = 1e9
@@ -110,69 +110,23 @@ class RandomAffine:
 
 
 def _affine(images: NDArray[Any], inverse: NDArray[Any], shift: NDArray[Any], fill: float) -> NDArray[Any]:
-    """Output pixel ``p`` (from the centre) of image ``i`` is the input at ``inverse[i] @ (p - shift[i])``, bilinear.
-
-    The images get a border of `fill`, one pixel before and two behind, and the input points are clipped into it: so
-    the four neighbours of every point exist, and no pixel needs a test whether it lies inside.
-    """
-    n, channels, height, width = images.shape
+    """Output pixel ``p`` (from the centre) of image ``i`` is the input at ``inverse[i] @ (p - shift[i])``, bilinear."""
+    height, width = images.shape[2:]
     dtype = images.dtype
     out = np.empty(images.shape, dtype)
     if out.size == 0:
         return out
+    if dtype == np.float32 and (height + 3) * (width + 3) > _MOST_PIXELS:
+        for image, matrix, moved, result in zip(images, inverse, shift, out):
+            result[...] = _affine(image[None].astype(np.float64), matrix[None], moved[None], fill)[0]
+        return out
     centre_row, centre_col = (height - 1) / 2, (width - 1) / 2
-    padded_height, padded_width = height + 3, width + 3
-    plane = padded_height * padded_width
-    # A flat index is put together in floating point, below, which must hold the size of a plane exactly.
-    point = dtype if plane < 2**24 else np.dtype(np.float64)
-
     # The coordinates are a sum of a term of the output's row and one of its column: vectors, not planes.
     rows = np.arange(height) - centre_row - shift[:, :1]
     cols = np.arange(width) - centre_col - shift[:, 1:]
-    row_of_row = (inverse[:, 0, :1] * rows + (centre_row + 1)).astype(point)[:, :, None]
-    col_of_row = (inverse[:, 1, :1] * rows + (centre_col + 1)).astype(point)[:, :, None]
-    row_of_col = (inverse[:, 0, 1:] * cols).astype(point)[:, None, :]
-    col_of_col = (inverse[:, 1, 1:] * cols).astype(point)[:, None, :]
-
-    step = min(n, max(1, _PIXELS_PER_STEP // (height * width)))
-    padded = np.full((step, padded_height, padded_width), fill, dtype)
-    flat = padded.reshape(-1)
-    top_left = np.empty((step, height, width), dtype)
-    top_right, bottom_left, bottom_right = (np.empty_like(top_left) for _ in range(3))
-    index = np.empty((step, height, width), np.intp)
-    first_pixel = (np.arange(step) * plane)[:, None, None]
-
-    for start in range(0, n, step):
-        now = slice(start, min(start + step, n))
-        m = now.stop - now.start
-        row = row_of_row[now] + row_of_col[now]
-        col = col_of_row[now] + col_of_col[now]
-        np.clip(row, 0, height + 1, out=row)
-        np.clip(col, 0, width + 1, out=col)
-        whole_row, whole_col = np.floor(row), np.floor(col)
-        row -= whole_row  # from here on the weights of the lower and of the right neighbour
-        col -= whole_col
-        whole_row *= padded_width
-        whole_row += whole_col
-        at = index[:m]
-        np.copyto(at, whole_row, casting="unsafe")
-        at += first_pixel[:m]
-
-        a, b, c, d = top_left[:m], top_right[:m], bottom_left[:m], bottom_right[:m]
-        for channel in range(channels):
-            padded[:m, 1 : height + 1, 1 : width + 1] = images[now, channel]
-            # Every index is inside: "clip" only spares np.take the copy that its default mode makes of `out`.
-            np.take(flat, at, out=a, mode="clip")
-            np.take(flat[1:], at, out=b, mode="clip")
-            np.take(flat[padded_width:], at, out=c, mode="clip")
-            np.take(flat[padded_width + 1 :], at, out=d, mode="clip")
-            for left, right in ((a, b), (c, d)):
-                right -= left
-                right *= col
-                left += right
-            c -= a
-            c *= row
-            np.add(a, c, out=out[now, channel])
+    terms = (inverse[:, 0, :1] * rows + (centre_row + 1), inverse[:, 0, 1:] * cols,
+             inverse[:, 1, :1] * rows + (centre_col + 1), inverse[:, 1, 1:] * cols)
+    affine(np.ascontiguousarray(images), tuple(np.ascontiguousarray(term, dtype) for term in terms), fill, out)  # type: ignore[arg-type]
     return out
 
 

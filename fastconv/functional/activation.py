@@ -7,8 +7,11 @@ forward call, those of sigmoid, tanh and softmax its result, which is all they n
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from fastconv._core.pointwise import elementwise
+from fastconv._core.runtime import arrays
+from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike
 
@@ -17,10 +20,17 @@ def _unary(x, kind, slope=0.0):
     return elementwise.activation(checks.array(x, "x"), kind, slope)
 
 
+def _alike(grad_output, value, name):
+    """Both as the loops take them: of one shape and dtype."""
+    if not (arrays.is_plain(value) and arrays.is_like(grad_output, value.shape, value.dtype)):
+        grad_output, value = checks.array(grad_output, "grad_output"), checks.array(value, name)
+        checks.same_dtype(**{name: value, "grad_output": grad_output})
+        checks.shape(grad_output, "grad_output", value.shape, f"(that of {name})")
+    return grad_output, value
+
+
 def _gradient(grad_output, value, name, kind, slope=0.0):
-    grad_output, value = checks.array(grad_output, "grad_output"), checks.array(value, name)
-    checks.same_dtype(**{name: value, "grad_output": grad_output})
-    checks.shape(grad_output, "grad_output", value.shape, f"(that of {name})")
+    grad_output, value = _alike(grad_output, value, name)
     return elementwise.activation_backward(grad_output, value, kind, slope)
 
 
@@ -230,9 +240,7 @@ def _softmax(x, axis, logarithm):
 
 
 def _softmax_gradient(grad_output, y, axis, logarithm):
-    grad_output, y = checks.array(grad_output, "grad_output"), checks.array(y, "y")
-    checks.same_dtype(y=y, grad_output=grad_output)
-    checks.shape(grad_output, "grad_output", y.shape, "(that of y)")
+    grad_output, y = _alike(grad_output, y, "y")
     return elementwise.softmax_backward(grad_output, y, _axis(axis, y, "y"), logarithm)
 
 
@@ -346,6 +354,8 @@ def log_softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -
 # ---------------------------------------------------------------------------------------------------------------------
 # Flatten
 
+_flattened = Memo(arrays=1)    # the shape of the input, for arguments of the gradient that were checked
+
 
 def flatten(x: ArrayLike) -> Array:
     """A batch of images as a batch of vectors: (N, C, H, W) -> (N, C*H*W).
@@ -372,7 +382,7 @@ def flatten(x: ArrayLike) -> Array:
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
-def flatten_backward(grad_output: ArrayLike, input_shape: tuple[int, ...]) -> Array:
+def flatten_backward(grad_output: Any, input_shape: tuple[int, ...]) -> Array:
     """Gradient of `flatten`: grad_output in the shape of its input.
 
     Parameters
@@ -393,9 +403,12 @@ def flatten_backward(grad_output: ArrayLike, input_shape: tuple[int, ...]) -> Ar
     >>> fc.flatten_backward(np.zeros((2, 60)), (2, 3, 4, 5)).shape
     (2, 3, 4, 5)
     """
-    grad_output = checks.array(grad_output, "grad_output")
-    sizes = checks.integers(input_shape, "input_shape", minimum=0)
-    if not sizes:
-        raise ValueError("input_shape must have at least one size, got ()")
-    checks.shape(grad_output, "grad_output", (sizes[0], math.prod(sizes[1:])), f"for input_shape {sizes}")
+    sizes = _flattened.find(grad_output, input_shape)
+    if sizes is None:
+        grad_output = checks.array(grad_output, "grad_output")
+        sizes = checks.integers(input_shape, "input_shape", minimum=0)
+        if not sizes:
+            raise ValueError("input_shape must have at least one size, got ()")
+        checks.shape(grad_output, "grad_output", (sizes[0], math.prod(sizes[1:])), f"for input_shape {sizes}")
+        _flattened.keep(sizes, grad_output, input_shape)
     return grad_output.reshape(sizes)

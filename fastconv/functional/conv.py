@@ -132,7 +132,7 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     return call.run(x, weight, bias, out)
 
 
-def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Pair = 1, padding: Padding = 0,
+def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, padding: Padding = 0,
                     dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
                     data_format: DataFormat = "NCHW",
                     needs: Needs = (True, True, True)) -> Gradients:
@@ -173,15 +173,22 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
     >>> grad_x.shape, grad_weight.shape, grad_bias
     ((2, 3, 8, 8), (4, 3, 3, 3), array([128., 128., 128., 128.]))
     """
-    grad_output, x, weight = checks.array(grad_output, "grad_output"), checks.array(x, "x"), checks.array(weight, "weight")
-    dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
-    images, batched = checks.images(x, data_format)
-    plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto",
-                         dtype.itemsize, data_format == "NHWC")
-    checks.shape(grad_output, "grad_output", checks.result_shape(plan.problem.output_shape, data_format, batched),
-                 "(that of the result of conv2d)")
-    needs_x, needs_weight, needs_bias = checks.needs(needs)
-    received = checks.nchw(grad_output, data_format)
+    flags = needs if type(needs) is tuple and len(needs) == 3 else (needs,)  # three constants, in a tuple that may be new
+    found = _gradient_calls.find(grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
+                                 data_format, *flags)
+    if found is None:
+        grad_output, x, weight = checks.array(grad_output, "grad_output"), checks.array(x, "x"), checks.array(weight, "weight")
+        dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
+        images, batched = checks.images(x, data_format)
+        plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto",
+                             dtype.itemsize, data_format == "NHWC")
+        checks.shape(grad_output, "grad_output", checks.result_shape(plan.problem.output_shape, data_format, batched),
+                     "(that of the result of conv2d)")
+        found = plan, plan.window(fill), checks.needs(needs)
+        _gradient_calls.keep(found, grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
+                             data_format, *flags)
+    plan, window, (needs_x, needs_weight, needs_bias) = found
+    dtype, images, received = x.dtype, checks.nchw(x, data_format), checks.nchw(grad_output, data_format)
 
     grad_x = grad_weight = grad_bias = None
     if needs_x:
@@ -192,7 +199,7 @@ def conv2d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, 
         grad_weight = memory.empty(weight.shape, dtype)
         if images.size:
             plan.weight_gradient_driver.conv2d_weight_gradient(
-                Convolution(images, grad_weight, None, received, plan.window(fill)))
+                Convolution(images, grad_weight, None, received, window))
         else:
             grad_weight.fill(0)
     if needs_bias:
@@ -233,7 +240,7 @@ class ConvCall:
         return self.plan.prepare(weight)
 
 
-_calls = Memo(arrays=3)
+_calls, _gradient_calls = Memo(arrays=3), Memo(arrays=3)
 
 
 def find_call(x, weight, bias, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant", padding_value=0.0,

@@ -2,56 +2,56 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from fastconv._core.pointwise import elementwise
-from fastconv._core.runtime import memory
+from fastconv._core.pointwise import label_loss
+from fastconv._core.runtime import arrays
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike, Reduction
 
-BLOCK_BYTES = 1 << 20    # of the scores of the rows that are worked on at a time
-
 
 def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction) -> tuple[Array, Array]:
-    scores = checks.array(scores, name)
-    if scores.ndim != 2 or scores.shape[1] == 0:
-        raise ValueError(f"{name} must be (N, classes) with at least one class, got shape {scores.shape}")
-    checks.choice(reduction, "reduction", checks.REDUCTIONS)
-    return scores, checks.labels(target, "target", *scores.shape)
+    """Both as the loops take them, of which a glance is enough where they are so already: the labels themselves are looked at by
+    the loops."""
+    if not (arrays.are_labelled(scores, target) and type(reduction) is str and reduction in checks.REDUCTIONS):
+        scores = checks.array(scores, name)
+        if scores.ndim != 2 or scores.shape[1] == 0:
+            raise ValueError(f"{name} must be (N, classes) with at least one class, got shape {scores.shape}")
+        checks.choice(reduction, "reduction", checks.REDUCTIONS)
+        target = checks.labels(target, "target", *scores.shape)
+    return scores, target
 
 
-def _blocks(scores):
-    """The rows in slices of at most BLOCK_BYTES: what is made of each is scratch."""
-    at_once = max(1, BLOCK_BYTES // (scores.itemsize * scores.shape[1]))
-    return (slice(first, first + at_once) for first in range(0, len(scores), at_once))
+def _found(result, scores, target):
+    """What the loops return, which is None where a label is no class: the checks say which."""
+    if result is None:
+        checks.labels(target, "target", *scores.shape)
+    return result
 
 
-def _reduce(scores, target, reduction, losses_of):
-    """The loss, where losses_of(a block of rows of scores, their labels) gives the losses of these."""
+def _loss(scores, target, reduction, softmax, smoothing):
     if reduction == "none":
-        losses = memory.empty((len(scores),), scores.dtype)
-        for some in _blocks(scores):
-            losses[some] = losses_of(scores[some], target[some])
-        return losses
-    total = sum(losses_of(scores[some], target[some]).sum() for some in _blocks(scores))
+        return _found(label_loss.label_losses(scores, target, softmax, smoothing), scores, target)
+    total = _found(label_loss.label_loss(scores, target, softmax, smoothing), scores, target)
     if reduction == "mean":
-        total = total / len(scores) if len(scores) else np.nan
+        total = total / len(scores) if len(scores) else math.nan
     return scores.dtype.type(total)
 
 
-def _row_weights(grad_output, count, dtype, reduction):
-    """What each row's loss counts in the result, times grad_output: a function of a slice of the rows, as float64."""
+def _gradient(scores, target, reduction, softmax, smoothing, grad_output):
+    weight, weights = 0.0, None
     if reduction == "none" and np.ndim(grad_output) != 0:
-        grad_output = checks.array(grad_output, "grad_output")
-        checks.same_dtype(scores=np.empty(0, dtype), grad_output=grad_output)
-        checks.shape(grad_output, "grad_output", (count,), "(that of the loss)")
-        return lambda some: grad_output[some].astype(np.float64)
-    weight = checks.number(grad_output, "grad_output")
-    if reduction == "mean" and count:
-        weight /= count
-    return lambda some: np.full(len(range(count)[some]), weight)
+        weights = checks.array(grad_output, "grad_output")
+        checks.same_dtype(scores=scores, grad_output=weights)
+        weights = np.ascontiguousarray(checks.shape(weights, "grad_output", (len(target),), "(that of the loss)"))
+    else:
+        weight = checks.number(grad_output, "grad_output")
+        if reduction == "mean" and len(target):
+            weight /= len(target)
+    return _found(label_loss.label_loss_backward(scores, target, softmax, smoothing, weight, weights), scores, target)
 
 
 def _smoothing(label_smoothing):
@@ -85,7 +85,7 @@ def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = 
     [0.6931 0.2877]
     """
     log_probs, target = _class_scores(log_probs, "log_probs", target, reduction)
-    return _reduce(log_probs, target, reduction, lambda rows, labels: elementwise.label_loss(rows, labels, 0.0))
+    return _loss(log_probs, target, reduction, False, 0.0)
 
 
 def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
@@ -112,12 +112,7 @@ def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Red
            [ 0. , -0.5]])
     """
     log_probs, target = _class_scores(log_probs, "log_probs", target, reduction)
-    weights = _row_weights(grad_output, len(target), log_probs.dtype, reduction)
-    grad = memory.empty(log_probs.shape, log_probs.dtype)
-    grad.fill(0)
-    for some in _blocks(grad):
-        elementwise.label_loss_backward(grad[some], target[some], weights(some), 0.0)
-    return grad
+    return _gradient(log_probs, target, reduction, False, 0.0, grad_output)
 
 
 def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", label_smoothing: float = 0.0) -> Any:
@@ -150,26 +145,7 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction 
     1.3863
     """
     logits, target = _class_scores(logits, "logits", target, reduction)
-    label_smoothing = _smoothing(label_smoothing)
-    of_rows = _of_long_row if logits.itemsize * logits.shape[1] > BLOCK_BYTES else _of_rows
-    return _reduce(logits, target, reduction, lambda rows, labels: of_rows(rows, labels, label_smoothing))
-
-
-def _of_rows(logits, target, smoothing):
-    return elementwise.label_loss(elementwise.softmax(logits, 1, True), target, smoothing)
-
-
-def _of_long_row(logits, target, smoothing):
-    """The same of one row, which is too long for another of its size: in double precision, piece by piece."""
-    row = logits[0]
-    pieces = [row[some] for some in _blocks(row[:, None])]
-    with np.errstate(all="ignore"):
-        top = np.float64(max(pieces, key=np.max).max())
-        total = sum(np.exp(piece - top).sum() for piece in pieces)
-        loss = top + np.log(total) - (1 - smoothing) * row[target[0]]
-        if smoothing:
-            loss -= smoothing / len(row) * sum(piece.sum(dtype=np.float64) for piece in pieces)
-    return np.array([loss])
+    return _loss(logits, target, reduction, True, _smoothing(label_smoothing))
 
 
 def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", label_smoothing: float = 0.0,
@@ -195,9 +171,4 @@ def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: R
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
     logits, target = _class_scores(logits, "logits", target, reduction)
-    label_smoothing = _smoothing(label_smoothing)
-    weights = _row_weights(grad_output, len(target), logits.dtype, reduction)
-    grad = elementwise.softmax(logits, 1, False)
-    for some in _blocks(grad):
-        elementwise.label_loss_backward(grad[some], target[some], weights(some), label_smoothing)
-    return grad
+    return _gradient(logits, target, reduction, True, _smoothing(label_smoothing), grad_output)

@@ -23,7 +23,8 @@ from fastconv.functional.typing import Array, ArrayLike, DataFormat, Padding, Pa
 
 
 # What the checks of whole calls found, for the next call like it.
-_max_calls, _average_calls = Memo(arrays=1), Memo(arrays=1)
+_max_calls, _average_calls, _max_gradients, _average_gradients = (Memo(arrays=1) for _ in range(4))
+
 
 def _sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad):
     options = size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad
@@ -175,7 +176,7 @@ def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
     return _pool(x, windows, data_format, batched, False, with_indices)
 
 
-def max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *,
+def max_pool2d_backward(grad_output: Any, indices: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *,
                         stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1, ceil_mode: bool = False,
                         data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `max_pool2d`: each number of grad_output goes to the pixel that was the maximum.
@@ -210,9 +211,13 @@ def max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape:
     array([[[0., 0., 0., 0.],
             [1., 0., 1., 0.]]])
     """
-    grad_output = checks.array(grad_output, "grad_output")
-    shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
-    windows = _sliding(shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True)
+    found = _max_gradients.find(grad_output, input_shape, kernel_size, stride, padding, dilation, ceil_mode, data_format)
+    if found is None:
+        grad_output = checks.array(grad_output, "grad_output")
+        shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
+        found = shape, batched, _sliding(shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True)
+        _max_gradients.keep(found, grad_output, input_shape, kernel_size, stride, padding, dilation, ceil_mode, data_format)
+    shape, batched, windows = found
     return _max_gradient(grad_output, indices, shape, windows, data_format, batched)
 
 
@@ -259,7 +264,7 @@ def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
     return _pool(x, windows, data_format, batched, True)
 
 
-def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *, stride: Pair | None = None,
+def avg_pool2d_backward(grad_output: Any, input_shape: tuple[int, ...], kernel_size: Pair, *, stride: Pair | None = None,
                         padding: Padding = 0, ceil_mode: bool = False, count_include_pad: bool = True,
                         data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `avg_pool2d`: each number of grad_output is shared out evenly over its window.
@@ -285,10 +290,16 @@ def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], ke
     array([[[1., 1., 2., 2.],
             [1., 1., 2., 2.]]])
     """
-    grad_output = checks.array(grad_output, "grad_output")
-    shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
-    count_include_pad = checks.flag(count_include_pad, "count_include_pad")
-    windows = _sliding(shape[2:], kernel_size, stride, padding, 1, ceil_mode, count_include_pad)
+    found = _average_gradients.find(grad_output, input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad,
+                                    data_format)
+    if found is None:
+        grad_output = checks.array(grad_output, "grad_output")
+        shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
+        counted = checks.flag(count_include_pad, "count_include_pad")
+        found = shape, batched, _sliding(shape[2:], kernel_size, stride, padding, 1, ceil_mode, counted)
+        _average_gradients.keep(found, grad_output, input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad,
+                                data_format)
+    shape, batched, windows = found
     return _average_gradient(grad_output, shape, windows, data_format, batched)
 
 

@@ -124,9 +124,9 @@ class KeptWeights:
         # A copy of the weights, and what each driver made of them; replaced as one, for other threads.
         self._kept: tuple[Array, dict[Any, Any]] | None = None
 
-    def conv2d(self, x: ArrayLike, weight: Array, bias: Array | None) -> Array:
+    def conv2d(self, x: ArrayLike, weight: Array, bias: Array | None, activation: Activation | None = None) -> Array:
         """`conv2d` of these arrays."""
-        call, x, weight, bias = find_call(x, weight, bias, *self._options)
+        call, x, weight, bias = find_call(x, weight, bias, *(*self._options, activation))
         if not call.keeps_weights:
             return call.run(x, weight, bias, None)
         kept = self._kept

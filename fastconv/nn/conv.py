@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.prepared import KeptWeights
-from fastconv.functional.typing import DataFormat, Float, FloatDType, NDArray, Padding, PaddingMode, Pair
+from fastconv.functional.typing import Activation, DataFormat, Float, FloatDType, NDArray, Padding, PaddingMode, Pair
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
 from fastconv.nn.module import Module, Parameter, float_dtype
 
@@ -98,12 +98,13 @@ class Conv2d(Module):
                              padding_mode=padding_mode, padding_value=padding_value, data_format=data_format)
         self._kept = KeptWeights(*self._options.values())  # they are in conv2d's order
 
-    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+    def forward(self, x: NDArray[Float], activation: Activation | None = None) -> NDArray[Float]:
+        """The output for the input `x`, through an activation if one is given: `backward` takes the gradient before that."""
         self.remember(x)
         bias = self.bias.data if self.bias else None
         if self.training:
-            return F.conv2d(x, self.weight.data, bias, **self._options)
-        return self._kept.conv2d(x, self.weight.data, bias)
+            return F.conv2d(x, self.weight.data, bias, **self._options, activation=activation)
+        return self._kept.conv2d(x, self.weight.data, bias, activation)
 
     def release(self) -> None:
         self._kept.forget()

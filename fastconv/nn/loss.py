@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv import functional as F
+from fastconv._core.pointwise import elementwise
 from fastconv.functional import checks
 
 #: Log-probabilities above this are none: rounding brings them a little above zero at most.
@@ -98,7 +100,9 @@ class CrossEntropyLoss:
 
 def _check_log_probabilities(log_probs: Any) -> None:
     values = checks.array(log_probs, "log_probs")
-    highest = np.fmax.reduce(values, axis=None, initial=-np.inf)  # beside NaN too
+    highest = elementwise.highest(values) if values.size and values.flags.c_contiguous else math.nan
+    if math.isnan(highest):
+        highest = np.fmax.reduce(values, axis=None, initial=-np.inf)  # beside NaN too
     if highest > _ROUNDING:
         raise ValueError(f"log_probs must be log-probabilities, which are never positive, got {highest:.6g}: "
                          "end the model with nn.LogSoftmax(), or take nn.CrossEntropyLoss() for a model that returns scores")

@@ -411,6 +411,11 @@ def watched(model: Module, watch: Callable[[Module, Any], Any]) -> Iterator[None
         _watch.reset(before)
 
 
+def is_watched() -> bool:
+    """Whether somebody wants to see what comes out of each module that is called here."""
+    return _watch.get() is not None
+
+
 def _paths(module: Module, prefix: str = "") -> list[tuple[str, Module]]:
     """A module and all inside it under every name that leads there."""
     paths = [(prefix, module)]

@@ -11,9 +11,11 @@ import numpy as np
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Float, NDArray
+from fastconv.nn.activation import ReLU
 from fastconv.nn.blame import NAMED, name_layer
+from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Flatten
-from fastconv.nn.module import Module, Parameter, watched
+from fastconv.nn.module import Module, Parameter, is_watched, watched
 
 
 class Sequential(Module):
@@ -77,8 +79,18 @@ class Sequential(Module):
         return Module.returns if last is None else last.returns
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
-        for layer in self.layers.values():
-            x = layer(x)
+        layers: list[Module] = list(self.layers.values())
+        apart = is_watched()
+        done: Module | None = None
+        for layer, following in zip(layers, [*layers[1:], None]):
+            if layer is done:
+                continue
+            if not apart and type(layer) is Conv2d and type(following) is ReLU and _unchanged(layer) and _unchanged(following):
+                x = _rectified(layer, x)
+                following.remember(x)
+                done = following
+            else:
+                x = layer(x)
         return x
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
@@ -210,6 +222,20 @@ class Sequential(Module):
 def is_chain(module: Module) -> TypeGuard[Sequential]:
     """Whether the module is a Sequential that does nothing but run its layers: a subclass may do more."""
     return isinstance(module, Sequential) and type(module).forward is Sequential.forward
+
+
+def _unchanged(layer: Module) -> bool:
+    """Whether a layer does what its class does: an object may have been given a `forward` of its own."""
+    return "forward" not in vars(layer)
+
+
+def _rectified(layer: Conv2d, x: NDArray[Any]) -> NDArray[Any]:
+    """What a convolution and the `ReLU` behind it give, the latter while the former's result is in the cache."""
+    try:
+        return layer.forward(x, "relu")
+    except NAMED as error:
+        name_layer(error, layer, layer, "x", x)
+        raise
 
 
 def _learns(layer: Module) -> bool:

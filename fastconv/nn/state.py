@@ -58,6 +58,8 @@ def held(items: Iterable[tuple[Any, Any]], kind: type[Kind]) -> list[tuple[str, 
         if isinstance(value, kind):
             found.append((str(name), value))
         elif isinstance(value, (dict, list, tuple)):
+            if _PLAIN.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
+                continue
             inside = value.items() if isinstance(value, dict) else enumerate(value)
             found += [(f"{name}.{key}", one) for key, one in held(inside, kind)]
     return found

@@ -74,13 +74,15 @@ class Adam(Optimizer):
     def _new_state(self, param: NDArray) -> dict[str, Any]:
         return {"step": 0, "m": np.zeros(param.shape, param.dtype), "v": np.zeros(param.shape, param.dtype)}
 
-    def _update(self, param: NDArray, grad: NDArray, state: dict[str, Any], first: bool) -> None:
-        self._move(param, grad, state, self.weight_decay)
+    def _rule(self) -> update.AdamRule:
+        return update.AdamRule(self.lr, self.betas, self.eps, self.weight_decay)
 
-    def _move(self, param: NDArray, grad: NDArray, state: dict[str, Any], weight_decay: float) -> None:
-        state["step"] += 1
-        rule = update.AdamRule(self.lr, self.betas, self.eps, weight_decay)
-        update.adam_step(rule, param, grad, state["m"], state["v"], state["step"])
+    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]], first: list[bool]) -> None:
+        counts = [state["step"] + 1 for state in states]
+        m, v = [state["m"] for state in states], [state["v"] for state in states]
+        update.adam_step(self._rule(), params, grads, m, v, counts)
+        for state, count in zip(states, counts):
+            state["step"] = count
 
 
 class AdamW(Adam):
@@ -95,6 +97,5 @@ class AdamW(Adam):
                  eps: float = 1e-8, weight_decay: float = 1e-2) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _update(self, param: NDArray, grad: NDArray, state: dict[str, Any], first: bool) -> None:
-        param *= 1 - self.lr * self.weight_decay
-        self._move(param, grad, state, 0.0)
+    def _rule(self) -> update.AdamRule:
+        return update.AdamRule(self.lr, self.betas, self.eps, 0.0, 1 - self.lr * self.weight_decay)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv._core.pointwise import update
 from fastconv._core.runtime import arrays
 from fastconv.functional import checks
 from fastconv.optim.ranges import at_least_zero
@@ -86,23 +87,15 @@ class Optimizer:
             If there is no room for the state; again nothing has changed.
         """
         moving = [index for index, parameter in enumerate(self.params) if parameter.grad is not None]
-        grads = tuple([self._gradient(index) for index in moving])
-        states, apart = [], True
-        for index, grad in zip(moving, grads):
-            data = self.params[index].data
-            apart = arrays.is_room(data, grad.shape, grad.dtype, grads) and apart
-            state = self.state[index] or self._new_state(data)
-            for name in self.buffers:
-                if name in state and not arrays.is_room(state[name], grad.shape, grad.dtype, ()):
-                    self._check_buffer(index, name)
-            states.append(state)
-        if not apart:
-            for index in moving:
-                _check_updatable(self.params[index].data, self._called(index))
-            grads = tuple([grad.copy() for grad in grads])
-        # Everything is there, and fits: from here on nothing can fail.
-        for index, grad, state in zip(moving, grads, states):
-            self._update(self.params[index].data, grad, state, first=state is not self.state[index])
+        params = [self.params[index].data for index in moving]
+        grads: list[Any] = [self.params[index].grad for index in moving]
+        before = [self.state[index] for index in moving]
+        if not update.fit(params, grads, before, self.buffers):
+            grads = self._checked(moving)
+        states = [state or self._new_state(param) for state, param in zip(before, params)]
+        # Everything is there, and fits: once the first parameter changes, nothing can fail.
+        self._update(params, grads, states, [state is not old for state, old in zip(states, before)])
+        for index, state in zip(moving, states):
             self.state[index] = state
 
     def zero_grad(self) -> None:
@@ -193,6 +186,21 @@ class Optimizer:
                 raise ValueError(f"state: {name} of parameter {index} must be at least 0, got {checked[name].min()}")
         return checked
 
+    def _checked(self, moving: list[int]) -> list[NDArray[Any]]:
+        """The gradients of these parameters as `_update` takes them, after a close look at all arrays of the step."""
+        grads = [self._gradient(index) for index in moving]
+        apart = True
+        for index, grad in zip(moving, grads):
+            apart = arrays.is_room(self.params[index].data, grad.shape, grad.dtype, tuple(grads)) and apart
+            for name in self.buffers:
+                if name in self.state[index] and not arrays.is_room(self.state[index][name], grad.shape, grad.dtype, ()):
+                    self._check_buffer(index, name)
+        if not apart:
+            for index in moving:
+                _check_updatable(self.params[index].data, self._called(index))
+            grads = [grad.copy() for grad in grads]
+        return grads
+
     def _gradient(self, index: int) -> NDArray[Any]:
         """The gradient of a parameter in its shape and dtype, C-contiguous."""
         data, grad = self.params[index].data, self.params[index].grad
@@ -225,10 +233,11 @@ class Optimizer:
         """The state before the first step of a parameter: `buffers` in its shape and dtype, `counts`."""
         raise NotImplementedError
 
-    def _update(self, param: NDArray, grad: NDArray, state: dict[str, Any], first: bool) -> None:
-        """One step of one parameter, all arrays C-contiguous; `param` and `state` change in place.
+    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]], first: list[bool]) -> None:
+        """One step of some parameters, all arrays C-contiguous; parameters and states change in place.
 
-        `first` says that the state is what `_new_state` made.
+        What can fail, as for want of memory, comes before the first change. `first` says of each state whether it is what
+        `_new_state` made.
         """
         raise NotImplementedError
 

@@ -73,7 +73,7 @@ class SGD(Optimizer):
     def _new_state(self, param: NDArray) -> dict[str, Any]:
         return {"velocity": np.zeros(param.shape, param.dtype)} if self.momentum else {}
 
-    def _update(self, param: NDArray, grad: NDArray, state: dict[str, Any], first: bool) -> None:
-        velocity = state["velocity"] if self.momentum else None
+    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]], first: list[bool]) -> None:
         rule = update.SgdRule(self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov)
-        update.sgd_step(rule, param, grad, velocity, first)
+        velocities = [state["velocity"] if self.momentum else None for state in states]
+        update.sgd_step(rule, params, grads, velocities, first)

@@ -52,6 +52,24 @@ def test_equal_is_not_the_same(option, others):
         assert memo.find(np.zeros(3), None, other) is None
 
 
+def pair(*numbers):
+    """A tuple that no other call has."""
+    return tuple(list(numbers))
+
+
+def test_a_tuple_of_integers_is_the_same_where_its_numbers_are():
+    memo = kept(np.zeros(3), None, pair(2, 3, 28, 28), 5)
+    assert memo.find(np.zeros(3), None, pair(2, 3, 28, 28), 5) == "found"
+    for other in (pair(2, 3, 28, 29), pair(2, 3, 28), pair(2, 3, 28, 28, 1), pair(2, 3, 28.0, 28), pair(2, 3, 28, np.int64(28)),
+                  pair(2, 3, pair(28, 28)), [2, 3, 28, 28], 2):
+        assert memo.find(np.zeros(3), None, other, 5) is None
+    assert kept(np.zeros(3), None, pair(1, 1)).find(np.zeros(3), None, pair(1, True)) is None
+    assert kept(np.zeros(3), None, pair(1, True)).find(np.zeros(3), None, pair(1, 1)) is None
+    assert kept(np.zeros(3), None, pair(1), 2).find(np.zeros(3), None, pair(1, 2)) is None
+    assert kept(np.zeros(3), None, pair(2**70, 1)).find(np.zeros(3), None, pair(2**70 + 2**64, 1)) is None
+    assert kept(np.zeros(3), None, pair(-1), pair()).find(np.zeros(3), None, pair(-1), pair()) == "found"
+
+
 class Number(int):
     pass
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import fastconv as fc
 from fastconv.data import Compose, RandomAffine, RandomFlip, RandomShift
 from fastconv.data import augment as augment_module
 
@@ -83,11 +84,17 @@ def test_affine_in_float32_is_near_float64():
     np.testing.assert_allclose(single, augment_module._affine(images, inverse, shift, 0.0), atol=1e-4)
 
 
-def test_affine_in_steps_gives_the_same(monkeypatch):
-    images = batch(7, 1, 10, 10, np.float32)
-    whole = RandomAffine()(images, rng())
-    monkeypatch.setattr(augment_module, "_PIXELS_PER_STEP", 250)  # 2 images a step, the last step has 1
-    np.testing.assert_array_equal(RandomAffine()(images, rng()), whole)
+def test_affine_gives_the_same_with_any_number_of_threads_and_for_each_image_alone():
+    images = batch(70, 2, 20, 23, np.float32)
+    inverse, shift = random_maps(70)
+    whole = augment_module._affine(images, inverse, shift, 0.5)
+    for threads in (1, 2, 3):
+        with fc.num_threads(threads):
+            np.testing.assert_array_equal(augment_module._affine(images, inverse, shift, 0.5), whole)
+    turned = np.asfortranarray(images)
+    np.testing.assert_array_equal(augment_module._affine(turned, inverse, shift, 0.5), whole)
+    for i in (0, 69):
+        np.testing.assert_array_equal(augment_module._affine(images[i:i + 1], inverse[i:i + 1], shift[i:i + 1], 0.5)[0], whole[i])
 
 
 def test_a_large_plane_keeps_float32_indices_exact():

@@ -90,6 +90,41 @@ def test_any_strides_and_label_types():
         assert fc.cross_entropy(logits, labels) == expected
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(4096, 64), (256, 1000), (9, 32000), (3, 70_000), (5000, 3), (17, 16), (17, 17)])
+def test_rows_of_all_lengths_and_layouts_with_any_number_of_threads(shape, dtype):
+    """Rows of more than 65536 scores that are not contiguous are copied piece by piece."""
+    logits, target = batch(dtype, *shape)
+    weights = np.linspace(-1, 1, len(logits)).astype(dtype)
+    near = {"rtol": 64 * np.finfo(dtype).eps, "atol": 64 * np.finfo(dtype).eps}
+    for options in ({}, {"label_smoothing": 0.1}, {"reduction": "none"}):
+        more = {"grad_output": weights} if "reduction" in options else {}
+        wanted = None
+        for threads in (1, 2, 3):
+            with fc.num_threads(threads):
+                results = [fc.cross_entropy(logits, target, **options), fc.cross_entropy_backward(logits, target, **options, **more)]
+            wanted = results if wanted is None else wanted
+            for result, expected in zip(results, wanted):
+                np.testing.assert_array_equal(result, expected)
+        view = np.asfortranarray(logits)
+        np.testing.assert_allclose(wanted[0], reference.cross_entropy(logits, target, **options), **near)
+        np.testing.assert_allclose(wanted[1], reference.cross_entropy_backward(logits, target, **options, **more), **near)
+        np.testing.assert_allclose(fc.cross_entropy(view, target, **options), wanted[0], **near)
+        np.testing.assert_array_equal(fc.cross_entropy_backward(view, target, **options, **more), wanted[1])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("classes", [5, 70_000])
+def test_scores_that_are_not_finite(classes, dtype):
+    logits = np.zeros((6, classes), dtype)
+    logits[0, :-1], logits[1, 1:], logits[2], logits[3, 3], logits[4, 3] = -np.inf, -np.inf, -np.inf, np.nan, np.inf
+    logits[5, :classes // 2], logits[5, classes // 2] = -np.inf, np.nan
+    for view in (logits, np.asfortranarray(logits)):
+        losses = fc.cross_entropy(view, [classes - 1, 0, 0, 0, 0, 0], reduction="none")
+        np.testing.assert_array_equal(losses, [0, 0, np.nan, np.nan, np.nan, np.nan])
+        assert fc.cross_entropy(view[:1], [0]) == np.inf
+
+
 def test_empty_batch():
     logits, target = np.zeros((0, 5), np.float32), np.zeros(0, np.int64)
     assert fc.cross_entropy(logits, target, reduction="sum") == 0

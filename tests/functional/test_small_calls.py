@@ -25,6 +25,8 @@ def random(*shape, dtype=F32, seed=0):
 
 X, W, B = random(2, 4, 8, 8), random(8, 4, 3, 3, seed=1), random(8, seed=2)
 
+Y = fc.conv2d(X, W)
+
 CALLS = {
     "conv2d": lambda: fc.conv2d(X, W),
     "conv2d with bias and options": lambda: fc.conv2d(X, W, B, stride=(1, 2), padding="same", activation="relu"),
@@ -33,7 +35,22 @@ CALLS = {
     "max_pool2d": lambda: fc.max_pool2d(X, 2),
     "avg_pool2d": lambda: fc.avg_pool2d(X, (3, 3), stride=2, padding=1, count_include_pad=False),
     "linear": lambda: fc.linear(X[0, 0], X[0, 1], B),
+    "conv2d_backward": lambda: fc.conv2d_backward(fc.conv2d(X, W), X, W),
+    "conv2d_backward with options": lambda: fc.conv2d_backward(fc.conv2d(X, W, stride=(1, 2), padding="same"), X, W,
+                                                               stride=tuple([1, 2]), padding="same", needs=tuple([False, True, True])),
+    "conv2d_backward, NHWC": lambda: fc.conv2d_backward(random(2, 3, 8, 4), X, random(4, 8, 3, 3), padding=((1, 0), (1, 1)),
+                                                        data_format="NHWC"),
+    "max_pool2d_backward": lambda: fc.max_pool2d_backward(*fc.max_pool2d(X, 2, return_indices=True), X.shape, 2),
+    "avg_pool2d_backward": lambda: fc.avg_pool2d_backward(fc.avg_pool2d(X, 3, padding=1), X.shape, 3, padding=1),
+    "linear_backward": lambda: fc.linear_backward(X[0, 0], X[0, 1], X[0, 2], needs=tuple([True, False, True])),
 }
+
+
+def all_equal(results, wanted):
+    results, wanted = (value if isinstance(value, tuple) else (value,) for value in (results, wanted))
+    for result, expected in zip(results, wanted, strict=True):
+        assert (result is None) == (expected is None)
+        np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -43,9 +60,9 @@ def test_the_second_call_is_not_checked_again(name, monkeypatch):
     def again(*arguments, **options):
         raise AssertionError("checked a second time")
 
-    for module, check in (("conv", "checked_call"), ("pooling", "_sliding"), ("linear", "_arguments")):
+    for module, check in (("conv", "checked_call"), ("conv", "planned"), ("pooling", "_sliding"), ("linear", "_arguments")):
         monkeypatch.setattr(importlib.import_module(f"fastconv.functional.{module}"), check, again)
-    np.testing.assert_array_equal(CALLS[name](), first)
+    all_equal(CALLS[name](), first)
 
 
 # What equals a good option but is none, with its error; the good call comes before it.
@@ -66,6 +83,16 @@ LOOKALIKES = [
     (fc.max_pool2d, (X, 2), {"ceil_mode": False}, {"ceil_mode": 0}, TypeError),
     (fc.max_pool2d, (X,), {"kernel_size": 1}, {"kernel_size": True}, TypeError),
     (fc.avg_pool2d, (X, 2), {"count_include_pad": True}, {"count_include_pad": 1}, TypeError),
+    (fc.conv2d_backward, (Y, X, W), {"needs": (True, True, True)}, {"needs": (True, 1, True)}, TypeError),
+    (fc.conv2d_backward, (Y, X, W), {"needs": (True, True, True)}, {"needs": (True, True)}, ValueError),
+    (fc.conv2d_backward, (Y, X, W), {"needs": (True, True, True)}, {"needs": True}, TypeError),
+    (fc.conv2d_backward, (Y, X, W), {"stride": (1, 1)}, {"stride": (1, True)}, TypeError),
+    (fc.conv2d_backward, (Y, X, W), {"padding": 0}, {"padding": 1}, ValueError),
+    (fc.linear_backward, (X[0, 0], X[0, 1], X[0, 2]), {"needs": (True, True, True)}, {"needs": (1, True, True)}, TypeError),
+    (fc.max_pool2d_backward, (*fc.max_pool2d(X, 2, return_indices=True), X.shape, 2), {"ceil_mode": False}, {"ceil_mode": 0}, TypeError),
+    (fc.avg_pool2d_backward, (X[..., :4, :4], X.shape, 2), {"padding": 0}, {"padding": 1}, ValueError),
+    (fc.avg_pool2d_backward, (X[..., :4, :4],), {"input_shape": X.shape, "kernel_size": 2},
+     {"input_shape": (2, 4, 8.0, 8), "kernel_size": 2}, TypeError),
 ]
 
 
@@ -113,6 +140,34 @@ def test_each_padding_value_pads_with_itself():
     for value in (0.0, -0.0, 0, 1.5, 1, 2.0, float("nan"), np.float32(0.5), np.array(0.25), np.array(0.75)):
         for _ in range(2):
             assert np.array_equal(fc.conv2d(ones, taps, padding=1, padding_value=value)[0, 0, 0, 0], F32(value), equal_nan=True)
+
+
+@pytest.mark.parametrize("name, of", [("conv2d_backward", (Y, X, W)), ("linear_backward", (X[0, 0], X[0, 1], X[0, 2]))])
+def test_other_arrays_are_still_errors_of_backward(name, of):
+    function = getattr(fc, name)
+    for _ in range(2):
+        function(*of)
+    for i, argument in enumerate(("grad_output", "x", "weight")):
+        for bad, error in ((of[i].astype(int), TypeError), (of[i].astype(float), TypeError), (of[i][:1, :1], ValueError),
+                           (None, TypeError)):
+            with pytest.raises(error, match=r"^(grad_output|x|weight|groups) "):
+                function(*of[:i], bad, *of[i + 1:])
+        same = np.asfortranarray(of[i])
+        for result, wanted in zip(function(*of[:i], same, *of[i + 1:]), function(*of)):
+            np.testing.assert_allclose(result, wanted, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [-1, 10, 2**40])
+@pytest.mark.parametrize("function", [fc.nll_loss, fc.nll_loss_backward, fc.cross_entropy, fc.cross_entropy_backward])
+def test_labels_are_looked_at_each_time(function, wrong):
+    scores, labels = -np.abs(random(200, 10)), np.arange(200) % 10
+    for reduction in ("mean", "none"):
+        function(scores, labels, reduction=reduction)
+        for row in (0, 199):
+            bad = labels.copy()
+            bad[row] = wrong
+            with pytest.raises(ValueError, match=f"^target must be class numbers from 0 to 9, got {wrong}"):
+                function(scores, bad, reduction=reduction)
 
 
 def test_out_is_checked_each_time():
@@ -199,6 +254,9 @@ def test_calls_leave_nothing_behind():
         fc.max_pool2d(X, 2, return_indices=True)
         fc.avg_pool2d(X, 3)
         fc.linear(X[0, 0], X[0, 1], B)
+        fc.conv2d_backward(Y, X, W)
+        fc.linear_backward(X[0, 0], X[0, 1], X[0, 2])
+        fc.cross_entropy_backward(X[0, 0], np.arange(8))
         with pytest.raises(TypeError):
             fc.conv2d(X, W, stride=1.0)
 

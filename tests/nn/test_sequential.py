@@ -249,3 +249,35 @@ def test_a_model_of_vectors_takes_any_shape():
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     assert model.summary((3, 4)).parameters == model.summary((12,)).parameters == 26
     assert model.predict(np.zeros((5, 3, 4), np.float32)).shape == (5,)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("options", [{}, {"groups": 2, "bias": False}, {"data_format": "NHWC", "padding_mode": "reflect"}, {"dtype": "float64"}])
+def test_a_relu_behind_a_convolution_gives_the_bits_of_a_layer_of_its_own(options, training):
+    shape = (3, 7, 9, 4) if options.get("data_format") == "NHWC" else (3, 4, 7, 9)
+    x, grad = np.random.default_rng(0).standard_normal((2, *shape)).astype(options.get("dtype", "float32"))
+    model = nn.Sequential(conv(4, **options), nn.ReLU(), conv(4, **options), nn.ReLU(), nn.ReLU()).train(training)
+    results = []
+    for one_by_one in (False, True):
+        y = x
+        for layer in model if one_by_one else [model]:
+            y = layer(y)
+        results.append([y])
+        if training:
+            model.zero_grad()
+            results[-1] += [model.backward(grad), *(parameter.grad for parameter in model.parameters())]
+    for result, expected in zip(*results, strict=True):
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_a_layer_with_a_forward_of_its_own_is_asked():
+    class Twice(nn.ReLU):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    x = np.random.default_rng(0).standard_normal((1, 2, 5, 5)).astype(np.float32)
+    plain = nn.Sequential(conv(), nn.ReLU())
+    wanted = 2 * plain(x)
+    np.testing.assert_array_equal(nn.Sequential(conv(), Twice())(x), wanted)
+    plain[1].forward = lambda x: 2 * np.maximum(x, 0)
+    np.testing.assert_array_equal(plain(x), wanted)

@@ -6,6 +6,7 @@
     add the chunks' totals up, in order                                                        (channels side by side)
 """
 
+cimport numpy as cnp
 from cython cimport floating
 from libc.string cimport memset
 
@@ -13,7 +14,9 @@ from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport mean_channels, sum_of_run
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
-from fastconv._core.problem.problem cimport ceildiv, rounded
+from fastconv._core.problem.problem cimport ceildiv, elements, rounded
+
+cnp.import_array()
 
 cdef enum:
     BLOCK_BYTES = 16 << 10    # of grad_output, summed in its own precision
@@ -33,36 +36,44 @@ cdef struct BiasCall:
     double *totals
 
 
-def bias_gradient(const floating[:, :, :, :] grad_output, floating[::1] grad_bias):
-    """grad_bias[k] = the sum of grad_output over images and pixels."""
-    cdef Py_ssize_t k, size = sizeof(floating)
-    cdef int team
+def bias_gradient(cnp.ndarray grad_output, cnp.ndarray grad_bias):
+    """grad_bias[k] = the sum of grad_output (N, K, OH, OW), with any strides, over images and pixels; grad_bias is contiguous."""
+    cdef Py_ssize_t k, size = cnp.PyArray_ITEMSIZE(grad_output)
     cdef BiasCall call
-    call.images, call.filters = grad_output.shape[0], grad_output.shape[1]
-    call.rows, call.cols = grad_output.shape[2], grad_output.shape[3]
-    call.sn, call.sk = grad_output.strides[0] // size, grad_output.strides[1] // size
-    call.sh, call.sw = grad_output.strides[2] // size, grad_output.strides[3] // size
+    call.images, call.filters = cnp.PyArray_DIM(grad_output, 0), cnp.PyArray_DIM(grad_output, 1)
+    call.rows, call.cols = cnp.PyArray_DIM(grad_output, 2), cnp.PyArray_DIM(grad_output, 3)
+    call.sn, call.sk = elements(cnp.PyArray_STRIDE(grad_output, 0), size), elements(cnp.PyArray_STRIDE(grad_output, 1), size)
+    call.sh, call.sw = elements(cnp.PyArray_STRIDE(grad_output, 2), size), elements(cnp.PyArray_STRIDE(grad_output, 3), size)
     if call.images == 0 or call.rows == 0 or call.cols == 0:
-        grad_bias[:] = 0
+        grad_bias.fill(0)
         return
     if call.filters == 0:
         return
-    call.dy, call.grad_bias = &grad_output[0, 0, 0, 0], &grad_bias[0]
-    if call.rows == 1 or call.cols == 1 or call.sh == call.cols * call.sw:
-        call.sw = call.sh if call.cols == 1 else call.sw
-        call.rows, call.cols = 1, call.rows * call.cols
     if call.sk == 1 and call.filters > MOST_FILTERS:
         for k in range(0, call.filters, MOST_FILTERS):
             bias_gradient(grad_output[:, k:k + MOST_FILTERS], grad_bias[k:k + MOST_FILTERS])
-    elif call.sk == 1 and call.filters > 1:
+        return
+    call.dy, call.grad_bias = cnp.PyArray_DATA(grad_output), cnp.PyArray_DATA(grad_bias)
+    if cnp.PyArray_TYPE(grad_output) == cnp.NPY_FLOAT:
+        add_up(&call, <float *>call.grad_bias)
+    else:
+        add_up(&call, <double *>call.grad_bias)
+
+
+cdef add_up(BiasCall *call, floating *grad_bias):
+    cdef int team
+    if call.rows == 1 or call.cols == 1 or call.sh == call.cols * call.sw:
+        call.sw = call.sh if call.cols == 1 else call.sw
+        call.rows, call.cols = 1, call.rows * call.cols
+    if call.sk == 1 and call.filters > 1:
         if call.rows == 1 and (call.cols == 1 or call.sn == call.cols * call.sw):
             call.sw = call.sn if call.cols == 1 else call.sw
             call.images, call.cols = 1, call.images * call.cols
-        sum_pixels(&call, &grad_bias[0])
+        sum_pixels(call, grad_bias)
     else:
         team = threads.team(0.3 * call.images * call.filters * call.rows * call.cols)
         with nogil:
-            in_parallel(sum_planes[floating], &call, call.filters, team, EVENLY, &grad_bias[0], 0)
+            in_parallel(sum_planes[floating], call, call.filters, team, EVENLY, grad_bias, 0)
 
 
 cdef void sum_planes(const void *data, Py_ssize_t k, floating *unused) noexcept nogil:

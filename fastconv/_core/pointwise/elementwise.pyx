@@ -1,19 +1,17 @@
-"""Activations, softmax and the losses of class labels: the loops over threads around elementwise.h and softmax.h.
+"""Activations and softmax: the loops over threads around elementwise.h and softmax.h.
 
 Arrays are walked in chunks of CHUNK elements, softmax in rows or blocks of columns; neither depends on the number of
 threads. What is not C-contiguous is copied into the result first and worked on in place, and where there are two such
-arguments the second is copied piece by piece: no second full-size buffer. Losses are added up in double precision, row
-after row.
+arguments the second is copied piece by piece: no second full-size buffer.
 """
 
 import numpy as np
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.stdint cimport int64_t
 
 from fastconv._core.runtime.isa cimport (
-    activation as activation_kernel, activation_backward as activation_backward_kernel, softmax_columns,
+    activation as activation_kernel, activation_backward as activation_backward_kernel, max_of_run, softmax_columns,
     softmax_columns_backward, softmax_row, softmax_row_backward,
 )
 from fastconv._core.runtime.kernels cimport FC_LEAKY_RELU, FC_RELU, FC_SIGMOID, FC_TANH
@@ -138,6 +136,14 @@ cdef void backward_chunk(const void *data, Py_ssize_t index, floating *unused) n
                                <floating *>call.y + at, min(CHUNK, call.n - at), call.slope)
 
 
+def highest(cnp.ndarray x):
+    """The largest element of a C-contiguous array that is not empty; NaN where there is one."""
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x), position
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        return max_of_run(<const float *>cnp.PyArray_DATA(x), n, &position)
+    return max_of_run(<const double *>cnp.PyArray_DATA(x), n, &position)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Softmax: an array is (outer, n, inner), n being the axis. Work comes in units of a row, or of a block of columns.
 
@@ -252,48 +258,3 @@ cdef void normalise_backward(const void *data, Py_ssize_t unit, floating *unused
         softmax_row_backward(grad, y, grad_x, a.n, call.logarithm)
     else:
         softmax_columns_backward(grad, y, grad_x, a.n, a.inner, min(COLUMNS, a.inner - column), call.logarithm)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Losses of class labels. The target of a row is (1 - smoothing) of its label plus smoothing spread over all classes.
-
-
-def label_loss(log_probs, const int64_t[::1] target, double smoothing):
-    """loss[i] = -sum_j target[i, j] log_probs[i, j], as float64."""
-    loss = np.empty(log_probs.shape[0])
-    if log_probs.dtype == np.float32:
-        add_losses[float](log_probs, target, smoothing, loss)
-    else:
-        add_losses[double](log_probs, target, smoothing, loss)
-    return loss
-
-
-cdef add_losses(const floating[:, :] log_probs, const int64_t[::1] target, double smoothing, double[::1] loss):
-    cdef Py_ssize_t i, j, n = log_probs.shape[0], classes = log_probs.shape[1]
-    cdef double all_classes
-    for i in range(n):
-        loss[i] = -(1 - smoothing) * log_probs[i, target[i]]
-        if smoothing != 0:
-            all_classes = 0
-            for j in range(classes):
-                all_classes += log_probs[i, j]
-            loss[i] -= smoothing / classes * all_classes
-
-
-def label_loss_backward(scores, const int64_t[::1] target, const double[::1] weight, double smoothing):
-    """scores[i] = weight[i] (scores[i] - target of row i), in place: softmax makes it cross-entropy's gradient, zeros
-    nll's."""
-    if scores.dtype == np.float32:
-        subtract_targets[float](scores, target, weight, smoothing)
-    else:
-        subtract_targets[double](scores, target, weight, smoothing)
-
-
-cdef subtract_targets(floating[:, ::1] scores, const int64_t[::1] target, const double[::1] weight, double smoothing):
-    cdef Py_ssize_t i, j, n = scores.shape[0], classes = scores.shape[1]
-    cdef floating factor, share = <floating>(smoothing / classes)
-    for i in range(n):
-        scores[i, target[i]] -= <floating>(1 - smoothing)
-        factor = <floating>weight[i]
-        for j in range(classes):
-            scores[i, j] = factor * (scores[i, j] - share)

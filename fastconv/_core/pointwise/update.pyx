@@ -1,28 +1,44 @@
-"""One step of an optimiser on one parameter, in place: update.h over chunks of contiguous memory and threads."""
+"""One step of an optimiser on all parameters of a model, in place.
+
+    parallel for chunk of CHUNK elements, of one parameter after the other: the rule of update.h
+
+All memory is taken before the first parameter changes.
+"""
 
 cimport numpy as cnp
 from cython cimport floating
 from libc.math cimport pow, sqrt
 
+from fastconv._core.runtime.arrays cimport plain
 from fastconv._core.runtime.isa cimport adam, sgd
 from fastconv._core.runtime.kernels cimport fc_adam, fc_sgd
+from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 
 cnp.import_array()
 
 cdef enum:
     CHUNK = 4096    # elements: param, grad and two moments in double fit into 128 KB of L2
+    READY = cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_WRITEABLE
 
 
-# What the chunks of a step share: n elements, one after the other.
-cdef struct UpdateCall:
-    const void *rule
+# One parameter of n elements, of single precision or not, with its rule: that of Adam where there are moments. `chunk` is
+# the number of its first chunk among those of all.
+cdef struct Move:
     void *param
     const void *grad
     void *velocity    # or NULL
-    void *m
+    void *m           # or NULL
     void *v
-    Py_ssize_t n
+    Py_ssize_t n, chunk
+    bint single
+    fc_sgd sgd
+    fc_adam adam
+
+# What the chunks of a step share.
+cdef struct StepCall:
+    const Move *moves
+    Py_ssize_t count
 
 
 cdef class SgdRule:
@@ -36,66 +52,142 @@ cdef class SgdRule:
 
 
 cdef class AdamRule:
-    """Adam, the arguments as PyTorch's."""
+    """Adam, the arguments as PyTorch's; `shrink` is what a parameter is multiplied by before its step."""
     cdef fc_adam rule
     cdef double lr
 
-    def __init__(self, double lr, tuple betas, double eps, double weight_decay):
+    def __init__(self, double lr, tuple betas, double eps, double weight_decay, double shrink=1.0):
         self.lr = lr
         self.rule.beta1, self.rule.beta2 = betas
-        self.rule.eps, self.rule.weight_decay = eps, weight_decay
+        self.rule.eps, self.rule.weight_decay, self.rule.shrink = eps, weight_decay, shrink
 
 
-def sgd_step(SgdRule rule, cnp.ndarray param, cnp.ndarray grad, cnp.ndarray velocity, bint first=False):
-    """param -= lr * step, C-contiguous arrays of one dtype; velocity is None without momentum, unread with first."""
-    cdef UpdateCall call
-    rule.rule.first = first
-    call.rule, call.param, call.grad = &rule.rule, cnp.PyArray_DATA(param), cnp.PyArray_DATA(grad)
-    call.velocity = NULL if velocity is None else cnp.PyArray_DATA(velocity)
-    call.n = cnp.PyArray_SIZE(param)
-    if cnp.PyArray_TYPE(param) == cnp.NPY_FLOAT:
-        descend[float](&call, NULL)
-    else:
-        descend[double](&call, NULL)
+# ---------------------------------------------------------------------------------------------------------------------
+# Whether a step can be made: a yes is sure, after a no the caller looks closely
 
 
-def adam_step(AdamRule rule, cnp.ndarray param, cnp.ndarray grad, cnp.ndarray m, cnp.ndarray v, int count):
-    """param -= lr * Adam's step, C-contiguous arrays of one dtype; steps count from 1, m and v begin as zeros."""
-    cdef UpdateCall call
-    rule.rule.step_size = rule.lr / (1 - pow(rule.rule.beta1, count))
-    rule.rule.root = sqrt(1 - pow(rule.rule.beta2, count))
-    call.rule, call.param, call.grad = &rule.rule, cnp.PyArray_DATA(param), cnp.PyArray_DATA(grad)
-    call.m, call.v, call.n = cnp.PyArray_DATA(m), cnp.PyArray_DATA(v), cnp.PyArray_SIZE(param)
-    if cnp.PyArray_TYPE(param) == cnp.NPY_FLOAT:
-        adapt[float](&call, NULL)
-    else:
-        adapt[double](&call, NULL)
+def fit(list params, list grads, list states, tuple buffers):
+    """Whether each parameter, its gradient and those of its buffers that there are have one shape and dtype, are plain and
+    C-contiguous, and writable but for the gradient, and no gradient lies in the memory of a parameter."""
+    cdef Py_ssize_t i, j
+    cdef cnp.ndarray param
+    for i in range(len(params)):
+        if not (plain(params[i]) and cnp.PyArray_CHKFLAGS(<cnp.ndarray>params[i], READY)):
+            return False
+        param = params[i]
+        if not fits(grads[i], param, cnp.NPY_ARRAY_C_CONTIGUOUS):
+            return False
+        for name in buffers:
+            if name in states[i] and not fits(states[i][name], param, READY):
+                return False
+    for i in range(len(params)):
+        for j in range(len(params)):
+            if overlap(<cnp.ndarray>params[i], <cnp.ndarray>grads[j]):
+                return False
+    return True
 
 
-cdef descend(const UpdateCall *call, floating *unused):
-    cdef int threads = team(call.n * 0.4)
+cdef bint fits(object value, cnp.ndarray param, int flags):
+    return (plain(value) and cnp.PyArray_TYPE(<cnp.ndarray>value) == cnp.PyArray_TYPE(param)
+            and cnp.PyArray_SAMESHAPE(<cnp.ndarray>value, param) and cnp.PyArray_CHKFLAGS(<cnp.ndarray>value, flags))
+
+
+cdef bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Of contiguous arrays."""
+    return (cnp.PyArray_BYTES(a) < cnp.PyArray_BYTES(b) + cnp.PyArray_NBYTES(b)
+            and cnp.PyArray_BYTES(b) < cnp.PyArray_BYTES(a) + cnp.PyArray_NBYTES(a))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The step
+
+
+def sgd_step(SgdRule rule, list params, list grads, list velocities, list first):
+    """param -= lr * step, C-contiguous arrays, each parameter's of one dtype; its velocity is None without momentum, and
+    unread where it is the first."""
+    cdef Block memory = take(len(params) * sizeof(Move))
+    cdef Move *moves = <Move *>memory.data
+    cdef Py_ssize_t i
+    for i in range(len(params)):
+        begin(moves, i, params[i], grads[i])
+        moves[i].sgd = rule.rule
+        moves[i].sgd.first = first[i]
+        if velocities[i] is not None:
+            moves[i].velocity = cnp.PyArray_DATA(<cnp.ndarray>velocities[i])
+    step(moves, len(params), 0.4)
+
+
+def adam_step(AdamRule rule, list params, list grads, list m, list v, list counts):
+    """param -= lr * Adam's step, C-contiguous arrays, each parameter's of one dtype; steps count from 1, m and v begin as
+    zeros."""
+    cdef Block memory = take(len(params) * sizeof(Move))
+    cdef Move *moves = <Move *>memory.data
+    cdef Py_ssize_t i
+    cdef double count
+    for i in range(len(params)):
+        begin(moves, i, params[i], grads[i])
+        moves[i].m, moves[i].v = cnp.PyArray_DATA(<cnp.ndarray>m[i]), cnp.PyArray_DATA(<cnp.ndarray>v[i])
+        count = counts[i]
+        moves[i].adam = rule.rule
+        moves[i].adam.step_size = rule.lr / (1 - pow(rule.rule.beta1, count))
+        moves[i].adam.root = sqrt(1 - pow(rule.rule.beta2, count))
+    step(moves, len(params), 0.6)
+
+
+cdef void begin(Move *moves, Py_ssize_t i, cnp.ndarray param, cnp.ndarray grad) noexcept:
+    """All of move i but its rule and its state."""
+    cdef Move *move = &moves[i]
+    move.param, move.grad, move.n = cnp.PyArray_DATA(param), cnp.PyArray_DATA(grad), cnp.PyArray_SIZE(param)
+    move.velocity = move.m = move.v = NULL
+    move.single = cnp.PyArray_TYPE(param) == cnp.NPY_FLOAT
+    move.chunk = 0 if i == 0 else moves[i - 1].chunk + (moves[i - 1].n + CHUNK - 1) // CHUNK
+
+
+cdef inline const char *end(const Move *move) noexcept:
+    return <const char *>move.param + move.n * (sizeof(float) if move.single else sizeof(double))
+
+
+cdef step(const Move *moves, Py_ssize_t count, double nanoseconds):
+    """nanoseconds: about those of an element."""
+    cdef StepCall call
+    cdef Py_ssize_t i, j, elements = 0, chunks
+    cdef bint apart = True
+    if count == 0:
+        return
+    for i in range(count):
+        elements += moves[i].n
+        for j in range(i):
+            apart = apart and not (<const char *>moves[i].param < end(&moves[j])
+                                       and <const char *>moves[j].param < end(&moves[i]))
+    chunks = moves[count - 1].chunk + (moves[count - 1].n + CHUNK - 1) // CHUNK
+    call.moves, call.count = moves, count
+    cdef int threads = team(elements * nanoseconds) if apart else 1    # parameters that share memory move one after the other
     with nogil:
-        in_parallel(sgd_chunk[floating], call, (call.n + CHUNK - 1) // CHUNK, threads, EVENLY, unused, 0)
+        in_parallel(step_chunk, &call, chunks, threads, EVENLY, <float *>NULL, 0)
 
 
-cdef void sgd_chunk(const void *data, Py_ssize_t index, floating *unused) noexcept nogil:
-    cdef const UpdateCall *call = <const UpdateCall *>data
-    cdef Py_ssize_t at = index * CHUNK
-    cdef floating *velocity = NULL
-    if call.velocity != NULL:
-        velocity = <floating *>call.velocity + at
-    sgd(<const fc_sgd *>call.rule, <floating *>call.param + at, <const floating *>call.grad + at, velocity,
-        min(CHUNK, call.n - at))
+cdef void step_chunk(const void *data, Py_ssize_t index, float *unused) noexcept nogil:
+    cdef const StepCall *call = <const StepCall *>data
+    cdef Py_ssize_t low = 0, high = call.count, middle
+    while high - low > 1:    # the last move whose first chunk is no later; those without elements have none
+        middle = (low + high) // 2
+        if call.moves[middle].chunk <= index:
+            low = middle
+        else:
+            high = middle
+    cdef const Move *move = &call.moves[low]
+    if move.single:
+        move_chunk(move, (index - move.chunk) * CHUNK, <const float *>move.grad)
+    else:
+        move_chunk(move, (index - move.chunk) * CHUNK, <const double *>move.grad)
 
 
-cdef adapt(const UpdateCall *call, floating *unused):
-    cdef int threads = team(call.n * 0.6)
-    with nogil:
-        in_parallel(adam_chunk[floating], call, (call.n + CHUNK - 1) // CHUNK, threads, EVENLY, unused, 0)
-
-
-cdef void adam_chunk(const void *data, Py_ssize_t index, floating *unused) noexcept nogil:
-    cdef const UpdateCall *call = <const UpdateCall *>data
-    cdef Py_ssize_t at = index * CHUNK
-    adam(<const fc_adam *>call.rule, <floating *>call.param + at, <const floating *>call.grad + at,
-         <floating *>call.m + at, <floating *>call.v + at, min(CHUNK, call.n - at))
+cdef void move_chunk(const Move *move, Py_ssize_t at, const floating *grad) noexcept nogil:
+    cdef floating *param = <floating *>move.param + at
+    cdef Py_ssize_t n = min(CHUNK, move.n - at)
+    if move.m != NULL:
+        adam(&move.adam, param, grad + at, <floating *>move.m + at, <floating *>move.v + at, n)
+    elif move.velocity != NULL:
+        sgd(&move.sgd, param, grad + at, <floating *>move.velocity + at, n)
+    else:
+        sgd(&move.sgd, param, grad + at, <floating *>NULL, n)

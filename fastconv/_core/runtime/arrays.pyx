@@ -12,6 +12,8 @@ cnp.import_array()
 
 _float32, _float64 = cnp.PyArray_DescrFromType(cnp.NPY_FLOAT), cnp.PyArray_DescrFromType(cnp.NPY_DOUBLE)
 float32, float64 = <PyObject *>_float32, <PyObject *>_float64
+_int64 = cnp.PyArray_DescrFromType(cnp.NPY_INT64)
+cdef PyObject *int64 = <PyObject *>_int64
 
 
 def is_plain(value):
@@ -32,6 +34,18 @@ cdef bint has_shape(cnp.ndarray array, tuple shape) except -1:
 def is_like(value, tuple shape, dtype):
     """Whether `value` is plain and has this shape and dtype."""
     return plain(value) and <PyObject *>cnp.PyArray_DESCR(<cnp.ndarray>value) == <PyObject *>dtype and has_shape(value, shape)
+
+
+def are_labelled(scores, target):
+    """Whether `scores` is plain, (N, classes) with at least one class, and `target` an ndarray of N native int64 that follow each
+    other in memory, whatever their values."""
+    if not (plain(scores) and cnp.PyArray_CheckExact(target) and cnp.PyArray_NDIM(<cnp.ndarray>scores) == 2
+            and cnp.PyArray_NDIM(<cnp.ndarray>target) == 1):
+        return False
+    return (cnp.PyArray_DIM(<cnp.ndarray>scores, 1) > 0
+            and cnp.PyArray_DIM(<cnp.ndarray>target, 0) == cnp.PyArray_DIM(<cnp.ndarray>scores, 0)
+            and <PyObject *>cnp.PyArray_DESCR(<cnp.ndarray>target) == int64
+            and cnp.PyArray_CHKFLAGS(<cnp.ndarray>target, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED))
 
 
 cdef void extent(cnp.ndarray array, char **first, char **last) noexcept:

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.runtime.kernels cimport (
     fc_adam, fc_band_rows, fc_down, fc_kernels_f32, fc_kernels_f64, fc_pixel_block, fc_pixel_rows, fc_pixels, fc_plane_block,
-    fc_row_strides, fc_run, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
+    fc_row_strides, fc_row_sums, fc_run, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
 )
 
 cdef const fc_table *kernels   # the table in use; set once, when the module is imported
@@ -43,6 +43,14 @@ cdef inline void dot_rows(int m, const fc_row_strides *rows, Py_ssize_t depth, c
         kernels.f32.dot_rows[m](rows, depth, a, b, n, bias, c)
     else:
         kernels.f64.dot_rows[m](rows, depth, a, b, n, bias, c)
+
+
+cdef inline void sum_rows(int m, const fc_row_sums *rows, Py_ssize_t depth, const floating *a, const floating *b,
+                          Py_ssize_t n, floating *c, bint accumulate) noexcept nogil:
+    if floating is float:
+        kernels.f32.sum_rows[m](rows, depth, a, b, n, c, accumulate)
+    else:
+        kernels.f64.sum_rows[m](rows, depth, a, b, n, c, accumulate)
 
 
 cdef inline void pack_rows(const fc_taps *rows, const floating *src, const fc_run *runs, Py_ssize_t n_runs,
@@ -129,6 +137,20 @@ cdef inline void softmax_columns_backward(const floating *grad, const floating *
         kernels.f32.softmax_columns_backward(grad, y, grad_x, n, step, columns, logarithm)
     else:
         kernels.f64.softmax_columns_backward(grad, y, grad_x, n, step, columns, logarithm)
+
+
+cdef inline floating log_sum_exp(const floating *x, Py_ssize_t n, floating *top) noexcept nogil:
+    if floating is float:
+        return kernels.f32.log_sum_exp(x, n, top)
+    else:
+        return kernels.f64.log_sum_exp(x, n, top)
+
+
+cdef inline void softmax_less(const floating *x, floating *y, Py_ssize_t n, floating weight, floating share) noexcept nogil:
+    if floating is float:
+        kernels.f32.softmax_less(x, y, n, weight, share)
+    else:
+        kernels.f64.softmax_less(x, y, n, weight, share)
 
 
 cdef inline void sgd(const fc_sgd *rule, floating *param, const floating *grad, floating *velocity,

@@ -8,6 +8,7 @@ cdef extern from "kernels.h" nogil:
         FC_MAX_MR
         FC_MAX_NV
         FC_DOT_ROWS
+        FC_SUM_ROWS
         FC_SLIDING_ROWS
         FC_STRIDE_11
         FC_STRIDE_22
@@ -47,6 +48,9 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct fc_row_strides:
         Py_ssize_t a, b, c
 
+    ctypedef struct fc_row_sums:
+        Py_ssize_t a_row, a_step, b, c
+
     ctypedef struct fc_down:
         const Py_ssize_t *rows
         int n_rows
@@ -61,7 +65,7 @@ cdef extern from "kernels.h" nogil:
         int nesterov, first
 
     ctypedef struct fc_adam:
-        double step_size, root, beta1, beta2, eps, weight_decay
+        double step_size, root, beta1, beta2, eps, weight_decay, shrink
 
     ctypedef struct fc_band_rows:
         const Py_ssize_t *rows
@@ -140,6 +144,8 @@ cdef extern from "kernels.h" nogil:
         int dot_most
         void (*dot_rows[5])(const fc_row_strides *rows, Py_ssize_t depth, const float *a, const float *b, Py_ssize_t n, const float *bias,
                             float *c) noexcept nogil
+        void (*sum_rows[7])(const fc_row_sums *rows, Py_ssize_t depth, const float *a, const float *b, Py_ssize_t n, float *c,
+                            int accumulate) noexcept nogil
         fc_winograd_f32 winograd[3]
         void (*group_products[9])(Py_ssize_t tiles, const float *v, const float *u, float *m, const float *ahead) noexcept nogil
         int (*band_contrast)(const float *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
@@ -154,6 +160,8 @@ cdef extern from "kernels.h" nogil:
         void (*softmax_columns)(const float *x, float *y, Py_ssize_t n, Py_ssize_t step, Py_ssize_t columns, int logarithm) noexcept nogil
         void (*softmax_columns_backward)(const float *grad, const float *y, float *grad_x, Py_ssize_t n, Py_ssize_t step,
                                          Py_ssize_t columns, int logarithm) noexcept nogil
+        float (*log_sum_exp)(const float *x, Py_ssize_t n, float *top) noexcept nogil
+        void (*softmax_less)(const float *x, float *y, Py_ssize_t n, float weight, float share) noexcept nogil
         void (*sgd)(const fc_sgd *rule, float *param, const float *grad, float *velocity, Py_ssize_t n) noexcept nogil
         void (*adam)(const fc_adam *rule, float *param, const float *grad, float *m, float *v, Py_ssize_t n) noexcept nogil
         void (*max_across)(const float *x, const Py_ssize_t *taps, int n_taps, int32_t step, float *best, int32_t *tap,
@@ -243,6 +251,8 @@ cdef extern from "kernels.h" nogil:
         int dot_most
         void (*dot_rows[5])(const fc_row_strides *rows, Py_ssize_t depth, const double *a, const double *b, Py_ssize_t n, const double *bias,
                             double *c) noexcept nogil
+        void (*sum_rows[7])(const fc_row_sums *rows, Py_ssize_t depth, const double *a, const double *b, Py_ssize_t n, double *c,
+                            int accumulate) noexcept nogil
         fc_winograd_f64 winograd[3]
         void (*group_products[9])(Py_ssize_t tiles, const double *v, const double *u, double *m, const double *ahead) noexcept nogil
         int (*band_contrast)(const double *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window, int known,
@@ -257,6 +267,8 @@ cdef extern from "kernels.h" nogil:
         void (*softmax_columns)(const double *x, double *y, Py_ssize_t n, Py_ssize_t step, Py_ssize_t columns, int logarithm) noexcept nogil
         void (*softmax_columns_backward)(const double *grad, const double *y, double *grad_x, Py_ssize_t n, Py_ssize_t step,
                                          Py_ssize_t columns, int logarithm) noexcept nogil
+        double (*log_sum_exp)(const double *x, Py_ssize_t n, double *top) noexcept nogil
+        void (*softmax_less)(const double *x, double *y, Py_ssize_t n, double weight, double share) noexcept nogil
         void (*sgd)(const fc_sgd *rule, double *param, const double *grad, double *velocity, Py_ssize_t n) noexcept nogil
         void (*adam)(const fc_adam *rule, double *param, const double *grad, double *m, double *v, Py_ssize_t n) noexcept nogil
         void (*max_across)(const double *x, const Py_ssize_t *taps, int n_taps, int64_t step, double *best, int64_t *tap,

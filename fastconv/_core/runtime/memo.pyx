@@ -5,12 +5,15 @@ on the shapes and dtypes of the arrays, on whether they are C-contiguous, and on
 
 Options are the same where they are the same objects: 1, True and 1.0 are equal, but only one of them is a stride; 0.0 and
 -0.0 are equal, and pad differently. An entry keeps its options alive and is made only for options that cannot change, so
-what is found by its address has the value and the type that were checked. Only plain arrays are looked up (see arrays.pyx);
-whatever else comes in is checked again each time.
+what is found by its address has the value and the type that were checked. Tuples of integers, which shapes and pairs are,
+are mostly made anew for each call: they are the same where the numbers are. Only plain arrays are looked up (see
+arrays.pyx); whatever else comes in is checked again each time.
 """
 
 cimport numpy as cnp
+from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_CheckExact
 from libc.string cimport memcmp
 
 from fastconv._core.runtime.arrays cimport plain
@@ -29,7 +32,7 @@ cdef struct Key:
 
 cdef bint make_key(Key *key, tuple arguments, Py_ssize_t arrays) noexcept:
     """False where there is none for such arguments."""
-    cdef Py_ssize_t i, n = 0
+    cdef Py_ssize_t i, n = 0, numbers
     cdef int axis
     cdef PyObject *given
     cdef cnp.ndarray array
@@ -48,11 +51,27 @@ cdef bint make_key(Key *key, tuple arguments, Py_ssize_t arrays) noexcept:
                 key.words[n] = cnp.PyArray_DIM(array, axis)
                 n += 1
         else:
-            key.words[n] = <Py_ssize_t>given
-            n += 1
+            numbers = write_numbers(<object>given, &key.words[n + 1])
+            key.words[n] = <Py_ssize_t>given if numbers < 0 else ~numbers    # no address is below zero
+            n += 1 + max(0, numbers)
     key.length = n
     key.slot = slot_of(key.words, n, SLOT_BITS)
     return True
+
+
+cdef Py_ssize_t write_numbers(object value, Py_ssize_t *words) noexcept:
+    """The integers of a tuple of at most MOST_DIMENSIONS, to words; how many, or -1 where the value is anything else."""
+    cdef Py_ssize_t i
+    cdef int overflow = 0
+    if not PyTuple_CheckExact(value) or len(<tuple>value) > MOST_DIMENSIONS:
+        return -1
+    for i in range(len(<tuple>value)):
+        if not PyLong_CheckExact((<tuple>value)[i]):
+            return -1
+        words[i] = PyLong_AsLongAndOverflow((<tuple>value)[i], &overflow)
+        if overflow:
+            return -1
+    return len(<tuple>value)
 
 
 cdef bint cannot_change(object value):

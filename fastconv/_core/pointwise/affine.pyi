@@ -1,0 +1,3 @@
+from numpy.typing import NDArray
+
+def affine(images: NDArray, terms: tuple[NDArray, NDArray, NDArray, NDArray], fill: float, out: NDArray) -> None: ...
