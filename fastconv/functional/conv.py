@@ -164,6 +164,12 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     grad_x is computed as convolutions of grad_output with the turned filters, one for each phase of the stride (Dumoulin
     and Visin, "A guide to convolution arithmetic for deep learning", 2016). At most 16 MB of scratch a thread are used.
 
+    In float32, grad_weight of 3 x 3 filters with stride 1 or 2 and of 5 x 5 ones with stride 1 is computed by the transpose of
+    Winograd's algorithm where that is expected to be faster. Its relative L2 error is about 1e-6 (5 x 5: 4e-6) however many
+    pixels are summed, and never above 1e-5. Rows of tiles in which the magnitudes of x or of grad_output (measured as in
+    `conv2d`) differ by a factor of more than 4096, or of more than the number of pixels that are summed, up to 65536, are
+    summed directly, and all of it is where the result is not finite.
+
     Examples
     --------
     >>> import numpy as np, fastconv as fc

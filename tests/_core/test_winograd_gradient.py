@@ -240,7 +240,7 @@ def test_overflow_inside_the_transform_only():
     ((4, 64, 56, 56), (64, 64, 3, 3), {"padding": 1}), ((4, 256, 14, 14), (256, 256, 3, 3), {"padding": 1}),
     ((64, 16, 32, 32), (16, 16, 3, 3), {"padding": 1}), ((64, 64, 8, 8), (64, 64, 3, 3), {"padding": 1}),
     ((8, 128, 28, 28), (128, 32, 3, 3), {"padding": 1, "groups": 4}), ((8, 64, 28, 28), (64, 64, 3, 3), {"padding": 2, "dilation": 2}),
-    ((8, 64, 27, 27), (192, 64, 5, 5), {"padding": 2}), ((8, 64, 56, 56), (128, 64, 3, 3), {"padding": 1, "stride": 2})])
+    ((8, 64, 27, 27), (192, 64, 5, 5), {"padding": 2})])
 def test_it_is_chosen_and_right(x_shape, weight_shape, window, data_format):
     assert driver_of(x_shape, weight_shape, data_format, **window) == "winograd"
     assert driver_of(x_shape, weight_shape, data_format, np.float64, **window) == "product"

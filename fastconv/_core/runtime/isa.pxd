@@ -2,8 +2,8 @@ from cython cimport floating
 from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.runtime.kernels cimport (
-    fc_adam, fc_band_rows, fc_down, fc_kernels_f32, fc_kernels_f64, fc_pixel_block, fc_pixel_rows, fc_pixels, fc_plane_block,
-    fc_row_strides, fc_row_sums, fc_run, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
+    fc_adam, fc_band_rows, fc_down, fc_kernels_f32, fc_kernels_f64, fc_outer_steps, fc_pixel_block, fc_pixel_rows, fc_pixels,
+    fc_plane_block, fc_row_strides, fc_row_sums, fc_run, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
 )
 
 cdef const fc_table *kernels   # the table in use; set once, when the module is imported
@@ -31,6 +31,14 @@ cdef inline void gemm_tile(const GemmTile *tile, Py_ssize_t depth, const floatin
         kernels.f32.gemm_tile[tile.vectors - 1][tile.m](depth, a, b, c, tile.ldc, bias, accumulate)
     else:
         kernels.f64.gemm_tile[tile.vectors - 1][tile.m](depth, a, b, c, tile.ldc, bias, accumulate)
+
+
+cdef inline void outer_tile(int vectors, Py_ssize_t m, const fc_outer_steps *steps, Py_ssize_t depth, const floating *a,
+                            const floating *b, floating *c, int accumulate) noexcept nogil:
+    if floating is float:
+        kernels.f32.outer_tile[vectors - 1][m](steps, depth, a, b, c, accumulate)
+    else:
+        kernels.f64.outer_tile[vectors - 1][m](steps, depth, a, b, c, accumulate)
 
 
 cdef inline int dot_most(const floating *unused) noexcept nogil:

@@ -44,7 +44,7 @@ from libc.string cimport memset
 from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.problem.problem cimport Problem, ceildiv, part
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport kernels
+from fastconv._core.runtime.isa cimport kernels, outer_tile
 from fastconv._core.runtime.kernels cimport FC_MAX_NV, fc_outer_steps
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport WHEN_READY, in_parallel, mark
@@ -59,7 +59,8 @@ from fastconv._core.winograd.layout cimport (
 cnp.import_array()
 
 cdef enum:
-    MOST_CONTRAST = 4096    # of magnitudes; a sum over all pixels sees more than an output: see forward.pyx
+    LEAST_CONTRAST = 4096   # of magnitudes that is too great; or the terms of a sum, if these are more:
+    MOST_CONTRAST = 65536   # the error of a loud pixel is small beside what many quiet ones are together
     MOST_AGAIN = 4          # strips that are added as a matrix product: up to one in so many
     MORE_BYTES = 1 << 20    # of a gradient that is to be added
 
@@ -86,14 +87,6 @@ cdef struct WinogradGradientCall:
 cdef struct WinogradSums:
     Py_ssize_t group, k, k_end, c, c_end
     void *u
-
-
-cdef inline void outer_tile(int vectors, Py_ssize_t m, const fc_outer_steps *steps, Py_ssize_t depth, const floating *a,
-                            const floating *b, floating *c, bint accumulate) noexcept nogil:
-    if floating is float:
-        kernels.f32.outer_tile[vectors - 1][m](steps, depth, a, b, c, accumulate)
-    else:
-        kernels.f64.outer_tile[vectors - 1][m](steps, depth, a, b, c, accumulate)
 
 
 cdef inline int transform_weights(int scheme, const floating *u, Py_ssize_t vectors, floating *w,
@@ -332,6 +325,7 @@ cdef backward(Convolution conv, bint adds):
     cdef Py_ssize_t *y_tile_at = x_tile_at + l.block_strips * l.x.tiles
     cdef WinogradBlock block
     cdef WinogradGradientCall call
+    cdef double contrast
     flags.fill(0)
     place_inputs(&l.x, &g, x_at)
     place_inputs(&l.y, &y, y_at)
@@ -340,7 +334,8 @@ cdef backward(Convolution conv, bint adds):
     place_tiles(&l.x, &block)
     block.tile_at = y_tile_at
     place_tiles(&l.y, &block)
-    l.x.contrast = l.y.contrast = <double>MOST_CONTRAST * MOST_CONTRAST
+    contrast = min(max(<double>LEAST_CONTRAST, <double>g.n * g.oh * g.ow), <double>MOST_CONTRAST)
+    l.x.contrast = l.y.contrast = contrast * contrast
     l.x.inputs_at, l.y.inputs_at = x_at, y_at
     l.x.again = l.y.again = <char *>cnp.PyArray_DATA(flags)
     call.l, call.x, call.y = &l, &g, &y
