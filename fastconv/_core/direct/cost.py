@@ -12,6 +12,7 @@ SMALL_BYTES = 256 << 10   # and of X beside them
 TABLE = 2048              # weights of a filter, of few channels,
 FEWEST_COLUMNS = 3        # and its columns, where planes are read as they are,
 MOST_CHANNELS = 3         # and the channels for each of these
+SAVED = 2                 # times as many tiles of pixels, where tiles take images instead
 
 
 def refuses(problem):
@@ -68,7 +69,9 @@ def terms(problem, lanes, tile_rows):
     if pointwise:
         tiles = block.blocks * ceildiv(block.images * block.rows * block.columns, tile_rows)
     else:
-        tiles = block.blocks * block.images * block.rows * ceildiv(block.columns, tile_rows)
+        tiles = block.images * ceildiv(block.columns, tile_rows)
+        across = block.columns * ceildiv(block.images, tile_rows)    # tiles of one pixel of several images
+        tiles = block.blocks * block.rows * (across if tiles > SAVED * across else tiles)
     band_rows = 0 if in_place or (in_planes and inside(problem)) else (
         block.blocks * groups * block.images * ((block.rows - 1) * sh + (r - 1) * problem.dilation[0] + 1)
         * (channels if in_planes else ceildiv(channels, lanes)))

@@ -9,7 +9,8 @@ being multiples of 7 or 14.
             bands of channel vectors -> X[vector][image][row][column] (L2, L3)
         parallel for group, panel of 2 vectors of filters:
             filters -> B[channel vector][tap][channel][2 vectors]: just before their use, so they stay in L2
-            for row: for tile of pixels: micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
+            for row (for pixel, where rows are much shorter than tiles and there are several images):
+                for tile of pixels (of images): micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
 
 With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the
@@ -49,7 +50,7 @@ from fastconv._core.problem.blocks cimport PixelBlock, block_at
 from fastconv._core.direct.filters cimport lies_as_it_is, pack_panel, place_weights
 from fastconv._core.direct.inputs cimport fill_input, fill_steps
 from fastconv._core.direct.layout cimport (
-    DirectLayout, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
+    DirectLayout, across_images, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
 )
 from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_tile, join_pixels, vector_length
 from fastconv._core.runtime.kernels cimport fc_pixels
@@ -168,8 +169,10 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
     """All tiles of a block by a panel or a pair."""
     cdef const DirectLayout *l = u.call.l
     cdef const Problem *p = u.call.p
-    cdef Py_ssize_t rows = u.block.images * u.block.rows, cols = u.block.cols, row, q, t, m, tiles, left
+    cdef Py_ssize_t n = u.block.images, rows = u.block.rows, cols = u.block.cols, line, q, t, m, tiles, left
     cdef Py_ssize_t lines = p.own * p.r * p.s, vectors = f.vectors
+    cdef Py_ssize_t of_pixels = n * rows, inner = rows, length = cols
+    cdef Py_ssize_t outer_step = l.image_step, inner_step = l.row_step, outer_out = f.out_image, inner_out = f.out_row
     cdef const floating *x = first_pixel(u, unused) if l.in_place else <const floating *>u.x
     cdef const floating *b = <const floating *>f.b
     cdef const floating *bias = <const floating *>f.bias
@@ -182,23 +185,27 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
     pixels.taps, pixels.n_taps = u.call.taps, l.n_taps
     pixels.step, pixels.ldc, pixels.b_panel = l.pixel_step, f.out_pixel, l.b_size
     if l.one_row:
-        rows, cols = 1, u.block.pixels
-    tiles = ceildiv(cols, l.mr)
-    left = rows * tiles
-    for row in range(rows):
-        start = x + row // u.block.rows * l.image_step + row % u.block.rows * l.row_step
-        out = <floating *>f.out + row // u.block.rows * f.out_image + row % u.block.rows * f.out_row
+        of_pixels, inner, length = 1, 1, u.block.pixels
+    elif across_images(l, &u.block):
+        of_pixels, inner, length = rows * cols, cols, n
+        outer_step, inner_step, pixels.step = l.row_step, l.pixel_step, l.image_step
+        outer_out, inner_out, pixels.ldc = f.out_row, f.out_pixel, f.out_image
+    tiles = ceildiv(length, l.mr)
+    left = of_pixels * tiles
+    for line in range(of_pixels):    # a row, or one pixel of all images
+        start = x + line // inner * outer_step + line % inner * inner_step
+        out = <floating *>f.out + line // inner * outer_out + line % inner * inner_out
         for q in range(tiles):
-            t = part(cols, tiles, q)
-            m = part(cols, tiles, q + 1) - t
+            t = part(length, tiles, q)
+            m = part(length, tiles, q + 1) - t
             # the last tiles prefetch: what X pushes out of L2 would be lost before its use
             fetched = ahead + (vectors - left) * lines * l.lanes if ahead != NULL and left <= vectors else b
             if p.own < p.c:
-                group_tile(<int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias, fetched)
+                group_tile(<int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias, fetched)
             elif f.pair:
-                channel_tile_pair(<int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias, fetched)
+                channel_tile_pair(<int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias, fetched)
             else:
-                channel_tile(<int>vectors, <int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias,
+                channel_tile(<int>vectors, <int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias,
                              fetched)
             left -= 1
 

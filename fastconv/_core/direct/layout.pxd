@@ -1,7 +1,7 @@
 """How the driver with channels in the lanes cuts a convolution, and where everything lies: see layout.pyx."""
 from cython cimport floating
 
-from fastconv._core.problem.blocks cimport Blocking
+from fastconv._core.problem.blocks cimport Blocking, PixelBlock
 from fastconv._core.problem.problem cimport Problem
 
 # What is the same for all blocks of a call; sizes in elements.
@@ -36,6 +36,7 @@ cdef inline Py_ssize_t panel_of(const DirectLayout *l, Py_ssize_t step) noexcept
     return step + min(step, l.pairs)
 
 
+cdef bint across_images(const DirectLayout *l, const PixelBlock *block) noexcept nogil
 cdef Problem only_met(Problem p) noexcept nogil
 cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil
 cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floating *unused) noexcept nogil

@@ -14,12 +14,21 @@ cdef enum:
     INPUT_BYTES = 4 << 20     # of X at most
     NEAR_BYTES = 2048         # rows a multiple of this apart share few sets of L1,
     NEAR_ROWS = 7             # of which it can hold so many, and B
+    NEAR_ELEMENTS = 256       # the same, of either precision
+    SAVED = 2                 # times as many tiles of pixels that are worth while to take tiles of images instead
     FILTERS_BYTES = 512 << 10 # packed filters up to this size stay in L2 from block to block
     SMALL_BYTES = 256 << 10   # of X at most, beside them
     TABLE = 2048              # channels x taps of filters that are transposed at a time
     FEWEST_COLUMNS = 3        # of filters that take the place of channels,
     MOST_CHANNELS = 3         # for each of them
     BLOCKS_A_THREAD = 4       # where there are too few panels to share out
+
+
+cdef bint across_images(const DirectLayout *l, const PixelBlock *block) noexcept nogil:
+    """Whether a tile takes the same pixel of several images, where these are less than a tile's sets of L1 apart."""
+    cdef Py_ssize_t images = block.images, cols = block.cols
+    return (l.image_step % NEAR_ELEMENTS != 0
+            and images * ceildiv(cols, l.mr) > SAVED * cols * ceildiv(images, l.mr))
 
 
 cdef Problem only_met(Problem p) noexcept nogil:
@@ -131,10 +140,12 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     l.band_cols = (l.blocking.cols - 1) * p.stride_w + (p.s - 1) * p.dilation_w + 1
     l.line_pitch, l.plane_pitch = l.band_cols, l.band_rows * l.band_cols
     l.image_pitch = l.plane_pitch * l.pixel
+    if l.image_pitch % 32 == 0 and not pointwise(p):    # lines of images spread over the sets of L1
+        l.image_pitch += 16
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.x_size = rounded(ceildiv(p.c, l.lanes) * l.channel_pitch)
     if l.in_planes:
-        l.image_pitch, l.channel_pitch = p.c * l.plane_pitch, l.lanes
+        l.image_pitch, l.channel_pitch = p.c * l.plane_pitch + (16 if p.c * l.plane_pitch % 32 == 0 else 0), l.lanes
         l.x_size = rounded(l.blocking.images * l.image_pitch + l.lanes)
     if pointwise(p) and p.c > l.lanes and l.mr <= NEAR_ROWS:
         # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each
