@@ -50,6 +50,17 @@ def test_widths(width):
 
 
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("images", [1, 3, 5, 13, 14, 15, 29, 70])
+def test_tiles_of_images(images, view):
+    """Rows of 1 to 5 outputs, shorter than a tile: of many images it takes the same pixel."""
+    for width, stride in ((1, (1, 1)), (2, (1, 1)), (5, (1, 1)), (4, (2, 2))):
+        check((images, 19, 4, width + 2), (35, 19, 3, 3), stride=stride, padding=((1, 1), (0, 0)), view=view)
+    check((images, 3, 6, 9), (17, 3, 3, 4), stride=(3, 5), view=view, dtype=np.float64)     # planes as they are
+    check((images, 8, 4, 4), (8, 4, 3, 3), stride=(2, 2), padding=((1, 1), (1, 1)), view=view)    # narrow groups
+    check((images, 16, 2, 3), (20, 16, 1, 1), view=view)
+
+
+@pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("mode", range(4))
 def test_padding_stride_dilation(mode, view):
     for stride in ((1, 1), (2, 2), (3, 1), (1, 2), (2, 5)):

@@ -2,13 +2,17 @@
 
 import math
 
-from fastconv._core.problem.sizes import MOST_TERMS, block_pixels, ceildiv, strides
+from fastconv._core.problem.sizes import MOST_TERMS, block_pixels, ceildiv, inside, strides
 
 PIXELS = 1024             # as in layout.pyx: outputs of a block,
 TILES = 7                 # of a block of 1 x 1 filters,
 INPUT_BYTES = 4 << 20     # of X,
 FILTERS_BYTES = 512 << 10 # of packed filters that stay from block to block,
 SMALL_BYTES = 256 << 10   # and of X beside them
+TABLE = 2048              # weights of a filter, of few channels,
+FEWEST_COLUMNS = 3        # and its columns, where planes are read as they are,
+MOST_CHANNELS = 3         # and the channels for each of these
+SAVED = 2                 # times as many tiles of pixels, where tiles take images instead
 
 
 def refuses(problem):
@@ -30,6 +34,14 @@ def side_by_side(problem, lanes):
                  if groups % count == 0 and (not pointwise or count * c == lanes)), 1)
 
 
+def _reads_planes(problem, lanes):
+    """As reads_planes in layout.pyx."""
+    (r, s), c = problem.taps, problem.channels
+    if c >= lanes or s < FEWEST_COLUMNS or problem.dilation[1] > 1 or c * r * s > TABLE or (problem.channels_last and c * problem.groups > 1):
+        return False
+    return c == 1 or lanes / s < c <= s or (c <= MOST_CHANNELS * s and inside(problem))
+
+
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
     images, size, own = problem.images, problem.itemsize, problem.channels
@@ -40,6 +52,7 @@ def terms(problem, lanes, tile_rows):
         h, w, sh, sw = oh, ow, 1, 1
     together = side_by_side(problem, lanes)
     channels, filters, groups = own * together, problem.filters * together, problem.groups // together
+    in_planes = together == 1 and _reads_planes(problem, lanes)
     one_by_one = problem.channels_last or own * problem.groups == 1
     width = lanes if filters <= lanes else 2 * lanes
     panels, vectors, lines = ceildiv(filters, width), ceildiv(filters, lanes), own * r * s
@@ -47,16 +60,21 @@ def terms(problem, lanes, tile_rows):
     in_place = pointwise and one_by_one
     pixel = channels if channels < lanes and together == 1 else lanes
     taps = r if pixel < lanes and channels * s <= lanes and problem.dilation[1] == 1 else r * s
+    if in_planes:
+        taps = channels * r * ceildiv(s, lanes)
     beforehand = groups * panels * lines * width * size <= FILTERS_BYTES
-    row_bytes = sh * (ow * sw + (s - 1) * problem.dilation[1]) * ceildiv(channels, lanes) * pixel * size
+    row_bytes = sh * (ow * sw + (s - 1) * problem.dilation[1]) * (channels if in_planes else ceildiv(channels, lanes) * pixel) * size
     rows_at_once = max(1, (SMALL_BYTES if beforehand else INPUT_BYTES) // max(1, row_bytes))
     block = block_pixels(images, oh, ow, TILES * tile_rows if in_place and beforehand else min(PIXELS, rows_at_once * ow))
     if pointwise:
         tiles = block.blocks * ceildiv(block.images * block.rows * block.columns, tile_rows)
     else:
-        tiles = block.blocks * block.images * block.rows * ceildiv(block.columns, tile_rows)
-    band_rows = 0 if in_place else (
-        block.blocks * groups * block.images * ((block.rows - 1) * sh + (r - 1) * problem.dilation[0] + 1) * ceildiv(channels, lanes))
+        tiles = block.images * ceildiv(block.columns, tile_rows)
+        across = block.columns * ceildiv(block.images, tile_rows)    # tiles of one pixel of several images
+        tiles = block.blocks * block.rows * (across if tiles > SAVED * across else tiles)
+    band_rows = 0 if in_place or (in_planes and inside(problem)) else (
+        block.blocks * groups * block.images * ((block.rows - 1) * sh + (r - 1) * problem.dilation[0] + 1)
+        * (channels if in_planes else ceildiv(channels, lanes)))
     band = band_rows * ((block.columns - 1) * sw + (s - 1) * problem.dilation[1] + 1)
     multiply, outputs = images * groups * oh * ow * vectors * lines, images * groups * oh * ow * vectors
     of_planes = not problem.channels_last
@@ -66,9 +84,10 @@ def terms(problem, lanes, tile_rows):
         "load": tiles * groups * panels * lines,
         "tap": tiles * groups * panels * taps * ceildiv(channels, lanes),
         "filter": (1 if beforehand and block.blocks > 1 else block.blocks) * groups * vectors * lines,
-        "band_of_planes": band if of_planes and not in_steps else 0,
+        "band_of_planes": band if of_planes and not (in_steps or in_planes) else 0,
         "band_in_steps": band if of_planes and in_steps else 0,
-        "band_of_pixels": 0 if of_planes else band,
+        "band_of_pixels": 0 if of_planes or in_planes else band,
+        "band_of_rows": band if in_planes else 0,
         "band_row": band_rows,
         "store_planes": outputs if of_planes else 0,
         "store_rows": block.blocks * block.images * groups * vectors * (1 if block.columns == ow and problem.column_step == 1

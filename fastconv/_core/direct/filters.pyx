@@ -1,5 +1,5 @@
 """B of the driver with channels in the lanes: filters as [channel vector][tap][channel][vectors of filters], a panel at
-a time.
+a time. Where planes are read as they are, the columns of filters stand for channels, channels and rows for taps.
 
 Filters that lie in memory as [k][c][r][s] are transposed in registers, a chunk of channels at a time, by tables of
 where each channel and tap goes; others are copied one number at a time.
@@ -21,8 +21,16 @@ cdef inline Py_ssize_t place(int lanes, Py_ssize_t channels, Py_ssize_t taps, Py
 
 
 cdef void place_width(const DirectLayout *l, const Problem *p, Py_ssize_t width, Py_ssize_t *at) noexcept nogil:
-    """A chunk of channels that fill their vectors, and those of the last vector, which need not."""
-    cdef Py_ssize_t c, t, taps = p.r * p.s
+    """A chunk of channels that fill their vectors, and those of the last vector, which need not; or all of planes."""
+    cdef Py_ssize_t c, t, taps = p.r * p.s, first = 0, columns
+    while l.in_planes and first < p.s:
+        columns = min(l.lanes, p.s - first)
+        for t in range(p.c * p.r):
+            for c in range(columns):
+                at[t * p.s + first + c] = (first * p.c * p.r + t * columns + c) * width
+        first += columns
+    if l.in_planes:
+        return
     for c in range(l.chunk // l.lanes * l.lanes):
         for t in range(taps):
             at[c * taps + t] = place(l.lanes, l.chunk // l.lanes * l.lanes, taps, c, t) * width
@@ -54,6 +62,9 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
         have = <int>min(l.lanes, filters - k)
         for i in range(have):
             rows[i] = (k + i) * p.wk
+        if l.in_planes and lies_as_it_is(p):
+            to_lanes(w, rows, have, p.c * taps, b + k, at)
+            continue
         if lies_as_it_is(p):
             c = 0
             while c < p.own:
@@ -65,7 +76,11 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
         for c in range(p.own):
             for r in range(p.r):
                 for s in range(p.s):
-                    out = b + place(l.lanes, p.own, taps, c, r * p.s + s) * width + k
+                    if l.in_planes:
+                        i = place(l.lanes, p.s, p.c * p.r, s, c * p.r + r)
+                    else:
+                        i = place(l.lanes, p.own, taps, c, r * p.s + s)
+                    out = b + i * width + k
                     for i in range(have):
                         out[i] = w[rows[i] + c * p.wc + r * p.wr + s * p.ws]
                     for i in range(have, l.lanes):

@@ -9,7 +9,8 @@ being multiples of 7 or 14.
             bands of channel vectors -> X[vector][image][row][column] (L2, L3)
         parallel for group, panel of 2 vectors of filters:
             filters -> B[channel vector][tap][channel][2 vectors]: just before their use, so they stay in L2
-            for row: for tile of pixels: micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
+            for row (for pixel, where rows are much shorter than tiles and there are several images):
+                for tile of pixels (of images): micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
 
 With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the
@@ -22,6 +23,10 @@ are read from x: panel by panel, or, where the packed filters fit in L2, each ti
 Where pixels lie a multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and
 two panels instead. Without AVX-512 the X of 1 x 1 filters is [image][row][column][channel], as NHWC: the few rows of a
 tile are streams then.
+
+Few channels in planes (first layers) are not transposed where layout.pyx says so: X is [image][channel][row][column], a
+copy with padding, or, where there is none, x itself. The sum then runs over the columns of filters, neighbours in a row,
+as it does over channels elsewhere.
 
 Narrow groups, of as many channels as filters, lie side by side in one vector, as many as fill it and divide the number
 of groups: to fill X and to store they are one group, but B holds a filter's own channels only, and in the tile a lane
@@ -43,12 +48,13 @@ from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 from fastconv._core.problem.blocks cimport PixelBlock, block_at
 from fastconv._core.direct.filters cimport lies_as_it_is, pack_panel, place_weights
+from fastconv._core.direct.inputs cimport fill_input, fill_steps
 from fastconv._core.direct.layout cimport (
-    DirectLayout, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
+    DirectLayout, across_images, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
 )
 from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_tile, join_pixels, vector_length
 from fastconv._core.runtime.kernels cimport fc_pixels
-from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions, store_lanes
+from fastconv._core.problem.lanes cimport LaneBand, lane_band, lane_positions, store_lanes
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.problem.problem cimport Problem, activate, ceildiv, part
 
@@ -121,41 +127,11 @@ cdef void pack_all(const void *data, Py_ssize_t thread, floating *unused) noexce
 # X of a block
 
 
-cdef inline Py_ssize_t input_rows(const Problem *p, const PixelBlock *block) noexcept nogil:
-    """Of each image of a block."""
-    return (block.rows - 1) * p.stride_h + (p.r - 1) * p.dilation_h + 1
-
-
-cdef Py_ssize_t fill_steps(const DirectUnit *u) noexcept nogil:
-    """Into how many steps X is cut: where channels come last images, or their rows if threads share a block; else
-    vectors of channels."""
-    cdef const Problem *p = u.call.p
-    if u.call.l.in_place:
-        return 0
-    if p.xc == 1:
-        return u.block.images if u.call.l.private else u.block.images * input_rows(p, &u.block)
-    return ceildiv(p.c, u.call.l.lanes)
-
-
 cdef void fill_step(const void *data, Py_ssize_t step, floating *unused) noexcept nogil:
     cdef const DirectUnit *u = <const DirectUnit *>data
-    cdef const DirectLayout *l = u.call.l
     cdef const Problem *p = u.call.p
-    cdef const floating *x = <const floating *>p.x + u.group * p.c * p.xc + u.block.n0 * p.xn
-    cdef floating *dst = <floating *>u.x
-    cdef Py_ssize_t i, c = step * l.lanes
-    cdef LaneBand band = lane_band(p, u.block.col0 * p.stride_w - p.left, l.band_cols, l.pixel)
-    band.row0, band.rows = u.block.row0 * p.stride_h - p.top, input_rows(p, &u.block)
-    if p.xc != 1:
-        for i in range(u.block.images):
-            fill_lanes(p, &band, x + c * p.xc + i * p.xn, <int>min(l.lanes, p.c - c), <floating>p.value, u.call.at,
-                       dst + step * l.channel_pitch + i * l.image_pitch)
-    elif l.private:
-        fill_pixels(p, &band, 0, band.rows, x + step * p.xn, p.c, dst + step * l.image_pitch, l.channel_pitch)
-    else:
-        i = step // band.rows
-        fill_pixels(p, &band, step % band.rows, step % band.rows + 1, x + i * p.xn, p.c, dst + i * l.image_pitch,
-                    l.channel_pitch)
+    fill_input(p, u.call.l, &u.block, step, u.call.at,
+               <const floating *>p.x + u.group * p.c * p.xc + u.block.n0 * p.xn, <floating *>u.x)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -179,7 +155,8 @@ cdef const floating *following(const DirectCall *call, const floating *w, const 
 cdef inline const floating *first_pixel(const DirectUnit *u, const floating *unused) noexcept nogil:
     """Of a block, where it is read in place."""
     cdef const Problem *p = u.call.p
-    return <const floating *>p.x + u.group * p.c + u.block.n0 * p.xn + u.block.row0 * p.xh + u.block.col0 * p.xw
+    return (<const floating *>p.x + u.group * p.c * p.xc + u.block.n0 * p.xn + (u.block.row0 * p.stride_h - p.top) * p.xh
+            + (u.block.col0 * p.stride_w - p.left) * p.xw)
 
 
 cdef inline floating *first_output(const DirectUnit *u, const floating *unused) noexcept nogil:
@@ -192,8 +169,10 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
     """All tiles of a block by a panel or a pair."""
     cdef const DirectLayout *l = u.call.l
     cdef const Problem *p = u.call.p
-    cdef Py_ssize_t rows = u.block.images * u.block.rows, cols = u.block.cols, row, q, t, m, tiles, left
+    cdef Py_ssize_t n = u.block.images, rows = u.block.rows, cols = u.block.cols, line, q, t, m, tiles, left
     cdef Py_ssize_t lines = p.own * p.r * p.s, vectors = f.vectors
+    cdef Py_ssize_t of_pixels = n * rows, inner = rows, length = cols
+    cdef Py_ssize_t outer_step = l.image_step, inner_step = l.row_step, outer_out = f.out_image, inner_out = f.out_row
     cdef const floating *x = first_pixel(u, unused) if l.in_place else <const floating *>u.x
     cdef const floating *b = <const floating *>f.b
     cdef const floating *bias = <const floating *>f.bias
@@ -206,23 +185,27 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
     pixels.taps, pixels.n_taps = u.call.taps, l.n_taps
     pixels.step, pixels.ldc, pixels.b_panel = l.pixel_step, f.out_pixel, l.b_size
     if l.one_row:
-        rows, cols = 1, u.block.pixels
-    tiles = ceildiv(cols, l.mr)
-    left = rows * tiles
-    for row in range(rows):
-        start = x + row // u.block.rows * l.image_step + row % u.block.rows * l.row_step
-        out = <floating *>f.out + row // u.block.rows * f.out_image + row % u.block.rows * f.out_row
+        of_pixels, inner, length = 1, 1, u.block.pixels
+    elif across_images(l, &u.block):
+        of_pixels, inner, length = rows * cols, cols, n
+        outer_step, inner_step, pixels.step = l.row_step, l.pixel_step, l.image_step
+        outer_out, inner_out, pixels.ldc = f.out_row, f.out_pixel, f.out_image
+    tiles = ceildiv(length, l.mr)
+    left = of_pixels * tiles
+    for line in range(of_pixels):    # a row, or one pixel of all images
+        start = x + line // inner * outer_step + line % inner * inner_step
+        out = <floating *>f.out + line // inner * outer_out + line % inner * inner_out
         for q in range(tiles):
-            t = part(cols, tiles, q)
-            m = part(cols, tiles, q + 1) - t
+            t = part(length, tiles, q)
+            m = part(length, tiles, q + 1) - t
             # the last tiles prefetch: what X pushes out of L2 would be lost before its use
             fetched = ahead + (vectors - left) * lines * l.lanes if ahead != NULL and left <= vectors else b
             if p.own < p.c:
-                group_tile(<int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias, fetched)
+                group_tile(<int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias, fetched)
             elif f.pair:
-                channel_tile_pair(<int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias, fetched)
+                channel_tile_pair(<int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias, fetched)
             else:
-                channel_tile(<int>vectors, <int>m, &pixels, start + t * l.pixel_step, b, out + t * f.out_pixel, bias,
+                channel_tile(<int>vectors, <int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias,
                              fetched)
             left -= 1
 
@@ -368,7 +351,7 @@ cdef void private_unit(const void *data, Py_ssize_t index, floating *scratch) no
     if l.each_tile:
         pointwise_block(&u, scratch)
     else:
-        for i in range(fill_steps(&u)):
+        for i in range(fill_steps(p, l, &u.block)):
             fill_step(&u, i, scratch)
         for i in range(l.steps):
             panel_step(&u, i, scratch)
@@ -388,7 +371,7 @@ cdef void shared_blocks(const DirectCall *call, int team, floating *shared, floa
     for b in range(l.blocking.count):
         u.block = block_at(call.p, &l.blocking, b)
         for u.group in range(call.p.groups):
-            in_parallel(fill_step[floating], &u, fill_steps(&u), team, EVENLY, scratch, 0)
+            in_parallel(fill_step[floating], &u, fill_steps(call.p, l, &u.block), team, EVENLY, scratch, 0)
             in_parallel(panel_step[floating], &u, l.steps, team, WHEN_READY, scratch, l.scratch_size)
 
 
@@ -406,9 +389,9 @@ cdef void convolve(const DirectCall *call, int team, floating *shared, floating 
         shared_blocks(call, team, shared, scratch)
 
 
-cdef bint forward(const Problem *problem, Block prepared, const floating *unused) except -1:
+cdef bint forward(const Problem *problem, tuple prepared, const floating *unused) except -1:
     """Returns False, with nothing done, where one thread would take too much scratch; prepared filters don't count: the
-    bits are the same with and without them."""
+    bits are the same with and without them. They are of no use where x lies otherwise than it was thought to."""
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
     cdef int team = threads.team(work(&p))
     cdef DirectLayout l = lay_out(&p, 1, p.activation, unused)
@@ -418,8 +401,10 @@ cdef bint forward(const Problem *problem, Block prepared, const floating *unused
     if team > 1:
         l = lay_out(&p, team, p.activation, unused)
     call.p, call.l, call.prepared, call.packed = &p, &l, NULL, NULL
+    if prepared is not None and prepared[1] != l.in_planes:
+        prepared = None
     if prepared is not None:
-        call.prepared = prepared.data
+        call.prepared = (<Block>prepared[0]).data
         leave_out_filters(&l)
     cdef Block tables = take(l.tables_size * sizeof(Py_ssize_t))
     cdef Block shared = take(l.shared_size * sizeof(floating))
@@ -438,10 +423,14 @@ cdef void fill_tables(DirectCall *call, Py_ssize_t *tables) noexcept:
     cdef Py_ssize_t i, taps_a_row = l.n_taps // p.r
     cdef Py_ssize_t *taps = tables + 3 * l.at_size
     cdef LaneBand band = lane_band(p, 0, l.band_cols, l.pixel)
-    lane_positions(p, &band, l.band_rows, tables)
     place_weights(l, p, tables + l.at_size)
-    for i in range(l.n_taps):
-        taps[i] = (i // taps_a_row * p.dilation_h * l.band_cols + i % taps_a_row * p.dilation_w) * l.pixel
+    if l.in_planes:
+        for i in range(l.n_taps):
+            taps[i] = i // p.r * l.plane_pitch + i % p.r * p.dilation_h * l.line_pitch
+    else:
+        lane_positions(p, &band, l.band_rows, tables)
+        for i in range(l.n_taps):
+            taps[i] = (i // taps_a_row * p.dilation_h * l.band_cols + i % taps_a_row * p.dilation_w) * l.pixel
     call.at, call.weights_at, call.taps = tables, tables + l.at_size, taps
 
 
@@ -456,7 +445,7 @@ cdef Problem problem_of(Convolution conv) noexcept:
     return p
 
 
-def conv2d(Convolution conv, Block prepared=None):
+def conv2d(Convolution conv, tuple prepared=None):
     """As product's."""
     if cnp.PyArray_SIZE(conv.y) == 0:
         return
@@ -466,12 +455,12 @@ def conv2d(Convolution conv, Block prepared=None):
 
 
 def prepare(Convolution conv):
-    """As product's."""
+    """The filters packed once, and whether that is for planes that are read as they are."""
     cdef Problem p = problem_of(conv)
     return packed[float](&p, NULL) if conv.single else packed[double](&p, NULL)
 
 
-cdef Block packed(const Problem *problem, floating *unused):
+cdef tuple packed(const Problem *problem, floating *unused):
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
     cdef DirectLayout l = lay_out(&p, 1, 0, unused)
     cdef Block filters = take(l.filters_size * sizeof(floating))
@@ -480,7 +469,7 @@ cdef Block packed(const Problem *problem, floating *unused):
     place_weights(&l, &p, <Py_ssize_t *>table.data)
     call.p, call.l, call.weights_at, call.packed = &p, &l, <Py_ssize_t *>table.data, filters.data
     pack_all(&call, 0, unused)
-    return filters
+    return filters, l.in_planes
 
 
 def workspace(Convolution conv, bint alone):

@@ -1,7 +1,7 @@
 """How the driver with channels in the lanes cuts a convolution, and where everything lies: see layout.pyx."""
 from cython cimport floating
 
-from fastconv._core.problem.blocks cimport Blocking
+from fastconv._core.problem.blocks cimport Blocking, PixelBlock
 from fastconv._core.problem.problem cimport Problem
 
 # What is the same for all blocks of a call; sizes in elements.
@@ -14,11 +14,13 @@ cdef struct DirectLayout:
     bint one_row                       # 1 x 1: the pixels of a block are one long row
     bint stored                        # tiles go straight to y
     bint beforehand                    # filters are packed before the first block
+    bint in_planes                     # X holds planes as they are, padded: what would be channels are columns of filters
     bint in_place                      # there is no X: tiles are read from x,
     bint each_tile                     # and each by all panels, one after the other
     Py_ssize_t pixel                   # of X: from one to the next
     Py_ssize_t depth, n_taps           # of the product: where pixels of X lie close, a row of taps counts as one
     Py_ssize_t band_rows, band_cols
+    Py_ssize_t plane_pitch, line_pitch      # from channel to channel, and row to row, of planes that are read as they are
     Py_ssize_t image_pitch, channel_pitch   # of X
     Py_ssize_t image_step, row_step, pixel_step   # from output to output, where tiles are read
     Py_ssize_t panels, width           # of a group; filters of one
@@ -34,6 +36,7 @@ cdef inline Py_ssize_t panel_of(const DirectLayout *l, Py_ssize_t step) noexcept
     return step + min(step, l.pairs)
 
 
+cdef bint across_images(const DirectLayout *l, const PixelBlock *block) noexcept nogil
 cdef Problem only_met(Problem p) noexcept nogil
 cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil
 cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floating *unused) noexcept nogil

@@ -14,10 +14,21 @@ cdef enum:
     INPUT_BYTES = 4 << 20     # of X at most
     NEAR_BYTES = 2048         # rows a multiple of this apart share few sets of L1,
     NEAR_ROWS = 7             # of which it can hold so many, and B
+    NEAR_ELEMENTS = 256       # the same, of either precision
+    SAVED = 2                 # times as many tiles of pixels that are worth while to take tiles of images instead
     FILTERS_BYTES = 512 << 10 # packed filters up to this size stay in L2 from block to block
     SMALL_BYTES = 256 << 10   # of X at most, beside them
     TABLE = 2048              # channels x taps of filters that are transposed at a time
+    FEWEST_COLUMNS = 3        # of filters that take the place of channels,
+    MOST_CHANNELS = 3         # for each of them
     BLOCKS_A_THREAD = 4       # where there are too few panels to share out
+
+
+cdef bint across_images(const DirectLayout *l, const PixelBlock *block) noexcept nogil:
+    """Whether a tile takes the same pixel of several images, where these are less than a tile's sets of L1 apart."""
+    cdef Py_ssize_t images = block.images, cols = block.cols
+    return (l.image_step % NEAR_ELEMENTS != 0
+            and images * ceildiv(cols, l.mr) > SAVED * cols * ceildiv(images, l.mr))
 
 
 cdef Problem only_met(Problem p) noexcept nogil:
@@ -41,6 +52,21 @@ cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil:
             p.c, p.k, p.groups = i * p.c, i * p.k, p.groups // i
             break
     return p
+
+
+cdef inline bint inside(const Problem *p) noexcept nogil:
+    """Whether no tap meets padding."""
+    return (p.top <= 0 and p.left <= 0 and (p.oh - 1) * p.stride_h + (p.r - 1) * p.dilation_h - p.top < p.h
+            and (p.ow - 1) * p.stride_w + (p.s - 1) * p.dilation_w - p.left < p.w)
+
+
+cdef inline bint reads_planes(const Problem *p, int lanes) noexcept nogil:
+    """Whether planes are read as they are: few channels, under filters of some neighbouring columns. Where they must be
+    copied, for padding, pixels of channels are the better order, if they are more than the columns, or if a row of taps
+    with its channels fits into a vector."""
+    return ((p.xc != 1 or p.c == 1) and p.own == p.c and p.c < lanes and p.s >= FEWEST_COLUMNS and p.dilation_w == 1
+            and p.c * p.r * p.s <= TABLE
+            and (p.c == 1 or (p.c <= p.s and p.c * p.s > lanes) or (p.c <= MOST_CHANNELS * p.s and inside(p))))
 
 
 cdef inline bint pointwise(const Problem *p) noexcept nogil:
@@ -79,15 +105,18 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     l.chunk = min(p.own, max(1, TABLE // (p.r * p.s * l.lanes)) * l.lanes)
     l.pixel = p.c if fits_closely(p, l.lanes) and p.own == p.c else l.lanes
     l.depth, l.n_taps = p.own, p.r * p.s
-    if l.pixel < l.lanes and p.c * p.s <= l.lanes and p.dilation_w == 1:
+    l.in_planes = reads_planes(p, l.lanes)
+    if l.in_planes:
+        l.pixel, l.depth, l.n_taps = 1, p.s, p.c * p.r
+    elif l.pixel < l.lanes and p.c * p.s <= l.lanes and p.dilation_w == 1:
         l.depth, l.n_taps = p.c * p.s, p.r
     # blocks: with an X, the rows of the outputs and their halo, that stays where it should
-    l.in_place = pointwise(p) and p.xc == 1
+    l.in_place = (inside(p) and p.xw == 1) if l.in_planes else (pointwise(p) and p.xc == 1)
     l.beforehand = l.filters_size * sizeof(floating) <= FILTERS_BYTES
-    bytes_a_row = (p.stride_h * (p.ow * p.stride_w + (p.s - 1) * p.dilation_w) * ceildiv(p.c, l.lanes) * l.pixel
-                   * sizeof(floating))
+    bytes_a_row = (p.stride_h * (p.ow * p.stride_w + (p.s - 1) * p.dilation_w)
+                   * (p.c if l.in_planes else ceildiv(p.c, l.lanes) * l.pixel) * sizeof(floating))
     rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // bytes_a_row)
-    pixels = TILES * l.mr if l.in_place and l.beforehand else min(PIXELS, rows * p.ow)
+    pixels = TILES * l.mr if l.in_place and l.beforehand and not l.in_planes else min(PIXELS, rows * p.ow)
     if team > 1 and l.beforehand and (l.in_place or p.groups * l.panels < 2 * team):
         pixels = min(pixels, max(l.mr, p.n * p.oh * p.ow // (BLOCKS_A_THREAD * team)))
     l.blocking = block_pixels(p, pixels)
@@ -95,7 +124,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     l.beforehand = l.beforehand and l.blocking.count > 1
     # a pixel's channels follow each other in y; an activation is applied to whole blocks
     l.stored = p.yk == 1 and (activation == 0 or (l.private and p.groups == 1 and p.yw == p.k))
-    l.each_tile = l.in_place and p.own == p.c and l.private and l.beforehand and l.stored
+    l.each_tile = pointwise(p) and l.in_place and p.own == p.c and l.private and l.beforehand and l.stored
     l.one_row = pointwise(p) and ((not l.stored or one_piece(p.n, p.oh, p.ow, p.yn, p.yh, p.yw))
                                   and (not l.in_place or one_piece(p.n, p.h, p.w, p.xn, p.xh, p.xw)))
     l.pairs = 0
@@ -109,9 +138,15 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     # X: slack of a vector behind each vector of channels, and not a power of two apart
     l.band_rows = (l.blocking.rows - 1) * p.stride_h + (p.r - 1) * p.dilation_h + 1
     l.band_cols = (l.blocking.cols - 1) * p.stride_w + (p.s - 1) * p.dilation_w + 1
-    l.image_pitch = l.band_rows * l.band_cols * l.pixel
+    l.line_pitch, l.plane_pitch = l.band_cols, l.band_rows * l.band_cols
+    l.image_pitch = l.plane_pitch * l.pixel
+    if l.image_pitch % 32 == 0 and not pointwise(p):    # lines of images spread over the sets of L1
+        l.image_pitch += 16
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.x_size = rounded(ceildiv(p.c, l.lanes) * l.channel_pitch)
+    if l.in_planes:
+        l.image_pitch, l.channel_pitch = p.c * l.plane_pitch + (16 if p.c * l.plane_pitch % 32 == 0 else 0), l.lanes
+        l.x_size = rounded(l.blocking.images * l.image_pitch + l.lanes)
     if pointwise(p) and p.c > l.lanes and l.mr <= NEAR_ROWS:
         # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each
         # are not
@@ -121,7 +156,8 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     l.image_step, l.row_step, l.pixel_step = l.image_pitch, p.stride_h * l.band_cols * l.pixel, p.stride_w * l.pixel
     if l.in_place:
         l.x_size, l.channel_pitch = 0, l.lanes
-        l.image_step, l.row_step, l.pixel_step = p.xn, p.xh, p.xw
+        l.line_pitch, l.plane_pitch = p.xh, p.xc
+        l.image_step, l.row_step, l.pixel_step = p.xn, p.stride_h * p.xh, p.stride_w * p.xw
     l.at_size = rounded(max(position_count(p, l.band_rows, l.band_cols), (l.chunk + l.lanes) * p.r * p.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(max(most, l.mr) * l.width)
@@ -135,7 +171,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
         l.scratch_size += l.shared_size
         l.shared_size = 0
     l.filters_at = l.x_at + l.x_size
-    l.tables_size = 3 * l.at_size + rounded(p.r * p.s)
+    l.tables_size = 3 * l.at_size + rounded(max(p.r * p.s, l.n_taps))
     return l
 
 

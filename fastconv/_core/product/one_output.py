@@ -21,19 +21,20 @@ def conv2d(conv):
         forward.conv2d(conv)
         return
     rows, y = _rows(conv), conv.y[:, :, 0, 0]
-    follow = y.strides[1] == y.itemsize or y.shape[1] == 1
-    products = y if follow else _scratch(y.shape, y.dtype)
+    products = y if _follow(conv.y) else _scratch(y.shape, y.dtype)
     dot.product(rows, conv.w.reshape(len(conv.w), -1), conv.bias, products)
     if conv.epilogue.activation:
         for row in products:
             elementwise.activate_in_place(row, conv.epilogue.activation, conv.epilogue.negative_slope)
-    if not follow:
+    if products is not y:
         y[...] = products
 
 
 def workspace(conv, alone):
     """Bytes of scratch that conv2d takes."""
-    return forward.workspace(conv, alone) if not conv.w.flags.c_contiguous else len(conv.x) * (conv.w[0].nbytes + conv.y[0].nbytes)
+    if not conv.w.flags.c_contiguous:
+        return forward.workspace(conv, alone)
+    return (0 if _lies_as_filters(conv) else len(conv.x) * conv.w[0].nbytes) + (0 if _follow(conv.y) else conv.y.nbytes)
 
 
 def data_gradient(grad_output, weight, grad_x, window):
@@ -52,13 +53,24 @@ def data_gradient(grad_output, weight, grad_x, window):
     grad_x[:, :, pixels[0], pixels[1]] = rows.reshape(n, *weight.shape[1:])[:, :, taps[0], taps[1]]
 
 
+def _follow(y):
+    """Whether the outputs of an image follow each other."""
+    return y.strides[1] == y.itemsize or y.shape[1] == 1
+
+
+def _lies_as_filters(conv):
+    """Whether the taps meet pixels of x in the order in which it lies, all of them."""
+    return conv.x.shape[1:] == conv.w.shape[1:] and conv.x.flags.c_contiguous and conv.window.origin == (0, 0) and (
+        conv.window.dilation == (1, 1) or conv.x[0, 0].size == 1)
+
+
 def _rows(conv):
     """The pixels that each tap meets, (n, c r s): x itself where it lies so."""
     n, weights = len(conv.x), conv.w.shape[1:]
     taps, pixels = _met(conv.x.shape, conv.w.shape, conv.window)
+    if _lies_as_filters(conv):
+        return conv.x.reshape(n, -1)
     met = conv.x[:, :, pixels[0], pixels[1]]
-    if met.shape[1:] == weights and met.flags.c_contiguous:
-        return met.reshape(n, -1)
     rows = _scratch((n, *weights), conv.x.dtype)
     if met.shape[1:] != weights:
         rows.fill(conv.window.padding_value)
