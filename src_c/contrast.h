@@ -97,3 +97,21 @@ static void NAME(plane_contrast)(const T *x, ptrdiff_t rows, ptrdiff_t row, ptrd
         if (lo[l] < *quietest) *quietest = lo[l];
     }
 }
+
+/* Tiles of grad_output, of which an input meets as little as one pixel: blocks are single pixels, and a vector of channels. */
+static int NAME(tile_contrast)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T most) {
+    enum { AT_ONCE = LANES < 16 ? LANES : 16 };
+    for (ptrdiff_t t = 0; t < tiles; t++, band += 4 * LANES) {
+        V hi = {0}, lo = NAME(broadcast)((T)__builtin_inf());
+        for (int p = 0; p < 16; p += AT_ONCE) {
+            V v[AT_ONCE];
+            UNROLL for (int i = 0; i < AT_ONCE; i++) {
+                V a = NAME(load)(band + (p + i) / 4 * pitch + (p + i) % 4 * LANES);
+                v[i] = a * a;
+            }
+            NAME(compare)(NAME(sums_of_lanes)(v), &hi, &lo);
+        }
+        if (NAME(exceeds)(hi, lo, most)) return 1;
+    }
+    return 0;
+}

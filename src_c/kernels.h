@@ -271,6 +271,15 @@ typedef struct {
         void (*plane_contrast)(const T *x, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t width, ptrdiff_t step, T *loudest,        \
                                T *quietest);                                                                                  \
                                                                                                                               \
+        /* contrast.h: whether in one of `tiles` tiles of 4 x 4 pixels side by side, rows pitch apart, the energy of a pixel, \
+         * all vector channels of it, is more than `most` times that of another that is not 0. */                             \
+        int (*tile_contrast)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T most);                                        \
+                                                                                                                              \
+        /* winograd.h: a row of tiles of M, products of a gradient with stride 2 (FC_F43_STRIDE_2), to the 9 x 9 pixels that  \
+         * each tile met, 8 apart, of 9 rows at y, y_row apart, and one vector each. Where patches meet they are added up; with\
+         * below != 0 the first row holds that of the row of tiles above and is added to. Returns whether all are finite. */  \
+        int (*add_patches)(const fc_winograd_steps *steps, const T *m, T *y, ptrdiff_t tiles, int below);                     \
+                                                                                                                              \
         /* reduce.h: the sum of n elements, as right as that of a few. */                                                     \
         double (*sum)(const T *x, ptrdiff_t n);                                                                               \
                                                                                                                               \

@@ -131,6 +131,16 @@ INLINE void NAME(f43s2_output)(V *o, const V *m) {
     o[2] = s + (4 * m[3] + m[7]);
     o[3] = (d + m[4]) + (8 * m[3] + m[8]);
 }
+/* The transpose of f43s2_input: products of a tile of grad_output to the inputs that its patch has met. */
+INLINE void NAME(f43s2_patch)(V *o, const V *z) {
+    V s = z[1] + z[2], d = z[1] - z[2];
+    o[0] = 2 * z[0];
+    o[2] = 2 * (z[4] - d) - (z[0] + z[3]);
+    o[4] = d - 2 * (z[0] + s) - z[4];
+    o[6] = (z[0] + s) + (z[3] - 2 * z[4]);
+    o[8] = z[4];
+    o[1] = z[5], o[3] = z[6], o[5] = z[7], o[7] = z[8];
+}
 INLINE void NAME(f43s2_gradient)(V *o, const V *y) {
     V s = y[0] + y[2], t = y[1] + y[3];
     o[0] = y[0];
@@ -269,6 +279,36 @@ INLINE void NAME(f43s2_weight)(V *o, const V *z) {
 WINOGRAD(f43, 6, 6, 3, 4)
 WINOGRAD(f45, 8, 8, 5, 4)
 WINOGRAD(f43s2, 9, 6, 3, 8)
+
+/* Patches of neighbouring tiles have a row or a column in common, in which they are added up: first those beside each other, then
+ * those of the row of tiles above. */
+static int NAME(f43s2_patches)(const fc_winograd_steps *steps, const T *m, T *restrict y, ptrdiff_t tiles, int below) {
+    const ptrdiff_t point_stride = steps->m_point, tile_stride = steps->m_tile, y_row = steps->y_row;
+    V odd = {0};
+    for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += 8 * LANES) {
+        V z[9][9];
+        UNROLL for (int j = 0; j < 9; j++) {
+            V q[9], o[9];
+            UNROLL for (int i = 0; i < 9; i++) q[i] = NAME(load)(m + (i * 9 + j) * point_stride);
+            NAME(f43s2_patch)(o, q);
+            UNROLL for (int i = 0; i < 9; i++) z[i][j] = o[i];
+        }
+        for (int i = 0; i < 9; i++) {
+            T *row = y + i * y_row;
+            const int meets_row = below && i == 0;
+            V o[9];
+            NAME(f43s2_patch)(o, z[i]);
+            UNROLL for (int j = 0; j < 9; j++) odd += o[j] * 0;
+            if (t || meets_row) o[0] += NAME(load)(row);
+            if (meets_row)
+                UNROLL for (int j = 1; j < 9; j++) o[j] += NAME(load)(row + j * LANES);
+            UNROLL for (int j = 0; j < 9; j++) NAME(store)(row + j * LANES, o[j]);
+        }
+    }
+    int finite = 1;
+    for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;
+    return finite;
+}
 
 #define WINOGRAD_SCHEME(scheme, P, U, R, STEP)                                                                                \
     {                                                                                                                         \

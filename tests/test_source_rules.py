@@ -178,6 +178,8 @@ def test_a_struct_has_a_name_of_its_own():
     ("product/gradient_cost.py", "product/layout.pyx", {"PACKED_BYTES"}),
     ("winograd/gradient_cost.py", "winograd/gradient_layout.pyx",
      {"CHUNK_TILES", "MOST_CHUNKS", "TOTALS_BYTES", "CHUNK_BYTES", "KEPT_BYTES", "FAR_BYTES"}),
+    ("winograd/data_gradient_cost.py", "winograd/data_gradient.pyx",
+     {"FILTERS_BYTES", "COPY_BYTES", "NEAR_BYTES", "FAR_BYTES", "LARGE_BYTES"}),
     ("depthwise/cost.py", "depthwise/planes.pyx", {"MOST_BYTES"}),
     ("depthwise/cost.py", "depthwise/layout.pyx", {"TILE_ROWS"}),
 ])

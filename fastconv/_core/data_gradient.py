@@ -2,7 +2,8 @@
 
 The derivation stands in ``geometry``. Each phase of the stride calls the forward driver on strided views of grad_output, weight and
 grad_x, so nothing but the weights of a grouped convolution is copied, some groups at a time; or all phases are one convolution, whose
-outputs are put side by side afterwards (``subpixel``): what is expected to take less time. Where the padding repeats pixels, the
+outputs are put side by side afterwards (``subpixel``); or 3 x 3 filters with a stride of 2 go by Winograd's algorithm, transposed
+(``winograd/data_gradient.pyx``): what is expected to take the least time. Where the padding repeats pixels, the
 frame around the image (rows above and below over the full extended width, columns left and right of the image) goes through a scratch
 of about ``BLOCK_BYTES``, block by block, phase by phase: only positions that a tap meets are computed.
 A weight that is not finite would make a NaN of the zeros around grad_output; such filters are taken tap by tap, each on what it meets.
@@ -17,18 +18,21 @@ import numpy as np
 
 from fastconv._core import subpixel
 from fastconv._core.depthwise import forward as depthwise, pair
-from fastconv._core.planner.drivers import FORWARD
+from fastconv._core.planner.drivers import FORWARD, WINOGRAD
 from fastconv._core.product import forward as gemm
 from fastconv._core.product import one_output, one_output_cost
 from fastconv._core.runtime import memory
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import parts, phases
 from fastconv._core.problem.simpler import simpler
+from fastconv._core.winograd import data_gradient as winograd, data_gradient_cost
 
 BLOCK_BYTES = 4 << 20
 WEIGHT_BYTES = 1 << 20  # that are copied at a time
-CALL_NANOSECONDS = 5000.0  # of a pass, beside what the driver does
+CALL_NANOSECONDS = 5e3  # of a pass, beside what the driver does
+STEP_NANOSECONDS = 2.0, 0.3  # of an element of grad_x, where a pass writes every S-th column: of planes, of pixels
 MOST_KEPT = 16  # passes of a problem that are remembered
+TRANSPOSED = WINOGRAD._replace(module=winograd, costs=data_gradient_cost)
 
 
 class Pass(NamedTuple):
@@ -44,23 +48,29 @@ class Plan(NamedTuple):
     """What is the same for all calls of a problem."""
 
     passes: tuple[Pass, ...] | None      # over the image, unless these are too many to be kept
-    patches: subpixel.Patches | None     # which take less time than the passes
+    transposed: bool                     # whether Winograd's algorithm, transposed, takes less time than the passes
+    patches: subpixel.Patches | None     # which take less time than both
 
 
 @functools.lru_cache(maxsize=512)    # of at most some 10 kB each
 def _plan(forward, problem):
-    nanoseconds = _expected(forward, problem)
-    patches = subpixel.plan(problem, nanoseconds) if nanoseconds is not None else None
+    nanoseconds, transposed, patches = _expected(forward, problem), False, None
+    if nanoseconds is not None:
+        if TRANSPOSED.refuses(problem) is None and (least := TRANSPOSED.cost(problem) + 4 * CALL_NANOSECONDS) < nanoseconds:
+            nanoseconds, transposed = least, True
+        patches = subpixel.plan(problem, nanoseconds)
     few = math.prod(map(min, problem.stride, problem.taps)) <= MOST_KEPT
-    return Plan(tuple(_passes(problem, *map(range, problem.size))) if few else None, patches)
+    return Plan(tuple(_passes(problem, *map(range, problem.size))) if few else None, transposed and patches is None, patches)
 
 
 def _expected(forward, problem):
-    """The nanoseconds of all passes; None where there is nothing to compare them with: other padding folds the frame back by passes."""
+    """The nanoseconds of all passes; None where nothing else will do: other padding folds the frame back by passes."""
     driver = next((each for each in FORWARD if each.conv2d is forward), None)
     if driver is None or problem.padding_mode != "constant":
         return None
-    return sum(count * (driver.cost(each) + CALL_NANOSECONDS) for each, count in problem.adjoint())
+    of_step = STEP_NANOSECONDS[problem.channels_last] if problem.stride[1] > 1 else 0
+    return sum(count * (driver.cost(each) + CALL_NANOSECONDS + of_step * math.prod(each.output_shape))
+               for each, count in problem.adjoint())
 
 
 def data_gradient(forward, grad_output, weight, grad_x, problem):
@@ -80,7 +90,9 @@ def data_gradient(forward, grad_output, weight, grad_x, problem):
             (grad_x, weight, grad_output), problem = views, simple.problem
     plan = _plan(forward, problem)
     size = problem.stride if plan.patches is None else plan.patches.step
-    if plan.patches is None or not subpixel.data_gradient(plan.patches, grad_output, weight, grad_x):
+    if plan.transposed:
+        _transposed(forward, plan, grad_output, weight, grad_x, problem)
+    elif plan.patches is None or not subpixel.data_gradient(plan.patches, grad_output, weight, grad_x):
         for part in _in_groups(grad_output, weight, grad_x):
             _by_phases(forward, plan, *part, problem)
     # The first pixel of each phase has met all of its taps, be it on the padding.
@@ -88,6 +100,16 @@ def data_gradient(forward, grad_output, weight, grad_x, problem):
         for of_output, filters, of_x, groups in _in_groups(grad_output, weight, grad_x):
             if not np.isfinite(filters).all():
                 _tap_by_tap(of_output, _swap_channels(filters, groups), of_x, problem)
+
+
+def _transposed(forward, plan, grad_output, weight, grad_x, problem):
+    """By Winograd's algorithm; images to which its rounding errors, or what is not finite, may have spread by phases."""
+    for of_output, filters, of_x, groups in _in_groups(grad_output, weight, grad_x):
+        again = winograd.data_gradient(Convolution(of_output, _swap_channels(filters, groups), None, of_x,
+                                                   Window(problem.stride, problem.dilation, problem.origin)))
+        for image in again:
+            one = slice(image, image + 1)
+            _by_phases(forward, plan, of_output[one], filters, of_x[one], groups, problem)
 
 
 def _in_groups(grad_output, weight, grad_x):

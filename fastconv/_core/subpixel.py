@@ -39,8 +39,11 @@ from fastconv._core.runtime import memory
 
 WEIGHT_BYTES = 3 << 19    # of reordered filters at a time
 BLOCK_BYTES = 1 << 20     # of y at a time
-PIXEL_NANOSECONDS = 0.6   # to put an element of y in its place
+CALL_NANOSECONDS = 40e3   # of a call, beside what the driver does
+PIXEL_NANOSECONDS = 1.0   # to put an element of y in its place
 WEIGHT_NANOSECONDS = 2.0  # to put an element of a filter in its place
+BLOCKS_FACTOR = 1.1       # by which a driver is slower block by block,
+WINOGRAD_FACTOR = 1.3     # and Winograd's with filters that overlap in blocks' borders
 FILLED = (None, 3, 5)     # taps that filters are filled up to: their own, and those of Winograd's algorithm
 
 
@@ -70,9 +73,11 @@ def plan(problem: ConvProblem, nanoseconds: float) -> Patches | None:
         patches, merged = _laid_out(problem, step, filled)
         if patches is None:
             continue
-        moved = PIXEL_NANOSECONDS * math.prod(merged.output_shape) + WEIGHT_NANOSECONDS * math.prod(merged.weight_shape)
+        written = math.prod(merged.output_shape) * (1 if patches.covers else 2)
+        others = CALL_NANOSECONDS + PIXEL_NANOSECONDS * written + WEIGHT_NANOSECONDS * math.prod(merged.weight_shape)
         for driver in FORWARD:
-            if driver.refuses(merged) is None and (expected := driver.cost(merged) + moved) < nanoseconds:
+            factor = WINOGRAD_FACTOR if driver is WINOGRAD else BLOCKS_FACTOR
+            if driver.refuses(merged) is None and (expected := factor * driver.cost(merged) + others) < nanoseconds:
                 best, nanoseconds = patches._replace(driver=driver), expected
     return best
 

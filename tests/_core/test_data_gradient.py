@@ -1,4 +1,4 @@
-"""The data gradient of strided convolutions: patches as channels, and when they are taken."""
+"""The data gradient of strided convolutions: patches as channels, Winograd's algorithm transposed, and the choice between them."""
 
 import itertools
 import math
@@ -11,9 +11,11 @@ import fastconv as fc
 from fastconv._core import data_gradient, subpixel
 from fastconv._core.planner.drivers import DIRECT, PRODUCT, WINOGRAD
 from fastconv._core.planner.plan import conv2d_plan
+from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.interleave import interleave
 from fastconv._core.runtime import isa
+from fastconv._core.winograd import data_gradient as winograd
 
 VIEWS = {
     "nchw": lambda a: a,
@@ -129,11 +131,80 @@ def test_patches_by_winograd(layer):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Instruction sets
+# Winograd's algorithm, transposed
+
+
+def transposed(each, grad_output, weight, view="nchw"):
+    grad_x = VIEWS[view](np.full(each.x_shape, np.nan, grad_output.dtype))
+    again = winograd.data_gradient(Convolution(VIEWS[view](grad_output), data_gradient._swap_channels(weight, each.groups), None,
+                                               grad_x, Window((2, 2), (1, 1), each.origin)))
+    return grad_x, again
+
+
+@pytest.mark.parametrize("channels, filters, groups", [(1, 8, 1), (3, 17, 1), (16, 16, 1), (33, 17, 1), (5, 40, 1), (4, 8, 2), (16, 16, 8),
+                                                       (24, 24, 3), (9, 9, 3), (34, 66, 2), (40, 40, 5)])
+def test_transposed_channels_and_groups(channels, filters, groups):
+    each = problem((3, channels, 19, 22), (filters, channels // groups, 3, 3), (2, 2), (1, 1), groups, 4)
+    rng = np.random.default_rng(channels * filters + groups)
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    wanted = by_the_formula(each, grad_output, weight)
+    grad_x, _ = transposed(each, grad_output, weight)
+    assert relative_error(grad_x, wanted) < 5e-6
+    for view in VIEWS:
+        np.testing.assert_array_equal(transposed(each, grad_output, weight, view)[0], grad_x)
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 0), ((0, 1), (1, 0)), ((9, 0), (3, 12))])
+def test_transposed_sizes(padding):
+    rng = np.random.default_rng(3)
+    for h, w in itertools.product((3, 4, 5, 8, 9, 10, 17, 18, 19), (3, 9, 16, 33)):
+        each = problem((2, 5, h, w), (9, 5, 3, 3), (2, 2), padding, 1, 4)
+        grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+        assert relative_error(transposed(each, grad_output, weight)[0], by_the_formula(each, grad_output, weight)) < 5e-6
+
+
+def test_transposed_in_double_precision_is_exact_to_rounding():
+    each = problem((2, 20, 30, 41), (40, 20, 3, 3), (2, 2), (1, 1))
+    grad_output, weight = arrays(each, np.float64)
+    assert relative_error(transposed(each, grad_output, weight)[0], by_the_formula(each, grad_output, weight)) < 1e-14
+
+
+# Filters made once or for each block; blocks of parts of an image, and of several; U of one vector of channels.
+BLOCKS = [((9, 32, 28, 28), (64, 32, 3, 3)), ((1, 40, 150, 160), (96, 40, 3, 3)), ((5, 256, 14, 14), (300, 256, 3, 3)),
+          ((2, 24, 20, 20), (1000, 24, 3, 3))]
+
+
+@pytest.mark.parametrize("x_shape, weight_shape", BLOCKS)
+def test_transposed_blocks_and_threads(x_shape, weight_shape):
+    each = problem(x_shape, weight_shape, (2, 2), (1, 1), 1, 4)
+    rng = np.random.default_rng(4)
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    with fc.num_threads(1):
+        grad_x, again = transposed(each, grad_output, weight)
+    assert again == [] and relative_error(grad_x, by_the_formula(each, grad_output, weight)) < 5e-6
+    for threads in (2, 3):
+        with fc.num_threads(threads):
+            np.testing.assert_array_equal(transposed(each, grad_output, weight)[0], grad_x)
+
+
+def test_transposed_scratch_is_bounded():
+    for x_shape, weight_shape in [*BLOCKS, ((1, 64, 1000, 300), (64, 64, 3, 3)), ((64, 512, 14, 14), (512, 512, 3, 3)),
+                                  ((1, 512, 96, 56), (1024, 512, 3, 3)), ((1, 1024, 7, 7), (2048, 1024, 3, 3))]:
+        each = problem(x_shape, weight_shape, (2, 2), (1, 1), 1, 4)
+        assert data_gradient.TRANSPOSED.refuses(each) is None
+        conv = Convolution(np.empty(each.output_shape, np.float32), data_gradient._swap_channels(np.empty(weight_shape, np.float32), 1),
+                           None, np.empty(x_shape, np.float32), Window((2, 2), (1, 1), (1, 1)))
+        assert winograd.workspace(conv, True) <= 16 << 20
 
 
 def check_instruction_set():
-    """Patches by each driver."""
+    """Sizes around tiles, panels and vectors of any instruction set, and patches by each driver."""
+    rng = np.random.default_rng(5)
+    for channels, filters, groups in ((7, 15, 1), (31, 33, 1), (8, 8, 4), (16, 16, 2)):
+        for view in ("nchw", "nhwc"):
+            each = problem((2, channels, 21, 34), (filters, channels // groups, 3, 3), (2, 2), (1, 1), groups, 4)
+            grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+            assert relative_error(transposed(each, grad_output, weight, view)[0], by_the_formula(each, grad_output, weight)) < 5e-6
     for layer in LAYERS:
         each = problem(*layer)
         grad_output, weight = arrays(each, np.float32)
@@ -160,10 +231,14 @@ def planned(each):
 
 
 def test_the_choice():
+    for x_shape, filters in (((8, 64, 56, 56), 128), ((32, 32, 32, 32), 64), ((1, 32, 160, 160), 64)):
+        each = problem(x_shape, (filters, x_shape[1], 3, 3), (2, 2), (1, 1), 1, 4)
+        assert planned(each).transposed
+        assert not planned(each._replace(itemsize=8)).transposed
     for layer in (((32, 3, 32, 32), (192, 3, 4, 4), (4, 4)), ((8, 3, 224, 224), (96, 3, 16, 16), (16, 16)), ((64, 16, 5, 5), (120, 16, 5, 5), (1, 1)),
                   ((64, 1, 56, 300), (100, 1, 3, 300), (1, 1))):
         assert planned(problem(*layer, itemsize=4)).patches is not None
-    assert planned(problem((8, 64, 56, 56), (64, 64, 3, 3), (1, 1), (1, 1), 1, 4)).patches is None
+    assert planned(problem((8, 64, 56, 56), (64, 64, 3, 3), (1, 1), (1, 1), 1, 4))[1:] == (False, None)
 
 
 SPREADING = [problem((3, 64, 40, 40), (64, 64, 3, 3), (2, 2), (1, 1), 1, 4), problem((2, 24, 40, 40), (32, 24, 5, 5), (2, 2), (2, 2), 1, 4),

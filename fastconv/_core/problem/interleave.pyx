@@ -31,9 +31,9 @@ cdef struct PatchJob:
     Py_ssize_t xn, xc, xh, xw
 
 
-cdef inline void copy_each(const floating *y, Py_ssize_t ycol, Py_ssize_t yw, floating *x, Py_ssize_t xcol, Py_ssize_t xw,
-                           Py_ssize_t columns, Py_ssize_t count) noexcept nogil:
-    """A row of so many whole patches, whose pixels are xcol and which are xw apart; the callers' constants unroll it."""
+cdef inline void copy_each(const floating *y, Py_ssize_t ycol, Py_ssize_t yw, floating *x, Py_ssize_t xcol,
+                           Py_ssize_t xw, Py_ssize_t columns, Py_ssize_t count) noexcept nogil:
+    """A row of whole patches, whose pixels are xcol and which are xw apart; the callers' constants unroll it."""
     cdef Py_ssize_t j, b
     for j in range(count):
         for b in range(columns):

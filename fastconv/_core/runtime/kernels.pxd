@@ -152,6 +152,8 @@ cdef extern from "kernels.h" nogil:
                              float *energy, float most) noexcept nogil
         void (*plane_contrast)(const float *x, Py_ssize_t rows, Py_ssize_t row, Py_ssize_t width, Py_ssize_t step, float *loudest,
                                float *quietest) noexcept nogil
+        int (*tile_contrast)(const float *band, Py_ssize_t pitch, Py_ssize_t tiles, float most) noexcept nogil
+        int (*add_patches)(const fc_winograd_steps *steps, const float *m, float *y, Py_ssize_t tiles, int below) noexcept nogil
         double (*sum)(const float *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const float *x, float *y, Py_ssize_t n, float slope) noexcept nogil
         void (*activation_backward[5])(const float *grad, const float *v, float *grad_x, Py_ssize_t n, float slope) noexcept nogil
@@ -259,6 +261,8 @@ cdef extern from "kernels.h" nogil:
                              double *energy, double most) noexcept nogil
         void (*plane_contrast)(const double *x, Py_ssize_t rows, Py_ssize_t row, Py_ssize_t width, Py_ssize_t step, double *loudest,
                                double *quietest) noexcept nogil
+        int (*tile_contrast)(const double *band, Py_ssize_t pitch, Py_ssize_t tiles, double most) noexcept nogil
+        int (*add_patches)(const fc_winograd_steps *steps, const double *m, double *y, Py_ssize_t tiles, int below) noexcept nogil
         double (*sum)(const double *x, Py_ssize_t n) noexcept nogil
         void (*activation[5])(const double *x, double *y, Py_ssize_t n, double slope) noexcept nogil
         void (*activation_backward[5])(const double *grad, const double *v, double *grad_x, Py_ssize_t n, double slope) noexcept nogil

@@ -4,7 +4,8 @@ forward.pyx.
     for vector of output channels: for CHANNELS_AT_ONCE input channels:
         filters -> [channel][tap][lane] (L1) -> transform -> U
 
-Filters are read as they lie or, for a data gradient, turned; any other strides are gathered one by one.
+Filters are read as they lie or, for a data gradient, turned or with input and output channels swapped; any other
+strides are gathered one by one.
 """
 
 cimport numpy as cnp
@@ -22,6 +23,10 @@ cnp.import_array()
 
 cdef enum:
     MOST_LANES = 16
+    AHEAD = 4    # channels that are fetched before their use, where they lie far apart
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
 
 
 cdef inline void filter_channels(int scheme, const floating *w, Py_ssize_t channels, floating *u,
@@ -59,6 +64,7 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
     cdef Py_ssize_t rows[MOST_LANES]
     cdef int filters = <int>max(0, min(l.lanes, left))
     cdef bint last = l.lanes >= left    # the last filter is among them: what lies behind it may be the end of the array
+    cdef bint exactly
     cdef const floating *w = <const floating *>g.weights + (group * l.filters + filter) * g.wk
     cdef const floating *src
     for i in range(filters):
@@ -72,6 +78,14 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
             # Whole vectors from the tap that comes first in memory; those behind the taps go to where they do no harm.
             to_lanes(src - (taps - 1), rows, filters, whole, dst + c * taps * l.lanes,
                      l.taps_at + CHANNELS_AT_ONCE * taps)
+            continue
+        if g.ws == 1 and g.wr == g.s and g.wk >= taps and g.wc >= taps:
+            if c + AHEAD < channels and g.wk == taps:
+                for i in range(ceildiv(filters * taps, MOST_LANES)):
+                    prefetch(src + AHEAD * g.wc + i * MOST_LANES)
+            # Whole vectors, where there is memory behind the taps: the next channel overwrites what they are too much.
+            exactly = c == CHANNELS_AT_ONCE - 1 or (last and channel + c == g.c - 1)
+            to_lanes(src, rows, filters, taps if exactly else whole, dst + c * taps * l.lanes, l.taps_at)
             continue
         for r in range(l.taps):
             for s in range(l.taps):
