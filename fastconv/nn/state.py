@@ -52,7 +52,7 @@ def new_buffer(name: Any, value: Any) -> NDArray[Any]:
 def held(items: Iterable[tuple[Any, Any]], kind: type[Kind]) -> list[tuple[str, Kind]]:
     """The values of a kind among named values, and in the lists, tuples and dicts among these, with their dotted names."""
     found = []
-    for name, value in items:
+    for name, value in list(items):  # taken at once: another thread may add an attribute meanwhile
         if type(value) in _PLAIN:
             continue
         if isinstance(value, kind):

@@ -3,8 +3,8 @@
     parallel for image: for channel: the plane with a frame around it (L1, L2)
         for row, column: where it looks, and the four pixels there, mixed
 
-The frame, one pixel before and two behind, holds the value of everything outside, and what looks further away looks at it: so
-the four pixels around every point exist, and no pixel needs a test whether it lies inside.
+The frame, one pixel before and two behind, holds the value of everything outside, and what looks further away looks at
+it: so the four pixels around every point exist, and no pixel needs a test whether it lies inside.
 """
 
 cimport numpy as cnp
@@ -33,15 +33,16 @@ cdef struct AffineCall:
 
 
 def affine(cnp.ndarray images, tuple terms, double fill, cnp.ndarray out):
-    """Fills `out`; terms are row_of_row (n, height), row_of_col (n, width), col_of_row and col_of_col; all of one dtype,
-    C-contiguous."""
+    """Fills `out`; terms are row_of_row (n, height), row_of_col (n, width), col_of_row and col_of_col; all of one
+    dtype, C-contiguous."""
     cdef AffineCall call
     cdef cnp.ndarray row_of_row, row_of_col, col_of_row, col_of_col
     row_of_row, row_of_col, col_of_row, col_of_col = terms
     call.images, call.out = cnp.PyArray_DATA(images), cnp.PyArray_DATA(out)
     call.row_of_row, call.row_of_col = cnp.PyArray_DATA(row_of_row), cnp.PyArray_DATA(row_of_col)
     call.col_of_row, call.col_of_col = cnp.PyArray_DATA(col_of_row), cnp.PyArray_DATA(col_of_col)
-    call.channels, call.height, call.width = cnp.PyArray_DIM(images, 1), cnp.PyArray_DIM(images, 2), cnp.PyArray_DIM(images, 3)
+    call.channels = cnp.PyArray_DIM(images, 1)
+    call.height, call.width = cnp.PyArray_DIM(images, 2), cnp.PyArray_DIM(images, 3)
     call.framed = (call.height + 3) * (call.width + 3)
     call.fill = fill
     if cnp.PyArray_TYPE(images) == cnp.NPY_FLOAT:
@@ -74,9 +75,11 @@ cdef void image_unit(const void *data, Py_ssize_t image, floating *frame) noexce
             for j in range(w):
                 frame[(i + 1) * pitch + 1 + j] = plane[i * w + j]
         for i in range(h):
-            row, col = (<const floating *>call.row_of_row)[image * h + i], (<const floating *>call.col_of_row)[image * h + i]
+            row = (<const floating *>call.row_of_row)[image * h + i]
+            col = (<const floating *>call.col_of_row)[image * h + i]
             for j in range(w):
-                out[i * w + j] = pixel(frame, pitch, within(row + row_of_col[j], h + 1), within(col + col_of_col[j], w + 1))
+                out[i * w + j] = pixel(frame, pitch, within(row + row_of_col[j], h + 1),
+                                       within(col + col_of_col[j], w + 1))
 
 
 cdef inline floating within(floating place, Py_ssize_t last) noexcept nogil:

@@ -37,13 +37,16 @@ cdef struct BiasCall:
 
 
 def bias_gradient(cnp.ndarray grad_output, cnp.ndarray grad_bias):
-    """grad_bias[k] = the sum of grad_output (N, K, OH, OW), with any strides, over images and pixels; grad_bias is contiguous."""
+    """grad_bias[k] = the sum of grad_output (N, K, OH, OW), with any strides, over images and pixels; grad_bias is
+    contiguous."""
     cdef Py_ssize_t k, size = cnp.PyArray_ITEMSIZE(grad_output)
     cdef BiasCall call
     call.images, call.filters = cnp.PyArray_DIM(grad_output, 0), cnp.PyArray_DIM(grad_output, 1)
     call.rows, call.cols = cnp.PyArray_DIM(grad_output, 2), cnp.PyArray_DIM(grad_output, 3)
-    call.sn, call.sk = elements(cnp.PyArray_STRIDE(grad_output, 0), size), elements(cnp.PyArray_STRIDE(grad_output, 1), size)
-    call.sh, call.sw = elements(cnp.PyArray_STRIDE(grad_output, 2), size), elements(cnp.PyArray_STRIDE(grad_output, 3), size)
+    call.sn = elements(cnp.PyArray_STRIDE(grad_output, 0), size)
+    call.sk = elements(cnp.PyArray_STRIDE(grad_output, 1), size)
+    call.sh = elements(cnp.PyArray_STRIDE(grad_output, 2), size)
+    call.sw = elements(cnp.PyArray_STRIDE(grad_output, 3), size)
     if call.images == 0 or call.rows == 0 or call.cols == 0:
         grad_bias.fill(0)
         return

@@ -2,9 +2,9 @@
 
     parallel for block of rows, of about CHUNK scores: for row: loss, or gradient, by softmax.h
 
-The target of a row is (1 - smoothing) of its label plus smoothing spread over all classes. Losses are added up in double
-precision, row by row and then block by block. A row whose scores do not follow each other in memory is copied, PIECE of
-them at a time; a label that is no class ends the call.
+The target of a row is (1 - smoothing) of its label plus smoothing spread over all classes. Losses are added up in
+double precision, row by row and then block by block. A row whose scores do not follow each other in memory is copied,
+PIECE of them at a time; a label that is no class ends the call.
 """
 
 cimport numpy as cnp
@@ -26,8 +26,8 @@ cdef enum:
 # About the nanoseconds of a score, for the thread policy.
 cdef double READING = 0.05, TRANSCENDENTAL = 0.5
 
-# What the units of a call share. Without softmax the scores are log-probabilities. Backward has a weight for each row, or
-# one for all, and `grad`, C-contiguous; forward has `losses`, one a row, or `sums`, one a unit.
+# What the units of a call share. Without softmax the scores are log-probabilities. Backward has a weight for each row,
+# or one for all, and `grad`, C-contiguous; forward has `losses`, one a row, or `sums`, one a unit.
 cdef struct LossCall:
     const void *scores
     const int64_t *target
@@ -94,7 +94,7 @@ def label_loss(cnp.ndarray scores, cnp.ndarray target, bint softmax, double smoo
 
 cdef run_forward(LossCall *call, int typenum):
     cdef Py_ssize_t length
-    cdef int threads = threads_of(call, TRANSCENDENTAL if call.softmax else READING if call.smoothing else READING / call.classes)
+    cdef int threads = threads_of(call, TRANSCENDENTAL if call.softmax else READING / call.classes)
     cdef Block scratch = row_scratch(call, threads, &length)
     cdef Py_ssize_t units = (call.rows + call.rows_at_once - 1) // call.rows_at_once
     if typenum == cnp.NPY_FLOAT:
@@ -138,7 +138,8 @@ cdef double loss_of_row(const LossCall *call, const floating *x, Py_ssize_t labe
         log_p -= logarithm
     if call.smoothing == 0:
         return -log_p
-    all_classes = (sum_of_run(x, call.classes) if contiguous else sum_of_pieces(call, x, scratch)) - call.classes * logarithm
+    all_classes = sum_of_run(x, call.classes) if contiguous else sum_of_pieces(call, x, scratch)
+    all_classes -= call.classes * logarithm
     return -(1 - call.smoothing) * log_p - call.smoothing / call.classes * all_classes
 
 
@@ -185,8 +186,9 @@ cdef double sum_of_pieces(const LossCall *call, const floating *x, floating *scr
 
 def label_loss_backward(cnp.ndarray scores, cnp.ndarray target, bint softmax, double smoothing, double weight,
                         cnp.ndarray weights):
-    """weights[i] (softmax(scores[i]) - target of row i), or without softmax weights[i] (0 - target of row i): the gradient
-    with respect to the scores; None where a label is no class. weights, C-contiguous, may be None: then it is `weight`."""
+    """weights[i] (softmax(scores[i]) - target of row i), or without softmax weights[i] (0 - target of row i): the
+    gradient with respect to the scores; None where a label is no class. weights, C-contiguous, may be None: then it is
+    `weight`."""
     cdef LossCall call = call_of(scores, target, softmax, smoothing)
     cdef cnp.ndarray grad = new_array(2, cnp.PyArray_DIMS(scores), cnp.PyArray_TYPE(scores))
     call.grad, call.weight = cnp.PyArray_DATA(grad), weight

@@ -22,8 +22,8 @@ cdef enum:
     READY = cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_WRITEABLE
 
 
-# One parameter of n elements, of single precision or not, with its rule: that of Adam where there are moments. `chunk` is
-# the number of its first chunk among those of all.
+# One parameter of n elements, of single precision or not, with its rule: that of Adam where there are moments. `chunk`
+# is the number of its first chunk among those of all.
 cdef struct Move:
     void *param
     const void *grad
@@ -67,8 +67,8 @@ cdef class AdamRule:
 
 
 def fit(list params, list grads, list states, tuple buffers):
-    """Whether each parameter, its gradient and those of its buffers that there are have one shape and dtype, are plain and
-    C-contiguous, and writable but for the gradient, and no gradient lies in the memory of a parameter."""
+    """Whether each parameter, its gradient and those of its buffers that there are have one shape and dtype, are plain
+    and C-contiguous, and writable but for the gradient, and no gradient lies in the memory of a parameter."""
     cdef Py_ssize_t i, j
     cdef cnp.ndarray param
     for i in range(len(params)):
@@ -103,8 +103,8 @@ cdef bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
 
 
 def sgd_step(SgdRule rule, list params, list grads, list velocities, list first):
-    """param -= lr * step, C-contiguous arrays, each parameter's of one dtype; its velocity is None without momentum, and
-    unread where it is the first."""
+    """param -= lr * step, C-contiguous arrays, each parameter's of one dtype; its velocity is None without momentum,
+    and unread where it is the first."""
     cdef Block memory = take(len(params) * sizeof(Move))
     cdef Move *moves = <Move *>memory.data
     cdef Py_ssize_t i
@@ -118,8 +118,8 @@ def sgd_step(SgdRule rule, list params, list grads, list velocities, list first)
 
 
 def adam_step(AdamRule rule, list params, list grads, list m, list v, list counts):
-    """param -= lr * Adam's step, C-contiguous arrays, each parameter's of one dtype; steps count from 1, m and v begin as
-    zeros."""
+    """param -= lr * Adam's step, C-contiguous arrays, each parameter's of one dtype; steps count from 1, m and v begin
+    as zeros."""
     cdef Block memory = take(len(params) * sizeof(Move))
     cdef Move *moves = <Move *>memory.data
     cdef Py_ssize_t i
@@ -161,7 +161,8 @@ cdef step(const Move *moves, Py_ssize_t count, double nanoseconds):
                                        and <const char *>moves[j].param < end(&moves[i]))
     chunks = moves[count - 1].chunk + (moves[count - 1].n + CHUNK - 1) // CHUNK
     call.moves, call.count = moves, count
-    cdef int threads = team(elements * nanoseconds) if apart else 1    # parameters that share memory move one after the other
+    # Parameters that share memory move one after the other.
+    cdef int threads = team(elements * nanoseconds) if apart else 1
     with nogil:
         in_parallel(step_chunk, &call, chunks, threads, EVENLY, <float *>NULL, 0)
 

@@ -4,9 +4,10 @@
         for run of depth, for slice of it:
             for few rows of y: micro-kernel: a few vectors of columns at a time in registers
 
-Nothing is packed: b is read along its rows, a block of its columns (L1, L2) again for each few rows of y. Where y itself has few
-rows, b is read once, and in slices of SLICE rows, so that few streams come from memory, and y, in L1, is added to. What is longer
-than a run is added up in double precision, run by run: the sums are the same, however the work is cut.
+Nothing is packed: b is read along its rows, a block of its columns (L1, L2) again for each few rows of y. Where y has
+few rows itself, b is read once, and in slices of SLICE rows, so that few streams come from memory, and y, in L1, is
+added to. What is longer than a run is added up in double precision, run by run: the sums are the same, however the work
+is cut.
 """
 
 cimport numpy as cnp
@@ -41,16 +42,16 @@ cdef struct RowsCall:
     fc_row_sums strides
 
 
-cdef void run_of_rows(const RowsCall *call, const fc_row_sums *strides, Py_ssize_t depth, const floating *a, const floating *b,
-                      Py_ssize_t rows, Py_ssize_t columns, floating *y) noexcept nogil:
+cdef void run_of_rows(const RowsCall *call, const fc_row_sums *strides, Py_ssize_t depth, const floating *a,
+                      const floating *b, Py_ssize_t rows, Py_ssize_t columns, floating *y) noexcept nogil:
     """One run of some rows and columns of y."""
     cdef Py_ssize_t at_once = SLICE if call.rows < FEW_ROWS else RUN, i, p = 0, m
     while p < depth:
         i = 0
         while i < rows:
             m = min(FC_SUM_ROWS, rows - i)
-            sum_rows(<int>m, strides, min(at_once, depth - p), a + i * strides.a_row + p * strides.a_step, b + p * strides.b, columns,
-                     y + i * strides.c, p > 0)
+            sum_rows(<int>m, strides, min(at_once, depth - p), a + i * strides.a_row + p * strides.a_step,
+                     b + p * strides.b, columns, y + i * strides.c, p > 0)
             i += m
         p += at_once
 
@@ -86,7 +87,8 @@ cdef void rows_unit(const void *data, Py_ssize_t index, floating *scratch) noexc
 cdef multiply(RowsCall *call, const floating *unused):
     cdef Py_ssize_t size = sizeof(floating)
     # About the nanoseconds: memory traffic, and multiplications.
-    cdef int team = threads.team(call.columns * (0.05 * size * (call.depth + call.rows) + 0.03 * call.rows * call.depth))
+    cdef int team = threads.team(call.columns * (0.05 * size * (call.depth + call.rows)
+                                                 + 0.03 * call.rows * call.depth))
     call.block = WIDEST
     if call.rows >= FEW_ROWS:
         call.block = max(LEAST, BLOCK_BYTES // (size * min(RUN, call.depth)) // LEAST * LEAST)
@@ -96,17 +98,17 @@ cdef multiply(RowsCall *call, const floating *unused):
         scratch = BLOCK_ROWS * call.block * (size + <Py_ssize_t>sizeof(double)) // size
     cdef Block memory = take(team * scratch * size)
     with nogil:
-        in_parallel(rows_unit[floating], call, ceildiv(call.columns, call.block) * ceildiv(call.rows, BLOCK_ROWS), team, EVENLY,
-                    <floating *>memory.data, scratch)
+        in_parallel(rows_unit[floating], call, ceildiv(call.columns, call.block) * ceildiv(call.rows, BLOCK_ROWS), team,
+                    EVENLY, <floating *>memory.data, scratch)
 
 
 def pays(cnp.ndarray a, cnp.ndarray b):
-    """Whether this is the way to multiply a (M, K) and b (K, N): where the rows of b are contiguous, and either y has few rows or
-    the product is small."""
+    """Whether this is the way to multiply a (M, K) and b (K, N): where the rows of b are contiguous, and y has few
+    rows, or they have few terms, or the product is small."""
     cdef Py_ssize_t rows = cnp.PyArray_DIM(a, 0), depth = cnp.PyArray_DIM(a, 1), columns = cnp.PyArray_DIM(b, 1)
     if cnp.PyArray_STRIDE(b, 1) != cnp.PyArray_ITEMSIZE(b) and columns > 1:
         return False
-    return rows <= FC_SUM_ROWS or depth <= FEW_ROWS or rows * depth * columns <= SMALL
+    return rows <= FC_SUM_ROWS or depth <= SLICE or rows * depth * columns <= SMALL
 
 
 def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray y):
@@ -118,7 +120,8 @@ def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray y):
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a)
     call.a, call.b, call.y = cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(y)
     call.rows, call.depth, call.columns = cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(b, 1)
-    call.strides.a_row, call.strides.a_step = elements(cnp.PyArray_STRIDE(a, 0), size), elements(cnp.PyArray_STRIDE(a, 1), size)
+    call.strides.a_row = elements(cnp.PyArray_STRIDE(a, 0), size)
+    call.strides.a_step = elements(cnp.PyArray_STRIDE(a, 1), size)
     call.strides.b, call.strides.c = elements(cnp.PyArray_STRIDE(b, 0), size), elements(cnp.PyArray_STRIDE(y, 0), size)
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
         multiply[float](&call, NULL)
