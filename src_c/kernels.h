@@ -74,18 +74,27 @@ typedef struct {
     ptrdiff_t a_row, a_step, b, c;
 } fc_row_sums;
 
-/* max_down: the rows that make an output, `row_step` positions of the plane apart, and the positions from output to output. */
+/* max_down: the rows that make an output, and where outputs lie. */
 typedef struct {
-    const ptrdiff_t *rows; /* n_rows offsets */
+    const ptrdiff_t *rows, *positions; /* [n_rows]: offsets, and how many positions of the plane each is behind the first */
     int n_rows;
-    int64_t row_step, stride;
+    const void *columns; /* I[n]: the positions of the outputs behind the first one's */
 } fc_down;
 
-/* max_channels: from one row, or column, of a window to the next: in memory, and in positions of the plane. */
+/* max_channels, mean_channels, spread_channels: from one row, or column, of a window to the next: in memory, and in positions
+ * of the plane; the position of its first pixel; and by how many an average divides. */
 typedef struct {
     ptrdiff_t row, column;
-    int64_t row_step, column_step;
+    int64_t row_step, column_step, base;
+    double count;
 } fc_window;
+
+/* scatter: `planes` planes, n gradients each; from one to the next of them, of their indices, and of the `pixels` pixels. */
+typedef struct {
+    ptrdiff_t n, planes;
+    ptrdiff_t grad_step, grad_plane, index_step, index_plane, pixel, plane;
+    int64_t pixels;
+} fc_scatter;
 
 /* The update rules, by PyTorch's names. */
 typedef struct {
@@ -353,13 +362,18 @@ typedef struct {
         void (*depthwise_channels)(const fc_pixel_block *block, const T *band, const T *w, const T *bias, T *y);              \
         void (*depthwise_channels_weight)(const fc_pixel_block *block, const T *band, const T *dy, T *sums);                  \
                                                                                                                               \
-        /* pool.h, planes: best[j] = max of x[taps[s] + j] over s, tap[j] = step times the s that won; sum[j] = their sum.    \
-         * For j < n rounded up to whole vectors: x, best, tap and sum must have that slack. */                               \
+        /* pool.h, band: best[j] = max of x[taps[s] + j] over s, tap[j] = step times the s that won, where tap is not NULL;   \
+         * sum[j] = their sum. For j < n rounded up to whole vectors: x, best, tap and sum must have that slack. */           \
         void (*max_across)(const T *x, const ptrdiff_t *taps, int n_taps, I step, T *best, I *tap, ptrdiff_t n);              \
         void (*sum_across)(const T *x, const ptrdiff_t *taps, int n_taps, T *sum, ptrdiff_t n);                               \
                                                                                                                               \
-        /* pool.h, planes: one row of n outputs. y[j] = max of best[rows[r] + j] over r; index[j] (where index is not NULL) = \
-         * base + j * stride + r * row_step + tap[rows[r] + j] of the r that won. And y[j] = sum of sum[rows[r] + j] over     \
+        /* pool.h, band: best[j] = max of best[j] and best[j + shift], whose tap is `step` more, in place; wider[j] = sum[j] +\
+         * sum[j + shift] + last[j + 2 shift], without the third where last is NULL; wider may be sum. n is rounded up. */    \
+        void (*max_widen)(T *best, I *tap, ptrdiff_t shift, I step, ptrdiff_t n);                                             \
+        void (*sum_widen)(const T *sum, const T *last, ptrdiff_t shift, T *wider, ptrdiff_t n);                               \
+                                                                                                                              \
+        /* pool.h, band: one row of n outputs. y[j] = max of best[rows[r] + j] over r; index[j] (where index is not NULL) =   \
+         * base + columns[j] + positions[r] + tap[rows[r] + j] of the r that won. And y[j] = sum of sum[rows[r] + j] over     \
          * (row_count * column_counts[j]), without a division where column_counts is NULL. Whole vectors are read. */         \
         void (*max_down)(const fc_down *down, const T *best, const I *tap, T *y, int64_t *index, int64_t base, ptrdiff_t n);  \
         void (*mean_down)(const T *sum, const ptrdiff_t *rows, int n_rows, T row_count, const T *column_counts, T *y,         \
@@ -376,26 +390,33 @@ typedef struct {
                                 ptrdiff_t n);                                                                                 \
         void (*mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptrdiff_t n);                                      \
                                                                                                                               \
-        /* pool.h: grad_x[index * pixel] += grad, n of them, in order; returns 0 at the first index outside 0 .. pixels - 1. */\
-        int (*scatter)(const T *grad, ptrdiff_t grad_step, const int64_t *index, ptrdiff_t index_step, ptrdiff_t n, T *grad_x,\
-                       ptrdiff_t pixel, int64_t pixels);                                                                      \
+        /* pool.h: grad_x[index * pixel] += grad, of each plane n, in order; returns 0 at an index outside 0 .. pixels - 1. */\
+        int (*scatter)(const fc_scatter *how, const T *grad, const int64_t *index, T *grad_x);                                \
                                                                                                                               \
         /* pool.h: dst[j * stride] = grad[j * step] / (row_count * column_counts[j]), j < n. */                               \
         void (*spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst, ptrdiff_t stride,      \
                            ptrdiff_t n);                                                                                      \
                                                                                                                               \
-        /* pool.h, channels: one output of n contiguous channels from its window of rows x columns pixels, `row` and `column` \
-         * apart. max: index (may be NULL) = base + r * row_step + s * column_step, which fits into an I without base; mean: the\
-         * sum over count. Backward adds grad over count to the window's pixels. */                                           \
+        /* pool.h, channels: one output of n contiguous channels from its window of rows x columns pixels. max: index (may be \
+         * NULL) = base + r * row_step + s * column_step, which fits into an I without base; mean: the sum over count.        \
+         * Backward writes grad over the window's count to its pixels, or adds it to them. */                                 \
         void (*max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, int64_t *index,    \
-                             int64_t base, ptrdiff_t n);                                                                      \
-        void (*mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, T count, T *y,  \
-                              ptrdiff_t n);                                                                                   \
-        void (*spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,           \
-                                ptrdiff_t columns, ptrdiff_t n);                                                              \
+                             ptrdiff_t n);                                                                                    \
+        void (*mean_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, ptrdiff_t n);     \
+        void (*spread_channels)(const fc_window *window, const T *grad, T *grad_x, ptrdiff_t rows, ptrdiff_t columns, int add,\
+                                ptrdiff_t n);                                                                                 \
                                                                                                                               \
-        /* pool.h: the maximum of n >= 1 elements, and its position. */                                                       \
+        /* pool.h, channels: the gradient of a maximum: grad to the pixel of its window that is the index, written, 0 to the  \
+         * others, or added. Returns 0, the window's pixels being undefined, where an index is not in it. */                  \
+        int (*max_channels_backward)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x, ptrdiff_t rows, \
+                                     ptrdiff_t columns, int add, ptrdiff_t n);                                                \
+                                                                                                                              \
+        /* pool_planes.h: the maximum of n >= 1 elements, and its position. */                                                \
         T (*max_of_run)(const T *x, ptrdiff_t n, ptrdiff_t *position);                                                        \
+                                                                                                                              \
+        /* pool_planes.h: of n elements each, `planes` times, `plane` apart; results follow each other. index may be NULL. */ \
+        void (*max_of_planes)(const T *x, ptrdiff_t plane, ptrdiff_t n, ptrdiff_t planes, T *y, int64_t *index);              \
+        void (*mean_of_planes)(const T *x, ptrdiff_t plane, ptrdiff_t n, ptrdiff_t planes, T *y);                             \
     } fc_kernels_##NAME;
 
 FC_DECLARE_KERNELS(float, int32_t, f32)

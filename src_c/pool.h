@@ -1,14 +1,18 @@
 /* Max and average pooling: rows of outputs from rows of pixels, lanes are columns; or one output from its pixels, lanes are
  * channels (NHWC).
  *
- *   planes:    across: for each pixel of a padded band: the best (or the sum) of S taps and which tap it was -> row buffers
+ *   band:      across: for each pixel of a padded band: the best (or the sum) of S taps and which tap it was -> row buffers
+ *              widen:  for each pixel: the same of this and a later one's -> the same of a window of nearly twice the size
  *              down:   for each output: the best (or the sum) of R row buffers -> y and the index in the plane
+ *              Lanes are elements that follow each other in a row: columns, or columns and channels (NHWC).
  *   2 x 2, step 2: straight from two rows of the image, no band, no buffers
  *   channels:  for a vector of channels: for R rows: for S pixels: best or sum, in registers
  *
  * Sums of up to RUN terms are added as they come, longer ones as reduce.h says.
  *
- * The two passes need S + R comparisons an output, not S * R; the buffers stay in L1. A comparison takes a NaN over
+ * The two passes need S + R comparisons an output, not S * R, and widening makes that log2 S + log2 R: two windows that
+ * overlap have the maximum of their union, two that touch its sum. Nothing is ever taken off a sum, so that what is loud, or
+ * not finite, stays in the windows that see it. The buffers stay in L1 or L2. A comparison takes a NaN over
  * anything and a later NaN over an earlier one, and of equal values keeps the first: PyTorch's rules.
  */
 #undef I
@@ -87,46 +91,76 @@ INLINE void NAME(max_across_taps)(const T *x, const ptrdiff_t *taps, int n_taps,
             V v = NAME(load)(x + taps[s] + j);
             M win = NAME(wins)(v, m);
             m = NAME(select)(win, v, m);
-            k = NAME(select_index)(win, (M){0} + s * step, k);
+            if (tap) k = NAME(select_index)(win, (M){0} + s * step, k);
         }
         NAME(store)(best + j, m);
-        *(IV *)(tap + j) = k;
+        if (tap) *(IV *)(tap + j) = k;
     }
 }
 
+#define FOR_TAPS(f, n_taps)                                                                                                   \
+    if (n_taps == 3) {                                                                                                        \
+        f(3);                                                                                                                 \
+    } else if (n_taps == 2) {                                                                                                 \
+        f(2);                                                                                                                 \
+    } else                                                                                                                    \
+        f(n_taps);
+
 static void NAME(max_across)(const T *x, const ptrdiff_t *taps, int n_taps, I step, T *best, I *tap, ptrdiff_t n) {
-    if (n_taps == 3)
-        NAME(max_across_taps)(x, taps, 3, step, best, tap, n);
-    else if (n_taps == 2)
-        NAME(max_across_taps)(x, taps, 2, step, best, tap, n);
-    else
-        NAME(max_across_taps)(x, taps, n_taps, step, best, tap, n);
+#define WITH_TAPS(count) NAME(max_across_taps)(x, taps, count, step, best, tap, n)
+#define WITHOUT_TAPS(count) NAME(max_across_taps)(x, taps, count, step, best, NULL, n)
+    if (tap) {
+        FOR_TAPS(WITH_TAPS, n_taps)
+    } else {
+        FOR_TAPS(WITHOUT_TAPS, n_taps)
+    }
+#undef WITH_TAPS
+#undef WITHOUT_TAPS
+}
+
+/* In place: what is read at j + shift is written later. */
+static void NAME(max_widen)(T *best, I *tap, ptrdiff_t shift, I step, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        V m = NAME(load)(best + j), v = NAME(load)(best + j + shift);
+        M win = NAME(wins)(v, m);
+        if (tap) {
+            M later = *(const IV *)(tap + j + shift) + step;
+            *(IV *)(tap + j) = NAME(select_index)(win, later, *(const IV *)(tap + j));
+        }
+        NAME(store)(best + j, NAME(select)(win, v, m));
+    }
 }
 
 INLINE void NAME(max_down_taps)(const fc_down *down, int n_rows, const T *best, const I *tap, T *y, int64_t *index, int64_t base,
                                 ptrdiff_t n) {
-    const ptrdiff_t *const rows = down->rows;
-    const I row_step = (I)down->row_step, stride = (I)down->stride;
-    M lane = (M){LANE_NUMBERS} * stride;
+    const ptrdiff_t *const rows = down->rows, *const positions = down->positions;
+    const I *const columns = down->columns;
     FOR_OUTPUTS(
         V m = NAME(load)(best + rows[0] + j);
-        M k = *(const IV *)(tap + rows[0] + j);
+        M k = {0};
+        if (index) k = *(const IV *)(tap + rows[0] + j);
         for (int r = 1; r < n_rows; r++) {
             V v = NAME(load)(best + rows[r] + j);
             M win = NAME(wins)(v, m);
             m = NAME(select)(win, v, m);
-            k = NAME(select_index)(win, *(const IV *)(tap + rows[r] + j) + r * row_step, k);
+            if (index) k = NAME(select_index)(win, *(const IV *)(tap + rows[r] + j) + (I)positions[r], k);
         }
         NAME(store_outputs)(y + j, m, part);
-        if (index) NAME(store_indices)(index + j, k + lane, base + j * stride, part);)
+        if (index) NAME(store_indices)(index + j, k + *(const IV *)(columns + j), base, part);)
 }
 
 static void NAME(max_down)(const fc_down *down, const T *best, const I *tap, T *y, int64_t *index, int64_t base, ptrdiff_t n) {
-    if (down->n_rows == 3)
-        NAME(max_down_taps)(down, 3, best, tap, y, index, base, n);
-    else
-        NAME(max_down_taps)(down, down->n_rows, best, tap, y, index, base, n);
+#define WITH_INDICES(count) NAME(max_down_taps)(down, count, best, tap, y, index, base, n)
+#define WITHOUT_INDICES(count) NAME(max_down_taps)(down, count, best, tap, y, NULL, base, n)
+    if (index) {
+        FOR_TAPS(WITH_INDICES, down->n_rows)
+    } else {
+        FOR_TAPS(WITHOUT_INDICES, down->n_rows)
+    }
+#undef WITH_INDICES
+#undef WITHOUT_INDICES
 }
+#undef FOR_TAPS
 
 static void NAME(sum_across)(const T *x, const ptrdiff_t *taps, int n_taps, T *sum, ptrdiff_t n) {
     for (ptrdiff_t j = 0; j < n; j += LANES) {
@@ -139,6 +173,14 @@ static void NAME(sum_across)(const T *x, const ptrdiff_t *taps, int n_taps, T *s
         V s = NAME(load)(x + taps[0] + j);
         for (int t = 1; t < n_taps; t++) s += NAME(load)(x + taps[t] + j);
         NAME(store)(sum + j, s);
+    }
+}
+
+static void NAME(sum_widen)(const T *sum, const T *last, ptrdiff_t shift, T *wider, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        V s = NAME(load)(sum + j) + NAME(load)(sum + j + shift);
+        if (last) s += NAME(load)(last + j + 2 * shift);
+        NAME(store)(wider + j, s);
     }
 }
 
@@ -232,19 +274,29 @@ static int NAME(max_2x2_backward)(const T *grad, const int64_t *index, int64_t b
     return !any;
 }
 
-static int NAME(scatter)(const T *grad, ptrdiff_t grad_step, const int64_t *index, ptrdiff_t index_step, ptrdiff_t n, T *grad_x,
-                         ptrdiff_t pixel, int64_t pixels) {
-    if (grad_step == 1 && index_step == 1 && pixel == 1) {
-        for (ptrdiff_t i = 0; i < n; i++) {
-            if ((uint64_t)index[i] >= (uint64_t)pixels) return 0;
-            grad_x[index[i]] += grad[i];
-        }
+/* Three orders of the same loops: of planes one after the other, of neighbouring channels pixel by pixel, and any. */
+static int NAME(scatter)(const fc_scatter *how, const T *grad, const int64_t *index, T *grad_x) {
+    const ptrdiff_t n = how->n, planes = how->planes, pixel = how->pixel;
+    const uint64_t pixels = (uint64_t)how->pixels;
+    if (how->grad_step == 1 && how->index_step == 1 && pixel == 1) {
+        for (ptrdiff_t p = 0; p < planes; p++, grad += how->grad_plane, index += how->index_plane, grad_x += how->plane)
+            for (ptrdiff_t i = 0; i < n; i++) {
+                if ((uint64_t)index[i] >= pixels) return 0;
+                grad_x[index[i]] += grad[i];
+            }
+    } else if (how->grad_plane == 1 && how->index_plane == 1 && how->plane == 1) {
+        for (ptrdiff_t i = 0; i < n; i++, grad += how->grad_step, index += how->index_step)
+            for (ptrdiff_t p = 0; p < planes; p++) {
+                if ((uint64_t)index[p] >= pixels) return 0;
+                grad_x[index[p] * pixel + p] += grad[p];
+            }
     } else
-        for (ptrdiff_t i = 0; i < n; i++) {
-            int64_t at = index[i * index_step];
-            if ((uint64_t)at >= (uint64_t)pixels) return 0;
-            grad_x[at * pixel] += grad[i * grad_step];
-        }
+        for (ptrdiff_t i = 0; i < n; i++)
+            for (ptrdiff_t p = 0; p < planes; p++) {
+                int64_t at = index[i * how->index_step + p * how->index_plane];
+                if ((uint64_t)at >= pixels) return 0;
+                grad_x[at * pixel + p * how->plane] += grad[i * how->grad_step + p * how->grad_plane];
+            }
     return 1;
 }
 
@@ -257,7 +309,15 @@ static void NAME(mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptr
 
 static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst, ptrdiff_t stride,
                              ptrdiff_t n) {
-    for (ptrdiff_t j = 0; j < n; j++) dst[j * stride] = grad[j * step] / (row_count * column_counts[j]);
+    ptrdiff_t j = 0;
+    if (step == 1 && stride == 1)
+        for (; j < n; j += LANES) {
+            const ptrdiff_t part = n - j < LANES ? n - j : LANES;
+            V g = part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part);
+            V count = part == LANES ? NAME(load)(column_counts + j) : NAME(load_part)(column_counts + j, part);
+            NAME(store_outputs)(dst + j, g / (row_count * count), part);
+        }
+    for (; j < n; j++) dst[j * stride] = grad[j * step] / (row_count * column_counts[j]);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------------
@@ -265,82 +325,145 @@ static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T
 
 #define LOAD_CHANNELS(p) (part == LANES ? NAME(load)(p) : NAME(load_part)(p, part))
 
-static void NAME(max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, int64_t *index,
-                               int64_t base, ptrdiff_t n) {
+/* f(m, j, part) for all n channels: m vectors from j on, of whose last one `part` lanes count. Four vectors together hide how
+ * long a comparison takes, and touch lines of memory that follow each other. */
+#define FOR_CHANNELS(f)                                                                                                       \
+    ptrdiff_t j = 0;                                                                                                          \
+    for (; j + 4 * LANES <= n; j += 4 * LANES) f(4, j, LANES);                                                                \
+    for (; j + LANES <= n; j += LANES) f(1, j, LANES);                                                                        \
+    if (j < n && n >= LANES) {                                                                                                \
+        f(1, n - LANES, LANES); /* overlaps the one before */                                                                 \
+    } else if (j < n)                                                                                                         \
+        f(1, j, n - j);
+
+INLINE void NAME(max_vectors)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, int64_t *index,
+                              const int vectors, const ptrdiff_t part) {
     const ptrdiff_t row = window->row, column = window->column;
     const I row_step = (I)window->row_step, column_step = (I)window->column_step;
-    FOR_OUTPUTS(
-        V m = LOAD_CHANNELS(x + j);
-        M k = {0};
-        for (ptrdiff_t r = 0; r < rows; r++)
-            for (ptrdiff_t s = r == 0; s < columns; s++) {
-                V v = LOAD_CHANNELS(x + r * row + s * column + j);
-                M win = NAME(wins)(v, m);
-                m = NAME(select)(win, v, m);
-                k = NAME(select_index)(win, (M){0} + (I)(r * row_step + s * column_step), k);
+    V m[4];
+    M k[4] = {{0}, {0}, {0}, {0}};
+    UNROLL for (int i = 0; i < vectors; i++) m[i] = LOAD_CHANNELS(x + i * LANES);
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t s = r == 0; s < columns; s++) {
+            const T *pixel = x + r * row + s * column;
+            const M here = (M){0} + (I)(r * row_step + s * column_step);
+            UNROLL for (int i = 0; i < vectors; i++) {
+                V v = LOAD_CHANNELS(pixel + i * LANES);
+                M win = NAME(wins)(v, m[i]);
+                m[i] = NAME(select)(win, v, m[i]);
+                if (index) k[i] = NAME(select_index)(win, here, k[i]);
             }
-        NAME(store_outputs)(y + j, m, part);
-        if (index) NAME(store_indices)(index + j, k, base, part);)
-}
-
-static void NAME(mean_channels)(const T *x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows, ptrdiff_t columns, T count, T *y,
-                                ptrdiff_t n) {
-    const int few = rows <= RUN && columns <= RUN && rows * columns <= RUN;
-    FOR_OUTPUTS(
-        V s = {0};
-        if (few) {
-            for (ptrdiff_t r = 0; r < rows; r++)
-                for (ptrdiff_t t = 0; t < columns; t++) s += LOAD_CHANNELS(x + r * row + t * column + j);
-        } else {
-            TOTAL total = {{0}, {0}, {0}, 0};
-            for (ptrdiff_t r = 0; r < rows; r++)
-                for (ptrdiff_t t = 0; t < columns; t++) NAME(add_term)(&total, LOAD_CHANNELS(x + r * row + t * column + j));
-            s = NAME(sum_of)(total);
         }
-        NAME(store_outputs)(y + j, s / count, part);)
-}
-
-static void NAME(spread_channels)(const T *grad, T count, T *grad_x, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,
-                                  ptrdiff_t columns, ptrdiff_t n) {
-    for (ptrdiff_t j = 0; j < n; j += LANES) {
-        const ptrdiff_t part = n - j < LANES ? n - j : LANES;
-        V g = LOAD_CHANNELS(grad + j) / count;
-        for (ptrdiff_t r = 0; r < rows; r++)
-            for (ptrdiff_t t = 0; t < columns; t++) {
-                T *to = grad_x + r * row + t * column + j;
-                NAME(store_outputs)(to, LOAD_CHANNELS(to) + g, part);
-            }
+    UNROLL for (int i = 0; i < vectors; i++) {
+        NAME(store_outputs)(y + i * LANES, m[i], part);
+        if (index) NAME(store_indices)(index + i * LANES, k[i], window->base, part);
     }
 }
+
+static void NAME(max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, int64_t *index,
+                               ptrdiff_t n) {
+#define WITH_INDICES(vectors, j, part) NAME(max_vectors)(window, x + (j), rows, columns, y + (j), index + (j), vectors, part)
+#define WITHOUT_INDICES(vectors, j, part) NAME(max_vectors)(window, x + (j), rows, columns, y + (j), NULL, vectors, part)
+    if (index) {
+        FOR_CHANNELS(WITH_INDICES)
+    } else {
+        FOR_CHANNELS(WITHOUT_INDICES)
+    }
+#undef WITH_INDICES
+#undef WITHOUT_INDICES
+}
+
+INLINE void NAME(mean_vectors)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, const int vectors,
+                               const ptrdiff_t part) {
+    const ptrdiff_t row = window->row, column = window->column;
+    V s[4] = {{0}, {0}, {0}, {0}};
+    if (rows <= RUN && columns <= RUN && rows * columns <= RUN) {
+        for (ptrdiff_t r = 0; r < rows; r++)
+            for (ptrdiff_t t = 0; t < columns; t++)
+                UNROLL for (int i = 0; i < vectors; i++) s[i] += LOAD_CHANNELS(x + r * row + t * column + i * LANES);
+    } else {
+        TOTAL total[4] = {{{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}};
+        for (ptrdiff_t r = 0; r < rows; r++)
+            for (ptrdiff_t t = 0; t < columns; t++)
+                UNROLL for (int i = 0; i < vectors; i++)
+                    NAME(add_term)(&total[i], LOAD_CHANNELS(x + r * row + t * column + i * LANES));
+        UNROLL for (int i = 0; i < vectors; i++) s[i] = NAME(sum_of)(total[i]);
+    }
+    UNROLL for (int i = 0; i < vectors; i++) NAME(store_outputs)(y + i * LANES, s[i] / (T)window->count, part);
+}
+
+static void NAME(mean_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, ptrdiff_t n) {
+#define MEANS(vectors, j, part) NAME(mean_vectors)(window, x + (j), rows, columns, y + (j), vectors, part)
+    FOR_CHANNELS(MEANS)
+#undef MEANS
+}
+
+INLINE void NAME(spread_vectors)(const fc_window *window, const T *share, T *grad_x, ptrdiff_t rows, ptrdiff_t columns,
+                                 const int add, const int vectors, const ptrdiff_t part) {
+    V g[4];
+    UNROLL for (int i = 0; i < vectors; i++) g[i] = LOAD_CHANNELS(share + i * LANES) / (T)window->count;
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t t = 0; t < columns; t++) {
+            T *to = grad_x + r * window->row + t * window->column;
+            UNROLL for (int i = 0; i < vectors; i++) {
+                V v = g[i];
+                if (add) v += LOAD_CHANNELS(to + i * LANES);
+                NAME(store_outputs)(to + i * LANES, v, part);
+            }
+        }
+}
+
+/* Added vectors must not overlap. */
+static void NAME(spread_channels)(const fc_window *window, const T *grad, T *grad_x, ptrdiff_t rows, ptrdiff_t columns, int add,
+                                  ptrdiff_t n) {
+    ptrdiff_t j = 0;
+#define SPREAD(add, vectors, part) NAME(spread_vectors)(window, grad + j, grad_x + j, rows, columns, add, vectors, part)
+    if (add) {
+        for (; j + 4 * LANES <= n; j += 4 * LANES) SPREAD(1, 4, LANES);
+        for (; j + LANES <= n; j += LANES) SPREAD(1, 1, LANES);
+        if (j < n) SPREAD(1, 1, n - j);
+    } else {
+        for (; j + 4 * LANES <= n; j += 4 * LANES) SPREAD(0, 4, LANES);
+        for (; j + LANES <= n; j += LANES) SPREAD(0, 1, LANES);
+        if (j < n) SPREAD(0, 1, n - j);
+    }
+#undef SPREAD
+}
+
+INLINE M NAME(max_backward_vector)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x, ptrdiff_t rows,
+                                   ptrdiff_t columns, const int add, const ptrdiff_t part) {
+    const V g = LOAD_CHANNELS(grad);
+    const M k = NAME(load_indices)(index, window->base, part);
+    M found = {0};
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t s = 0; s < columns; s++) {
+            T *to = grad_x + r * window->row + s * window->column;
+            M here = k == (M){0} + (I)(r * window->row_step + s * window->column_step);
+            V v = (V)((M)g & here);
+            if (add) v += LOAD_CHANNELS(to);
+            found |= here;
+            NAME(store_outputs)(to, v, part);
+        }
+    return found; /* lanes from `part` on have index 0 there, which is in the window */
+}
+
+static int NAME(max_channels_backward)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x, ptrdiff_t rows,
+                                       ptrdiff_t columns, int add, ptrdiff_t n) {
+    M found = ~(M){0};
+#define BACKWARD(add, part) NAME(max_backward_vector)(window, grad + j, index + j, grad_x + j, rows, columns, add, part)
+    ptrdiff_t j = 0;
+    if (add) {
+        for (; j + LANES <= n; j += LANES) found &= BACKWARD(1, LANES);
+        if (j < n) found &= BACKWARD(1, n - j);
+    } else {
+        for (; j + LANES <= n; j += LANES) found &= BACKWARD(0, LANES);
+        if (j < n) found &= BACKWARD(0, n - j);
+    }
+#undef BACKWARD
+    I all = ~(I)0;
+    UNROLL for (int i = 0; i < LANES; i++) all &= found[i];
+    return all != 0;
+}
+#undef FOR_CHANNELS
 #undef LOAD_CHANNELS
 #undef FOR_OUTPUTS
-
-/* ------------------------------------------------------------------------------------------------------------------------
- * The maximum of one long run of elements, lanes are elements. */
-
-static T NAME(max_of_run)(const T *x, ptrdiff_t n, ptrdiff_t *position) {
-    T best = x[0];
-    ptrdiff_t at = 0, i = 0;
-    enum { BLOCK = 1 << 20 }; /* vectors whose count fits into an index lane */
-    while (n - i >= LANES) {
-        const T *block = x + i;
-        ptrdiff_t vectors = (n - i) / LANES < BLOCK ? (n - i) / LANES : BLOCK;
-        V m = NAME(load)(block);
-        M k = {0};
-        for (ptrdiff_t j = 1; j < vectors; j++) {
-            V v = NAME(load)(block + j * LANES);
-            M win = NAME(wins)(v, m);
-            m = NAME(select)(win, v, m);
-            k = NAME(select_index)(win, (M){0} + (I)j, k);
-        }
-        for (int l = 0; l < LANES; l++) { /* of equal lanes the one that came first, of NaNs the last */
-            ptrdiff_t here = i + (ptrdiff_t)k[l] * LANES + l;
-            if (m[l] != m[l] ? best == best || here > at : m[l] > best || (m[l] == best && here < at)) best = m[l], at = here;
-        }
-        i += vectors * LANES;
-    }
-    for (; i < n; i++)
-        if (x[i] > best || x[i] != x[i]) best = x[i], at = i;
-    *position = at;
-    return best;
-}

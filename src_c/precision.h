@@ -12,6 +12,7 @@
 #include "update.h"
 #include "row_sums.h"
 #include "pool.h"
+#include "pool_planes.h"
 #include "depthwise.h"
 #include "depthwise_channels.h"
 
@@ -54,8 +55,10 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .sgd = NAME(sgd),
     .adam = NAME(adam),
     .max_across = NAME(max_across),
+    .max_widen = NAME(max_widen),
     .max_down = NAME(max_down),
     .sum_across = NAME(sum_across),
+    .sum_widen = NAME(sum_widen),
     .mean_down = NAME(mean_down),
     .max_2x2 = NAME(max_2x2),
     .mean_2x2 = NAME(mean_2x2),
@@ -66,7 +69,10 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .max_channels = NAME(max_channels),
     .mean_channels = NAME(mean_channels),
     .spread_channels = NAME(spread_channels),
+    .max_channels_backward = NAME(max_channels_backward),
     .max_of_run = NAME(max_of_run),
+    .max_of_planes = NAME(max_of_planes),
+    .mean_of_planes = NAME(mean_of_planes),
     .band_copy = NAME(band_copy),
     .band_split = NAME(band_split),
     .band_gather = NAME(band_gather),

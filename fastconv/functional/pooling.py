@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._core.pooling import backward as pool_backward, forward as pool
+from fastconv._core.pooling import average_backward, forward as pool, max_backward
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
 from fastconv._core.pooling.windows import adaptive_windows, sliding_windows
@@ -91,7 +91,7 @@ def _index_view(indices, grad_output, data_format):
 def _max_gradient(grad_output, indices, shape, windows, data_format, batched):
     view = _gradient_view(grad_output, windows, shape, batched, data_format)
     indices = _index_view(indices, grad_output, data_format)
-    grad_x = pool_backward.max_backward(view, indices, shape, windows, data_format == "NHWC")
+    grad_x = max_backward.max_backward(view, indices, shape, windows, data_format == "NHWC")
     if grad_x is None:
         raise ValueError(f"indices must be positions in a plane of {shape[2]} x {shape[3]} pixels, from 0 to "
                          f"{shape[2] * shape[3] - 1}, got {indices.min()} to {indices.max()}")
@@ -100,7 +100,7 @@ def _max_gradient(grad_output, indices, shape, windows, data_format, batched):
 
 def _average_gradient(grad_output, shape, windows, data_format, batched):
     view = _gradient_view(grad_output, windows, shape, batched, data_format)
-    return _formatted(pool_backward.average_backward(view, shape, windows, data_format == "NHWC"), data_format, batched)
+    return _formatted(average_backward.average_backward(view, shape, windows, data_format == "NHWC"), data_format, batched)
 
 
 def _input_shape(input_shape, data_format, dtype):

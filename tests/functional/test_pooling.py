@@ -37,6 +37,21 @@ EDGES = {
     "nhwc": PoolCase((2, 17, 9, 9), 2, 2, data_format="NHWC"),
     "nhwc_3x3": PoolCase((1, 35, 11, 10), 3, 2, 1, data_format="NHWC"),
     "nhwc_one_channel": PoolCase((2, 1, 11, 10), 3, 2, 1, data_format="NHWC"),
+    "13x13": PoolCase((1, 2, 18, 19), 13, 1, 6),
+    "9x9_small_planes": PoolCase((2, 5, 12, 11), 9, 1, 4),
+    "25x3": PoolCase((1, 2, 40, 9), (25, 3), 1, (12, 1)),
+    "11x13_stride_2": PoolCase((1, 2, 24, 27), (11, 13), 2, 5),
+    "10x12_stride_3": PoolCase((1, 2, 37, 50), (10, 12), 3, 4, ceil_mode=True, count_include_pad=False),
+    "7x7_dilated": PoolCase((1, 2, 24, 25), 7, 1, 9, 3),
+    "6x9_dilated_stride_2": PoolCase((1, 2, 32, 33), (6, 9), 2, 7, 3),
+    "4x4_stride_4": PoolCase((2, 3, 20, 36), 4),
+    "nhwc_13x13": PoolCase((1, 19, 15, 16), 13, 1, 6, data_format="NHWC"),
+    "nhwc_9x5": PoolCase((2, 70, 12, 13), (9, 5), 1, (4, 2), count_include_pad=False, data_format="NHWC"),
+    "nhwc_9x9_stride_2": PoolCase((1, 33, 21, 22), 9, 2, 4, data_format="NHWC"),
+    "nhwc_dilated": PoolCase((1, 5, 17, 18), (5, 7), 1, (4, 6), 2, data_format="NHWC"),
+    "nhwc_few_channels": PoolCase((2, 3, 20, 21), 2, data_format="NHWC"),
+    "nhwc_few_channels_3x3": PoolCase((2, 3, 20, 51), 3, 2, 1, ceil_mode=True, data_format="NHWC"),
+    "nhwc_gaps": PoolCase((2, 20, 11, 13), 2, 3, data_format="NHWC"),
     "asymmetric": PoolCase((1, 2, 11, 12), (4, 3), 2, ((2, 1), (0, 1))),
     "same": PoolCase((1, 2, 11, 12), 3, 2, "same"),
 }
@@ -273,6 +288,9 @@ THREADED = {
     "band": PoolCase((2, 30, 57, 56), 3, 2, 1),
     "runs": PoolCase((4, 40, 40, 40), 40),
     "nhwc": PoolCase((2, 70, 40, 41), 3, 1, 1, data_format="NHWC"),
+    "large windows": PoolCase((2, 6, 60, 61), 17, 1, 8),
+    "large windows, nhwc": PoolCase((2, 70, 40, 41), 11, 1, 5, data_format="NHWC"),
+    "small planes": PoolCase((64, 40, 4, 4), 2),
 }
 
 
@@ -350,7 +368,8 @@ GUARDED = """
             for shape, kernel_size, stride, padding, layout in [
                 ((1, 1, 2, 2), 2, 2, 0, "NCHW"), ((1, 3, 6, 10), 2, 2, 0, "NCHW"), ((1, 2, 4, 66), 2, 2, 0, "NCHW"),
                 ((1, 3, 5, 7), 3, 1, 1, "NCHW"), ((1, 2, 9, 33), 3, 2, 1, "NCHW"), ((1, 2, 7, 7), 7, 1, 0, "NCHW"),
-                ((2, 5, 6, 19), 2, 2, 0, "NHWC"), ((1, 4, 5, 3), 3, 1, 1, "NHWC"), ((1, 35, 5, 17), 3, 2, 1, "NCHW"),
+                ((1, 2, 20, 33), 13, 1, 6, "NCHW"), ((1, 20, 33, 19), 13, 1, 6, "NHWC"), ((1, 9, 10, 3), 2, 2, 0, "NHWC"),
+                ((3, 17, 4, 4), 2, 2, 0, "NCHW"), ((3, 17, 3, 3), 3, 1, 0, "NCHW"), ((2, 5, 6, 19), 2, 2, 0, "NHWC"), ((1, 4, 5, 3), 3, 1, 1, "NHWC"), ((1, 35, 5, 17), 3, 2, 1, "NCHW"),
             ]:
                 options = dict(stride=stride, padding=padding, data_format=layout)
                 x = guarded(rng.standard_normal(shape).astype(dtype), at_end)

@@ -12,6 +12,7 @@ from libc.string cimport memset
 
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport mean_channels, sum_of_run
+from fastconv._core.runtime.kernels cimport fc_window
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
 from fastconv._core.problem.problem cimport ceildiv, elements, rounded
@@ -121,10 +122,12 @@ cdef void sum_chunk(const void *data, Py_ssize_t chunk, floating *sums) noexcept
     cdef Py_ssize_t in_row = ceildiv(call.cols, call.pixels), block, row, first, k
     cdef double *totals = call.totals + chunk * call.row_size
     cdef const floating *x
+    cdef fc_window pixels
+    pixels.row, pixels.column, pixels.count = 0, call.sw, 1
     memset(totals, 0, call.filters * sizeof(double))
     for block in range(chunk * call.blocks // call.chunks, (chunk + 1) * call.blocks // call.chunks):
         row, first = block // in_row, block % in_row * call.pixels
         x = <const floating *>call.dy + row // call.rows * call.sn + row % call.rows * call.sh + first * call.sw
-        mean_channels(x, 0, call.sw, 1, min(call.pixels, call.cols - first), 1, sums, call.filters)
+        mean_channels(&pixels, x, 1, min(call.pixels, call.cols - first), sums, call.filters)
         for k in range(call.filters):
             totals[k] += sums[k]

@@ -14,7 +14,8 @@ cdef struct Span:
     Py_ssize_t first, taps, count
 
 cdef enum Method:
-    PAIRS, BAND, RUNS    # see windows.pyx
+    PAIRS, BAND, RUNS            # see windows.pyx
+    WHOLE, LANES, CHANNELS       # what memory makes of them: see forward.pyx
 
 cdef class Windows:
     cdef PoolAxis rows, cols
@@ -63,3 +64,31 @@ cdef inline double overlap(const PoolAxis *a) noexcept nogil:
     if a.kernel_size == 0:
         return a.outputs // a.size + 2
     return min(a.outputs, min(a.kernel_size, (a.kernel_size - 1) * a.dilation // a.stride + 1))
+
+
+cdef inline Py_ssize_t longest(const PoolAxis *a) noexcept nogil:
+    """Taps of the longest window, or one more."""
+    return a.kernel_size if a.kernel_size else a.stride + 2
+
+
+cdef inline bint whole(const PoolAxis *rows, const PoolAxis *cols) noexcept nogil:
+    """Whether there is one window, all of the plane and nothing else."""
+    if rows.outputs != 1 or cols.outputs != 1:
+        return False
+    cdef Span r = span(rows, 0), c = span(cols, 0)
+    return r.first == 0 == c.first and r.taps == r.count == rows.size and c.taps == c.count == cols.size
+
+
+cdef inline bint overlapping(const PoolAxis *rows, const PoolAxis *cols) noexcept nogil:
+    """Whether windows share so many pixels that rows, then columns, are cheaper than each window by itself: a band costs
+    about two steps a pixel, and each of its steps, which go through buffers, as much as two in registers."""
+    cdef double r = rows.kernel_size, s = cols.kernel_size
+    return r * s > 2 * (rows.stride * s + r + 2 * rows.stride * cols.stride)
+
+
+cdef inline bint covered(const PoolAxis *a) noexcept nogil:
+    """Whether each pixel is in a window."""
+    if a.kernel_size == 0:
+        return True
+    return (a.start <= 0 and (a.stride <= a.kernel_size or a.outputs == 1) and a.dilation == 1
+            and a.start + (a.outputs - 1) * a.stride + (a.kernel_size - 1) * a.dilation + 1 >= a.size)

@@ -6,12 +6,13 @@ is needed for a border.
 
 The loops for planes (of pixels that are neighbours in memory along a row) are PAIRS: 2 x 2 windows with step 2,
 straight from pairs of rows; BAND: from a padded copy, a few rows at a time; RUNS: each window by itself, for windows
-that are large, or far apart, or of different sizes.
+that are large, or far apart, or of different sizes. Where x lies otherwise in memory, or a window is the plane, the
+loops forward choose another (forward.pyx).
 """
 
 cdef enum:
     FAR = 16         # columns between windows from which on a padded band, a row for each of them, does not pay
-    LARGE = 65536    # taps from which on the tables of a band do not pay
+    LARGE = 32768    # rows and columns of a window from which on the tables of a band do not pay
 
 cdef Py_ssize_t WIDEST = 2**31 - 256    # columns of PAIRS, which keep positions in 32 bits
 
@@ -49,7 +50,7 @@ def sliding_windows(size, kernel_size, stride, pads, dilation, outputs, count_in
     w.cols = sliding(size[1], kernel_size[1], stride[1], pads[1], dilation[1], outputs[1], count_include_pad)
     if in_pairs(&w.rows) and in_pairs(&w.cols) and w.cols.size <= WIDEST:
         w.method = PAIRS
-    elif (kernel_size[0] * kernel_size[1] > LARGE
+    elif (kernel_size[0] + kernel_size[1] > LARGE
           or dilation == (1, 1) and (w.cols.outputs == 1 or w.cols.stride >= FAR)):
         w.method = RUNS
     else:
@@ -68,6 +69,9 @@ def adaptive_windows(size, outputs):
     """The windows of adaptive and global pooling: output i sees floor(i size / outputs) to ceil((i + 1) size /
     outputs)."""
     cdef Windows w = Windows.__new__(Windows)
+    if size[0] % outputs[0] == 0 and size[1] % outputs[1] == 0:    # all of one size
+        kernel_size = size[0] // outputs[0], size[1] // outputs[1]
+        return sliding_windows(size, kernel_size, kernel_size, ((0, 0), (0, 0)), (1, 1), outputs, False)
     w.rows, w.cols = adaptive(size[0], outputs[0]), adaptive(size[1], outputs[1])
     w.method = RUNS
     return w

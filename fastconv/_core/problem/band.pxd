@@ -50,3 +50,5 @@ cdef void layout(Band *band, Py_ssize_t slack) noexcept nogil
 cdef void tap_offsets(const Band *band, Py_ssize_t *taps) noexcept nogil
 cdef void fill(const Band *band, const floating *x, Py_ssize_t channel_stride, Py_ssize_t channels, floating value,
                floating *dst) noexcept nogil
+cdef void fill_pixels(const Band *band, const floating *x, Py_ssize_t channels, floating value,
+                      floating *dst) noexcept nogil

@@ -74,6 +74,25 @@ cdef void fill_outside(const Band *band, const floating *row, Py_ssize_t first, 
         dst[i] = value if col < 0 else row[col * band.col_stride]
 
 
+cdef inline Py_ssize_t steps(Py_ssize_t distance, Py_ssize_t stride) noexcept nogil:
+    """How many steps cover a distance. There are as many calls as rows: a division takes as long as a short copy."""
+    if stride == 1:
+        return distance
+    if stride == 2:
+        return (distance + 1) >> 1
+    return (distance + stride - 1) // stride
+
+
+cdef inline void inside(const Axis *a, Py_ssize_t first, Py_ssize_t *lo, Py_ssize_t *hi) noexcept nogil:
+    """Elements lo .. hi - 1 of a piece that begins at coordinate `first` lie inside the plane."""
+    cdef Py_ssize_t width = a.extent - first
+    lo[0] = 0 if first >= 0 else min(a.length, steps(-first, a.stride))
+    if (a.length - 1) * a.stride < width:
+        hi[0] = a.length
+    else:
+        hi[0] = lo[0] if width <= 0 else max(lo[0], steps(width, a.stride))
+
+
 cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_stride, Py_ssize_t channels,
                      Py_ssize_t first, floating value, floating *dst) noexcept nogil:
     """One piece of one row, for all channels; row is the first channel's, first the piece's first source column."""
@@ -81,13 +100,7 @@ cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_s
     cdef Py_ssize_t lo, hi, i, c, width
     cdef Py_ssize_t pixels[FC_MAX_LANES]
     cdef int lanes = vector_length(row)
-    # elements lo .. hi - 1 lie inside the plane
-    lo = 0 if first >= 0 else min(n, (-first + stride - 1) // stride)
-    width = band.cols.extent - first
-    if (n - 1) * stride < width:
-        hi = n
-    else:
-        hi = lo if width <= 0 else max(lo, (width + stride - 1) // stride)
+    inside(&band.cols, first, &lo, &hi)
     if lo < hi and channel_stride == 1 and band.col_stride != 1 and channels >= 4:
         i = lo
         while i < hi:    # ascending: what a transpose writes past its last pixel is overwritten
@@ -122,3 +135,34 @@ cdef void fill(const Band *band, const floating *x, Py_ssize_t channel_stride, P
                     fill_piece(band, x + h * band.row_stride, channel_stride, channels,
                                piece_start(&band.cols, column_piece), value, out + column_piece * band.cols.length)
             out += band.pitch
+
+
+cdef void fill_pixels(const Band *band, const floating *x, Py_ssize_t channels, floating value,
+                      floating *dst) noexcept nogil:
+    """Fills one plane of pixels, each of `channels` elements that follow each other in x and in the band: pitches
+    count pixels. The padding is `value`."""
+    cdef Py_ssize_t piece, q, h, column_piece, first, lo, hi, i, row = band.pitch * channels
+    cdef const floating *src
+    cdef floating *out
+    for piece in range(band.rows.pieces):
+        for q in range(band.rows.length):
+            h = source(piece_start(&band.rows, piece) + q * band.rows.stride, band.rows.extent, CONSTANT)
+            if h < 0:
+                for i in range(row):
+                    dst[i] = value
+            else:
+                for column_piece in range(band.cols.pieces):
+                    first = piece_start(&band.cols, column_piece)
+                    inside(&band.cols, first, &lo, &hi)
+                    out = dst + column_piece * band.cols.length * channels
+                    src = x + h * band.row_stride + (first + lo * band.cols.stride) * band.col_stride
+                    if band.cols.stride * band.col_stride == channels:
+                        copy_rows(src, 0, 1, 1, (hi - lo) * channels, out + lo * channels, 0)
+                    else:
+                        copy_rows(src, band.cols.stride * band.col_stride, 1, hi - lo, channels, out + lo * channels,
+                                  channels)
+                    for i in range(lo * channels):
+                        out[i] = value
+                    for i in range(hi * channels, band.cols.length * channels):
+                        out[i] = value
+            dst += row

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.runtime.kernels cimport (
     fc_adam, fc_band_rows, fc_down, fc_kernels_f32, fc_kernels_f64, fc_outer_steps, fc_pixel_block, fc_pixel_rows, fc_pixels,
-    fc_plane_block, fc_row_strides, fc_row_sums, fc_run, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
+    fc_plane_block, fc_row_strides, fc_row_sums, fc_run, fc_scatter, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
 )
 
 cdef const fc_table *kernels   # the table in use; set once, when the module is imported
@@ -193,6 +193,21 @@ cdef inline void sum_across(const floating *x, const Py_ssize_t *taps, int n_tap
         kernels.f64.sum_across(x, taps, n_taps, sum, n)
 
 
+cdef inline void max_widen(floating *best, void *tap, Py_ssize_t shift, int64_t step, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.max_widen(best, <int32_t *>tap, shift, <int32_t>step, n)
+    else:
+        kernels.f64.max_widen(best, <int64_t *>tap, shift, step, n)
+
+
+cdef inline void sum_widen(const floating *sum, const floating *last, Py_ssize_t shift, floating *wider,
+                           Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        kernels.f32.sum_widen(sum, last, shift, wider, n)
+    else:
+        kernels.f64.sum_widen(sum, last, shift, wider, n)
+
+
 cdef inline void max_down(const fc_down *down, const floating *best, const void *tap, floating *y, int64_t *index,
                           int64_t base, Py_ssize_t n) noexcept nogil:
     if floating is float:
@@ -239,12 +254,12 @@ cdef inline void mean_2x2_backward(const floating *grad, floating *grad_x, Py_ss
         kernels.f64.mean_2x2_backward(grad, grad_x, row, n)
 
 
-cdef inline int scatter(const floating *grad, Py_ssize_t grad_step, const int64_t *index, Py_ssize_t index_step,
-                        Py_ssize_t n, floating *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil:
+cdef inline int scatter(const fc_scatter *how, const floating *grad, const int64_t *index,
+                        floating *grad_x) noexcept nogil:
     if floating is float:
-        return kernels.f32.scatter(grad, grad_step, index, index_step, n, grad_x, pixel, pixels)
+        return kernels.f32.scatter(how, grad, index, grad_x)
     else:
-        return kernels.f64.scatter(grad, grad_step, index, index_step, n, grad_x, pixel, pixels)
+        return kernels.f64.scatter(how, grad, index, grad_x)
 
 
 cdef inline void spread_row(const floating *grad, Py_ssize_t step, floating row_count, const floating *column_counts,
@@ -256,27 +271,36 @@ cdef inline void spread_row(const floating *grad, Py_ssize_t step, floating row_
 
 
 cdef inline void max_channels(const fc_window *window, const floating *x, Py_ssize_t rows, Py_ssize_t columns,
-                              floating *y, int64_t *index, int64_t base, Py_ssize_t n) noexcept nogil:
+                              floating *y, int64_t *index, Py_ssize_t n) noexcept nogil:
     if floating is float:
-        kernels.f32.max_channels(window, x, rows, columns, y, index, base, n)
+        kernels.f32.max_channels(window, x, rows, columns, y, index, n)
     else:
-        kernels.f64.max_channels(window, x, rows, columns, y, index, base, n)
+        kernels.f64.max_channels(window, x, rows, columns, y, index, n)
 
 
-cdef inline void mean_channels(const floating *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
-                               Py_ssize_t columns, floating count, floating *y, Py_ssize_t n) noexcept nogil:
+cdef inline void mean_channels(const fc_window *window, const floating *x, Py_ssize_t rows, Py_ssize_t columns,
+                               floating *y, Py_ssize_t n) noexcept nogil:
     if floating is float:
-        kernels.f32.mean_channels(x, row, column, rows, columns, count, y, n)
+        kernels.f32.mean_channels(window, x, rows, columns, y, n)
     else:
-        kernels.f64.mean_channels(x, row, column, rows, columns, count, y, n)
+        kernels.f64.mean_channels(window, x, rows, columns, y, n)
 
 
-cdef inline void spread_channels(const floating *grad, floating count, floating *grad_x, Py_ssize_t row,
-                                 Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil:
+cdef inline void spread_channels(const fc_window *window, const floating *grad, floating *grad_x, Py_ssize_t rows,
+                                 Py_ssize_t columns, int add, Py_ssize_t n) noexcept nogil:
     if floating is float:
-        kernels.f32.spread_channels(grad, count, grad_x, row, column, rows, columns, n)
+        kernels.f32.spread_channels(window, grad, grad_x, rows, columns, add, n)
     else:
-        kernels.f64.spread_channels(grad, count, grad_x, row, column, rows, columns, n)
+        kernels.f64.spread_channels(window, grad, grad_x, rows, columns, add, n)
+
+
+cdef inline int max_channels_backward(const fc_window *window, const floating *grad, const int64_t *index,
+                                      floating *grad_x, Py_ssize_t rows, Py_ssize_t columns, int add,
+                                      Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        return kernels.f32.max_channels_backward(window, grad, index, grad_x, rows, columns, add, n)
+    else:
+        return kernels.f64.max_channels_backward(window, grad, index, grad_x, rows, columns, add, n)
 
 
 cdef inline floating max_of_run(const floating *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil:
@@ -284,6 +308,22 @@ cdef inline floating max_of_run(const floating *x, Py_ssize_t n, Py_ssize_t *pos
         return kernels.f32.max_of_run(x, n, position)
     else:
         return kernels.f64.max_of_run(x, n, position)
+
+
+cdef inline void max_of_planes(const floating *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, floating *y,
+                               int64_t *index) noexcept nogil:
+    if floating is float:
+        kernels.f32.max_of_planes(x, plane, n, planes, y, index)
+    else:
+        kernels.f64.max_of_planes(x, plane, n, planes, y, index)
+
+
+cdef inline void mean_of_planes(const floating *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes,
+                                floating *y) noexcept nogil:
+    if floating is float:
+        kernels.f32.mean_of_planes(x, plane, n, planes, y)
+    else:
+        kernels.f64.mean_of_planes(x, plane, n, planes, y)
 
 
 cdef inline void to_lanes(const floating *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, floating *dst,

@@ -53,12 +53,19 @@ cdef extern from "kernels.h" nogil:
 
     ctypedef struct fc_down:
         const Py_ssize_t *rows
+        const Py_ssize_t *positions
         int n_rows
-        int64_t row_step, stride
+        const void *columns
 
     ctypedef struct fc_window:
         Py_ssize_t row, column
-        int64_t row_step, column_step
+        int64_t row_step, column_step, base
+        double count
+
+    ctypedef struct fc_scatter:
+        Py_ssize_t n, planes
+        Py_ssize_t grad_step, grad_plane, index_step, index_plane, pixel, plane
+        int64_t pixels
 
     ctypedef struct fc_sgd:
         double lr, momentum, dampening, weight_decay
@@ -169,6 +176,8 @@ cdef extern from "kernels.h" nogil:
         void (*max_across)(const float *x, const Py_ssize_t *taps, int n_taps, int32_t step, float *best, int32_t *tap,
                            Py_ssize_t n) noexcept nogil
         void (*sum_across)(const float *x, const Py_ssize_t *taps, int n_taps, float *sum, Py_ssize_t n) noexcept nogil
+        void (*max_widen)(float *best, int32_t *tap, Py_ssize_t shift, int32_t step, Py_ssize_t n) noexcept nogil
+        void (*sum_widen)(const float *sum, const float *last, Py_ssize_t shift, float *wider, Py_ssize_t n) noexcept nogil
         void (*max_down)(const fc_down *down, const float *best, const int32_t *tap, float *y, int64_t *index, int64_t base,
                          Py_ssize_t n) noexcept nogil
         void (*mean_down)(const float *sum, const Py_ssize_t *rows, int n_rows, float row_count,
@@ -179,17 +188,20 @@ cdef extern from "kernels.h" nogil:
         int (*max_2x2_backward)(const float *grad, const int64_t *index, int64_t base, int32_t width, float *grad_x,
                                 Py_ssize_t row, Py_ssize_t n) noexcept nogil
         void (*mean_2x2_backward)(const float *grad, float *grad_x, Py_ssize_t row, Py_ssize_t n) noexcept nogil
-        int (*scatter)(const float *grad, Py_ssize_t grad_step, const int64_t *index, Py_ssize_t index_step, Py_ssize_t n,
-                       float *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
+        int (*scatter)(const fc_scatter *how, const float *grad, const int64_t *index, float *grad_x) noexcept nogil
         void (*spread_row)(const float *grad, Py_ssize_t step, float row_count, const float *column_counts, float *dst,
                            Py_ssize_t stride, Py_ssize_t n) noexcept nogil
         void (*max_channels)(const fc_window *window, const float *x, Py_ssize_t rows, Py_ssize_t columns, float *y, int64_t *index,
-                             int64_t base, Py_ssize_t n) noexcept nogil
-        void (*mean_channels)(const float *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, float count,
-                              float *y, Py_ssize_t n) noexcept nogil
-        void (*spread_channels)(const float *grad, float count, float *grad_x, Py_ssize_t row, Py_ssize_t column,
-                                Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil
+                             Py_ssize_t n) noexcept nogil
+        void (*mean_channels)(const fc_window *window, const float *x, Py_ssize_t rows, Py_ssize_t columns, float *y,
+                              Py_ssize_t n) noexcept nogil
+        void (*spread_channels)(const fc_window *window, const float *grad, float *grad_x, Py_ssize_t rows, Py_ssize_t columns, int add,
+                                Py_ssize_t n) noexcept nogil
+        int (*max_channels_backward)(const fc_window *window, const float *grad, const int64_t *index, float *grad_x, Py_ssize_t rows,
+                                     Py_ssize_t columns, int add, Py_ssize_t n) noexcept nogil
         float (*max_of_run)(const float *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
+        void (*max_of_planes)(const float *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, float *y, int64_t *index) noexcept nogil
+        void (*mean_of_planes)(const float *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, float *y) noexcept nogil
         void (*band_copy)(const fc_band_rows *how, const float *src, float value, float *band) noexcept nogil
         void (*band_split)(const fc_band_rows *how, const float *src, float value, float *band) noexcept nogil
         void (*band_gather)(const fc_band_rows *how, const float *src, float value, float *band) noexcept nogil
@@ -278,6 +290,8 @@ cdef extern from "kernels.h" nogil:
         void (*max_across)(const double *x, const Py_ssize_t *taps, int n_taps, int64_t step, double *best, int64_t *tap,
                            Py_ssize_t n) noexcept nogil
         void (*sum_across)(const double *x, const Py_ssize_t *taps, int n_taps, double *sum, Py_ssize_t n) noexcept nogil
+        void (*max_widen)(double *best, int64_t *tap, Py_ssize_t shift, int64_t step, Py_ssize_t n) noexcept nogil
+        void (*sum_widen)(const double *sum, const double *last, Py_ssize_t shift, double *wider, Py_ssize_t n) noexcept nogil
         void (*max_down)(const fc_down *down, const double *best, const int64_t *tap, double *y, int64_t *index, int64_t base,
                          Py_ssize_t n) noexcept nogil
         void (*mean_down)(const double *sum, const Py_ssize_t *rows, int n_rows, double row_count,
@@ -288,17 +302,20 @@ cdef extern from "kernels.h" nogil:
         int (*max_2x2_backward)(const double *grad, const int64_t *index, int64_t base, int64_t width, double *grad_x,
                                 Py_ssize_t row, Py_ssize_t n) noexcept nogil
         void (*mean_2x2_backward)(const double *grad, double *grad_x, Py_ssize_t row, Py_ssize_t n) noexcept nogil
-        int (*scatter)(const double *grad, Py_ssize_t grad_step, const int64_t *index, Py_ssize_t index_step, Py_ssize_t n,
-                       double *grad_x, Py_ssize_t pixel, int64_t pixels) noexcept nogil
+        int (*scatter)(const fc_scatter *how, const double *grad, const int64_t *index, double *grad_x) noexcept nogil
         void (*spread_row)(const double *grad, Py_ssize_t step, double row_count, const double *column_counts,
                            double *dst, Py_ssize_t stride, Py_ssize_t n) noexcept nogil
         void (*max_channels)(const fc_window *window, const double *x, Py_ssize_t rows, Py_ssize_t columns, double *y, int64_t *index,
-                             int64_t base, Py_ssize_t n) noexcept nogil
-        void (*mean_channels)(const double *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t columns, double count,
-                              double *y, Py_ssize_t n) noexcept nogil
-        void (*spread_channels)(const double *grad, double count, double *grad_x, Py_ssize_t row, Py_ssize_t column,
-                                Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil
+                             Py_ssize_t n) noexcept nogil
+        void (*mean_channels)(const fc_window *window, const double *x, Py_ssize_t rows, Py_ssize_t columns, double *y,
+                              Py_ssize_t n) noexcept nogil
+        void (*spread_channels)(const fc_window *window, const double *grad, double *grad_x, Py_ssize_t rows, Py_ssize_t columns, int add,
+                                Py_ssize_t n) noexcept nogil
+        int (*max_channels_backward)(const fc_window *window, const double *grad, const int64_t *index, double *grad_x, Py_ssize_t rows,
+                                     Py_ssize_t columns, int add, Py_ssize_t n) noexcept nogil
         double (*max_of_run)(const double *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
+        void (*max_of_planes)(const double *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, double *y, int64_t *index) noexcept nogil
+        void (*mean_of_planes)(const double *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, double *y) noexcept nogil
         void (*band_copy)(const fc_band_rows *how, const double *src, double value, double *band) noexcept nogil
         void (*band_split)(const fc_band_rows *how, const double *src, double value, double *band) noexcept nogil
         void (*band_gather)(const fc_band_rows *how, const double *src, double value, double *band) noexcept nogil

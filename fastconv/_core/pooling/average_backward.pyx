@@ -1,42 +1,38 @@
-"""Gradients of max and average pooling: the loops around pool.h. The forward loops are in forward.pyx.
+"""The gradient of average pooling.
 
-    max, windows "2x2" in NCHW: parallel for image, channel: for row of outputs: the pixels whose position is the index
-    get the
-        gradient, the others 0; two rows are written as a whole, nothing is scattered
-    max, otherwise:    parallel for image, block of channels: zeros, then grad_x[index] += grad
-    average, "2x2":    as the maximum
-    average, "band":   parallel for image, channel, block of rows:
-                           for row of outputs: spread its gradients to where their windows start, with zeros between;
-                               across: sums of S neighbours -> a buffer of rows (L1, L2)
-                           down: for row of grad_x: the sum of the buffered rows whose windows cover it
-    average, "runs":   parallel for image, channel: zeros, then each window += its gradient
-    average, NHWC:     parallel for image, block of channels: the same for vectors of channels
+    windows "2x2" in NCHW: parallel for image, channel: for row of outputs: each gradient to its four pixels
+    "band", stride 1:      sums over windows of the shares, as forward (banded.pyx)
+    "band" in NCHW:        parallel for image, channel, block of rows:
+                               for row of outputs: spread its gradients to where their windows start, with zeros between;
+                                   across: sums of S neighbours -> a buffer of rows (L1, L2)
+                               down: for row of grad_x: the sum of the buffered rows whose windows cover it
+    "runs" in NCHW:        parallel for image, channel: zeros, then each window += its gradient
+    NHWC:                  parallel for image, block of channels: the same for vectors of channels; where windows share
+                           no pixel, they are written and nothing is added
 
 Where a pixel belongs to many windows, a running sum in single precision would not be right to 1e-6. Then, but for
 "band", whose sums are those of reduce.h:
 
-    max:               parallel for image, channel: for block of pixels: all gradients that belong there += in double
-    average:           parallel for image, block of channels, block of pixels: all windows that reach it += in double
+    parallel for image, block of channels, block of pixels: all windows that reach it += in double
 
 Units of work share no pixel of grad_x, so nothing is added across threads.
 """
 
-import numpy as np
-
+cimport numpy as cnp
 from cython cimport floating
-from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from fastconv._core.runtime.isa cimport (
-    max_2x2_backward, mean_2x2_backward, mean_down, scatter, spread_channels, spread_row, sum_across,
-)
+from fastconv._core.runtime.isa cimport mean_2x2_backward, mean_down, spread_channels, spread_row, sum_across
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_window
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.pooling.forward cimport PoolProblem, pool_problem
-from fastconv._core.runtime.kernels cimport FC_MAX_LANES
-from fastconv._core.runtime.threads cimport EVENLY, in_parallel, mark, team
-from fastconv._core.pooling.windows cimport PAIRS, RUNS, PoolAxis, Span, Windows, first_reaching, overlap, span
+from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
+from fastconv._core.pooling.banded cimport BandLayout, lay_out_band, pool_from_bands
+from fastconv._core.pooling.problem cimport PoolProblem, clear_pixels, clear_rest, new_images, pool_problem
+from fastconv._core.pooling.windows cimport (
+    BAND, PAIRS, RUNS, PoolAxis, Span, Windows, covered, first_reaching, overlap, span,
+)
 
-from fastconv._core.runtime.memory import empty
+cnp.import_array()
 
 cdef enum:
     CHANNELS = 64            # of a unit of work in NHWC: a few cache lines of each pixel
@@ -44,7 +40,6 @@ cdef enum:
     COLUMNS = 4096           # of grad_x in such a row; more only where windows are about as wide
     MOST_BUFFER = 1 << 20    # elements of rows of sums, of whatever windows
     SUMS = 1 << 16           # of a block of pixels, added up in double
-    SCATTERED = 1 << 20      # pixels of a block, to each of which any gradient may belong
     RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
     SLACK = 2 * FC_MAX_LANES # elements behind a buffer that whole vectors may touch
 
@@ -52,186 +47,14 @@ cdef enum:
 cdef double COST = 0.6
 
 
-def _empty_gradient(shape, dtype, bint channels_last):
-    n, c, h, w = shape
-    return empty((n, h, w, c), dtype).transpose(0, 3, 1, 2) if channels_last else empty((n, c, h, w), dtype)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Maximum
-
-
-def max_backward(grad, indices, shape, windows, bint channels_last):
-    """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; None where an index is not in the plane.
-
-    grad and indices are (N, C, OH, OW) views with any strides.
-    """
-    grad_x = _empty_gradient(shape, grad.dtype, channels_last)
-    if grad_x.size == 0:
-        return grad_x
-    if grad.dtype == np.float32:
-        fine = run_max[float](grad, indices, grad_x, windows, channels_last)
-    else:
-        fine = run_max[double](grad, indices, grad_x, windows, channels_last)
-    return grad_x if fine else None
-
-
-# What the units of a maximum's gradient share: x is grad_x, y the gradient, whose indices have strides of their own.
-cdef struct MaxGradient:
-    PoolProblem g
-    Py_ssize_t index_n, index_channel, index_row, index_col
-    Py_ssize_t channels, groups    # of a unit; so many units are an image
-    Py_ssize_t sums                # pixels of a block of a plane, whose pixels may get many gradients; else 0
-    bint pairs
-    int wrong                      # whether an index was outside its plane
-
-
-cdef bint run_max(const floating[:, :, :, :] grad, const int64_t[:, :, :, :] indices, floating[:, :, :, :] grad_x,
-                  Windows windows, bint channels_last) except -1:
-    cdef MaxGradient call
-    cdef PoolProblem *g = &call.g
-    call.g = pool_problem(grad_x.base, grad.base, windows)
-    g.x, g.y, g.index = &grad_x[0, 0, 0, 0], <void *>&grad[0, 0, 0, 0], <int64_t *>&indices[0, 0, 0, 0]
-    cdef bint many = sizeof(floating) == sizeof(float) and overlap(&g.rows) * overlap(&g.cols) > RUNNING
-    cdef int threads = team(COST * g.n * g.c * g.rows.size * g.cols.size)
-    call.index_n, call.index_channel = indices.strides[0] // 8, indices.strides[1] // 8
-    call.index_row, call.index_col = indices.strides[2] // 8, indices.strides[3] // 8
-    call.channels = min(CHANNELS, g.c) if channels_last and not many else 1
-    call.groups = (g.c + call.channels - 1) // call.channels
-    call.sums = min(g.rows.size * g.cols.size, SCATTERED) if many else 0
-    call.pairs = windows.method == PAIRS and not channels_last and g.yw == 1 and call.index_col == 1
-    call.wrong = 0
-    cdef Block scratch = take(threads * call.sums * sizeof(double)) if many else None
-    cdef floating *data = <floating *>scratch.data if many else <floating *>g.x
-    with nogil:
-        in_parallel(max_unit[floating], &call, g.n * call.groups, threads, EVENLY, data,
-                    call.sums * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
-    return call.wrong == 0
-
-
-cdef void max_unit(const void *data, Py_ssize_t unit, floating *scratch) noexcept nogil:
-    """Neighbouring channels of an image."""
-    cdef MaxGradient *call = <MaxGradient *>data
-    cdef const PoolProblem *g = &call.g
-    cdef Py_ssize_t n = unit // call.groups, c = unit % call.groups * call.channels
-    cdef const floating *grad = <const floating *>g.y + n * g.yn + c * g.yc
-    cdef const int64_t *indices = g.index + n * call.index_n + c * call.index_channel
-    cdef floating *grad_x = <floating *>g.x + n * g.xn + c * g.xc
-    cdef bint right
-    if call.sums:
-        right = scatter_many(call, grad, indices, grad_x, <double *>scratch)
-    elif call.pairs and plane_max_2x2(g, grad, indices, call.index_row, grad_x):
-        right = True
-    else:
-        right = scatter_unit(call, grad, indices, grad_x, min(call.channels, g.c - c))
-    if not right:
-        mark(&call.wrong)
-
-
-cdef bint plane_max_2x2(const PoolProblem *g, const floating *grad, const int64_t *indices, Py_ssize_t index_row,
-                        floating *grad_x) noexcept nogil:
-    """One plane from 2 x 2 windows; False where an index is outside its window: then the plane is to be done again."""
-    cdef Py_ssize_t i, rows = 2 * g.rows.outputs, cols = 2 * g.cols.outputs, w = g.cols.size
-    for i in range(g.rows.outputs):
-        if not max_2x2_backward(grad + i * g.yh, indices + i * index_row, 2 * i * w, w, grad_x + 2 * i * w, w,
-                                g.cols.outputs):
-            return False
-    clear_rest(grad_x, g.rows.size, w, rows, cols)
-    return True
-
-
-cdef void clear_rest(floating *plane, Py_ssize_t h, Py_ssize_t w, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
-    """Zeros right of and below rows x cols."""
-    cdef Py_ssize_t i
-    if cols < w:
-        for i in range(rows):
-            memset(plane + i * w + cols, 0, (w - cols) * sizeof(floating))
-    memset(plane + rows * w, 0, (h - rows) * w * sizeof(floating))
-
-
-cdef void clear_pixels(const PoolProblem *g, floating *grad_x, Py_ssize_t channels) noexcept nogil:
-    """Zeros in so many neighbouring channels of an image; grad_x is the first of them."""
-    cdef Py_ssize_t pixel, pixels = g.rows.size * g.cols.size
-    if g.xw == 1 or channels == g.xw:
-        memset(grad_x, 0, pixels * channels * sizeof(floating))
-        return
-    for pixel in range(pixels):
-        memset(grad_x + pixel * g.xw, 0, channels * sizeof(floating))
-
-
-cdef bint scatter_unit(const MaxGradient *call, const floating *grad, const int64_t *indices, floating *grad_x,
-                       Py_ssize_t channels) noexcept nogil:
-    """Neighbouring channels of an image; False where an index is outside the plane."""
-    cdef const PoolProblem *g = &call.g
-    cdef Py_ssize_t i, j, n = g.cols.outputs, rows = g.rows.outputs
-    cdef const floating *grad_row
-    cdef const int64_t *index_row
-    clear_pixels(g, grad_x, channels)
-    if g.yh == n * g.yw and call.index_row == n * call.index_col:    # rows without gaps: the plane is one row
-        n = n * rows
-        rows = 1
-    for i in range(rows):
-        grad_row = grad + i * g.yh
-        index_row = indices + i * call.index_row
-        if channels == 1:
-            if not scatter(grad_row, g.yw, index_row, call.index_col, n, grad_x, g.xw, g.rows.size * g.cols.size):
-                return False
-            continue
-        for j in range(n):
-            if not scatter_channels(grad_row + j * g.yw, g.yc, index_row + j * call.index_col, call.index_channel,
-                                    channels, grad_x, g.xw, g.rows.size * g.cols.size):
-                return False
-    return True
-
-
-cdef inline bint scatter_channels(const floating *grad, Py_ssize_t grad_step, const int64_t *index,
-                                  Py_ssize_t index_step, Py_ssize_t channels, floating *grad_x, Py_ssize_t pixel,
-                                  size_t pixels) noexcept nogil:
-    """One output of neighbouring channels."""
-    cdef Py_ssize_t c
-    cdef size_t at
-    for c in range(channels):
-        at = <size_t>index[c * index_step]
-        if at >= pixels:
-            return False
-        grad_x[at * pixel + c] += grad[c * grad_step]
-    return True
-
-
-cdef bint scatter_many(const MaxGradient *call, const floating *grad, const int64_t *indices, floating *grad_x,
-                       double *sums) noexcept nogil:
-    """One plane, each of whose pixels may get many gradients; False where an index is outside the plane."""
-    cdef const PoolProblem *g = &call.g
-    cdef Py_ssize_t i, j, first = 0, count, pixels = g.rows.size * g.cols.size
-    cdef size_t at
-    while first < pixels:
-        count = min(SCATTERED, pixels - first)
-        memset(sums, 0, count * sizeof(double))
-        for i in range(g.rows.outputs):
-            for j in range(g.cols.outputs):
-                at = <size_t>indices[i * call.index_row + j * call.index_col]
-                if at >= <size_t>pixels:
-                    return False
-                at -= first    # what lies before the block goes round
-                if at < <size_t>count:
-                    sums[at] += grad[i * g.yh + j * g.yw]
-        for i in range(count):
-            grad_x[(first + i) * g.xw] = <floating>sums[i]
-        first += count
-    return True
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Average
-
-
-def average_backward(grad, shape, Windows windows, bint channels_last):
+def average_backward(cnp.ndarray grad, shape, Windows windows, bint channels_last):
     """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; grad is an (N, C, OH, OW) view with any
     strides."""
-    grad_x = _empty_gradient(shape, grad.dtype, channels_last)
+    channels_last = channels_last and shape[1] != 1    # one channel is a plane in either order
+    grad_x = new_images(shape[0], shape[1], shape[2], shape[3], channels_last, cnp.PyArray_TYPE(grad))
     if grad_x.size == 0:
         return grad_x
-    if grad.dtype == np.float32:
+    if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
         run_average[float](grad, grad_x, windows, channels_last)
     else:
         run_average[double](grad, grad_x, windows, channels_last)
@@ -265,6 +88,15 @@ cdef run_average(const floating[:, :, :, :] grad, floating[:, :, :, :] grad_x, W
     cdef int threads = team(COST * g.n * g.c * g.rows.size * g.cols.size)
     cdef bint few = sizeof(floating) == sizeof(double) or overlap(&g.rows) * overlap(&g.cols) <= RUNNING
     cdef Block scratch
+    cdef PoolProblem shares
+    cdef BandLayout bands
+    if windows.method == BAND and g.rows.stride == g.cols.stride == 1 and (g.yc == 1 or not channels_last):
+        shares = sharing(g)
+        bands.average, bands.lanes = True, channels_last
+        bands.shares = NULL if even(&g.rows) and even(&g.cols) else g
+        if lay_out_band(&shares, &bands, sizeof(floating)):
+            pool_from_bands(&shares, &bands, target)
+            return
     call.l = lay_out_rows(g, sizeof(floating))
     if windows.method == PAIRS and not channels_last and g.yw == 1:
         with nogil:
@@ -290,6 +122,30 @@ cdef run_average(const floating[:, :, :, :] grad, floating[:, :, :, :] grad_x, W
             in_parallel(plane_average_runs[floating], &call, g.n * g.c, threads, EVENLY, target, 0)
 
 
+cdef PoolProblem sharing(const PoolProblem *g) noexcept:
+    """The sums that make the gradient of an average with stride 1: a pixel is in the windows of so many outputs that
+    follow each other. Where each output shares out evenly over a whole window, sums are divided by that, as forward;
+    else the shares themselves are added."""
+    cdef PoolProblem s = g[0]
+    s.x, s.y, s.index = g.y, g.x, NULL
+    s.xn, s.xc, s.xh, s.xw = g.yn, g.yc, g.yh, g.yw
+    s.yn, s.yc, s.yh, s.yw = g.xn, g.xc, g.xh, g.xw
+    s.rows, s.cols = meeting(&g.rows), meeting(&g.cols)
+    return s
+
+
+cdef PoolAxis meeting(const PoolAxis *a) noexcept:
+    cdef PoolAxis b = a[0]
+    b.size, b.outputs, b.start = a.outputs, a.size, -a.start - a.kernel_size + 1
+    b.end = b.size + a.size + 2 * a.kernel_size    # each window counts whole
+    return b
+
+
+cdef bint even(const PoolAxis *a) noexcept:
+    """Whether all outputs count as much as a window holds."""
+    return span(a, 0).count == span(a, a.outputs - 1).count == a.kernel_size
+
+
 cdef void spread_windows(const void *data, Py_ssize_t unit, floating *unused) noexcept nogil:
     """Neighbouring channels of an image."""
     cdef const PoolProblem *g = &(<const AverageGradient *>data).g
@@ -297,10 +153,14 @@ cdef void spread_windows(const void *data, Py_ssize_t unit, floating *unused) no
     cdef Py_ssize_t channels = min(CHANNELS, g.c - first), i, j, c
     cdef const floating *grad = <const floating *>g.y + n * g.yn + first * g.yc
     cdef floating *grad_x = <floating *>g.x + n * g.xn + first * g.xc
+    cdef bint add = overlap(&g.rows) > 1 or overlap(&g.cols) > 1
     cdef Span rows, cols
+    cdef fc_window window
     cdef const floating *output
     cdef floating near[CHANNELS]
-    clear_pixels(g, grad_x, channels)
+    window.row, window.column = g.xh, g.xw
+    if add or not (covered(&g.rows) and covered(&g.cols)):
+        clear_pixels(g, grad_x, channels)
     for i in range(g.rows.outputs):
         rows = span(&g.rows, i)
         for j in range(g.cols.outputs):
@@ -310,8 +170,9 @@ cdef void spread_windows(const void *data, Py_ssize_t unit, floating *unused) no
                 for c in range(channels):
                     near[c] = output[c * g.yc]
                 output = near
-            spread_channels(output, <floating>rows.count * <floating>cols.count,
-                            grad_x + rows.first * g.xh + cols.first * g.xw, g.xh, g.xw, rows.taps, cols.taps, channels)
+            window.count = <double>rows.count * <double>cols.count
+            spread_channels(&window, output, grad_x + rows.first * g.xh + cols.first * g.xw, rows.taps, cols.taps, add,
+                            channels)
 
 
 cdef inline const floating *plane_gradient(const PoolProblem *g, Py_ssize_t plane,
@@ -476,8 +337,10 @@ cdef inline void add_share(const double *share, double *sums, Py_ssize_t row, Py
                            Py_ssize_t channels) noexcept nogil:
     """To so many pixels, whose rows are `row` apart."""
     cdef Py_ssize_t h, w
+    cdef fc_window window
     if channels > 1:
-        spread_channels(share, 1, sums, row, channels, rows, cols, channels)
+        window.row, window.column, window.count = row, channels, 1
+        spread_channels(&window, share, sums, rows, cols, True, channels)
         return
     for h in range(rows):
         for w in range(cols):

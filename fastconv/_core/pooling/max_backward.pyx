@@ -1,0 +1,204 @@
+"""The gradient of max pooling: the loops around pool.h's scatter.
+
+    windows "2x2" of wide planes in NCHW:
+        parallel for image, channel: for row of outputs: the pixels whose position is the index get the gradient, the
+            others 0; two rows are written as a whole, nothing is scattered
+    small windows of pixels in NHWC:
+        parallel for image, block of channels: for output: for vector of channels: to all pixels of its window the gradient
+            where their position is the index, else 0
+    otherwise: parallel for image, block of channels: zeros, then grad_x[index] += grad
+
+Where a pixel belongs to many windows, a running sum in single precision would not be right to 1e-6. Then:
+
+    parallel for image, channel: for block of pixels: all gradients that belong there += in double
+
+Units of work share no pixel of grad_x, so nothing is added across threads.
+"""
+
+cimport numpy as cnp
+from cython cimport floating
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from fastconv._core.runtime.isa cimport max_2x2_backward, max_channels_backward, scatter
+from fastconv._core.runtime.kernels cimport fc_scatter, fc_window
+from fastconv._core.runtime.memory cimport Block, take
+from fastconv._core.runtime.threads cimport EVENLY, in_parallel, mark, team
+from fastconv._core.pooling.problem cimport PoolProblem, clear_pixels, clear_rest, new_images, pool_problem
+from fastconv._core.pooling.windows cimport PAIRS, Span, Windows, covered, overlap, span
+
+cnp.import_array()
+
+cdef enum:
+    CHANNELS = 64            # of a unit of work in NHWC: a few cache lines of each pixel
+    PIXELS = 16384           # of grad_x, for one unit of small planes
+    THIN = 8                 # channels of a pixel under which most of a vector would be idle
+    WIDE = 16                # outputs of a row from which on rows are written as a whole
+    FEW = 12                 # pixels of a window that are compared with the index, sooner than found by it
+    SCATTERED = 1 << 20      # pixels of a block, to each of which any gradient may belong
+    RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
+
+# About the nanoseconds of an element of grad_x, for the thread policy.
+cdef double COST = 0.6
+
+
+def max_backward(cnp.ndarray grad, indices, shape, windows, bint channels_last):
+    """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; None where an index is not in the plane.
+
+    grad and indices are (N, C, OH, OW) views with any strides.
+    """
+    channels_last = channels_last and shape[1] != 1    # one channel is a plane in either order
+    grad_x = new_images(shape[0], shape[1], shape[2], shape[3], channels_last, cnp.PyArray_TYPE(grad))
+    if grad_x.size == 0:
+        return grad_x
+    if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
+        fine = run_max[float](grad, indices, grad_x, windows, channels_last)
+    else:
+        fine = run_max[double](grad, indices, grad_x, windows, channels_last)
+    return grad_x if fine else None
+
+
+# What the units of a maximum's gradient share: x is grad_x, y the gradient, whose indices have strides of their own.
+cdef struct MaxGradient:
+    PoolProblem g
+    Py_ssize_t index_n, index_channel, index_row, index_col
+    Py_ssize_t channels, groups    # of a unit; so many units are an image
+    Py_ssize_t sums                # pixels of a block of a plane, whose pixels may get many gradients; else 0
+    bint pairs, small
+    int wrong                      # whether an index was outside its plane
+
+
+cdef bint run_max(const floating[:, :, :, :] grad, const int64_t[:, :, :, :] indices, floating[:, :, :, :] grad_x,
+                  Windows windows, bint channels_last) except -1:
+    cdef MaxGradient call
+    cdef PoolProblem *g = &call.g
+    call.g = pool_problem(grad_x.base, grad.base, windows)
+    g.x, g.y, g.index = &grad_x[0, 0, 0, 0], <void *>&grad[0, 0, 0, 0], <int64_t *>&indices[0, 0, 0, 0]
+    cdef bint many = sizeof(floating) == sizeof(float) and overlap(&g.rows) * overlap(&g.cols) > RUNNING
+    cdef int threads = team(COST * g.n * g.c * g.rows.size * g.cols.size)
+    call.index_n, call.index_channel = indices.strides[0] // 8, indices.strides[1] // 8
+    call.index_row, call.index_col = indices.strides[2] // 8, indices.strides[3] // 8
+    call.pairs = (windows.method == PAIRS and not channels_last and g.yw == 1 and call.index_col == 1
+                  and g.cols.outputs >= WIDE)
+    call.small = (channels_last and not many and g.yc == call.index_channel == 1 and g.c >= THIN
+                  and 1 <= g.rows.kernel_size * g.cols.kernel_size <= FEW)
+    if many or call.pairs:
+        call.channels = 1
+    elif channels_last:
+        call.channels = min(CHANNELS, g.c)
+    else:
+        if (g.xn == g.c * g.xc and g.yn == g.c * g.yc and call.index_n == g.c * call.index_channel):
+            g.c *= g.n    # images that follow each other as the channels do
+            g.n = 1
+        call.channels = min(g.c, max(1, PIXELS // (g.rows.size * g.cols.size)))
+    call.groups = (g.c + call.channels - 1) // call.channels
+    call.sums = min(g.rows.size * g.cols.size, SCATTERED) if many else 0
+    call.wrong = 0
+    cdef Block scratch = take(threads * call.sums * sizeof(double)) if many else None
+    cdef floating *data = <floating *>scratch.data if many else <floating *>g.x
+    with nogil:
+        in_parallel(max_unit[floating], &call, g.n * call.groups, threads, EVENLY, data,
+                    call.sums * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
+    return call.wrong == 0
+
+
+cdef void max_unit(const void *data, Py_ssize_t unit, floating *scratch) noexcept nogil:
+    """Neighbouring channels of an image."""
+    cdef MaxGradient *call = <MaxGradient *>data
+    cdef const PoolProblem *g = &call.g
+    cdef Py_ssize_t n = unit // call.groups, c = unit % call.groups * call.channels
+    cdef const floating *grad = <const floating *>g.y + n * g.yn + c * g.yc
+    cdef const int64_t *indices = g.index + n * call.index_n + c * call.index_channel
+    cdef floating *grad_x = <floating *>g.x + n * g.xn + c * g.xc
+    cdef bint right
+    if call.sums:
+        right = scatter_many(call, grad, indices, grad_x, <double *>scratch)
+    elif call.pairs and plane_max_2x2(g, grad, indices, call.index_row, grad_x):
+        right = True
+    elif call.small and windows_of_unit(call, grad, indices, grad_x, min(call.channels, g.c - c)):
+        right = True
+    else:
+        right = scatter_unit(call, grad, indices, grad_x, min(call.channels, g.c - c))
+    if not right:
+        mark(&call.wrong)
+
+
+cdef bint plane_max_2x2(const PoolProblem *g, const floating *grad, const int64_t *indices, Py_ssize_t index_row,
+                        floating *grad_x) noexcept nogil:
+    """One plane from 2 x 2 windows; False where an index is outside its window: then the plane is to be done again."""
+    cdef Py_ssize_t i, rows = 2 * g.rows.outputs, cols = 2 * g.cols.outputs, w = g.cols.size
+    for i in range(g.rows.outputs):
+        if not max_2x2_backward(grad + i * g.yh, indices + i * index_row, 2 * i * w, w, grad_x + 2 * i * w, w,
+                                g.cols.outputs):
+            return False
+    clear_rest(grad_x, g.rows.size, w, rows, cols)
+    return True
+
+
+cdef bint windows_of_unit(const MaxGradient *call, const floating *grad, const int64_t *indices, floating *grad_x,
+                          Py_ssize_t channels) noexcept nogil:
+    """Neighbouring channels of an image; False where an index is outside its window: then all is to be done again."""
+    cdef const PoolProblem *g = &call.g
+    cdef Py_ssize_t i, j
+    cdef bint add = overlap(&g.rows) > 1 or overlap(&g.cols) > 1
+    cdef Span rows, cols
+    cdef fc_window window
+    window.row, window.column = g.rows.dilation * g.xh, g.cols.dilation * g.xw
+    window.row_step, window.column_step = g.rows.dilation * g.cols.size, g.cols.dilation
+    if (<double>g.rows.kernel_size * window.row_step + <double>g.cols.kernel_size * window.column_step) >= 2147483647:
+        return False    # a lane could not tell its positions apart
+    if add or not (covered(&g.rows) and covered(&g.cols)):
+        clear_pixels(g, grad_x, channels)
+    for i in range(g.rows.outputs):
+        rows = span(&g.rows, i)
+        for j in range(g.cols.outputs):
+            cols = span(&g.cols, j)
+            window.base = rows.first * g.cols.size + cols.first
+            if not max_channels_backward(&window, grad + i * g.yh + j * g.yw,
+                                         indices + i * call.index_row + j * call.index_col,
+                                         grad_x + rows.first * g.xh + cols.first * g.xw, rows.taps, cols.taps, add,
+                                         channels):
+                return False
+    return True
+
+
+cdef bint scatter_unit(const MaxGradient *call, const floating *grad, const int64_t *indices, floating *grad_x,
+                       Py_ssize_t channels) noexcept nogil:
+    """Neighbouring channels of an image; False where an index is outside the plane."""
+    cdef const PoolProblem *g = &call.g
+    cdef Py_ssize_t i, rows = g.rows.outputs
+    cdef fc_scatter how
+    how.n, how.planes, how.pixels = g.cols.outputs, channels, g.rows.size * g.cols.size
+    how.grad_step, how.grad_plane, how.index_step, how.index_plane = g.yw, g.yc, call.index_col, call.index_channel
+    how.pixel, how.plane = g.xw, g.xc
+    clear_pixels(g, grad_x, channels)
+    if g.yh == how.n * g.yw and call.index_row == how.n * call.index_col:    # without gaps the plane is one row
+        how.n *= rows
+        rows = 1
+    for i in range(rows):
+        if not scatter(&how, grad + i * g.yh, indices + i * call.index_row, grad_x):
+            return False
+    return True
+
+
+cdef bint scatter_many(const MaxGradient *call, const floating *grad, const int64_t *indices, floating *grad_x,
+                       double *sums) noexcept nogil:
+    """One plane, each of whose pixels may get many gradients; False where an index is outside the plane."""
+    cdef const PoolProblem *g = &call.g
+    cdef Py_ssize_t i, j, first = 0, count, pixels = g.rows.size * g.cols.size
+    cdef size_t at
+    while first < pixels:
+        count = min(SCATTERED, pixels - first)
+        memset(sums, 0, count * sizeof(double))
+        for i in range(g.rows.outputs):
+            for j in range(g.cols.outputs):
+                at = <size_t>indices[i * call.index_row + j * call.index_col]
+                if at >= <size_t>pixels:
+                    return False
+                at -= first    # what lies before the block goes round
+                if at < <size_t>count:
+                    sums[at] += grad[i * g.yh + j * g.yw]
+        for i in range(count):
+            grad_x[(first + i) * g.xw] = <floating>sums[i]
+        first += count
+    return True
