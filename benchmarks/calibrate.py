@@ -1,12 +1,12 @@
 """The planner's constants: how many nanoseconds each thing takes that a driver's loops do, fitted to measured layers.
 
-    python -m benchmarks.calibrate [--layers 900] [--seed 0] [--dtype float32] [--times FILE]
+    python -m benchmarks.calibrate [--layers 900] [--seed 0] [--dtype float32] [--times FILE] [--weight-gradient]
 
 Draws layers at random, times every driver that can compute each of them, on one thread and in turn, and fits the
 constants of the instruction set in use (`FASTCONV_ISA` chooses another one). Prints the entry of
-fastconv/_core/planner/constants.py, and how well the planner would have chosen with it: the regret is the time of the
-driver that it would take, divided by that of the fastest. `--times` keeps the times in a file, or fits to those of an
-earlier run where the file is there. SciPy is needed.
+fastconv/_core/planner/constants.py, with `--weight-gradient` that of gradient_constants.py, and how well the planner
+would have chosen with it: the regret is the time of the driver that it would take, divided by that of the fastest.
+`--times` keeps the times in a file, or fits to those of an earlier run where the file is there. SciPy is needed.
 
 A layer that was timed while something else had the machine is slower by a factor for all drivers alike, so each layer
 has a factor of its own, near 1. Wrong by a tenth matters where drivers are close, not where one is far behind: such
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import fastconv as fc
-from fastconv._core.planner.drivers import FORWARD, WINOGRAD
+from fastconv._core.planner.drivers import FORWARD, WEIGHT_GRADIENT, WINOGRAD
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
 from fastconv._core.runtime import isa
@@ -121,10 +121,11 @@ def computes(driver, problem):
     return (driver.costs.serves(problem) if driver is WINOGRAD else driver.refuses(problem)) is None
 
 
-def times_of(problem):
+def times_of(problem, drivers):
     """Nanoseconds of each driver: minima of rounds in which they take turns."""
     conv = convolution(problem)
-    calls = {driver.name: driver.conv2d for driver in FORWARD if computes(driver, problem)}
+    calls = {driver.name: driver.conv2d_weight_gradient if drivers is WEIGHT_GRADIENT else driver.conv2d
+             for driver in drivers if computes(driver, problem)}
     best = {}
     for name, call in calls.items():
         call(conv)
@@ -143,26 +144,26 @@ def times_of(problem):
     return best
 
 
-def measure(layers, seed, itemsize):
+def measure(drivers, layers, seed, itemsize):
     rng, measured = random.Random(seed), []
     with fc.num_threads(1):
         while len(measured) < layers:
             problem = draw(rng, itemsize)
             if problem is not None:
-                measured.append((problem, times_of(problem)))
+                measured.append((problem, times_of(problem, drivers)))
     return measured
 
 
-def fit(measured, itemsize):
+def fit(drivers, measured, itemsize):
     """{driver: {term: nanoseconds}} by least squares of relative errors, no constant below 0."""
     from scipy.optimize import nnls
 
     tile = isa.tile(itemsize)
-    terms = [{driver.name: driver.costs.terms(problem, *tile) for driver in FORWARD if driver.name in times}
+    terms = [{driver.name: driver.costs.terms(problem, *tile) for driver in drivers if driver.name in times}
              for problem, times in measured]
     factors, constants = np.ones(len(measured)), {}
     for _ in range(8):
-        for driver in FORWARD:
+        for driver in drivers:
             rows = [i for i, (_, times) in enumerate(measured) if driver.name in times]
             names = sorted({name for i in rows for name in terms[i][driver.name]})
             if not rows:
@@ -194,11 +195,11 @@ def expected(constants, terms):
     return sum(constants.get(name, 0) * count for name, count in terms.items())
 
 
-def regrets(measured, constants, itemsize):
+def regrets(drivers, measured, constants, itemsize):
     """For each layer the time of the driver that the planner would take, divided by the least, and these drivers."""
     tile, found = isa.tile(itemsize), []
     for problem, times in measured:
-        allowed = [driver for driver in FORWARD if driver.name in times and driver.refuses(problem) is None]
+        allowed = [driver for driver in drivers if driver.name in times and driver.refuses(problem) is None]
         taken = min(allowed, key=lambda driver: expected(constants[driver.name], driver.costs.terms(problem, *tile)))
         best = min(allowed, key=lambda driver: times[driver.name])
         found.append((times[taken.name] / times[best.name], taken.name, best.name, problem))
@@ -212,17 +213,19 @@ def main(argv=None):
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--times", type=Path, help="a JSON file")
     parser.add_argument("--worst", type=int, default=10, help="layers to be listed")
+    parser.add_argument("--weight-gradient", action="store_true", help="the drivers of weight gradients")
     options = parser.parse_args(argv)
+    drivers = WEIGHT_GRADIENT if options.weight_gradient else FORWARD
     itemsize = np.dtype(options.dtype).itemsize
     if options.times and options.times.exists():
         measured = [(ConvProblem(**{name: _tuples(value) for name, value in problem.items()}), times)
                     for problem, times in json.loads(options.times.read_text())]
     else:
-        measured = measure(options.layers, options.seed, itemsize)
+        measured = measure(drivers, options.layers, options.seed, itemsize)
         if options.times:
             options.times.write_text(json.dumps([(problem._asdict(), times) for problem, times in measured]))
-    constants = fit(measured, itemsize)
-    found = sorted(regrets(measured, constants, itemsize), key=lambda each: -each[0])
+    constants = fit(drivers, measured, itemsize)
+    found = sorted(regrets(drivers, measured, constants, itemsize), key=lambda each: -each[0])
     ratios = np.array([each[0] for each in found])
     print(f"# {isa.in_use()}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in the geometric mean,"
           f" above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")

@@ -2,6 +2,7 @@
 #include "simd.h"
 #include "gemm.h"
 #include "dot.h"
+#include "weight.h"
 #include "pack.h"
 #include "lanes.h"
 #include "winograd.h"
@@ -31,6 +32,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .pair_mr = CHANNEL_PAIR_MR,
     .channel_tile_pair = CHANNEL_PAIR_ROW,
     .group_tile = GROUP_TABLE,
+    .weight_tile = {WEIGHT_TABLE(1), WEIGHT_TABLE(2)},
     .dot_most = DOT_MOST,
     .dot_rows = DOT_TABLE,
     .winograd = {WINOGRAD_SCHEME(f43, 6, 6, 3, 4), WINOGRAD_SCHEME(f45, 8, 8, 5, 4), WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8)},

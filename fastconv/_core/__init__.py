@@ -17,7 +17,7 @@ Who calls whom
     problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in use
 
     data_gradient.py             passes of the forward drivers, on views of grad_output, weight and grad_x
-    <family>/weight_gradient.pyx product and depthwise
+    <family>/weight_gradient.pyx chosen as the forward drivers are, by <family>/gradient_cost.py
 
 The rooms
 ---------

@@ -10,7 +10,8 @@ from processes import in_new_process
 import fastconv as fc
 from fastconv._core.planner import plan as planner
 from fastconv._core.planner.constants import CONSTANTS
-from fastconv._core.planner.drivers import DIRECT, FORWARD, PRODUCT, WINOGRAD
+from fastconv._core.planner.drivers import DIRECT, FORWARD, PRODUCT, WEIGHT_GRADIENT, WINOGRAD
+from fastconv._core.planner.gradient_constants import GRADIENT_CONSTANTS
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import isa
 
@@ -69,6 +70,8 @@ def test_each_driver_refuses_or_has_a_cost():
             if driver.refuses(each) is None:
                 assert 0 < driver.cost(each) < 1e12, (driver.name, each)
         assert PRODUCT.refuses(each) is None    # it serves everything
+        costs = [driver.cost(each) for driver in WEIGHT_GRADIENT if driver.refuses(each) is None]
+        assert costs and all(0 < cost < 1e12 for cost in costs), each
 
 
 def test_constants_are_those_of_the_terms():
@@ -83,6 +86,14 @@ def test_constants_are_those_of_the_terms():
                                       if each.itemsize == itemsize and serves(each) is None))
                 assert set(of_drivers[driver.name]) <= terms, driver.name
                 assert all(nanoseconds > 0 for nanoseconds in of_drivers[driver.name].values())
+    for tables in GRADIENT_CONSTANTS.values():
+        assert set(tables) == {4, 8}
+        for itemsize, of_drivers in tables.items():
+            for driver in WEIGHT_GRADIENT:
+                terms = set().union(*(driver.costs.terms(each, 8, 6) for each in all_kinds()
+                                      if each.itemsize == itemsize and driver.refuses(each) is None))
+                assert (driver.name in of_drivers) == bool(terms), driver.name
+                assert set(of_drivers.get(driver.name, ())) <= terms, driver.name
 
 
 def test_double_precision_loses_nothing_to_a_transform():
@@ -124,3 +135,5 @@ def test_costs_of_enormous_problems_are_found_at_once():
         for driver in FORWARD:
             if driver.refuses(each) is None:
                 assert math.isfinite(driver.cost(each))
+        for driver in WEIGHT_GRADIENT:
+            assert driver.refuses(each) is not None or math.isfinite(driver.cost(each))

@@ -7,6 +7,9 @@ of the weights beforehand, prepare(convolution); its cost module has
     terms(problem, lanes, tile_rows) how often its loops do what takes time, by name
 
 and planner/constants.py has the nanoseconds of each of these, which ``python -m benchmarks.calibrate`` measures.
+
+Weight gradients are chosen in the same way, from WEIGHT_GRADIENT: such a module has conv2d_weight_gradient(convolution) and
+gradient_workspace(convolution, alone), its costs are in gradient_cost.py, its constants in planner/gradient_constants.py.
 """
 
 import functools
@@ -16,13 +19,20 @@ from typing import NamedTuple
 
 from fastconv._core.depthwise import cost as depthwise_cost
 from fastconv._core.depthwise import forward as depthwise
+from fastconv._core.depthwise import gradient_cost as depthwise_gradient_cost
+from fastconv._core.depthwise import weight_gradient as depthwise_gradient
 from fastconv._core.direct import cost as direct_cost
 from fastconv._core.direct import forward as direct
+from fastconv._core.direct import gradient_cost as direct_gradient_cost
+from fastconv._core.direct import weight_gradient as direct_gradient
 from fastconv._core.fourier import cost as fourier_cost
 from fastconv._core.fourier import forward as fourier
 from fastconv._core.planner.constants import CONSTANTS
+from fastconv._core.planner.gradient_constants import GRADIENT_CONSTANTS
 from fastconv._core.product import cost as product_cost
 from fastconv._core.product import forward as product
+from fastconv._core.product import gradient_cost as product_gradient_cost
+from fastconv._core.product import weight_gradient as product_gradient
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import cost as winograd_cost
 from fastconv._core.winograd import forward as winograd
@@ -52,8 +62,31 @@ class Driver(NamedTuple):
 
     def cost(self, problem) -> float:
         """The expected nanoseconds on one thread."""
-        constants = CONSTANTS.get(isa.in_use(), CONSTANTS["baseline"])[problem.itemsize][self.name]
-        return sum(constants.get(name, 0.0) * count for name, count in self.costs.terms(problem, *isa.tile(problem.itemsize)).items())
+        return _expected(CONSTANTS, self, problem)
+
+
+class GradientDriver(NamedTuple):
+    """One way to compute the gradient of the weights."""
+
+    name: str
+    module: ModuleType
+    costs: ModuleType
+
+    @property
+    def conv2d_weight_gradient(self) -> Callable:
+        return self.module.conv2d_weight_gradient
+
+    def refuses(self, problem) -> str | None:
+        return self.costs.refuses(problem)
+
+    def cost(self, problem) -> float:
+        """The expected nanoseconds on one thread."""
+        return _expected(GRADIENT_CONSTANTS, self, problem)
+
+
+def _expected(tables, driver, problem):
+    constants = tables.get(isa.in_use(), tables["baseline"])[problem.itemsize][driver.name]
+    return sum(constants.get(name, 0.0) * count for name, count in driver.costs.terms(problem, *isa.tile(problem.itemsize)).items())
 
 
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
@@ -64,3 +97,9 @@ FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of
 PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors")
 
 FORWARD = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
+
+WEIGHT_GRADIENT = (
+    GradientDriver("depthwise", depthwise_gradient, depthwise_gradient_cost),
+    GradientDriver("direct", direct_gradient, direct_gradient_cost),
+    GradientDriver("product", product_gradient, product_gradient_cost),
+)

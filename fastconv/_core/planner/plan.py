@@ -5,22 +5,20 @@ room) and weighs the counts with constants of the instruction set in use (consta
 taken. What a driver must not do stands with it: Winograd's algorithm is for single precision, and for filters whose taps meet pixels in
 at least half of the outputs; Fourier transforms are for filters of 49 taps and more.
 
-The data gradient is a set of convolutions, one for each phase of the stride: its driver is the one whose sum over these is least. An
-algorithm asked for by name is taken where it applies; ``unavailable`` says why one does not.
+The weight gradient is chosen in the same way, from drivers of its own. The data gradient is a set of convolutions, one for each phase
+of the stride: its driver is the one whose sum over these is least. An algorithm asked for by name is taken where it applies;
+``unavailable`` says why one does not.
 """
 
 import functools
 import math
 from collections.abc import Callable
-from types import ModuleType
 from typing import NamedTuple
 
-from fastconv._core.depthwise import weight_gradient as depthwise_gradient
-from fastconv._core.planner.drivers import FORWARD, PRODUCT, WINOGRAD, Driver
+from fastconv._core.planner.drivers import FORWARD, PRODUCT, WEIGHT_GRADIENT, WINOGRAD, Driver, GradientDriver
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
-from fastconv._core.product import weight_gradient as product_gradient
 from fastconv._core.winograd import cost as winograd_cost
 
 ALGORITHMS = ("auto", "direct", "gemm", "winograd", "fft")
@@ -59,10 +57,13 @@ class ConvPlan:
 
         return min(FORWARD, key=cost) if passes else PRODUCT
 
-    @property
-    def weight_gradient_driver(self) -> ModuleType:
+    @functools.cached_property
+    def weight_gradient_driver(self) -> GradientDriver:
         """Its conv2d_weight_gradient computes grad_weight."""
-        return depthwise_gradient if self.problem.channels == 1 else product_gradient
+        if not self.candidates:    # there is nothing to be chosen by
+            return WEIGHT_GRADIENT[-1]
+        return min((driver for driver in WEIGHT_GRADIENT if driver.refuses(self.problem) is None),
+                   key=lambda driver: driver.cost(self.problem))
 
     def keeps_weights(self):
         """Whether a layer that runs again and again should keep what the driver makes of its weights.
