@@ -15,6 +15,7 @@
 enum { FC_MAX_LANES = 16 };             /* elements of the longest vector of any instruction set */
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
 enum { FC_MAX_PAIR_MR = 7 };            /* the tallest tile of two panels of FC_MAX_NV vectors */
+enum { FC_MAX_LINES = 3 };              /* most lines of scalars that `weight_tile` takes together */
 enum { FC_DOT_ROWS = 4 };               /* most rows that `dot_rows` takes together */
 enum { FC_SUM_ROWS = 6 };               /* most rows that `sum_rows` makes together */
 enum { FC_SLIDING_ROWS = 4 };           /* most rows that `slide` computes together */
@@ -63,6 +64,18 @@ typedef struct {
 typedef struct {
     ptrdiff_t a, b, b_vector, c;
 } fc_outer_steps;
+
+/* weight_tile: `length` pixels that follow each other: where the first one is in A, and which one it is of B. */
+typedef struct {
+    ptrdiff_t a, b, length;
+} fc_pixel_run;
+
+/* weight_tile: the pixels that a sum runs over. */
+typedef struct {
+    const fc_pixel_run *runs;
+    ptrdiff_t n_runs;
+    ptrdiff_t a_step, a_line; /* of A: from one pixel, from one line of scalars to the next */
+} fc_pixel_runs;
 
 /* dot_rows: from one row to the next, of the two matrices and of the result. */
 typedef struct {
@@ -248,6 +261,12 @@ typedef struct {
          * B one is prefetched from ahead on. Index: [whether a group is half of a vector][m]. */                             \
         void (*group_tile[2][FC_MAX_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c, const T *bias,            \
                                              const T *ahead);                                                                 \
+                                                                                                                              \
+        /* weight.h: C[g lines][l][nv vectors] += sum over pixels of A B: l scalars of each line, at a + run.a + p * a_step +     \
+         * line * a_line, by the nv vectors of pixel run.b + p of B, packed [pixel][nv * vector]. Lines of C are c_line apart.  \
+         * Index: [nv - 1][g - 1][l], g * l from 1 to mr. */                                                                  \
+        void (*weight_tile[FC_MAX_NV][FC_MAX_LINES][FC_MAX_MR + 1])(const fc_pixel_runs *pixels, const T *a, const T *b, T *c, \
+                                                                    ptrdiff_t c_line);                                        \
                                                                                                                               \
         /* dot.h: c[i][j] = bias[j] + sum over p < depth of a[i][p] * b[j][p], i < m, j < n, rows being `rows` apart; bias may be\
          * NULL. Index: m, from 1 to dot_most. */                                                                             \

@@ -2,6 +2,7 @@
 #include "simd.h"
 #include "gemm.h"
 #include "dot.h"
+#include "weight.h"
 #include "pack.h"
 #include "lanes.h"
 #include "winograd.h"
@@ -34,6 +35,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .pair_mr = CHANNEL_PAIR_MR,
     .channel_tile_pair = CHANNEL_PAIR_ROW,
     .group_tile = GROUP_TABLE,
+    .weight_tile = {WEIGHT_TABLE(1), WEIGHT_TABLE(2)},
     .dot_most = DOT_MOST,
     .dot_rows = DOT_TABLE,
     .sum_rows = {NULL, NAME(sum_rows_1), NAME(sum_rows_2), NAME(sum_rows_3), NAME(sum_rows_4), NAME(sum_rows_5), NAME(sum_rows_6)},

@@ -20,7 +20,7 @@ def refuses(problem):
     return None
 
 
-def _planes_pay(problem, lanes):
+def planes_pay(problem, lanes):
     """As channels_pay in planes.pyx."""
     (r, s), stride, (w, ow) = problem.taps, problem.stride, (problem.size[1], problem.output_size[1])
     slides = r == s and s in (3, 5, 7)
@@ -46,7 +46,7 @@ def terms(problem, lanes, tile_rows):
     images, channels, all_filters = problem.images, problem.groups, problem.weight_shape[0]
     (h, w), (oh, ow), (r, s), (sh, sw) = problem.size, problem.output_size, problem.taps, strides(problem)
     vectors, outputs = ceildiv(all_filters, lanes), images * oh * ow
-    if _planes_pay(problem, lanes):
+    if planes_pay(problem, lanes):
         return {"planes_multiply": outputs * vectors * r * s, "planes_output": outputs * vectors,
                 "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors, "planes_call": 1}
     if problem.channels_last and (channels > 1 or ow == 1):

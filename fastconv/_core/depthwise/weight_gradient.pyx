@@ -36,13 +36,18 @@ cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
 
 
 def conv2d_weight_gradient(Convolution conv):
-    """As product's."""
+    """As product's. Of groups of several channels each channel by itself: of narrow ones that leaves no lane idle."""
     cdef const Problem *p = &conv.problem
     cdef DepthwiseLayout layout
+    cdef Py_ssize_t c
     if cnp.PyArray_SIZE(conv.w) == 0:
         return
     if cnp.PyArray_SIZE(conv.y) == 0:
         conv.w.fill(0)
+        return
+    if p.c > 1:
+        for c in range(p.c):
+            conv2d_weight_gradient(of_channel(conv, c))
         return
     layout = measured(conv)
     if backward_bytes(p, layout, True) > MOST:
@@ -53,6 +58,11 @@ def conv2d_weight_gradient(Convolution conv):
         correlate(p, layout, <const float *>p.x)
     else:
         correlate(p, layout, <const double *>p.x)
+
+
+cdef Convolution of_channel(Convolution conv, Py_ssize_t c):
+    """Of each group one channel, and its weights."""
+    return conv.of(x=conv.x[:, c::conv.problem.c], w=conv.w[:, c:c + 1])
 
 
 cdef correlate(const Problem *p, DepthwiseLayout layout, const floating *x):
@@ -66,6 +76,8 @@ cdef correlate(const Problem *p, DepthwiseLayout layout, const floating *x):
 
 def gradient_workspace(Convolution conv, bint alone):
     """As product's workspace, of conv2d_weight_gradient."""
+    if conv.problem.c > 1:
+        conv = of_channel(conv, 0)
     return backward_bytes(&conv.problem, measured(conv), alone)
 
 

@@ -1,183 +1,376 @@
-"""The weight gradient of pointwise convolutions of pixels whose channels follow each other in memory (NHWC): a sum of
-outer products, dW[k, c] = sum over pixels of dY[pixel, k] X[pixel, c]. Both operands are read as they lie, channels of X in
-the lanes:
+"""The weight gradient of a convolution with filters in the lanes: a product over pixels of x's scalars by vectors of
+grad_output, none of which is packed more than once.
 
-    parallel for chunk of the pixels, group, share of the filters:
-        for run of up to 128 pixels of a row (an image or a batch is one row where it lies so):
-            channels of X behind the last whole vector -> vectors (L1)
-            for two vectors of channels: for MR filters: micro-kernel, one step a pixel -> sums (L2)
-    add the chunks' sums up, in order
+    dW[k, c, r, s] = sum over pixels of dY[k, pixel] X[c, pixel * stride + (r, s) * dilation]
 
-A sum over very many pixels is a sum of sums: a run in registers, at most 32 of these in `sums`, and what comes of these
-in double precision. Chunks follow from the sizes alone.
+    parallel for chunk of the blocks of pixels, group, share of its panels of two vectors of filters:
+        for block of output rows (of several images where these are small), L2:
+            bands of channel vectors -> X[vector][image][row][column][channel], padding and all
+            grad_output -> packed [panel][pixel][2 vectors]
+            for panel: for vector of channels: for tile of (taps, channels), at most 14 scalars of X:
+                for 128 pixels: micro-kernel: the tile stays in registers, taps are but offsets in X
+        add the sums to the chunk's totals
+    add the chunks' totals up, in order; transpose them to the filters
+
+In NHWC pixels are copied and nothing is transposed. The pixels of X have no more room than their channels, if these are fewer
+than a vector; then a line of scalars that the kernel takes is a whole row of taps: 9 for 3 x 3 taps of an RGB image. Pixels of
+rows and of images that follow each other count as one run, so planes of a few pixels cost no more than large ones.
+
+A sum runs over 128 pixels, in registers, then over 128 of these sums, then in double precision. The split of the reduction
+(blocks, chunks) follows from the sizes alone. What would take too much scratch is cut into parts first: see parts.py.
+
+Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
 
 from fastconv._core.problem import parts
-from fastconv._core.product import weight_gradient as product
 
 cimport numpy as cnp
 from cython cimport floating
+from libc.string cimport memset
 
+from fastconv._core.direct.layout cimport only_met, work
+from fastconv._core.direct.gradient_layout cimport RUN, WeightLayout, channels_of, filters_of, lay_out_weights, scratch_of
+from fastconv._core.problem.blocks cimport PixelBlock, block_at
 from fastconv._core.problem.convolution cimport Convolution
-from fastconv._core.problem.problem cimport Problem, ceildiv, flatten, part, rounded
+from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions
+from fastconv._core.problem.problem cimport Problem, ceildiv, flatten, part
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport outer_tile, split_pixels, tile_rows, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_NV, fc_outer_steps
+from fastconv._core.runtime.isa cimport WeightTile, split_pixels, to_lanes, transpose, weight_tile
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES, FC_MAX_LINES, FC_MAX_NV, fc_pixel_run, fc_pixel_runs
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport WHEN_READY, in_parallel
 
 cnp.import_array()
 
-cdef enum:
-    RUN = 128                 # pixels that are added one after the other: see src_c/reduce.h
-    RUNS = 32                 # of which the sums are
-    MOST_CHUNKS = 16
-    TOTALS_BYTES = 4 << 20    # of all chunks
-
 cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
 
-# How the pixels are cut, and where in a thread's scratch the sums and the last channels are. Elements.
-cdef struct PixelGradientLayout:
-    Py_ssize_t runs_of_row, runs, chunks
-    Py_ssize_t width                  # of a row of the sums, whole vectors
-    Py_ssize_t totals                 # of a chunk
-    Py_ssize_t shares, last_at, thread_size
 
-# What the units of a call share.
-cdef struct PixelGradientCall:
+# What the units of a call share: the tables of fill_lanes and of pack_panel (of a whole panel and of one vector), the
+# chunks' totals [chunk][group][panel], and into how many shares the panels of a group are cut.
+cdef struct WeightCall:
     const Problem *p
-    const PixelGradientLayout *l
+    const WeightLayout *l
+    Py_ssize_t group_step    # of x
+    const Py_ssize_t *at
+    const Py_ssize_t *packed_at
+    const Py_ssize_t *narrow_at
     double *totals
+    Py_ssize_t shares
+
+# A share of a group's panels, and the blocks of a chunk.
+cdef struct WeightUnit:
+    Py_ssize_t group, first, last
+    Py_ssize_t chunk
 
 
-cdef Problem joined_rows(Convolution conv) noexcept:
-    """The record with images, or the whole batch, as one row of pixels where they lie so."""
-    cdef Problem p = conv.problem
+# ---------------------------------------------------------------------------------------------------------------------
+# A block of pixels
+
+
+cdef void fill_band(const WeightCall *call, const PixelBlock *block, Py_ssize_t group, floating *dst) noexcept nogil:
+    """X of one block and group."""
+    cdef const Problem *p = call.p
+    cdef const WeightLayout *l = call.l
+    cdef const floating *x = <const floating *>p.x + group * call.group_step + block.n0 * p.xn
+    cdef Py_ssize_t i, v
+    cdef LaneBand band = lane_band(p, block.col0 * p.stride_w - p.left, l.band_cols, l.pixel)
+    band.row0 = block.row0 * p.stride_h - p.top
+    band.rows = (block.rows - 1) * p.stride_h + (p.r - 1) * p.dilation_h + 1
+    for i in range(block.images):
+        if p.xc == 1:
+            fill_pixels(p, &band, 0, band.rows, x + i * p.xn, p.c, dst + i * l.image_pitch, l.channel_pitch)
+            continue
+        for v in range(l.vectors):
+            fill_lanes(p, &band, x + i * p.xn + v * l.lanes * p.xc, <int>channels_of(p, l, v), <floating>p.value, call.at,
+                       dst + v * l.channel_pitch + i * l.image_pitch)
+
+
+cdef inline Py_ssize_t vectors_of(const Problem *p, const WeightLayout *l, Py_ssize_t panel) noexcept nogil:
+    return ceildiv(filters_of(p, l, panel), l.lanes)
+
+
+cdef void pack_pixels(const WeightCall *call, Py_ssize_t panel, const floating *dy, Py_ssize_t pixels,
+                      floating *dst) noexcept nogil:
+    """Pixels that are yw apart, of one panel of filters: [pixel][1 or 2 vectors], idle lanes being 0."""
+    cdef const Problem *p = call.p
+    cdef const WeightLayout *l = call.l
+    cdef Py_ssize_t filters = filters_of(p, l, panel), vectors = vectors_of(p, l, panel), width = vectors * l.lanes
+    cdef Py_ssize_t rows[FC_MAX_LANES]
+    cdef Py_ssize_t v, k, i, n
+    cdef const Py_ssize_t *at = call.packed_at if width == l.width else call.narrow_at
+    if p.yk == 1:
+        split_pixels(dy, p.yw, pixels, filters, dst, width, l.lanes)
+        return
+    for v in range(vectors):
+        k = v * l.lanes
+        n = min(l.lanes, filters - k)
+        if p.yw == 1:
+            for i in range(n):
+                rows[i] = (k + i) * p.yk
+            to_lanes(dy, rows, <int>n, pixels, dst + k, at)
+            continue
+        for i in range(pixels):
+            for k in range(v * l.lanes, width if v == vectors - 1 else (v + 1) * l.lanes):
+                dst[i * width + k] = dy[i * p.yw + k * p.yk] if k < filters else 0
+
+
+cdef void pack_panel(const WeightCall *call, const PixelBlock *block, Py_ssize_t group, Py_ssize_t panel,
+                     floating *dst) noexcept nogil:
+    """grad_output of one block and panel; rows that follow each other in memory are packed together."""
+    cdef const Problem *p = call.p
+    cdef const floating *dy = (<const floating *>p.y + (group * p.k + panel * call.l.width) * p.yk + block.n0 * p.yn
+                               + block.row0 * p.yh + block.col0 * p.yw)
+    cdef Py_ssize_t width = vectors_of(p, call.l, panel) * call.l.lanes, rows = block.rows, cols = block.cols, i, q
+    if p.yh == cols * p.yw:
+        rows, cols = 1, rows * cols
+    for i in range(block.images):
+        for q in range(rows):
+            pack_pixels(call, panel, dy + i * p.yn + q * p.yh, cols, dst + (i * rows + q) * cols * width)
+
+
+cdef void cut_into_runs(const Problem *p, const WeightLayout *l, const PixelBlock *block, Py_ssize_t *firsts,
+                        fc_pixel_run *runs) noexcept nogil:
+    """The pixels of a block as runs, RUN pixels after RUN pixels: the n-th RUN has the runs from firsts[n] on."""
+    cdef Py_ssize_t step = p.stride_w * l.pixel, n = 0, done = 0, i, q, col, length, a
+    for i in range(block.images):
+        for q in range(block.rows):
+            col = 0
+            while col < block.cols:
+                length = min(RUN - done % RUN, block.cols - col)
+                a = i * l.image_pitch + q * l.row_step + col * step
+                if done % RUN and runs[n - 1].a + runs[n - 1].length * step == a:
+                    runs[n - 1].length += length
+                else:
+                    if done % RUN == 0:
+                        firsts[done // RUN] = n
+                    runs[n].a, runs[n].b, runs[n].length = a, done, length
+                    n += 1
+                done += length
+                col += length
+    firsts[ceildiv(done, RUN)] = n
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A block by a panel
+
+
+# What a panel's tiles have in common: the runs of the block, RUN pixels after RUN pixels; packed grad_output; the sums.
+cdef struct WeightPanel:
+    Py_ssize_t runs
+    const Py_ssize_t *firsts
+    const fc_pixel_run *all_runs
+    const void *packed
+    void *sums
+    int vectors
+
+
+cdef void add_line(const WeightCall *call, const WeightPanel *f, Py_ssize_t scalars, const floating *a, Py_ssize_t row,
+                   Py_ssize_t row_step) noexcept nogil:
+    """So many scalars of each row of taps, which begin at a in X, to the sums: those of the first row of taps from `row` on, of
+    the others row_step apart."""
+    cdef const Problem *p = call.p
+    cdef const WeightLayout *l = call.l
+    cdef Py_ssize_t width = f.vectors * l.lanes, pieces = ceildiv(scalars, l.mr), sets, piece, first, r, i, n
+    cdef const floating *packed = <const floating *>f.packed
+    cdef floating *sums
+    cdef WeightTile tile
+    cdef fc_pixel_runs pixels
+    pixels.a_step, pixels.a_line = p.stride_w * l.pixel, p.dilation_h * l.band_cols * l.pixel
+    tile.vectors = f.vectors
+    sets = ceildiv(p.r, max(1, min(FC_MAX_LINES, l.mr // ceildiv(scalars, pieces))))
+    for i in range(sets):
+        r = part(p.r, sets, i)
+        tile.lines = <int>(part(p.r, sets, i + 1) - r)
+        for piece in range(pieces):
+            first = part(scalars, pieces, piece)
+            tile.scalars = <int>(part(scalars, pieces, piece + 1) - first)
+            sums = <floating *>f.sums + (row + r * row_step + first) * width
+            for n in range(f.runs):
+                pixels.runs, pixels.n_runs = f.all_runs + f.firsts[n], f.firsts[n + 1] - f.firsts[n]
+                weight_tile(&tile, &pixels, a + r * pixels.a_line + first, packed, sums, row_step * width)
+
+
+cdef void multiply(const WeightCall *call, const WeightPanel *f, const floating *x) noexcept nogil:
+    """All channels and taps. Sums are [vector of channels][tap][channel]."""
+    cdef const Problem *p = call.p
+    cdef const WeightLayout *l = call.l
+    cdef Py_ssize_t v, s, channels, row
+    for v in range(l.vectors):
+        channels = channels_of(p, l, v)
+        row = v * l.lanes * p.r * p.s
+        if p.dilation_w == 1 and channels == l.pixel:    # those of neighbouring taps follow each other
+            add_line(call, f, p.s * channels, x + v * l.channel_pitch, row, p.s * channels)
+            continue
+        for s in range(p.s):
+            add_line(call, f, channels, x + v * l.channel_pitch + s * p.dilation_w * l.pixel, row + s * channels,
+                     p.s * channels)
+
+
+cdef void add_block(const WeightCall *call, const WeightUnit *u, Py_ssize_t index, floating *scratch) noexcept nogil:
+    """One block to a unit's sums."""
+    cdef const WeightLayout *l = call.l
+    cdef PixelBlock block = block_at(call.p, &l.blocking, index)
+    cdef Py_ssize_t *firsts = <Py_ssize_t *>scratch
+    cdef fc_pixel_run *runs = <fc_pixel_run *>(firsts + ceildiv(l.pixels, RUN) + 1)
+    cdef floating *x = scratch + l.x_at
+    cdef floating *packed
+    cdef Py_ssize_t i
+    cdef WeightPanel f
+    cut_into_runs(call.p, l, &block, firsts, runs)
+    fill_band(call, &block, u.group, x)
+    f.runs, f.firsts, f.all_runs = ceildiv(block.pixels, RUN), firsts, runs
+    for i in range(u.first, u.last):
+        packed = scratch + l.packed_at
+        pack_panel(call, &block, u.group, i, packed)
+        f.packed, f.vectors = packed, <int>vectors_of(call.p, l, i)
+        f.sums = scratch + l.sums_at + (i - u.first) * l.panel_sums
+        multiply(call, &f, x)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sums of blocks
+
+
+cdef void store_panel(const WeightCall *call, Py_ssize_t group, Py_ssize_t panel, const floating *sums,
+                      floating *tile) noexcept nogil:
+    """A panel's sums to its filters; the tile has room for two vectors of terms of each of them."""
+    cdef const Problem *p = call.p
+    cdef const WeightLayout *l = call.l
+    cdef Py_ssize_t taps = p.r * p.s, filters = filters_of(p, l, panel), width = vectors_of(p, l, panel) * l.lanes
+    cdef Py_ssize_t most = FC_MAX_NV * l.lanes, term = 0, n, i, k, c
+    cdef Py_ssize_t rows[FC_MAX_NV * FC_MAX_LANES]
+    cdef floating *w = <floating *>p.weights + (group * p.k + panel * l.width) * p.wk
+    while term < l.rows:
+        n = min(most, l.rows - term)
+        for i in range(n):
+            c = (term + i) // taps
+            rows[i] = (c // l.lanes * l.lanes * taps + (term + i) % taps * channels_of(p, l, c // l.lanes) + c % l.lanes) * width
+        if n == most:
+            transpose(sums, rows, <int>n, filters, w + term, p.wk)
+        else:    # it would write past the end of a filter
+            transpose(sums, rows, <int>n, filters, tile, most)
+            for k in range(filters):
+                for i in range(n):
+                    w[k * p.wk + term + i] = tile[k * most + i]
+        term += n
+
+
+cdef void end_run(const WeightCall *call, const WeightUnit *u, bint first, floating *sums) noexcept nogil:
+    """A unit's sums to its totals, which the first of them are, and begins them anew."""
+    cdef const WeightLayout *l = call.l
+    cdef Py_ssize_t size = (u.last - u.first) * l.panel_sums, e
+    cdef double *totals = call.totals + ((u.chunk * call.p.groups + u.group) * l.panels + u.first) * l.panel_sums
+    for e in range(size):
+        totals[e] = sums[e] if first else totals[e] + sums[e]
+    memset(sums, 0, size * sizeof(floating))
+
+
+cdef void weight_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+    """One share of a group's panels in one chunk of the blocks."""
+    cdef const WeightCall *call = <const WeightCall *>data
+    cdef const WeightLayout *l = call.l
+    cdef Py_ssize_t share = index % call.shares, b, first, last
+    cdef floating *sums = scratch + l.sums_at
+    cdef WeightUnit u
+    u.group, u.chunk = index // call.shares % call.p.groups, index // call.shares // call.p.groups
+    u.first, u.last = part(l.panels, call.shares, share), part(l.panels, call.shares, share + 1)
+    first, last = part(l.blocking.count, l.chunks, u.chunk), part(l.blocking.count, l.chunks, u.chunk + 1)
+    memset(sums, 0, (u.last - u.first) * l.panel_sums * sizeof(floating))
+    for b in range(first, last):
+        add_block(call, &u, b, scratch)
+        if l.long_sums and ((b - first + 1) % l.blocks_a_run == 0 or b == last - 1):
+            end_run(call, &u, b - first < l.blocks_a_run, sums)
+    if not l.long_sums:
+        for b in range(u.first, u.last):
+            store_panel(call, u.group, b, sums + (b - u.first) * l.panel_sums, scratch + l.x_at)
+
+
+cdef void add_chunks(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+    """One panel's totals of all chunks, in order, to its filters."""
+    cdef const WeightCall *call = <const WeightCall *>data
+    cdef const WeightLayout *l = call.l
+    cdef Py_ssize_t chunk, e, step = call.p.groups * l.panels * l.panel_sums
+    cdef double *totals = call.totals + index * l.panel_sums
+    cdef floating *sums = scratch + l.sums_at
+    for chunk in range(1, l.chunks):
+        for e in range(l.panel_sums):
+            totals[e] += totals[chunk * step + e]
+    for e in range(l.panel_sums):
+        sums[e] = <floating>totals[e]
+    store_panel(call, index // l.panels, index % l.panels, sums, scratch + l.x_at)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The call
+
+
+cdef Problem simplified(Problem p) noexcept nogil:
+    """What is the same to the loops, and simpler."""
+    p = only_met(p)
     flatten(&p)
-    if p.oh == 1 and p.h == 1 and p.ow == p.w and p.xn == p.w * p.xw and p.yn == p.ow * p.yw:
-        p.n, p.w, p.ow = 1, p.n * p.w, p.n * p.ow
+    if p.c == 1:
+        p.xc = 1    # pixels of one channel are copied, not transposed
     return p
 
 
-cdef PixelGradientLayout lay_out(const Problem *p, int team, const floating *unused) noexcept nogil:
-    cdef PixelGradientLayout l
-    cdef Py_ssize_t lanes = vector_length(unused), mr = tile_rows(unused)
-    l.runs_of_row = ceildiv(p.ow, RUN)
-    l.runs = p.n * p.oh * l.runs_of_row
-    l.totals = p.groups * p.k * p.c
-    l.chunks = max(1, min(min(MOST_CHUNKS, l.runs // RUNS), TOTALS_BYTES // (l.totals * <Py_ssize_t>sizeof(double))))
-    l.shares = min(ceildiv(p.k, mr), ceildiv(team, l.chunks * p.groups))
-    l.width = ceildiv(p.c, lanes) * lanes
-    l.last_at = rounded(ceildiv(p.k, l.shares) * l.width)
-    l.thread_size = l.last_at + rounded(RUN * lanes)
-    return l
-
-
-cdef void add_run(const Problem *p, const PixelGradientLayout *l, Py_ssize_t index, Py_ssize_t group, Py_ssize_t first,
-                  Py_ssize_t last, bint accumulate, floating *scratch) noexcept nogil:
-    """One run of pixels to the sums of a group's filters first .. last - 1, which begin with it or have others before."""
-    cdef Py_ssize_t row = index // l.runs_of_row, piece = index % l.runs_of_row, lanes = vector_length(scratch)
-    cdef Py_ssize_t col = part(p.ow, l.runs_of_row, piece), pixels = part(p.ow, l.runs_of_row, piece + 1) - col
-    cdef Py_ssize_t n = row // p.oh, whole = p.c // lanes * lanes, tiles = ceildiv(last - first, tile_rows(scratch))
-    cdef Py_ssize_t pair, c, i, k
-    cdef int vectors
-    cdef const floating *x = (<const floating *>p.x + n * p.xn + row % p.oh * p.stride_h * p.xh
-                              + col * p.stride_w * p.xw + group * p.c)
-    cdef const floating *dy = <const floating *>p.y + n * p.yn + row % p.oh * p.yh + col * p.yw + group * p.k + first
-    cdef floating *few = scratch + l.last_at
-    cdef fc_outer_steps steps
-    steps.a, steps.b, steps.b_vector, steps.c = p.yw, p.stride_w * p.xw, lanes, l.width
-    if whole < p.c:
-        split_pixels(x + whole, steps.b, pixels, p.c - whole, few, lanes, 0)
-    for pair in range(ceildiv(whole, FC_MAX_NV * lanes)):
-        c = pair * FC_MAX_NV * lanes
-        vectors = <int>min(FC_MAX_NV, (whole - c) // lanes)
-        for i in range(tiles):
-            k = part(last - first, tiles, i)
-            outer_tile(vectors, part(last - first, tiles, i + 1) - k, &steps, pixels, dy + k, x + c,
-                       scratch + k * l.width + c, accumulate)
-    if whole < p.c:
-        steps.b = lanes
-        for i in range(tiles):
-            k = part(last - first, tiles, i)
-            outer_tile(1, part(last - first, tiles, i + 1) - k, &steps, pixels, dy + k, few,
-                       scratch + k * l.width + whole, accumulate)
-
-
-cdef void gradient_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
-    """Some filters of one group, in one chunk of the runs."""
-    cdef const PixelGradientCall *call = <const PixelGradientCall *>data
-    cdef const Problem *p = call.p
-    cdef const PixelGradientLayout *l = call.l
-    cdef Py_ssize_t share = index % l.shares, group = index // l.shares % p.groups, chunk = index // l.shares // p.groups
-    cdef Py_ssize_t first = part(p.k, l.shares, share), last = part(p.k, l.shares, share + 1), done = 0, run, k, c
-    cdef Py_ssize_t begin = part(l.runs, l.chunks, chunk), end = part(l.runs, l.chunks, chunk + 1)
-    cdef double *totals
-    for run in range(begin, end):
-        add_run(p, l, run, group, first, last, (run - begin) % RUNS > 0, scratch)
-        if (run - begin) % RUNS < RUNS - 1 and run < end - 1:
-            continue
-        for k in range(first, last):
-            totals = call.totals + chunk * l.totals + (group * p.k + k) * p.c
-            for c in range(p.c):
-                totals[c] = scratch[(k - first) * l.width + c] + (totals[c] if done else 0)
-        done += 1
-
-
-cdef void add_chunks(const PixelGradientCall *call, const floating *unused) noexcept nogil:
-    """The chunks' totals, in order, to the gradient."""
-    cdef const Problem *p = call.p
-    cdef Py_ssize_t size = call.l.totals, chunk, k, c
-    cdef double *totals
-    for k in range(p.groups * p.k):
-        totals = call.totals + k * p.c
-        for chunk in range(1, call.l.chunks):
-            for c in range(p.c):
-                totals[c] += totals[chunk * size + c]
-        for c in range(p.c):
-            (<floating *>p.weights)[k * p.wk + c] = <floating>totals[c]
-
-
-cdef double work(const Problem *p) noexcept nogil:
-    return 2.0 * p.n * p.groups * p.k * p.oh * p.ow * p.c / 80
-
-
-cdef Py_ssize_t bytes_of(const PixelGradientLayout *l, int team, Py_ssize_t size) noexcept nogil:
-    return team * l.thread_size * size + l.chunks * l.totals * <Py_ssize_t>sizeof(double)
-
-
-cdef backward(const Problem *p, const floating *unused):
-    cdef int team = threads.team(work(p))
-    cdef PixelGradientLayout l = lay_out(p, team, unused)
-    cdef Block scratch = take(team * l.thread_size * sizeof(floating)), totals = take(l.chunks * l.totals * sizeof(double))
-    cdef PixelGradientCall call
-    call.p, call.l, call.totals = p, &l, <double *>totals.data
+cdef bint backward(const Problem *given, const floating *unused) except -1:
+    """Returns False, with nothing done, where one thread would take too much scratch."""
+    cdef Problem p = simplified(given[0])
+    cdef WeightLayout l = lay_out_weights(&p, unused)
+    cdef Py_ssize_t scratch_size
+    cdef int team = threads.team(work(&p))
+    cdef Block tables, scratch, totals
+    cdef Py_ssize_t *at
+    cdef Py_ssize_t i
+    cdef LaneBand band
+    cdef WeightCall call
+    if total_bytes(&l, 1, scratch_of(&l, l.panels), sizeof(floating)) > MOST:
+        return False
+    call.p, call.l, call.group_step = &p, &l, given.c * given.xc
+    call.shares = min(l.panels, ceildiv(team, l.chunks * p.groups))
+    scratch_size = scratch_of(&l, ceildiv(l.panels, call.shares))
+    scratch = take(team * scratch_size * sizeof(floating))
+    totals = take(l.totals_size * sizeof(double))
+    tables = take(l.tables_size * sizeof(Py_ssize_t))
+    at = <Py_ssize_t *>tables.data
+    call.totals, call.at, call.packed_at, call.narrow_at = <double *>totals.data, at, at + l.at_size, at + l.at_size + l.pixels
     with nogil:
-        in_parallel(gradient_unit[floating], &call, l.chunks * p.groups * l.shares, team, WHEN_READY,
-                    <floating *>scratch.data, l.thread_size)
-        add_chunks(&call, unused)
+        band = lane_band(&p, -p.left, l.band_cols, l.pixel)
+        lane_positions(&p, &band, l.band_rows, at)
+        for i in range(l.blocking.rows * l.blocking.cols):
+            at[l.at_size + i], at[l.at_size + l.pixels + i] = i * l.width, i * l.lanes
+        in_parallel(weight_unit[floating], &call, l.chunks * p.groups * call.shares, team, WHEN_READY,
+                    <floating *>scratch.data, scratch_size)
+        if l.long_sums:
+            in_parallel(add_chunks[floating], &call, p.groups * l.panels, team, WHEN_READY, <floating *>scratch.data,
+                        scratch_size)
+    return True
 
 
 def conv2d_weight_gradient(Convolution conv):
-    """As product's, for 1 x 1 filters that meet no padding."""
-    cdef Problem p = joined_rows(conv)
+    """As product's."""
     if cnp.PyArray_SIZE(conv.w) == 0:
         return
     if cnp.PyArray_SIZE(conv.y) == 0:
         conv.w.fill(0)
-    elif (p.c > 1 and p.xc != 1) or (p.k > 1 and p.yk != 1) or p.groups > 1 and (p.xc != 1 or p.yk != 1):
-        product.conv2d_weight_gradient(conv)
-    elif gradient_workspace(conv, True) > MOST:
+        return
+    if not (backward[float](&conv.problem, NULL) if conv.single else backward[double](&conv.problem, NULL)):
         parts.weight_gradient(conv2d_weight_gradient, gradient_workspace, conv)
-    elif conv.single:
-        backward[float](&p, NULL)
-    else:
-        backward[double](&p, NULL)
 
 
 def gradient_workspace(Convolution conv, bint alone):
     """As product's."""
-    cdef Problem p = joined_rows(conv)
-    cdef int team = 1 if alone else threads.team(work(&p))
-    cdef PixelGradientLayout l = lay_out[float](&p, team, NULL) if conv.single else lay_out[double](&p, team, NULL)
-    return bytes_of(&l, team, cnp.PyArray_ITEMSIZE(conv.x))
+    return (gradient_bytes[float](&conv.problem, alone, NULL) if conv.single
+            else gradient_bytes[double](&conv.problem, alone, NULL))
+
+
+cdef inline Py_ssize_t total_bytes(const WeightLayout *l, int team, Py_ssize_t scratch_size, Py_ssize_t size) noexcept:
+    return (l.tables_size * <Py_ssize_t>sizeof(Py_ssize_t) + l.totals_size * <Py_ssize_t>sizeof(double)
+            + team * scratch_size * size)
+
+
+cdef Py_ssize_t gradient_bytes(const Problem *given, bint alone, const floating *unused) noexcept:
+    """With all panels in one share, which is the most that a thread takes."""
+    cdef Problem p = simplified(given[0])
+    cdef WeightLayout l = lay_out_weights(&p, unused)
+    return total_bytes(&l, 1 if alone else threads.team(work(&p)), scratch_of(&l, l.panels), sizeof(floating))

@@ -24,6 +24,7 @@ from fastconv._core.depthwise import weight_gradient as depthwise_gradient
 from fastconv._core.direct import cost as direct_cost
 from fastconv._core.direct import forward as direct
 from fastconv._core.direct import gradient_cost as direct_gradient_cost
+from fastconv._core.direct import pixel_gradient, pixel_gradient_cost
 from fastconv._core.direct import weight_gradient as direct_gradient
 from fastconv._core.fourier import cost as fourier_cost
 from fastconv._core.fourier import forward as fourier
@@ -105,6 +106,7 @@ FORWARD = (ONE_OUTPUT, DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
 WEIGHT_GRADIENT = (
     GradientDriver("depthwise", depthwise_gradient, depthwise_gradient_cost),
     GradientDriver("direct", direct_gradient, direct_gradient_cost),
+    GradientDriver("pixels", pixel_gradient, pixel_gradient_cost),
     GradientDriver("winograd", winograd_gradient, winograd_gradient_cost),
     GradientDriver("product", product_gradient, product_gradient_cost),
 )

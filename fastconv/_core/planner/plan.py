@@ -5,8 +5,9 @@ room) and weighs the counts with constants of the instruction set in use (consta
 taken. What a driver must not do stands with it: Winograd's algorithm is for single precision, and for filters whose taps meet pixels in
 at least half of the outputs; Fourier transforms are for filters of 49 taps and more.
 
-The weight gradient is chosen in the same way, from drivers of its own. The data gradient is a set of convolutions, one for each phase of the stride: its driver is the one whose sum over these is least. An
-algorithm asked for by name is taken where it applies; ``unavailable`` says why one does not.
+The weight gradient is chosen in the same way, from drivers of its own. The data gradient is a set of convolutions, one for each phase
+of the stride: its driver is the one whose sum over these is least. An algorithm asked for by name is taken where it applies;
+``unavailable`` says why one does not.
 """
 
 import functools

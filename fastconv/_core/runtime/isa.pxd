@@ -2,8 +2,8 @@ from cython cimport floating
 from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.runtime.kernels cimport (
-    fc_adam, fc_band_rows, fc_down, fc_kernels_f32, fc_kernels_f64, fc_outer_steps, fc_pixel_block, fc_pixel_rows, fc_pixels,
-    fc_plane_block, fc_row_strides, fc_row_sums, fc_run, fc_scatter, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
+    fc_adam, fc_band_rows, fc_down, fc_kernels_f32, fc_kernels_f64, fc_outer_steps, fc_pixel_block, fc_pixel_rows, fc_pixel_runs,
+    fc_pixels, fc_plane_block, fc_row_strides, fc_row_sums, fc_run, fc_scatter, fc_sgd, fc_slide, fc_table, fc_taps, fc_window,
 )
 
 cdef const fc_table *kernels   # the table in use; set once, when the module is imported
@@ -39,6 +39,19 @@ cdef inline void outer_tile(int vectors, Py_ssize_t m, const fc_outer_steps *ste
         kernels.f32.outer_tile[vectors - 1][m](steps, depth, a, b, c, accumulate)
     else:
         kernels.f64.outer_tile[vectors - 1][m](steps, depth, a, b, c, accumulate)
+
+
+# A tile of a weight gradient: so many lines of so many scalars by so many vectors.
+cdef struct WeightTile:
+    int vectors, lines, scalars
+
+
+cdef inline void weight_tile(const WeightTile *tile, const fc_pixel_runs *pixels, const floating *a, const floating *b,
+                             floating *c, Py_ssize_t c_line) noexcept nogil:
+    if floating is float:
+        kernels.f32.weight_tile[tile.vectors - 1][tile.lines - 1][tile.scalars](pixels, a, b, c, c_line)
+    else:
+        kernels.f64.weight_tile[tile.vectors - 1][tile.lines - 1][tile.scalars](pixels, a, b, c, c_line)
 
 
 cdef inline int dot_most(const floating *unused) noexcept nogil:

@@ -7,6 +7,7 @@ cdef extern from "kernels.h" nogil:
         FC_MAX_LANES
         FC_MAX_MR
         FC_MAX_NV
+        FC_MAX_LINES
         FC_DOT_ROWS
         FC_SUM_ROWS
         FC_SLIDING_ROWS
@@ -44,6 +45,13 @@ cdef extern from "kernels.h" nogil:
 
     ctypedef struct fc_outer_steps:
         Py_ssize_t a, b, b_vector, c
+
+    ctypedef struct fc_pixel_run:
+        Py_ssize_t a, b, length
+
+    ctypedef struct fc_pixel_runs:
+        const fc_pixel_run *runs
+        Py_ssize_t n_runs, a_step, a_line
 
     ctypedef struct fc_row_strides:
         Py_ssize_t a, b, c
@@ -148,6 +156,8 @@ cdef extern from "kernels.h" nogil:
                                      const float *ahead) noexcept nogil
         void (*group_tile[2][15])(const fc_pixels *pixels, const float *a, const float *b, float *c, const float *bias,
                                   const float *ahead) noexcept nogil
+        void (*weight_tile[2][3][15])(const fc_pixel_runs *pixels, const float *a, const float *b, float *c,
+                                      Py_ssize_t c_line) noexcept nogil
         int dot_most
         void (*dot_rows[5])(const fc_row_strides *rows, Py_ssize_t depth, const float *a, const float *b, Py_ssize_t n, const float *bias,
                             float *c) noexcept nogil
@@ -262,6 +272,8 @@ cdef extern from "kernels.h" nogil:
                                      const double *ahead) noexcept nogil
         void (*group_tile[2][15])(const fc_pixels *pixels, const double *a, const double *b, double *c, const double *bias,
                                   const double *ahead) noexcept nogil
+        void (*weight_tile[2][3][15])(const fc_pixel_runs *pixels, const double *a, const double *b, double *c,
+                                      Py_ssize_t c_line) noexcept nogil
         int dot_most
         void (*dot_rows[5])(const fc_row_strides *rows, Py_ssize_t depth, const double *a, const double *b, Py_ssize_t n, const double *bias,
                             double *c) noexcept nogil

@@ -6,7 +6,7 @@ import reference
 from processes import check_with_isa
 
 import fastconv as fc
-from fastconv._core.direct import weight_gradient as direct
+from fastconv._core.direct import pixel_gradient
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.runtime import isa
 
@@ -20,7 +20,7 @@ VIEWS = {
 
 def weight_gradient(grad_output, x, weight_shape, stride=1, view="nhwc"):
     grad_weight = np.full(weight_shape, np.nan, x.dtype)
-    direct.conv2d_weight_gradient(Convolution(VIEWS[view](x), grad_weight, None, VIEWS[view](grad_output), Window((stride, stride))))
+    pixel_gradient.conv2d_weight_gradient(Convolution(VIEWS[view](x), grad_weight, None, VIEWS[view](grad_output), Window((stride, stride))))
     return grad_weight
 
 
