@@ -1,5 +1,6 @@
 """Sums of very many terms in single precision, equal ones, whose rounding errors all point the same way, and random ones."""
 
+import cases
 import numpy as np
 import pytest
 
@@ -24,6 +25,11 @@ GRADIENTS = {
     "depthwise, several filters": ((2, 2, 600, 700), (4, 1, 3, 3), 2),
     "depthwise, any filter": ((1, 1, 900, 1000), (1, 1, 2, 3), 1),
     "depthwise, transposed planes": ((4000, 16, 7, 7), (16, 1, 3, 3), 16),
+    "depthwise, channels last": ((1, 16, 500, 600), (16, 1, 3, 3), 16),
+    "depthwise, channels last, a wide image": ((1, 16, 3, 60_000), (16, 1, 3, 3), 16),
+    "depthwise, channels last, any filter": ((1, 16, 300, 600), (16, 1, 2, 1), 16),
+    "depthwise, channels last, pixels side by side": ((1, 4, 700, 900), (4, 1, 3, 3), 4),
+    "depthwise, channels last, several filters": ((1, 8, 400, 600), (16, 1, 3, 3), 8),
     "one channel": ((1, 1, 1200, 1000), (1, 1, 1, 1), 1),
     "few channels": ((1, 4, 900, 1000), (4, 4, 1, 1), 1),
     "taps": ((1, 8, 400, 500), (8, 8, 3, 3), 1),
@@ -37,6 +43,7 @@ def test_weight_gradient(name, kind):
     x_shape, (k, c, r, s), groups = GRADIENTS[name]
     oh, ow = x_shape[2] - r + 1, x_shape[3] - s + 1
     x, grad = fill(kind, *x_shape), fill(kind, x_shape[0], k, oh, ow)
+    form = "NHWC" if "channels last" in name else "NCHW"
     weight, filters = np.ones((k, c, r, s), np.float32), k // groups
     wanted = np.empty(weight.shape)
     wide_x, wide_grad = (np.moveaxis(array, 1, 0).astype(np.float64) for array in (x, grad))
@@ -50,7 +57,8 @@ def test_weight_gradient(name, kind):
     results = []
     for threads in (1, 3):
         with fc.num_threads(threads):
-            results.append(fc.conv2d_backward(grad, x, weight, groups=groups, needs=(False, True, False))[1])
+            results.append(fc.conv2d_backward(cases.to_format(grad, form), cases.to_format(x, form), weight, groups=groups,
+                                              data_format=form, needs=(False, True, False))[1])
     assert error(results[0], wanted) < BOUND
     np.testing.assert_array_equal(*results)
 

@@ -4,15 +4,13 @@ from cython cimport floating
 from fastconv._core.depthwise.channels cimport ChannelLayout, PieceOutputs
 from fastconv._core.problem.problem cimport Problem
 
-cdef enum:
-    RUN = 256              # pixels that are added one after the other: see src_c/reduce.h
-
 cdef Py_ssize_t correlate_bytes(const Problem *p, const ChannelLayout *l, int team) noexcept nogil
 cdef correlate(const Problem *p, const ChannelLayout *layout, const floating *x)
 
 # For planes.pyx.
-cdef void correlate_piece(const ChannelLayout *l, const PieceOutputs *outputs, const floating *outside,
-                          const floating *source, const floating *dy, floating *sums) noexcept nogil
+cdef Py_ssize_t correlate_piece(const ChannelLayout *l, const PieceOutputs *outputs, const floating *outside,
+                                const floating *source, const floating *dy, floating *sums, double *totals,
+                                Py_ssize_t runs) noexcept nogil
 cdef void end_run(floating *sums, Py_ssize_t n, double *totals) noexcept nogil
 cdef void add_up(const Problem *p, const ChannelLayout *l, Py_ssize_t chunks, Py_ssize_t chunk_size,
                  floating *sums) noexcept nogil

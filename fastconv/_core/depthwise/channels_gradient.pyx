@@ -13,7 +13,7 @@ from libc.string cimport memset
 from fastconv._core.depthwise.channels cimport (
     MOST_LANES, MOST_ROWS, ChannelLayout, PieceOutputs, PieceUnit, align, band_block, fill_band, find_rows, first_block,
     first_channel, outputs_of, slide_of, unit_at, work)
-from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
+from fastconv._core.problem.problem cimport Problem, ceildiv, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
 from fastconv._core.runtime.isa cimport depthwise_channels_weight, slide_weight
@@ -21,8 +21,11 @@ from fastconv._core.runtime.kernels cimport FC_SLIDING_ROWS, fc_pixel_block, fc_
 from fastconv._core.runtime.memory cimport Block, take
 
 cdef enum:
+    RUN = 256                  # pixels that a micro-kernel adds one after the other: see src_c/reduce.h
+    RUNS = 16                  # of them that are added in the precision of the sums, the rest in double
     MOST_CHUNKS = 64
     FEWEST_PIXELS = 512        # of a chunk
+    AT_ONCE = 256              # sums of chunks that are added up in L1
 
 
 # One call: what its units of work share.
@@ -79,7 +82,8 @@ cdef void correlate_chunk(const void *job, Py_ssize_t index, floating *scratch) 
     cdef const ChannelGradientJob *j = <const ChannelGradientJob *>job
     cdef const Problem *p = j.p
     cdef const ChannelLayout *l = j.l
-    cdef Py_ssize_t chunk = index // l.shares, share = index % l.shares, i, block, k0, pixels = 0
+    cdef Py_ssize_t chunk = index // l.shares, share = index % l.shares, i, block, k0, at
+    cdef Py_ssize_t runs = 0, before
     cdef Py_ssize_t first = first_block(l, share), last = first_block(l, share + 1)
     cdef Py_ssize_t size = (last - first) * l.taps * l.lanes
     cdef double *totals = <double *>scratch
@@ -93,56 +97,74 @@ cdef void correlate_chunk(const void *job, Py_ssize_t index, floating *scratch) 
     memset(totals, 0, size * sizeof(double))
     for i in range(chunk * j.pieces // j.chunks, (chunk + 1) * j.pieces // j.chunks):
         unit = unit_at(l, i, 1)
-        if pixels + unit.rows.count * (unit.columns.count // l.pixels) > RUN and pixels:
-            end_run(of_share, size, totals)
-            pixels = 0
-        pixels += unit.rows.count * (unit.columns.count // l.pixels)
         x = <const floating *>p.x + unit.image * p.xn
         dy = <const floating *>p.y + unit.image * p.yn + unit.rows.first * p.yh + unit.columns.first * p.yw
+        before = runs
         for block in range(first, last):
-            k0 = first_channel(l, block)
+            k0, at = first_channel(l, block), (block - first) * l.taps * l.lanes
             if not l.in_place:
                 fill_band(p, l, &unit, x, k0, band)
-            correlate_unit(j, &unit, x + k0 if l.in_place else band, dy + k0, sums + block * l.taps * l.lanes)
+            runs = correlate_unit(j, &unit, x + k0 if l.in_place else band, dy + k0, of_share + at, totals + at, before)
     end_run(of_share, size, totals)
     for i in range(size):
         of_share[i] = <floating>totals[i]
 
 
-cdef void correlate_unit(const ChannelGradientJob *j, const PieceUnit *unit, const floating *source, const floating *dy,
-                         floating *sums) noexcept nogil:
-    """One piece for one block: whole vectors of pixels, then the pixels behind them, if there are any."""
+cdef Py_ssize_t correlate_unit(const ChannelGradientJob *j, const PieceUnit *unit, const floating *source,
+                               const floating *dy, floating *sums, double *totals, Py_ssize_t runs) noexcept nogil:
+    """One piece for one block: whole vectors of pixels, then the pixels behind them, if there are any. Takes and
+    returns what correlate_piece does."""
     cdef const ChannelLayout *l = j.l
+    cdef const floating *outside = <const floating *>j.outside
     cdef PieceOutputs outputs = outputs_of(j.p, l, unit)
     cdef Py_ssize_t vectors = outputs.width, left = unit.columns.count % l.pixels
     if vectors:
-        correlate_piece(l, &outputs, <const floating *>j.outside, source, dy, sums)
+        runs = correlate_piece(l, &outputs, outside, source, dy, sums, totals, runs)
     if left:
         outputs.width, outputs.lanes = 1, <int>(left * l.filters)
-        correlate_piece(l, &outputs, <const floating *>j.outside, source + vectors * l.pixels * l.tap,
-                        dy + vectors * l.pixels * j.p.yw, sums)
+        runs = correlate_piece(l, &outputs, outside, source + vectors * l.pixels * l.tap,
+                               dy + vectors * l.pixels * j.p.yw, sums, totals, runs)
+    return runs
 
 
-cdef void correlate_piece(const ChannelLayout *l, const PieceOutputs *outputs, const floating *outside,
-                          const floating *source, const floating *dy, floating *sums) noexcept nogil:
-    """One vector of filters, with the image in place, source and dy being the block's first channel, or with a band."""
+cdef Py_ssize_t correlate_piece(const ChannelLayout *l, const PieceOutputs *outputs, const floating *outside,
+                                const floating *source, const floating *dy, floating *sums, double *totals,
+                                Py_ssize_t runs) noexcept nogil:
+    """One vector of filters, with the image in place, source and dy being the block's first channel, or with a band.
+    Takes and returns how many runs the sums of its taps have: no more than RUNS, or they go to totals first."""
     cdef const floating *rows[MOST_ROWS]
-    cdef Py_ssize_t parts, i, first, count
-    cdef fc_pixel_block of_band
-    cdef fc_slide how
-    if l.strides < 0 or l.pixels > 1:
-        of_band = band_block(l, outputs)
-        depthwise_channels_weight(&of_band, source, dy, sums)
-        return
-    how = slide_of(l, outputs)
+    cdef bint slides = l.strides >= 0 and l.pixels == 1
+    cdef Py_ssize_t rows_at_once = FC_SLIDING_ROWS, columns_at_once = outputs.width, row = 0, column
+    cdef const floating *of_part
+    cdef fc_pixel_block of_band = band_block(l, outputs)
+    cdef fc_slide how = slide_of(l, outputs)
+    cdef const Py_ssize_t *columns = how.columns
     how.outside, how.idle = outside, False
-    parts = ceildiv(outputs.rows, FC_SLIDING_ROWS)
-    for i in range(parts):
-        first = part(outputs.rows, parts, i)
-        count = part(outputs.rows, parts, i + 1) - first
-        find_rows(l, outputs, first, count, source, rows)
-        slide_weight(<int>l.rows.stride - 1, <int>l.columns.taps // 2, &how, count, rows, dy + first * outputs.y_row,
-                     sums)
+    if not slides:
+        rows_at_once = max(1, RUN // outputs.width)
+    rows_at_once = min(rows_at_once, outputs.rows)
+    if rows_at_once * outputs.width > RUN:
+        columns_at_once = ceildiv(outputs.width, ceildiv(outputs.width, RUN // rows_at_once))
+    while row < outputs.rows:
+        of_band.rows, column = min(rows_at_once, outputs.rows - row), 0
+        if slides:
+            find_rows(l, outputs, row, of_band.rows, source, rows)
+            how.columns = columns
+        while column < outputs.width:
+            of_band.width = how.width = min(columns_at_once, outputs.width - column)
+            of_part = dy + row * outputs.y_row + column * outputs.y_col
+            if runs == RUNS:
+                end_run(sums, l.taps * l.lanes, totals)
+                runs = 0
+            runs += 1
+            if slides:
+                slide_weight(<int>l.rows.stride - 1, <int>l.columns.taps // 2, &how, of_band.rows, rows, of_part, sums)
+                how.columns += how.width * l.columns.stride
+            else:
+                depthwise_channels_weight(&of_band, source + row * of_band.row + column * of_band.column, of_part, sums)
+            column += of_band.width
+        row += of_band.rows
+    return runs
 
 
 cdef void end_run(floating *sums, Py_ssize_t n, double *totals) noexcept nogil:
@@ -157,10 +179,17 @@ cdef void add_up(const Problem *p, const ChannelLayout *l, Py_ssize_t chunks, Py
                  floating *sums) noexcept nogil:
     """The gradient, of filters wk apart, from the chunks' sums, [block][tap][lane]."""
     cdef floating *gradient = <floating *>p.weights
-    cdef Py_ssize_t i, j, t, k, block, lane
-    for i in range(1, chunks):
-        for j in range(l.blocks * l.taps * l.lanes):
-            sums[j] += sums[i * chunk_size + j]
+    cdef Py_ssize_t size = l.blocks * l.taps * l.lanes, first, count, i, j, t, k, block, lane
+    cdef double totals[AT_ONCE]
+    for block in range(ceildiv(size, AT_ONCE)):
+        first = block * AT_ONCE
+        count = min(AT_ONCE, size - first)
+        memset(totals, 0, sizeof(totals))
+        for i in range(chunks):
+            for j in range(count):
+                totals[j] += sums[i * chunk_size + first + j]
+        for j in range(count):
+            sums[first + j] = <floating>totals[j]
     for t in range(l.taps if l.pixels > 1 else 0):    # add the pixels of a vector up
         for lane in range(l.filters, l.filters * l.pixels):
             sums[t * l.lanes + lane % l.filters] += sums[t * l.lanes + lane]

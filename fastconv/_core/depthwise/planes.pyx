@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 from fastconv._core.depthwise.channels cimport MOST_LANES, ChannelLayout, Piece, PieceOutputs
 from fastconv._core.depthwise.channels_forward cimport ChannelFilters, convolve_piece, pack, packed_size
-from fastconv._core.depthwise.channels_gradient cimport RUN, add_up, correlate_piece, end_run
+from fastconv._core.depthwise.channels_gradient cimport add_up, correlate_piece, end_run
 from fastconv._core.problem.convolution cimport Window
 from fastconv._core.problem.problem cimport Problem, activate, ceildiv, rounded
 from fastconv._core.runtime cimport threads
@@ -296,7 +296,7 @@ cdef void correlate_chunk(const void *job, Py_ssize_t unit, floating *memory) no
     cdef const Problem *p = j.p
     cdef const ChannelLayout *l = j.l
     cdef PlaneScratch scratch = scratch_at(p, l, memory)
-    cdef Py_ssize_t block = unit % l.blocks, chunk = unit // l.blocks, size = l.taps * l.lanes, pixels = 0, index, i
+    cdef Py_ssize_t block = unit % l.blocks, chunk = unit // l.blocks, size = l.taps * l.lanes, runs = 0, index, i
     cdef floating *sums = <floating *>j.sums + chunk * j.chunk_size + block * size
     cdef floating *band = <floating *>scratch.band
     cdef floating *tile = <floating *>scratch.tile
@@ -310,16 +310,12 @@ cdef void correlate_chunk(const void *job, Py_ssize_t unit, floating *memory) no
         transpose_rows(j, &piece, <const floating *>p.x + piece.image * p.xn, &scratch)
         for i in range(l.columns.pieces):
             columns = l.columns.piece + i
-            if pixels + piece.rows.count * columns.count > RUN and pixels:
-                end_run(sums, size, scratch.totals)
-                pixels = 0
-            pixels += piece.rows.count * columns.count
             load_tile(j, &piece, columns, tile)
             outputs = outputs_of(l, &piece, columns, &scratch)
             if not l.in_place:
                 fill_band(j, &piece, columns, &scratch, band)
-            correlate_piece(l, &outputs, <const floating *>j.filters.outside,
-                            <floating *>scratch.pixels if l.in_place else band, tile, sums)
+            runs = correlate_piece(l, &outputs, <const floating *>j.filters.outside,
+                                   <floating *>scratch.pixels if l.in_place else band, tile, sums, scratch.totals, runs)
     end_run(sums, size, scratch.totals)
     for i in range(size):
         sums[i] = <floating>scratch.totals[i]

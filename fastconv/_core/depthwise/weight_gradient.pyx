@@ -150,38 +150,59 @@ cdef void correlate_chunk(const void *job, Py_ssize_t unit, floating *band) noex
     cdef const ColumnGradientJob *j = <const ColumnGradientJob *>job
     cdef const Problem *p = j.p
     cdef const ColumnLayout *l = j.l
-    cdef Py_ssize_t channel = unit % p.groups, chunk = unit // p.groups, pixels = 0, taps = p.k * l.taps, index, f
+    cdef Py_ssize_t channel = unit % p.groups, chunk = unit // p.groups, terms = 0, index
+    cdef Py_ssize_t taps = p.k * l.taps, rows, columns, across, row, column, i, n
     cdef double *totals = j.totals + unit * taps    # of the channel's first tap
     cdef BandBlock b
     cdef fc_plane_block block
-    cdef const floating *dy
-    cdef floating *tile = band + l.band_size
-    cdef floating *sums = tile + l.tile_size
+    cdef floating *sums = band + l.band_size + l.tile_size
     block.pitch, block.taps, block.n_taps = l.pitch, l.tap_offsets, l.taps
     memset(sums, 0, taps * l.lanes * sizeof(floating))
     memset(totals, 0, taps * sizeof(double))
     for index in range(chunk * j.chunks.blocks // j.chunks.count, (chunk + 1) * j.chunks.blocks // j.chunks.count):
         b = block_at(l, index)    # of image b.plane
-        if pixels + b.rows * b.cols > RUN * l.lanes and pixels:
-            end_run(sums, taps, l.lanes, totals)
-            pixels = 0
-        pixels += b.rows * b.cols
         fill(p, l, &b, <const floating *>p.x + b.plane * p.xn + channel * p.xc, band)
-        block.y_row, block.rows, block.width = p.yh if l.in_place else b.cols, b.rows, b.cols
-        for f in range(p.k):
-            dy = <const floating *>p.y + b.plane * p.yn + (channel * p.k + f) * p.yk + b.row0 * p.yh + b.col0 * p.yw
-            if not l.in_place:
-                load(p, &b, dy, tile)
-                dy = tile
-            depthwise_weight(l.kernel_stride, l.kernel_size, &block, band, dy, sums + f * l.taps * l.lanes)
+        # As many vectors at a time as a run has terms: all rows if possible, since tiles are tall.
+        rows = min(b.rows, RUN)
+        columns = min(b.cols, RUN // rows * l.lanes)
+        across = ceildiv(b.cols, columns)
+        for i in range(ceildiv(b.rows, rows) * across):
+            row, column = i // across * rows, i % across * columns
+            block.rows, block.width = min(rows, b.rows - row), min(columns, b.cols - column)
+            n = block.rows * ceildiv(block.width, l.lanes)
+            if terms + n > RUN:
+                end_run(sums, taps, l.lanes, totals)
+                terms = 0
+            terms += n
+            correlate_block(j, &b, &block, channel, row, column, band)
     end_run(sums, taps, l.lanes, totals)
 
 
-cdef void load(const Problem *p, const BandBlock *b, const floating *dy, floating *tile) noexcept nogil:
+cdef void correlate_block(const ColumnGradientJob *j, const BandBlock *b, fc_plane_block *block, Py_ssize_t channel,
+                          Py_ssize_t row, Py_ssize_t column, floating *band) noexcept nogil:
+    """The rows and columns of a block from these on, as many as `block` has, for all filters of the channel."""
+    cdef const Problem *p = j.p
+    cdef const ColumnLayout *l = j.l
+    cdef floating *tile = band + l.band_size
+    cdef floating *sums = tile + l.tile_size
+    cdef const floating *dy
+    cdef Py_ssize_t f
+    block.y_row = p.yh if l.in_place else block.width
+    for f in range(p.k):
+        dy = (<const floating *>p.y + b.plane * p.yn + (channel * p.k + f) * p.yk + (b.row0 + row) * p.yh
+              + (b.col0 + column) * p.yw)
+        if not l.in_place:
+            load(p, block, dy, tile)
+            dy = tile
+        depthwise_weight(l.kernel_stride, l.kernel_size, block, band + row * l.pitch + column, dy,
+                         sums + f * l.taps * l.lanes)
+
+
+cdef void load(const Problem *p, const fc_plane_block *block, const floating *dy, floating *tile) noexcept nogil:
     cdef Py_ssize_t i, j
-    for i in range(b.rows):
-        for j in range(b.cols):
-            tile[i * b.cols + j] = dy[i * p.yh + j * p.yw]
+    for i in range(block.rows):
+        for j in range(block.width):
+            tile[i * block.width + j] = dy[i * p.yh + j * p.yw]
 
 
 cdef void end_run(floating *sums, Py_ssize_t taps, Py_ssize_t lanes, double *totals) noexcept nogil:

@@ -1,0 +1,153 @@
+"""The implicit matrix product: exactly the plain product on integers, on every edge of tiles, panels, slices and stages."""
+
+import numpy as np
+import pytest
+import reference
+from processes import check_with_isa
+
+import fastconv as fc
+from fastconv._core.problem.convolution import Convolution, Epilogue, Window
+from fastconv._core.product import forward as gemm
+from fastconv._core.runtime import isa
+
+DTYPES = [np.float32, np.float64]
+
+
+def draw(*shape, dtype=np.float32, seed=0):
+    return np.random.default_rng(seed).integers(-3, 4, shape).astype(dtype)
+
+
+def amid(array, value):
+    """The same numbers as part of a larger array of another value."""
+    around = np.full([length + 6 for length in array.shape], value, array.dtype)
+    part = around[tuple(slice(3, 3 + length) for length in array.shape)]
+    part[...] = array
+    return around, part
+
+
+def check_product(m, depth, n, dtype=np.float32, bias=None, turned=False):
+    """What surrounds the matrices must neither be read (NaN) nor written."""
+    a, b = draw(m, depth, dtype=dtype), draw(depth, n, dtype=dtype, seed=1)
+    added = None if bias is None else draw(n if bias == "columns" else m, dtype=dtype, seed=2)
+    wanted = a.astype(float) @ b.astype(float)
+    if bias is not None:
+        wanted += added if bias == "columns" else added[:, None]
+    (_, a), (_, b) = amid(a.T if turned else a, np.nan), amid(b.T if turned else b, np.nan)
+    around, y = amid(np.zeros((n, m) if turned else (m, n), dtype), 5)
+    a, b, y = (a.T, b.T, y.T) if turned else (a, b, y)
+    gemm.product(a, b, added, y, bias == "columns")
+    np.testing.assert_array_equal(y, wanted)
+    y[...] = 5
+    assert (around == 5).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [1, 2, 5, 6, 7, 12, 13, 14, 15, 27, 28, 29, 43])
+def test_rows(m, dtype):
+    """Of a tile: at most 6 or 14."""
+    for turned in (False, True):
+        check_product(m, 19, 37, dtype, "rows", turned)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 131, 1100])
+def test_columns(n, dtype):
+    """Of a panel: at most two vectors; the rest of the last one is nobody's."""
+    for turned in (False, True):
+        check_product(9, 11, n, dtype, "columns", turned)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("depth", [1, 2, 3, 383, 384, 385, 767, 768, 769, 1537, 3000])
+def test_slices_of_the_sum(depth, dtype):
+    """The first overwrites, the others add."""
+    check_product(15, depth, 33, dtype)
+    check_product(15, depth, 33, dtype, "rows", turned=True)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_stages_of_filters(threads):
+    """Packed they are more than a stage takes, and more than a thread's scratch may be."""
+    with fc.num_threads(threads):
+        check_product(700, 2000, 20)
+        check_product(17, 90_000, 3)
+
+
+@pytest.mark.parametrize("activation", range(5))
+@pytest.mark.parametrize("n", [1, 17, 32, 40])
+def test_the_epilogue_comes_last(n, activation):
+    """After the last slice of the sum, with the bias, once."""
+    functions = [lambda v: v, reference.relu, lambda v: reference.leaky_relu(v, 0.25), reference.sigmoid, reference.tanh]
+    x, w, b = draw(1, 900, 1, n), draw(20, 900, 1, 1, seed=1), draw(20, seed=2)
+    w[:, 2:] = np.where(np.arange(898) % 100 == 0, w[:, 2:].reshape(20, 898), 0).reshape(20, 898, 1, 1)
+    y = np.full((1, 20, 1, n), np.nan, np.float32)
+    gemm.conv2d(Convolution(x, w, b, y, Window(), Epilogue(activation, 0.25)))
+    np.testing.assert_allclose(y, functions[activation](reference.conv2d(x, w, b)), rtol=1e-6, atol=1e-6)
+
+
+WINDOWS = [  # x, filters, window
+    ((2, 5, 9, 40), (16, 5, 3, 3), Window()),                                      # read in place
+    ((2, 5, 9, 40), (16, 5, 3, 3), Window(origin=(1, 1))),                         # from a band
+    ((2, 6, 9, 11), (16, 3, 3, 2), Window((2, 3), origin=(1, 0))),                 # groups, several images a block
+    ((1, 4, 30, 31), (5, 4, 1, 1), Window()),                                      # one long row
+    ((3, 4, 7, 7), (31, 4, 2, 2), Window(dilation=(3, 2), origin=(2, 2))),
+    ((1, 300, 5, 6), (20, 300, 3, 3), Window(origin=(1, 1))),                      # slices of channels
+    ((1, 1, 60, 70), (3, 1, 40, 50), Window()),                                    # slices of taps
+]
+
+
+def problem(x_shape, weight_shape, window, view=lambda a: a, dtype=np.float32):
+    x, w, b = draw(*x_shape, dtype=dtype), draw(*weight_shape, dtype=dtype, seed=1), draw(weight_shape[0], dtype=dtype, seed=2)
+    padding = [(before, before) for before in window.origin]
+    wanted = reference.conv2d(x, w, b, stride=window.stride, dilation=window.dilation, padding=padding,
+                              groups=x_shape[1] // weight_shape[1])
+    return Convolution(view(x), w, b, view(np.full(wanted.shape, np.nan, dtype)), window), wanted
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("window", WINDOWS, ids=lambda window: str(window[:2]))
+def test_windows(window, dtype):
+    def channels_last(a):
+        return np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+    for view in (lambda a: a, channels_last, lambda a: np.repeat(a, 2, axis=3)[..., ::2]):
+        conv, wanted = problem(*window, view, dtype)
+        for threads in (1, 2, 3):
+            with fc.num_threads(threads):
+                for prepared in (None, gemm.prepare(conv)):
+                    conv.y[...] = np.nan
+                    gemm.conv2d(conv, prepared)
+                    np.testing.assert_array_equal(conv.y, wanted)
+
+
+def check_windows():
+    for window in WINDOWS:
+        for dtype in DTYPES:
+            test_windows(window, dtype)
+    for n in (1, 15, 16, 17, 33):
+        test_columns(n, np.float32)
+
+
+@pytest.mark.parametrize("name", isa.known())
+def test_with_every_instruction_set(name):
+    check_with_isa(name, check_windows)
+
+
+def test_same_bits_for_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 200, 20, 20), (90, 200, 3, 3)))
+    results = []
+    for threads in (1, 2, 3, 7):
+        y = np.empty((2, 90, 18, 18), np.float32)
+        with fc.num_threads(threads):
+            gemm.conv2d(Convolution(x, w, None, y, Window()))
+        results.append(y)
+    for y in results:
+        np.testing.assert_array_equal(y, results[0])
+    assert np.abs(results[0] - reference.conv2d(x, w)).max() < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 4), (2, 3, 4, 0)])
+def test_nothing_to_compute(shape):
+    y = np.empty((shape[0], 5, 4, shape[3]), np.float32)
+    gemm.conv2d(Convolution(np.zeros(shape, np.float32), np.zeros((5, 3, 1, 1), np.float32), None, y, Window()))
