@@ -26,13 +26,13 @@ The rooms
 runtime      what runs under everything: the table of kernels, threads, memory, arrays, the memo of calls
 problem      one convolution: its sizes, its arrays, its padded window; blocks of pixels; halves where scratch is short
 planner      the choice
-product      the implicit matrix product, pixels in the lanes
+product      the implicit matrix product, pixels in the lanes; the matrices of linear layers
 direct       the sum, output channels in the lanes
 winograd     minimal filtering: transforms of inputs, filters and outputs, with products between them
 depthwise    one input channel a group
 fourier      large filters
 pooling      windows: maxima, averages; global and adaptive
-pointwise    activations, softmax, losses, bias gradients, the optimisers' updates
+pointwise    activations, softmax, losses, bias gradients, the optimisers' updates; affine maps of images
 
 Words
 -----

@@ -21,6 +21,7 @@ cnp.import_array()
 
 cdef enum:
     CHUNK = 16384    # scores of a unit, of whole rows
+    UNITS = 65536    # about the most, each with a sum: longer ones where there are so many rows
     PIECE = 65536    # scores that are copied at a time
 
 # About the nanoseconds of a score, for the thread policy.
@@ -49,7 +50,7 @@ cdef LossCall call_of(cnp.ndarray scores, cnp.ndarray target, bint softmax, doub
     call.scores, call.target = cnp.PyArray_DATA(scores), <const int64_t *>cnp.PyArray_DATA(target)
     call.rows, call.classes = cnp.PyArray_DIM(scores, 0), cnp.PyArray_DIM(scores, 1)
     call.row_stride, call.step = cnp.PyArray_STRIDE(scores, 0) // size, cnp.PyArray_STRIDE(scores, 1) // size
-    call.rows_at_once = max(1, CHUNK // call.classes)
+    call.rows_at_once = max(1, max(CHUNK // call.classes, call.rows // UNITS))
     call.softmax, call.smoothing, call.wrong = softmax, smoothing, False
     call.weights = call.grad = call.losses = NULL
     call.sums = NULL
