@@ -2,14 +2,15 @@
 outer products, dW[k, c] = sum over pixels of dY[pixel, k] X[pixel, c]. Both operands are read as they lie, channels of X in
 the lanes:
 
-    parallel for chunk of the pixels, group, share of the filters:
+    parallel for chunk of the pixels, group, panel of filters x channels:
         for run of up to 128 pixels of a row (an image or a batch is one row where it lies so):
             channels of X behind the last whole vector -> vectors (L1)
             for two vectors of channels: for MR filters: micro-kernel, one step a pixel -> sums (L2)
     add the chunks' sums up, in order
 
-A sum over very many pixels is a sum of sums: a run in registers, at most 32 of these in `sums`, and what comes of these
-in double precision. Chunks follow from the sizes alone.
+A sum over very many pixels is a sum of sums: a run in registers, at most 32 of these in the sums of a panel, and what
+comes of these in double precision. Chunks follow from the sizes alone; panels may follow from the number of threads, as
+each of their elements is a sum of its own.
 """
 
 from fastconv._core.problem import parts
@@ -17,6 +18,7 @@ from fastconv._core.product import weight_gradient as product
 
 cimport numpy as cnp
 from cython cimport floating
+from libc.string cimport memcpy
 
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, ceildiv, flatten, part, rounded
@@ -29,25 +31,31 @@ from fastconv._core.runtime.threads cimport WHEN_READY, in_parallel
 cnp.import_array()
 
 cdef enum:
-    RUN = 128                 # pixels that are added one after the other: see src_c/reduce.h
-    RUNS = 32                 # of which the sums are
+    RUN = 128                    # pixels that are added one after the other: see src_c/reduce.h
+    RUNS = 32                    # of which the sums are
     MOST_CHUNKS = 16
-    TOTALS_BYTES = 4 << 20    # of all chunks
+    TOTALS_BYTES = 4 << 20       # of all chunks
+    PANEL_BYTES = 128 << 10      # sums of a panel
+    PANEL_CHANNEL_BYTES = 512    # channels of a panel
 
 cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
 
-# How the pixels are cut, and where in a thread's scratch the sums and the last channels are. Elements.
+# How the pixels are cut, and where in a thread's scratch, behind the sums, the last channels are. Elements.
 cdef struct PixelGradientLayout:
     Py_ssize_t runs_of_row, runs, chunks
-    Py_ssize_t width                  # of a row of the sums, whole vectors
-    Py_ssize_t totals                 # of a chunk
-    Py_ssize_t shares, last_at, thread_size
+    Py_ssize_t filter_panels, channel_panels, channels    # of a panel, whole vectors
+    Py_ssize_t totals                                     # of a chunk, or 0 where sums go straight to the gradient
+    Py_ssize_t last_at, thread_size
 
 # What the units of a call share.
 cdef struct PixelGradientCall:
     const Problem *p
     const PixelGradientLayout *l
     double *totals
+
+# A panel of a group's gradient: filters k .. k_end - 1, channels c .. c_end - 1.
+cdef struct PixelGradientPanel:
+    Py_ssize_t group, k, k_end, c, c_end
 
 
 cdef Problem joined_rows(Convolution conv) noexcept:
@@ -61,67 +69,93 @@ cdef Problem joined_rows(Convolution conv) noexcept:
 
 cdef PixelGradientLayout lay_out(const Problem *p, int team, const floating *unused) noexcept nogil:
     cdef PixelGradientLayout l
-    cdef Py_ssize_t lanes = vector_length(unused), mr = tile_rows(unused)
+    cdef Py_ssize_t lanes = vector_length(unused), mr = tile_rows(unused), size = sizeof(floating), units
+    cdef Py_ssize_t weights = p.groups * p.k * p.c
     l.runs_of_row = ceildiv(p.ow, RUN)
     l.runs = p.n * p.oh * l.runs_of_row
-    l.totals = p.groups * p.k * p.c
-    l.chunks = max(1, min(min(MOST_CHUNKS, l.runs // RUNS), TOTALS_BYTES // (l.totals * <Py_ssize_t>sizeof(double))))
-    l.shares = min(ceildiv(p.k, mr), ceildiv(team, l.chunks * p.groups))
-    l.width = ceildiv(p.c, lanes) * lanes
-    l.last_at = rounded(ceildiv(p.k, l.shares) * l.width)
+    l.chunks = max(1, min(min(MOST_CHUNKS, l.runs // RUNS), TOTALS_BYTES // (weights * <Py_ssize_t>sizeof(double))))
+    l.totals = weights if l.runs > RUNS else 0
+    l.channels = ceildiv(p.c, lanes) * lanes
+    if p.k * l.channels * size > PANEL_BYTES:
+        l.channels = min(l.channels, PANEL_CHANNEL_BYTES // size)
+    l.channel_panels = ceildiv(p.c, l.channels)
+    l.filter_panels = ceildiv(p.k, max(mr, PANEL_BYTES // (l.channels * size)))
+    units = l.chunks * p.groups * l.channel_panels
+    l.filter_panels = max(l.filter_panels, min(ceildiv(p.k, mr), ceildiv(team, units)))
+    l.last_at = rounded(ceildiv(p.k, l.filter_panels) * l.channels)
     l.thread_size = l.last_at + rounded(RUN * lanes)
     return l
 
 
-cdef void add_run(const Problem *p, const PixelGradientLayout *l, Py_ssize_t index, Py_ssize_t group, Py_ssize_t first,
-                  Py_ssize_t last, bint accumulate, floating *scratch) noexcept nogil:
-    """One run of pixels to the sums of a group's filters first .. last - 1, which begin with it or have others before."""
-    cdef Py_ssize_t row = index // l.runs_of_row, piece = index % l.runs_of_row, lanes = vector_length(scratch)
+cdef void add_run(const Problem *p, const PixelGradientLayout *l, const PixelGradientPanel *u, Py_ssize_t index,
+                  bint accumulate, floating *sums) noexcept nogil:
+    """One run of pixels to the sums of a panel, which begin with it or have others before; what is behind them is
+    scratch."""
+    cdef Py_ssize_t row = index // l.runs_of_row, piece = index % l.runs_of_row, lanes = vector_length(sums)
     cdef Py_ssize_t col = part(p.ow, l.runs_of_row, piece), pixels = part(p.ow, l.runs_of_row, piece + 1) - col
-    cdef Py_ssize_t n = row // p.oh, whole = p.c // lanes * lanes, tiles = ceildiv(last - first, tile_rows(scratch))
-    cdef Py_ssize_t pair, c, i, k
+    cdef Py_ssize_t n = row // p.oh, channels = u.c_end - u.c, whole = channels // lanes * lanes
+    cdef Py_ssize_t filters = u.k_end - u.k, tiles = ceildiv(filters, tile_rows(sums)), pair, c, i, k
     cdef int vectors
     cdef const floating *x = (<const floating *>p.x + n * p.xn + row % p.oh * p.stride_h * p.xh
-                              + col * p.stride_w * p.xw + group * p.c)
-    cdef const floating *dy = <const floating *>p.y + n * p.yn + row % p.oh * p.yh + col * p.yw + group * p.k + first
-    cdef floating *few = scratch + l.last_at
+                              + col * p.stride_w * p.xw + u.group * p.c + u.c)
+    cdef const floating *dy = <const floating *>p.y + n * p.yn + row % p.oh * p.yh + col * p.yw + u.group * p.k + u.k
+    cdef floating *last = sums + l.last_at
     cdef fc_outer_steps steps
-    steps.a, steps.b, steps.b_vector, steps.c = p.yw, p.stride_w * p.xw, lanes, l.width
-    if whole < p.c:
-        split_pixels(x + whole, steps.b, pixels, p.c - whole, few, lanes, 0)
+    steps.a, steps.b, steps.b_vector, steps.c = p.yw, p.stride_w * p.xw, lanes, l.channels
     for pair in range(ceildiv(whole, FC_MAX_NV * lanes)):
         c = pair * FC_MAX_NV * lanes
         vectors = <int>min(FC_MAX_NV, (whole - c) // lanes)
         for i in range(tiles):
-            k = part(last - first, tiles, i)
-            outer_tile(vectors, part(last - first, tiles, i + 1) - k, &steps, pixels, dy + k, x + c,
-                       scratch + k * l.width + c, accumulate)
-    if whole < p.c:
+            k = part(filters, tiles, i)
+            outer_tile(vectors, part(filters, tiles, i + 1) - k, &steps, pixels, dy + k, x + c, sums + k * l.channels + c,
+                       accumulate)
+    if whole < channels:
+        split_pixels(x + whole, steps.b, pixels, channels - whole, last, lanes, 0)
         steps.b = lanes
         for i in range(tiles):
-            k = part(last - first, tiles, i)
-            outer_tile(1, part(last - first, tiles, i + 1) - k, &steps, pixels, dy + k, few,
-                       scratch + k * l.width + whole, accumulate)
+            k = part(filters, tiles, i)
+            outer_tile(1, part(filters, tiles, i + 1) - k, &steps, pixels, dy + k, last, sums + k * l.channels + whole,
+                       accumulate)
+
+
+cdef void finish(const PixelGradientCall *call, const PixelGradientPanel *u, Py_ssize_t chunk, bint is_first,
+                 const floating *sums) noexcept nogil:
+    """The sums of a panel to the totals of a chunk, or to the gradient where there are none."""
+    cdef const Problem *p = call.p
+    cdef Py_ssize_t channels = u.c_end - u.c, k, c, filter
+    cdef const floating *row
+    cdef double *totals
+    for k in range(u.k, u.k_end):
+        filter, row = u.group * p.k + k, sums + (k - u.k) * call.l.channels
+        if call.l.totals == 0:
+            memcpy(<floating *>p.weights + filter * p.wk + u.c, row, channels * sizeof(floating))
+            continue
+        totals = call.totals + chunk * call.l.totals + filter * p.c + u.c
+        if is_first:
+            for c in range(channels):
+                totals[c] = row[c]
+        else:
+            for c in range(channels):
+                totals[c] += row[c]
 
 
 cdef void gradient_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
-    """Some filters of one group, in one chunk of the runs."""
+    """One panel in one chunk of the runs."""
     cdef const PixelGradientCall *call = <const PixelGradientCall *>data
     cdef const Problem *p = call.p
     cdef const PixelGradientLayout *l = call.l
-    cdef Py_ssize_t share = index % l.shares, group = index // l.shares % p.groups, chunk = index // l.shares // p.groups
-    cdef Py_ssize_t first = part(p.k, l.shares, share), last = part(p.k, l.shares, share + 1), done = 0, run, k, c
-    cdef Py_ssize_t begin = part(l.runs, l.chunks, chunk), end = part(l.runs, l.chunks, chunk + 1)
-    cdef double *totals
+    cdef Py_ssize_t panel = index // l.channel_panels % l.filter_panels, begin, end, chunk, run
+    cdef PixelGradientPanel u
+    u.c = index % l.channel_panels * l.channels
+    u.c_end = min(u.c + l.channels, p.c)
+    u.k, u.k_end = part(p.k, l.filter_panels, panel), part(p.k, l.filter_panels, panel + 1)
+    index //= l.channel_panels * l.filter_panels
+    u.group, chunk = index % p.groups, index // p.groups
+    begin, end = part(l.runs, l.chunks, chunk), part(l.runs, l.chunks, chunk + 1)
     for run in range(begin, end):
-        add_run(p, l, run, group, first, last, (run - begin) % RUNS > 0, scratch)
-        if (run - begin) % RUNS < RUNS - 1 and run < end - 1:
-            continue
-        for k in range(first, last):
-            totals = call.totals + chunk * l.totals + (group * p.k + k) * p.c
-            for c in range(p.c):
-                totals[c] = scratch[(k - first) * l.width + c] + (totals[c] if done else 0)
-        done += 1
+        add_run(p, l, &u, run, (run - begin) % RUNS > 0, scratch)
+        if (run - begin) % RUNS == RUNS - 1 or run == end - 1:
+            finish(call, &u, chunk, run - begin < RUNS, scratch)
 
 
 cdef void add_chunks(const PixelGradientCall *call, const floating *unused) noexcept nogil:
@@ -153,9 +187,10 @@ cdef backward(const Problem *p, const floating *unused):
     cdef PixelGradientCall call
     call.p, call.l, call.totals = p, &l, <double *>totals.data
     with nogil:
-        in_parallel(gradient_unit[floating], &call, l.chunks * p.groups * l.shares, team, WHEN_READY,
-                    <floating *>scratch.data, l.thread_size)
-        add_chunks(&call, unused)
+        in_parallel(gradient_unit[floating], &call, l.chunks * p.groups * l.filter_panels * l.channel_panels, team,
+                    WHEN_READY, <floating *>scratch.data, l.thread_size)
+        if l.totals:
+            add_chunks(&call, unused)
 
 
 def conv2d_weight_gradient(Convolution conv):
@@ -165,7 +200,7 @@ def conv2d_weight_gradient(Convolution conv):
         return
     if cnp.PyArray_SIZE(conv.y) == 0:
         conv.w.fill(0)
-    elif (p.c > 1 and p.xc != 1) or (p.k > 1 and p.yk != 1) or p.groups > 1 and (p.xc != 1 or p.yk != 1):
+    elif p.xc != 1 or p.yk != 1:
         product.conv2d_weight_gradient(conv)
     elif gradient_workspace(conv, True) > MOST:
         parts.weight_gradient(conv2d_weight_gradient, gradient_workspace, conv)

@@ -2,7 +2,8 @@
 
 from fastconv._core.problem.sizes import ceildiv, inside
 
-RUN = 128    # pixels of a run at most, as in pixel_gradient.pyx
+RUN = 128           # pixels of a run at most, as in pixel_gradient.pyx
+FAR_BYTES = 2048    # pixels that lie so far apart, or twice as far and so on, meet in few sets of the L1 cache
 
 
 def refuses(problem):
@@ -19,10 +20,12 @@ def terms(problem, lanes, tile_rows):
     groups, (oh, ow) = problem.groups, problem.output_size
     vectors, panels, pixels = ceildiv(problem.channels, lanes), ceildiv(problem.filters, tile_rows), problem.images * oh * ow * groups
     whole = max(problem.stride) == 1
+    far = max(problem.channels, problem.filters) * groups * problem.itemsize % FAR_BYTES == 0
     runs = ceildiv(problem.images * oh * ow, RUN) if whole else problem.images * oh * ceildiv(ow, RUN)
     return {
         "multiply": pixels * problem.filters * vectors,
         "load": pixels * panels * ceildiv(vectors, 2),
+        "load_far": pixels * panels * ceildiv(vectors, 2) if far else 0,
         "tile": runs * groups * problem.filters * vectors,
         "split": pixels if problem.channels % lanes else 0,
         "call": 1,

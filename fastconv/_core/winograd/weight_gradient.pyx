@@ -39,7 +39,7 @@ from fastconv._core.runtime import memory
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.problem.problem cimport Problem, ceildiv, part
@@ -186,8 +186,11 @@ cdef void finish(WinogradGradientCall *call, const WinogradSums *sums, Py_ssize_
         own = row + lo * taps
         if l.totals == 0:
             dw = <floating *>g.weights + filter * g.wk + begin
-            for e in range((hi - lo) * taps):
-                dw[e] = own[e] + (dw[e] if call.adds else 0)
+            if call.adds:
+                for e in range((hi - lo) * taps):
+                    dw[e] += own[e]
+            else:
+                memcpy(dw, own, (hi - lo) * taps * sizeof(floating))
             continue
         totals = call.totals + chunk * l.totals + filter * g.c * taps + begin
         if is_first:
@@ -292,8 +295,12 @@ cdef void add_chunks(WinogradGradientCall *call, const floating *unused) noexcep
             for e in range(row):
                 totals[e] += totals[chunk * size + e]
         dw = <floating *>g.weights + k * g.wk
-        for e in range(row):
-            dw[e] = <floating>totals[e] + (dw[e] if call.adds else 0)
+        if call.adds:
+            for e in range(row):
+                dw[e] += <floating>totals[e]
+        else:
+            for e in range(row):
+                dw[e] = <floating>totals[e]
 
 
 cdef void correlate(WinogradGradientCall *call, floating *scratch) noexcept nogil:
