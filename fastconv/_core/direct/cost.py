@@ -37,7 +37,8 @@ def side_by_side(problem, lanes):
 def _reads_planes(problem, lanes):
     """As reads_planes in layout.pyx."""
     (r, s), c = problem.taps, problem.channels
-    if c >= lanes or s < FEWEST_COLUMNS or problem.dilation[1] > 1 or c * r * s > TABLE or (problem.channels_last and c * problem.groups > 1):
+    in_planes = not problem.channels_last or c * problem.groups == 1
+    if not in_planes or c >= lanes or s < FEWEST_COLUMNS or problem.dilation[1] > 1 or c * r * s > TABLE:
         return False
     return c == 1 or lanes / s < c <= s or (c <= MOST_CHANNELS * s and inside(problem))
 
@@ -63,7 +64,8 @@ def terms(problem, lanes, tile_rows):
     if in_planes:
         taps = channels * r * ceildiv(s, lanes)
     beforehand = groups * panels * lines * width * size <= FILTERS_BYTES
-    row_bytes = sh * (ow * sw + (s - 1) * problem.dilation[1]) * (channels if in_planes else ceildiv(channels, lanes) * pixel) * size
+    row_pixels = sh * (ow * sw + (s - 1) * problem.dilation[1])
+    row_bytes = row_pixels * (channels if in_planes else ceildiv(channels, lanes) * pixel) * size
     rows_at_once = max(1, (SMALL_BYTES if beforehand else INPUT_BYTES) // max(1, row_bytes))
     block = block_pixels(images, oh, ow, TILES * tile_rows if in_place and beforehand else min(PIXELS, rows_at_once * ow))
     if pointwise:

@@ -93,7 +93,8 @@ def _expected(tables, driver, problem):
     return sum(constants.get(name, 0.0) * count for name, count in driver.costs.terms(problem, *isa.tile(problem.itemsize)).items())
 
 
-ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost, "one output a filter and few images: filters are read once, as they lie")
+ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
+                    "one output a filter and few images: filters are read once, as they lie")
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
 DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors")

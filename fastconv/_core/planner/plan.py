@@ -38,8 +38,8 @@ class Candidate(NamedTuple):
 
 
 class ConvPlan:
-    """How one problem is computed: by which driver, why, and what it was chosen from; convolve is the driver's conv2d. Where the problem
-    has a simpler form, that is what the driver is chosen for, and what it gets."""
+    """How one problem is computed: by which driver, why, and what it was chosen from; convolve is the driver's conv2d.
+    Where the problem has a simpler form, that is what the driver is chosen for, and what it gets."""
 
     def __init__(self, problem: ConvProblem, driver: Driver, convolve: Callable, reason: str,
                  candidates: tuple[Candidate, ...] = (), simple: Simpler | None = None) -> None:

@@ -149,10 +149,10 @@ def _reshaped(problem, shape):
 
 def _remade(problem, x_shape, taps, stride, origin, output_size, last):
     """A problem with other sizes: its dilation and groups stay, and its padding mode as far as there is padding."""
-    made = problem._replace(x_shape=x_shape, weight_shape=(problem.weight_shape[0], x_shape[1] // problem.groups, *taps), stride=stride,
-                            output_size=output_size, channels_last=last)
-    after = [(outputs - 1) * step + (of_axis - 1) * distance + 1 - size - before for outputs, step, of_axis, distance, size, before in zip(
-        output_size, stride, taps, problem.dilation, x_shape[2:], origin)]
+    weight_shape = (problem.weight_shape[0], x_shape[1] // problem.groups, *taps)
+    made = problem._replace(x_shape=x_shape, weight_shape=weight_shape, stride=stride, output_size=output_size, channels_last=last)
+    after = [(outputs - 1) * step + (count - 1) * distance + 1 - size - before for outputs, step, count, distance, size, before in
+             zip(output_size, stride, taps, problem.dilation, x_shape[2:], origin)]
     made = made._replace(pads=tuple(zip(origin, after)))
     return made._replace(padding_mode="constant") if all(_inside(*of_axis) for of_axis in _axes(made)) else made
 
