@@ -100,7 +100,7 @@ def test_constants_are_those_of_the_terms():
 
 def test_double_precision_loses_nothing_to_a_transform():
     told = fc.explain((64, 56, 56), (64, 64, 3, 3), padding=1, dtype="float64")
-    assert told.driver != "winograd" and dict((name, why) for name, _, why in told.candidates)["winograd"]
+    assert told.driver != "winograd" and {name: why for name, _, why in told.candidates}["winograd"]
 
 
 def test_the_data_gradient_is_planned_by_its_passes():

@@ -3,7 +3,7 @@ from cython cimport floating
 
 from fastconv._core.problem.convolution cimport Window
 from fastconv._core.problem.problem cimport Problem, part
-from fastconv._core.runtime.kernels cimport FC_OUTSIDE, fc_pixel_block, fc_slide
+from fastconv._core.runtime.kernels cimport FC_OUTSIDE, FC_SLIDING_ROWS, fc_pixel_block, fc_slide
 
 # Outputs first, first + step, ... of a row or column of outputs, and where their part of the table of offsets begins.
 cdef struct Piece:
@@ -130,5 +130,4 @@ cdef double work(const Problem *p) noexcept nogil
 cdef void fill_band(const Problem *p, const ChannelLayout *l, const PieceUnit *unit, const floating *image,
                     Py_ssize_t k0, floating *band) noexcept nogil
 cdef enum:
-    MOST_LANES = 16
-    MOST_ROWS = 13             # of the image that FC_SLIDING_ROWS rows of outputs meet: 7 taps, stride 2
+    MOST_ROWS = 2 * (FC_SLIDING_ROWS - 1) + 7   # of the image that so many rows of outputs meet: stride 2, 7 taps

@@ -24,7 +24,7 @@ from fastconv._core.problem.convolution cimport Window
 from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
 from fastconv._core.runtime.isa cimport band_pixels, kernels
 from fastconv._core.runtime.kernels cimport (
-    FC_OUTSIDE, FC_SLIDING_ROWS, FC_STRIDE_11, FC_STRIDE_12, FC_STRIDE_22, fc_pixel_rows)
+    FC_MAX_LANES, FC_OUTSIDE, FC_SLIDING_ROWS, FC_STRIDE_11, FC_STRIDE_12, FC_STRIDE_22, fc_pixel_rows)
 from fastconv._core.runtime.memory cimport Block, take
 
 cdef enum:
@@ -241,7 +241,7 @@ cdef void fill_rows(const Problem *p, const ChannelLayout *l, const PieceUnit *u
 cdef void gather(const Problem *p, const ChannelLayout *l, const fc_pixel_rows *how, const floating *image,
                  Py_ssize_t k0, floating *band) noexcept nogil:
     """The same where the filters' channels do not lie side by side, or several filters have one."""
-    cdef Py_ssize_t channel[MOST_LANES]   # where each lane's channel begins
+    cdef Py_ssize_t channel[FC_MAX_LANES]   # where each lane's channel begins
     cdef Py_ssize_t b, q, f
     cdef floating *pixel
     for f in range(how.channels):

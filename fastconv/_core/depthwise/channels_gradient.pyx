@@ -11,13 +11,13 @@ from cython cimport floating
 from libc.string cimport memset
 
 from fastconv._core.depthwise.channels cimport (
-    MOST_LANES, MOST_ROWS, ChannelLayout, PieceOutputs, PieceUnit, align, band_block, fill_band, find_rows, first_block,
+    MOST_ROWS, ChannelLayout, PieceOutputs, PieceUnit, align, band_block, fill_band, find_rows, first_block,
     first_channel, outputs_of, slide_of, unit_at, work)
 from fastconv._core.problem.problem cimport Problem, ceildiv, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
 from fastconv._core.runtime.isa cimport depthwise_channels_weight, slide_weight
-from fastconv._core.runtime.kernels cimport FC_SLIDING_ROWS, fc_pixel_block, fc_slide
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES, FC_SLIDING_ROWS, fc_pixel_block, fc_slide
 from fastconv._core.runtime.memory cimport Block, take
 
 cdef enum:
@@ -53,7 +53,7 @@ cdef Py_ssize_t scratch_size(const ChannelLayout *l) noexcept nogil:
 
 cdef Py_ssize_t correlate_bytes(const Problem *p, const ChannelLayout *l, int team) noexcept nogil:
     """What correlate takes, with so many threads."""
-    return (MOST_LANES + chunks_of(p, l) * chunk_size_of(l) + team * scratch_size(l)) * l.size
+    return (FC_MAX_LANES + chunks_of(p, l) * chunk_size_of(l) + team * scratch_size(l)) * l.size
 
 
 cdef correlate(const Problem *p, const ChannelLayout *layout, const floating *x):
@@ -61,7 +61,7 @@ cdef correlate(const Problem *p, const ChannelLayout *layout, const floating *x)
     cdef int team = threads.team(work(p))
     cdef Block memory = take(correlate_bytes(p, layout, team))
     cdef floating *outside = <floating *>memory.data
-    cdef floating *sums = outside + MOST_LANES
+    cdef floating *sums = outside + FC_MAX_LANES
     cdef ChannelLayout l = layout[0]
     cdef ChannelGradientJob job
     cdef Py_ssize_t i
@@ -70,7 +70,7 @@ cdef correlate(const Problem *p, const ChannelLayout *layout, const floating *x)
     job.chunks, job.chunk_size = chunks_of(p, layout), chunk_size_of(layout)
     align(p, &l)
     with nogil:
-        for i in range(MOST_LANES):
+        for i in range(FC_MAX_LANES):
             outside[i] = <floating>p.value
         in_parallel(correlate_chunk[floating], &job, job.chunks * l.shares, team, EVENLY,
                     sums + job.chunks * job.chunk_size, scratch_size(layout))

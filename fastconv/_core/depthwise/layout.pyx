@@ -15,6 +15,7 @@ from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.problem.problem cimport Problem, ceildiv
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport kernels
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 from fastconv._core.runtime.memory cimport Block, take
 
 cnp.import_array()
@@ -22,7 +23,6 @@ cnp.import_array()
 cdef enum:
     TILE_ROWS = 7              # the tallest tile of the square filters' kernels
     TALL_ROWS = 4              # of the others
-    MOST_LANES = 16
     BAND_BYTES = 8 << 10       # of the band: with what it is made from and goes to, it fits L1
     SPLIT_BAND_BYTES = 4 << 10 # the same for stride 2 (112 x 112, 3 x 3: 1.2 ms with 4 rows, 1.4 with 7, 2.0 with 14)
     BLOCK_COLUMNS = 512        # wider rows are cut
@@ -97,7 +97,7 @@ cdef void measure_columns(const Problem *p, Py_ssize_t size, ColumnLayout *l) no
                    or (p.stride_h == p.stride_w == 2 and l.columns.segments == 2 and l.rows.segments == 2)):
         l.kernel_stride, l.kernel_size = <int>p.stride_h - 1, <int>p.s // 2
     l.in_place = p.yw == 1 or p.ow == 1
-    l.band_size = ceildiv(l.rows.length * l.pitch, 16) * 16 + MOST_LANES   # a row's last vector may run over
+    l.band_size = ceildiv(l.rows.length * l.pitch, 16) * 16 + FC_MAX_LANES   # a row's last vector may run over
     l.tile_size = ceildiv(block_rows * block_columns, 16) * 16
 
 

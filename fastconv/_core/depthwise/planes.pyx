@@ -13,7 +13,7 @@
 from cython cimport floating
 from libc.string cimport memset
 
-from fastconv._core.depthwise.channels cimport MOST_LANES, ChannelLayout, Piece, PieceOutputs
+from fastconv._core.depthwise.channels cimport ChannelLayout, Piece, PieceOutputs
 from fastconv._core.depthwise.channels_forward cimport ChannelFilters, convolve_piece, pack, packed_size
 from fastconv._core.depthwise.channels_gradient cimport add_up, correlate_piece, end_run
 from fastconv._core.problem.convolution cimport Window
@@ -21,7 +21,7 @@ from fastconv._core.problem.problem cimport Problem, activate, ceildiv, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
 from fastconv._core.runtime.isa cimport band_pixels, from_lanes, to_lanes
-from fastconv._core.runtime.kernels cimport FC_OUTSIDE, fc_pixel_rows
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES, FC_OUTSIDE, fc_pixel_rows
 from fastconv._core.runtime.memory cimport Block, take
 
 cdef enum:
@@ -139,7 +139,7 @@ cdef void transpose_rows(const PlaneJob *j, const PlanePiece *piece, const float
     cdef const Problem *p = j.p
     cdef const Py_ssize_t *row = j.l.rows.offsets + piece.rows.table
     cdef Py_ssize_t n_rows = (piece.rows.count - 1) * j.l.rows.stride + p.r, width = p.w * j.l.lanes, f, b = 0, height
-    cdef Py_ssize_t planes[MOST_LANES]
+    cdef Py_ssize_t planes[FC_MAX_LANES]
     cdef floating *pixels = <floating *>scratch.pixels
     for f in range(piece.filters):
         planes[f] = (piece.k0 + f) // p.k * p.xc
@@ -235,7 +235,7 @@ cdef void convolve_unit(const void *job, Py_ssize_t unit, floating *memory) noex
 cdef void store_tile(const Problem *p, const ChannelLayout *l, const PlanePiece *piece, const Piece *columns,
                      const floating *tile) noexcept nogil:
     """Outputs to their planes."""
-    cdef Py_ssize_t planes[MOST_LANES]
+    cdef Py_ssize_t planes[FC_MAX_LANES]
     cdef Py_ssize_t n_rows = piece.rows.count, n_columns = columns.count
     cdef Py_ssize_t y_row = l.rows.step * p.yh, y_col = l.columns.step * p.yw, f, i, j
     cdef floating *y = <floating *>p.y + first_output(p, piece, columns)
@@ -268,7 +268,7 @@ cdef Py_ssize_t chunk_size_of(const ChannelLayout *l) noexcept nogil:
 cdef Py_ssize_t correlate_bytes(const Problem *p, const ChannelLayout *l, int team) noexcept nogil:
     """What correlate takes, with so many threads."""
     return rounded(places(p, l)) * sizeof(Py_ssize_t) + (
-        MOST_LANES + chunks_of(p, l) * chunk_size_of(l) + team * scratch_size(p, l)) * l.size
+        FC_MAX_LANES + chunks_of(p, l) * chunk_size_of(l) + team * scratch_size(p, l)) * l.size
 
 
 cdef correlate(const Problem *p, const ChannelLayout *l, const floating *x):
@@ -276,14 +276,14 @@ cdef correlate(const Problem *p, const ChannelLayout *l, const floating *x):
     cdef int team = threads.team(work(p))
     cdef Block memory = take(correlate_bytes(p, l, team))
     cdef floating *outside = <floating *>(memory.data + rounded(places(p, l)) * sizeof(Py_ssize_t))
-    cdef floating *sums = outside + MOST_LANES
+    cdef floating *sums = outside + FC_MAX_LANES
     cdef Py_ssize_t i
     cdef PlaneJob job
     job.p, job.l, job.filters.outside, job.sums = p, l, outside, sums
     job.pieces, job.chunks, job.chunk_size = p.n * l.rows.pieces, chunks_of(p, l), chunk_size_of(l)
     with nogil:
         job.at = fill_places(p, l, memory.data)
-        for i in range(MOST_LANES):
+        for i in range(FC_MAX_LANES):
             outside[i] = <floating>p.value
         in_parallel(correlate_chunk[floating], &job, job.chunks * l.blocks, team, EVENLY,
                     sums + job.chunks * job.chunk_size, scratch_size(p, l))
@@ -325,7 +325,7 @@ cdef void load_tile(const PlaneJob *job, const PlanePiece *piece, const Piece *c
     """grad_output from its planes."""
     cdef const Problem *p = job.p
     cdef const ChannelLayout *l = job.l
-    cdef Py_ssize_t planes[MOST_LANES]
+    cdef Py_ssize_t planes[FC_MAX_LANES]
     cdef Py_ssize_t n_rows = piece.rows.count, n_columns = columns.count
     cdef Py_ssize_t dy_row = l.rows.step * p.yh, dy_col = l.columns.step * p.yw, f, i, j
     cdef const floating *dy = <const floating *>p.y + first_output(p, piece, columns)

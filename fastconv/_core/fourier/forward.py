@@ -145,6 +145,15 @@ def _in_order(function, jobs):
         function(job)
 
 
+def _seen_as(y, *shape):
+    """A result in another shape, so that what is written there is written to it. The layout takes several groups together only
+    with all their filters, so that there is such a view."""
+    view = y.reshape(shape)
+    if not np.may_share_memory(view, y):
+        raise AssertionError(f"no view of strides {y.strides} has the shape {shape}")
+    return view
+
+
 def _cuts(whole, at_once):
     """A range in slices of so many."""
     for first in range(whole.start, whole.stop, at_once):
@@ -318,7 +327,7 @@ class _Call:
         self.layout = layout
         self.x = x.reshape(layout.sizes.images, layout.sizes.groups, layout.sizes.channels, *x.shape[2:])
         self.w = w.reshape(layout.sizes.groups, layout.sizes.filters, *w.shape[1:])
-        self.y = y.reshape(layout.sizes.images, layout.sizes.groups, layout.sizes.filters, *y.shape[2:])
+        self.y = _seen_as(y, layout.sizes.images, layout.sizes.groups, layout.sizes.filters, *y.shape[2:])
         self.bias = None if conv.bias is None else conv.bias.reshape(layout.sizes.groups, layout.sizes.filters)
         self.padding_mode, self.padding_value = PADDING_MODES[conv.window.padding_mode], conv.window.padding_value
         self.epilogue, self.origin = conv.epilogue, origin
@@ -413,7 +422,7 @@ class _Call:
                         PADDING_MODES.index(self.padding_mode), self.padding_value)
         driver.conv2d(Convolution(x.reshape(1, -1, *x.shape[3:]), w.reshape(-1, *w.shape[2:]),
                                   None if bias is None else bias[groups, filters].reshape(-1),
-                                  y.reshape(1, -1, *y.shape[3:]), window, self.epilogue))
+                                  _seen_as(y, 1, -1, *y.shape[3:]), window, self.epilogue))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

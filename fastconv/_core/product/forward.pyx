@@ -137,7 +137,8 @@ cdef void multiply(const Problem *p, const ProductSlice *s, const FilterPanel *f
         get_tile(y, p.yk, p.yw, filters.m, to.runs, to.n_runs, scratch, width)
     gemm_tile(&tile, s.depth, packed, pixels, scratch, bias, accumulate)
     if activation:
-        activate(activation, scratch, filters.m * width, p.slope)
+        for i in range(filters.m):    # no more than the pixels: nobody wrote what lies behind them in the last panel
+            activate(activation, scratch + i * width, to.count, p.slope)
     put_tile(scratch, width, filters.m, to.runs, to.n_runs, y, p.yk, p.yw)
 
 

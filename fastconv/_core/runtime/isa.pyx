@@ -55,15 +55,21 @@ def tile(int itemsize):
     return (kernels.f32.vector, kernels.f32.mr) if itemsize == 4 else (kernels.f64.vector, kernels.f64.mr)
 
 
-cdef _choose():
-    global kernels
-    choices = usable()
+def choice(forced, names, built, choices):
+    """The set to take: the one that is forced, or else the highest of `choices`. All lists are in order, lowest first:
+    those of this architecture, those compiled in, those of them that this CPU has."""
     if not choices:
-        raise ImportError(f"fastconv was built without any instruction set that this CPU has: compiled in are {compiled()}")
-    forced = os.environ.get("FASTCONV_ISA", "")
-    if forced and forced not in choices:
-        why = "this CPU does not have it" if forced in compiled() else "this build does not have it" if forced in known() else "there is no such set"
-        raise ImportError(f"FASTCONV_ISA={forced!r}: {why}; possible are {', '.join(choices)}")
-    kernels = fc_isa_table(known().index(forced or choices[len(choices) - 1]))
+        raise ImportError(f"fastconv was built without any instruction set that this CPU has: compiled in are {built}")
+    if not forced:
+        return choices[len(choices) - 1]
+    if forced in choices:
+        return forced
+    why = "there is no such set"
+    if forced in built:
+        why = "this CPU does not have it"
+    elif forced in names:
+        why = "this build does not have it"
+    raise ImportError(f"FASTCONV_ISA={forced!r}: {why}; possible are {', '.join(choices)}")
 
-_choose()
+
+kernels = fc_isa_table(known().index(choice(os.environ.get("FASTCONV_ISA", ""), known(), compiled(), usable())))

@@ -84,6 +84,19 @@ cdef extern from *:
     static pthread_mutex_t fc_lock = PTHREAD_MUTEX_INITIALIZER; /* PyThread_acquire_lock looks at the clock each time: 25 ns */
     static void fc_acquire(void) { pthread_mutex_lock(&fc_lock); }
     static void fc_release(void) { pthread_mutex_unlock(&fc_lock); }
+    /* Bytes of scratch now, and the most since the last look at them. */
+    static size_t fc_taken, fc_most_taken;
+    static void fc_count(size_t size) {
+        size_t now = __atomic_add_fetch(&fc_taken, size, __ATOMIC_RELAXED);
+        size_t most = __atomic_load_n(&fc_most_taken, __ATOMIC_RELAXED);
+        while (now > most && !__atomic_compare_exchange_n(&fc_most_taken, &most, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+    }
+    static size_t fc_uncount(size_t size) { return __atomic_sub_fetch(&fc_taken, size, __ATOMIC_RELAXED); }
+    static size_t fc_count_anew(size_t now) { return __atomic_exchange_n(&fc_most_taken, now, __ATOMIC_RELAXED); }
+    /* The pool's bound, which is read before the lock is taken. */
+    static size_t fc_pool_bound;
+    static size_t fc_bound(void) { return __atomic_load_n(&fc_pool_bound, __ATOMIC_RELAXED); }
+    static size_t fc_exchange_bound(size_t size) { return __atomic_exchange_n(&fc_pool_bound, size, __ATOMIC_RELAXED); }
     /* Whoever forks does so between two uses of the pool: parent and child go on with a pool that is whole, and unlocked. */
     static int fc_keep_through_forks(void) { return pthread_atfork(fc_acquire, fc_release, fc_release); }
     """
@@ -93,6 +106,11 @@ cdef extern from *:
     void fc_acquire() nogil
     void fc_release() nogil
     int fc_keep_through_forks()
+    void fc_count(size_t size) nogil
+    size_t fc_uncount(size_t size) nogil
+    size_t fc_count_anew(size_t now) nogil
+    size_t fc_bound() nogil
+    size_t fc_exchange_bound(size_t size) nogil
 
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct Allocator "PyDataMemAllocator":
@@ -125,10 +143,6 @@ cdef struct Freed:
 cdef Freed pool[SLOTS]
 cdef int pooled = 0             # slots in use; the oldest comes first
 cdef size_t pooled_bytes = 0
-cdef size_t bound = 0
-
-cdef size_t taken = 0           # bytes of scratch now, and the most since the last look at them
-cdef size_t most_taken = 0
 
 
 cdef size_t size_class(size_t size) noexcept nogil:
@@ -142,7 +156,7 @@ cdef size_t size_class(size_t size) noexcept nogil:
 cdef size_t size_of_block(size_t size) noexcept nogil:
     """What is taken for so many bytes."""
     cdef size_t kept = size_class(size)
-    if kept <= bound:
+    if kept <= fc_bound():
         return kept
     return size if size else 1    # it will not be kept
 
@@ -186,13 +200,13 @@ cdef void give_back(char *data) noexcept nogil:
     global pooled, pooled_bytes
     cdef size_t size = fc_size(data)
     cdef char *old
-    if size > bound or size != size_class(size):    # the latter was taken under a smaller bound
+    if size > fc_bound() or size != size_class(size):    # the latter was taken under a smaller bound
         fc_free(data)
         return
     while True:
         old = NULL
         fc_acquire()
-        if pooled and (pooled == SLOTS or pooled_bytes + size > bound):
+        if pooled and (pooled == SLOTS or pooled_bytes + size > fc_bound()):
             old = pool[0].data
             drop(0)
         else:
@@ -214,22 +228,18 @@ cdef class Block:
     """Owns one piece of memory."""
 
     def __dealloc__(self):
-        global taken
-        taken -= self.asked
+        fc_uncount(self.asked)
         if self.data != NULL:
             give_back(self.data)
 
 
 cdef Block take(size_t size):
-    global taken, most_taken
     cdef Block block = Block.__new__(Block)
     block.data = find_or_allocate(size)
     if block.data == NULL:
         raise MemoryError(f"{size} bytes cannot be allocated")
     block.size, block.asked = fc_size(block.data), size
-    taken += size
-    if taken > most_taken:
-        most_taken = taken
+    fc_count(size)
     return block
 
 
@@ -244,9 +254,8 @@ def scratch(size_t size):
 
 def scratch_taken():
     """Bytes of scratch that are taken now, and the most that were at a time since the last call; exact where calls do not overlap."""
-    global most_taken
-    most, most_taken = most_taken, taken
-    return taken, most
+    cdef size_t now = fc_uncount(0)
+    return now, fc_count_anew(now)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -363,19 +372,17 @@ def as_result(cnp.ndarray view):
 
 def pool_statistics():
     """Bytes and blocks that are freed and kept, and the bound in bytes."""
-    return {"bytes": pooled_bytes, "blocks": pooled, "bound": bound}
+    return {"bytes": pooled_bytes, "blocks": pooled, "bound": fc_bound()}
 
 
 def set_pool_bound(size_t size):
     """The most bytes that are kept; what is over it is freed now. Returns the bound that was."""
-    global bound
-    before = bound
+    cdef size_t before = fc_exchange_bound(size)
     cdef char *old
-    bound = size
     while True:
         old = NULL
         fc_acquire()
-        if pooled_bytes > bound:
+        if pooled_bytes > fc_bound():
             old = pool[0].data
             drop(0)
         fc_release()
@@ -390,6 +397,6 @@ def _bound_from_environment():
         raise ImportError(f"FASTCONV_POOL_MB={text!r} must be a whole number of MB, 0 or more")
     return int(text) << 20
 
-bound = _bound_from_environment()
+fc_exchange_bound(_bound_from_environment())
 if fc_keep_through_forks():
     raise MemoryError("handlers for forks cannot be registered")

@@ -23,6 +23,9 @@ cdef extern from *:
     static void fc_mark_forked(void) { fc_forked = 1; }
     static int fc_notice_forks(void) { return pthread_atfork(NULL, NULL, fc_mark_forked); }
     static _Thread_local int fc_thread_override; /* 0: none */
+    static int fc_limit = 1; /* of all threads, one of which may set it while another reads it */
+    static int fc_get_limit(void) { return __atomic_load_n(&fc_limit, __ATOMIC_RELAXED); }
+    static int fc_exchange_limit(int n) { return __atomic_exchange_n(&fc_limit, n, __ATOMIC_RELAXED); }
     #ifdef _OPENMP
     #include <omp.h>
     #define FC_OPENMP _OPENMP
@@ -36,6 +39,8 @@ cdef extern from *:
     int fc_notice_forks()
     void fc_load_openmp()
     int fc_thread_override
+    int fc_get_limit()
+    int fc_exchange_limit(int n)
     int FC_OPENMP
 
 # Under this much work (about the nanoseconds that it takes on one thread) a second thread costs more than it saves.
@@ -43,13 +48,11 @@ cdef double SMALL = 10e3
 
 MOST = 1024
 
-cdef int default_limit = 1
-
 
 cdef int limit() noexcept:
     if FC_OPENMP == 0 or fc_forked:
         return 1
-    return fc_thread_override if fc_thread_override else default_limit
+    return fc_thread_override if fc_thread_override else fc_get_limit()
 
 
 cdef int team(double work) noexcept:
@@ -94,10 +97,7 @@ def get_num_threads():
 
 def set_limit(int n):
     """The limit for all Python threads; returns what it was."""
-    global default_limit
-    before = default_limit
-    default_limit = n
-    return before
+    return fc_exchange_limit(n)
 
 
 def set_override(int n):
@@ -133,7 +133,7 @@ def _from_environment():
     return min(os.cpu_count() or 1, MOST)
 
 
-default_limit = _from_environment()
+fc_exchange_limit(_from_environment())
 if fc_notice_forks():
     raise MemoryError("a handler for forks cannot be registered")
 if _forked_before():

@@ -14,6 +14,7 @@ from cython cimport floating
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, ceildiv
 from fastconv._core.runtime.isa cimport kernels, to_lanes
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.winograd.layout cimport (
     CHANNELS_AT_ONCE, WinogradLayout, filters_of, lay_out_filters, problem_with_stride, taps_table_size, weights_size,
@@ -22,7 +23,6 @@ from fastconv._core.winograd.layout cimport (
 cnp.import_array()
 
 cdef enum:
-    MOST_LANES = 16
     AHEAD = 4    # channels that are fetched before their use, where they lie far apart
 
 cdef extern from *:
@@ -61,7 +61,7 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
     `filter` on; lanes behind the last filter are 0."""
     cdef Py_ssize_t c, i, t, r, s, taps = l.taps * l.taps, whole = ceildiv(taps, l.lanes) * l.lanes
     cdef Py_ssize_t left = filters_of(l, g, group) - filter
-    cdef Py_ssize_t rows[MOST_LANES]
+    cdef Py_ssize_t rows[FC_MAX_LANES]
     cdef int filters = <int>max(0, min(l.lanes, left))
     cdef bint last = l.lanes >= left    # the last filter is among them: what lies behind it may be the end of the array
     cdef bint exactly
