@@ -46,7 +46,9 @@ def terms(problem, lanes, tile_rows):
     a_pixel = (panels * width + of_x * pixel * sh * sw) * size
     block = block_pixels(images, oh, ow, max(FEWEST_PIXELS, min(MOST_PIXELS, BLOCK_BYTES // a_pixel)))
     pixels, rows = groups * images * oh * ow, channels * r * s
-    if problem.dilation[1] == 1 and channels % lanes in (0, channels) and (pixel == channels or channels >= lanes):
+    close = pixel == channels or channels % lanes == 0
+    together = problem.dilation[1] == 1 and close
+    if together:    # taps of a row, in tiles of as many scalars as there can be
         tiles = of_x * tiles_of(s * min(channels, lanes), r, tile_rows)
     else:
         tiles = s * (channels // lanes * tiles_of(lanes, r, tile_rows)
@@ -57,7 +59,8 @@ def terms(problem, lanes, tile_rows):
     partial = PARTIAL_BYTES // max(1, groups * panels * rows * width * size)
     chunks = min(ceildiv(MOST_CHUNKS, groups), partial, ceildiv(images * oh * ow, CHUNK_PIXELS), block.blocks)
     return {
-        "multiply": pixels * rows * vectors,
+        "multiply": pixels * rows * vectors if together and s > 1 else 0,
+        "multiply_taps": 0 if together and s > 1 else pixels * rows * vectors,    # each by itself
         "load": pixels * tiles * panels,
         "scalar": pixels * rows * panels,
         "tile": ceildiv(pixels, RUN) * tiles * panels,
