@@ -177,7 +177,7 @@ def test_a_struct_has_a_name_of_its_own():
     ("winograd/cost.py", "winograd/layout.pyx", {"COPY_BYTES", "PRIVATE_BYTES", "LARGE_BYTES", "FILTERS_BYTES"}),
     ("product/gradient_cost.py", "product/layout.pyx", {"GRADIENT_PIXELS", "PACKED_BYTES", "MOST_CHUNKS", "PARTIAL_BYTES"}),
     ("direct/gradient_cost.py", "direct/gradient_layout.pyx",
-     {"BLOCK_BYTES", "FEWEST_PIXELS", "MOST_PIXELS", "MOST_CHUNKS", "PARTIAL_BYTES"}),
+     {"BLOCK_BYTES", "FEWEST_PIXELS", "MOST_PIXELS", "MOST_CHUNKS", "CHUNK_PIXELS", "PARTIAL_BYTES"}),
     ("winograd/gradient_cost.py", "winograd/gradient_layout.pyx",
      {"CHUNK_TILES", "MOST_CHUNKS", "TOTALS_BYTES", "CHUNK_BYTES", "KEPT_BYTES", "FAR_BYTES"}),
     ("winograd/data_gradient_cost.py", "winograd/data_gradient.pyx",

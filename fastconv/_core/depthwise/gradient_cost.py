@@ -1,4 +1,4 @@
-"""What the weight gradient of a depthwise convolution costs, and of narrow groups, whose channels it takes one after the other."""
+"""What the weight gradient of a depthwise convolution costs, and of narrow groups, channel by channel."""
 
 from fastconv._core.depthwise.cost import planes_pay
 from fastconv._core.problem.sizes import ceildiv, strides
@@ -20,7 +20,8 @@ def terms(problem, lanes, tile_rows):
     outputs, vectors, of_x = images * oh * ow, ceildiv(filters, lanes), ceildiv(problem.groups, lanes)
     if planes_pay(problem, lanes) or (problem.channels_last and problem.groups > 1):
         kind = "pixels" if problem.channels_last else "planes"
-        return {f"{kind}_multiply": channels * outputs * vectors * r * s, f"{kind}_output": channels * outputs * vectors,
+        return {f"{kind}_multiply": channels * outputs * vectors * r * s,
+                f"{kind}_output": channels * outputs * vectors,
                 f"{kind}_input": channels * images * h * w * of_x, f"{kind}_row": channels * images * oh * vectors,
                 f"{kind}_call": channels}
     square = r == s and s in (3, 5, 7) and problem.dilation == (1, 1) and sh == sw and sh <= 2

@@ -1,5 +1,5 @@
-"""What the weight gradient with filters in the lanes costs: see weight_gradient.pyx for the loop nest that is counted here,
-gradient_layout.pyx for the sizes."""
+"""What the weight gradient with filters in the lanes costs: weight_gradient.pyx has the loop nest that is counted here,
+gradient_layout.pyx the sizes."""
 
 import math
 
@@ -9,7 +9,8 @@ RUN = 128                  # as in gradient_layout.pyx: pixels that are added in
 BLOCK_BYTES = 512 << 10    # of a block,
 FEWEST_PIXELS = 256
 MOST_PIXELS = 4096
-MOST_CHUNKS = 16
+MOST_CHUNKS = 16           # and groups
+CHUNK_PIXELS = 2048
 PARTIAL_BYTES = 4 << 20    # of all chunks' sums
 MOST_LINES = 3             # of a tile
 
@@ -30,8 +31,9 @@ def tiles_of(scalars, rows, tile_rows):
 
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
-    images, size, groups, channels, filters = problem.images, problem.itemsize, problem.groups, problem.channels, problem.filters
+    images, groups, channels, filters = problem.images, problem.groups, problem.channels, problem.filters
     (h, w), (oh, ow), (r, s), (sh, sw) = problem.size, problem.output_size, problem.taps, strides(problem)
+    size = problem.itemsize
     of_planes = not problem.channels_last and channels * groups > 1
     in_steps = False
     if r * s == 1 and inside(problem):    # it takes only the pixels that it meets
@@ -44,16 +46,21 @@ def terms(problem, lanes, tile_rows):
     a_pixel = (panels * width + of_x * pixel * sh * sw) * size
     block = block_pixels(images, oh, ow, max(FEWEST_PIXELS, min(MOST_PIXELS, BLOCK_BYTES // a_pixel)))
     pixels, rows = groups * images * oh * ow, channels * r * s
-    if problem.dilation[1] == 1 and channels % lanes in (0, channels) and (pixel == channels or channels >= lanes):
+    close = pixel == channels or channels % lanes == 0
+    together = problem.dilation[1] == 1 and close
+    if together:    # taps of a row, in tiles of as many scalars as there can be
         tiles = of_x * tiles_of(s * min(channels, lanes), r, tile_rows)
     else:
         tiles = s * (channels // lanes * tiles_of(lanes, r, tile_rows)
                      + (tiles_of(channels % lanes, r, tile_rows) if channels % lanes else 0))
-    band_rows = block.blocks * groups * block.images * ((block.rows - 1) * sh + (r - 1) * problem.dilation[0] + 1) * of_x
+    band_rows = (block.rows - 1) * sh + (r - 1) * problem.dilation[0] + 1
+    band_rows *= block.blocks * groups * block.images * of_x
     band = band_rows * ((block.columns - 1) * sw + (s - 1) * problem.dilation[1] + 1)
-    chunks = min(block.blocks, max(1, min(MOST_CHUNKS, PARTIAL_BYTES // max(1, groups * panels * rows * width * size))))
+    partial = PARTIAL_BYTES // max(1, groups * panels * rows * width * size)
+    chunks = min(ceildiv(MOST_CHUNKS, groups), partial, ceildiv(images * oh * ow, CHUNK_PIXELS), block.blocks)
     return {
-        "multiply": pixels * rows * vectors,
+        "multiply": pixels * rows * vectors if together and s > 1 else 0,
+        "multiply_taps": 0 if together and s > 1 else pixels * rows * vectors,    # each by itself
         "load": pixels * tiles * panels,
         "scalar": pixels * rows * panels,
         "tile": ceildiv(pixels, RUN) * tiles * panels,

@@ -1,4 +1,4 @@
-"""How the weight gradient with filters in the lanes cuts a convolution, and where everything lies: see gradient_layout.pyx."""
+"""How the weight gradient with filters in the lanes cuts a convolution: see gradient_layout.pyx."""
 from cython cimport floating
 
 from fastconv._core.problem.blocks cimport Blocking

@@ -1,5 +1,5 @@
-"""How the weight gradient with filters in the lanes cuts a convolution into blocks, panels and chunks, and where everything
-lies.
+"""How the weight gradient with filters in the lanes cuts a convolution into blocks, panels and chunks, and where
+everything lies.
 
 The split of every sum follows from the sizes alone, never from the number of threads.
 """
@@ -17,7 +17,8 @@ cdef enum:
     FEWEST_PIXELS = 256       # of a block,
     MOST_PIXELS = 4096        # at most
     PARTIAL_BYTES = 4 << 20   # chunks' sums, together
-    MOST_CHUNKS = 16
+    MOST_CHUNKS = 16          # and groups
+    CHUNK_PIXELS = 2048
 
 
 cdef WeightLayout lay_out_weights(const Problem *p, const floating *unused) noexcept nogil:
@@ -38,13 +39,15 @@ cdef WeightLayout lay_out_weights(const Problem *p, const floating *unused) noex
     l.row_step = p.stride_h * l.band_cols * l.pixel
     l.rows = p.c * p.r * p.s
     l.panel_sums = rounded(l.rows * l.width)
-    # chunks of the blocks, and when their sums go to the totals
+    # chunks of the blocks, as many as threads may want and each of them pays, and when their sums go to the totals
     sums = p.groups * l.panels * l.panel_sums
-    l.chunks = min(l.blocking.count, max(1, min(MOST_CHUNKS, PARTIAL_BYTES // (sums * size))))
+    l.chunks = min(l.blocking.count, ceildiv(MOST_CHUNKS, p.groups))
+    l.chunks = max(1, min(l.chunks, min(ceildiv(p.n * p.oh * p.ow, CHUNK_PIXELS), PARTIAL_BYTES // (sums * size))))
     l.blocks_a_run = max(1, RUN * RUN // l.pixels)
     l.long_sums = l.chunks > 1 or l.blocking.count > l.blocks_a_run
     l.totals_size = l.chunks * sums if l.long_sums else 0
-    # a thread's scratch: where each RUN of pixels begins among the runs, the runs, X and then a tile, a packed panel, sums
+    # a thread's scratch: where each RUN of pixels begins among the runs, the runs, X and then a tile, a packed panel,
+    # sums
     l.x_at = numbers * rounded(ceildiv(l.pixels, RUN) + 1
                                + 3 * (l.blocking.images * l.blocking.rows + ceildiv(l.pixels, RUN)))
     l.packed_at = l.x_at + rounded(max(l.vectors * l.channel_pitch, l.width * FC_MAX_NV * l.lanes))

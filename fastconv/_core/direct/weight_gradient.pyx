@@ -12,12 +12,14 @@ grad_output, none of which is packed more than once.
         add the sums to the chunk's totals
     add the chunks' totals up, in order; transpose them to the filters
 
-In NHWC pixels are copied and nothing is transposed. The pixels of X have no more room than their channels, if these are fewer
-than a vector; then a line of scalars that the kernel takes is a whole row of taps: 9 for 3 x 3 taps of an RGB image. Pixels of
-rows and of images that follow each other count as one run, so planes of a few pixels cost no more than large ones.
+In NHWC pixels are copied and nothing is transposed. The pixels of X have no more room than their channels, if these are
+fewer than a vector; then a line of scalars that the kernel takes is a whole row of taps: 9 for 3 x 3 taps of an RGB
+image. A tile goes on from row to row and from image to image, so planes of a few pixels cost little more than large
+ones.
 
-A sum runs over 128 pixels, in registers, then over 128 of these sums, then in double precision. The split of the reduction
-(blocks, chunks) follows from the sizes alone. What would take too much scratch is cut into parts first: see parts.py.
+A sum runs over 128 pixels, in registers, then over 128 of these sums, then in double precision. The split of the
+reduction (blocks, chunks) follows from the sizes alone. What would take too much scratch is cut into parts first: see
+parts.py.
 
 Sources: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018).
 """
@@ -29,7 +31,9 @@ from cython cimport floating
 from libc.string cimport memset
 
 from fastconv._core.direct.layout cimport only_met, work
-from fastconv._core.direct.gradient_layout cimport RUN, WeightLayout, channels_of, filters_of, lay_out_weights, scratch_of
+from fastconv._core.direct.gradient_layout cimport (
+    RUN, WeightLayout, channels_of, filters_of, lay_out_weights, scratch_of,
+)
 from fastconv._core.problem.blocks cimport PixelBlock, block_at
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions
@@ -41,6 +45,9 @@ from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport WHEN_READY, in_parallel
 
 cnp.import_array()
+
+cdef enum:
+    NEAR_BYTES = 256 << 10    # of a panel's sums
 
 cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
 
@@ -81,8 +88,8 @@ cdef void fill_band(const WeightCall *call, const PixelBlock *block, Py_ssize_t 
             fill_pixels(p, &band, 0, band.rows, x + i * p.xn, p.c, dst + i * l.image_pitch, l.channel_pitch)
             continue
         for v in range(l.vectors):
-            fill_lanes(p, &band, x + i * p.xn + v * l.lanes * p.xc, <int>channels_of(p, l, v), <floating>p.value, call.at,
-                       dst + v * l.channel_pitch + i * l.image_pitch)
+            fill_lanes(p, &band, x + i * p.xn + v * l.lanes * p.xc, <int>channels_of(p, l, v), <floating>p.value,
+                       call.at, dst + v * l.channel_pitch + i * l.image_pitch)
 
 
 cdef inline Py_ssize_t vectors_of(const Problem *p, const WeightLayout *l, Py_ssize_t panel) noexcept nogil:
@@ -154,11 +161,12 @@ cdef void cut_into_runs(const Problem *p, const WeightLayout *l, const PixelBloc
 # A block by a panel
 
 
-# What a panel's tiles have in common: the runs of the block, RUN pixels after RUN pixels; packed grad_output; the sums.
+# What a panel's tiles have in common: which RUNs of the block's pixels they take, one after the other, where the runs
+# of each begin, packed grad_output, the sums.
 cdef struct WeightPanel:
-    Py_ssize_t runs
+    Py_ssize_t begin, end
     const Py_ssize_t *firsts
-    const fc_pixel_run *all_runs
+    const fc_pixel_run *runs
     const void *packed
     void *sums
     int vectors
@@ -166,8 +174,8 @@ cdef struct WeightPanel:
 
 cdef void add_line(const WeightCall *call, const WeightPanel *f, Py_ssize_t scalars, const floating *a, Py_ssize_t row,
                    Py_ssize_t row_step) noexcept nogil:
-    """So many scalars of each row of taps, which begin at a in X, to the sums: those of the first row of taps from `row` on, of
-    the others row_step apart."""
+    """So many scalars of each row of taps, which begin at a in X, to the sums: those of the first row of taps from
+    `row` on, of the others row_step apart."""
     cdef const Problem *p = call.p
     cdef const WeightLayout *l = call.l
     cdef Py_ssize_t width = f.vectors * l.lanes, pieces = ceildiv(scalars, l.mr), sets, piece, first, r, i, n
@@ -185,8 +193,8 @@ cdef void add_line(const WeightCall *call, const WeightPanel *f, Py_ssize_t scal
             first = part(scalars, pieces, piece)
             tile.scalars = <int>(part(scalars, pieces, piece + 1) - first)
             sums = <floating *>f.sums + (row + r * row_step + first) * width
-            for n in range(f.runs):
-                pixels.runs, pixels.n_runs = f.all_runs + f.firsts[n], f.firsts[n + 1] - f.firsts[n]
+            for n in range(f.begin, f.end):
+                pixels.runs, pixels.n_runs = f.runs + f.firsts[n], f.firsts[n + 1] - f.firsts[n]
                 weight_tile(&tile, &pixels, a + r * pixels.a_line + first, packed, sums, row_step * width)
 
 
@@ -213,18 +221,22 @@ cdef void add_block(const WeightCall *call, const WeightUnit *u, Py_ssize_t inde
     cdef Py_ssize_t *firsts = <Py_ssize_t *>scratch
     cdef fc_pixel_run *runs = <fc_pixel_run *>(firsts + ceildiv(l.pixels, RUN) + 1)
     cdef floating *x = scratch + l.x_at
-    cdef floating *packed
-    cdef Py_ssize_t i
+    cdef floating *packed = scratch + l.packed_at
+    cdef Py_ssize_t all_runs = ceildiv(block.pixels, RUN), at_once, i
     cdef WeightPanel f
     cut_into_runs(call.p, l, &block, firsts, runs)
     fill_band(call, &block, u.group, x)
-    f.runs, f.firsts, f.all_runs = ceildiv(block.pixels, RUN), firsts, runs
+    # either RUN pixels stay in L1 while all tiles meet them, or, where the sums are too large for L2, a tile does
+    at_once = 1 if l.panel_sums * <Py_ssize_t>sizeof(floating) <= NEAR_BYTES else all_runs
+    f.firsts, f.runs, f.packed = firsts, runs, packed
     for i in range(u.first, u.last):
-        packed = scratch + l.packed_at
         pack_panel(call, &block, u.group, i, packed)
-        f.packed, f.vectors = packed, <int>vectors_of(call.p, l, i)
-        f.sums = scratch + l.sums_at + (i - u.first) * l.panel_sums
-        multiply(call, &f, x)
+        f.vectors, f.sums = <int>vectors_of(call.p, l, i), scratch + l.sums_at + (i - u.first) * l.panel_sums
+        f.begin = 0
+        while f.begin < all_runs:
+            f.end = min(all_runs, f.begin + at_once)
+            multiply(call, &f, x)
+            f.begin = f.end
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -244,7 +256,8 @@ cdef void store_panel(const WeightCall *call, Py_ssize_t group, Py_ssize_t panel
         n = min(most, l.rows - term)
         for i in range(n):
             c = (term + i) // taps
-            rows[i] = (c // l.lanes * l.lanes * taps + (term + i) % taps * channels_of(p, l, c // l.lanes) + c % l.lanes) * width
+            rows[i] = (c // l.lanes * l.lanes * taps + (term + i) % taps * channels_of(p, l, c // l.lanes)
+                       + c % l.lanes) * width
         if n == most:
             transpose(sums, rows, <int>n, filters, w + term, p.wk)
         else:    # it would write past the end of a filter
@@ -333,7 +346,8 @@ cdef bint backward(const Problem *given, const floating *unused) except -1:
     totals = take(l.totals_size * sizeof(double))
     tables = take(l.tables_size * sizeof(Py_ssize_t))
     at = <Py_ssize_t *>tables.data
-    call.totals, call.at, call.packed_at, call.narrow_at = <double *>totals.data, at, at + l.at_size, at + l.at_size + l.pixels
+    call.totals, call.at = <double *>totals.data, at
+    call.packed_at, call.narrow_at = at + l.at_size, at + l.at_size + l.pixels
     with nogil:
         band = lane_band(&p, -p.left, l.band_cols, l.pixel)
         lane_positions(&p, &band, l.band_rows, at)

@@ -1,4 +1,4 @@
-"""What the weight gradient by an implicit matrix product costs: see weight_gradient.pyx for the loop nest that is counted here."""
+"""What the weight gradient by an implicit matrix product costs: see weight_gradient.pyx for its loop nest."""
 
 import math
 
@@ -17,7 +17,8 @@ def refuses(problem):
 
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
-    images, size, groups, channels, filters = problem.images, problem.itemsize, problem.groups, problem.channels, problem.filters
+    images, groups, channels, filters = problem.images, problem.groups, problem.channels, problem.filters
+    size = problem.itemsize
     (h, w), (oh, ow), (r, s), (sh, sw) = problem.size, problem.output_size, problem.taps, strides(problem)
     fits = inside(problem)
     in_rows = not problem.channels_last or channels * groups == 1
@@ -29,7 +30,8 @@ def terms(problem, lanes, tile_rows):
     pieces, length = band_axis(block.columns, s, sw, problem.dilation[1])
     pixels, terms_a_filter = groups * images * oh * ow, channels * r * s
     vectors, panels = ceildiv(terms_a_filter, lanes), ceildiv(filters, tile_rows)
-    chunks = min(block.blocks, max(1, min(MOST_CHUNKS, PARTIAL_BYTES // max(1, groups * filters * terms_a_filter * size))))
+    weights = groups * filters * terms_a_filter
+    chunks = min(block.blocks, MOST_CHUNKS, PARTIAL_BYTES // max(1, weights * size))
     band = 0 if in_place else block.blocks * groups * block.images * channels * rows * pieces * length
     in_steps = not in_rows or sw > 1
     return {
@@ -43,7 +45,7 @@ def terms(problem, lanes, tile_rows):
         "band": 0 if in_steps else band,
         "band_in_steps": band if in_steps else 0,
         "band_piece": 0 if in_place else block.blocks * groups * block.images * rows * pieces * channels,
-        "sum": (chunks if chunks > 1 else 0) * groups * filters * terms_a_filter,
+        "sum": (chunks if chunks > 1 else 0) * weights,
         "block": block.blocks * groups,
         "call": 1,
     }

@@ -81,8 +81,8 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
             continue
         if g.ws == 1 and g.wr == g.s and g.wk >= taps and g.wc >= taps:
             if c + AHEAD < channels and g.wk == taps:
-                for i in range(ceildiv(filters * taps, MOST_LANES)):
-                    prefetch(src + AHEAD * g.wc + i * MOST_LANES)
+                for i in range(ceildiv(filters * taps, FC_MAX_LANES)):
+                    prefetch(src + AHEAD * g.wc + i * FC_MAX_LANES)
             # Whole vectors, where there is memory behind the taps: the next channel overwrites what they are too much.
             exactly = c == CHANNELS_AT_ONCE - 1 or (last and channel + c == g.c - 1)
             to_lanes(src, rows, filters, taps if exactly else whole, dst + c * taps * l.lanes, l.taps_at)
