@@ -44,7 +44,14 @@ _sliding_by_plain_options = functools.lru_cache(maxsize=256)(_checked_sliding)
 
 
 def _adaptive(size, output_size):
+    return (_adaptive_by_plain_size if type(output_size) is int else _checked_adaptive)(size, output_size)
+
+
+def _checked_adaptive(size, output_size):
     return adaptive_windows(size, checks.pair(output_size, "output_size"))
+
+
+_adaptive_by_plain_size = functools.lru_cache(maxsize=256)(_checked_adaptive)    # as above
 
 
 def _fit(view, windows, with_indices=False):

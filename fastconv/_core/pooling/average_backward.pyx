@@ -3,7 +3,7 @@
     windows "2x2" in NCHW: parallel for image, channel: for row of outputs: each gradient to its four pixels
     "band", stride 1:      sums over windows of the shares, as forward (banded.pyx)
     "band" in NCHW:        parallel for image, channel, block of rows:
-                               for row of outputs: spread its gradients to where their windows start, with zeros between;
+                               for row of outputs: spread its gradients to where their windows start, zeros between;
                                    across: sums of S neighbours -> a buffer of rows (L1, L2)
                                down: for row of grad_x: the sum of the buffered rows whose windows cover it
     "runs" in NCHW:        parallel for image, channel: zeros, then each window += its gradient
@@ -29,7 +29,7 @@ from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 from fastconv._core.pooling.banded cimport BandLayout, lay_out_band, pool_from_bands
 from fastconv._core.pooling.problem cimport PoolProblem, clear_pixels, clear_rest, new_images, pool_problem
 from fastconv._core.pooling.windows cimport (
-    BAND, PAIRS, RUNS, PoolAxis, Span, Windows, covered, first_reaching, overlap, span,
+    BAND, PAIRS, RUNS, PoolAxis, Span, Windows, covered, first_reaching, overlap, overlapping, span,
 )
 
 cnp.import_array()
@@ -40,6 +40,7 @@ cdef enum:
     COLUMNS = 4096           # of grad_x in such a row; more only where windows are about as wide
     MOST_BUFFER = 1 << 20    # elements of rows of sums, of whatever windows
     SUMS = 1 << 16           # of a block of pixels, added up in double
+    THIN = 8                 # channels up to which a pixel of its own wastes most of a vector
     RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
     SLACK = 2 * FC_MAX_LANES # elements behind a buffer that whole vectors may touch
 
@@ -90,7 +91,8 @@ cdef run_average(const floating[:, :, :, :] grad, floating[:, :, :, :] grad_x, W
     cdef Block scratch
     cdef PoolProblem shares
     cdef BandLayout bands
-    if windows.method == BAND and g.rows.stride == g.cols.stride == 1 and (g.yc == 1 or not channels_last):
+    if (windows.method == BAND and g.rows.stride == g.cols.stride == 1
+            and (not channels_last or g.yc == 1 and (g.c <= THIN or overlapping(&g.rows, &g.cols)))):
         shares = sharing(g)
         bands.average, bands.lanes = True, channels_last
         bands.shares = NULL if even(&g.rows) and even(&g.cols) else g

@@ -2,7 +2,7 @@
 
     parallel for image, block of channels, block of rows, block of columns:
         fill the padded band (problem/band.pyx; the stride's phases apart)
-        across: band -> best (or sum) of the first few columns of a window and which it was, buffers as large as the band;
+        across: band -> best (or sum) of the first few columns of a window and which it was, buffers of the band's size;
                 widened, with a comparison (an addition) for every doubling, to all S columns
         down:   the same widened to a part of the R rows;
                 for row of outputs: best (or sum) of the few parts that make R rows -> y
@@ -16,8 +16,8 @@ size, but one after the other along a row, where the lanes are.
 A pixel of the band is one element of a plane, or the elements of a unit's channels: the loops below are the same, all
 distances being multiplied by so many `lanes`. The band and its two copies hold about FLAT elements each and stay in L1,
 for tall windows about DEEP, in L2: a block is to be four times as high as the rows that it shares with the next. Where
-one row of outputs needs more, its columns are cut into blocks too. The padding of maxima is -inf, which wins nothing: an
-output whose window holds nothing but -inf gets the index of its first pixel afterwards.
+one row of outputs needs more, its columns are cut into blocks too. The padding of maxima is -inf, which wins nothing:
+an output whose window holds nothing but -inf gets the index of its first pixel afterwards.
 
 The gradient of an average with stride 1 is a sum over such windows too, of the shares: the gradients over what each
 window counts.
@@ -56,8 +56,8 @@ cdef struct BandCall:
     const BandLayout *l
 
 # One unit: `planes` channels, `rows` rows of outputs from i on, `cols` columns from j on; and where its tables and
-# buffers are. A pixel of the band has `lanes` elements, a row of it `pitch`, and taps of a row that are a period apart are
-# `step` elements apart; 0 where taps share nothing.
+# buffers are. A pixel of the band has `lanes` elements, a row of it `pitch`, and taps of a row that are a period apart
+# are `step` elements apart; 0 where taps share nothing.
 cdef struct BandUnit:
     Py_ssize_t planes, i, rows, j, cols, lanes, pitch, step, band_rows
     Py_ssize_t *taps         # of the band's columns

@@ -47,7 +47,7 @@ cdef enum:
     PIECE = 64                 # channels whose maxima are put together from pieces of a window
     UNITS = 16                 # of CHANNELS; where rows of outputs are fewer, channels are cut into blocks
     THIN = 8                   # channels up to which a pixel of its own wastes most of a vector
-    LONG = 64                  # pixels of a run from which on it is better compared with itself than with other channels
+    LONG = 64                  # pixels of a run from which on it is rather compared by itself than with other channels
     TRANSPOSED = 1 << 17       # elements of LANES' buffer at most
 
 cdef Py_ssize_t POSITIONS = 1 << 31    # of a window, that 32 bits can tell apart

@@ -3,9 +3,9 @@
     windows "2x2" of wide planes in NCHW:
         parallel for image, channel: for row of outputs: the pixels whose position is the index get the gradient, the
             others 0; two rows are written as a whole, nothing is scattered
-    small windows of pixels in NHWC:
-        parallel for image, block of channels: for output: for vector of channels: to all pixels of its window the gradient
-            where their position is the index, else 0
+    small windows of pixels in NHWC that share none:
+        parallel for image, block of channels: for output: for vector of channels: to all pixels of its window the
+            gradient where their position is the index, else 0
     otherwise: parallel for image, block of channels: zeros, then grad_x[index] += grad
 
 Where a pixel belongs to many windows, a running sum in single precision would not be right to 1e-6. Then:
@@ -81,7 +81,8 @@ cdef bint run_max(const floating[:, :, :, :] grad, const int64_t[:, :, :, :] ind
     call.pairs = (windows.method == PAIRS and not channels_last and g.yw == 1 and call.index_col == 1
                   and g.cols.outputs >= WIDE)
     call.small = (channels_last and not many and g.yc == call.index_channel == 1 and g.c >= THIN
-                  and 1 <= g.rows.kernel_size * g.cols.kernel_size <= FEW)
+                  and 1 <= g.rows.kernel_size * g.cols.kernel_size <= FEW
+                  and overlap(&g.rows) * overlap(&g.cols) == 1)
     if many or call.pairs:
         call.channels = 1
     elif channels_last:
@@ -140,14 +141,13 @@ cdef bint windows_of_unit(const MaxGradient *call, const floating *grad, const i
     """Neighbouring channels of an image; False where an index is outside its window: then all is to be done again."""
     cdef const PoolProblem *g = &call.g
     cdef Py_ssize_t i, j
-    cdef bint add = overlap(&g.rows) > 1 or overlap(&g.cols) > 1
     cdef Span rows, cols
     cdef fc_window window
     window.row, window.column = g.rows.dilation * g.xh, g.cols.dilation * g.xw
     window.row_step, window.column_step = g.rows.dilation * g.cols.size, g.cols.dilation
     if (<double>g.rows.kernel_size * window.row_step + <double>g.cols.kernel_size * window.column_step) >= 2147483647:
         return False    # a lane could not tell its positions apart
-    if add or not (covered(&g.rows) and covered(&g.cols)):
+    if not (covered(&g.rows) and covered(&g.cols)):
         clear_pixels(g, grad_x, channels)
     for i in range(g.rows.outputs):
         rows = span(&g.rows, i)
@@ -156,7 +156,7 @@ cdef bint windows_of_unit(const MaxGradient *call, const floating *grad, const i
             window.base = rows.first * g.cols.size + cols.first
             if not max_channels_backward(&window, grad + i * g.yh + j * g.yw,
                                          indices + i * call.index_row + j * call.index_col,
-                                         grad_x + rows.first * g.xh + cols.first * g.xw, rows.taps, cols.taps, add,
+                                         grad_x + rows.first * g.xh + cols.first * g.xw, rows.taps, cols.taps, False,
                                          channels):
                 return False
     return True

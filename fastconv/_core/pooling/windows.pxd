@@ -80,8 +80,8 @@ cdef inline bint whole(const PoolAxis *rows, const PoolAxis *cols) noexcept nogi
 
 
 cdef inline bint overlapping(const PoolAxis *rows, const PoolAxis *cols) noexcept nogil:
-    """Whether windows share so many pixels that rows, then columns, are cheaper than each window by itself: a band costs
-    about two steps a pixel, and each of its steps, which go through buffers, as much as two in registers."""
+    """Whether windows share so many pixels that rows, then columns, are cheaper than each window by itself: a band
+    costs about two steps a pixel, and each of its steps, which go through buffers, as much as two in registers."""
     cdef double r = rows.kernel_size, s = cols.kernel_size
     return r * s > 2 * (rows.stride * s + r + 2 * rows.stride * cols.stride)
 
