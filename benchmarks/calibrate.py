@@ -230,8 +230,8 @@ def main(argv=None):
     print(f"# {isa.in_use()}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in the geometric mean,"
           f" above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")
     for ratio, taken, best, problem in found[:options.worst]:
-        print(f"#   {ratio:.2f} {taken} for {best}: {problem.x_shape} {problem.weight_shape} stride {problem.stride[0]} dilation {problem.dilation[0]}"
-              f" groups {problem.groups}{' channels last' if problem.channels_last else ''}")
+        print(f"#   {ratio:.2f} {taken} for {best}: {problem.x_shape} {problem.weight_shape} stride {problem.stride[0]}"
+              f" dilation {problem.dilation[0]} groups {problem.groups}{' channels last' if problem.channels_last else ''}")
     pprint.pprint(constants, width=120, sort_dicts=False)
 
 

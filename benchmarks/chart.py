@@ -21,7 +21,8 @@ LEFT, RIGHT = 0.28, 0.85  # of the width: where the axes begin and end
 FASTCONV, PEER, LOST = "#b2182b", "#c9c9c9", "#8c8c8c"
 TEXT, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 STYLES = {  # library -> colour, mark
-    "torch": ("#d55e00", "o"), "torch-compiled": ("#8c3b00", "h"), "jax": ("#009e73", "D"), "numpy": ("#222222", "X"), "scipy": ("#a6761d", "p"), "onnxruntime": ("#0072b2", "s"),
+    "torch": ("#d55e00", "o"), "torch-compiled": ("#8c3b00", "h"), "jax": ("#009e73", "D"),
+    "numpy": ("#222222", "X"), "scipy": ("#a6761d", "p"), "onnxruntime": ("#0072b2", "s"),
     "openvino": ("#56b4e9", "v"), "ncnn": ("#e69f00", "^"), "litert": ("#cc79a7", "P"), "mnn": ("#6a51a3", "d"),
 }
 FARTHEST = 16  # times as long as fastconv: what takes longer stands here

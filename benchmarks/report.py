@@ -117,7 +117,8 @@ def print_table(report: dict[str, Any]) -> None:
     print(f"\n{'ms':36}" + "".join(f"{library:>12} " for library in libraries) + f"{'fastconv does':>16}{'ratio':>8}")
     for row in rows:
         seconds = row["seconds"]
-        cells = [f"{seconds[library] * 1e3:12.{6 if row['operation'] == 'small' else 3}f}{'*' if library in row['inexact'] else ' '}" if library in seconds
+        digits = 6 if row["operation"] == "small" else 3
+        cells = [f"{seconds[library] * 1e3:12.{digits}f}{'*' if library in row['inexact'] else ' '}" if library in seconds
                  else f"{'-':>12} " for library in libraries]
         own = rate(row, seconds["fastconv"]) if "fastconv" in seconds else ""
         print(f"{row['operation']:18}{row['layer']:18}{''.join(cells)}{own:>16}{_ratio(row['ratio'])}")

@@ -103,7 +103,7 @@ def _layers(figures: Figures, operation: str, **setting: Any) -> str:
         return ""
     libraries, starred, body = timed(report, operation), False, []
     for row in rows(report, operation):
-        star = {library: "\\*" for library in row["inexact"]}
+        star = dict.fromkeys(row["inexact"], "\\*")
         starred = starred or bool(star)
         cells = [_three(row["seconds"][library] * 1e3) + star.get(library, "") if library in row["seconds"] else "" for library in libraries]
         body.append([f"`{row['layer']}`", describe(row["layer"]), *cells, f"{row['ratio']:.2f}" if row["ratio"] else ""])

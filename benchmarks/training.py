@@ -36,4 +36,5 @@ def measure(options: list[str]) -> dict[str, Any]:
         epochs, seconds = len(answer["history"]["epoch"]), float(f"{answer['seconds']:.3g}")
         results.append({"operation": "training", "seed": seed, "epochs": epochs, "accuracy": answer["test"]["accuracy"],
                         "seconds": seconds})
-    return {**context(), "versions": {"fastconv": LIBRARIES["fastconv"](Setting(THREADS, "nchw", "float32")).version()}, "threads": THREADS, "results": results}
+    versions = {"fastconv": LIBRARIES["fastconv"](Setting(THREADS, "nchw", "float32")).version()}
+    return {**context(), "versions": versions, "threads": THREADS, "results": results}

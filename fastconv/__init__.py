@@ -4,7 +4,7 @@ Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*
 `fastconv.nn`, optimisers in `fastconv.optim`, data sets in `fastconv.data`, training in `fc.Trainer`.
 """
 
-from fastconv import _interrupt  # noqa: F401, I001 (before anything that takes time to import)
+from fastconv import _interrupt  # noqa: I001 (before anything that takes time to import)
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -14,14 +14,16 @@
  */
 INLINE V NAME(louder)(V a, V b) { return NAME(select)(a > b, a, b); }
 INLINE V NAME(quieter)(V a, V b) { return NAME(select)(a < b, a, b); }
-INLINE V NAME(none_as_infinite)(V energy) { return NAME(select)(energy == 0, NAME(broadcast)((T)__builtin_inf()), energy); }
+INLINE V NAME(none_as_infinite)(V energy) {
+    return NAME(select)(energy == 0, NAME(broadcast)((T)__builtin_inf()), energy);
+}
 
 INLINE V NAME(add_pairs)(V a, V b) { return SHUFFLE(M, a, b, EVEN_LANES) + SHUFFLE(M, a, b, ODD_LANES); }
 
 /* The sums over the lanes of v[0], v[1], ... side by side. */
 INLINE V NAME(sums_of_lanes)(V *v) {
-    UNROLL for (int n = LANES / 2; n; n /= 2)
-        UNROLL for (int i = 0; i < n; i++) v[i] = NAME(add_pairs)(v[2 * i], v[2 * i + 1]);
+    UNROLL for (int n = LANES / 2; n; n /= 2) UNROLL for (int i = 0; i < n; i++)
+        v[i] = NAME(add_pairs)(v[2 * i], v[2 * i + 1]);
     return v[0];
 }
 
@@ -40,8 +42,8 @@ INLINE int NAME(exceeds)(V hi, V lo, T most) {
     return hi[0] > lo[0] * most;
 }
 
-static int NAME(band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window, int known,
-                               T *energy, T most) {
+static int NAME(band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window,
+                               int known, T *energy, T most) {
     const T *below = band + pitch;
     const V infinite = NAME(broadcast)((T)__builtin_inf());
     V hi = {0}, lo = infinite;

@@ -139,8 +139,8 @@ INLINE void NAME(depthwise_tile)(NAME(square) q, NAME(steps) to, const T *band, 
         UNROLL for (int r = 0; r < size; r++) wv[r] = NAME(broadcast)(w[r * size + s]);
         UNROLL for (int b = 0; b < (n_rows - 1) * stride + size; b++) {
             V v = NAME(load)(band + NAME(band_place)(stride, to, b, s));
-            UNROLL for (int i = 0; i < n_rows; i++)
-                if (b - i * stride >= 0 && b - i * stride < size) acc[i] += wv[b - i * stride] * v;
+            UNROLL for (int i = 0; i < n_rows; i++) if (b - i * stride >= 0 && b - i * stride < size)
+                acc[i] += wv[b - i * stride] * v;
         }
     }
     if (count == LANES) {
@@ -180,9 +180,13 @@ INLINE void NAME(depthwise_tile_row)(NAME(square) q, NAME(steps) to, const T *ba
         }                                                                                                              \
         if (rows) ROWS(size, stride, 1);                                                                               \
     }
-DEPTHWISE(3, 1) DEPTHWISE(3, 2) DEPTHWISE(5, 2) DEPTHWISE(7, 2)
+DEPTHWISE(3, 1)
+DEPTHWISE(3, 2)
+DEPTHWISE(5, 2)
+DEPTHWISE(7, 2)
 #if VECTOR_REGISTERS >= 32
-DEPTHWISE(5, 1) DEPTHWISE(7, 1)
+DEPTHWISE(5, 1)
+DEPTHWISE(7, 1)
 #endif
 #undef DEPTHWISE
 #undef ROWS
@@ -285,7 +289,8 @@ static void NAME(depthwise_tall)(const fc_plane_block *all, const T *band, const
         tall.n_taps = tall.r_taps = size;                                                                              \
         NAME(depthwise_tall)(&tall, band, w, bias, y);                                                                 \
     }
-DEPTHWISE(5) DEPTHWISE(7)
+DEPTHWISE(5)
+DEPTHWISE(7)
 #undef DEPTHWISE
 #endif
 
@@ -335,8 +340,8 @@ static void NAME(depthwise_pair)(const fc_plane_block *all, ptrdiff_t n_even, co
  * zeroed in both operands, as zero times infinity is not zero. */
 
 /* square.rows rows x one vector of grad_output; lanes from lo until hi count. */
-INLINE void NAME(depthwise_weight_tile)(NAME(square) q, int partial, NAME(steps) to, const T *band, const T *dy,
-                                        V *acc, int lo, int hi) {
+INLINE void NAME(depthwise_weight_tile)(NAME(square) q, int partial, NAME(steps) to, const T *band, const T *dy, V *acc,
+                                        int lo, int hi) {
     int size = q.size, stride = q.stride, n_rows = q.rows, columns = q.columns;
     ptrdiff_t dy_row = to.y_row;
     V g[7];
@@ -349,8 +354,8 @@ INLINE void NAME(depthwise_weight_tile)(NAME(square) q, int partial, NAME(steps)
     UNROLL for (int b = 0; b < (n_rows - 1) * stride + size; b++) UNROLL for (int s = 0; s < columns; s++) {
         V v = NAME(load)(band + NAME(band_place)(stride, to, b, s));
         if (partial) v = (V)((M)v & counted);
-        UNROLL for (int i = 0; i < n_rows; i++)
-            if (b - i * stride >= 0 && b - i * stride < size) acc[(b - i * stride) * columns + s] += g[i] * v;
+        UNROLL for (int i = 0; i < n_rows; i++) if (b - i * stride >= 0 && b - i * stride < size)
+            acc[(b - i * stride) * columns + s] += g[i] * v;
     }
 }
 
@@ -386,11 +391,16 @@ INLINE void NAME(depthwise_weight_row)(NAME(square) q, NAME(steps) to, const T *
         }                                                                                                              \
     }
 #if VECTOR_REGISTERS >= 32
-DEPTHWISE_WEIGHT(3, 1, 7, 3) DEPTHWISE_WEIGHT(3, 2, 7, 3)
+DEPTHWISE_WEIGHT(3, 1, 7, 3)
+DEPTHWISE_WEIGHT(3, 2, 7, 3)
 #else
-DEPTHWISE_WEIGHT(3, 1, 4, 3) DEPTHWISE_WEIGHT(3, 2, 4, 3)
+DEPTHWISE_WEIGHT(3, 1, 4, 3)
+DEPTHWISE_WEIGHT(3, 2, 4, 3)
 #endif
-DEPTHWISE_WEIGHT(5, 1, 7, 1) DEPTHWISE_WEIGHT(5, 2, 7, 1) DEPTHWISE_WEIGHT(7, 1, 7, 1) DEPTHWISE_WEIGHT(7, 2, 7, 1)
+DEPTHWISE_WEIGHT(5, 1, 7, 1)
+DEPTHWISE_WEIGHT(5, 2, 7, 1)
+DEPTHWISE_WEIGHT(7, 1, 7, 1)
+DEPTHWISE_WEIGHT(7, 2, 7, 1)
 #undef DEPTHWISE_WEIGHT
 #undef ROWS
 
@@ -435,11 +445,13 @@ static void NAME(depthwise_weight_any)(const fc_plane_block *all, const T *band,
     ptrdiff_t t = 0;
     for (; t + 4 <= block.n_taps; t += 4)
         NAME(depthwise_weight_taps)(4, block.taps + t, block, band, dy, sums + t * LANES);
-    for (; t < block.n_taps; t++)
-        NAME(depthwise_weight_taps)(1, block.taps + t, block, band, dy, sums + t * LANES);
+    for (; t < block.n_taps; t++) NAME(depthwise_weight_taps)(1, block.taps + t, block, band, dy, sums + t * LANES);
 }
 
 #undef DEPTHWISE_TABLE
 #define DEPTHWISE_TABLE(kernel)                                                                                        \
-    {{NAME(kernel##_any), NAME(kernel##_3_stride_1), NAME(kernel##_5_stride_1), NAME(kernel##_7_stride_1)},            \
-     {NAME(kernel##_any), NAME(kernel##_3_stride_2), NAME(kernel##_5_stride_2), NAME(kernel##_7_stride_2)}}
+    {                                                                                                                  \
+        {NAME(kernel##_any), NAME(kernel##_3_stride_1), NAME(kernel##_5_stride_1), NAME(kernel##_7_stride_1)}, {       \
+            NAME(kernel##_any), NAME(kernel##_3_stride_2), NAME(kernel##_5_stride_2), NAME(kernel##_7_stride_2)        \
+        }                                                                                                              \
+    }

@@ -20,10 +20,9 @@
 INLINE void NAME(pack_taps)(const T *w, ptrdiff_t filter, int n, ptrdiff_t t, int taps, T *packed, ptrdiff_t step,
                             V *nonfinite) {
     V r[LANES];
-    UNROLL for (int i = 0; i < LANES; i++)
-        r[i] = i >= n          ? (V){0}
-               : taps == LANES ? NAME(load)(w + i * filter + t)
-                               : NAME(load_part)(w + i * filter + t, taps);
+    UNROLL for (int i = 0; i < LANES; i++) r[i] = i >= n          ? (V){0}
+                                                  : taps == LANES ? NAME(load)(w + i * filter + t)
+                                                                  : NAME(load_part)(w + i * filter + t, taps);
     UNROLL for (int i = 0; i < LANES; i++) *nonfinite += r[i] * 0;
     NAME(transpose_block)(r);
     UNROLL for (int i = 0; i < LANES; i++) if (i < taps) NAME(store)(packed + (t + i) * step, r[i]);
@@ -37,7 +36,8 @@ static int NAME(pack_filters)(const T *w, ptrdiff_t filter, int n, ptrdiff_t tap
         for (ptrdiff_t t = 0; t < taps; t += LANES)
             NAME(pack_taps)(w, filter, n, t < taps - LANES ? t : taps - LANES, LANES, packed, step, &nonfinite);
     }
-    for (int i = 0; i < LANES; i++) if (nonfinite[i] != 0) return 0;
+    for (int i = 0; i < LANES; i++)
+        if (nonfinite[i] != 0) return 0;
     return 1;
 }
 
@@ -81,9 +81,9 @@ INLINE void NAME(slide_over)(NAME(sliding) q, int t, fc_slide how, const T *cons
     UNROLL for (int j = 0; j * stride_w <= t; j++) {
         int s = t - j * stride_w;
         if (s < size) UNROLL for (int r = 0; r < size; r++) {
-            V wv = HELD(size) ? held[r * size + s] : NAME(load)(w + (r * size + s) * LANES);
-            UNROLL for (int i = 0; i < n_rows; i++) acc[j][i] += wv * x[i * stride_h + r];
-        }
+                V wv = HELD(size) ? held[r * size + s] : NAME(load)(w + (r * size + s) * LANES);
+                UNROLL for (int i = 0; i < n_rows; i++) acc[j][i] += wv * x[i * stride_h + r];
+            }
     }
 }
 
@@ -120,8 +120,15 @@ INLINE void NAME(slide)(NAME(sliding) q, const fc_slide *job, const T *const *ro
         NAME(slide)((NAME(sliding)){size, stride_h, stride_w, n_rows}, how, rows, w, bias, y);                         \
     }
 #define SLIDES(size, h, w) SLIDE(size, h, w, 1) SLIDE(size, h, w, 2) SLIDE(size, h, w, 3) SLIDE(size, h, w, 4)
-SLIDES(3, 1, 1) SLIDES(5, 1, 1) SLIDES(7, 1, 1) SLIDES(3, 2, 2) SLIDES(5, 2, 2) SLIDES(7, 2, 2)
-SLIDES(3, 1, 2) SLIDES(5, 1, 2) SLIDES(7, 1, 2)
+SLIDES(3, 1, 1)
+SLIDES(5, 1, 1)
+SLIDES(7, 1, 1)
+SLIDES(3, 2, 2)
+SLIDES(5, 2, 2)
+SLIDES(7, 2, 2)
+SLIDES(3, 1, 2)
+SLIDES(5, 1, 2)
+SLIDES(7, 1, 2)
 #undef SLIDES
 #undef SLIDE
 
@@ -195,11 +202,10 @@ INLINE void NAME(band_tile)(int n, fc_pixel_block block, const T *band, const T 
             }
             UNROLL for (int i = 0; i < 3; i++) held[i] = held[i + 1];
         }
-        UNROLL for (int b = 1; b < 4; b++, x += pitch)
-            UNROLL for (int j = 0; j < n; j++) {
-                V v = NAME(load)(x + j * column);
-                UNROLL for (int i = b; i < 4; i++) acc[i][j] += held[2 + b - i] * v;
-            }
+        UNROLL for (int b = 1; b < 4; b++, x += pitch) UNROLL for (int j = 0; j < n; j++) {
+            V v = NAME(load)(x + j * column);
+            UNROLL for (int i = b; i < 4; i++) acc[i][j] += held[2 + b - i] * v;
+        }
     }
     UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < n; j++) {
         if (channels == LANES)
@@ -286,17 +292,26 @@ INLINE void NAME(slide_weight_rows)(NAME(sliding) q, int r, fc_slide how, ptrdif
             NAME(slide_weight_rows)((NAME(sliding)){size, stride, stride, size % n}, r, how, n_rows, rows, dy, sums);  \
     }
 #if VECTOR_REGISTERS >= 32
-SLIDE_WEIGHT(3, 1, 3) SLIDE_WEIGHT(3, 2, 3) SLIDE_WEIGHT(5, 1, 2) SLIDE_WEIGHT(5, 2, 2)
-SLIDE_WEIGHT(7, 1, 2) SLIDE_WEIGHT(7, 2, 2)
+SLIDE_WEIGHT(3, 1, 3)
+SLIDE_WEIGHT(3, 2, 3)
+SLIDE_WEIGHT(5, 1, 2)
+SLIDE_WEIGHT(5, 2, 2)
+SLIDE_WEIGHT(7, 1, 2)
+SLIDE_WEIGHT(7, 2, 2)
 #else
-SLIDE_WEIGHT(3, 1, 2) SLIDE_WEIGHT(3, 2, 2) SLIDE_WEIGHT(5, 1, 1) SLIDE_WEIGHT(5, 2, 1)
-SLIDE_WEIGHT(7, 1, 1) SLIDE_WEIGHT(7, 2, 1)
+SLIDE_WEIGHT(3, 1, 2)
+SLIDE_WEIGHT(3, 2, 2)
+SLIDE_WEIGHT(5, 1, 1)
+SLIDE_WEIGHT(5, 2, 1)
+SLIDE_WEIGHT(7, 1, 1)
+SLIDE_WEIGHT(7, 2, 1)
 #endif
 #undef SLIDE_WEIGHT
 
 /* From a band: n taps at once, whose sums are independent chains. Lanes that do not count may hold a NaN in the band,
  * and zero times that is NaN, so they are not stored. */
-INLINE void NAME(band_weight)(int n, const ptrdiff_t *taps, fc_pixel_block block, const T *band, const T *dy, T *sums) {
+INLINE
+void NAME(band_weight)(int n, const ptrdiff_t *taps, fc_pixel_block block, const T *band, const T *dy, T *sums) {
     ptrdiff_t row = block.row, column = block.column, dy_row = block.y_row, dy_col = block.y_col, rows = block.rows;
     ptrdiff_t width = block.width;
     int channels = block.channels;
@@ -340,10 +355,16 @@ static void NAME(depthwise_channels_weight)(const fc_pixel_block *all, const T *
     {NULL, NAME(slide_##size##_##strides##_1), NAME(slide_##size##_##strides##_2), NAME(slide_##size##_##strides##_3), \
      NAME(slide_##size##_##strides##_4)}
 #define SLIDE_TABLE                                                                                                    \
-    {{{NULL}, SLIDE_ROW(3, 11), SLIDE_ROW(5, 11), SLIDE_ROW(7, 11)},                                                   \
-     {{NULL}, SLIDE_ROW(3, 22), SLIDE_ROW(5, 22), SLIDE_ROW(7, 22)},                                                   \
-     {{NULL}, SLIDE_ROW(3, 12), SLIDE_ROW(5, 12), SLIDE_ROW(7, 12)}}
+    {                                                                                                                  \
+        {{NULL}, SLIDE_ROW(3, 11), SLIDE_ROW(5, 11), SLIDE_ROW(7, 11)},                                                \
+            {{NULL}, SLIDE_ROW(3, 22), SLIDE_ROW(5, 22), SLIDE_ROW(7, 22)}, {                                          \
+            {NULL}, SLIDE_ROW(3, 12), SLIDE_ROW(5, 12), SLIDE_ROW(7, 12)                                               \
+        }                                                                                                              \
+    }
 #undef SLIDE_WEIGHT_TABLE
 #define SLIDE_WEIGHT_TABLE                                                                                             \
-    {{NULL, NAME(slide_weight_3_1), NAME(slide_weight_5_1), NAME(slide_weight_7_1)},                                   \
-     {NULL, NAME(slide_weight_3_2), NAME(slide_weight_5_2), NAME(slide_weight_7_2)}}
+    {                                                                                                                  \
+        {NULL, NAME(slide_weight_3_1), NAME(slide_weight_5_1), NAME(slide_weight_7_1)}, {                              \
+            NULL, NAME(slide_weight_3_2), NAME(slide_weight_5_2), NAME(slide_weight_7_2)                               \
+        }                                                                                                              \
+    }

@@ -37,46 +37,48 @@ INLINE void NAME(add_lanes)(V a, V b, V c, V d, T *sums) {
 }
 
 /* n is 1 or a multiple of 4. */
-#define DOT_TILE(m, n)                                                                                                        \
-    INLINE void NAME(dot_tile_##m##x##n)(const fc_row_strides *rows, ptrdiff_t depth, const T *restrict a, const T *restrict b,\
-                                         const T *restrict bias, T *restrict c) {                                             \
-        const ptrdiff_t lda = rows->a, ldb = rows->b, ldc = rows->c;                                                          \
-        V acc[m][n], av[m];                                                                                                   \
-        T sums[4];                                                                                                            \
-        ptrdiff_t p = 0;                                                                                                      \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < n; j++) acc[i][j] = (V){0};                             \
-        for (; p + LANES <= depth; p += LANES) {                                                                              \
-            UNROLL for (int i = 0; i < m; i++) av[i] = NAME(load)(a + i * lda + p);                                           \
-            UNROLL for (int j = 0; j < n; j++) {                                                                              \
-                V bv = NAME(load)(b + j * ldb + p);                                                                           \
-                IN_REGISTER(bv);                                                                                              \
-                UNROLL for (int i = 0; i < m; i++) acc[i][j] += av[i] * bv;                                                   \
-            }                                                                                                                 \
-        }                                                                                                                     \
-        if (p < depth) {                                                                                                      \
-            UNROLL for (int i = 0; i < m; i++) av[i] = NAME(load_part)(a + i * lda + p, depth - p);                           \
-            UNROLL for (int j = 0; j < n; j++) {                                                                              \
-                V bv = NAME(load_part)(b + j * ldb + p, depth - p);                                                           \
-                UNROLL for (int i = 0; i < m; i++) acc[i][j] += av[i] * bv;                                                   \
-            }                                                                                                                 \
-        }                                                                                                                     \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < n; j += 4) {                                            \
-            NAME(add_lanes)(acc[i][j], acc[i][(j + 1) % n], acc[i][(j + 2) % n], acc[i][(j + 3) % n], sums);                  \
-            UNROLL for (int k = 0; k < (n < 4 ? n : 4); k++) c[i * ldc + j + k] = bias ? sums[k] + bias[j + k] : sums[k];     \
-        }                                                                                                                     \
+#define DOT_TILE(m, n)                                                                                                 \
+    INLINE void NAME(dot_tile_##m##x##n)(const fc_row_strides *rows, ptrdiff_t depth, const T *restrict a,             \
+                                         const T *restrict b, const T *restrict bias, T *restrict c) {                 \
+        const ptrdiff_t lda = rows->a, ldb = rows->b, ldc = rows->c;                                                   \
+        V acc[m][n], av[m];                                                                                            \
+        T sums[4];                                                                                                     \
+        ptrdiff_t p = 0;                                                                                               \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < n; j++) acc[i][j] = (V){0};                      \
+        for (; p + LANES <= depth; p += LANES) {                                                                       \
+            UNROLL for (int i = 0; i < m; i++) av[i] = NAME(load)(a + i * lda + p);                                    \
+            UNROLL for (int j = 0; j < n; j++) {                                                                       \
+                V bv = NAME(load)(b + j * ldb + p);                                                                    \
+                IN_REGISTER(bv);                                                                                       \
+                UNROLL for (int i = 0; i < m; i++) acc[i][j] += av[i] * bv;                                            \
+            }                                                                                                          \
+        }                                                                                                              \
+        if (p < depth) {                                                                                               \
+            UNROLL for (int i = 0; i < m; i++) av[i] = NAME(load_part)(a + i * lda + p, depth - p);                    \
+            UNROLL for (int j = 0; j < n; j++) {                                                                       \
+                V bv = NAME(load_part)(b + j * ldb + p, depth - p);                                                    \
+                UNROLL for (int i = 0; i < m; i++) acc[i][j] += av[i] * bv;                                            \
+            }                                                                                                          \
+        }                                                                                                              \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < n; j += 4) {                                     \
+            NAME(add_lanes)(acc[i][j], acc[i][(j + 1) % n], acc[i][(j + 2) % n], acc[i][(j + 3) % n], sums);           \
+            UNROLL for (int k = 0; k < (n < 4 ? n : 4); k++) c[i * ldc + j + k] = bias ? sums[k] + bias[j + k]         \
+                                                                                       : sums[k];                      \
+        }                                                                                                              \
     }
 
 /* m rows by all n outputs, `at_once` of them in registers. */
-#define DOT_ROWS(m, at_once)                                                                                                  \
-    DOT_TILE(m, at_once)                                                                                                      \
-    DOT_TILE(m, 1)                                                                                                            \
-    static void NAME(dot_rows_##m)(const fc_row_strides *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n,          \
-                                   const T *bias, T *c) {                                                                     \
-        const fc_row_strides strides = *rows; /* a copy, which no store to c can change */                                    \
-        ptrdiff_t j = 0;                                                                                                      \
-        for (; j + at_once <= n; j += at_once)                                                                                \
-            NAME(dot_tile_##m##x##at_once)(&strides, depth, a, b + j * strides.b, bias ? bias + j : bias, c + j);             \
-        for (; j < n; j++) NAME(dot_tile_##m##x1)(&strides, depth, a, b + j * strides.b, bias ? bias + j : bias, c + j);      \
+#define DOT_ROWS(m, at_once)                                                                                           \
+    DOT_TILE(m, at_once)                                                                                               \
+    DOT_TILE(m, 1)                                                                                                     \
+    static void NAME(dot_rows_##m)(const fc_row_strides *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n,   \
+                                   const T *bias, T *c) {                                                              \
+        const fc_row_strides strides = *rows; /* a copy, which no store to c can change */                             \
+        ptrdiff_t j = 0;                                                                                               \
+        for (; j + at_once <= n; j += at_once)                                                                         \
+            NAME(dot_tile_##m##x##at_once)(&strides, depth, a, b + j * strides.b, bias ? bias + j : bias, c + j);      \
+        for (; j < n; j++)                                                                                             \
+            NAME(dot_tile_##m##x1)(&strides, depth, a, b + j * strides.b, bias ? bias + j : bias, c + j);              \
     }
 
 #undef DOT_TABLE

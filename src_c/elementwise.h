@@ -9,13 +9,23 @@
 #define EXP_CONSTANTS
 static const struct {
     float log2e, ln2_hi, ln2_lo, round, lowest, highest, taylor[6];
-} exp_f32 = {1.44269504f, 0.693359375f, -2.12194440e-4f, 0x1.8p23f + 127, -105, 89,
+} exp_f32 = {1.44269504f,
+             0.693359375f,
+             -2.12194440e-4f,
+             0x1.8p23f + 127,
+             -105,
+             89,
              {1.f / 5040, 1.f / 720, 1.f / 120, 1.f / 24, 1.f / 6, 1.f / 2}};
 static const struct {
     double log2e, ln2_hi, ln2_lo, round, lowest, highest, taylor[12];
-} exp_f64 = {1.4426950408889634, 0.693145751953125, 1.42860682030941723212e-6, 0x1.8p52 + 1023, -750, 710,
-             {1. / 6227020800, 1. / 479001600, 1. / 39916800, 1. / 3628800, 1. / 362880, 1. / 40320, 1. / 5040, 1. / 720,
-              1. / 120, 1. / 24, 1. / 6, 1. / 2}};
+} exp_f64 = {1.4426950408889634,
+             0.693145751953125,
+             1.42860682030941723212e-6,
+             0x1.8p52 + 1023,
+             -750,
+             710,
+             {1. / 6227020800, 1. / 479001600, 1. / 39916800, 1. / 3628800, 1. / 362880, 1. / 40320, 1. / 5040,
+              1. / 720, 1. / 120, 1. / 24, 1. / 6, 1. / 2}};
 #endif
 
 #if BITS == 32
@@ -30,13 +40,13 @@ INLINE V NAME(power_of_two)(V rounded) { return (V)((M)rounded << MANTISSA); }
 /* a where it is larger, or smaller, else b, also where one of them is NaN: what the instructions of x86 do. */
 #undef CHOOSE
 #if defined(__AVX512F__) && BITS == 32
-#define CHOOSE(which, order, a, b) (V)_mm512_##which##_ps((__m512)(a), (__m512)(b))
+#define CHOOSE(which, order, a, b) (V) _mm512_##which##_ps((__m512)(a), (__m512)(b))
 #elif defined(__AVX512F__)
-#define CHOOSE(which, order, a, b) (V)_mm512_##which##_pd((__m512d)(a), (__m512d)(b))
+#define CHOOSE(which, order, a, b) (V) _mm512_##which##_pd((__m512d)(a), (__m512d)(b))
 #elif defined(__AVX2__) && BITS == 32
-#define CHOOSE(which, order, a, b) (V)_mm256_##which##_ps((__m256)(a), (__m256)(b))
+#define CHOOSE(which, order, a, b) (V) _mm256_##which##_ps((__m256)(a), (__m256)(b))
 #elif defined(__AVX2__)
-#define CHOOSE(which, order, a, b) (V)_mm256_##which##_pd((__m256d)(a), (__m256d)(b))
+#define CHOOSE(which, order, a, b) (V) _mm256_##which##_pd((__m256d)(a), (__m256d)(b))
 #else
 #define CHOOSE(which, order, a, b) NAME(select)((a)order(b), a, b)
 #endif
@@ -118,11 +128,11 @@ INLINE V NAME(vector_tanh)(V x, T slope) {
     return (V)((M)y | ((M)x & (M)NAME(broadcast)(-(T)0)));
 }
 
-#define ACTIVATION(name)                                                                                                      \
-    static void NAME(name)(const T *x, T *y, ptrdiff_t n, T slope) {                                                          \
-        ptrdiff_t i = 0;                                                                                                      \
-        for (; i + LANES <= n; i += LANES) NAME(store)(y + i, NAME(vector_##name)(NAME(load)(x + i), slope));                 \
-        if (i < n) NAME(store_part)(y + i, NAME(vector_##name)(NAME(load_part)(x + i, n - i), slope), n - i);                 \
+#define ACTIVATION(name)                                                                                               \
+    static void NAME(name)(const T *x, T *y, ptrdiff_t n, T slope) {                                                   \
+        ptrdiff_t i = 0;                                                                                               \
+        for (; i + LANES <= n; i += LANES) NAME(store)(y + i, NAME(vector_##name)(NAME(load)(x + i), slope));          \
+        if (i < n) NAME(store_part)(y + i, NAME(vector_##name)(NAME(load_part)(x + i, n - i), slope), n - i);          \
     }
 ACTIVATION(relu)
 ACTIVATION(leaky_relu)
@@ -145,16 +155,16 @@ INLINE V NAME(vector_tanh_backward)(V grad, V v, T slope) {
     return grad * (1 - v * v);
 }
 
-#define ACTIVATION_BACKWARD(name)                                                                                             \
-    static void NAME(name##_backward)(const T *grad, const T *v, T *grad_x, ptrdiff_t n, T slope) {                           \
-        ptrdiff_t i = 0;                                                                                                      \
-        for (; i + LANES <= n; i += LANES)                                                                                    \
-            NAME(store)(grad_x + i, NAME(vector_##name##_backward)(NAME(load)(grad + i), NAME(load)(v + i), slope));          \
-        if (i < n)                                                                                                            \
-            NAME(store_part)(grad_x + i,                                                                                      \
-                             NAME(vector_##name##_backward)(NAME(load_part)(grad + i, n - i), NAME(load_part)(v + i, n - i),  \
-                                                            slope),                                                           \
-                             n - i);                                                                                          \
+#define ACTIVATION_BACKWARD(name)                                                                                      \
+    static void NAME(name##_backward)(const T *grad, const T *v, T *grad_x, ptrdiff_t n, T slope) {                    \
+        ptrdiff_t i = 0;                                                                                               \
+        for (; i + LANES <= n; i += LANES)                                                                             \
+            NAME(store)(grad_x + i, NAME(vector_##name##_backward)(NAME(load)(grad + i), NAME(load)(v + i), slope));   \
+        if (i < n)                                                                                                     \
+            NAME(store_part)(grad_x + i,                                                                               \
+                             NAME(vector_##name##_backward)(NAME(load_part)(grad + i, n - i),                          \
+                                                            NAME(load_part)(v + i, n - i), slope),                     \
+                             n - i);                                                                                   \
     }
 ACTIVATION_BACKWARD(relu)
 ACTIVATION_BACKWARD(leaky_relu)

@@ -32,7 +32,8 @@ static void NAME(to_lanes)(const T *src, const ptrdiff_t *rows, int n_rows, ptrd
 
 /* dst[rows[i] + p] = src[p * step + i], channel i < n_rows of pixel p < length. Rows are fetched ahead of their stores, unless all
  * are in the same sets of the L1 cache, which would not keep them. */
-static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t length, T *dst, const ptrdiff_t *rows, int n_rows) {
+static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t length, T *dst, const ptrdiff_t *rows,
+                             int n_rows) {
     enum { AHEAD = 3 * LANES, NEAR = 2048 / sizeof(T) };
     ptrdiff_t p = 0, ahead = n_rows == LANES && (rows[1] - rows[0]) % NEAR ? AHEAD : 0;
     if (length >= LANES)
@@ -55,8 +56,8 @@ static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t le
         for (int i = 0; i < n_rows; i++) dst[rows[i] + p] = src[p * step + i];
 }
 
-static void NAME(split_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t pixels, ptrdiff_t channels, T *restrict dst,
-                               ptrdiff_t dst_step, ptrdiff_t block_stride) {
+static void NAME(split_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t pixels, ptrdiff_t channels,
+                               T *restrict dst, ptrdiff_t dst_step, ptrdiff_t block_stride) {
     if (dst_step < LANES) {
         if (step == channels)
             NAME(copy)(src, dst, pixels * channels);
@@ -92,80 +93,118 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
  * fourth. Four pointers and the step reach all rows, as an address may add 1, 2, 4 or 8 steps to a pointer; gcc 12 would rather
  * keep a pointer for each row and spill, so the loop hides from it that the step is the same every time. A cache line is
  * prefetched to L2 with every vector of B: the next panel's, while this one is multiplied. */
-#define CHANNEL_ROW_AT(i)                                                                                                     \
-    *(const T *)((i) == 0    ? a0                                                                                             \
-                 : (i) == 1  ? a0 + d                                                                                         \
-                 : (i) == 2  ? a0 + 2 * d                                                                                     \
-                 : (i) == 3  ? a3                                                                                             \
-                 : (i) == 4  ? a0 + 4 * d                                                                                     \
-                 : (i) == 5  ? a3 + 2 * d                                                                                     \
-                 : (i) == 6  ? a5 + d                                                                                         \
-                 : (i) == 7  ? a3 + 4 * d                                                                                     \
-                 : (i) == 8  ? a0 + 8 * d                                                                                     \
-                 : (i) == 9  ? a5 + 4 * d                                                                                     \
-                 : (i) == 10 ? a10                                                                                            \
-                 : (i) == 11 ? a3 + 8 * d                                                                                     \
-                 : (i) == 12 ? a10 + 2 * d                                                                                    \
+#define CHANNEL_ROW_AT(i)                                                                                              \
+    *(const T *)((i) == 0    ? a0                                                                                      \
+                 : (i) == 1  ? a0 + d                                                                                  \
+                 : (i) == 2  ? a0 + 2 * d                                                                              \
+                 : (i) == 3  ? a3                                                                                      \
+                 : (i) == 4  ? a0 + 4 * d                                                                              \
+                 : (i) == 5  ? a3 + 2 * d                                                                              \
+                 : (i) == 6  ? a5 + d                                                                                  \
+                 : (i) == 7  ? a3 + 4 * d                                                                              \
+                 : (i) == 8  ? a0 + 8 * d                                                                              \
+                 : (i) == 9  ? a5 + 4 * d                                                                              \
+                 : (i) == 10 ? a10                                                                                     \
+                 : (i) == 11 ? a3 + 8 * d                                                                              \
+                 : (i) == 12 ? a10 + 2 * d                                                                             \
                              : a5 + 8 * d)
-#define CHANNEL_TILE(m, nv)                                                                                                   \
-    static void NAME(channel_tile_##m##x##nv)(const fc_pixels *pixels, const T *restrict a, const T *restrict b,              \
-                                              T *restrict c, const T *bias, const T *ahead) {                                 \
-        const ptrdiff_t block_stride = pixels->block_stride, step = pixels->step, b_panel = pixels->b_panel, ldc = pixels->ldc;\
-        const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;                                                  \
-        ptrdiff_t channels = pixels->channels;                                                                                \
-        enum { WIDTH = nv < 2 ? nv : 2 }; /* of a panel of B, in vectors */                                                   \
-        V acc[m][nv];                                                                                                         \
-        int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                             \
-        if (channels <= 3 * LANES)                                                                                            \
-            UNROLL for (; fetched < m; fetched++) UNROLL for (int j = 0; j < nv; j++)                                         \
-                __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);                                               \
-        UNROLL for (int j = 0; j < nv; j++) acc[0][j] = bias ? NAME(load)(bias + j * LANES) : (V){0};                         \
-        UNROLL for (int i = 1; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = acc[0][j];                         \
-        for (; channels > 0; channels -= LANES, a += block_stride) {                                                          \
-            for (int i = 0; i < (m + 3) / 4 && fetched < m; i++, fetched++)                                                   \
-                UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);           \
-            ptrdiff_t depth = channels < LANES ? channels : LANES;                                                            \
-            for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                          \
-                ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                    \
-                const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;         \
-                for (const T *end = b + depth * WIDTH * LANES; b < end; b += WIDTH * LANES, ahead += LANES) {                 \
-                    __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                           \
-                    V bv[nv];                                                                                                 \
-                    UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j / 2 * b_panel + j % 2 * LANES);              \
-                    __builtin_prefetch(ahead, 0, 2);                                                                          \
-                    UNROLL for (int i = 0; i < m; i++) {                                                                      \
-                        V av = NAME(broadcast)(CHANNEL_ROW_AT(i));                                                            \
-                        UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                          \
-                    }                                                                                                         \
-                    a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T);                                      \
-                }                                                                                                             \
-            }                                                                                                                 \
-        }                                                                                                                     \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                                \
-            NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                                  \
+#define CHANNEL_TILE(m, nv)                                                                                            \
+    static void NAME(channel_tile_##m##x##nv)(const fc_pixels *pixels, const T *restrict a, const T *restrict b,       \
+                                              T *restrict c, const T *bias, const T *ahead) {                          \
+        const ptrdiff_t block_stride = pixels->block_stride, step = pixels->step, b_panel = pixels->b_panel,           \
+                        ldc = pixels->ldc;                                                                             \
+        const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;                                           \
+        ptrdiff_t channels = pixels->channels;                                                                         \
+        enum { WIDTH = nv < 2 ? nv : 2 }; /* of a panel of B, in vectors */                                            \
+        V acc[m][nv];                                                                                                  \
+        int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                      \
+        if (channels <= 3 * LANES)                                                                                     \
+            UNROLL for (; fetched < m; fetched++) UNROLL for (int j = 0; j < nv; j++)                                  \
+                __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);                                        \
+        UNROLL for (int j = 0; j < nv; j++) acc[0][j] = bias ? NAME(load)(bias + j * LANES) : (V){0};                  \
+        UNROLL for (int i = 1; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = acc[0][j];                  \
+        for (; channels > 0; channels -= LANES, a += block_stride) {                                                   \
+            for (int i = 0; i < (m + 3) / 4 && fetched < m; i++, fetched++)                                            \
+                UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);    \
+            ptrdiff_t depth = channels < LANES ? channels : LANES;                                                     \
+            for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                   \
+                ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                             \
+                const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;  \
+                for (const T *end = b + depth * WIDTH * LANES; b < end; b += WIDTH * LANES, ahead += LANES) {          \
+                    __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                    \
+                    V bv[nv];                                                                                          \
+                    UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j / 2 * b_panel + j % 2 * LANES);       \
+                    __builtin_prefetch(ahead, 0, 2);                                                                   \
+                    UNROLL for (int i = 0; i < m; i++) {                                                               \
+                        V av = NAME(broadcast)(CHANNEL_ROW_AT(i));                                                     \
+                        UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                   \
+                    }                                                                                                  \
+                    a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T);                               \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
+            NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                           \
     }
 #define CHANNEL_TILES(m) CHANNEL_TILE(m, 1) CHANNEL_TILE(m, 2)
 
-CHANNEL_TILES(1) CHANNEL_TILES(2) CHANNEL_TILES(3) CHANNEL_TILES(4) CHANNEL_TILES(5) CHANNEL_TILES(6)
-
+CHANNEL_TILES(1)
+CHANNEL_TILES(2)
+CHANNEL_TILES(3)
+CHANNEL_TILES(4)
+CHANNEL_TILES(5)
+CHANNEL_TILES(6)
 #if VECTOR_REGISTERS >= 32
-CHANNEL_TILES(7) CHANNEL_TILES(8) CHANNEL_TILES(9) CHANNEL_TILES(10) CHANNEL_TILES(11) CHANNEL_TILES(12) CHANNEL_TILES(13)
+CHANNEL_TILES(7)
+CHANNEL_TILES(8)
+CHANNEL_TILES(9)
+CHANNEL_TILES(10)
+CHANNEL_TILES(11)
+CHANNEL_TILES(12)
+CHANNEL_TILES(13)
 CHANNEL_TILES(14)
-CHANNEL_TILE(1, 4) CHANNEL_TILE(2, 4) CHANNEL_TILE(3, 4) CHANNEL_TILE(4, 4) CHANNEL_TILE(5, 4) CHANNEL_TILE(6, 4)
+CHANNEL_TILE(1, 4)
+CHANNEL_TILE(2, 4)
+CHANNEL_TILE(3, 4)
+CHANNEL_TILE(4, 4)
+CHANNEL_TILE(5, 4)
+CHANNEL_TILE(6, 4)
 CHANNEL_TILE(7, 4)
 #define CHANNEL_PAIR_MR 7
-#define CHANNEL_PAIR_ROW                                                                                                      \
-    {NULL, NAME(channel_tile_1x4), NAME(channel_tile_2x4), NAME(channel_tile_3x4), NAME(channel_tile_4x4),                    \
-     NAME(channel_tile_5x4), NAME(channel_tile_6x4), NAME(channel_tile_7x4)}
-#define CHANNEL_ROW(n)                                                                                                        \
-    {NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),            \
-     NAME(channel_tile_5x##n), NAME(channel_tile_6x##n), NAME(channel_tile_7x##n), NAME(channel_tile_8x##n),                  \
-     NAME(channel_tile_9x##n), NAME(channel_tile_10x##n), NAME(channel_tile_11x##n), NAME(channel_tile_12x##n),               \
-     NAME(channel_tile_13x##n), NAME(channel_tile_14x##n)}
+#define CHANNEL_PAIR_ROW                                                                                               \
+    {NULL,                                                                                                             \
+     NAME(channel_tile_1x4),                                                                                           \
+     NAME(channel_tile_2x4),                                                                                           \
+     NAME(channel_tile_3x4),                                                                                           \
+     NAME(channel_tile_4x4),                                                                                           \
+     NAME(channel_tile_5x4),                                                                                           \
+     NAME(channel_tile_6x4),                                                                                           \
+     NAME(channel_tile_7x4)}
+#define CHANNEL_ROW(n)                                                                                                 \
+    {NULL,                                                                                                             \
+     NAME(channel_tile_1x##n),                                                                                         \
+     NAME(channel_tile_2x##n),                                                                                         \
+     NAME(channel_tile_3x##n),                                                                                         \
+     NAME(channel_tile_4x##n),                                                                                         \
+     NAME(channel_tile_5x##n),                                                                                         \
+     NAME(channel_tile_6x##n),                                                                                         \
+     NAME(channel_tile_7x##n),                                                                                         \
+     NAME(channel_tile_8x##n),                                                                                         \
+     NAME(channel_tile_9x##n),                                                                                         \
+     NAME(channel_tile_10x##n),                                                                                        \
+     NAME(channel_tile_11x##n),                                                                                        \
+     NAME(channel_tile_12x##n),                                                                                        \
+     NAME(channel_tile_13x##n),                                                                                        \
+     NAME(channel_tile_14x##n)}
 #else
-#define CHANNEL_ROW(n)                                                                                                        \
-    {NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),            \
-     NAME(channel_tile_5x##n), NAME(channel_tile_6x##n)}
+#define CHANNEL_ROW(n)                                                                                                 \
+    {NULL,                                                                                                             \
+     NAME(channel_tile_1x##n),                                                                                         \
+     NAME(channel_tile_2x##n),                                                                                         \
+     NAME(channel_tile_3x##n),                                                                                         \
+     NAME(channel_tile_4x##n),                                                                                         \
+     NAME(channel_tile_5x##n),                                                                                         \
+     NAME(channel_tile_6x##n)}
 #define CHANNEL_PAIR_MR 0
 #define CHANNEL_PAIR_ROW {NULL}
 #endif
@@ -194,72 +233,106 @@ INLINE V NAME(pick)(const T *v, M which) {
  *
  * With AVX-512 shuffles share a port with multiplications. So where a group is half of a vector the halves are computed apart,
  * from channels that loads broadcast. */
-#define GROUP_TILE_PARAMETERS                                                                                                 \
+#define GROUP_TILE_PARAMETERS                                                                                          \
     const fc_pixels *pixels, const T *restrict a, const T *restrict b, T *restrict c, const T *bias, const T *ahead
-#define GROUP_TILE_FIELDS                                                                                                     \
-    const ptrdiff_t own = pixels->channels, step = pixels->step, ldc = pixels->ldc;                                           \
+#define GROUP_TILE_FIELDS                                                                                              \
+    const ptrdiff_t own = pixels->channels, step = pixels->step, ldc = pixels->ldc;                                    \
     const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;
-#define GROUP_TILE(m)                                                                                                         \
-    static void NAME(group_tile_##m)(GROUP_TILE_PARAMETERS) {                                                                 \
-        GROUP_TILE_FIELDS                                                                                                     \
-        V acc[m];                                                                                                             \
-        UNROLL for (int i = 0; i < m; i++) acc[i] = bias ? NAME(load)(bias) : (V){0};                                         \
-        M first = ((M){LANE_NUMBERS} * (256 / (int)own + 1) >> 8) * (int)own; /* l / own * own */                             \
-        for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                              \
-            ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                        \
-            const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;             \
-            M which = first;                                                                                                  \
-            for (const T *end = b + own * LANES; b < end; b += LANES, ahead += LANES, which += 1) {                           \
-                __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                               \
-                V bv = NAME(load)(b);                                                                                         \
-                __builtin_prefetch(ahead, 0, 2);                                                                              \
-                UNROLL for (int i = 0; i < m; i++) acc[i] += NAME(pick)(&CHANNEL_ROW_AT(i), which) * bv;                      \
-            }                                                                                                                 \
-        }                                                                                                                     \
-        UNROLL for (int i = 0; i < m; i++) NAME(store)(c + i * ldc, acc[i]);                                                  \
+#define GROUP_TILE(m)                                                                                                  \
+    static void NAME(group_tile_##m)(GROUP_TILE_PARAMETERS) {                                                          \
+        GROUP_TILE_FIELDS                                                                                              \
+        V acc[m];                                                                                                      \
+        UNROLL for (int i = 0; i < m; i++) acc[i] = bias ? NAME(load)(bias) : (V){0};                                  \
+        M first = ((M){LANE_NUMBERS} * (256 / (int)own + 1) >> 8) * (int)own; /* l / own * own */                      \
+        for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                       \
+            ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                 \
+            const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;      \
+            M which = first;                                                                                           \
+            for (const T *end = b + own * LANES; b < end; b += LANES, ahead += LANES, which += 1) {                    \
+                __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                        \
+                V bv = NAME(load)(b);                                                                                  \
+                __builtin_prefetch(ahead, 0, 2);                                                                       \
+                UNROLL for (int i = 0; i < m; i++) acc[i] += NAME(pick)(&CHANNEL_ROW_AT(i), which) * bv;               \
+            }                                                                                                          \
+        }                                                                                                              \
+        UNROLL for (int i = 0; i < m; i++) NAME(store)(c + i * ldc, acc[i]);                                           \
     }
-#define HALF_TILE(m)                                                                                                          \
-    static void NAME(half_tile_##m)(GROUP_TILE_PARAMETERS) {                                                                  \
-        GROUP_TILE_FIELDS                                                                                                     \
-        enum { HALF = LANES / 2 };                                                                                            \
-        NAME(half) acc[m][2];                                                                                                 \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int h = 0; h < 2; h++)                                                 \
-            acc[i][h] = bias ? *(const NAME(half) *)(bias + h * HALF) : (NAME(half)){0};                                      \
-        for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                              \
-            ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                        \
-            const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;             \
-            for (const T *end = b + own * LANES; b < end; b += LANES, ahead += LANES) {                                       \
-                __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                               \
-                NAME(half) b0 = *(const NAME(half) *)b, b1 = *(const NAME(half) *)(b + HALF);                                 \
-                __builtin_prefetch(ahead, 0, 2);                                                                              \
-                UNROLL for (int i = 0; i < m; i++) {                                                                          \
-                    acc[i][0] += ((&CHANNEL_ROW_AT(i))[0] - (NAME(half)){0}) * b0;                                            \
-                    acc[i][1] += ((&CHANNEL_ROW_AT(i))[HALF] - (NAME(half)){0}) * b1;                                         \
-                }                                                                                                             \
-                a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T);                                          \
-            }                                                                                                                 \
-        }                                                                                                                     \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int h = 0; h < 2; h++)                                                 \
-            *(NAME(half) *)(c + i * ldc + h * HALF) = acc[i][h];                                                              \
+#define HALF_TILE(m)                                                                                                   \
+    static void NAME(half_tile_##m)(GROUP_TILE_PARAMETERS) {                                                           \
+        GROUP_TILE_FIELDS                                                                                              \
+        enum { HALF = LANES / 2 };                                                                                     \
+        NAME(half) acc[m][2];                                                                                          \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int h = 0; h < 2; h++)                                          \
+            acc[i][h] = bias ? *(const NAME(half) *)(bias + h * HALF) : (NAME(half)){0};                               \
+        for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                       \
+            ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                 \
+            const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;      \
+            for (const T *end = b + own * LANES; b < end; b += LANES, ahead += LANES) {                                \
+                __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                        \
+                NAME(half) b0 = *(const NAME(half) *)b, b1 = *(const NAME(half) *)(b + HALF);                          \
+                __builtin_prefetch(ahead, 0, 2);                                                                       \
+                UNROLL for (int i = 0; i < m; i++) {                                                                   \
+                    acc[i][0] += ((&CHANNEL_ROW_AT(i))[0] - (NAME(half)){0}) * b0;                                     \
+                    acc[i][1] += ((&CHANNEL_ROW_AT(i))[HALF] - (NAME(half)){0}) * b1;                                  \
+                }                                                                                                      \
+                a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T);                                   \
+            }                                                                                                          \
+        }                                                                                                              \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int h = 0; h < 2; h++) *                                        \
+            (NAME(half) *)(c + i * ldc + h * HALF) = acc[i][h];                                                        \
     }
 
-GROUP_TILE(1) GROUP_TILE(2) GROUP_TILE(3) GROUP_TILE(4) GROUP_TILE(5) GROUP_TILE(6)
+GROUP_TILE(1)
+GROUP_TILE(2)
+GROUP_TILE(3)
+GROUP_TILE(4)
+GROUP_TILE(5)
+GROUP_TILE(6)
 #if VECTOR_REGISTERS >= 32
-GROUP_TILE(7) GROUP_TILE(8) GROUP_TILE(9) GROUP_TILE(10) GROUP_TILE(11) GROUP_TILE(12) GROUP_TILE(13) GROUP_TILE(14)
-#define GROUP_ROW(kind)                                                                                                       \
-    {NULL, NAME(kind##_tile_1), NAME(kind##_tile_2), NAME(kind##_tile_3), NAME(kind##_tile_4), NAME(kind##_tile_5),           \
-     NAME(kind##_tile_6), NAME(kind##_tile_7), NAME(kind##_tile_8), NAME(kind##_tile_9), NAME(kind##_tile_10),                \
-     NAME(kind##_tile_11), NAME(kind##_tile_12), NAME(kind##_tile_13), NAME(kind##_tile_14)}
+GROUP_TILE(7)
+GROUP_TILE(8)
+GROUP_TILE(9)
+GROUP_TILE(10)
+GROUP_TILE(11)
+GROUP_TILE(12)
+GROUP_TILE(13)
+GROUP_TILE(14)
+#define GROUP_ROW(kind)                                                                                                \
+    {NULL,                                                                                                             \
+     NAME(kind##_tile_1),                                                                                              \
+     NAME(kind##_tile_2),                                                                                              \
+     NAME(kind##_tile_3),                                                                                              \
+     NAME(kind##_tile_4),                                                                                              \
+     NAME(kind##_tile_5),                                                                                              \
+     NAME(kind##_tile_6),                                                                                              \
+     NAME(kind##_tile_7),                                                                                              \
+     NAME(kind##_tile_8),                                                                                              \
+     NAME(kind##_tile_9),                                                                                              \
+     NAME(kind##_tile_10),                                                                                             \
+     NAME(kind##_tile_11),                                                                                             \
+     NAME(kind##_tile_12),                                                                                             \
+     NAME(kind##_tile_13),                                                                                             \
+     NAME(kind##_tile_14)}
 #else
-#define GROUP_ROW(kind)                                                                                                       \
-    {NULL, NAME(kind##_tile_1), NAME(kind##_tile_2), NAME(kind##_tile_3), NAME(kind##_tile_4), NAME(kind##_tile_5),           \
+#define GROUP_ROW(kind)                                                                                                \
+    {NULL,                                                                                                             \
+     NAME(kind##_tile_1),                                                                                              \
+     NAME(kind##_tile_2),                                                                                              \
+     NAME(kind##_tile_3),                                                                                              \
+     NAME(kind##_tile_4),                                                                                              \
+     NAME(kind##_tile_5),                                                                                              \
      NAME(kind##_tile_6)}
 #endif
 
 #if defined(__AVX512F__)
 typedef T NAME(half) __attribute__((vector_size(VECTOR_BYTES / 2), aligned(BITS / 8), may_alias));
-HALF_TILE(1) HALF_TILE(2) HALF_TILE(3) HALF_TILE(4) HALF_TILE(5) HALF_TILE(6) HALF_TILE(7) HALF_TILE(8) HALF_TILE(9) HALF_TILE(10)
-HALF_TILE(11) HALF_TILE(12) HALF_TILE(13) HALF_TILE(14)
+HALF_TILE(1)
+HALF_TILE(2)
+HALF_TILE(3)
+HALF_TILE(4)
+HALF_TILE(5)
+HALF_TILE(6)
+HALF_TILE(7) HALF_TILE(8) HALF_TILE(9) HALF_TILE(10) HALF_TILE(11) HALF_TILE(12) HALF_TILE(13) HALF_TILE(14)
 #define GROUP_TABLE {GROUP_ROW(group), GROUP_ROW(half)}
 #else
 #define GROUP_TABLE {GROUP_ROW(group), GROUP_ROW(group)}

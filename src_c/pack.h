@@ -2,11 +2,11 @@
 
 /* n elements, exactly: the last piece overlaps the one before. */
 INLINE void NAME(copy)(const T *restrict src, T *restrict dst, ptrdiff_t n) {
-#define COPY_TWICE(m)                                                                                                         \
-    if (n >= m) {                                                                                                             \
-        __builtin_memcpy(dst, src, m * sizeof(T));                                                                            \
-        __builtin_memcpy(dst + n - m, src + n - m, m * sizeof(T));                                                            \
-        return;                                                                                                               \
+#define COPY_TWICE(m)                                                                                                  \
+    if (n >= m) {                                                                                                      \
+        __builtin_memcpy(dst, src, m * sizeof(T));                                                                     \
+        __builtin_memcpy(dst + n - m, src + n - m, m * sizeof(T));                                                     \
+        return;                                                                                                        \
     }
     if (n >= LANES) {
         ptrdiff_t i = 0;
@@ -32,7 +32,9 @@ static void NAME(pack_rows)(const fc_taps *rows, const T *src, const fc_run *run
     const ptrdiff_t *taps = rows->taps;
     int one_vector = 1; /* each run */
     for (ptrdiff_t r = 0; r < n_runs; r++) one_vector &= runs[r].length <= LANES;
-#define EACH_ROW for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride) for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)
+#define EACH_ROW                                                                                                       \
+    for (ptrdiff_t c = 0; c < channels; c++, src += channel_stride)                                                    \
+        for (ptrdiff_t t = 0; t < n_taps; t++, dst += width)
     if (n_runs == 1 && width == 2 * LANES && (runs->length == width || (padded && !one_vector))) {
         src += runs->src;
         EACH_ROW {
@@ -58,7 +60,8 @@ static void NAME(pack_rows)(const fc_taps *rows, const T *src, const fc_run *run
 INLINE void NAME(copy_every_second)(const T *restrict src, T *restrict dst, ptrdiff_t n) {
     enum { HALF = LANES / 2 };
     ptrdiff_t i = 0;
-    for (; i + LANES < n; i += LANES) /* not i + LANES == n: the second load would end one element behind the last wanted */
+    for (; i + LANES < n;
+         i += LANES) /* not i + LANES == n: the second load would end one element behind the last wanted */
         NAME(store)(dst + i, SHUFFLE(M, NAME(load)(src + 2 * i), NAME(load)(src + 2 * i + LANES), EVEN_LANES));
     if (2 * n - 1 >= LANES) {
         if (i + HALF < n) {
@@ -83,8 +86,8 @@ static void NAME(copy_rows)(const T *src, ptrdiff_t src_stride, ptrdiff_t src_st
 #undef EACH_ROW
 }
 
-static void NAME(put_tile)(const T *restrict tile, ptrdiff_t width, ptrdiff_t n_rows, const fc_run *runs, ptrdiff_t n_runs,
-                           T *restrict dst, ptrdiff_t row_stride, ptrdiff_t step) {
+static void NAME(put_tile)(const T *restrict tile, ptrdiff_t width, ptrdiff_t n_rows, const fc_run *runs,
+                           ptrdiff_t n_runs, T *restrict dst, ptrdiff_t row_stride, ptrdiff_t step) {
     for (ptrdiff_t r = 0; r < n_runs; r++) {
         const T *src = tile + runs[r].dst;
         T *out = dst + runs[r].src;
@@ -96,8 +99,8 @@ static void NAME(put_tile)(const T *restrict tile, ptrdiff_t width, ptrdiff_t n_
     }
 }
 
-static void NAME(get_tile)(const T *restrict src, ptrdiff_t row_stride, ptrdiff_t step, ptrdiff_t n_rows, const fc_run *runs,
-                           ptrdiff_t n_runs, T *restrict tile, ptrdiff_t width) {
+static void NAME(get_tile)(const T *restrict src, ptrdiff_t row_stride, ptrdiff_t step, ptrdiff_t n_rows,
+                           const fc_run *runs, ptrdiff_t n_runs, T *restrict tile, ptrdiff_t width) {
     for (ptrdiff_t r = 0; r < n_runs; r++) {
         const T *from = src + runs[r].src;
         T *out = tile + runs[r].dst;
@@ -201,7 +204,10 @@ INLINE void NAME(transpose_columns)(const T *src, const ptrdiff_t *rows, int n_r
  * order, all blocks of one before the next, and what ran over is overwritten. */
 static void NAME(transpose)(const T *src, const ptrdiff_t *rows, int n_rows, ptrdiff_t length, T *restrict dst,
                             ptrdiff_t step) {
-    enum { MOST_ROWS = FC_MAX_MR > FC_MAX_NV * LANES ? FC_MAX_MR : FC_MAX_NV * LANES, BLOCKS = (MOST_ROWS + LANES - 1) / LANES };
+    enum {
+        MOST_ROWS = FC_MAX_MR > FC_MAX_NV * LANES ? FC_MAX_MR : FC_MAX_NV * LANES,
+        BLOCKS = (MOST_ROWS + LANES - 1) / LANES
+    };
     int blocks = (n_rows + LANES - 1) / LANES;
     ptrdiff_t p = 0;
     if (blocks == 1 || n_rows % LANES == 0)

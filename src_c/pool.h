@@ -71,10 +71,10 @@ INLINE M NAME(load_indices)(const int64_t *index, int64_t base, ptrdiff_t n) {
 #endif
 
 /* n outputs of y in vectors, the last one overlapping the one before where n >= LANES; `part` lanes of it count. */
-#define FOR_OUTPUTS(...)                                                                                                      \
-    for (ptrdiff_t done = 0; done < n; done += LANES) {                                                                       \
-        const ptrdiff_t j = done + LANES <= n || n < LANES ? done : n - LANES, part = n < LANES ? n : LANES;                  \
-        __VA_ARGS__                                                                                                           \
+#define FOR_OUTPUTS(...)                                                                                               \
+    for (ptrdiff_t done = 0; done < n; done += LANES) {                                                                \
+        const ptrdiff_t j = done + LANES <= n || n < LANES ? done : n - LANES, part = n < LANES ? n : LANES;           \
+        __VA_ARGS__                                                                                                    \
     }
 INLINE void NAME(store_outputs)(T *y, V v, ptrdiff_t part) {
     if (part == LANES)
@@ -98,12 +98,12 @@ INLINE void NAME(max_across_taps)(const T *x, const ptrdiff_t *taps, int n_taps,
     }
 }
 
-#define FOR_TAPS(f, n_taps)                                                                                                   \
-    if (n_taps == 3) {                                                                                                        \
-        f(3);                                                                                                                 \
-    } else if (n_taps == 2) {                                                                                                 \
-        f(2);                                                                                                                 \
-    } else                                                                                                                    \
+#define FOR_TAPS(f, n_taps)                                                                                            \
+    if (n_taps == 3) {                                                                                                 \
+        f(3);                                                                                                          \
+    } else if (n_taps == 2) {                                                                                          \
+        f(2);                                                                                                          \
+    } else                                                                                                             \
         f(n_taps);
 
 static void NAME(max_across)(const T *x, const ptrdiff_t *taps, int n_taps, I step, T *best, I *tap, ptrdiff_t n) {
@@ -131,25 +131,22 @@ static void NAME(max_widen)(T *best, I *tap, ptrdiff_t shift, I step, ptrdiff_t 
     }
 }
 
-INLINE void NAME(max_down_taps)(const fc_down *down, int n_rows, const T *best, const I *tap, T *y, int64_t *index, int64_t base,
-                                ptrdiff_t n) {
+INLINE void NAME(max_down_taps)(const fc_down *down, int n_rows, const T *best, const I *tap, T *y, int64_t *index,
+                                int64_t base, ptrdiff_t n) {
     const ptrdiff_t *const rows = down->rows, *const positions = down->positions;
     const I *const columns = down->columns;
-    FOR_OUTPUTS(
-        V m = NAME(load)(best + rows[0] + j);
-        M k = {0};
-        if (index) k = *(const IV *)(tap + rows[0] + j);
-        for (int r = 1; r < n_rows; r++) {
-            V v = NAME(load)(best + rows[r] + j);
-            M win = NAME(wins)(v, m);
-            m = NAME(select)(win, v, m);
-            if (index) k = NAME(select_index)(win, *(const IV *)(tap + rows[r] + j) + (I)positions[r], k);
-        }
-        NAME(store_outputs)(y + j, m, part);
-        if (index) NAME(store_indices)(index + j, k + *(const IV *)(columns + j), base, part);)
+    FOR_OUTPUTS(V m = NAME(load)(best + rows[0] + j); M k = {0}; if (index) k = *(const IV *)(tap + rows[0] + j);
+                for (int r = 1; r < n_rows; r++) {
+                    V v = NAME(load)(best + rows[r] + j);
+                    M win = NAME(wins)(v, m);
+                    m = NAME(select)(win, v, m);
+                    if (index) k = NAME(select_index)(win, *(const IV *)(tap + rows[r] + j) + (I)positions[r], k);
+                } NAME(store_outputs)(y + j, m, part);
+                if (index) NAME(store_indices)(index + j, k + *(const IV *)(columns + j), base, part);)
 }
 
-static void NAME(max_down)(const fc_down *down, const T *best, const I *tap, T *y, int64_t *index, int64_t base, ptrdiff_t n) {
+static void NAME(max_down)(const fc_down *down, const T *best, const I *tap, T *y, int64_t *index, int64_t base,
+                           ptrdiff_t n) {
 #define WITH_INDICES(count) NAME(max_down_taps)(down, count, best, tap, y, index, base, n)
 #define WITHOUT_INDICES(count) NAME(max_down_taps)(down, count, best, tap, y, NULL, base, n)
     if (index) {
@@ -187,15 +184,13 @@ static void NAME(sum_widen)(const T *sum, const T *last, ptrdiff_t shift, T *wid
 static void NAME(mean_down)(const T *sum, const ptrdiff_t *rows, int n_rows, T row_count, const T *column_counts, T *y,
                             ptrdiff_t n) {
     FOR_OUTPUTS(
-        V s = {0};
-        if (n_rows <= RUN) {
+        V s = {0}; if (n_rows <= RUN) {
             for (int r = 0; r < n_rows; r++) s += NAME(load)(sum + rows[r] + j);
         } else {
             TOTAL total = {{0}, {0}, {0}, 0};
             for (int r = 0; r < n_rows; r++) NAME(add_term)(&total, NAME(load)(sum + rows[r] + j));
             s = NAME(sum_of)(total);
-        }
-        if (column_counts) s /= row_count * NAME(load)(column_counts + j);
+        } if (column_counts) s /= row_count * NAME(load)(column_counts + j);
         NAME(store_outputs)(y + j, s, part);)
 }
 
@@ -236,14 +231,12 @@ INLINE void NAME(store_pairs)(T *x, ptrdiff_t part, V even, V odd) {
 static void NAME(max_2x2)(const T *x, ptrdiff_t row, I width, T *y, int64_t *index, int64_t base, ptrdiff_t n) {
     M lane = (M){LANE_NUMBERS} * 2;
     FOR_OUTPUTS(
-        V even, odd, even_below, odd_below;
-        NAME(prefetch_rows)(x + 2 * j, row);
+        V even, odd, even_below, odd_below; NAME(prefetch_rows)(x + 2 * j, row);
         NAME(load_pairs)(x + 2 * j, part, &even, &odd);
         NAME(load_pairs)(x + row + 2 * j, part, &even_below, &odd_below);
         M right = NAME(wins)(odd, even), right_below = NAME(wins)(odd_below, even_below);
         V m = NAME(select)(right, odd, even), m_below = NAME(select)(right_below, odd_below, even_below);
-        M below = NAME(wins)(m_below, m);
-        NAME(store_outputs)(y + j, NAME(select)(below, m_below, m), part);
+        M below = NAME(wins)(m_below, m); NAME(store_outputs)(y + j, NAME(select)(below, m_below, m), part);
         if (index) {
             M k = NAME(select_index)(below, width - right_below, -right);
             NAME(store_indices)(index + j, lane + k, base + 2 * j, part);
@@ -251,24 +244,21 @@ static void NAME(max_2x2)(const T *x, ptrdiff_t row, I width, T *y, int64_t *ind
 }
 
 static void NAME(mean_2x2)(const T *x, ptrdiff_t row, T *y, ptrdiff_t n) {
-    FOR_OUTPUTS(
-        V even, odd, even_below, odd_below;
-        NAME(prefetch_rows)(x + 2 * j, row);
-        NAME(load_pairs)(x + 2 * j, part, &even, &odd);
-        NAME(load_pairs)(x + row + 2 * j, part, &even_below, &odd_below);
-        NAME(store_outputs)(y + j, ((even + odd) + (even_below + odd_below)) * (T)0.25, part);)
+    FOR_OUTPUTS(V even, odd, even_below, odd_below; NAME(prefetch_rows)(x + 2 * j, row);
+                NAME(load_pairs)(x + 2 * j, part, &even, &odd);
+                NAME(load_pairs)(x + row + 2 * j, part, &even_below, &odd_below);
+                NAME(store_outputs)(y + j, ((even + odd) + (even_below + odd_below)) * (T)0.25, part);)
 }
 
 static int NAME(max_2x2_backward)(const T *grad, const int64_t *index, int64_t base, I width, T *grad_x, ptrdiff_t row,
                                   ptrdiff_t n) {
     M lane = (M){LANE_NUMBERS} * 2, lost = {0};
-    FOR_OUTPUTS(
-        V g = part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part);
-        M k = NAME(load_indices)(index + j, base + 2 * j, part) - (lane & (lane < 2 * (I)part));
-        M here = k == 0, right = k == 1, below = k == width, across = k == width + 1;
-        lost |= ~(here | right | below | across);
-        NAME(store_pairs)(grad_x + 2 * j, part, (V)((M)g & here), (V)((M)g & right));
-        NAME(store_pairs)(grad_x + row + 2 * j, part, (V)((M)g & below), (V)((M)g & across));)
+    FOR_OUTPUTS(V g = part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part);
+                M k = NAME(load_indices)(index + j, base + 2 * j, part) - (lane & (lane < 2 * (I)part));
+                M here = k == 0, right = k == 1, below = k == width, across = k == width + 1;
+                lost |= ~(here | right | below | across);
+                NAME(store_pairs)(grad_x + 2 * j, part, (V)((M)g & here), (V)((M)g & right));
+                NAME(store_pairs)(grad_x + row + 2 * j, part, (V)((M)g & below), (V)((M)g & across));)
     I any = 0;
     UNROLL for (int i = 0; i < LANES; i++) any |= lost[i];
     return !any;
@@ -301,14 +291,12 @@ static int NAME(scatter)(const fc_scatter *how, const T *grad, const int64_t *in
 }
 
 static void NAME(mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptrdiff_t n) {
-    FOR_OUTPUTS(
-        V g = (part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part)) * (T)0.25;
-        NAME(store_pairs)(grad_x + 2 * j, part, g, g);
-        NAME(store_pairs)(grad_x + row + 2 * j, part, g, g);)
+    FOR_OUTPUTS(V g = (part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part)) * (T)0.25;
+                NAME(store_pairs)(grad_x + 2 * j, part, g, g); NAME(store_pairs)(grad_x + row + 2 * j, part, g, g);)
 }
 
-static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst, ptrdiff_t stride,
-                             ptrdiff_t n) {
+static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst,
+                             ptrdiff_t stride, ptrdiff_t n) {
     ptrdiff_t j = 0;
     if (step == 1 && stride == 1)
         for (; j < n; j += LANES) {
@@ -327,17 +315,17 @@ static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T
 
 /* f(m, j, part) for all n channels: m vectors from j on, of whose last one `part` lanes count. Four vectors together hide how
  * long a comparison takes, and touch lines of memory that follow each other. */
-#define FOR_CHANNELS(f)                                                                                                       \
-    ptrdiff_t j = 0;                                                                                                          \
-    for (; j + 4 * LANES <= n; j += 4 * LANES) f(4, j, LANES);                                                                \
-    for (; j + LANES <= n; j += LANES) f(1, j, LANES);                                                                        \
-    if (j < n && n >= LANES) {                                                                                                \
-        f(1, n - LANES, LANES); /* overlaps the one before */                                                                 \
-    } else if (j < n)                                                                                                         \
+#define FOR_CHANNELS(f)                                                                                                \
+    ptrdiff_t j = 0;                                                                                                   \
+    for (; j + 4 * LANES <= n; j += 4 * LANES) f(4, j, LANES);                                                         \
+    for (; j + LANES <= n; j += LANES) f(1, j, LANES);                                                                 \
+    if (j < n && n >= LANES) {                                                                                         \
+        f(1, n - LANES, LANES); /* overlaps the one before */                                                          \
+    } else if (j < n)                                                                                                  \
         f(1, j, n - j);
 
-INLINE void NAME(max_vectors)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, int64_t *index,
-                              const int vectors, const ptrdiff_t part) {
+INLINE void NAME(max_vectors)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,
+                              int64_t *index, const int vectors, const ptrdiff_t part) {
     const ptrdiff_t row = window->row, column = window->column;
     const I row_step = (I)window->row_step, column_step = (I)window->column_step;
     V m[4];
@@ -360,10 +348,12 @@ INLINE void NAME(max_vectors)(const fc_window *window, const T *x, ptrdiff_t row
     }
 }
 
-static void NAME(max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, int64_t *index,
-                               ptrdiff_t n) {
-#define WITH_INDICES(vectors, j, part) NAME(max_vectors)(window, x + (j), rows, columns, y + (j), index + (j), vectors, part)
-#define WITHOUT_INDICES(vectors, j, part) NAME(max_vectors)(window, x + (j), rows, columns, y + (j), NULL, vectors, part)
+static void NAME(max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,
+                               int64_t *index, ptrdiff_t n) {
+#define WITH_INDICES(vectors, j, part)                                                                                 \
+    NAME(max_vectors)(window, x + (j), rows, columns, y + (j), index + (j), vectors, part)
+#define WITHOUT_INDICES(vectors, j, part)                                                                              \
+    NAME(max_vectors)(window, x + (j), rows, columns, y + (j), NULL, vectors, part)
     if (index) {
         FOR_CHANNELS(WITH_INDICES)
     } else {
@@ -373,8 +363,8 @@ static void NAME(max_channels)(const fc_window *window, const T *x, ptrdiff_t ro
 #undef WITHOUT_INDICES
 }
 
-INLINE void NAME(mean_vectors)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, const int vectors,
-                               const ptrdiff_t part) {
+INLINE void NAME(mean_vectors)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,
+                               const int vectors, const ptrdiff_t part) {
     const ptrdiff_t row = window->row, column = window->column;
     V s[4] = {{0}, {0}, {0}, {0}};
     if (rows <= RUN && columns <= RUN && rows * columns <= RUN) {
@@ -392,7 +382,8 @@ INLINE void NAME(mean_vectors)(const fc_window *window, const T *x, ptrdiff_t ro
     UNROLL for (int i = 0; i < vectors; i++) NAME(store_outputs)(y + i * LANES, s[i] / (T)window->count, part);
 }
 
-static void NAME(mean_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y, ptrdiff_t n) {
+static void NAME(mean_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,
+                                ptrdiff_t n){
 #define MEANS(vectors, j, part) NAME(mean_vectors)(window, x + (j), rows, columns, y + (j), vectors, part)
     FOR_CHANNELS(MEANS)
 #undef MEANS
@@ -414,8 +405,8 @@ INLINE void NAME(spread_vectors)(const fc_window *window, const T *share, T *gra
 }
 
 /* Added vectors must not overlap. */
-static void NAME(spread_channels)(const fc_window *window, const T *grad, T *grad_x, ptrdiff_t rows, ptrdiff_t columns, int add,
-                                  ptrdiff_t n) {
+static void NAME(spread_channels)(const fc_window *window, const T *grad, T *grad_x, ptrdiff_t rows, ptrdiff_t columns,
+                                  int add, ptrdiff_t n) {
     ptrdiff_t j = 0;
 #define SPREAD(add, vectors, part) NAME(spread_vectors)(window, grad + j, grad_x + j, rows, columns, add, vectors, part)
     if (add) {
@@ -430,8 +421,8 @@ static void NAME(spread_channels)(const fc_window *window, const T *grad, T *gra
 #undef SPREAD
 }
 
-INLINE M NAME(max_backward_vector)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x, ptrdiff_t rows,
-                                   ptrdiff_t columns, const int add, const ptrdiff_t part) {
+INLINE M NAME(max_backward_vector)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,
+                                   ptrdiff_t rows, ptrdiff_t columns, const int add, const ptrdiff_t part) {
     const V g = LOAD_CHANNELS(grad);
     const M k = NAME(load_indices)(index, window->base, part);
     M found = {0};
@@ -447,8 +438,8 @@ INLINE M NAME(max_backward_vector)(const fc_window *window, const T *grad, const
     return found; /* lanes from `part` on have index 0 there, which is in the window */
 }
 
-static int NAME(max_channels_backward)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x, ptrdiff_t rows,
-                                       ptrdiff_t columns, int add, ptrdiff_t n) {
+static int NAME(max_channels_backward)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,
+                                       ptrdiff_t rows, ptrdiff_t columns, int add, ptrdiff_t n) {
     M found = ~(M){0};
 #define BACKWARD(add, part) NAME(max_backward_vector)(window, grad + j, index + j, grad_x + j, rows, columns, add, part)
     ptrdiff_t j = 0;

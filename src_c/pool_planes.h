@@ -53,19 +53,17 @@ INLINE V NAME(max_by_lanes)(const T *x, ptrdiff_t n) {
     const V lowest = NAME(broadcast)(-(T)__builtin_inf());
     V acc[4] = {lowest, lowest, lowest, lowest};
     ptrdiff_t i = 0;
-#define TAKE(j, v)                                                                                                            \
-    {                                                                                                                         \
-        V taken = v;                                                                                                          \
-        acc[j] = NAME(select)(NAME(wins)(taken, acc[j]), taken, acc[j]);                                                      \
+#define TAKE(j, v)                                                                                                     \
+    {                                                                                                                  \
+        V taken = v;                                                                                                   \
+        acc[j] = NAME(select)(NAME(wins)(taken, acc[j]), taken, acc[j]);                                               \
     }
-    for (; i + 4 * LANES <= n; i += 4 * LANES) UNROLL for (int j = 0; j < 4; j++) TAKE(j, NAME(load)(x + i + j * LANES))
-    for (; i + LANES <= n; i += LANES) TAKE(0, NAME(load)(x + i))
-    if (i < n) TAKE(1, NAME(load_lanes)(x + i, 0, (int)(n - i), lowest))
-    TAKE(0, acc[1])
-    TAKE(2, acc[3])
-    TAKE(0, acc[2])
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        UNROLL for (int j = 0; j < 4; j++) TAKE(j, NAME(load)(x + i + j * LANES)) for (; i + LANES <= n; i += LANES)
+            TAKE(0, NAME(load)(x + i)) if (i < n) TAKE(1, NAME(load_lanes)(x + i, 0, (int)(n - i), lowest))
+                TAKE(0, acc[1]) TAKE(2, acc[3]) TAKE(0, acc[2])
 #undef TAKE
-    return acc[0];
+                    return acc[0];
 }
 
 /* In each lane the first element that is `value`, or more than any place. */
@@ -119,7 +117,8 @@ static T NAME(max_of_run)(const T *x, ptrdiff_t n, ptrdiff_t *position) {
 }
 
 /* Of the planes p until p + part. */
-INLINE void NAME(find_maxima)(const T *x, ptrdiff_t plane, ptrdiff_t n, V maxima, ptrdiff_t part, T *y, int64_t *index) {
+INLINE void NAME(find_maxima)(const T *x, ptrdiff_t plane, ptrdiff_t n, V maxima, ptrdiff_t part, T *y,
+                              int64_t *index) {
     V r[LANES] = {{0}};
     I at[LANES];
     for (ptrdiff_t i = 0; i < part; i++) r[i] = (V)NAME(first_by_lanes)(x + i * plane, n, maxima[i]);

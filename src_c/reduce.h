@@ -43,8 +43,7 @@ static double NAME(sum)(const T *x, ptrdiff_t n) {
     while (n - i >= 4 * LANES) {
         const ptrdiff_t end = n - i < BLOCK ? n - 4 * LANES : i + BLOCK - 4 * LANES;
         V acc[4] = {{0}, {0}, {0}, {0}};
-        for (; i <= end; i += 4 * LANES)
-            UNROLL for (int j = 0; j < 4; j++) acc[j] += NAME(load)(x + i + j * LANES);
+        for (; i <= end; i += 4 * LANES) UNROLL for (int j = 0; j < 4; j++) acc[j] += NAME(load)(x + i + j * LANES);
         NAME(add_run)(&total, (acc[0] + acc[1]) + (acc[2] + acc[3]));
     }
     double rest = 0;

@@ -6,67 +6,68 @@
  * SUM_NV accumulators, SUM_NV vectors of B, an element of A in all lanes: 6 * 4 + 5 of 32, or 6 * 2 + 3 of 16. Each column is summed
  * in one order, however many rows and columns there are.
  */
-#define SUM_PRODUCTS(m, nv, ...)                                                                                              \
-    for (ptrdiff_t p = 0; p < depth; p++, a += rows->a_step, b += rows->b) {                                                  \
-        V bv[nv];                                                                                                             \
-        UNROLL for (int v = 0; v + 1 < nv; v++) bv[v] = NAME(load)(b + v * LANES);                                            \
-        bv[nv - 1] = __VA_ARGS__;                                                                                             \
-        UNROLL for (int i = 0; i < m; i++) {                                                                                  \
-            V av = NAME(broadcast)(a[i * rows->a_row]);                                                                       \
-            UNROLL for (int v = 0; v < nv; v++) acc[i][v] += av * bv[v];                                                      \
-        }                                                                                                                     \
+#define SUM_PRODUCTS(m, nv, ...)                                                                                       \
+    for (ptrdiff_t p = 0; p < depth; p++, a += rows->a_step, b += rows->b) {                                           \
+        V bv[nv];                                                                                                      \
+        UNROLL for (int v = 0; v + 1 < nv; v++) bv[v] = NAME(load)(b + v * LANES);                                     \
+        bv[nv - 1] = __VA_ARGS__;                                                                                      \
+        UNROLL for (int i = 0; i < m; i++) {                                                                           \
+            V av = NAME(broadcast)(a[i * rows->a_row]);                                                                \
+            UNROLL for (int v = 0; v < nv; v++) acc[i][v] += av * bv[v];                                               \
+        }                                                                                                              \
     }
 
 /* m rows of nv vectors, of the last of which `last` lanes count. */
-#define SUM_TILE(m, nv)                                                                                                       \
-    INLINE void NAME(sum_tile_##m##x##nv)(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t last,   \
-                                          T *c, int accumulate) {                                                             \
-        V acc[m][nv];                                                                                                         \
-        UNROLL for (int i = 0; i < m; i++) {                                                                                  \
-            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = (V){0};                                                           \
-            if (accumulate) {                                                                                                 \
-                UNROLL for (int v = 0; v + 1 < nv; v++) acc[i][v] = NAME(load)(c + i * rows->c + v * LANES);                  \
-                acc[i][nv - 1] = NAME(load_row)(c + i * rows->c + (nv - 1) * LANES, 0, last);                                 \
-            }                                                                                                                 \
-        }                                                                                                                     \
-        if (last == LANES)                                                                                                    \
-            SUM_PRODUCTS(m, nv, NAME(load)(b + (nv - 1) * LANES))                                                             \
-        else                                                                                                                  \
-            SUM_PRODUCTS(m, nv, NAME(load_part)(b + (nv - 1) * LANES, last))                                                  \
-        UNROLL for (int i = 0; i < m; i++) {                                                                                  \
-            UNROLL for (int v = 0; v + 1 < nv; v++) NAME(store)(c + i * rows->c + v * LANES, acc[i][v]);                      \
-            NAME(store_row)(c + i * rows->c + (nv - 1) * LANES, 0, last, acc[i][nv - 1]);                                     \
-        }                                                                                                                     \
+#define SUM_TILE(m, nv)                                                                                                \
+    INLINE void NAME(sum_tile_##m##x##nv)(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b,            \
+                                          ptrdiff_t last, T *c, int accumulate) {                                      \
+        V acc[m][nv];                                                                                                  \
+        UNROLL for (int i = 0; i < m; i++) {                                                                           \
+            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = (V){0};                                                    \
+            if (accumulate) {                                                                                          \
+                UNROLL for (int v = 0; v + 1 < nv; v++) acc[i][v] = NAME(load)(c + i * rows->c + v * LANES);           \
+                acc[i][nv - 1] = NAME(load_row)(c + i * rows->c + (nv - 1) * LANES, 0, last);                          \
+            }                                                                                                          \
+        }                                                                                                              \
+        if (last == LANES)                                                                                             \
+            SUM_PRODUCTS(m, nv, NAME(load)(b + (nv - 1) * LANES))                                                      \
+        else                                                                                                           \
+            SUM_PRODUCTS(m, nv, NAME(load_part)(b + (nv - 1) * LANES, last))                                           \
+        UNROLL for (int i = 0; i < m; i++) {                                                                           \
+            UNROLL for (int v = 0; v + 1 < nv; v++) NAME(store)(c + i * rows->c + v * LANES, acc[i][v]);               \
+            NAME(store_row)(c + i * rows->c + (nv - 1) * LANES, 0, last, acc[i][nv - 1]);                              \
+        }                                                                                                              \
     }
 
-#define SUM_REST(m, nv) NAME(sum_tile_##m##x##nv)(&strides, depth, a, b + j, n - j - (nv - 1) * LANES, c + j, accumulate)
+#define SUM_REST(m, nv)                                                                                                \
+    NAME(sum_tile_##m##x##nv)(&strides, depth, a, b + j, n - j - (nv - 1) * LANES, c + j, accumulate)
 #undef SUM_TILES
 #undef SUM_LAST
 #undef SUM_NV
 #if VECTOR_REGISTERS >= 32
 #define SUM_NV 4
 #define SUM_TILES(m) SUM_TILE(m, 1) SUM_TILE(m, 2) SUM_TILE(m, 3) SUM_TILE(m, 4)
-#define SUM_LAST(m)                                                                                                           \
-    if (n - j > 2 * LANES)                                                                                                    \
-        n - j > 3 * LANES ? SUM_REST(m, 4) : SUM_REST(m, 3);                                                                  \
-    else if (n > j)                                                                                                           \
+#define SUM_LAST(m)                                                                                                    \
+    if (n - j > 2 * LANES)                                                                                             \
+        n - j > 3 * LANES ? SUM_REST(m, 4) : SUM_REST(m, 3);                                                           \
+    else if (n > j)                                                                                                    \
         n - j > LANES ? SUM_REST(m, 2) : SUM_REST(m, 1);
 #else
 #define SUM_NV 2
 #define SUM_TILES(m) SUM_TILE(m, 1) SUM_TILE(m, 2)
-#define SUM_LAST(m)                                                                                                           \
+#define SUM_LAST(m)                                                                                                    \
     if (n > j) n - j > LANES ? SUM_REST(m, 2) : SUM_REST(m, 1);
 #endif
 
 /* m rows by all n columns. */
-#define SUM_ROWS(m)                                                                                                           \
-    SUM_TILES(m)                                                                                                              \
-    static void NAME(sum_rows_##m)(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n, T *c,       \
-                                   int accumulate) {                                                                          \
-        const fc_row_sums strides = *rows; /* a copy, which no store to c can change */                                       \
-        ptrdiff_t j = 0;                                                                                                      \
-        for (; j + SUM_NV * LANES <= n; j += SUM_NV * LANES) SUM_FULL(m)                                                      \
-        SUM_LAST(m)                                                                                                           \
+#define SUM_ROWS(m)                                                                                                    \
+    SUM_TILES(m)                                                                                                       \
+    static void NAME(sum_rows_##m)(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n,      \
+                                   T *c, int accumulate) {                                                             \
+        const fc_row_sums strides = *rows; /* a copy, which no store to c can change */                                \
+        ptrdiff_t j = 0;                                                                                               \
+        for (; j + SUM_NV * LANES <= n; j += SUM_NV * LANES) SUM_FULL(m)                                               \
+        SUM_LAST(m)                                                                                                    \
     }
 #if VECTOR_REGISTERS >= 32
 #define SUM_FULL(m) NAME(sum_tile_##m##x4)(&strides, depth, a, b + j, LANES, c + j, accumulate);

@@ -107,12 +107,16 @@ INLINE M NAME(lanes_between)(int lo, int hi) {
 INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
     return (V)_mm512_mask_loadu_ps((__m512)others, (__mmask16)(((1u << hi) - 1) & ~((1u << lo) - 1)), p);
 }
-INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
+INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) {
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
 #elif MASKED_BYTES == 64
 INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {
     return (V)_mm512_mask_loadu_pd((__m512d)others, (__mmask8)(((1u << hi) - 1) & ~((1u << lo) - 1)), p);
 }
-INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v); }
+INLINE void NAME(store_part)(T *p, V v, ptrdiff_t n) {
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
 #else
 #if MASKED_BYTES == 32 && BITS == 32
 INLINE V NAME(load_lanes)(const T *p, int lo, int hi, V others) {

@@ -14,7 +14,9 @@ static const struct {
 } log_f32 = {0.693359375f, -2.12194440e-4f, 0.707106781f, {2.f / 11, 2.f / 9, 2.f / 7, 2.f / 5, 2.f / 3}};
 static const struct {
     double ln2_hi, ln2_lo, root_half, series[10];
-} log_f64 = {0.693145751953125, 1.42860682030941723212e-6, 0.70710678118654752,
+} log_f64 = {0.693145751953125,
+             1.42860682030941723212e-6,
+             0.70710678118654752,
              {2. / 21, 2. / 19, 2. / 17, 2. / 15, 2. / 13, 2. / 11, 2. / 9, 2. / 7, 2. / 5, 2. / 3}};
 #endif
 
@@ -52,21 +54,21 @@ INLINE V NAME(lane_maximum)(V v) {
 }
 
 /* For each vector of a row, the last one padded: the statements on `v`, the one at i, and on what is number j of four. */
-#define FOR_ROW(v, source, other, ...)                                                                                        \
-    {                                                                                                                         \
-        ptrdiff_t at = 0;                                                                                                     \
-        for (; at + 4 * LANES <= n; at += 4 * LANES) UNROLL for (int j = 0; j < 4; j++) {                                     \
-            const ptrdiff_t i = at + j * LANES;                                                                               \
-            V v = NAME(load)(source + i);                                                                                     \
-            __VA_ARGS__                                                                                                       \
-        }                                                                                                                     \
-        for (; at < n; at += LANES) {                                                                                         \
-            enum { j = 0 };                                                                                                   \
-            const ptrdiff_t i = at;                                                                                           \
-            V v = i + LANES <= n ? NAME(load)(source + i)                                                                     \
-                                 : NAME(load_lanes)(source + i, 0, (int)(n - i), NAME(broadcast)(other));                     \
-            __VA_ARGS__                                                                                                       \
-        }                                                                                                                     \
+#define FOR_ROW(v, source, other, ...)                                                                                 \
+    {                                                                                                                  \
+        ptrdiff_t at = 0;                                                                                              \
+        for (; at + 4 * LANES <= n; at += 4 * LANES) UNROLL for (int j = 0; j < 4; j++) {                              \
+                const ptrdiff_t i = at + j * LANES;                                                                    \
+                V v = NAME(load)(source + i);                                                                          \
+                __VA_ARGS__                                                                                            \
+            }                                                                                                          \
+        for (; at < n; at += LANES) {                                                                                  \
+            enum { j = 0 };                                                                                            \
+            const ptrdiff_t i = at;                                                                                    \
+            V v = i + LANES <= n ? NAME(load)(source + i)                                                              \
+                                 : NAME(load_lanes)(source + i, 0, (int)(n - i), NAME(broadcast)(other));              \
+            __VA_ARGS__                                                                                                \
+        }                                                                                                              \
     }
 INLINE V NAME(load_row)(const T *y, ptrdiff_t i, ptrdiff_t n) {
     return i + LANES <= n ? NAME(load)(y + i) : NAME(load_part)(y + i, n - i);
@@ -79,7 +81,8 @@ INLINE void NAME(store_row)(T *y, ptrdiff_t i, ptrdiff_t n, V v) {
 }
 
 INLINE V NAME(sum_of_four)(const TOTAL *sums) {
-    return NAME(lane_sum)((NAME(sum_of)(sums[0]) + NAME(sum_of)(sums[1])) + (NAME(sum_of)(sums[2]) + NAME(sum_of)(sums[3])));
+    return NAME(lane_sum)((NAME(sum_of)(sums[0]) + NAME(sum_of)(sums[1])) +
+                          (NAME(sum_of)(sums[2]) + NAME(sum_of)(sums[3])));
 }
 
 /* The sum over a row of e^(x - *top), *top being its maximum, which go to y where that is not NULL. */
@@ -133,7 +136,11 @@ static void NAME(softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptr
 #undef FOR_ROW
 
 /* Columns i to i + LANES of rows that are `step` apart; the last block of columns is padded with zeros. */
-#define FOR_ROWS(...) for (ptrdiff_t r = 0; r < n; r++) { ptrdiff_t at = r * step + i; __VA_ARGS__ }
+#define FOR_ROWS(...)                                                                                                  \
+    for (ptrdiff_t r = 0; r < n; r++) {                                                                                \
+        ptrdiff_t at = r * step + i;                                                                                   \
+        __VA_ARGS__                                                                                                    \
+    }
 #define COLUMN(source) (i + LANES <= columns ? NAME(load)(source + at) : NAME(load_part)(source + at, columns - i))
 
 static void NAME(softmax_columns)(const T *x, T *y, ptrdiff_t n, ptrdiff_t step, ptrdiff_t columns, int logarithm) {
@@ -161,7 +168,8 @@ static void NAME(softmax_columns_backward)(const T *grad, const T *y, T *grad_x,
         if (logarithm) {
             FOR_ROWS(NAME(add_term)(&sum, COLUMN(grad));)
             V total = NAME(sum_of)(sum);
-            FOR_ROWS(NAME(store_row)(grad_x + r * step, i, columns, COLUMN(grad) - NAME(vector_exp)(COLUMN(y)) * total);)
+            FOR_ROWS(
+                NAME(store_row)(grad_x + r * step, i, columns, COLUMN(grad) - NAME(vector_exp)(COLUMN(y)) * total);)
         } else {
             FOR_ROWS(NAME(add_term)(&sum, COLUMN(grad) * COLUMN(y));)
             V total = NAME(sum_of)(sum);

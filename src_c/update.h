@@ -1,8 +1,8 @@
 /* Update rules of the optimisers, in place: one pass over contiguous arrays. The rules and their order are PyTorch's. */
 
 /* Stochastic gradient descent with momentum: first, and nesterov, are constants here. */
-INLINE void NAME(descend)(const fc_sgd *rule, T *restrict param, const T *restrict grad, T *restrict velocity, ptrdiff_t n,
-                          const int first, const int nesterov) {
+INLINE void NAME(descend)(const fc_sgd *rule, T *restrict param, const T *restrict grad, T *restrict velocity,
+                          ptrdiff_t n, const int first, const int nesterov) {
     const T rate = rule->lr, decay = rule->weight_decay, keep = rule->momentum, take = 1 - rule->dampening;
     for (ptrdiff_t i = 0; i < n; i++) {
         T g = grad[i] + decay * param[i], v = first ? g : keep * velocity[i] + take * g;
@@ -12,14 +12,17 @@ INLINE void NAME(descend)(const fc_sgd *rule, T *restrict param, const T *restri
 }
 
 /* Stochastic gradient descent; velocity is NULL without momentum. */
-static void NAME(sgd)(const fc_sgd *rule, T *restrict param, const T *restrict grad, T *restrict velocity, ptrdiff_t n) {
+static void NAME(sgd)(const fc_sgd *rule, T *restrict param, const T *restrict grad, T *restrict velocity,
+                      ptrdiff_t n) {
     const T rate = rule->lr, decay = rule->weight_decay;
     if (!velocity)
         for (ptrdiff_t i = 0; i < n; i++) param[i] -= rate * (grad[i] + decay * param[i]);
     else if (rule->nesterov)
-        rule->first ? NAME(descend)(rule, param, grad, velocity, n, 1, 1) : NAME(descend)(rule, param, grad, velocity, n, 0, 1);
+        rule->first ? NAME(descend)(rule, param, grad, velocity, n, 1, 1)
+                    : NAME(descend)(rule, param, grad, velocity, n, 0, 1);
     else
-        rule->first ? NAME(descend)(rule, param, grad, velocity, n, 1, 0) : NAME(descend)(rule, param, grad, velocity, n, 0, 0);
+        rule->first ? NAME(descend)(rule, param, grad, velocity, n, 1, 0)
+                    : NAME(descend)(rule, param, grad, velocity, n, 0, 0);
 }
 
 /* Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015), of a parameter that is shrunk first (I. Loshchilov and

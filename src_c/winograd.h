@@ -157,123 +157,123 @@ INLINE void NAME(f43s2_weight)(V *o, const V *z) {
 }
 
 /* P points, U of them different for the filter, R taps, patches STEP inputs apart. */
-#define WINOGRAD(scheme, P, U, R, STEP)                                                                                       \
-    static void NAME(scheme##_inputs)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *restrict v, const ptrdiff_t *at,    \
-                                      ptrdiff_t point_stride) {                                                               \
-        enum { CHUNK = 8 };                                                                                                   \
-        V tmp[P][CHUNK * STEP + P - STEP];                                                                                    \
-        for (ptrdiff_t t0 = 0; t0 < tiles; t0 += CHUNK, band += CHUNK * STEP * LANES) {                                       \
-            ptrdiff_t n = tiles - t0 < CHUNK ? tiles - t0 : CHUNK;                                                            \
-            for (ptrdiff_t x = 0; x < n * STEP + P - STEP; x++) {                                                             \
-                V d[P], o[P];                                                                                                 \
-                UNROLL for (int i = 0; i < P; i++) d[i] = NAME(load)(band + i * pitch + x * LANES);                           \
-                NAME(scheme##_input)(o, d);                                                                                   \
-                UNROLL for (int i = 0; i < P; i++) tmp[i][x] = o[i];                                                          \
-            }                                                                                                                 \
-            for (ptrdiff_t t = 0; t < n; t++) {                                                                               \
-                T *out = v + at[t0 + t];                                                                                      \
-                for (int i = 0; i < P; i++) {                                                                                 \
-                    V o[P];                                                                                                   \
-                    NAME(scheme##_input)(o, &tmp[i][t * STEP]);                                                               \
-                    UNROLL for (int j = 0; j < P; j++) NAME(store)(out + (i * P + j) * point_stride, o[j]);                   \
-                }                                                                                                             \
-            }                                                                                                                 \
-        }                                                                                                                     \
-    }                                                                                                                         \
-    static void NAME(scheme##_filters)(const T *w, ptrdiff_t channels, T *restrict u, ptrdiff_t point_stride,                 \
-                                       ptrdiff_t channel_stride) {                                                            \
-        for (ptrdiff_t c = 0; c < channels; c++, w += R * R * LANES, u += channel_stride) {                                   \
-            V z[U][R];                                                                                                        \
-            UNROLL for (int s = 0; s < R; s++) {                                                                              \
-                V g[R], o[U];                                                                                                 \
-                UNROLL for (int r = 0; r < R; r++) g[r] = NAME(load)(w + (r * R + s) * LANES);                                \
-                NAME(scheme##_filter)(o, g);                                                                                  \
-                UNROLL for (int i = 0; i < U; i++) z[i][s] = o[i];                                                            \
-            }                                                                                                                 \
-            UNROLL for (int i = 0; i < U; i++) {                                                                              \
-                V o[U];                                                                                                       \
-                NAME(scheme##_filter)(o, z[i]);                                                                               \
-                UNROLL for (int j = 0; j < U; j++) NAME(store)(u + (i * U + j) * point_stride, o[j]);                         \
-            }                                                                                                                 \
-        }                                                                                                                     \
-    }                                                                                                                         \
-    static void NAME(scheme##_gradients)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *restrict z, const ptrdiff_t *at, \
-                                         ptrdiff_t point_stride) {                                                            \
-        for (ptrdiff_t t = 0; t < tiles; t++, band += 4 * LANES) {                                                            \
-            T *out = z + at[t];                                                                                               \
-            V tmp[P][4];                                                                                                      \
-            UNROLL for (int j = 0; j < 4; j++) {                                                                              \
-                V d[4], o[P];                                                                                                 \
-                UNROLL for (int i = 0; i < 4; i++) d[i] = NAME(load)(band + i * pitch + j * LANES);                           \
-                NAME(scheme##_gradient)(o, d);                                                                                \
-                UNROLL for (int i = 0; i < P; i++) tmp[i][j] = o[i];                                                          \
-            }                                                                                                                 \
-            UNROLL for (int i = 0; i < P; i++) {                                                                              \
-                V o[P];                                                                                                       \
-                NAME(scheme##_gradient)(o, tmp[i]);                                                                           \
-                UNROLL for (int j = 0; j < P; j++) NAME(store)(out + (i * P + j) * point_stride, o[j]);                       \
-            }                                                                                                                 \
-        }                                                                                                                     \
-    }                                                                                                                         \
-    static int NAME(scheme##_weights)(const T *u, ptrdiff_t vectors, T *restrict w, ptrdiff_t point_stride) {                 \
-        enum { TAPS = R * R, BLOCKS = (TAPS + LANES - 1) / LANES };                                                           \
-        V odd = {0};                                                                                                          \
-        for (ptrdiff_t v = 0; v < vectors; v++, u += LANES, w += TAPS * LANES) {                                              \
-            V z[R][U], taps[BLOCKS * LANES];                                                                                  \
-            UNROLL for (int j = 0; j < U; j++) {                                                                              \
-                V q[U], o[R];                                                                                                 \
-                UNROLL for (int i = 0; i < U; i++) q[i] = NAME(load)(u + (i * U + j) * point_stride);                         \
-                NAME(scheme##_weight)(o, q);                                                                                  \
-                UNROLL for (int i = 0; i < R; i++) z[i][j] = o[i];                                                            \
-            }                                                                                                                 \
-            UNROLL for (int i = 0; i < R; i++) NAME(scheme##_weight)(taps + i * R, z[i]);                                     \
-            UNROLL for (int i = 0; i < TAPS; i++) odd += taps[i] * 0;                                                         \
-            UNROLL for (int i = TAPS; i < BLOCKS * LANES; i++) taps[i] = (V){0};                                              \
-            UNROLL for (int b = 0; b < BLOCKS; b++) NAME(transpose_block)(taps + b * LANES);                                  \
-            /* in ascending order: what runs over the taps of a channel is overwritten by the next one's */                   \
-            for (int c = 0; c < LANES; c++)                                                                                   \
-                UNROLL for (int b = 0; b < BLOCKS; b++) NAME(store)(w + c * TAPS + b * LANES, taps[b * LANES + c]);           \
-        }                                                                                                                     \
-        int finite = 1;                                                                                                       \
-        for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                                \
-        return finite;                                                                                                        \
-    }                                                                                                                         \
-    static int NAME(scheme##_outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *restrict y,               \
-                                      ptrdiff_t rows, ptrdiff_t cols) {                                                       \
-        const ptrdiff_t point_stride = steps->m_point, tile_stride = steps->m_tile, tiles = (cols + 3) / 4;                   \
-        const ptrdiff_t y_row = steps->y_row, y_col = steps->y_col;                                                           \
-        V b = bias ? NAME(load)(bias) : (V){0}, odd = {0};                                                                    \
-        for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += 4 * y_col) {                                             \
-            V z[4][P];                                                                                                        \
-            if (y_col != LANES) /* NHWC: stores to lines that lie far apart */                                                \
-                UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < 4; j++)                                         \
-                    __builtin_prefetch(y + i * y_row + (j + 8) * y_col, 1);                                                   \
-            UNROLL for (int j = 0; j < P; j++) {                                                                              \
-                V q[P], o[4];                                                                                                 \
-                UNROLL for (int i = 0; i < P; i++) q[i] = NAME(load)(m + (i * P + j) * point_stride);                         \
-                NAME(scheme##_output)(o, q);                                                                                  \
-                UNROLL for (int i = 0; i < 4; i++) z[i][j] = o[i];                                                            \
-            }                                                                                                                 \
-            ptrdiff_t wide = cols - 4 * t < 4 ? cols - 4 * t : 4;                                                             \
-            for (ptrdiff_t i = 0; i < rows; i++) {                                                                            \
-                V o[4];                                                                                                       \
-                NAME(scheme##_output)(o, z[i]);                                                                               \
-                UNROLL for (int j = 0; j < 4; j++) o[j] += b;                                                                 \
-                if (wide == 4) {                                                                                              \
-                    UNROLL for (int j = 0; j < 4; j++) {                                                                      \
-                        odd += o[j] * 0;                                                                                      \
-                        NAME(store)(y + i * y_row + j * y_col, o[j]);                                                         \
-                    }                                                                                                         \
-                } else                                                                                                        \
-                    for (ptrdiff_t j = 0; j < wide; j++) {                                                                    \
-                        odd += o[j] * 0;                                                                                      \
-                        NAME(store)(y + i * y_row + j * y_col, o[j]);                                                         \
-                    }                                                                                                         \
-            }                                                                                                                 \
-        }                                                                                                                     \
-        int finite = 1;                                                                                                       \
-        for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                                \
-        return finite;                                                                                                        \
+#define WINOGRAD(scheme, P, U, R, STEP)                                                                                \
+    static void NAME(scheme##_inputs)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *restrict v,                  \
+                                      const ptrdiff_t *at, ptrdiff_t point_stride) {                                   \
+        enum { CHUNK = 8 };                                                                                            \
+        V tmp[P][CHUNK * STEP + P - STEP];                                                                             \
+        for (ptrdiff_t t0 = 0; t0 < tiles; t0 += CHUNK, band += CHUNK * STEP * LANES) {                                \
+            ptrdiff_t n = tiles - t0 < CHUNK ? tiles - t0 : CHUNK;                                                     \
+            for (ptrdiff_t x = 0; x < n * STEP + P - STEP; x++) {                                                      \
+                V d[P], o[P];                                                                                          \
+                UNROLL for (int i = 0; i < P; i++) d[i] = NAME(load)(band + i * pitch + x * LANES);                    \
+                NAME(scheme##_input)(o, d);                                                                            \
+                UNROLL for (int i = 0; i < P; i++) tmp[i][x] = o[i];                                                   \
+            }                                                                                                          \
+            for (ptrdiff_t t = 0; t < n; t++) {                                                                        \
+                T *out = v + at[t0 + t];                                                                               \
+                for (int i = 0; i < P; i++) {                                                                          \
+                    V o[P];                                                                                            \
+                    NAME(scheme##_input)(o, &tmp[i][t * STEP]);                                                        \
+                    UNROLL for (int j = 0; j < P; j++) NAME(store)(out + (i * P + j) * point_stride, o[j]);            \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void NAME(scheme##_filters)(const T *w, ptrdiff_t channels, T *restrict u, ptrdiff_t point_stride,          \
+                                       ptrdiff_t channel_stride) {                                                     \
+        for (ptrdiff_t c = 0; c < channels; c++, w += R * R * LANES, u += channel_stride) {                            \
+            V z[U][R];                                                                                                 \
+            UNROLL for (int s = 0; s < R; s++) {                                                                       \
+                V g[R], o[U];                                                                                          \
+                UNROLL for (int r = 0; r < R; r++) g[r] = NAME(load)(w + (r * R + s) * LANES);                         \
+                NAME(scheme##_filter)(o, g);                                                                           \
+                UNROLL for (int i = 0; i < U; i++) z[i][s] = o[i];                                                     \
+            }                                                                                                          \
+            UNROLL for (int i = 0; i < U; i++) {                                                                       \
+                V o[U];                                                                                                \
+                NAME(scheme##_filter)(o, z[i]);                                                                        \
+                UNROLL for (int j = 0; j < U; j++) NAME(store)(u + (i * U + j) * point_stride, o[j]);                  \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void NAME(scheme##_gradients)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *restrict z,               \
+                                         const ptrdiff_t *at, ptrdiff_t point_stride) {                                \
+        for (ptrdiff_t t = 0; t < tiles; t++, band += 4 * LANES) {                                                     \
+            T *out = z + at[t];                                                                                        \
+            V tmp[P][4];                                                                                               \
+            UNROLL for (int j = 0; j < 4; j++) {                                                                       \
+                V d[4], o[P];                                                                                          \
+                UNROLL for (int i = 0; i < 4; i++) d[i] = NAME(load)(band + i * pitch + j * LANES);                    \
+                NAME(scheme##_gradient)(o, d);                                                                         \
+                UNROLL for (int i = 0; i < P; i++) tmp[i][j] = o[i];                                                   \
+            }                                                                                                          \
+            UNROLL for (int i = 0; i < P; i++) {                                                                       \
+                V o[P];                                                                                                \
+                NAME(scheme##_gradient)(o, tmp[i]);                                                                    \
+                UNROLL for (int j = 0; j < P; j++) NAME(store)(out + (i * P + j) * point_stride, o[j]);                \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static int NAME(scheme##_weights)(const T *u, ptrdiff_t vectors, T *restrict w, ptrdiff_t point_stride) {          \
+        enum { TAPS = R * R, BLOCKS = (TAPS + LANES - 1) / LANES };                                                    \
+        V odd = {0};                                                                                                   \
+        for (ptrdiff_t v = 0; v < vectors; v++, u += LANES, w += TAPS * LANES) {                                       \
+            V z[R][U], taps[BLOCKS * LANES];                                                                           \
+            UNROLL for (int j = 0; j < U; j++) {                                                                       \
+                V q[U], o[R];                                                                                          \
+                UNROLL for (int i = 0; i < U; i++) q[i] = NAME(load)(u + (i * U + j) * point_stride);                  \
+                NAME(scheme##_weight)(o, q);                                                                           \
+                UNROLL for (int i = 0; i < R; i++) z[i][j] = o[i];                                                     \
+            }                                                                                                          \
+            UNROLL for (int i = 0; i < R; i++) NAME(scheme##_weight)(taps + i * R, z[i]);                              \
+            UNROLL for (int i = 0; i < TAPS; i++) odd += taps[i] * 0;                                                  \
+            UNROLL for (int i = TAPS; i < BLOCKS * LANES; i++) taps[i] = (V){0};                                       \
+            UNROLL for (int b = 0; b < BLOCKS; b++) NAME(transpose_block)(taps + b * LANES);                           \
+            /* in ascending order: what runs over the taps of a channel is overwritten by the next one's */            \
+            for (int c = 0; c < LANES; c++)                                                                            \
+                UNROLL for (int b = 0; b < BLOCKS; b++) NAME(store)(w + c * TAPS + b * LANES, taps[b * LANES + c]);    \
+        }                                                                                                              \
+        int finite = 1;                                                                                                \
+        for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                         \
+        return finite;                                                                                                 \
+    }                                                                                                                  \
+    static int NAME(scheme##_outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *restrict y,        \
+                                      ptrdiff_t rows, ptrdiff_t cols) {                                                \
+        const ptrdiff_t point_stride = steps->m_point, tile_stride = steps->m_tile, tiles = (cols + 3) / 4;            \
+        const ptrdiff_t y_row = steps->y_row, y_col = steps->y_col;                                                    \
+        V b = bias ? NAME(load)(bias) : (V){0}, odd = {0};                                                             \
+        for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += 4 * y_col) {                                      \
+            V z[4][P];                                                                                                 \
+            if (y_col != LANES) /* NHWC: stores to lines that lie far apart */                                         \
+                UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < 4; j++)                                  \
+                    __builtin_prefetch(y + i * y_row + (j + 8) * y_col, 1);                                            \
+            UNROLL for (int j = 0; j < P; j++) {                                                                       \
+                V q[P], o[4];                                                                                          \
+                UNROLL for (int i = 0; i < P; i++) q[i] = NAME(load)(m + (i * P + j) * point_stride);                  \
+                NAME(scheme##_output)(o, q);                                                                           \
+                UNROLL for (int i = 0; i < 4; i++) z[i][j] = o[i];                                                     \
+            }                                                                                                          \
+            ptrdiff_t wide = cols - 4 * t < 4 ? cols - 4 * t : 4;                                                      \
+            for (ptrdiff_t i = 0; i < rows; i++) {                                                                     \
+                V o[4];                                                                                                \
+                NAME(scheme##_output)(o, z[i]);                                                                        \
+                UNROLL for (int j = 0; j < 4; j++) o[j] += b;                                                          \
+                if (wide == 4) {                                                                                       \
+                    UNROLL for (int j = 0; j < 4; j++) {                                                               \
+                        odd += o[j] * 0;                                                                               \
+                        NAME(store)(y + i * y_row + j * y_col, o[j]);                                                  \
+                    }                                                                                                  \
+                } else                                                                                                 \
+                    for (ptrdiff_t j = 0; j < wide; j++) {                                                             \
+                        odd += o[j] * 0;                                                                               \
+                        NAME(store)(y + i * y_row + j * y_col, o[j]);                                                  \
+                    }                                                                                                  \
+            }                                                                                                          \
+        }                                                                                                              \
+        int finite = 1;                                                                                                \
+        for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                         \
+        return finite;                                                                                                 \
     }
 
 WINOGRAD(f43, 6, 6, 3, 4)
@@ -300,8 +300,7 @@ static int NAME(f43s2_patches)(const fc_winograd_steps *steps, const T *m, T *re
             NAME(f43s2_patch)(o, z[i]);
             UNROLL for (int j = 0; j < 9; j++) odd += o[j] * 0;
             if (t || meets_row) o[0] += NAME(load)(row);
-            if (meets_row)
-                UNROLL for (int j = 1; j < 9; j++) o[j] += NAME(load)(row + j * LANES);
+            if (meets_row) UNROLL for (int j = 1; j < 9; j++) o[j] += NAME(load)(row + j * LANES);
             UNROLL for (int j = 0; j < 9; j++) NAME(store)(row + j * LANES, o[j]);
         }
     }
@@ -310,12 +309,16 @@ static int NAME(f43s2_patches)(const fc_winograd_steps *steps, const T *m, T *re
     return finite;
 }
 
-#define WINOGRAD_SCHEME(scheme, P, U, R, STEP)                                                                                \
-    {                                                                                                                         \
-        .points = P, .filter_points = U, .taps = R, .step = STEP, .inputs = NAME(scheme##_inputs),                            \
-        .filters = NAME(scheme##_filters), .outputs = NAME(scheme##_outputs), .gradients = NAME(scheme##_gradients),          \
-        .weights = NAME(scheme##_weights)                                                                                     \
-    }
+#define WINOGRAD_SCHEME(scheme, P, U, R, STEP)                                                                         \
+    {.points = P,                                                                                                      \
+     .filter_points = U,                                                                                               \
+     .taps = R,                                                                                                        \
+     .step = STEP,                                                                                                     \
+     .inputs = NAME(scheme##_inputs),                                                                                  \
+     .filters = NAME(scheme##_filters),                                                                                \
+     .outputs = NAME(scheme##_outputs),                                                                                \
+     .gradients = NAME(scheme##_gradients),                                                                            \
+     .weights = NAME(scheme##_weights)}
 
 /* The products of one point for narrow groups, of d channels and d filters each, as many as fit into a vector side by side: a lane
  * meets the channels of its own group, one in each step.
@@ -332,16 +335,16 @@ INLINE void NAME(group_tiles)(int d, int n, const T *v, const V *u, T *m) {
         acc[i] += NAME(pick)(v + i * LANES, (M){LANE_NUMBERS} / d * d + p) * u[p];
     UNROLL for (int i = 0; i < n; i++) NAME(store)(m + i * LANES, acc[i]);
 }
-#define GROUP_PRODUCTS(d)                                                                                                     \
-    static void NAME(group_products_##d)(ptrdiff_t tiles, const T *restrict v, const T *restrict u, T *restrict m,            \
-                                         const T *ahead) {                                                                    \
-        V own[d];                                                                                                             \
-        UNROLL for (int p = 0; p < d; p++) {                                                                                  \
-            own[p] = NAME(load)(u + p * LANES);                                                                               \
-            __builtin_prefetch(ahead + p * LANES);                                                                            \
-        }                                                                                                                     \
-        for (; tiles >= 2; tiles -= 2, v += 2 * LANES, m += 2 * LANES) NAME(group_tiles)(d, 2, v, own, m);                    \
-        if (tiles) NAME(group_tiles)(d, 1, v, own, m);                                                                        \
+#define GROUP_PRODUCTS(d)                                                                                              \
+    static void NAME(group_products_##d)(ptrdiff_t tiles, const T *restrict v, const T *restrict u, T *restrict m,     \
+                                         const T *ahead) {                                                             \
+        V own[d];                                                                                                      \
+        UNROLL for (int p = 0; p < d; p++) {                                                                           \
+            own[p] = NAME(load)(u + p * LANES);                                                                        \
+            __builtin_prefetch(ahead + p * LANES);                                                                     \
+        }                                                                                                              \
+        for (; tiles >= 2; tiles -= 2, v += 2 * LANES, m += 2 * LANES) NAME(group_tiles)(d, 2, v, own, m);             \
+        if (tiles) NAME(group_tiles)(d, 1, v, own, m);                                                                 \
     }
 
 #if defined(__AVX512F__)
@@ -351,10 +354,11 @@ INLINE void NAME(half_tiles)(int n, const T *v, NAME(half) (*u)[LANES / 2], T *m
     UNROLL for (int i = 0; i < n; i++) acc[i][0] = acc[i][1] = (NAME(half)){0};
     UNROLL for (int p = 0; p < HALF; p++) UNROLL for (int i = 0; i < n; i++) UNROLL for (int h = 0; h < 2; h++)
         acc[i][h] += (v[i * LANES + h * HALF + p] - (NAME(half)){0}) * u[h][p];
-    UNROLL for (int i = 0; i < n; i++) UNROLL for (int h = 0; h < 2; h++)
-        *(NAME(half) *)(m + i * LANES + h * HALF) = acc[i][h];
+    UNROLL for (int i = 0; i < n; i++) UNROLL for (int h = 0; h < 2; h++) *
+        (NAME(half) *)(m + i * LANES + h * HALF) = acc[i][h];
 }
-static void NAME(group_products_half)(ptrdiff_t tiles, const T *restrict v, const T *restrict u, T *restrict m, const T *ahead) {
+static void NAME(group_products_half)(ptrdiff_t tiles, const T *restrict v, const T *restrict u, T *restrict m,
+                                      const T *ahead) {
     NAME(half) own[2][LANES / 2];
     UNROLL for (int p = 0; p < LANES / 2; p++) {
         UNROLL for (int h = 0; h < 2; h++) own[h][p] = *(const NAME(half) *)(u + p * LANES + h * LANES / 2);
@@ -375,16 +379,25 @@ GROUP_PRODUCTS(2)
 #elif LANES == 8
 GROUP_PRODUCTS(2) GROUP_PRODUCTS(3)
 #if defined(__AVX512F__)
-#define GROUP_PRODUCTS_TABLE {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_half)}
+#define GROUP_PRODUCTS_TABLE                                                                                           \
+    {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_half)}
 #else
 GROUP_PRODUCTS(4)
-#define GROUP_PRODUCTS_TABLE {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_4)}
+#define GROUP_PRODUCTS_TABLE                                                                                           \
+    {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_4)}
 #endif
 #else
 GROUP_PRODUCTS(2) GROUP_PRODUCTS(3) GROUP_PRODUCTS(4) GROUP_PRODUCTS(5) GROUP_PRODUCTS(6) GROUP_PRODUCTS(7)
-#define GROUP_PRODUCTS_TABLE                                                                                                           \
-    {NULL, NAME(group_products_1), NAME(group_products_2), NAME(group_products_3), NAME(group_products_4),                    \
-     NAME(group_products_5), NAME(group_products_6), NAME(group_products_7), NAME(group_products_half)}
+#define GROUP_PRODUCTS_TABLE                                                                                           \
+    {NULL,                                                                                                             \
+     NAME(group_products_1),                                                                                           \
+     NAME(group_products_2),                                                                                           \
+     NAME(group_products_3),                                                                                           \
+     NAME(group_products_4),                                                                                           \
+     NAME(group_products_5),                                                                                           \
+     NAME(group_products_6),                                                                                           \
+     NAME(group_products_7),                                                                                           \
+     NAME(group_products_half)}
 #endif
 
 #undef A1

@@ -13,7 +13,6 @@ from processes import command, with_ctrl_c
 import fastconv as fc
 from fastconv import nn
 
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Completion
 

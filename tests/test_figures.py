@@ -129,7 +129,7 @@ def test_other_measurements_make_other_pages_and_another_picture(checkout):
     assert "| `avx2` | 50% | 25% (`lenet-1`) |" in said
     assert re.findall("^## .*", said, re.M) == ["## Convolution", "## Small calls", "## Instruction sets", "## Training"]
     ratios = set(re.findall(r">(\d+\.\d\d)×<", (checkout / "docs/speed.svg").read_text()))
-    assert not drawn or {"1.00", "2.00"} <= ratios and max(map(float, ratios)) == 2
+    assert not drawn or ({"1.00", "2.00"} <= ratios and max(map(float, ratios)) == 2)
 
 
 def test_parts_of_different_machines_are_refused(checkout):

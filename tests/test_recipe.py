@@ -169,7 +169,8 @@ def test_a_training_at_chance_says_so(cli):
     np.savez("noise.npz", images=rng.random((200, 12, 12), np.float32), labels=np.arange(200) % 4)
     code, stdout, stderr = cli("train", "--data", "noise.npz", "--epochs", 2)
     assert code == 0 and stdout.startswith("test accuracy")
-    assert re.search(r"^this is chance: '\d' for each of the \d+ test images would have accuracy 0.2500; see that .* then try another --lr", stderr, re.M)
+    assert re.search(r"^this is chance: '\d' for each of the \d+ test images would have accuracy 0.2500;"
+                     r" see that .* then try another --lr", stderr, re.M)
 
 
 def test_a_training_that_diverges_keeps_its_checkpoint(cli, tmp_path, monkeypatch):

@@ -10,11 +10,21 @@ import time
 
 import numpy as np
 import pytest
-from small_training import IMAGES, LABELS, RNG, TRAIN, VALIDATION, Interrupting, fit, same_weights, trainer, without_time
+from small_training import (
+    IMAGES,
+    LABELS,
+    RNG,
+    TRAIN,
+    VALIDATION,
+    Interrupting,
+    fit,
+    same_weights,
+    trainer,
+    without_time,
+)
 
 import fastconv as fc
-from fastconv import data, nn, optim
-from fastconv import functional as F
+from fastconv import data, functional as F, nn, optim
 from fastconv._core.pointwise import update
 from fastconv.training import EarlyStopping, History, Trainer
 from fastconv.training.interrupt import gated

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastconv as fc
-from fastconv import data, nn, optim
-from fastconv import functional as F
+from fastconv import data, functional as F, nn, optim
 
 x, w, b = np.zeros((2, 3, 8, 8), np.float32), np.zeros((4, 3, 3, 3), np.float32), np.zeros(4, np.float32)
 x64, w64 = np.zeros((2, 3, 8, 8)), np.zeros((4, 3, 3, 3))
@@ -24,7 +23,8 @@ reveal_type(fc.conv2d(x, w, out=np.empty((2, 4, 6, 6), np.float32)))  # float32[
 reveal_type(fc.conv2d_backward(y, x, w))  # tuple[float32[...], float32[...], float32[...]]
 reveal_type(fc.conv2d_backward(y, x, w, needs=(True, False, False))[0])  # float32[...] | Any
 reveal_type(fc.linear(rows, matrix))  # float32[...]
-reveal_type(fc.linear_backward(np.zeros((2, 5)), rows.astype(np.float64), matrix.astype(np.float64)))  # tuple[float64[...], float64[...], float64[...]]
+wide = rows.astype(np.float64), matrix.astype(np.float64)
+reveal_type(fc.linear_backward(np.zeros((2, 5)), *wide))  # tuple[float64[...], float64[...], float64[...]]
 
 plan = fc.plan_conv2d((2, 3, 8, 8), w, b, padding=1, activation="leaky_relu")
 reveal_type(plan)  # Conv2dPlan[float32]

@@ -10,8 +10,18 @@ stands beside both kinds, so against the engines it does more than they do; in "
 stands beside the engines alone.
 """
 
-from benchmarks.libraries.base import (CONV_OPERATIONS, DTYPES, LAYOUTS, NETWORK_OPERATIONS, POOL_OPERATIONS, Array, Calls,
-                                       ConvArrays, Library, Setting)
+from benchmarks.libraries.base import (
+                                       CONV_OPERATIONS,
+                                       DTYPES,
+                                       LAYOUTS,
+                                       NETWORK_OPERATIONS,
+                                       POOL_OPERATIONS,
+                                       Array,
+                                       Calls,
+                                       ConvArrays,
+                                       Library,
+                                       Setting,
+)
 from benchmarks.libraries.engines import LiteRt, Mnn, Ncnn, OnnxRuntime, OpenVino
 from benchmarks.libraries.frameworks import FastConv, Jax, NumPy, SciPy, Torch, TorchCompiled
 

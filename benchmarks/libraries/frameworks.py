@@ -15,7 +15,6 @@ from benchmarks.networks import Conv, Linear, Network
 from benchmarks.small import SmallCall
 from benchmarks.timing import fastest
 
-
 LEARNING_RATE, MOMENTUM = 0.01, 0.9
 
 

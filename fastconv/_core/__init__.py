@@ -70,7 +70,7 @@ back for whatever comes later.
 import os
 
 if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
-    from fastconv._core.runtime import threads  # noqa: F401
+    from fastconv._core.runtime import threads
 else:
     os.environ["GOMP_SPINCOUNT"] = "1000"  # about 15 microseconds
     try:

@@ -19,12 +19,11 @@ import numpy as np
 from fastconv._core import subpixel
 from fastconv._core.depthwise import forward as depthwise, pair
 from fastconv._core.planner.drivers import FORWARD, WINOGRAD
-from fastconv._core.product import forward as gemm
-from fastconv._core.product import one_output, one_output_cost
-from fastconv._core.runtime import memory
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import parts, phases
 from fastconv._core.problem.simpler import simpler
+from fastconv._core.product import forward as gemm, one_output, one_output_cost
+from fastconv._core.runtime import memory
 from fastconv._core.winograd import data_gradient as winograd, data_gradient_cost
 
 BLOCK_BYTES = 4 << 20

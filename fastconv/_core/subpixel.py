@@ -92,7 +92,7 @@ def _laid_out(problem, step, filled):
     met = tuple(min(end, outputs + t - 2) for end, outputs, t in zip(last, problem.output_size, own))
     grid = tuple(end - begin + 1 for begin, end in zip(first, met))
     group = problem.filters * math.prod(size) * math.prod(taps) * problem.itemsize    # bytes of one channel's filters
-    if any(t < n for t, n in zip(taps, own)) or taps == own and filled is not None or min(grid) < 1 or group > WEIGHT_BYTES:
+    if any(t < n for t, n in zip(taps, own)) or (taps == own and filled is not None) or min(grid) < 1 or group > WEIGHT_BYTES:
         return None, None
     channels = max(1, WEIGHT_BYTES // group)
     if problem.groups > 1:

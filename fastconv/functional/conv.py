@@ -11,13 +11,13 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from fastconv._core.runtime import memory
-from fastconv._core.pointwise.bias_gradient import bias_gradient
 from fastconv._core.data_gradient import data_gradient
-from fastconv._core.problem.convolution import Convolution, Epilogue
-from fastconv._core.runtime.memo import Memo
 from fastconv._core.planner.plan import ALGORITHMS, conv2d_plan, unavailable
+from fastconv._core.pointwise.bias_gradient import bias_gradient
+from fastconv._core.problem.convolution import Convolution, Epilogue
 from fastconv._core.problem.geometry import ConvProblem
+from fastconv._core.runtime import memory
+from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks
 from fastconv.functional.typing import (
     Activation,

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastconv._core.pointwise import elementwise
+from fastconv._core.pointwise.bias_gradient import bias_gradient
 from fastconv._core.product import dot, forward as gemm, row_sums
 from fastconv._core.runtime import memory
-from fastconv._core.pointwise.bias_gradient import bias_gradient
 from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, Gradients, Needs

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from fastconv._core.pooling import average_backward, forward as pool, max_backward
+from fastconv._core.pooling.windows import adaptive_windows, sliding_windows
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
-from fastconv._core.pooling.windows import adaptive_windows, sliding_windows
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, ArrayLike, DataFormat, Padding, Pair
 

@@ -178,7 +178,8 @@ def test_a_nan_reaches_only_the_taps_that_meet_it(channels, columns, data_format
 
 @pytest.mark.parametrize("case", [OTHER_CASES[name] for name in (
     "multiplier", "constant_2_NCHW", "constant_1_NHWC", "several_column_blocks", "several_groups_of_channels_nhwc",
-    "several_groups_of_channels_band_nhwc", "dilation_1_nhwc", "multiplier_nhwc", "constant_1_planes", "several_column_pieces_band_planes", "dilation_2_planes")])
+    "several_groups_of_channels_band_nhwc", "dilation_1_nhwc", "multiplier_nhwc", "constant_1_planes",
+    "several_column_pieces_band_planes", "dilation_2_planes")])
 @pytest.mark.parametrize("activation", range(5))
 def test_activations(case, activation):
     x, weight, bias, _ = case.arrays(seed=1)

@@ -7,15 +7,15 @@ import cases
 import numpy as np
 import pytest
 import reference
-from processes import in_new_process, peak_memory
+from processes import peak_memory
 
 import fastconv as fc
 from fastconv._core.fourier import forward as fft, layout as fft_layout
 from fastconv._core.fourier.layout import FourierSizes, lay_out
 from fastconv._core.planner.drivers import FOURIER
 from fastconv._core.planner.plan import conv2d_plan
-from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.convolution import Convolution, Window
+from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.parts import FORWARD_BYTES
 
 DTYPES = [np.float32, np.float64]

@@ -54,7 +54,7 @@ def test_equal_is_not_the_same(option, others):
 
 def pair(*numbers):
     """A tuple that no other call has."""
-    return tuple(list(numbers))
+    return tuple(number for number in numbers)
 
 
 def test_a_tuple_of_integers_is_the_same_where_its_numbers_are():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import fastconv as fc
-from fastconv.data import Compose, RandomAffine, RandomFlip, RandomShift
-from fastconv.data import augment as augment_module
+from fastconv.data import Compose, RandomAffine, RandomFlip, RandomShift, augment as augment_module
 
 ALL = [
     RandomAffine(),

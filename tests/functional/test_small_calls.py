@@ -23,6 +23,11 @@ def random(*shape, dtype=F32, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
+def new(*values):
+    """A tuple that no other call has."""
+    return tuple(value for value in values)
+
+
 X, W, B = random(2, 4, 8, 8), random(8, 4, 3, 3, seed=1), random(8, seed=2)
 
 Y = fc.conv2d(X, W)
@@ -37,12 +42,12 @@ CALLS = {
     "linear": lambda: fc.linear(X[0, 0], X[0, 1], B),
     "conv2d_backward": lambda: fc.conv2d_backward(fc.conv2d(X, W), X, W),
     "conv2d_backward with options": lambda: fc.conv2d_backward(fc.conv2d(X, W, stride=(1, 2), padding="same"), X, W,
-                                                               stride=tuple([1, 2]), padding="same", needs=tuple([False, True, True])),
+                                                               stride=new(1, 2), padding="same", needs=new(False, True, True)),
     "conv2d_backward, NHWC": lambda: fc.conv2d_backward(random(2, 3, 8, 4), X, random(4, 8, 3, 3), padding=((1, 0), (1, 1)),
                                                         data_format="NHWC"),
     "max_pool2d_backward": lambda: fc.max_pool2d_backward(*fc.max_pool2d(X, 2, return_indices=True), X.shape, 2),
     "avg_pool2d_backward": lambda: fc.avg_pool2d_backward(fc.avg_pool2d(X, 3, padding=1), X.shape, 3, padding=1),
-    "linear_backward": lambda: fc.linear_backward(X[0, 0], X[0, 1], X[0, 2], needs=tuple([True, False, True])),
+    "linear_backward": lambda: fc.linear_backward(X[0, 0], X[0, 1], X[0, 2], needs=new(True, False, True)),
 }
 
 
@@ -147,7 +152,7 @@ def test_other_arrays_are_still_errors_of_backward(name, of):
     function = getattr(fc, name)
     for _ in range(2):
         function(*of)
-    for i, argument in enumerate(("grad_output", "x", "weight")):
+    for i in range(3):    # grad_output, x, weight
         for bad, error in ((of[i].astype(int), TypeError), (of[i].astype(float), TypeError), (of[i][:1, :1], ValueError),
                            (None, TypeError)):
             with pytest.raises(error, match=r"^(grad_output|x|weight|groups) "):
@@ -180,7 +185,7 @@ def test_out_is_checked_each_time():
              (np.empty((2, 6, 6, 8), F32).transpose(0, 3, 1, 2), ValueError, "C-contiguous"), (good.tolist(), TypeError, "list"),
              (good.astype(">f4"), ValueError, "dtype")]
     for out, error, message in wrong:
-        for call in (lambda: fc.conv2d(X, W, out=out), lambda: plan(X, out=out)):  # noqa: B023 (called at once)
+        for call in (lambda: fc.conv2d(X, W, out=out), lambda: plan(X, out=out)):
             with pytest.raises(error, match=f"^out must .*{message}"):
                 call()
     assert not read_only.any() or np.array_equal(read_only, good)

@@ -51,8 +51,9 @@ def terms(problem, lanes, tile_rows):
                 "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors, "planes_call": 1}
     if problem.channels_last and (channels > 1 or ow == 1):
         multiply = outputs * vectors * r * s
-        return {"pixels_multiply": multiply if channels > 1 else 0, "pixels_spread": 0 if channels > 1 else multiply, "pixels_output": outputs * vectors,
-                "pixels_input": images * h * w * ceildiv(channels, lanes), "pixels_row": images * oh * vectors, "pixels_call": 1}
+        return {"pixels_multiply": multiply if channels > 1 else 0, "pixels_spread": 0 if channels > 1 else multiply,
+                "pixels_output": outputs * vectors, "pixels_input": images * h * w * ceildiv(channels, lanes),
+                "pixels_row": images * oh * vectors, "pixels_call": 1}
     square = r == s and s in (3, 5, 7) and problem.dilation == (1, 1)
     multiply = images * all_filters * oh * ceildiv(ow, lanes) * r * s
     band = images * channels * ((oh - 1) * sh + r) * ((ow - 1) * sw + s)

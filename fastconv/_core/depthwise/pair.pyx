@@ -56,7 +56,7 @@ def conv2d_pair(Convolution even, Convolution odd):
         conv2d(even)
         conv2d(odd)
         return
-    tables = plan_columns(&p, &l)
+    _tables = plan_columns(&p, &l)
     if even.single:
         convolve(even, odd, &p, &l, <const float *>p.x)
     else:

@@ -1,7 +1,6 @@
 """What the weight gradient with filters in the lanes costs: weight_gradient.pyx has the loop nest that is counted here,
 gradient_layout.pyx the sizes."""
 
-import math
 
 from fastconv._core.problem.sizes import block_pixels, ceildiv, inside, strides
 

@@ -16,7 +16,7 @@ cdef enum:
     NEAR_ROWS = 7             # of which it can hold so many, and B
     NEAR_ELEMENTS = 256       # the same, of either precision
     SAVED = 2                 # times as many tiles of pixels that are worth while to take tiles of images instead
-    FILTERS_BYTES = 512 << 10 # packed filters up to this size stay in L2 from block to block
+    FILTERS_BYTES = 512 << 10    # packed filters up to this size stay in L2 from block to block
     SMALL_BYTES = 256 << 10   # of X at most, beside them
     TABLE = 2048              # channels x taps of filters that are transposed at a time
     FEWEST_COLUMNS = 3        # of filters that take the place of channels,

@@ -35,18 +35,17 @@ import threading
 from typing import NamedTuple
 
 import numpy as np
-import numpy.fft  # noqa: F401 (NumPy would import it at its first use: see fastconv/__init__.py)
+import numpy.fft
 
 from fastconv._core.depthwise import forward as depthwise
 from fastconv._core.fourier import contrast
+from fastconv._core.fourier.layout import CACHE_LINE, NUMPY_1, FourierSizes, apart, lay_out
 from fastconv._core.pointwise import elementwise
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
+from fastconv._core.problem.geometry import PADDING_MODES, parts as parts_of_padding
 from fastconv._core.product import forward as gemm
 from fastconv._core.runtime import memory, threads
-from fastconv._core.fourier.layout import CACHE_LINE, NUMPY_1, FourierSizes, apart, lay_out
-from fastconv._core.problem.geometry import PADDING_MODES
-from fastconv._core.problem.geometry import parts as parts_of_padding
 
 PREPARED_BYTES = 64 << 20  # spectra of prepared filters, at most
 # Multiplications of a matrix product that OpenBLAS does not spread over threads; 4095 with a vector.

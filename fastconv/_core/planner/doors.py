@@ -11,8 +11,7 @@ import numpy as np
 from fastconv._core.problem import idle
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES
-from fastconv._core.product import forward as product
-from fastconv._core.product import weight_gradient as product_gradient
+from fastconv._core.product import forward as product, weight_gradient as product_gradient
 from fastconv._core.runtime import memory
 
 WEIGHT_BYTES = 4 << 20    # of gradients that do not lie as drivers write them: so much is copied at a time
@@ -47,7 +46,7 @@ class WeightGradient:
     """A driver's conv2d_weight_gradient that way."""
 
     def __init__(self, simple, driver):
-        self.simple, self.driver = simple, driver
+        self.simple, self.driver, self.name = simple, driver, driver.name
 
     def conv2d_weight_gradient(self, conv):
         simpler = as_simpler(self.simple, conv)

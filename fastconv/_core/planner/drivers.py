@@ -17,29 +17,38 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
-from fastconv._core.depthwise import cost as depthwise_cost
-from fastconv._core.depthwise import forward as depthwise
-from fastconv._core.depthwise import gradient_cost as depthwise_gradient_cost
-from fastconv._core.depthwise import weight_gradient as depthwise_gradient
-from fastconv._core.direct import cost as direct_cost
-from fastconv._core.direct import forward as direct
-from fastconv._core.direct import gradient_cost as direct_gradient_cost
-from fastconv._core.direct import pixel_gradient, pixel_gradient_cost
-from fastconv._core.direct import weight_gradient as direct_gradient
-from fastconv._core.fourier import cost as fourier_cost
-from fastconv._core.fourier import forward as fourier
+from fastconv._core.depthwise import (
+    cost as depthwise_cost,
+    forward as depthwise,
+    gradient_cost as depthwise_gradient_cost,
+    weight_gradient as depthwise_gradient,
+)
+from fastconv._core.direct import (
+    cost as direct_cost,
+    forward as direct,
+    gradient_cost as direct_gradient_cost,
+    pixel_gradient,
+    pixel_gradient_cost,
+    weight_gradient as direct_gradient,
+)
+from fastconv._core.fourier import cost as fourier_cost, forward as fourier
 from fastconv._core.planner.constants import CONSTANTS
 from fastconv._core.planner.gradient_constants import GRADIENT_CONSTANTS
-from fastconv._core.product import cost as product_cost
-from fastconv._core.product import forward as product
-from fastconv._core.product import gradient_cost as product_gradient_cost
-from fastconv._core.product import one_output, one_output_cost
-from fastconv._core.product import weight_gradient as product_gradient
+from fastconv._core.product import (
+    cost as product_cost,
+    forward as product,
+    gradient_cost as product_gradient_cost,
+    one_output,
+    one_output_cost,
+    weight_gradient as product_gradient,
+)
 from fastconv._core.runtime import isa
-from fastconv._core.winograd import cost as winograd_cost
-from fastconv._core.winograd import forward as winograd
-from fastconv._core.winograd import gradient_cost as winograd_gradient_cost
-from fastconv._core.winograd import weight_gradient as winograd_gradient
+from fastconv._core.winograd import (
+    cost as winograd_cost,
+    forward as winograd,
+    gradient_cost as winograd_gradient_cost,
+    weight_gradient as winograd_gradient,
+)
 
 
 class Driver(NamedTuple):

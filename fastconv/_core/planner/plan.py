@@ -16,8 +16,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastconv._core.planner import doors
-from fastconv._core.planner.drivers import (FORWARD, ONE_OUTPUT, PRODUCT, WEIGHT_GRADIENT, WINOGRAD, Driver,
-                                            GradientDriver)
+from fastconv._core.planner.drivers import (
+    FORWARD,
+    ONE_OUTPUT,
+    PRODUCT,
+    WEIGHT_GRADIENT,
+    WINOGRAD,
+    Driver,
+    GradientDriver,
+)
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem

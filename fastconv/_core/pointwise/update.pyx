@@ -157,8 +157,8 @@ cdef step(const Move *moves, Py_ssize_t count, double nanoseconds):
     for i in range(count):
         elements += moves[i].n
         for j in range(i):
-            apart = apart and not (<const char *>moves[i].param < end(&moves[j])
-                                       and <const char *>moves[j].param < end(&moves[i]))
+            apart = apart and not (<const char *>moves[i].param < end(&moves[j]) and
+                                   <const char *>moves[j].param < end(&moves[i]))
     chunks = moves[count - 1].chunk + (moves[count - 1].n + CHUNK - 1) // CHUNK
     call.moves, call.count = moves, count
     # Parameters that share memory move one after the other.

@@ -22,7 +22,7 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.string cimport memset
 
-from fastconv._core.runtime.isa cimport mean_2x2_backward, mean_down, spread_channels, spread_row, sum_across
+from fastconv._core.runtime.pool_kernels cimport mean_2x2_backward, mean_down, spread_channels, spread_row, sum_across
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_window
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
@@ -42,7 +42,7 @@ cdef enum:
     SUMS = 1 << 16           # of a block of pixels, added up in double
     THIN = 8                 # channels up to which a pixel of its own wastes most of a vector
     RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
-    SLACK = 2 * FC_MAX_LANES # elements behind a buffer that whole vectors may touch
+    SLACK = 2 * FC_MAX_LANES    # elements behind a buffer that whole vectors may touch
 
 # About the nanoseconds of an element of grad_x, for the thread policy.
 cdef double COST = 0.6

@@ -29,7 +29,9 @@ from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.problem.band cimport CONSTANT, Band, axis, fill, fill_pixels, layout, tap_offsets
 from fastconv._core.problem.problem cimport ceildiv
-from fastconv._core.runtime.isa cimport max_across, max_down, max_widen, mean_down, spread_row, sum_across, sum_widen
+from fastconv._core.runtime.pool_kernels cimport (
+    max_across, max_down, max_widen, mean_down, spread_row, sum_across, sum_widen,
+)
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_down
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
@@ -143,7 +145,7 @@ cdef void band_unit(const void *data, Py_ssize_t index, floating *scratch) noexc
     cdef const PoolProblem *g = (<const BandCall *>data).g
     cdef const BandLayout *l = (<const BandCall *>data).l
     cdef Py_ssize_t block = index // l.col_blocks, plane = block // l.row_blocks
-    cdef Py_ssize_t n = plane // l.groups, c = plane % l.groups * l.planes, at, p, i
+    cdef Py_ssize_t n = plane // l.groups, c = plane % l.groups * l.planes, at, p
     cdef Band band
     cdef BandUnit u
     cdef floating *band_data = scratch + l.band_at
@@ -371,12 +373,12 @@ cdef void share_out(const BandLayout *l, const BandUnit *u, const Band *band, fl
     """Divides the gradients in the band, rows and columns of which are outputs of the average, by what these count."""
     cdef const PoolProblem *shares = l.shares
     cdef floating *counts = <floating *>u.best    # before any sum is there
-    cdef Py_ssize_t i, j, c, p
+    cdef Py_ssize_t i, j, c, _plane
     for j in range(band.pitch):
         i = band.cols.start + j
         for c in range(u.lanes):
             counts[j * u.lanes + c] = <floating>(span(&shares.cols, i).count if 0 <= i < shares.cols.outputs else 1)
-    for p in range(1 if l.lanes else u.planes):
+    for _plane in range(1 if l.lanes else u.planes):
         for j in range(u.band_rows):
             i = band.rows.start + j
             if 0 <= i < shares.rows.outputs:

@@ -124,14 +124,14 @@ cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t ro
     """rows x cols pixels, step elements apart, to `channels` planes of the caller's array; y is the first pixel's first
     channel."""
     cdef Py_ssize_t planes[FC_MAX_LANES]
-    cdef Py_ssize_t q, p
+    cdef Py_ssize_t _row, p
     cdef int c
     for c in range(channels):
         planes[c] = c * g.yk
     if g.yw == 1 and g.yh == cols:
         from_lanes(src, step, rows * cols, y, planes, channels)
         return
-    for q in range(rows):
+    for _row in range(rows):
         if g.yw == 1:
             from_lanes(src, step, cols, y, planes, channels)
         elif g.yk == 1:

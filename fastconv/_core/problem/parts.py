@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastconv._core.pointwise import elementwise
-from fastconv._core.runtime import memory
 from fastconv._core.problem.convolution import PLAIN, Convolution
 from fastconv._core.problem.geometry import PADDING_MODES
+from fastconv._core.runtime import memory
 
 CONSTANT = PADDING_MODES.index("constant")
 

@@ -3,7 +3,6 @@
 import math
 from typing import NamedTuple
 
-
 MOST_TERMS = 2048    # of one channel that the direct sum takes: beyond that depthwise's sums of sums are more exact
 
 

@@ -5,14 +5,10 @@ and multiplied as a row of a matrix (dot.pyx); the gradient of x goes the way ba
 between the others, so they come at no cost.
 """
 
-import numpy as np
 
 from fastconv._core.pointwise import elementwise
-from fastconv._core.product import dot, forward
-from fastconv._core.product.sum_of_rows import sum_of_rows
+from fastconv._core.product import dot, forward, row_sums
 from fastconv._core.runtime import memory
-
-MOST_SUMS = 2    # images whose gradients are sums of filters, one by one: the product reads filters once for all, but in pieces
 
 
 def conv2d(conv):
@@ -42,9 +38,8 @@ def data_gradient(grad_output, weight, grad_x, window):
     n, depth = len(grad_x), weight[0].size
     rows = _scratch((n, depth), weight.dtype)
     filters, received = weight.reshape(-1, depth), grad_output[:, :, 0, 0]
-    if n <= MOST_SUMS:
-        for of_image, row in zip(np.ascontiguousarray(received), rows):
-            sum_of_rows(of_image, filters, row)
+    if row_sums.pays(received, filters):
+        row_sums.product(received, filters, rows)
     else:
         forward.product(received, filters, None, rows, False)
     taps, pixels = _met(grad_x.shape, weight.shape, window)

@@ -15,7 +15,7 @@ from cython cimport floating
 
 from fastconv._core.problem.problem cimport ceildiv, elements
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport sum_rows, vector_length
+from fastconv._core.runtime.isa cimport sum_rows
 from fastconv._core.runtime.kernels cimport FC_SUM_ROWS, fc_row_sums
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel

@@ -397,6 +397,7 @@ def _bound_from_environment():
         raise ImportError(f"FASTCONV_POOL_MB={text!r} must be a whole number of MB, 0 or more")
     return int(text) << 20
 
+
 fc_exchange_bound(_bound_from_environment())
 if fc_keep_through_forks():
     raise MemoryError("handlers for forks cannot be registered")

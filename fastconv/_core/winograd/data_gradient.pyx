@@ -108,7 +108,7 @@ cdef void input_unit(const void *data, Py_ssize_t index, floating *scratch) noex
     cdef const PatchesCall *call = <const PatchesCall *>data
     cdef const WinogradLayout *l = call.l
     cdef const Problem *g = call.g
-    cdef Py_ssize_t parts = 1 if l.pixels else l.vectors, i = index // parts, q = index % parts, vectors
+    cdef Py_ssize_t parts = 1 if l.pixels else l.vectors, i = index // parts, q = index % parts, vectors, _vector
     cdef Py_ssize_t n = (call.block.first + i) // l.tile_rows
     cdef Py_ssize_t channels = channels_of(l, g, call.block.group) - q * l.lanes
     cdef LaneBand band = lane_band(g, 0, call.band_cols, l.lanes)
@@ -123,7 +123,7 @@ cdef void input_unit(const void *data, Py_ssize_t index, floating *scratch) noex
         fill_pixels(g, &band, 0, 4, x, channels, rows, l.band_vector)
     else:
         fill_lanes(g, &band, x, <int>min(l.lanes, channels), <floating>0, l.inputs_at, rows)
-    for q in range(vectors):
+    for _vector in range(vectors):
         if tile_contrast(rows, band.pitch, l.tiles, <floating>l.contrast):
             call.otherwise[n] = 1
         gradient_tiles(l, rows, band.pitch, v, call.block.tile_at + i * l.tiles)

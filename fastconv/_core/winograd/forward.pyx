@@ -101,9 +101,9 @@ cdef void compute_panel(const WinogradLayout *l, const Problem *g, const Winogra
 
 cdef void compute_block(const WinogradLayout *l, const Problem *g, Py_ssize_t unit, floating *scratch) noexcept nogil:
     """All of one block and some groups, by one thread."""
-    cdef Py_ssize_t parts = ceildiv(l.groups, l.groups_at_once), first_group = unit % parts * l.groups_at_once, group, i
+    cdef Py_ssize_t units = ceildiv(l.groups, l.groups_at_once), first_group = unit % units * l.groups_at_once, group, i
     cdef WinogradBlock block
-    block.first, block.last = part(l.strips, l.blocks, unit // parts), part(l.strips, l.blocks, unit // parts + 1)
+    block.first, block.last = part(l.strips, l.blocks, unit // units), part(l.strips, l.blocks, unit // units + 1)
     block.tile_at, block.v = <Py_ssize_t *>scratch, scratch + l.v_at
     place_tiles(l, &block)
     for group in range(first_group, min(l.groups, first_group + l.groups_at_once)):

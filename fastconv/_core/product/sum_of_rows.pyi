@@ -1,3 +1,0 @@
-from numpy.typing import NDArray
-
-def sum_of_rows(x: NDArray, w: NDArray, y: NDArray) -> None: ...
