@@ -49,21 +49,16 @@ INLINE V NAME(sum_by_lanes)(const T *x, ptrdiff_t n) {
     if (i < n) acc[1] += NAME(load_part)(x + i, n - i);
     return (acc[0] + acc[1]) + (acc[2] + acc[3]);
 }
+INLINE V NAME(winner)(V best, V taken) { return NAME(select)(NAME(wins)(taken, best), taken, best); }
 INLINE V NAME(max_by_lanes)(const T *x, ptrdiff_t n) {
     const V lowest = NAME(broadcast)(-(T)__builtin_inf());
     V acc[4] = {lowest, lowest, lowest, lowest};
     ptrdiff_t i = 0;
-#define TAKE(j, v)                                                                                                     \
-    {                                                                                                                  \
-        V taken = v;                                                                                                   \
-        acc[j] = NAME(select)(NAME(wins)(taken, acc[j]), taken, acc[j]);                                               \
-    }
     for (; i + 4 * LANES <= n; i += 4 * LANES)
-        UNROLL for (int j = 0; j < 4; j++) TAKE(j, NAME(load)(x + i + j * LANES)) for (; i + LANES <= n; i += LANES)
-            TAKE(0, NAME(load)(x + i)) if (i < n) TAKE(1, NAME(load_lanes)(x + i, 0, (int)(n - i), lowest))
-                TAKE(0, acc[1]) TAKE(2, acc[3]) TAKE(0, acc[2])
-#undef TAKE
-                    return acc[0];
+        UNROLL for (int j = 0; j < 4; j++) acc[j] = NAME(winner)(acc[j], NAME(load)(x + i + j * LANES));
+    for (; i + LANES <= n; i += LANES) acc[0] = NAME(winner)(acc[0], NAME(load)(x + i));
+    if (i < n) acc[1] = NAME(winner)(acc[1], NAME(load_lanes)(x + i, 0, (int)(n - i), lowest));
+    return NAME(winner)(NAME(winner)(acc[0], acc[1]), NAME(winner)(acc[2], acc[3]));
 }
 
 /* In each lane the first element that is `value`, or more than any place. */

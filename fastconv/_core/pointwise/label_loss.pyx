@@ -51,7 +51,7 @@ cdef LossCall call_of(cnp.ndarray scores, cnp.ndarray target, bint softmax, doub
     call.rows, call.classes = cnp.PyArray_DIM(scores, 0), cnp.PyArray_DIM(scores, 1)
     call.row_stride, call.step = cnp.PyArray_STRIDE(scores, 0) // size, cnp.PyArray_STRIDE(scores, 1) // size
     call.rows_at_once = max(1, max(CHUNK // call.classes, call.rows // UNITS))
-    call.softmax, call.smoothing, call.wrong = softmax, smoothing, False
+    call.softmax, call.smoothing, call.weight, call.wrong = softmax, smoothing, 0, False
     call.weights = call.grad = call.losses = NULL
     call.sums = NULL
     return call
