@@ -56,9 +56,9 @@ def average_backward(cnp.ndarray grad, shape, Windows windows, bint channels_las
     if grad_x.size == 0:
         return grad_x
     if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
-        run_average[float](grad, grad_x, windows, channels_last)
+        run_average[float](grad, grad_x, windows, channels_last, NULL)
     else:
-        run_average[double](grad, grad_x, windows, channels_last)
+        run_average[double](grad, grad_x, windows, channels_last, NULL)
     return grad_x
 
 
@@ -80,12 +80,11 @@ cdef struct AverageGradient:
     AverageBlocks b
 
 
-cdef run_average(const floating[:, :, :, :] grad, floating[:, :, :, :] grad_x, Windows windows, bint channels_last):
+cdef run_average(cnp.ndarray grad, cnp.ndarray grad_x, Windows windows, bint channels_last, const floating *unused):
     cdef AverageGradient call
     cdef PoolProblem *g = &call.g
-    call.g = pool_problem(grad_x.base, grad.base, windows)
-    cdef floating *target = &grad_x[0, 0, 0, 0]
-    g.x, g.y = target, <void *>&grad[0, 0, 0, 0]
+    call.g = pool_problem(grad_x, grad, windows)
+    cdef floating *target = <floating *>g.x
     cdef int threads = team(COST * g.n * g.c * g.rows.size * g.cols.size)
     cdef bint few = sizeof(floating) == sizeof(double) or overlap(&g.rows) * overlap(&g.cols) <= RUNNING
     cdef Block scratch

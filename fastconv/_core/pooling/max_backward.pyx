@@ -42,22 +42,6 @@ cdef enum:
 cdef double COST = 0.6
 
 
-def max_backward(cnp.ndarray grad, indices, shape, windows, bint channels_last):
-    """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; None where an index is not in the plane.
-
-    grad and indices are (N, C, OH, OW) views with any strides.
-    """
-    channels_last = channels_last and shape[1] != 1    # one channel is a plane in either order
-    grad_x = new_images(shape[0], shape[1], shape[2], shape[3], channels_last, cnp.PyArray_TYPE(grad))
-    if grad_x.size == 0:
-        return grad_x
-    if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
-        fine = run_max[float](grad, indices, grad_x, windows, channels_last)
-    else:
-        fine = run_max[double](grad, indices, grad_x, windows, channels_last)
-    return grad_x if fine else None
-
-
 # What the units of a maximum's gradient share: x is grad_x, y the gradient, whose indices have strides of their own.
 cdef struct MaxGradient:
     PoolProblem g
@@ -68,17 +52,33 @@ cdef struct MaxGradient:
     int wrong                      # whether an index was outside its plane
 
 
-cdef bint run_max(const floating[:, :, :, :] grad, const int64_t[:, :, :, :] indices, floating[:, :, :, :] grad_x,
-                  Windows windows, bint channels_last) except -1:
+def max_backward(cnp.ndarray grad, cnp.ndarray indices, shape, Windows windows, bint channels_last):
+    """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; None where an index is not in the plane.
+
+    grad and indices are (N, C, OH, OW) views with any strides.
+    """
+    channels_last = channels_last and shape[1] != 1    # one channel is a plane in either order
     cdef MaxGradient call
+    cdef bint fine
+    grad_x = new_images(shape[0], shape[1], shape[2], shape[3], channels_last, cnp.PyArray_TYPE(grad))
+    if grad_x.size == 0:
+        return grad_x
+    call.g = pool_problem(grad_x, grad, windows)
+    call.g.index = <int64_t *>cnp.PyArray_DATA(indices)
+    call.index_n, call.index_channel = cnp.PyArray_STRIDE(indices, 0) // 8, cnp.PyArray_STRIDE(indices, 1) // 8
+    call.index_row, call.index_col = cnp.PyArray_STRIDE(indices, 2) // 8, cnp.PyArray_STRIDE(indices, 3) // 8
+    if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
+        fine = run_max[float](&call, windows.method == PAIRS, channels_last, NULL)
+    else:
+        fine = run_max[double](&call, windows.method == PAIRS, channels_last, NULL)
+    return grad_x if fine else None
+
+
+cdef bint run_max(MaxGradient *call, bint pairs, bint channels_last, const floating *unused) except -1:
     cdef PoolProblem *g = &call.g
-    call.g = pool_problem(grad_x.base, grad.base, windows)
-    g.x, g.y, g.index = &grad_x[0, 0, 0, 0], <void *>&grad[0, 0, 0, 0], <int64_t *>&indices[0, 0, 0, 0]
     cdef bint many = sizeof(floating) == sizeof(float) and overlap(&g.rows) * overlap(&g.cols) > RUNNING
     cdef int threads = team(COST * g.n * g.c * g.rows.size * g.cols.size)
-    call.index_n, call.index_channel = indices.strides[0] // 8, indices.strides[1] // 8
-    call.index_row, call.index_col = indices.strides[2] // 8, indices.strides[3] // 8
-    call.pairs = (windows.method == PAIRS and not channels_last and g.yw == 1 and call.index_col == 1
+    call.pairs = (pairs and not channels_last and g.yw == 1 and call.index_col == 1
                   and g.cols.outputs >= WIDE)
     call.small = (channels_last and not many and g.yc == call.index_channel == 1 and g.c >= THIN
                   and 1 <= g.rows.kernel_size * g.cols.kernel_size <= FEW
@@ -98,7 +98,7 @@ cdef bint run_max(const floating[:, :, :, :] grad, const int64_t[:, :, :, :] ind
     cdef Block scratch = take(threads * call.sums * sizeof(double)) if many else None
     cdef floating *data = <floating *>scratch.data if many else <floating *>g.x
     with nogil:
-        in_parallel(max_unit[floating], &call, g.n * call.groups, threads, EVENLY, data,
+        in_parallel(max_unit[floating], call, g.n * call.groups, threads, EVENLY, data,
                     call.sums * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
     return call.wrong == 0
 
