@@ -238,7 +238,7 @@ def test_overflow_inside_the_transform_only():
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("x_shape, weight_shape, window", [
     ((4, 64, 56, 56), (64, 64, 3, 3), {"padding": 1}), ((4, 256, 14, 14), (256, 256, 3, 3), {"padding": 1}),
-    ((64, 16, 32, 32), (16, 16, 3, 3), {"padding": 1}), ((64, 64, 8, 8), (64, 64, 3, 3), {"padding": 1}),
+    ((64, 32, 28, 28), (64, 32, 3, 3), {"padding": 1}), ((64, 64, 8, 8), (64, 64, 3, 3), {"padding": 1}),
     ((8, 128, 28, 28), (128, 32, 3, 3), {"padding": 1, "groups": 4}), ((8, 64, 28, 28), (64, 64, 3, 3), {"padding": 2, "dilation": 2}),
     ((8, 64, 27, 27), (192, 64, 5, 5), {"padding": 2})])
 def test_it_is_chosen_and_right(x_shape, weight_shape, window, data_format):
@@ -258,6 +258,6 @@ def test_it_is_chosen_and_right(x_shape, weight_shape, window, data_format):
 
 def test_it_is_not_chosen_where_it_must_not_be():
     assert driver_of((4, 64, 56, 56), (64, 1, 3, 3), padding=1, groups=64) == "depthwise"
-    assert driver_of((4, 64, 56, 56), (64, 64, 1, 1)) == "product"
+    assert driver_of((4, 64, 56, 56), (64, 64, 1, 1)) in ("direct", "product")
     assert driver_of((4, 64, 2, 2), (64, 64, 5, 5), padding=2) in ("direct", "product")    # most taps meet padding
     conv2d_plan.cache_clear()
