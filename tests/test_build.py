@@ -199,7 +199,7 @@ def test_import_is_quick():
         """
     times = [tuple(map(float, in_new_process(script).split())) for _ in range(12)]
     of_numpy, own = (min(of_runs) for of_runs in zip(*times))
-    assert own < max(0.05, 0.35 * of_numpy)
+    assert own < max(0.05, 0.25 * of_numpy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
