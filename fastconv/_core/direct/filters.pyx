@@ -7,6 +7,7 @@ where each channel and tap goes; others are copied one number at a time.
 
 from cython cimport floating
 
+from fastconv._core.problem.filters cimport gather_tap, lie_in_order
 from fastconv._core.problem.problem cimport ceildiv
 from fastconv._core.runtime.isa cimport to_lanes
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
@@ -54,7 +55,6 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
     cdef Py_ssize_t v, k, c, n, i, r, s, taps = p.r * p.s, whole = p.own // l.lanes * l.lanes
     cdef Py_ssize_t rows[FC_MAX_LANES]
     cdef int have
-    cdef floating *out
     if vectors < l.vectors:
         at += l.at_size
     for v in range(vectors):
@@ -62,10 +62,10 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
         have = <int>min(l.lanes, filters - k)
         for i in range(have):
             rows[i] = (k + i) * p.wk
-        if l.in_planes and lies_as_it_is(p):
+        if l.in_planes and lie_in_order(p):
             to_lanes(w, rows, have, p.c * taps, b + k, at)
             continue
-        if lies_as_it_is(p):
+        if lie_in_order(p):
             c = 0
             while c < p.own:
                 n = min(l.chunk, whole - c) if c < whole else p.own - c
@@ -80,8 +80,4 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
                         i = place(l.lanes, p.s, p.c * p.r, s, c * p.r + r)
                     else:
                         i = place(l.lanes, p.own, taps, c, r * p.s + s)
-                    out = b + i * width + k
-                    for i in range(have):
-                        out[i] = w[rows[i] + c * p.wc + r * p.wr + s * p.ws]
-                    for i in range(have, l.lanes):
-                        out[i] = 0
+                    gather_tap(w + k * p.wk + c * p.wc + r * p.wr + s * p.ws, p.wk, have, l.lanes, b + i * width + k)

@@ -47,7 +47,8 @@ from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 from fastconv._core.problem.blocks cimport PixelBlock, block_at
-from fastconv._core.direct.filters cimport lies_as_it_is, pack_panel, place_weights
+from fastconv._core.problem.filters cimport lie_in_order
+from fastconv._core.direct.filters cimport pack_panel, place_weights
 from fastconv._core.direct.inputs cimport fill_input, fill_steps
 from fastconv._core.direct.layout cimport (
     DirectLayout, across_images, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
@@ -147,7 +148,7 @@ cdef const floating *following(const DirectCall *call, const floating *w, const 
         return NULL
     if prepared != NULL:
         return prepared + panels * call.l.b_size
-    if lies_as_it_is(p) and p.wk == p.own * p.wc:
+    if lie_in_order(p) and p.wk == p.own * p.wc:
         return w + panels * call.l.width * p.wk
     return NULL
 

@@ -36,6 +36,7 @@ from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 from fastconv._core.problem.band cimport Band, fill, tap_offsets
 from fastconv._core.problem.blocks cimport PixelBlock, block_at
+from fastconv._core.problem.filters cimport gather_tap, lie_in_order
 from fastconv._core.product.layout cimport (
     MOST_PANELS, WIDEST, ProductLayout, band_of, cut_filters, lay_out, runs_of, work,
 )
@@ -91,8 +92,7 @@ cdef void pack_filters(const Problem *p, const floating *w, Py_ssize_t m, floati
     """m filters, the first at w, as [c, r, s][m]."""
     cdef Py_ssize_t rows[FC_MAX_MR]
     cdef Py_ssize_t i, c, r, s
-    cdef const floating *src
-    if (p.s == 1 or p.ws == 1) and (p.r == 1 or p.wr == p.s) and (p.c == 1 or p.wc == p.r * p.s):
+    if lie_in_order(p):
         for i in range(m):
             rows[i] = i * p.wk
         transpose(w, rows, <int>m, p.c * p.r * p.s, dst, m)
@@ -100,9 +100,7 @@ cdef void pack_filters(const Problem *p, const floating *w, Py_ssize_t m, floati
     for c in range(p.c):
         for r in range(p.r):
             for s in range(p.s):
-                src = w + c * p.wc + r * p.wr + s * p.ws
-                for i in range(m):
-                    dst[i] = src[i * p.wk]
+                gather_tap(w + c * p.wc + r * p.wr + s * p.ws, p.wk, m, m, dst)
                 dst += m
 
 

@@ -6,11 +6,6 @@ from fastconv._core.problem.problem cimport Problem
 from fastconv._core.winograd.layout cimport WinogradLayout
 
 
-cdef inline bint lies_as_it_is(const Problem *g) noexcept nogil:
-    """Filters in memory as [k][c][r][s], channels and taps without gaps."""
-    return g.ws == 1 and g.wr == g.s and g.wc == g.r * g.s
-
-
 cdef void place_taps(const WinogradLayout *l, Py_ssize_t *at) noexcept nogil
 cdef void transform_panel(const WinogradLayout *l, const Problem *g, Py_ssize_t panel, floating *weights,
                           floating *u) noexcept nogil

@@ -12,6 +12,7 @@ cimport numpy as cnp
 from cython cimport floating
 
 from fastconv._core.problem.convolution cimport Convolution
+from fastconv._core.problem.filters cimport gather_tap, lie_in_order
 from fastconv._core.problem.problem cimport Problem, ceildiv
 from fastconv._core.runtime.isa cimport kernels, to_lanes
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
@@ -59,7 +60,7 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
                        Py_ssize_t channel, Py_ssize_t channels, floating *dst) noexcept nogil:
     """dst[channel][tap][lane]: so many channels, from `channel` on, of a group's filters, a vector of them from
     `filter` on; lanes behind the last filter are 0."""
-    cdef Py_ssize_t c, i, t, r, s, taps = l.taps * l.taps, whole = ceildiv(taps, l.lanes) * l.lanes
+    cdef Py_ssize_t c, i, r, s, taps = l.taps * l.taps, whole = ceildiv(taps, l.lanes) * l.lanes
     cdef Py_ssize_t left = filters_of(l, g, group) - filter
     cdef Py_ssize_t rows[FC_MAX_LANES]
     cdef int filters = <int>max(0, min(l.lanes, left))
@@ -69,7 +70,7 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
     cdef const floating *src
     for i in range(filters):
         rows[i] = i * g.wk
-    if lies_as_it_is(g):
+    if lie_in_order(g):
         to_lanes(w + channel * g.wc, rows, filters, channels * taps, dst, l.taps_at)
         return
     for c in range(channels):
@@ -89,11 +90,7 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
             continue
         for r in range(l.taps):
             for s in range(l.taps):
-                t = (c * taps + r * l.taps + s) * l.lanes
-                for i in range(filters):
-                    dst[t + i] = src[i * g.wk + r * g.wr + s * g.ws]
-                for i in range(filters, l.lanes):
-                    dst[t + i] = 0
+                gather_tap(src + r * g.wr + s * g.ws, g.wk, filters, l.lanes, dst + (c * taps + r * l.taps + s) * l.lanes)
 
 
 cdef void transform_panel(const WinogradLayout *l, const Problem *g, Py_ssize_t panel, floating *weights,

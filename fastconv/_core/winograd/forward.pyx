@@ -37,7 +37,6 @@ import functools
 
 cimport numpy as cnp
 from cython cimport floating
-from cython.parallel cimport prange
 from libc.string cimport memchr, memset
 
 from fastconv._core.problem import parts
@@ -45,13 +44,12 @@ from fastconv._core.product import forward as gemm
 from fastconv._core.winograd.filters import prepare
 
 from fastconv._core.problem.convolution cimport Convolution, Window
+from fastconv._core.problem.filters cimport lie_in_order
 from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.runtime.threads cimport Share, deal, draw
-from fastconv._core.winograd.filters cimport (
-    lies_as_it_is, place_taps, prepared_bytes, transform_panel, transform_panels,
-)
+from fastconv._core.runtime.threads cimport EVENLY, OWN_FIRST, in_parallel
+from fastconv._core.winograd.filters cimport place_taps, prepared_bytes, transform_panel, transform_panels
 from fastconv._core.winograd.inputs cimport input_units, place_inputs, place_tiles, transform_inputs
 from fastconv._core.winograd.layout cimport (
     IN_COPIES, IN_ONE_PLACE, IN_PANELS, WinogradBlock, WinogradLayout, channels_of, filters_at_once, filters_of,
@@ -70,14 +68,34 @@ cdef enum:
     LARGE_ROWS = 1 << 18
     LARGE_BYTES = 1 << 20  # of filters that may take several passes
 
-# What a team does together, unit by unit.
-cdef enum WinogradStage:
-    FILTERS         # a panel of U
-    WHOLE_BLOCKS    # a block, with all that belongs to it, and some groups
-    INPUTS          # some inputs of a shared block
-    PANELS          # a panel of a shared block: products and outputs
-
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
+
+
+# What the units of a call share.
+cdef struct WinogradCall:
+    const Problem *g
+    const WinogradLayout *l
+    const WinogradBlock *block    # that all threads work on
+
+
+cdef void filters_unit(const void *data, Py_ssize_t panel, floating *scratch) noexcept nogil:
+    """A panel of U."""
+    cdef const WinogradCall *call = <const WinogradCall *>data
+    transform_panels(call.l, call.g, panel, panel + 1, scratch + call.l.weights_at, <floating *>call.l.u)
+
+
+cdef void copy_unit(const void *data, Py_ssize_t thread, floating *scratch) noexcept nogil:
+    """All of U in the scratch of one thread. The scratch: that of the first."""
+    cdef const WinogradCall *call = <const WinogradCall *>data
+    cdef const WinogradLayout *l = call.l
+    scratch += thread * l.thread_size
+    transform_panels(l, call.g, 0, l.groups * l.panels, scratch + l.weights_at, scratch + l.u_at)
+
+
+cdef void inputs_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+    """Some inputs of a shared block."""
+    cdef const WinogradCall *call = <const WinogradCall *>data
+    transform_inputs(call.l, call.g, call.block, index, scratch)
 
 
 cdef void compute_panel(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, Py_ssize_t panel,
@@ -90,7 +108,7 @@ cdef void compute_panel(const WinogradLayout *l, const Problem *g, const Winogra
         return
     if l.place == IN_PANELS:
         transform_panel(l, g, i, scratch + l.weights_at, scratch + l.u_at)
-        if lies_as_it_is(g):
+        if lie_in_order(g):
             next_weights = <const floating *>g.weights + (block.group * l.filters + k + l.width) * g.wk
     else:
         u = (<const floating *>l.u if l.place == IN_ONE_PLACE else u) + i * l.u_panel
@@ -99,8 +117,16 @@ cdef void compute_panel(const WinogradLayout *l, const Problem *g, const Winogra
     transform_outputs(l, g, block, panel, scratch)
 
 
-cdef void compute_block(const WinogradLayout *l, const Problem *g, Py_ssize_t unit, floating *scratch) noexcept nogil:
+cdef void panel_unit(const void *data, Py_ssize_t panel, floating *scratch) noexcept nogil:
+    """A panel of a shared block."""
+    cdef const WinogradCall *call = <const WinogradCall *>data
+    compute_panel(call.l, call.g, call.block, panel, scratch)
+
+
+cdef void block_unit(const void *data, Py_ssize_t unit, floating *scratch) noexcept nogil:
     """All of one block and some groups, by one thread."""
+    cdef const WinogradLayout *l = (<const WinogradCall *>data).l
+    cdef const Problem *g = (<const WinogradCall *>data).g
     cdef Py_ssize_t units = ceildiv(l.groups, l.groups_at_once), first_group = unit % units * l.groups_at_once, group, i
     cdef WinogradBlock block
     block.first, block.last = part(l.strips, l.blocks, unit // units), part(l.strips, l.blocks, unit // units + 1)
@@ -114,55 +140,28 @@ cdef void compute_block(const WinogradLayout *l, const Problem *g, Py_ssize_t un
             compute_panel(l, g, &block, i, scratch)
 
 
-cdef void run_share(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, WinogradStage stage,
-                    int thread, floating *scratch) noexcept nogil:
-    """What one thread does of a stage."""
-    cdef Py_ssize_t unit = draw(l.shares, l.team, thread)
-    if unit >= 0 and stage == WHOLE_BLOCKS and l.place == IN_COPIES:
-        transform_panels(l, g, 0, l.groups * l.panels, scratch + l.weights_at, scratch + l.u_at)
-    while unit >= 0:
-        if stage == FILTERS:
-            transform_panels(l, g, unit, unit + 1, scratch + l.weights_at, <floating *>l.u)
-        elif stage == WHOLE_BLOCKS:
-            compute_block(l, g, unit, scratch)
-        elif stage == INPUTS:
-            transform_inputs(l, g, block, unit, scratch)
-        else:
-            compute_panel(l, g, block, unit, scratch)
-        unit = draw(l.shares, l.team, thread)
-
-
-cdef void run(const WinogradLayout *l, const Problem *g, const WinogradBlock *block, WinogradStage stage,
-              Py_ssize_t units, floating *scratch) noexcept nogil:
-    """So many units of a stage, by the team; the block is one that all work on. One thread needs no parallel region,
-    which would cost it 450 instructions: of the smallest call, with its two stages, 1.6 %."""
-    cdef int thread
-    deal(l.shares, l.team, units)
-    if l.team == 1:
-        run_share(l, g, block, stage, 0, scratch)
-        return
-    for thread in prange(l.team, num_threads=l.team, schedule="static"):
-        run_share(l, g, block, stage, thread, scratch + thread * l.thread_size)
-
-
 cdef void convolve(const WinogradLayout *l, const Problem *g, WinogradBlock *block, floating *scratch) noexcept nogil:
     """All blocks: in parallel, or one after the other, each in parallel, with the V and the table of tiles that `block`
     has."""
-    cdef Py_ssize_t i, group
+    cdef Py_ssize_t i
+    cdef WinogradCall call
+    call.g, call.l, call.block = g, l, block
     if l.bias != NULL:
         place_bias(l, g, <floating *>l.bias)
     if l.place == IN_ONE_PLACE and not l.prepared:
-        run(l, g, block, FILTERS, l.groups * l.panels, scratch)
+        in_parallel(filters_unit[floating], &call, l.groups * l.panels, l.team, OWN_FIRST, scratch, l.thread_size)
     if l.private:
-        run(l, g, block, WHOLE_BLOCKS, l.blocks * ceildiv(l.groups, l.groups_at_once), scratch)
+        if l.place == IN_COPIES:
+            in_parallel(copy_unit[floating], &call, l.team, l.team, EVENLY, scratch, 0)
+        in_parallel(block_unit[floating], &call, l.blocks * ceildiv(l.groups, l.groups_at_once), l.team, OWN_FIRST, scratch,
+                    l.thread_size)
         return
     for i in range(l.blocks):
         block.first, block.last = part(l.strips, l.blocks, i), part(l.strips, l.blocks, i + 1)
         place_tiles(l, block)
-        for group in range(l.groups):
-            block.group = group
-            run(l, g, block, INPUTS, input_units(l, block), scratch)
-            run(l, g, block, PANELS, l.panels, scratch)
+        for block.group in range(l.groups):
+            in_parallel(inputs_unit[floating], &call, input_units(l, block), l.team, OWN_FIRST, scratch, l.thread_size)
+            in_parallel(panel_unit[floating], &call, l.panels, l.team, OWN_FIRST, scratch, l.thread_size)
 
 
 cdef double work(const Problem *g) noexcept nogil:
@@ -190,11 +189,11 @@ cdef Block forward(Convolution conv, const Problem *g, Block prepared, Py_ssize_
     cdef Block tables = take(tables_bytes(&l)), scratch = take(l.team * l.thread_size * l.size)
     cdef Block v = take(0 if l.private else l.v_size * l.size)
     cdef Block filters = take(l.u_size * l.size) if prepared is None and l.place == IN_ONE_PLACE else prepared
-    cdef Block flags = take(g.n * l.tile_rows), shares = take(l.team * sizeof(Share))
+    cdef Block flags = take(g.n * l.tile_rows)
     cdef WinogradBlock block
     l.contrast = 0 if any_contrast else <double>MOST_CONTRAST * MOST_CONTRAST
     l.u = filters.data if filters is not None else NULL
-    l.again, l.shares = flags.data, <Share *>shares.data
+    l.again = flags.data
     memset(l.again, 0, g.n * l.tile_rows)
     place_tables(&l, g, tables.data)
     block.first = block.last = block.group = 0
@@ -296,5 +295,4 @@ def workspace(Convolution conv, bint alone):
     if not is_dilated:
         g.k = min(g.k, filters_at_once(&g, size, team))
     cdef WinogradLayout l = lay_out(&g, size, held > 0, held, team)
-    return (held + (l.shared_size + team * l.thread_size) * size + tables_bytes(&l) + g.n * l.tile_rows
-            + team * sizeof(Share))
+    return held + (l.shared_size + team * l.thread_size) * size + tables_bytes(&l) + g.n * l.tile_rows

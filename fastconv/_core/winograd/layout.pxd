@@ -1,7 +1,6 @@
 """How Winograd's driver cuts a convolution into blocks, and where everything lies: see layout.pyx."""
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, rounded
-from fastconv._core.runtime.threads cimport Share
 
 cdef enum:
     CHANNELS_AT_ONCE = 64    # of filters, transposed for their transform
@@ -49,7 +48,6 @@ cdef struct WinogradLayout:
     void *bias                     # with zeros up to whole panels, or NULL
     void *u                        # all transformed filters, where they are in one place
     char *again                    # of each row of tiles of each image: whether it must be computed again
-    Share *shares
 
 # What is being worked on: strips first .. last - 1 of all, and one group of channels.
 cdef struct WinogradBlock:

@@ -1,0 +1,20 @@
+"""How filters lie in memory. Drivers that find them as [k][c][r][s] read runs of them; with any other strides, as views and a data
+gradient's turned filters have, they gather them tap by tap."""
+from cython cimport floating
+
+from fastconv._core.problem.problem cimport Problem
+
+
+cdef inline bint lie_in_order(const Problem *p) noexcept nogil:
+    """Whether channels and taps of a filter follow each other without gaps, as [c][r][s]."""
+    return (p.s == 1 or p.ws == 1) and (p.r == 1 or p.wr == p.s) and (p.own == 1 or p.wc == p.r * p.s)
+
+
+cdef inline void gather_tap(const floating *w, Py_ssize_t filter, Py_ssize_t filters, Py_ssize_t width,
+                            floating *dst) noexcept nogil:
+    """One weight of each of so many filters, `filter` elements apart, to dst; behind them up to width zeros."""
+    cdef Py_ssize_t i
+    for i in range(filters):
+        dst[i] = w[i * filter]
+    for i in range(filters, width):
+        dst[i] = 0
