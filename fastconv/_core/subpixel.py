@@ -30,7 +30,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fastconv._core.planner.drivers import DIRECT, FORWARD, PRODUCT, WINOGRAD, Driver
-from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.interleave import interleave
@@ -143,7 +142,7 @@ def _some_channels(patches, grad_output, weight, grad_x, groups):
         block = _scratch(images.stop - images.start, len(turned), len(of_rows), len(of_columns), patches.driver, grad_x.dtype)
         conv = _met(grad_output[images], turned, block, patches, (of_rows.start, of_columns.start))
         if prepared is None:
-            prepared = _prepared(patches.driver.module, conv)
+            prepared = patches.driver.prepared(conv)
         patches.driver.conv2d(conv, *prepared)
         if not patches.exact and not _finite(block):
             return False
@@ -214,8 +213,3 @@ def _met(grad_output, turned, y, patches, first):
         part.append(slice(max(begin, 0), end))
         origin.append(max(begin, 0) - begin)
     return Convolution(grad_output[tuple(part)], turned, None, y, Window((1, 1), (1, 1), tuple(origin)))
-
-
-def _prepared(module, conv):
-    """What the driver makes of the filters, as a tuple for its conv2d."""
-    return (module.prepare(conv),) if hasattr(module, "prepare") and parts.fits(module.workspace, conv) else ()

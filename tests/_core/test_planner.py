@@ -120,13 +120,13 @@ def test_a_driver_is_one_entry(monkeypatch):
     calls = []
     module = types.SimpleNamespace(conv2d=lambda conv: calls.append(conv) or DIRECT.module.conv2d(conv), workspace=DIRECT.module.workspace)
     costs = types.SimpleNamespace(refuses=lambda problem: None if problem.taps == (3, 3) else "not 3 x 3", terms=lambda *_: {"call": 1})
-    toy = DIRECT._replace(name="toy", module=module, costs=costs)
+    toy = DIRECT._replace(name="toy", module=module, costs=costs, prepares=False)
     monkeypatch.setattr(planner, "FORWARD", (*FORWARD, toy))
     for tables in CONSTANTS.values():
         for table in tables.values():
             monkeypatch.setitem(table, "toy", {"call": 1.0})
     plan = planner.conv2d_plan.__wrapped__(problem((1, 8, 20, 20), (8, 8, 3, 3)), "auto")
-    assert plan.driver is toy and plan.workspace(np.dtype("f4")) > 0
+    assert plan.driver is toy and plan.workspace(np.dtype("f4")) > 0 and plan.prepare(np.ones((8, 8, 3, 3), "f4")) == ()
     other = planner.conv2d_plan.__wrapped__(problem((1, 8, 20, 20), (8, 8, 2, 3)), "auto")
     assert other.driver is not toy and other.candidates[-1].refusal == "not 3 x 3"
 

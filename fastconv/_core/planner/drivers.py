@@ -1,7 +1,7 @@
 """The drivers that the planner chooses from, in order, and what it asks of each.
 
-A new driver is one entry in FORWARD: its module has conv2d(convolution), workspace(convolution, alone) and, where it can make something
-of the weights beforehand, prepare(convolution); its cost module has
+A new driver is one entry in FORWARD: its module has conv2d(convolution), workspace(convolution, alone) and, where its entry says that it
+prepares weights, prepare(convolution), the result of which its conv2d takes as a second argument; its cost module has
 
     refuses(problem)                 why the planner must not take it, or None
     terms(problem, lanes, tile_rows) how often its loops do what takes time, by name
@@ -34,6 +34,7 @@ from fastconv._core.direct import (
 from fastconv._core.fourier import cost as fourier_cost, forward as fourier
 from fastconv._core.planner.constants import CONSTANTS
 from fastconv._core.planner.gradient_constants import GRADIENT_CONSTANTS
+from fastconv._core.problem import parts
 from fastconv._core.product import (
     cost as product_cost,
     forward as product,
@@ -59,7 +60,10 @@ class Driver(NamedTuple):
     module: ModuleType
     costs: ModuleType
     about: str         # what is peculiar to it
-    transforms: bool = False    # whether its error depends on the contrast of the data, and it looks at that
+    transforms: bool = False       # whether its error depends on the contrast of the data, and it looks at that
+    prepares: bool = False         # whether it can make something of the weights beforehand,
+    keeps_weights: bool = False    # for which it pays to know, call by call, whether they are still the same: see ConvPlan
+    as_given: bool = False         # whether it takes a problem as it is, and not in its simpler form
 
     @property
     def conv2d(self) -> Callable:
@@ -76,6 +80,10 @@ class Driver(NamedTuple):
     def cost(self, problem) -> float:
         """The expected nanoseconds on one thread."""
         return _expected(CONSTANTS, self, problem)
+
+    def prepared(self, conv) -> tuple:
+        """What it makes of the weights beforehand, as a tuple for its conv2d; empty where it uses them as they are, or in parts."""
+        return (self.module.prepare(conv),) if self.prepares and parts.fits(self.module.workspace, conv) else ()
 
 
 class GradientDriver(NamedTuple):
@@ -103,13 +111,15 @@ def _expected(tables, driver, problem):
 
 
 ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
-                    "one output a filter and few images: filters are read once, as they lie")
+                    "one output a filter and few images: filters are read once, as they lie", as_given=True)
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
-DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors")
-WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer products a tile of 4 x 4 outputs than the sum has", True)
-FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles", True)
-PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors")
+DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True)
+WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer products a tile of 4 x 4 outputs than the sum has",
+                  transforms=True, prepares=True, keeps_weights=True)
+FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles", transforms=True, prepares=True)
+PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors",
+                 prepares=True)
 
 FORWARD = (ONE_OUTPUT, DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
 

@@ -16,15 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastconv._core.planner import doors
-from fastconv._core.planner.drivers import (
-    FORWARD,
-    ONE_OUTPUT,
-    PRODUCT,
-    WEIGHT_GRADIENT,
-    WINOGRAD,
-    Driver,
-    GradientDriver,
-)
+from fastconv._core.planner.drivers import FORWARD, PRODUCT, WEIGHT_GRADIENT, Driver, GradientDriver
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
@@ -68,7 +60,7 @@ class ConvPlan:
                 return math.inf
             return sum(count * driver.cost(each) for each, count in passes)
 
-        drivers = (driver for driver in FORWARD if driver is not ONE_OUTPUT)    # it has a gradient of its own
+        drivers = (driver for driver in FORWARD if not driver.as_given)    # ONE_OUTPUT has a gradient of its own
         return min(drivers, key=cost) if passes else PRODUCT
 
     @functools.cached_property
@@ -89,7 +81,7 @@ class ConvPlan:
         transform, 78 with the comparison; 512 x 512 x 3 x 3 on 7 x 7: 1840 and 1840), and as much as packing them for a
         product (512 x 2048 x 1 x 1 on 7 x 7: 1019 and 1082).
         """
-        return self.driver is WINOGRAD and math.prod(self.problem.weight_shape) * self.problem.itemsize <= MOST_KEPT_BYTES
+        return self.driver.keeps_weights and math.prod(self.problem.weight_shape) * self.problem.itemsize <= MOST_KEPT_BYTES
 
     def workspace(self, dtype):
         """Bytes of scratch of a forward call on C-contiguous arrays, with the threads that it would use now."""
@@ -112,13 +104,9 @@ class ConvPlan:
 
     def prepare(self, weight):
         """What the driver makes of the weights, as a tuple for its conv2d; empty where it uses them as they are, or in parts."""
-        module = self.driver.module
-        if not hasattr(module, "prepare"):
+        if not self.driver.prepares or 0 in self.problem.x_shape:
             return ()
-        conv = self._unbacked(weight.dtype, weight)
-        if 0 not in self.problem.x_shape and not parts.fits(module.workspace, conv):
-            return ()
-        return (module.prepare(conv),)
+        return self.driver.prepared(self._unbacked(weight.dtype, weight))
 
 
 def unavailable(algorithm, problem):
@@ -137,7 +125,7 @@ def conv2d_plan(problem, algorithm):
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
         return ConvPlan(problem, chosen, chosen.conv2d, "there is nothing to compute")
     simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None    # a transform that was asked for is used
-    candidates = tuple(_candidate(driver, problem if simple is None or driver is ONE_OUTPUT else simple.problem, algorithm)
+    candidates = tuple(_candidate(driver, problem if simple is None or driver.as_given else simple.problem, algorithm)
                        for driver in FORWARD)
     possible = [each for each in candidates if each.refusal is None]
     best = min(possible, key=lambda each: each.nanoseconds)
@@ -147,7 +135,7 @@ def conv2d_plan(problem, algorithm):
         reason = best.driver.about + "".join(
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long" for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
-    return ConvPlan(problem, best.driver, convolve, reason, candidates, None if best.driver is ONE_OUTPUT else simple)
+    return ConvPlan(problem, best.driver, convolve, reason, candidates, None if best.driver.as_given else simple)
 
 
 def _candidate(driver, problem, algorithm):
