@@ -25,8 +25,8 @@ import numpy as np
 
 import fastconv as fc
 from fastconv._core.planner.drivers import FORWARD, WEIGHT_GRADIENT, WINOGRAD
-from fastconv._core.problem.convolution import Convolution, Window
-from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
+from fastconv._core.problem.convolution import Convolution, window_of
+from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import isa
 
 CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -111,9 +111,8 @@ def convolution(problem):
         return rng.standard_normal(shape).astype(dtype)
 
     weight = rng.standard_normal(problem.weight_shape).astype(dtype)
-    window = Window(problem.stride, problem.dilation, problem.origin, PADDING_MODES.index(problem.padding_mode))
     bias = rng.standard_normal(len(weight)).astype(dtype)
-    return Convolution(array(problem.x_shape), weight, bias, array(problem.output_shape), window)
+    return Convolution(array(problem.x_shape), weight, bias, array(problem.output_shape), window_of(problem))
 
 
 def computes(driver, problem):

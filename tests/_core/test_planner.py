@@ -8,11 +8,15 @@ import pytest
 from processes import in_new_process
 
 import fastconv as fc
+from fastconv._core.direct import layout as direct_layout
 from fastconv._core.planner import plan as planner
 from fastconv._core.planner.constants import CONSTANTS
 from fastconv._core.planner.drivers import DIRECT, FORWARD, PRODUCT, WEIGHT_GRADIENT, WINOGRAD
 from fastconv._core.planner.gradient_constants import GRADIENT_CONSTANTS
+from fastconv._core.problem import parts
+from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
+from fastconv._core.product import layout as product_layout
 from fastconv._core.runtime import isa
 
 # Layers of which one driver is the fastest by far, on any instruction set.
@@ -73,6 +77,20 @@ def test_each_driver_refuses_or_has_a_cost():
         assert PRODUCT.refuses(each) is None    # it serves everything
         costs = [driver.cost(each) for driver in WEIGHT_GRADIENT if driver.refuses(each) is None]
         assert costs and all(0 < cost < 1e12 for cost in costs), each
+
+
+def test_costs_are_counted_from_the_layout_that_a_call_has():
+    """What a layout says of a problem without arrays is what the driver takes for C-contiguous ones, to the byte."""
+    for each in all_kinds():
+        dtype = np.dtype(f"f{each.itemsize}")
+        x, y = (parts.unbacked(shape, dtype, each.channels_last) for shape in (each.x_shape, each.output_shape))
+        conv = Convolution(x, parts.unbacked(each.weight_shape, dtype), None, y, window_of(each))
+        layout, _ = product_layout.laid_out(each)
+        assert PRODUCT.module.workspace(conv, True) == layout["packed_size"] + layout["scratch_size"] * each.itemsize, each
+        if DIRECT.refuses(each) is None:
+            layout, _, _ = direct_layout.laid_out(each)
+            elements = layout["shared_size"] + layout["scratch_size"]
+            assert DIRECT.module.workspace(conv, True) == layout["tables_size"] * 8 + elements * each.itemsize, each
 
 
 def test_constants_are_those_of_the_terms():

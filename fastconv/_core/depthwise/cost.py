@@ -3,9 +3,9 @@ that (forward.pyx, channels.pyx, planes.pyx)."""
 
 import math
 
+from fastconv._core.depthwise.layout import planes_pay
 from fastconv._core.problem.sizes import MOST_TERMS, ceildiv, strides
 
-MOST_BYTES = 2 << 20    # of transposed rows, as in planes.pyx
 TILE_ROWS = 7           # of a kernel that has columns in the lanes
 MOST_SCATTERED = 4      # filters of a single channel whose outputs lie side by side
 
@@ -20,33 +20,12 @@ def refuses(problem):
     return None
 
 
-def planes_pay(problem, lanes):
-    """As channels_pay in planes.pyx."""
-    (r, s), stride, (w, ow) = problem.taps, problem.stride, (problem.size[1], problem.output_size[1])
-    slides = r == s and s in (3, 5, 7)
-    if problem.channels_last or problem.column_step > 1 or 4 * problem.groups < 3 * ceildiv(problem.groups, lanes) * lanes:
-        return False
-    if (3 * min(stride[0], r) + r) * w * lanes * problem.itemsize > MOST_BYTES:
-        return False
-    if max(stride) > 2 or (r >= 4 and s >= 4 and not slides):
-        return True
-    if max(stride) == 2:
-        widest = w if slides or r * s == 1 else 56
-    elif r * s < (9 if max(problem.dilation) == 1 else 25):
-        widest = 10
-    elif r * s < 49 or lanes < 16:
-        widest = 28 if problem.itemsize == 4 else 20
-    else:
-        widest = 56
-    return ow <= widest
-
-
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
     images, channels, all_filters = problem.images, problem.groups, problem.weight_shape[0]
     (h, w), (oh, ow), (r, s), (sh, sw) = problem.size, problem.output_size, problem.taps, strides(problem)
     vectors, outputs = ceildiv(all_filters, lanes), images * oh * ow
-    if planes_pay(problem, lanes):
+    if planes_pay(problem):
         return {"planes_multiply": outputs * vectors * r * s, "planes_output": outputs * vectors,
                 "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors, "planes_call": 1}
     if problem.channels_last and (channels > 1 or ow == 1):

@@ -1,6 +1,6 @@
 """What the weight gradient of a depthwise convolution costs, and of narrow groups, channel by channel."""
 
-from fastconv._core.depthwise.cost import planes_pay
+from fastconv._core.depthwise.layout import planes_pay
 from fastconv._core.problem.sizes import ceildiv, strides
 
 MOST_CHANNELS = 4    # of a narrow group
@@ -18,7 +18,7 @@ def terms(problem, lanes, tile_rows):
     images, channels, filters = problem.images, problem.channels, problem.weight_shape[0]
     (h, w), (oh, ow), (r, s), (sh, sw) = problem.size, problem.output_size, problem.taps, strides(problem)
     outputs, vectors, of_x = images * oh * ow, ceildiv(filters, lanes), ceildiv(problem.groups, lanes)
-    if planes_pay(problem, lanes) or (problem.channels_last and problem.groups > 1):
+    if planes_pay(problem) or (problem.channels_last and problem.groups > 1):
         kind = "pixels" if problem.channels_last else "planes"
         return {f"{kind}_multiply": channels * outputs * vectors * r * s,
                 f"{kind}_output": channels * outputs * vectors,

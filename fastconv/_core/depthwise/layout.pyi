@@ -1,1 +1,3 @@
-# For other Cython modules only: layout.pxd.
+from fastconv._core.problem.geometry import ConvProblem
+
+def planes_pay(problem: ConvProblem) -> bool: ...

@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 from fastconv._core.depthwise cimport channels, planes
 from fastconv._core.depthwise.band cimport (
     ColumnLayout, edge_bytes, find_edges, lay_out, list_bytes, measure, table_bytes)
-from fastconv._core.problem.convolution cimport Convolution, Window
+from fastconv._core.problem.convolution cimport Convolution, Window, record_of, window_of
 from fastconv._core.problem.problem cimport Problem, ceildiv
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport kernels
@@ -67,6 +67,13 @@ cdef void add_tables(DepthwiseLayout layout, const Problem *p):
         layout.tables = channels.lay_out(p, &layout.channels)
     else:
         layout.tables = plan_columns(p, &layout.columns)
+
+
+def planes_pay(problem):
+    """Whether a ConvProblem's planes are transposed, so that lanes are channels."""
+    cdef Problem p = record_of(problem)
+    cdef bint single = problem.itemsize == sizeof(float)
+    return planes.channels_pay(&p, window_of(problem), problem.itemsize, kernels.f32.vector if single else kernels.f64.vector)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

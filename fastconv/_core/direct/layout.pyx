@@ -2,7 +2,8 @@
 
 from cython cimport floating
 
-from fastconv._core.problem.blocks cimport block_pixels
+from fastconv._core.problem.blocks cimport block_at, block_pixels
+from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.runtime.isa cimport kernels, pair_rows, tile_rows, vector_length
 from fastconv._core.runtime.kernels cimport FC_MAX_NV
 from fastconv._core.problem.lanes cimport fits_closely, position_count
@@ -115,7 +116,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     l.beforehand = l.filters_size * sizeof(floating) <= FILTERS_BYTES
     bytes_a_row = (p.stride_h * (p.ow * p.stride_w + (p.s - 1) * p.dilation_w)
                    * (p.c if l.in_planes else ceildiv(p.c, l.lanes) * l.pixel) * sizeof(floating))
-    rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // bytes_a_row)
+    rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // max(1, bytes_a_row))
     pixels = TILES * l.mr if l.in_place and l.beforehand and not l.in_planes else min(PIXELS, rows * p.ow)
     if team > 1 and l.beforehand and (l.in_place or p.groups * l.panels < 2 * team):
         pixels = min(pixels, max(l.mr, p.n * p.oh * p.ow // (BLOCKS_A_THREAD * team)))
@@ -181,6 +182,22 @@ cdef void leave_out_filters(DirectLayout *l) noexcept nogil:
         l.scratch_size -= l.filters_size
     elif l.beforehand:
         l.shared_size -= l.filters_size
+
+
+def laid_out(problem):
+    """How a ConvProblem's forward pass is cut on one thread, for cost.py: the layout, how many groups share a vector, and whether
+    tiles take images."""
+    cdef Problem p = only_met(record_of(problem))
+    if p.c == 1:
+        p.xc = 1    # there is no second one
+    return laid_out_of(&p, <const float *>NULL) if problem.itemsize == sizeof(float) else laid_out_of(&p, <const double *>NULL)
+
+
+cdef tuple laid_out_of(const Problem *problem, const floating *unused):
+    cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
+    cdef DirectLayout l = lay_out(&p, 1, 0, unused)
+    cdef PixelBlock first = block_at(&p, &l.blocking, 0)
+    return l, p.c // p.own, across_images(&l, &first)
 
 
 cdef double work(const Problem *p) noexcept nogil:

@@ -9,8 +9,7 @@ import math
 import numpy as np
 
 from fastconv._core.problem import idle
-from fastconv._core.problem.convolution import Convolution, Window
-from fastconv._core.problem.geometry import PADDING_MODES
+from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.product import forward as product, weight_gradient as product_gradient
 from fastconv._core.runtime import memory
 
@@ -26,8 +25,7 @@ def as_simpler(simple, conv):
     if views is None:
         return None
     x, w, y = views
-    return Convolution(x, w, conv.bias, y, Window(problem.stride, problem.dilation, problem.origin,
-                                                  PADDING_MODES.index(problem.padding_mode), window.padding_value), conv.epilogue)
+    return Convolution(x, w, conv.bias, y, window_of(problem, window.padding_value), conv.epilogue)
 
 
 def conv2d(simple, convolve, conv, prepared=None):

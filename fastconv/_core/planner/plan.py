@@ -18,8 +18,8 @@ from typing import NamedTuple
 from fastconv._core.planner import doors
 from fastconv._core.planner.drivers import FORWARD, PRODUCT, WEIGHT_GRADIENT, Driver, GradientDriver
 from fastconv._core.problem import parts
-from fastconv._core.problem.convolution import Convolution, Window
-from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
+from fastconv._core.problem.convolution import Convolution, window_of
+from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.simpler import Simpler, simpler
 from fastconv._core.winograd import cost as winograd_cost
 
@@ -91,8 +91,7 @@ class ConvPlan:
 
     def window(self, padding_value=0.0):
         """How the filters lie, as the drivers take it."""
-        problem = self.problem
-        return Window(problem.stride, problem.dilation, problem.origin, PADDING_MODES.index(problem.padding_mode), padding_value)
+        return window_of(self.problem, padding_value)
 
     def _unbacked(self, dtype, weight=None):
         """What a call is to the driver, with no arrays but the weights, or none."""

@@ -1,5 +1,7 @@
 from numpy.typing import NDArray
 
+from fastconv._core.problem.geometry import ConvProblem
+
 Pair = tuple[int, int]
 
 class Window:
@@ -11,6 +13,8 @@ class Window:
     def __init__(self, stride: Pair = (1, 1), dilation: Pair = (1, 1), origin: Pair = (0, 0), padding_mode: int = 0,
                  padding_value: float = 0.0) -> None: ...
     def with_origin(self, origin: Pair) -> Window: ...
+
+def window_of(problem: ConvProblem, padding_value: float = 0.0) -> Window: ...
 
 class Epilogue:
     activation: int

@@ -9,9 +9,14 @@ For a weight gradient y is grad_output and w is grad_weight.
 cimport cython
 cimport numpy as cnp
 
+from fastconv._core.problem.geometry import PADDING_MODES
+
 from fastconv._core.problem.problem cimport elements
 
 cnp.import_array()
+
+cdef object MOST_BYTES = 1 << 50    # of arrays that there may be,
+cdef object FEW = 1 << 11           # and the sizes that are counted with where they are more
 
 
 @cython.final
@@ -32,6 +37,11 @@ cdef class Window:
     def with_origin(self, tuple origin):
         """The same window elsewhere."""
         return Window(self.stride, self.dilation, origin, self.padding_mode, self.padding_value)
+
+
+cpdef Window window_of(problem, double padding_value=0.0):
+    """That of a geometry.ConvProblem."""
+    return Window(problem.stride, problem.dilation, problem.origin, PADDING_MODES.index(problem.padding_mode), padding_value)
 
 
 @cython.final
@@ -106,3 +116,31 @@ cdef Problem problem_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const 
     p.dilation_h, p.dilation_w, p.top, p.left = window.dilation_h, window.dilation_w, window.top, window.left
     p.padding, p.value = window.padding_mode, window.padding_value
     return p
+
+
+cdef Problem record_of(problem):
+    """The record of a geometry.ConvProblem, without arrays but as if they were there, in the order of axes that it tells: what
+    layouts are made from before there is a call. Sizes that no memory could hold are cut, so that one can count with them."""
+    cdef Py_ssize_t[4] x, w, y, x_strides, w_strides, y_strides
+    cdef Py_ssize_t size = problem.itemsize, step = problem.column_step
+    cdef bint channels_last = problem.channels_last
+    shapes = problem.x_shape, problem.weight_shape, problem.output_shape
+    if problem.bytes > MOST_BYTES:
+        shapes = [[min(length, FEW) for length in shape] for shape in shapes]
+    x[0], x[1], x[2], x[3] = shapes[0]
+    w[0], w[1], w[2], w[3] = shapes[1]
+    y[0], y[1], y[2], y[3] = shapes[2]
+    place(x, channels_last, size, 1, x_strides)
+    place(w, False, size, 1, w_strides)
+    place(y, channels_last, size, step, y_strides)
+    return problem_of(x, x_strides, w, w_strides, y, y_strides, size, window_of(problem))
+
+
+cdef void place(const Py_ssize_t *shape, bint channels_last, Py_ssize_t size, Py_ssize_t step, Py_ssize_t *strides) noexcept:
+    """The strides, in bytes, of an array (N, C, H, W) whose axes follow each other in memory in this order, or with the channels
+    last; of a row only every step-th column."""
+    cdef Py_ssize_t pixel = shape[1] * size if channels_last else size
+    strides[3] = step * pixel
+    strides[2] = shape[3] * strides[3] + (pixel if step > 1 else 0)    # the next row begins elsewhere
+    strides[1] = size if channels_last else shape[2] * strides[2]
+    strides[0] = shape[2] * strides[2] if channels_last else shape[1] * strides[1]

@@ -1,13 +1,8 @@
-"""What the implicit matrix product costs: see forward.pyx for the loop nest that is counted here."""
+"""What the implicit matrix product costs: see forward.pyx for the loop nest that is counted here, layout.pyx for the sizes."""
 
-import math
+from fastconv._core.problem.sizes import ceildiv
+from fastconv._core.product.layout import laid_out
 
-from fastconv._core.problem.sizes import band_axis, block_pixels, ceildiv, inside, strides
-
-PIXELS = 1024             # as in forward.pyx: outputs of a block,
-DEPTH_BYTES = 3072        # of one packed filter,
-BAND_BYTES = 384 << 10    # of one block's band,
-STAGE_BYTES = 4 << 20     # of packed weights
 FEW_FILTERS = 12          # so few do not hide what packing takes
 
 
@@ -17,31 +12,21 @@ def refuses(problem):
 
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time; each count has a constant in nanoseconds (planner/constants.py)."""
-    images, groups, channels, filters, size = problem.images, problem.groups, problem.channels, problem.filters, problem.itemsize
-    (h, w), (oh, ow), (r, s), (sh, sw) = problem.size, problem.output_size, problem.taps, strides(problem)
-    lies_in_rows = not problem.channels_last or channels * groups == 1
-    fits = inside(problem)
-    if r * s == 1 and fits and (sh, sw) == (1, 1) and (oh, ow) == (h, w) and problem.column_step == 1:    # a plane is one long row
-        (h, w), (oh, ow) = (1, h * w), (1, oh * ow)
-    in_place = fits and sw == 1 and lies_in_rows and ow >= 16
-    depth, panels, taps = channels * r * s, ceildiv(filters, tile_rows), r * s
-    block = block_pixels(images, oh, ow, PIXELS)
-    at_once = ceildiv(channels, ceildiv(channels, min(channels, max(1, DEPTH_BYTES // size // taps))))
-    rows = math.prod(band_axis(block.rows, r, sh, problem.dilation[0]))
-    pieces, length = band_axis(block.columns, s, sw, problem.dilation[1])
-    if not in_place:
-        plane = rows * pieces * length * block.images * size
-        if plane * at_once > BAND_BYTES:
-            at_once = ceildiv(channels, ceildiv(channels, max(min(at_once, 8), BAND_BYTES // plane, 1)))
-    sums = ceildiv(channels, at_once) * ceildiv(taps, ceildiv(taps, ceildiv(taps, DEPTH_BYTES // size)))
-    pixels = block.images * block.rows * block.columns
-    whole, rest = divmod(pixels, 2 * lanes)
+    images, groups, channels, filters, taps = problem.images, problem.groups, problem.channels, problem.filters, problem.taps
+    layout, band = laid_out(problem)
+    block, panels, stage = layout["blocking"], layout["panels"], layout["stage"]
+    taps = taps[0] * taps[1]
+    depth = channels * taps
+    sums = ceildiv(channels, layout["channels"]) * ceildiv(taps, layout["taps_at_once"])
+    whole, rest = divmod(block["images"] * block["rows"] * block["cols"], 2 * lanes)
     vectors, tiles = 2 * whole + ceildiv(rest, lanes), whole + (rest > 0)
-    blocks = block.blocks * groups
-    stage = max(1, STAGE_BYTES // (depth * ceildiv(filters, panels) * size))
+    blocks = block["count"] * groups
     stages = ceildiv(panels, stage) if stage < panels else 1
-    band = 0 if in_place else blocks * block.images * channels * rows * pieces * length
-    in_steps = not lies_in_rows or sw > 1
+    pieces = length = 0
+    if band is not None:
+        pieces = blocks * block["images"] * band["rows"]["pieces"] * band["rows"]["length"] * band["cols"]["pieces"]
+        length = band["cols"]["length"]
+    in_steps = (problem.channels_last and channels * groups > 1) or (problem.stride[1] > 1 and problem.output_size[1] > 1)
     scattered = problem.channels_last or problem.column_step > 1
     of = "_for_few" if filters < FEW_FILTERS else ""
     return {
@@ -49,13 +34,13 @@ def terms(problem, lanes, tile_rows):
         "load" + of: blocks * tiles * panels * depth,
         "tile": blocks * tiles * panels * sums,
         "store": blocks * vectors * filters * sums,
-        "scatter": images * oh * ow * filters * groups * sums if scattered else 0,
+        "scatter": images * problem.output_size[0] * problem.output_size[1] * filters * groups * sums if scattered else 0,
         "pack" + of: blocks * vectors * depth * stages,
-        "pack_run" + of: blocks * (block.images * block.rows + tiles) * depth * stages,
-        "band": 0 if in_steps else band,
-        "band_in_steps": band if in_steps else 0,
-        "band_piece": 0 if in_place else blocks * block.images * rows * pieces,
-        "band_piece_of_channel": 0 if in_place else blocks * block.images * rows * pieces * channels,
+        "pack_run" + of: blocks * (block["images"] * block["rows"] + tiles) * depth * stages,
+        "band": 0 if in_steps else pieces * channels * length,
+        "band_in_steps": pieces * channels * length if in_steps else 0,
+        "band_piece": pieces,
+        "band_piece_of_channel": pieces * channels,
         "filter": groups * filters * depth,
         "block": blocks * sums,
         "call": 1,

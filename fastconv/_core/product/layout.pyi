@@ -1,1 +1,5 @@
-# For other Cython modules only: layout.pxd.
+from typing import Any
+
+from fastconv._core.problem.geometry import ConvProblem
+
+def laid_out(problem: ConvProblem) -> tuple[dict[str, Any], dict[str, Any] | None]: ...

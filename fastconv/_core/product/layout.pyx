@@ -8,7 +8,8 @@ from cython cimport floating
 
 from fastconv._core.problem.band cimport Band, axis, layout
 from fastconv._core.problem.blocks cimport block_pixels
-from fastconv._core.problem.problem cimport ceildiv, rounded
+from fastconv._core.problem.convolution cimport record_of
+from fastconv._core.problem.problem cimport ceildiv, flatten, rounded
 from fastconv._core.runtime.isa cimport tile_rows, vector_length
 
 cdef enum:
@@ -79,6 +80,19 @@ cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) n
     l.scratch_size = l.tile_at + rounded(mr * FC_MAX_NV * lanes)
     l.packed_size = ceildiv(l.stage * l.panel_size * sizeof(floating), 64) * 64
     return l
+
+
+def laid_out(problem):
+    """How a ConvProblem's forward pass is cut on one thread, for cost.py: the layout, and the band of a block where rows of x do not
+    serve in place."""
+    cdef Problem p = record_of(problem)
+    flatten(&p)
+    return laid_out_of(&p, <const float *>NULL) if problem.itemsize == sizeof(float) else laid_out_of(&p, <const double *>NULL)
+
+
+cdef tuple laid_out_of(const Problem *p, const floating *unused):
+    cdef ProductLayout l = lay_out(p, 1, unused)
+    return l, None if p.in_place else band_of(p, l.blocking.rows, l.blocking.cols, vector_length(unused))
 
 
 cdef GradientLayout lay_out_gradient(const Problem *p, const floating *unused) noexcept:

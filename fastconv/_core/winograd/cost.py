@@ -1,12 +1,12 @@
-"""What Winograd's algorithm costs, and where it is not taken: see forward.pyx for the loop nest that is counted here."""
+"""What Winograd's algorithm costs, and where it is not taken: see forward.pyx for the loop nest that is counted here, layout.pyx for
+the sizes."""
 
 import math
 
 from fastconv._core.problem.sizes import ceildiv
+from fastconv._core.winograd.layout import laid_out
 
 POINTS = {(3, 1): (6, 6, 4), (5, 1): (8, 8, 4), (3, 2): (9, 5, 8)}    # (taps, stride): of patches, of filters, and pixels of a step
-COPY_BYTES, PRIVATE_BYTES, LARGE_BYTES = 1 << 20, 512 << 10, 1536 << 10    # as in layout.pyx
-PASS_BYTES, FILTERS_BYTES = 5 << 20, 16 << 20
 
 
 def serves(problem):
@@ -47,29 +47,21 @@ def _taps_meet_pixels(problem):
 
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time; with dilation there is such a convolution for each phase of rows and columns."""
-    images, size, depth, groups = problem.images, problem.itemsize, problem.channels, problem.groups
-    (oh, ow), dilation = problem.output_size, problem.dilation
-    phases = math.prod(min(step, outputs) for step, outputs in zip(dilation, (oh, ow)))
-    oh, ow = ceildiv(oh, dilation[0]), ceildiv(ow, dilation[1])
-    points, filter_points, step = POINTS[problem.taps[0], problem.stride[0]]
-    channels, filters, joined = depth, problem.filters, 1
-    if groups > 1 and channels == filters and 2 * channels <= lanes:
-        joined = min(lanes // channels, groups)
-        groups, channels, filters = ceildiv(groups, joined), joined * channels, joined * filters
-    vectors, of_filters = ceildiv(channels, lanes), ceildiv(filters, lanes)
-    width = min(2, of_filters)
-    tiles = ceildiv(oh, 4) * ceildiv(ow, 4) * images
-    transformed = filter_points**2 * depth * of_filters * lanes * size * groups
-    block = max(1, (PRIVATE_BYTES if transformed <= COPY_BYTES else LARGE_BYTES) // (points**2 * (vectors + width) * lanes * size))
-    block = min(tiles, max(ceildiv(ow, 4), block // ceildiv(ow, 4) * ceildiv(ow, 4)))
-    pairs = points**2 * ceildiv(tiles, block) * ceildiv(block, tile_rows) * ceildiv(of_filters, width) * groups
-    passes = 2 if groups == 1 and PASS_BYTES < transformed <= FILTERS_BYTES else 1
+    images, depth, dilation = problem.images, problem.channels, problem.dilation
+    layout = laid_out(problem)
+    points, groups, vectors, passes = layout["points"], layout["groups"], layout["vectors"], layout["passes"]
+    of_filters = ceildiv(problem.filters * layout["joined"], lanes)
+    oh, ow = (ceildiv(outputs, step) for outputs, step in zip(problem.output_size, dilation))
+    phases = math.prod(min(step, outputs) for step, outputs in zip(dilation, problem.output_size))
+    tiles = images * layout["tile_rows"] * layout["tiles"] * layout["col_blocks"]
+    pairs = points**2 * layout["blocks"] * ceildiv(layout["block_tiles"], tile_rows) * layout["panels"] * groups * passes
     multiply = points**2 * tiles * depth * of_filters * groups
-    band = images * groups * vectors * passes * (ceildiv(oh, 4) * step + points - step) * (ceildiv(ow, 4) * step + points - step)
+    rows, columns = (layout["step"] * count + points - layout["step"] for count in (layout["tile_rows"], ceildiv(ow, 4)))
+    band = images * groups * vectors * passes * rows * columns
     of = "_of_phases" if phases > 1 else ""
     of_phases = {
-        "multiply": multiply if joined == 1 else 0,
-        "multiply_narrow": multiply if joined > 1 else 0,
+        "multiply": multiply if layout["joined"] == 1 else 0,
+        "multiply_narrow": multiply if layout["joined"] > 1 else 0,
         "load": pairs * depth,
         "tile": pairs,
         "inputs" + of: points**2 * tiles * vectors * groups * passes,
@@ -82,4 +74,5 @@ def terms(problem, lanes, tile_rows):
         if not problem.channels_last and (dilation[1] > 1 or problem.column_step > 1) else 0,
         "phase": 1,
     }
-    return {**{name: count * phases for name, count in of_phases.items()}, "filter": filter_points**2 * depth * of_filters * groups, "call": 1}
+    filters = layout["filter_points"]**2 * depth * of_filters * groups
+    return {**{name: count * phases for name, count in of_phases.items()}, "filter": filters, "call": 1}

@@ -1,1 +1,3 @@
-# For other Cython modules only: layout.pxd.
+from fastconv._core.problem.geometry import ConvProblem
+
+def laid_out(problem: ConvProblem) -> dict[str, int]: ...

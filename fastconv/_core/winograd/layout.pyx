@@ -6,7 +6,7 @@ channels.
 
 from fastconv._core.runtime.isa cimport kernels
 from fastconv._core.runtime.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
-from fastconv._core.problem.convolution cimport Convolution
+from fastconv._core.problem.convolution cimport Convolution, record_of
 from fastconv._core.problem.lanes cimport position_count
 from fastconv._core.problem.problem cimport Problem, ceildiv, rounded
 
@@ -172,3 +172,31 @@ cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, Py
         if most_tiles == 1 or (l.shared_size + team * l.thread_size) * size <= room:
             return l
         most_tiles = most_tiles * 7 // 8
+
+
+# What cost.py counts with: sizes as in WinogradLayout.
+cdef struct WinogradCounts:
+    int points, filter_points, step
+    Py_ssize_t groups, joined, vectors, panels, width    # width: in vectors
+    Py_ssize_t tile_rows, tiles, col_blocks, blocks, block_tiles
+    Py_ssize_t passes                                    # over the inputs: see filters_at_once
+
+
+def laid_out(problem):
+    """How a ConvProblem is cut on one thread, for cost.py; with dilation the first of its phases, which is the largest."""
+    cdef Problem g = record_of(problem)
+    cdef Py_ssize_t size = problem.itemsize, k = 0
+    cdef WinogradLayout l
+    cdef WinogradCounts c
+    g.stride_h, g.stride_w = problem.stride
+    g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
+    g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
+    g.xh, g.xw = g.xh * g.dilation_h, g.xw * g.dilation_w
+    k, g.k = g.k, min(g.k, filters_at_once(&g, size, 1))
+    l = lay_out(&g, size, False, 0, 1)
+    c.points, c.filter_points, c.step = l.points, l.filter_points, l.step
+    c.passes = ceildiv(k, g.k)
+    c.groups, c.joined, c.vectors, c.panels, c.width = l.groups, l.joined, l.vectors, l.panels, l.width // l.lanes
+    c.tile_rows, c.tiles, c.col_blocks, c.blocks = l.tile_rows, l.tiles, l.col_blocks, l.blocks
+    c.block_tiles = ceildiv(l.strips, l.blocks) * l.tiles
+    return c
