@@ -17,8 +17,7 @@ Who calls whom
       v                                     v
     problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in use
 
-    data_gradient.py             passes of the forward drivers, on views of grad_output, weight and grad_x; or, with a stride,
-                                 subpixel.py: one convolution, its outputs interleaved; winograd/data_gradient.pyx
+    planner/data_gradient.py     grad_x: a way (data_gradient/: phases, patches, one call) with a driver, chosen and laid out once
     <family>/weight_gradient.pyx chosen as the forward drivers are, by <family>/gradient_cost.py
 
 The rooms
@@ -31,6 +30,7 @@ direct       the sum, output channels in the lanes
 winograd     minimal filtering: transforms of inputs, filters and outputs, with products between them
 depthwise    one input channel a group
 fourier      large filters
+data_gradient  the ways to grad_x by convolutions of grad_output
 pooling      windows: maxima, averages; global and adaptive
 pointwise    activations, softmax, losses, bias gradients, the optimisers' updates; affine maps of images
 

@@ -11,7 +11,6 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from fastconv._core.data_gradient import data_gradient
 from fastconv._core.planner.plan import ALGORITHMS, conv2d_plan, unavailable
 from fastconv._core.pointwise.bias_gradient import bias_gradient
 from fastconv._core.problem.convolution import Convolution, Epilogue
@@ -203,7 +202,7 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     if needs_x:
         grad_x = memory.empty(x.shape, dtype)
         if grad_x.size:
-            data_gradient(plan.data_gradient_driver.conv2d, received, weight, checks.nchw(grad_x, data_format), plan.problem)
+            plan.data_gradient(received, weight, checks.nchw(grad_x, data_format))
     if needs_weight:
         grad_weight = memory.empty(weight.shape, dtype)
         if images.size:

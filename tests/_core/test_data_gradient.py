@@ -8,8 +8,10 @@ import pytest
 from processes import check_with_isa
 
 import fastconv as fc
-from fastconv._core import data_gradient, subpixel
-from fastconv._core.planner.drivers import DIRECT, PRODUCT, WINOGRAD
+from fastconv._core.data_gradient import subpixel
+from fastconv._core.data_gradient.filters import swap_channels
+from fastconv._core.planner.data_gradient import DataGradient
+from fastconv._core.planner.drivers import DATA_GRADIENT, DIRECT, PRODUCT, WINOGRAD
 from fastconv._core.planner.plan import conv2d_plan
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import ConvProblem
@@ -74,6 +76,7 @@ def test_patches_side_by_side(rows, columns, dtype):
             np.testing.assert_array_equal(x, whole[:, :, top:top + h, left:left + w])
 
 
+FILLED = (None, 3, 5)
 LAYERS = [
     ((2, 3, 16, 16), (5, 3, 4, 4), (4, 4), (0, 0), 1),          # patches
     ((2, 3, 17, 19), (5, 3, 4, 4), (4, 4), (0, 0), 1),          # and pixels that none covers
@@ -102,14 +105,13 @@ def test_patches_exactly(layer, monkeypatch):
     for block_bytes, weight_bytes in ((1 << 20, 3 << 19), (1000, 9000)):
         monkeypatch.setattr(subpixel, "BLOCK_BYTES", block_bytes)
         monkeypatch.setattr(subpixel, "WEIGHT_BYTES", weight_bytes)
-        step = tuple(taps if outputs == 1 else step for taps, outputs, step in zip(each.taps, each.output_size, each.stride))
-        for filled, driver, view in itertools.product(subpixel.FILLED, (DIRECT, PRODUCT), VIEWS):
-            patches, merged = subpixel._laid_out(each, step, filled)
+        for filled, driver, view in itertools.product(FILLED, (DIRECT, PRODUCT), VIEWS):
+            patches, merged = subpixel.laid_out(each, filled)
             if patches is None or driver.refuses(merged):
                 continue
             taken += 1
             grad_x = VIEWS[view](np.full(each.x_shape, np.nan))
-            assert subpixel.data_gradient(patches._replace(driver=driver), VIEWS[view](grad_output), weight, grad_x)
+            assert not subpixel.ByPatches(patches, driver.module)(VIEWS[view](grad_output), weight, grad_x)
             np.testing.assert_array_equal(grad_x, wanted, err_msg=f"{patches} {view}")
     assert taken
 
@@ -121,12 +123,12 @@ def test_patches_by_winograd(layer):
     rng = np.random.default_rng(1)
     grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
     wanted = by_the_formula(each, grad_output, weight)
-    chosen = [patches for patches, merged in (subpixel._laid_out(each, each.stride, filled) for filled in subpixel.FILLED)
+    chosen = [patches for patches, merged in (subpixel.laid_out(each, filled) for filled in FILLED)
               if patches is not None and WINOGRAD.refuses(merged) is None]
     assert chosen
     for patches, view in itertools.product(chosen, VIEWS):
         grad_x = VIEWS[view](np.full(each.x_shape, np.nan, np.float32))
-        assert subpixel.data_gradient(patches._replace(driver=WINOGRAD), VIEWS[view](grad_output), weight, grad_x)
+        assert not subpixel.ByPatches(patches, WINOGRAD.module)(VIEWS[view](grad_output), weight, grad_x)
         assert relative_error(grad_x, wanted) < 1e-5
 
 
@@ -134,9 +136,12 @@ def test_patches_by_winograd(layer):
 # Winograd's algorithm, transposed
 
 
+TRANSPOSED = next(driver for driver in DATA_GRADIENT if driver.name == "winograd, transposed")
+
+
 def transposed(each, grad_output, weight, view="nchw"):
     grad_x = VIEWS[view](np.full(each.x_shape, np.nan, grad_output.dtype))
-    again = winograd.data_gradient(Convolution(VIEWS[view](grad_output), data_gradient._swap_channels(weight, each.groups), None,
+    again = winograd.data_gradient(Convolution(VIEWS[view](grad_output), swap_channels(weight, each.groups), None,
                                                grad_x, Window((2, 2), (1, 1), each.origin)))
     return grad_x, again
 
@@ -191,8 +196,8 @@ def test_transposed_scratch_is_bounded():
     for x_shape, weight_shape in [*BLOCKS, ((1, 64, 1000, 300), (64, 64, 3, 3)), ((64, 512, 14, 14), (512, 512, 3, 3)),
                                   ((1, 512, 96, 56), (1024, 512, 3, 3)), ((1, 1024, 7, 7), (2048, 1024, 3, 3))]:
         each = problem(x_shape, weight_shape, (2, 2), (1, 1), 1, 4)
-        assert data_gradient.TRANSPOSED.refuses(each) is None
-        conv = Convolution(np.empty(each.output_shape, np.float32), data_gradient._swap_channels(np.empty(weight_shape, np.float32), 1),
+        assert TRANSPOSED.refuses(each) is None
+        conv = Convolution(np.empty(each.output_shape, np.float32), swap_channels(np.empty(weight_shape, np.float32), 1),
                            None, np.empty(x_shape, np.float32), Window((2, 2), (1, 1), (1, 1)))
         assert winograd.workspace(conv, True) <= 16 << 20
 
@@ -209,11 +214,10 @@ def check_instruction_set():
         each = problem(*layer)
         grad_output, weight = arrays(each, np.float32)
         wanted = by_the_formula(each, grad_output, weight)
-        step = tuple(taps if outputs == 1 else step for taps, outputs, step in zip(each.taps, each.output_size, each.stride))
         for driver in (DIRECT, PRODUCT):
             grad_x = np.full(each.x_shape, np.nan, np.float32)
-            patches, _ = subpixel._laid_out(each, step, None)
-            assert subpixel.data_gradient(patches._replace(driver=driver), grad_output, weight, grad_x)
+            patches, _ = subpixel.laid_out(each, None)
+            assert not subpixel.ByPatches(patches, driver.module)(grad_output, weight, grad_x)
             np.testing.assert_array_equal(grad_x, wanted)
 
 
@@ -227,18 +231,59 @@ def test_each_instruction_set(name):
 
 
 def planned(each):
-    return data_gradient._plan(conv2d_plan(each, "auto").data_gradient_driver.conv2d, each)
+    """What is chosen for a problem as it is, not in a simpler form."""
+    return DataGradient(each).driver.name
 
 
 def test_the_choice():
     for x_shape, filters in (((8, 64, 56, 56), 128), ((32, 32, 32, 32), 64), ((1, 32, 160, 160), 64)):
         each = problem(x_shape, (filters, x_shape[1], 3, 3), (2, 2), (1, 1), 1, 4)
-        assert planned(each).transposed
-        assert not planned(each._replace(itemsize=8)).transposed
+        assert planned(each) == "winograd, transposed"
+        assert planned(each._replace(itemsize=8)) != "winograd, transposed"
     for layer in (((32, 3, 32, 32), (192, 3, 4, 4), (4, 4)), ((8, 3, 224, 224), (96, 3, 16, 16), (16, 16)), ((64, 16, 5, 5), (120, 16, 5, 5), (1, 1)),
                   ((64, 1, 56, 300), (100, 1, 3, 300), (1, 1))):
-        assert planned(problem(*layer, itemsize=4)).patches is not None
-    assert planned(problem((8, 64, 56, 56), (64, 64, 3, 3), (1, 1), (1, 1), 1, 4))[1:] == (False, None)
+        assert planned(problem(*layer, itemsize=4)).startswith("patches")
+    assert planned(problem((8, 64, 56, 56), (64, 64, 3, 3), (1, 1), (1, 1), 1, 4)) == "phases, winograd"
+    assert planned(problem((1, 16, 5, 5), (120, 16, 5, 5), (1, 1), (0, 0), 1, 4)) == "one output"
+
+
+def test_a_plan_holds_what_its_calls_need():
+    """The second call of a problem makes no plan and asks for none."""
+    each = problem((2, 4, 9, 9), (8, 4, 3, 3), (2, 2), (1, 1))
+    grad_output, weight = arrays(each, np.float64)
+    plan = conv2d_plan(each, "auto").data_gradient
+    assert conv2d_plan(each, "auto").data_gradient is plan
+    for _ in range(2):
+        grad_x = np.full(each.x_shape, np.nan)
+        plan(grad_output, weight, grad_x)
+        np.testing.assert_array_equal(grad_x, by_the_formula(each, grad_output, weight))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_driver_exactly(layer):
+    """Each driver of the list alone, on views of all kinds."""
+    each = problem(*layer)
+    grad_output, weight = arrays(each, np.float64)
+    wanted = by_the_formula(each, grad_output, weight)
+    for driver in DATA_GRADIENT:
+        if driver.refuses(each) is not None or driver.by.transforms:
+            continue
+        for view in VIEWS:
+            grad_x = VIEWS[view](np.full(each.x_shape, np.nan))
+            DataGradient(each, (driver,))(VIEWS[view](grad_output), weight, grad_x)
+            np.testing.assert_array_equal(grad_x, wanted, err_msg=f"{driver.name} {view}")
+
+
+def test_one_output_of_weights_in_pieces_is_left_to_others():
+    each = problem((2, 16, 5, 5), (12, 16, 5, 5), (1, 1))
+    grad_output, weight = arrays(each, np.float64)
+    plan = conv2d_plan(each, "auto").data_gradient
+    assert plan.driver.name == "one output"
+    apart = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
+    for given in (weight, apart):
+        grad_x = np.full(each.x_shape, np.nan)
+        plan(grad_output, given, grad_x)
+        np.testing.assert_array_equal(grad_x, by_the_formula(each, grad_output, weight))
 
 
 SPREADING = [problem((3, 64, 40, 40), (64, 64, 3, 3), (2, 2), (1, 1), 1, 4), problem((2, 24, 40, 40), (32, 24, 5, 5), (2, 2), (2, 2), 1, 4),

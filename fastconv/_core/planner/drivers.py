@@ -10,13 +10,25 @@ and planner/constants.py has the nanoseconds of each of these, which ``python -m
 
 Weight gradients are chosen in the same way, from WEIGHT_GRADIENT: such a module has conv2d_weight_gradient(convolution) and
 gradient_workspace(convolution, alone), its costs are in gradient_cost.py, its constants in planner/gradient_constants.py.
+
+Data gradients are chosen from DATA_GRADIENT: pairs of a way (data_gradient/) and the driver that computes its convolutions. A way has
+
+    refuses(problem, driver)         why the planner must not take it with that driver, or None
+    convolutions(problem)            what the driver computes: pairs (problem, how often)
+    terms(problem)                   what is done beside that, by name
+    period(problem)                  among so many first rows and columns of grad_x there is a pixel that meets each tap, be it on
+                                     padding; None where no tap meets padding
+    lay_out(problem, driver)         a door: called with grad_output, weight and grad_x, it fills grad_x and returns the images that
+                                     it leaves to a driver behind it in the list
 """
 
 import functools
 from collections.abc import Callable
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from fastconv._core.data_gradient import one_output as one_output_gradient, phases, transposed
+from fastconv._core.data_gradient.subpixel import Subpixel
 from fastconv._core.depthwise import (
     cost as depthwise_cost,
     forward as depthwise,
@@ -33,7 +45,12 @@ from fastconv._core.direct import (
 )
 from fastconv._core.fourier import cost as fourier_cost, forward as fourier
 from fastconv._core.planner.constants import CONSTANTS
-from fastconv._core.planner.gradient_constants import GRADIENT_CONSTANTS
+from fastconv._core.planner.gradient_constants import (
+    BY_PATCHES,
+    DATA_GRADIENT_CONSTANTS,
+    GRADIENT_CONSTANTS,
+    WINOGRAD_BY_PATCHES,
+)
 from fastconv._core.problem import parts
 from fastconv._core.product import (
     cost as product_cost,
@@ -46,6 +63,7 @@ from fastconv._core.product import (
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import (
     cost as winograd_cost,
+    data_gradient_cost,
     forward as winograd,
     gradient_cost as winograd_gradient_cost,
     weight_gradient as winograd_gradient,
@@ -63,7 +81,7 @@ class Driver(NamedTuple):
     transforms: bool = False       # whether its error depends on the contrast of the data, and it looks at that
     prepares: bool = False         # whether it can make something of the weights beforehand,
     keeps_weights: bool = False    # for which it pays to know, call by call, whether they are still the same: see ConvPlan
-    as_given: bool = False         # whether it takes a problem as it is, and not in its simpler form
+    as_it_is: bool = False         # whether it takes a problem as it is, and not in its simpler form
 
     @property
     def conv2d(self) -> Callable:
@@ -105,13 +123,34 @@ class GradientDriver(NamedTuple):
         return _expected(GRADIENT_CONSTANTS, self, problem)
 
 
+class DataGradientDriver(NamedTuple):
+    """One way to compute grad_x, with the driver that its convolutions go to."""
+
+    name: str
+    way: Any
+    by: Driver
+    slower: float = 1.0    # by this factor the driver is slower than in one call
+
+    def refuses(self, problem) -> str | None:
+        return self.way.refuses(problem, self.by)
+
+    def cost(self, problem) -> float:
+        """The expected nanoseconds on one thread."""
+        of_driver = sum(count * self.by.cost(each) for each, count in self.way.convolutions(problem))
+        return self.slower * of_driver + sum(
+            DATA_GRADIENT_CONSTANTS[name] * count for name, count in self.way.terms(problem).items())
+
+    def lay_out(self, problem) -> Callable:
+        return self.way.lay_out(problem, self.by)
+
+
 def _expected(tables, driver, problem):
     constants = tables.get(isa.in_use(), tables["baseline"])[problem.itemsize][driver.name]
     return sum(constants.get(name, 0.0) * count for name, count in driver.costs.terms(problem, *isa.tile(problem.itemsize)).items())
 
 
 ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
-                    "one output a filter and few images: filters are read once, as they lie", as_given=True)
+                    "one output a filter and few images: filters are read once, as they lie", as_it_is=True)
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
 DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True)
@@ -121,7 +160,8 @@ FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of
 PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors",
                  prepares=True)
 
-FORWARD = (ONE_OUTPUT, DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
+MANY_OUTPUTS = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
+FORWARD = (ONE_OUTPUT, *MANY_OUTPUTS)
 
 WEIGHT_GRADIENT = (
     GradientDriver("depthwise", depthwise_gradient, depthwise_gradient_cost),
@@ -129,4 +169,14 @@ WEIGHT_GRADIENT = (
     GradientDriver("pixels", pixel_gradient, pixel_gradient_cost),
     GradientDriver("winograd", winograd_gradient, winograd_gradient_cost),
     GradientDriver("product", product_gradient, product_gradient_cost),
+)
+
+DATA_GRADIENT = (
+    DataGradientDriver("one output", one_output_gradient, ONE_OUTPUT),
+    *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver, WINOGRAD_BY_PATCHES if driver is WINOGRAD else BY_PATCHES)
+      for driver in MANY_OUTPUTS),
+    *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD, WINOGRAD_BY_PATCHES)
+      for taps in (3, 5)),
+    DataGradientDriver("winograd, transposed", transposed, WINOGRAD._replace(costs=data_gradient_cost)),
+    *(DataGradientDriver(f"phases, {driver.name}", phases, driver) for driver in MANY_OUTPUTS),
 )

@@ -1,4 +1,5 @@
-"""The nanoseconds of each thing that a weight gradient's loops do, on one thread: as constants.py.
+"""The nanoseconds of each thing that a weight gradient's loops do, on one thread, as constants.py; and of what a data gradient does
+beside the convolutions that it consists of.
 
 Fitted by ``python -m benchmarks.calibrate --weight-gradient`` to layers that were timed on an Intel Xeon at 2.5 GHz (Cascade Lake).
 """
@@ -96,3 +97,13 @@ GRADIENT_CONSTANTS = {
         },
     },
 }
+
+DATA_GRADIENT_CONSTANTS = {
+    "pass": 5e3,              # a call of the driver, beside what it does
+    "step_of_planes": 2.0,    # an element of grad_x, where a pass writes every S-th column: of planes,
+    "step_of_pixels": 0.3,    # of pixels
+    "patches": 40e3,          # a call, beside what the driver does
+    "interleave": 1.0,        # an element of grad_x put in its place
+    "reorder": 2.0,           # a weight put in its place
+}
+BY_PATCHES, WINOGRAD_BY_PATCHES = 1.1, 1.3    # factors: block by block a driver is slower, Winograd's filters overlap in borders

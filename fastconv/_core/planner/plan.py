@@ -5,9 +5,8 @@ room) and weighs the counts with constants of the instruction set in use (consta
 taken. What a driver must not do stands with it: Winograd's algorithm is for single precision, and for filters whose taps meet pixels in
 at least half of the outputs; Fourier transforms are for filters of 49 taps and more.
 
-The weight gradient is chosen in the same way, from drivers of its own. The data gradient is a set of convolutions, one for each phase
-of the stride: its driver is the one whose sum over these is least. An algorithm asked for by name is taken where it applies;
-``unavailable`` says why one does not.
+The weight gradient is chosen in the same way, from drivers of its own, and so is the data gradient (data_gradient.py). An algorithm
+asked for by name is taken where it applies; ``unavailable`` says why one does not.
 """
 
 import functools
@@ -16,7 +15,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastconv._core.planner import doors
-from fastconv._core.planner.drivers import FORWARD, PRODUCT, WEIGHT_GRADIENT, Driver, GradientDriver
+from fastconv._core.planner.data_gradient import DataGradient
+from fastconv._core.planner.drivers import FORWARD, WEIGHT_GRADIENT, Driver, GradientDriver
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
@@ -50,18 +50,9 @@ class ConvPlan:
         return self.driver.algorithm
 
     @functools.cached_property
-    def data_gradient_driver(self) -> Driver:
-        """Its conv2d computes grad_x: input and output channels swapped."""
-        simple = simpler(self.problem)
-        passes = list((self.problem if simple is None else simple.problem).adjoint())
-
-        def cost(driver):
-            if any(driver.refuses(each) is not None for each, _ in passes):
-                return math.inf
-            return sum(count * driver.cost(each) for each, count in passes)
-
-        drivers = (driver for driver in FORWARD if not driver.as_given)    # ONE_OUTPUT has a gradient of its own
-        return min(drivers, key=cost) if passes else PRODUCT
+    def data_gradient(self) -> DataGradient:
+        """Computes grad_x, of grad_output and the weights."""
+        return DataGradient(self.problem, simple=simpler(self.problem))
 
     @functools.cached_property
     def weight_gradient_driver(self) -> GradientDriver | doors.WeightGradient:
@@ -117,14 +108,14 @@ def unavailable(algorithm, problem):
     return f"{why}; here it can be {', '.join(map(repr, possible))}"
 
 
-@functools.lru_cache(maxsize=512)    # of 2 kB each
+@functools.lru_cache(maxsize=512)    # of 2 kB each, and at most some 10 kB for the data gradient
 def conv2d_plan(problem, algorithm):
     """The plan for a checked problem and an algorithm that is not unavailable."""
     if 0 in problem.output_shape or 0 in problem.weight_shape or 0 in problem.x_shape:    # nothing to be chosen by
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
         return ConvPlan(problem, chosen, chosen.conv2d, "there is nothing to compute")
     simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None    # a transform that was asked for is used
-    candidates = tuple(_candidate(driver, problem if simple is None or driver.as_given else simple.problem, algorithm)
+    candidates = tuple(_candidate(driver, problem if simple is None or driver.as_it_is else simple.problem, algorithm)
                        for driver in FORWARD)
     possible = [each for each in candidates if each.refusal is None]
     best = min(possible, key=lambda each: each.nanoseconds)
@@ -134,7 +125,7 @@ def conv2d_plan(problem, algorithm):
         reason = best.driver.about + "".join(
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long" for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
-    return ConvPlan(problem, best.driver, convolve, reason, candidates, None if best.driver.as_given else simple)
+    return ConvPlan(problem, best.driver, convolve, reason, candidates, None if best.driver.as_it_is else simple)
 
 
 def _candidate(driver, problem, algorithm):

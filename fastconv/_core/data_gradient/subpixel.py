@@ -18,38 +18,32 @@ product, T = 1. Where there is one output along an axis its filter is the patch.
         the filters in their new order, prepared by the driver
         for block of images, rows and columns of patches (BLOCK_BYTES, L2): the convolution -> y, interleave y -> grad_x
 
-A zero that fills up a filter makes NaN of what is not finite, beside patches that see it: then ``data_gradient``
-takes the phases.
+A zero that fills up a filter makes NaN of what is not finite, beside patches that see it: then other drivers take
+over.
 
 Source: Shi et al., "Is the deconvolution layer the same as a convolutional layer?" (2016).
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv._core.planner.drivers import DIRECT, FORWARD, PRODUCT, WINOGRAD, Driver
+from fastconv._core.direct import forward as direct
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.interleave import interleave
 from fastconv._core.problem.sizes import block_pixels
 from fastconv._core.runtime import memory
+from fastconv._core.winograd import forward as winograd
 
 WEIGHT_BYTES = 3 << 19    # of reordered filters at a time
 BLOCK_BYTES = 1 << 20     # of y at a time
-CALL_NANOSECONDS = 40e3   # of a call, beside what the driver does
-PIXEL_NANOSECONDS = 1.0   # to put an element of y in its place
-WEIGHT_NANOSECONDS = 2.0  # to put an element of a filter in its place
-BLOCKS_FACTOR = 1.1       # by which a driver is slower block by block,
-WINOGRAD_FACTOR = 1.3     # and Winograd's with filters that overlap in blocks' borders
-FILLED = (None, 3, 5)     # taps that filters are filled up to: their own, and those of Winograd's algorithm
 
 
 class Patches(NamedTuple):
     """How the patches lie on grad_x, and the convolution that computes them; pairs are (rows, columns)."""
 
-    driver: Driver
     step: tuple[int, int]    # from one patch to the next
     size: tuple[int, int]    # of a patch: that, or less where it is more than the filter's taps
     taps: tuple[int, int]    # T
@@ -61,28 +55,69 @@ class Patches(NamedTuple):
     channels: int            # that are computed at a time; where groups see each other's none, in whole groups
 
 
-def plan(problem: ConvProblem, nanoseconds: float) -> Patches | None:
-    """The patches of a problem with constant padding, or None where they take longer than `nanoseconds`."""
-    step = tuple(taps if outputs == 1 else stride
+class Subpixel(NamedTuple):
+    """The way by patches whose filters have their own taps, or are filled up to so many, 3 or 5: those of Winograd's algorithm."""
+
+    filled: int | None = None
+
+    def refuses(self, problem, driver):
+        """Why this driver must not compute the patches, or None."""
+        if problem.padding_mode != "constant" or problem.dilation != (1, 1):
+            return "other padding folds the frame back by phases; dilation keeps the pixels of a patch apart"
+        if problem.filters == 1 or period(problem) == (1, 1):
+            return "there is no sum over filters, or no stride"
+        _, merged = laid_out(problem, self.filled)
+        return "there are no such patches" if merged is None else driver.refuses(merged)
+
+    def convolutions(self, problem):
+        """What the driver computes, and how often."""
+        return ((laid_out(problem, self.filled)[1], 1),)
+
+    def terms(self, problem):
+        """What is done beside that."""
+        patches, merged = laid_out(problem, self.filled)
+        return {"patches": 1, "interleave": math.prod(merged.output_shape) * (1 if patches.covers else 2),
+                "reorder": math.prod(merged.weight_shape)}
+
+    def period(self, problem):
+        return period(problem)
+
+    def lay_out(self, problem, driver):
+        return ByPatches(laid_out(problem, self.filled)[0], driver)
+
+
+class ByPatches(NamedTuple):
+    """grad_x of a problem, by patches that a driver computes."""
+
+    patches: Patches
+    driver: Any    # of planner/drivers.py
+
+    def __call__(self, grad_output, weight, grad_x):
+        """Fills grad_x (N, C, H, W), a view with any strides; or returns all images, where a filter's zeros met what is not
+        finite."""
+        of_group, all_channels, at_once = weight.shape[1], grad_x.shape[1], self.patches.channels
+        k = weight.shape[0] * of_group // all_channels    # filters of a group
+        for first in range(0, all_channels, at_once):
+            some = slice(first, min(first + at_once, all_channels))
+            if all_channels == of_group:
+                groups, received, filters = 1, grad_output, weight[:, some]
+            else:
+                seen = slice(some.start // of_group * k, some.stop // of_group * k)
+                groups, received, filters = (some.stop - some.start) // of_group, grad_output[:, seen], weight[seen]
+            if not _some_channels(self, received, filters, grad_x[:, some], groups):
+                return range(len(grad_x))
+        return ()
+
+
+def period(problem):
+    """From one patch to the next; where there is one output along an axis its filter is the patch."""
+    return tuple(taps if outputs == 1 else stride
                  for taps, outputs, stride in zip(problem.taps, problem.output_size, problem.stride))
-    if problem.dilation != (1, 1) or problem.filters == 1 or step == (1, 1):
-        return None
-    best = None
-    for filled in FILLED:
-        patches, merged = _laid_out(problem, step, filled)
-        if patches is None:
-            continue
-        written = math.prod(merged.output_shape) * (1 if patches.covers else 2)
-        others = CALL_NANOSECONDS + PIXEL_NANOSECONDS * written + WEIGHT_NANOSECONDS * math.prod(merged.weight_shape)
-        for driver in FORWARD:
-            factor = WINOGRAD_FACTOR if driver is WINOGRAD else BLOCKS_FACTOR
-            if driver.refuses(merged) is None and (expected := factor * driver.cost(merged) + others) < nanoseconds:
-                best, nanoseconds = patches._replace(driver=driver), expected
-    return best
 
 
-def _laid_out(problem, step, filled):
+def laid_out(problem, filled):
     """The patches whose filters have their own taps, or are filled up to so many, and their convolution; or None, None."""
+    step = period(problem)
     size = tuple(map(min, step, problem.taps))
     own = tuple(-(-taps // s) for taps, s in zip(problem.taps, step))
     taps = own if filled is None else (filled, filled)
@@ -101,7 +136,7 @@ def _laid_out(problem, step, filled):
     padding = tuple(t - 1 - begin for t, begin in zip(taps, first))
     after = tuple(g + t - 1 - outputs - before for g, t, outputs, before in zip(grid, taps, problem.output_size, padding))
     inside = tuple(before - begin * s for before, begin, s in zip(problem.origin, first, step))
-    patches = Patches(PRODUCT, step, size, taps, grid, inside, padding, met == last and size == step,
+    patches = Patches(step, size, taps, grid, inside, padding, met == last and size == step,
                       all(t * s == r for t, s, r in zip(taps, size, problem.taps)), channels)
     filters = problem.groups * problem.channels * math.prod(size)
     merged = ConvProblem((problem.images, problem.groups * problem.filters, *problem.output_size), (filters, problem.filters, *taps),
@@ -110,23 +145,8 @@ def _laid_out(problem, step, filled):
     return patches, merged
 
 
-def data_gradient(patches, grad_output, weight, grad_x):
-    """Fills grad_x (N, C, H, W), a view with any strides. Returns False where a filter's zeros met what is not finite."""
-    of_group, all_channels = weight.shape[1], grad_x.shape[1]
-    k = weight.shape[0] * of_group // all_channels    # filters of a group
-    for first in range(0, all_channels, patches.channels):
-        some = slice(first, min(first + patches.channels, all_channels))
-        if all_channels == of_group:
-            groups, received, filters = 1, grad_output, weight[:, some]
-        else:
-            seen = slice(some.start // of_group * k, some.stop // of_group * k)
-            groups, received, filters = (some.stop - some.start) // of_group, grad_output[:, seen], weight[seen]
-        if not _some_channels(patches, received, filters, grad_x[:, some], groups):
-            return False
-    return True
-
-
-def _some_channels(patches, grad_output, weight, grad_x, groups):
+def _some_channels(by, grad_output, weight, grad_x, groups):
+    patches, driver = by
     (n, c), (rows, columns), size = grad_x.shape[:2], patches.size, grad_x.itemsize
     # Where a pixel's channels follow each other, so do those of a row of a patch: it is copied as a whole.
     joined = groups == 1 and c > 1 and grad_x.strides[1] == size and grad_x.strides[3] == c * size
@@ -135,15 +155,15 @@ def _some_channels(patches, grad_output, weight, grad_x, groups):
     if joined:
         grad_x, sides, steps, left = _with_channels_in_rows(grad_x), (1, rows, columns * c), (steps[0], steps[1] * c), left * c
     if patches.grid == (1, 1) and sides == grad_x.shape[1:] and (top, left) == (0, 0) and _in_one_piece(grad_x):
-        patches.driver.conv2d(_met(grad_output, turned, grad_x.reshape(n, len(turned), 1, 1), patches, (0, 0)))
+        driver.conv2d(_met(grad_output, turned, grad_x.reshape(n, len(turned), 1, 1), patches, (0, 0)))
         return patches.exact or _finite(grad_x)
     prepared = None
     for images, of_rows, of_columns in _blocks(n, patches.grid, len(turned) * size):
-        block = _scratch(images.stop - images.start, len(turned), len(of_rows), len(of_columns), patches.driver, grad_x.dtype)
+        block = _scratch(images.stop - images.start, len(turned), len(of_rows), len(of_columns), driver.module, grad_x.dtype)
         conv = _met(grad_output[images], turned, block, patches, (of_rows.start, of_columns.start))
         if prepared is None:
-            prepared = patches.driver.prepared(conv)
-        patches.driver.conv2d(conv, *prepared)
+            prepared = driver.prepared(conv)
+        driver.conv2d(conv, *prepared)
         if not patches.exact and not _finite(block):
             return False
         if not patches.covers and of_rows.start == of_columns.start == 0:
@@ -196,10 +216,10 @@ def _blocks(n, grid, patch_bytes):
                        range(column, min(column + of.columns, grid[1])))
 
 
-def _scratch(n, filters, rows, columns, driver, dtype):
+def _scratch(n, filters, rows, columns, module, dtype):
     """A block of outputs (N, filters, rows, columns), in memory as the driver stores it best."""
     flat = memory.scratch(n * filters * rows * columns * dtype.itemsize).view(dtype)
-    if driver in (DIRECT, WINOGRAD):    # a vector is filters of one pixel
+    if module in (direct, winograd):    # a vector is filters of one pixel
         return flat.reshape(n, rows, columns, filters).transpose(0, 3, 1, 2)
     return flat.reshape(n, filters, rows, columns)
 

@@ -1,0 +1,25 @@
+"""The filters of a data gradient: input and output channels swapped."""
+
+WEIGHT_BYTES = 1 << 20    # that are copied at a time
+
+
+def swap_channels(weight, groups):
+    """(K, C/groups, R, S) -> (C, K/groups, R, S): a view, or a copy where groups do not lie evenly in memory."""
+    k, c, r, s = weight.shape
+    return weight.reshape(groups, k // groups, c, r, s).swapaxes(1, 2).reshape(groups * c, k // groups, r, s)
+
+
+def in_groups(grad_output, weight, grad_x):
+    """These arrays in parts of so many groups that few weights are copied at a time, the weights of each with their
+    channels swapped."""
+    c = weight.shape[1]
+    groups = grad_x.shape[1] // c
+    if groups == 1:
+        yield grad_output, weight.swapaxes(0, 1), grad_x
+        return
+    k = weight.shape[0] // groups
+    is_view = c == 1 or (k == 1 and weight.strides[0] == c * weight.strides[1])
+    at_once = groups if is_view else max(1, WEIGHT_BYTES * groups // weight.nbytes)
+    for first in range(0, groups, at_once):
+        some, last = slice(first * k, (first + at_once) * k), min(first + at_once, groups)
+        yield grad_output[:, some], swap_channels(weight[some], last - first), grad_x[:, first * c:last * c]
