@@ -78,23 +78,41 @@ GEMM_TILES(14)
      NAME(gemm_tile_6x##n)}
 #endif
 
-/* A sum of outer products, of two operands whose rows lie as they were written, vectors of channels: C[m][nv vectors] = the sum
- * over p < depth of a[p][i] * b[p][j]. Loop, registers and streams as above, but for the steps. */
+/* What an address is made of stays unknown to the compiler, which keeps it in a register of its own. */
+#undef ITS_OWN
+#define ITS_OWN(address) __asm__("" : "+r"(address))
+
+/* A sum of outer products, of two operands that lie as they were written: C[m][nv vectors] = the sum over p < depth of
+ * a[p][i] * b[p][j]. Loop, registers and streams as above, but for the steps. Where the scalars of a step do not follow each
+ * other, a pointer and their distance reach three of them: gcc would keep a pointer for each. */
+#define OUTER_LOOP(m, nv, scalar, pointers)                                                                            \
+    for (ptrdiff_t p = 0; p < depth; p++, b += b_step) {                                                               \
+        V bv[nv];                                                                                                      \
+        UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j * b_vector);                                      \
+        UNROLL for (int i = 0; i < m; i++) {                                                                           \
+            V av = NAME(broadcast)(scalar);                                                                            \
+            UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                               \
+        }                                                                                                              \
+        UNROLL for (int i = 0; i < pointers; i++) rows[i] += a_step;                                                   \
+    }
 #define OUTER_TILE(m, nv)                                                                                              \
     static void NAME(outer_tile_##m##x##nv)(const fc_outer_steps *steps, ptrdiff_t depth, const T *restrict a,         \
                                             const T *restrict b, T *restrict c, int accumulate) {                      \
         const ptrdiff_t a_step = steps->a, b_step = steps->b, b_vector = steps->b_vector, ldc = steps->c;              \
+        const ptrdiff_t a_row = steps->a_row;                                                                          \
+        const T *rows[(m + 2) / 3];                                                                                    \
         V acc[m][nv];                                                                                                  \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
             __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                  \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                     \
-        for (ptrdiff_t p = 0; p < depth; p++, a += a_step, b += b_step) {                                              \
-            V bv[nv];                                                                                                  \
-            UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j * b_vector);                                  \
-            UNROLL for (int i = 0; i < m; i++) {                                                                       \
-                V av = NAME(broadcast)(a[i]);                                                                          \
-                UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                           \
-            }                                                                                                          \
+        UNROLL for (int i = 0; i < (m + 2) / 3; i++) {                                                                 \
+            rows[i] = a + 3 * i * a_row;                                                                               \
+            ITS_OWN(rows[i]);                                                                                          \
+        }                                                                                                              \
+        if (a_row == 1) {                                                                                              \
+            OUTER_LOOP(m, nv, rows[0][i], 1)                                                                           \
+        } else {                                                                                                       \
+            OUTER_LOOP(m, nv, rows[i / 3][i % 3 * a_row], (m + 2) / 3)                                                 \
         }                                                                                                              \
         if (accumulate)                                                                                                \
             UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \

@@ -60,9 +60,10 @@ typedef struct {
     ptrdiff_t b_panel; /* of a pair: from the first panel of B to the second */
 } fc_pixels;
 
-/* outer_tile: from one term of the sum to the next, of A and of B; from one vector of B and one row of C to the next. */
+/* outer_tile: from one term of the sum to the next, of A and of B; from one vector of B and one row of C to the next; from
+ * the scalar of A for one row of C to that for the next. */
 typedef struct {
-    ptrdiff_t a, b, b_vector, c;
+    ptrdiff_t a, b, b_vector, c, a_row;
 } fc_outer_steps;
 
 /* weight_tile: `length` pixels that follow each other: where the first one is in A, and which one it is of B. */
@@ -207,7 +208,7 @@ typedef struct {
                                                     const T *bias, int accumulate);                                                    \
                                                                                                                                        \
         /* gemm.h: C[m][nv vectors] = the sum of depth outer products, or, with accumulate, C += that: row i of C is that of  \
-         * a[i], vector j of B at b + j * steps->b_vector. Index: [nv - 1][m], m from 1 to mr. */        \
+         * a[i * steps->a_row], vector j of B at b + j * steps->b_vector. Index: [nv - 1][m], m from 1 to mr. */        \
         void (*outer_tile[FC_MAX_NV][FC_MAX_MR + 1])(const fc_outer_steps *steps, ptrdiff_t depth, const T *a,                         \
                                                      const T *b, T *c, int accumulate);                                                \
                                                                                                                                        \

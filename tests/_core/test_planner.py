@@ -10,9 +10,8 @@ from processes import in_new_process
 import fastconv as fc
 from fastconv._core.direct import layout as direct_layout
 from fastconv._core.planner import plan as planner
-from fastconv._core.planner.constants import CONSTANTS
+from fastconv._core.planner.constants import CONSTANTS, WEIGHT_GRADIENT_CONSTANTS
 from fastconv._core.planner.drivers import DIRECT, FORWARD, PRODUCT, WEIGHT_GRADIENT, WINOGRAD
-from fastconv._core.planner.gradient_constants import GRADIENT_CONSTANTS
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
@@ -105,8 +104,9 @@ def test_constants_are_those_of_the_terms():
                                       if each.itemsize == itemsize and serves(each) is None))
                 assert set(of_drivers[driver.name]) <= terms, driver.name
                 assert all(nanoseconds > 0 for nanoseconds in of_drivers[driver.name].values())
-    kinds = [*all_kinds(), *(problem((2, 64, 9, 9), (32, 64, 1, 1), itemsize=size, last=True) for size in (4, 8))]
-    for tables in GRADIENT_CONSTANTS.values():
+    kinds = [*all_kinds(), *(problem((2, 64, 9, 9), (c, 64, 1, 1), stride, itemsize=size, last=last)
+                              for size in (4, 8) for last in (False, True) for c in (3, 32, 640) for stride in ((1, 1), (2, 2)))]
+    for tables in WEIGHT_GRADIENT_CONSTANTS.values():
         assert set(tables) == {4, 8}
         for itemsize, of_drivers in tables.items():
             for driver in WEIGHT_GRADIENT:

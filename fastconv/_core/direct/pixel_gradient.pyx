@@ -101,7 +101,7 @@ cdef void add_run(const Problem *p, const PixelGradientLayout *l, const PixelGra
     cdef const floating *dy = <const floating *>p.y + n * p.yn + row % p.oh * p.yh + col * p.yw + u.group * p.k + u.k
     cdef floating *last = sums + l.last_at
     cdef fc_outer_steps steps
-    steps.a, steps.b, steps.b_vector, steps.c = p.yw, p.stride_w * p.xw, lanes, l.channels
+    steps.a, steps.b, steps.b_vector, steps.c, steps.a_row = p.yw, p.stride_w * p.xw, lanes, l.channels, 1
     for pair in range(ceildiv(whole, FC_MAX_NV * lanes)):
         c = pair * FC_MAX_NV * lanes
         vectors = <int>min(FC_MAX_NV, (whole - c) // lanes)

@@ -9,7 +9,7 @@ prepares weights, prepare(convolution), the result of which its conv2d takes as 
 and planner/constants.py has the nanoseconds of each of these, which ``python -m benchmarks.calibrate`` measures.
 
 Weight gradients are chosen in the same way, from WEIGHT_GRADIENT: such a module has conv2d_weight_gradient(convolution) and
-gradient_workspace(convolution, alone), its costs are in gradient_cost.py, its constants in planner/gradient_constants.py.
+gradient_workspace(convolution, alone), its costs are in gradient_cost.py, its constants in the second table of planner/constants.py.
 
 Data gradients are chosen from DATA_GRADIENT: pairs of a way (data_gradient/) and the driver that computes its convolutions. A way has
 
@@ -41,14 +41,16 @@ from fastconv._core.direct import (
     gradient_cost as direct_gradient_cost,
     pixel_gradient,
     pixel_gradient_cost,
+    plane_gradient,
+    plane_gradient_cost,
     weight_gradient as direct_gradient,
 )
 from fastconv._core.fourier import cost as fourier_cost, forward as fourier
-from fastconv._core.planner.constants import CONSTANTS
-from fastconv._core.planner.gradient_constants import (
+from fastconv._core.planner.constants import (
     BY_PATCHES,
+    CONSTANTS,
     DATA_GRADIENT_CONSTANTS,
-    GRADIENT_CONSTANTS,
+    WEIGHT_GRADIENT_CONSTANTS,
     WINOGRAD_BY_PATCHES,
 )
 from fastconv._core.problem import parts
@@ -120,7 +122,7 @@ class GradientDriver(NamedTuple):
 
     def cost(self, problem) -> float:
         """The expected nanoseconds on one thread."""
-        return _expected(GRADIENT_CONSTANTS, self, problem)
+        return _expected(WEIGHT_GRADIENT_CONSTANTS, self, problem)
 
 
 class DataGradientDriver(NamedTuple):
@@ -167,6 +169,7 @@ WEIGHT_GRADIENT = (
     GradientDriver("depthwise", depthwise_gradient, depthwise_gradient_cost),
     GradientDriver("direct", direct_gradient, direct_gradient_cost),
     GradientDriver("pixels", pixel_gradient, pixel_gradient_cost),
+    GradientDriver("planes", plane_gradient, plane_gradient_cost),
     GradientDriver("winograd", winograd_gradient, winograd_gradient_cost),
     GradientDriver("product", product_gradient, product_gradient_cost),
 )

@@ -44,7 +44,7 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t n_taps, step, ldc, b_panel
 
     ctypedef struct fc_outer_steps:
-        Py_ssize_t a, b, b_vector, c
+        Py_ssize_t a, b, b_vector, c, a_row
 
     ctypedef struct fc_pixel_run:
         Py_ssize_t a, b, length

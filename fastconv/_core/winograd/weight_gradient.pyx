@@ -143,6 +143,7 @@ cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py
     cdef bint more
     cdef fc_outer_steps steps
     steps.a, steps.b, steps.b_vector, steps.c = l.y.v_tiles, l.x.lanes, l.x.mr * l.x.lanes, l.u_row
+    steps.a_row = 1
     for row in range(points):
         for col in range(points):
             u = <floating *>sums.u + (min(row, of_filter - 1) * of_filter + min(col, of_filter - 1)) * l.u_point
