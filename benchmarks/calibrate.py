@@ -4,7 +4,7 @@
 
 Draws layers at random, times every driver that can compute each of them, on one thread and in turn, and fits the
 constants of the instruction set in use (`FASTCONV_ISA` chooses another one). Prints the entry of
-fastconv/_core/planner/constants.py, with `--weight-gradient` that of gradient_constants.py, and how well the planner
+fastconv/_core/planner/constants.py, with `--weight-gradient` its second one, and how well the planner
 would have chosen with it: the regret is the time of the driver that it would take, divided by that of the fastest.
 `--times` keeps the times in a file, or fits to those of an earlier run where the file is there. SciPy is needed.
 

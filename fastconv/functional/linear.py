@@ -44,7 +44,10 @@ def _evenly_spaced(array):
 
 def _pieces(*arrays):
     """Indices of the leading dimensions, so that the rows of each piece are views, or small enough to be copied."""
-    if all(array.ndim <= 2 or array.nbytes <= BLOCK_BYTES or _evenly_spaced(array) for array in arrays):
+    for array in arrays:
+        if array.ndim > 2 and array.nbytes > BLOCK_BYTES and not _evenly_spaced(array):
+            break
+    else:
         return (...,)
     longest = max(array.shape[-1] * array.itemsize for array in arrays)
     return elementwise.pieces(arrays[0].shape[:-1], max(1, BLOCK_BYTES // longest))

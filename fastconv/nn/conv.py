@@ -8,6 +8,7 @@ from fastconv.functional.prepared import KeptWeights
 from fastconv.functional.typing import Activation, DataFormat, Float, FloatDType, NDArray, Padding, PaddingMode, Pair
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
 from fastconv.nn.module import Module, Parameter, float_dtype
+from fastconv.nn.state import Options
 
 
 class Conv2d(Module):
@@ -94,15 +95,15 @@ class Conv2d(Module):
         draw, rng = initialiser(init), generator(rng)
         self.weight = Parameter(draw(shape, rng=rng, dtype=self.dtype), "weight")
         self.bias = Parameter(zeros(shape[:1], dtype=self.dtype), "bias") if checks.flag(bias, "bias") else None
-        self._options = dict(stride=step, padding=padding, dilation=distance, groups=self.groups,
-                             padding_mode=padding_mode, padding_value=padding_value, data_format=data_format)
+        self._options = Options(stride=step, padding=padding, dilation=distance, groups=self.groups,
+                                padding_mode=padding_mode, padding_value=padding_value, data_format=data_format)
         self._kept = KeptWeights(*self._options.values())  # they are in conv2d's order
 
     def forward(self, x: NDArray[Float], activation: Activation | None = None) -> NDArray[Float]:
         """The output for the input `x`, through an activation if one is given: `backward` takes the gradient before that."""
-        self.remember(x)
         bias = self.bias.data if self.bias else None
         if self.training:
+            self.remember(x)
             return F.conv2d(x, self.weight.data, bias, **self._options, activation=activation)
         return self._kept.conv2d(x, self.weight.data, bias, activation)
 

@@ -21,9 +21,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.prepared import KeptWeights
 from fastconv.functional.typing import Float
 from fastconv.nn.blame import NAMED, name_layer
-from fastconv.nn.state import Buffer, by_name, copy_into, held, new_buffer, once
+from fastconv.nn.state import PLAIN, Buffer, by_name, copy_into, held, new_buffer, once
 
 Self = TypeVar("Self", bound="Module")
 
@@ -87,6 +88,10 @@ class Parameter:
         return f"Parameter({name}shape={self.shape}, dtype={self.data.dtype})"
 
 
+#: What the attributes of a layer are that holds no modules: `train` and `eval` look at all layers, before every step as it may be.
+_CHILDLESS = PLAIN | {Parameter, KeptWeights}
+
+
 class Module:
     """Base class of layers and models. A subclass defines `forward` and `backward`.
 
@@ -135,8 +140,10 @@ class Module:
 
     @property
     def training(self) -> bool:
+        if not self._training:
+            return False
         evaluated = _evaluated.get()
-        return self._training and not (evaluated and id(self) in evaluated)
+        return not evaluated or id(self) not in evaluated
 
     @training.setter
     def training(self, training: bool) -> None:
@@ -229,7 +236,7 @@ class Module:
 
         `evaluating` does not: it changes nothing in the module.
         """
-        self.training = training
+        self._training = training
         if training:
             self.release()
         else:
@@ -250,9 +257,12 @@ class Module:
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside this one, in attributes and in lists, tuples and dicts there, with their names."""
+        attributes = vars(self)
+        if _CHILDLESS.issuperset(map(type, list(attributes.values()))):
+            return iter(())
         if not self._unnamed_children:
-            return iter(held(vars(self).items(), Module))
-        others = dict(vars(self))
+            return iter(held(attributes.items(), Module))
+        others = dict(attributes)
         unnamed = others.pop(self._unnamed_children, ())
         items = unnamed.items() if isinstance(unnamed, dict) else enumerate(unnamed)
         return iter(held([*items, *others.items()], Module))

@@ -10,6 +10,7 @@ from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.typing import DataFormat, Float, NDArray, Padding, Pair
 from fastconv.nn.module import Module
+from fastconv.nn.state import Options
 
 
 class MaxPool2d(Module):
@@ -42,18 +43,25 @@ class MaxPool2d(Module):
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
         self.ceil_mode, self.data_format = ceil_mode, data_format
         _check_window(kernel_size, stride, padding, dilation, ceil_mode, data_format)
-        self._options: dict[str, Any] = dict(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
-                                             ceil_mode=ceil_mode, data_format=data_format)
+        self._options = Options(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
+                                ceil_mode=ceil_mode, data_format=data_format)
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         if not self.training:
             return F.max_pool2d(x, **self._options)
         y, indices = F.max_pool2d(x, **self._options, return_indices=True)
-        self.remember(indices, np.shape(x))
+        self.remember(y, indices, np.shape(x))
         return y
 
-    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
-        indices, input_shape = self.recall()
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True, rectified: bool = False) -> NDArray[Float]:
+        """The gradient of the input, or if it is `rectified` the one of what a `ReLU` made the input of.
+
+        A ReLU lets pass what goes to values above 0. All that a window gets goes to its maximum, which is its output: so
+        there are fewer numbers to look at here than there, by the size of a window.
+        """
+        y, indices, input_shape = self.recall()
+        if rectified:
+            grad_output = F.relu_backward(grad_output, y)
         return F.max_pool2d_backward(grad_output, indices, input_shape, **self._options)
 
 
@@ -74,8 +82,8 @@ class AvgPool2d(Module):
         self.ceil_mode, self.data_format = ceil_mode, data_format
         self.count_include_pad = checks.flag(count_include_pad, "count_include_pad")
         _check_window(kernel_size, stride, padding, 1, ceil_mode, data_format)
-        self._options: dict[str, Any] = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
-                                             count_include_pad=count_include_pad, data_format=data_format)
+        self._options = Options(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
+                                count_include_pad=count_include_pad, data_format=data_format)
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(np.shape(x))

@@ -16,6 +16,7 @@ from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Flatten
 from fastconv.nn.module import Module, Parameter, is_watched, watched
+from fastconv.nn.pooling import MaxPool2d
 
 
 class Sequential(Module):
@@ -99,9 +100,16 @@ class Sequential(Module):
         if not needs_input_grad:  # nothing before the first layer with parameters needs a gradient
             first = next((i for i, layer in enumerate(layers) if _learns(layer)), len(layers))
         grad: Any = grad_output
-        for i in range(len(layers) - 1, first - 1, -1):
+        i = len(layers)
+        while i > first:
+            i -= 1
             try:
-                grad = layers[i].backward(grad) if needs_input_grad or i > first else layers[i].backward(grad, False)
+                if i > first and _rectifies(layers[i - 1], layers[i]):
+                    grad = layers[i].backward(grad, rectified=True)  # type: ignore[call-arg]  # it is a MaxPool2d
+                    i -= 1
+                    layers[i].recall()
+                else:
+                    grad = layers[i].backward(grad) if needs_input_grad or i > first else layers[i].backward(grad, False)
             except NAMED as error:
                 name_layer(error, self, layers[i], "grad_output", grad)
                 raise
@@ -225,8 +233,14 @@ def is_chain(module: Module) -> TypeGuard[Sequential]:
 
 
 def _unchanged(layer: Module) -> bool:
-    """Whether a layer does what its class does: an object may have been given a `forward` of its own."""
-    return "forward" not in vars(layer)
+    """Whether a layer does what its class does: an object may have been given a `forward` or `backward` of its own."""
+    own = vars(layer)
+    return "forward" not in own and "backward" not in own
+
+
+def _rectifies(layer: Module, following: Module) -> bool:
+    """Whether it is a `ReLU` before a `MaxPool2d`, which needs fewer numbers for the gradient of both."""
+    return type(layer) is ReLU and type(following) is MaxPool2d and _unchanged(layer) and _unchanged(following)
 
 
 def _rectified(layer: Conv2d, x: NDArray[Any]) -> NDArray[Any]:

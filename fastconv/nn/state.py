@@ -13,8 +13,13 @@ from fastconv.nn.prefixes import advice
 
 Kind = TypeVar("Kind")
 
-#: What most attributes are, and cannot hold a module: passed over first, since this look is part of every training step.
-_PLAIN = frozenset({int, float, bool, str, type(None), np.ndarray})
+
+class Options(dict[str, Any]):
+    """Arguments of an operation by name, as a layer keeps them: no modules or parameters."""
+
+
+#: What most attributes are, and hold neither modules nor parameters: passed over first.
+PLAIN = frozenset({int, float, bool, str, type(None), np.ndarray, Options})
 
 
 class Entry(Protocol):
@@ -53,12 +58,12 @@ def held(items: Iterable[tuple[Any, Any]], kind: type[Kind]) -> list[tuple[str, 
     """The values of a kind among named values, and in the lists, tuples and dicts among these, with their dotted names."""
     found = []
     for name, value in list(items):  # taken at once: another thread may add an attribute meanwhile
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             continue
         if isinstance(value, kind):
             found.append((str(name), value))
         elif isinstance(value, (dict, list, tuple)):
-            if _PLAIN.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
+            if PLAIN.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
                 continue
             inside = value.items() if isinstance(value, dict) else enumerate(value)
             found += [(f"{name}.{key}", one) for key, one in held(inside, kind)]

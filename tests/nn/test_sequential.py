@@ -281,3 +281,25 @@ def test_a_layer_with_a_forward_of_its_own_is_asked():
     np.testing.assert_array_equal(nn.Sequential(conv(), Twice())(x), wanted)
     plain[1].forward = lambda x: 2 * np.maximum(x, 0)
     np.testing.assert_array_equal(plain(x), wanted)
+
+
+@pytest.mark.parametrize("options", [{}, {"kernel_size": 3, "stride": 2, "padding": 1}, {"kernel_size": 3, "stride": 1, "data_format": "NHWC"}])
+def test_the_gradients_of_a_relu_and_max_pooling_have_the_bits_of_each_by_itself(options):
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(**{"kernel_size": 2, **options}), nn.Tanh())
+    x = np.random.default_rng(0).integers(-2, 3, (2, 8, 9, 8)).astype(np.float32)
+    x[0, 0, 0, 0], x[0, 4, 4, 4], x[1, 5, 5, 5] = np.nan, np.inf, -np.inf
+    y = model(x)
+    grad = grad_output = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
+    for layer in reversed(list(model)):
+        grad = layer.backward(grad)
+    model(x)
+    np.testing.assert_array_equal(model.backward(grad_output), grad)
+    with pytest.raises(RuntimeError, match="needs a forward pass"):  # the ReLU has forgotten its values, as the others
+        model[0].backward(grad)
+
+
+def test_a_relu_with_a_backward_of_its_own_is_asked():
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))
+    y = model(np.ones((1, 1, 2, 2)))
+    model[0].backward = lambda grad_output: 3 * grad_output
+    assert model.backward(y).max() == 3
