@@ -161,8 +161,8 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     Notes
     -----
     grad_x is computed as convolutions of grad_output with the turned filters, one for each phase of the stride (Dumoulin
-    and Visin, "A guide to convolution arithmetic for deep learning", 2016); with a stride also, where that is expected to be
-    faster, as one convolution whose outputs are put side by side (Shi et al., "Is the deconvolution layer the same as a
+    and Visin, "A guide to convolution arithmetic for deep learning", 2016), all phases together; with a stride also, where that is
+    expected to be faster, as one convolution whose outputs are put side by side (Shi et al., "Is the deconvolution layer the same as a
     convolutional layer?", 2016), or, of 3 x 3 filters in float32, by the transpose of Winograd's algorithm. At most 16 MB of
     scratch a thread are used.
 

@@ -10,9 +10,11 @@ from processes import check_with_isa
 import fastconv as fc
 from fastconv._core.data_gradient import subpixel
 from fastconv._core.data_gradient.filters import swap_channels
+from fastconv._core.direct import data_gradient as direct
 from fastconv._core.planner.data_gradient import DataGradient
 from fastconv._core.planner.drivers import DATA_GRADIENT, DIRECT, PRODUCT, WINOGRAD
 from fastconv._core.planner.plan import conv2d_plan
+from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.interleave import interleave
@@ -216,6 +218,9 @@ def check_instruction_set():
         wanted = by_the_formula(each, grad_output, weight)
         for driver in (DIRECT, PRODUCT):
             grad_x = np.full(each.x_shape, np.nan, np.float32)
+            if DIRECTLY.refuses(each) is None:
+                DataGradient(each, (DIRECTLY,))(grad_output, weight, grad_x)
+                np.testing.assert_array_equal(grad_x, wanted)
             patches, _ = subpixel.laid_out(each, None)
             assert not subpixel.ByPatches(patches, driver.module)(grad_output, weight, grad_x)
             np.testing.assert_array_equal(grad_x, wanted)
@@ -224,6 +229,83 @@ def check_instruction_set():
 @pytest.mark.parametrize("name", isa.known())
 def test_each_instruction_set(name):
     check_with_isa(name, check_instruction_set)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# All phases in one call, channels in the lanes
+
+DIRECTLY, LAST = next(driver for driver in DATA_GRADIENT if driver.name == "direct, all phases"), DATA_GRADIENT[-1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layer", [
+    ((3, 40, 14, 14), (70, 40, 3, 3), (2, 2), (1, 1), 1),       # tiles that go on from row to row
+    ((2, 33, 7, 9), (17, 33, 3, 3), (2, 2), (1, 1), 1),
+    ((5, 20, 28, 28), (40, 20, 1, 1), (2, 2), (0, 0), 1),       # phases without taps
+    ((2, 100, 14, 13), (50, 100, 2, 2), (3, 2), (1, 0), 1),
+    ((1, 3, 11, 12), (4, 3, 7, 2), (5, 1), (3, 9), 1),
+    ((2, 16, 75, 80), (9, 16, 3, 3), (2, 2), ((2, 0), (0, 3)), 1),    # several blocks, weights packed beforehand,
+    ((1, 129, 70, 60), (120, 129, 3, 3), (2, 2), (1, 1), 1),          # or for each
+    ((2, 64, 9, 8), (1, 64, 3, 3), (2, 2), (1, 1), 1),
+    ((3, 1, 8, 8), (1, 1, 3, 3), (2, 2), (1, 1), 1),
+    ((1, 17, 5, 40), (33, 17, 3, 3), (3, 3), (0, 0), 1),
+])
+def test_all_phases_in_one_call_exactly(layer, dtype):
+    each = problem(*layer, itemsize=np.dtype(dtype).itemsize)
+    grad_output, weight = arrays(each, dtype)
+    wanted, by = by_the_formula(each, grad_output, weight), DataGradient(each, (DIRECTLY,))
+    assert by.driver is DIRECTLY
+    apart = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
+    some = np.pad(weight, ((0, 0), (1, 2), (0, 0), (0, 0)), constant_values=np.nan)[:, 1:-2]
+    for view, weights in itertools.product(VIEWS, (weight, apart, some)):
+        for threads in (1, 2, 3):
+            grad_x = VIEWS[view](np.full(each.x_shape, np.nan, dtype))
+            with fc.num_threads(threads):
+                by(VIEWS[view](grad_output), weights, grad_x)
+            np.testing.assert_array_equal(grad_x, wanted, err_msg=f"{view} {threads}")
+
+
+def random_strided(rng):
+    """Strides, dilation and padding of all sizes."""
+    taps, stride, dilation = (tuple(int(n) for n in rng.integers(1, most, 2)) for most in (5, 5, 4))
+    pads = tuple((int(a), int(b)) for a, b in rng.integers(0, 6, (2, 2)))
+    size = tuple(int(rng.integers(1, 30)) for _ in range(2))
+    outputs = tuple((n + sum(p) - d * (t - 1) - 1) // s + 1 for n, p, t, s, d in zip(size, pads, taps, stride, dilation))
+    n, c, k = (int(rng.integers(1, most)) for most in (4, 40, 40))
+    return ConvProblem((n, c, *size), (k, c, *taps), stride, pads, dilation, 1, outputs, 8, bool(rng.integers(2)), "constant")
+
+
+def test_all_phases_in_one_call_are_those_of_the_passes():
+    rng, taken = np.random.default_rng(11), 0
+    while taken < 60:
+        each = random_strided(rng)
+        if min(each.output_size) < 1 or DIRECTLY.refuses(each) is not None:
+            continue
+        taken += 1
+        grad_output, weight = arrays(each, np.float64)
+        results = [np.full(each.x_shape, np.nan) for _ in range(2)]
+        for driver, grad_x in zip((DIRECTLY, LAST), results):
+            DataGradient(each, (driver,))(grad_output, weight, grad_x)
+        np.testing.assert_array_equal(*results, err_msg=str(each))
+
+
+def test_scratch_of_all_phases_is_bounded():
+    rng, taken = np.random.default_rng(12), 0
+    while taken < 200:
+        n, c, k, h, w = (int(2 ** rng.uniform(0, most)) for most in (6, 12, 12, 9, 11))
+        taps, stride = (tuple(int(2 ** rng.uniform(0, most)) for _ in range(2)) for most in (4, 4))
+        size = int(rng.choice([4, 8]))
+        if c * k * math.prod(taps) > 1 << 24 or n * max(c, k) * h * w > 1 << 26 or h < taps[0] or w < taps[1]:
+            continue
+        each = problem((n, c, h, w), (k, c, *taps), stride, (0, 0), 1, size, bool(rng.integers(2)))
+        if DIRECTLY.refuses(each) is not None:
+            continue
+        taken += 1
+        dtype = np.dtype(f"f{size}")
+        shapes = (each.output_shape, (c, k, *taps), each.x_shape)
+        grad_output, weight, grad_x = (parts.unbacked(shape, dtype, each.channels_last and i != 1) for i, shape in enumerate(shapes))
+        conv = Convolution(grad_output, weight, None, grad_x, Window(stride, (1, 1), (0, 0)))
+        assert direct.workspace(conv, True) <= 16 << 20, each
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -236,7 +318,7 @@ def planned(each):
 
 
 def test_the_choice():
-    for x_shape, filters in (((8, 64, 56, 56), 128), ((32, 32, 32, 32), 64), ((1, 32, 160, 160), 64)):
+    for x_shape, filters in (((8, 64, 56, 56), 128), ((8, 128, 56, 56), 256), ((4, 128, 96, 96), 128)):
         each = problem(x_shape, (filters, x_shape[1], 3, 3), (2, 2), (1, 1), 1, 4)
         assert planned(each) == "winograd, transposed"
         assert planned(each._replace(itemsize=8)) != "winograd, transposed"
@@ -244,6 +326,9 @@ def test_the_choice():
                   ((64, 1, 56, 300), (100, 1, 3, 300), (1, 1))):
         assert planned(problem(*layer, itemsize=4)).startswith("patches")
     assert planned(problem((8, 64, 56, 56), (64, 64, 3, 3), (1, 1), (1, 1), 1, 4)) == "phases, winograd"
+    # Many filters on few pixels: transformed ones, or those of each phase, would take longer to make than they save.
+    for x_shape, filters in (((1, 256, 14, 14), 512), *([((8, 128, 28, 28), 256), ((8, 256, 14, 14), 512)] if isa.in_use() == "avx512" else [])):
+        assert planned(problem(x_shape, (filters, x_shape[1], 3, 3), (2, 2), (1, 1), 1, 4)) == "direct, all phases"
     assert planned(problem((1, 16, 5, 5), (120, 16, 5, 5), (1, 1), (0, 0), 1, 4)) == "one output"
 
 

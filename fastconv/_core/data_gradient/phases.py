@@ -33,7 +33,7 @@ def terms(problem):
     in_steps = problem.stride[1] > 1    # a pass writes every so many columns
     passes = convolutions(problem)
     stepped = sum(count * math.prod(each.output_shape) for each, count in passes) if in_steps else 0
-    return {"pass": sum(count for _, count in passes), "step_of_pixels" if problem.channels_last else "step_of_planes": stepped}
+    return {"pass": sum(count for _, count in passes), "turned": math.prod(problem.weight_shape), "step_of_pixels" if problem.channels_last else "step_of_planes": stepped}
 
 
 def period(problem):

@@ -238,8 +238,11 @@ DATA_GRADIENT_CONSTANTS = {
     "pass": 5e3,              # a call of the driver, beside what it does
     "step_of_planes": 2.0,    # an element of grad_x, where a pass writes every S-th column: of planes,
     "step_of_pixels": 0.3,    # of pixels
+    "call": 10e3,             # of a driver made for it
+    "turned": 1.5,            # a weight that drivers find in another order than they read best
     "patches": 40e3,          # a call, beside what the driver does
     "interleave": 1.0,        # an element of grad_x put in its place
     "reorder": 2.0,           # a weight put in its place
 }
-BY_PATCHES, WINOGRAD_BY_PATCHES = 1.1, 1.3    # factors: block by block a driver is slower, Winograd's filters overlap in borders
+BY_PATCHES, WINOGRAD_BY_PATCHES = 1.1, 1.3    # factors: block by block a driver is slower, Winograd's filters overlap in borders;
+ALL_PHASES, TRANSPOSED = 1.1, 1.13            # tiles are less full; patches are added up

@@ -27,7 +27,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from fastconv._core.data_gradient import one_output as one_output_gradient, phases, transposed
+from fastconv._core.data_gradient import one_output as one_output_gradient, phases
+from fastconv._core.data_gradient.one_call import OneCall
 from fastconv._core.data_gradient.subpixel import Subpixel
 from fastconv._core.depthwise import (
     cost as depthwise_cost,
@@ -37,6 +38,8 @@ from fastconv._core.depthwise import (
 )
 from fastconv._core.direct import (
     cost as direct_cost,
+    data_gradient as direct_data_gradient,
+    data_gradient_cost as direct_data_gradient_cost,
     forward as direct,
     gradient_cost as direct_gradient_cost,
     pixel_gradient,
@@ -47,9 +50,11 @@ from fastconv._core.direct import (
 )
 from fastconv._core.fourier import cost as fourier_cost, forward as fourier
 from fastconv._core.planner.constants import (
+    ALL_PHASES,
     BY_PATCHES,
     CONSTANTS,
     DATA_GRADIENT_CONSTANTS,
+    TRANSPOSED,
     WEIGHT_GRADIENT_CONSTANTS,
     WINOGRAD_BY_PATCHES,
 )
@@ -65,7 +70,8 @@ from fastconv._core.product import (
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import (
     cost as winograd_cost,
-    data_gradient_cost,
+    data_gradient as winograd_data_gradient,
+    data_gradient_cost as winograd_data_gradient_cost,
     forward as winograd,
     gradient_cost as winograd_gradient_cost,
     weight_gradient as winograd_gradient,
@@ -180,6 +186,9 @@ DATA_GRADIENT = (
       for driver in MANY_OUTPUTS),
     *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD, WINOGRAD_BY_PATCHES)
       for taps in (3, 5)),
-    DataGradientDriver("winograd, transposed", transposed, WINOGRAD._replace(costs=data_gradient_cost)),
+    DataGradientDriver("winograd, transposed", OneCall(winograd_data_gradient.data_gradient),
+                       WINOGRAD._replace(costs=winograd_data_gradient_cost), TRANSPOSED),
+    DataGradientDriver("direct, all phases", OneCall(direct_data_gradient.data_gradient),
+                       DIRECT._replace(costs=direct_data_gradient_cost), ALL_PHASES),
     *(DataGradientDriver(f"phases, {driver.name}", phases, driver) for driver in MANY_OUTPUTS),
 )

@@ -1,0 +1,45 @@
+"""The data gradient in one call of a driver that is made for it: ``winograd/data_gradient.pyx``, ``direct/data_gradient.pyx``. The
+driver counts its costs."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fastconv._core.data_gradient.filters import in_groups
+from fastconv._core.problem.convolution import Convolution, Window
+
+
+class OneCall(NamedTuple):
+    """The way by a driver's data_gradient."""
+
+    data_gradient: Callable
+
+    def refuses(self, problem, driver):
+        """Why the driver must not compute it, or None."""
+        return driver.refuses(problem)
+
+    def convolutions(self, problem):
+        return ((problem, 1),)
+
+    def terms(self, problem):
+        return {"call": 1}
+
+    def period(self, problem):
+        """Among so many first rows and columns there is one of each phase."""
+        return problem.stride
+
+    def lay_out(self, problem, driver):
+        return ByOneCall(self.data_gradient, Window(problem.stride, problem.dilation, problem.origin))
+
+
+class ByOneCall(NamedTuple):
+    """grad_x of a problem."""
+
+    data_gradient: Callable
+    window: Window
+
+    def __call__(self, grad_output, weight, grad_x):
+        """Fills grad_x (N, C, H, W), a view with any strides. Returns the images that the driver leaves to others."""
+        left = set()
+        for of_output, turned, of_x in in_groups(grad_output, weight, grad_x):
+            left.update(self.data_gradient(Convolution(of_output, turned, None, of_x, self.window)))
+        return sorted(left)
