@@ -224,6 +224,29 @@ def test_many_loud_strips_and_sparse_gradients():
         np.testing.assert_allclose(got[quiet], wanted[quiet], atol=1e-4)
 
 
+@pytest.mark.parametrize("size, stride", SCHEMES.values())
+@pytest.mark.parametrize("images, side", [(1, 12), (1, 28), (4, 28)])
+@pytest.mark.parametrize("factor", [20, 250, 1000, 4000])
+def test_loud_pixels_where_the_gradient_is_zero(size, stride, images, side, factor):
+    """Rows of x that no tap multiplies by anything but zero are louder: each element stays within 16 times the rounding
+    bound of the sum, or all of it within the error of an even image."""
+    grad_output, x, weight_shape = layer(11, (images, 16, side, side), 16, size, stride, size // 2)
+    unseen = np.ones(side, bool)
+    for row in range(grad_output.shape[2]):
+        if row % 6:
+            grad_output[:, :, row] = 0
+        else:
+            unseen[max(row * stride - size // 2, 0):row * stride + size - size // 2] = False
+    assert unseen.any()
+    x[:, :, unseen] *= factor
+    got = weight_gradient(grad_output, x, weight_shape, stride, size // 2)
+    options = dict(stride=stride, padding=size // 2)
+    wanted = exact(grad_output, x, weight_shape, **options)
+    terms = images * grad_output.shape[2] * grad_output.shape[3]
+    bound = 16 * terms * 2.0**-24 * exact(abs(grad_output), abs(x), weight_shape, **options)
+    assert (abs(got - wanted) <= bound).all() or relative_error(got, wanted) <= 1e-5
+
+
 def test_overflow_inside_the_transform_only():
     x = np.full((1, 16, 8, 8), 2e37, np.float32)
     grad_output = np.full((1, 16, 8, 8), 1e-3, np.float32)

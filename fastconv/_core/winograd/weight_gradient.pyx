@@ -59,8 +59,9 @@ from fastconv._core.winograd.layout cimport (
 cnp.import_array()
 
 cdef enum:
-    LEAST_CONTRAST = 4096   # of magnitudes that is too great; or the terms of a sum, if these are more:
+    LEAST_CONTRAST = 32     # of magnitudes that may be too great: more than the terms of a sum is, since
     MOST_CONTRAST = 65536   # the error of a loud pixel is small beside what many quiet ones are together
+    LARGE_TRANSFORM = 4     # by so much its error is greater with more than 6 x 6 points
     MOST_AGAIN = 4          # strips that are added as a matrix product: up to one in so many
     MORE_BYTES = 1 << 20    # of a gradient that is to be added
 
@@ -342,7 +343,8 @@ cdef backward(Convolution conv, bint adds):
     place_tiles(&l.x, &block)
     block.tile_at = y_tile_at
     place_tiles(&l.y, &block)
-    contrast = min(max(<double>LEAST_CONTRAST, <double>g.n * g.oh * g.ow), <double>MOST_CONTRAST)
+    contrast = <double>g.n * g.oh * g.ow / (LARGE_TRANSFORM if l.x.points > 6 else 1)
+    contrast = min(max(<double>LEAST_CONTRAST, contrast), <double>MOST_CONTRAST)
     l.x.contrast = l.y.contrast = contrast * contrast
     l.x.inputs_at, l.y.inputs_at = x_at, y_at
     l.x.again = l.y.again = <char *>cnp.PyArray_DATA(flags)
