@@ -1,7 +1,10 @@
 """The data gradient of strided convolutions: patches as channels, Winograd's algorithm transposed, and the choice between them."""
 
+import ctypes
 import itertools
 import math
+import mmap
+import sys
 
 import numpy as np
 import pytest
@@ -287,6 +290,33 @@ def test_all_phases_in_one_call_are_those_of_the_passes():
         for driver, grad_x in zip((DIRECTLY, LAST), results):
             DataGradient(each, (driver,))(grad_output, weight, grad_x)
         np.testing.assert_array_equal(*results, err_msg=str(each))
+
+
+def at_the_end_of_memory(array):
+    """A copy that ends where a page begins that must not be touched."""
+    pages = -(-array.nbytes // mmap.PAGESIZE) + 1
+    memory = mmap.mmap(-1, pages * mmap.PAGESIZE)
+    last = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + (pages - 1) * mmap.PAGESIZE
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(last), mmap.PAGESIZE, 0) == 0
+    copy = np.frombuffer(memory, array.dtype, array.size, (pages - 1) * mmap.PAGESIZE - array.nbytes).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are protected by Linux's mprotect")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("taps", [(1, 1), (2, 2), (1, 3), (3, 3), (5, 5), (4, 1)])
+def test_nothing_is_read_behind_the_weights(taps, dtype):
+    """Where a channel has fewer taps than a vector has lanes, those of several are read at once."""
+    drivers = [driver for driver in DATA_GRADIENT if driver.name in ("direct, all phases", "phases, direct")]
+    for c, k, stride in itertools.product((1, 5, 15, 16, 17, 33), (2, 7, 16), ((1, 1), (2, 2))):
+        each = problem((2, c, 7, 9), (k, c, *taps), stride, (1, 0), 1, np.dtype(dtype).itemsize)
+        grad_output, weight = arrays(each, dtype)
+        for driver in drivers:
+            if driver.refuses(each) is None:
+                grad_x = np.full(each.x_shape, np.nan, dtype)
+                DataGradient(each, (driver,))(grad_output, at_the_end_of_memory(weight), grad_x)
+                np.testing.assert_array_equal(grad_x, by_the_formula(each, grad_output, weight))
 
 
 def test_scratch_of_all_phases_is_bounded():

@@ -30,10 +30,12 @@ def convolutions(problem):
 
 def terms(problem):
     """What is done beside that."""
-    in_steps = problem.stride[1] > 1    # a pass writes every so many columns
+    in_steps = problem.stride[1] > 1                                       # a pass writes every so many columns,
+    apart = problem.stride != (1, 1) and math.prod(problem.taps) > 1       # and its taps do not lie together
     passes = convolutions(problem)
     stepped = sum(count * math.prod(each.output_shape) for each, count in passes) if in_steps else 0
-    return {"pass": sum(count for _, count in passes), "turned": math.prod(problem.weight_shape), "step_of_pixels" if problem.channels_last else "step_of_planes": stepped}
+    return {"pass": sum(count for _, count in passes), "taps_apart": math.prod(problem.weight_shape) if apart else 0,
+            "step_of_pixels" if problem.channels_last else "step_of_planes": stepped}
 
 
 def period(problem):

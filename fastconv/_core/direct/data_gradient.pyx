@@ -160,8 +160,8 @@ cdef void pack_panel(const PhasedCall *call, Py_ssize_t panel, Py_ssize_t *at, f
                 reach = 0
                 if follow:
                     reach = max(taps, l.lanes)
-                    if first + c == g.c - 1 and (before + v + of_vector - 1) * taps + reach > g.k * taps:
-                        reach = taps    # the last channels of the last filter have nothing behind them
+                    if (g.c - 1 - first - c) * g.wc + (g.k - before - v - of_vector + 1) * taps < reach:
+                        reach = taps    # the last channels of the last filters have not as much behind them
                 pack_vector(call, w + (first + c) * g.wc + v * g.wk, of_vector, reach, at, b + c * width + v)
 
 
@@ -193,23 +193,37 @@ cdef void fill_unit(const void *data, Py_ssize_t i, floating *unused) noexcept n
                    call.positions, to + i * l.vector_pitch + n * l.image_pitch)
 
 
+cdef inline void store_vectors(const PhasedCall *call, const floating *rows, Py_ssize_t count, Py_ssize_t channels,
+                               floating *to) noexcept nogil:
+    """So many rows of a panel's pixels that follow each other."""
+    cdef const Problem *g = call.g
+    cdef Py_ssize_t lanes = call.l.lanes, v, vectors = ceildiv(channels, lanes)
+    for v in range(vectors):
+        store_lanes(g, to + v * lanes * g.yk, <int>min(lanes, channels - v * lanes), count, g.ow, rows + v * lanes,
+                    vectors * lanes)
+
+
 cdef void store_strip(const PhasedCall *call, Py_ssize_t n, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t panel,
                       floating *y) noexcept nogil:
-    """Y of so many rows of an image, counted in steps of the stride, and one panel, to grad_x. A strip of several rows is put in
-    order behind Y before, without what stands between its rows."""
+    """Y of so many rows of an image, counted in steps of the stride, and one panel, to grad_x. The rows of planes are put in
+    order behind Y before, if these are several, without what stands between them."""
     cdef const PhasedLayout *l = call.l
     cdef const Problem *g = call.g
-    cdef Py_ssize_t channels = min(l.width, g.k - panel * l.width), first = row * l.rows.stride, a, i, v
+    cdef Py_ssize_t channels = min(l.width, g.k - panel * l.width), first = row * l.rows.stride, i
     cdef Py_ssize_t width = ceildiv(channels, l.lanes) * l.lanes, count = min(rows * l.rows.stride, g.oh - first)
     cdef floating *to = <floating *>g.y + n * g.yn + panel * l.width * g.yk + first * g.yh
     cdef floating *ordered = y + l.y_size - l.ordered_size
+    cdef const floating *src
     if l.strip > 1:
         for i in range(count):
-            a = i % l.rows.stride * l.strip + i // l.rows.stride
-            memcpy(ordered + i * g.ow * width, y + a * l.y_pitch * width, g.ow * width * sizeof(floating))
+            src = y + (i % l.rows.stride * l.strip + i // l.rows.stride) * l.y_pitch * width
+            if g.yk == 1:
+                store_vectors(call, src, 1, channels, to + i * g.yh)
+            else:
+                memcpy(ordered + i * g.ow * width, src, g.ow * width * sizeof(floating))
         y = ordered
-    for v in range(width // l.lanes):
-        store_lanes(g, to + v * l.lanes * g.yk, <int>min(l.lanes, channels - v * l.lanes), count, g.ow, y + v * l.lanes, width)
+    if l.strip == 1 or g.yk != 1:
+        store_vectors(call, y, count, channels, to)
 
 
 # Where the pixels of a strip and a panel go: the first one, and from one row, one column of grad_x to the next.
@@ -375,7 +389,7 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
     l.beforehand = l.beforehand and l.blocking.count > 1
     l.at_size = rounded(max(g.r * g.s, l.lanes) * <Py_ssize_t>sizeof(Py_ssize_t) // size)
     l.y_pitch = l.columns.length * l.columns.stride if l.strip > 1 else g.ow
-    l.ordered_size = rounded(l.rows.stride * l.strip * g.ow * l.width) if l.strip > 1 else 0
+    l.ordered_size = rounded(l.rows.stride * l.strip * g.ow * l.width) if l.strip > 1 and g.yk != 1 else 0
     l.y_size = rounded(l.rows.stride * l.strip * l.y_pitch * l.width) + l.ordered_size
     l.x_size = rounded(l.vectors * l.vector_pitch)
     l.thread_size = l.b_size + l.at_size + l.y_size

@@ -2,15 +2,21 @@
 a time. Where planes are read as they are, the columns of filters stand for channels, channels and rows for taps.
 
 Filters that lie in memory as [k][c][r][s] are transposed in registers, a chunk of channels at a time, by tables of
-where each channel and tap goes; others are copied one number at a time.
+where each channel and tap goes; so are those that lie as [c][k][r][s], their taps the other way round (a data
+gradient's), the taps of a channel at a time; others are copied one number at a time.
 """
 
 from cython cimport floating
+from libc.string cimport memcpy
 
 from fastconv._core.problem.filters cimport gather_tap, lie_in_order
 from fastconv._core.problem.problem cimport ceildiv
 from fastconv._core.runtime.isa cimport to_lanes
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
+
+
+cdef enum:
+    TURNED_TAPS = 128    # of a filter, at most: room for a number for each
 
 
 cdef inline Py_ssize_t place(int lanes, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c,
@@ -48,6 +54,46 @@ cdef void place_weights(const DirectLayout *l, const Problem *p, Py_ssize_t *at)
         place_width(l, p, l.lanes, at + l.at_size)
 
 
+cdef inline bint lies_turned(const Problem *p) noexcept nogil:
+    """Filters in memory as [c][k][r][s] without gaps between k, r and s, taps forwards or backwards."""
+    cdef Py_ssize_t step = p.ws if p.s > 1 else p.wr, taps = p.r * p.s
+    return (p.groups == 1 and p.own == p.c and p.wk == taps and p.wc >= p.k * taps
+            and (taps == 1 or ((step == 1 or step == -1) and (p.r == 1 or p.s == 1 or p.wr == p.s * step))))
+
+
+cdef void pack_turned(const DirectLayout *l, const Problem *p, const floating *w, Py_ssize_t filters,
+                      floating *b) noexcept nogil:
+    """pack_panel, of filters that lie so. Where there are fewer taps than lanes the loads reach into the next filter, and
+    what comes of that goes behind B."""
+    cdef Py_ssize_t taps = p.r * p.s, width = ceildiv(filters, l.lanes) * l.lanes, behind = p.own * taps * width
+    cdef Py_ssize_t c, k, t, have, first, reach, i
+    cdef bint backwards = taps > 1 and (p.ws if p.s > 1 else p.wr) < 0
+    cdef Py_ssize_t before = (w - <const floating *>p.weights) // p.wk    # filters of other panels
+    cdef Py_ssize_t rows[FC_MAX_LANES]
+    cdef Py_ssize_t at[TURNED_TAPS]
+    if backwards:
+        w -= taps - 1
+    for i in range(l.lanes):
+        rows[i] = i * taps
+    for t in range(taps, l.lanes):
+        at[t] = behind
+    for c in range(p.own):
+        first = c // l.lanes * l.lanes
+        i = min(l.lanes, p.own - first)
+        for t in range(taps):
+            at[taps - 1 - t if backwards else t] = (first * taps + t * i + c - first) * width
+        for k in range(width // l.lanes):
+            have = min(l.lanes, filters - k * l.lanes)
+            i = k * l.lanes
+            if taps == 1 and have == l.lanes:
+                memcpy(b + at[0] + i, w + c * p.wc + i, l.lanes * sizeof(floating))
+                continue
+            reach = max(taps, l.lanes)
+            if (p.own - 1 - c) * p.wc + (p.k - before - i - have + 1) * taps < reach:
+                reach = taps    # the last filters of the last channels have not as much behind them
+            to_lanes(w + c * p.wc + i * taps, rows, <int>have, reach, b + i, at)
+
+
 cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w, Py_ssize_t filters,
                      const Py_ssize_t *at, floating *b) noexcept nogil:
     """B of one panel of at most `width` filters, the first at w."""
@@ -55,6 +101,9 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
     cdef Py_ssize_t v, k, c, n, i, r, s, taps = p.r * p.s, whole = p.own // l.lanes * l.lanes
     cdef Py_ssize_t rows[FC_MAX_LANES]
     cdef int have
+    if not l.in_planes and taps <= TURNED_TAPS and not lie_in_order(p) and lies_turned(p):
+        pack_turned(l, p, w, filters, b)
+        return
     if vectors < l.vectors:
         at += l.at_size
     for v in range(vectors):

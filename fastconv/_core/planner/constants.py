@@ -239,7 +239,7 @@ DATA_GRADIENT_CONSTANTS = {
     "step_of_planes": 2.0,    # an element of grad_x, where a pass writes every S-th column: of planes,
     "step_of_pixels": 0.3,    # of pixels
     "call": 10e3,             # of a driver made for it
-    "turned": 1.5,            # a weight that drivers find in another order than they read best
+    "taps_apart": 4.5,        # a weight of filters whose taps a pass reads some of
     "patches": 40e3,          # a call, beside what the driver does
     "interleave": 1.0,        # an element of grad_x put in its place
     "reorder": 2.0,           # a weight put in its place
