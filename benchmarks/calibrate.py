@@ -1,16 +1,20 @@
 """The planner's constants: how many nanoseconds each thing takes that a driver's loops do, fitted to measured layers.
 
     python -m benchmarks.calibrate [--layers 900] [--seed 0] [--dtype float32] [--times FILE] [--weight-gradient]
+                                   [--check]
 
 Draws layers at random, times every driver that can compute each of them, on one thread and in turn, and fits the
 constants of the instruction set in use (`FASTCONV_ISA` chooses another one). Prints the entry of
-fastconv/_core/planner/constants.py, with `--weight-gradient` its second one, and how well the planner
-would have chosen with it: the regret is the time of the driver that it would take, divided by that of the fastest.
-`--times` keeps the times in a file, or fits to those of an earlier run where the file is there. SciPy is needed.
+fastconv/_core/planner/constants.py, with `--weight-gradient` that of its second table, and how well the planner would
+have chosen with it: the regret is the time of the driver that it would take, divided by that of the fastest.
+`--times` keeps the times in a file, or fits to those of an earlier run where the file is there. With `--check` nothing
+is fitted: it prints the regret with the constants that there are. SciPy is needed, but for that.
 
-A layer that was timed while something else had the machine is slower by a factor for all drivers alike, so each layer
-has a factor of its own, near 1. Wrong by a tenth matters where drivers are close, not where one is far behind: such
-times hardly count.
+Times are those of the thread, so a machine that has other work does not stretch them; but others then have part of the
+caches and of the memory's speed, which slows all drivers alike, as they take turns call by call: each layer has a
+factor of its own, near 1. Wrong by a tenth matters where drivers are close, not where one is
+far behind: such times hardly count. What the constants are for is a choice, which only the drivers' times relative to
+each other decide: so they are changed by small factors, one after the other, as long as the expected regret falls.
 """
 
 import argparse
@@ -24,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import fastconv as fc
+from fastconv._core.planner.constants import CONSTANTS, WEIGHT_GRADIENT_CONSTANTS
 from fastconv._core.planner.drivers import FORWARD, WEIGHT_GRADIENT, WINOGRAD
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
@@ -35,7 +40,9 @@ KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointw
          "patches", "depthwise", "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large")
 LEAST_FLOPS, MOST_FLOPS, MOST_PIXELS = 2e5, 2.5e9, 1.6e7
 BEHIND = 4.5       # times as long as the fastest: does not count
-ROUNDS, SECONDS = 4, 0.012
+FEWEST_ROUNDS, SECONDS, TURN = 5, 0.03, 3e-4    # of a driver: turns, what they take together, and one of them at least
+SHARPNESS = 12     # of the choice that stands for the planner's while constants are changed: costs to that power
+FACTORS, SWEEPS, NEARNESS = (0.7, 0.87, 1.15, 1.4), 8, 0.002
 
 
 def draw(rng, itemsize):
@@ -130,16 +137,18 @@ def times_of(problem, drivers):
         call(conv)
         best[name] = math.inf
         for _ in range(3):
-            before = time.perf_counter_ns()
+            before = time.thread_time_ns()
             call(conv)
-            best[name] = min(best[name], time.perf_counter_ns() - before)
+            best[name] = min(best[name], time.thread_time_ns() - before)
     near = [name for name in calls if best[name] < 6 * min(best.values())]
-    for _ in range(ROUNDS):
+    rounds, stop = 0, time.thread_time() + SECONDS * len(near)
+    while rounds < FEWEST_ROUNDS or time.thread_time() < stop:
         for name in near:
-            stop = time.perf_counter_ns() + SECONDS * 1e9
-            while (before := time.perf_counter_ns()) < stop:
+            for _ in range(max(1, int(TURN * 1e9 / best[name]))):
+                before = time.thread_time_ns()
                 calls[name](conv)
-                best[name] = min(best[name], time.perf_counter_ns() - before)
+                best[name] = min(best[name], time.thread_time_ns() - before)
+        rounds += 1
     return best
 
 
@@ -187,6 +196,35 @@ def fit(drivers, measured, itemsize):
                     if times[name] < BEHIND * min(times.values()) and (predicted := expected(constants[name], terms[i][name])) > 0]
             weight = sum(closeness for _, closeness in logs)
             factors[i] = np.clip(math.exp(sum(log * closeness for log, closeness in logs) / (weight + 1)), 0.75, 2.6)
+    return refined(drivers, measured, constants, terms)
+
+
+def refined(drivers, measured, constants, terms):
+    """The constants, each changed by small factors where that lessens the expected regret of the planner's choices."""
+    names = [driver.name for driver in drivers if driver.name in constants]
+    all_times = [times for _, times in measured]
+    costs = np.array([[max(1.0, expected(constants[name], of_layer[name])) if name in times else np.inf for name in names]
+                      for of_layer, times in zip(terms, all_times)])
+    lost = np.array([[math.log(min(BEHIND, times.get(name, math.inf) / min(times.values()))) for name in names]
+                     for times in all_times])
+
+    def regret(costs):
+        likely = (costs.min(axis=1, keepdims=True) / costs) ** SHARPNESS
+        return ((likely * lost).sum(axis=1) / likely.sum(axis=1)).mean()
+
+    fitted = {name: dict(constants[name]) for name in names}
+    least = regret(costs)
+    for _ in range(SWEEPS):
+        for d, name in enumerate(names):
+            for term in list(constants[name]):
+                counts = np.array([of_layer.get(name, {}).get(term, 0) for of_layer in terms])
+                for factor in FACTORS:
+                    value = float(f"{constants[name][term] * factor:.3g}")
+                    changed = costs.copy()
+                    changed[:, d] += counts * (value - constants[name][term])
+                    far, was = (math.log(each / fitted[name][term]) ** 2 for each in (value, constants[name][term]))
+                    if changed[:, d].min() > 0 and regret(changed) + NEARNESS * (far - was) < least:
+                        constants[name][term], costs, least = value, changed, regret(changed)
     return constants
 
 
@@ -213,6 +251,7 @@ def main(argv=None):
     parser.add_argument("--times", type=Path, help="a JSON file")
     parser.add_argument("--worst", type=int, default=10, help="layers to be listed")
     parser.add_argument("--weight-gradient", action="store_true", help="the drivers of weight gradients")
+    parser.add_argument("--check", action="store_true", help="the regret with the constants that there are")
     options = parser.parse_args(argv)
     drivers = WEIGHT_GRADIENT if options.weight_gradient else FORWARD
     itemsize = np.dtype(options.dtype).itemsize
@@ -223,7 +262,11 @@ def main(argv=None):
         measured = measure(drivers, options.layers, options.seed, itemsize)
         if options.times:
             options.times.write_text(json.dumps([(problem._asdict(), times) for problem, times in measured]))
-    constants = fit(drivers, measured, itemsize)
+    if options.check:
+        table = WEIGHT_GRADIENT_CONSTANTS if options.weight_gradient else CONSTANTS
+        constants = table.get(isa.in_use(), table["baseline"])[itemsize]
+    else:
+        constants = fit(drivers, measured, itemsize)
     found = sorted(regrets(drivers, measured, constants, itemsize), key=lambda each: -each[0])
     ratios = np.array([each[0] for each in found])
     print(f"# {isa.in_use()}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in the geometric mean,"
@@ -231,7 +274,8 @@ def main(argv=None):
     for ratio, taken, best, problem in found[:options.worst]:
         print(f"#   {ratio:.2f} {taken} for {best}: {problem.x_shape} {problem.weight_shape} stride {problem.stride[0]}"
               f" dilation {problem.dilation[0]} groups {problem.groups}{' channels last' if problem.channels_last else ''}")
-    pprint.pprint(constants, width=120, sort_dicts=False)
+    if not options.check:
+        pprint.pprint(constants, width=120, sort_dicts=False)
 
 
 def _tuples(value):

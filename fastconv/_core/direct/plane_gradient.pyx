@@ -42,7 +42,7 @@ cdef enum:
     TOTALS_BYTES = 4 << 20       # of all chunks
     PANEL_BYTES = 256 << 10      # sums of a panel
     PANEL_LANE_BYTES = 512       # lanes of a panel
-    ROW_PIXELS = 512             # pixels of a block at most, and from one row of them to the next where they are copied:
+    ROW_PIXELS = 512             # pixels of a block at most; and from one row to the next where they are copied:
     ROW_PITCH = ROW_PIXELS + 16  # an odd number of cache lines
     SHORTEST = 96                # rows of a plane that are not copied, in pixels
     FAR_BYTES = 4096             # rows so far apart, or twice as far and so on, meet in one set of the L1 cache
@@ -50,8 +50,8 @@ cdef enum:
 
 cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
 
-# One of the two matrices: how many of its channels a group has, and from one image, channel, row of outputs and output to
-# the next.
+# One of the two matrices: how many of its channels a group has, and from one image, channel, row of outputs and output
+# to the next.
 cdef struct PlaneMatrix:
     const void *data
     Py_ssize_t channels, image, channel, row, pixel
@@ -284,7 +284,8 @@ cdef Py_ssize_t bytes_of(const PlaneGradientLayout *l, int team, Py_ssize_t size
 cdef backward(const Problem *p, const floating *unused):
     cdef int team = threads.team(work(p))
     cdef PlaneGradientLayout l = lay_out(p, team, unused)
-    cdef Block scratch = take(team * l.thread_size * sizeof(floating)), totals = take(l.chunks * l.totals * sizeof(double))
+    cdef Block scratch = take(team * l.thread_size * sizeof(floating))
+    cdef Block totals = take(l.chunks * l.totals * sizeof(double))
     cdef PlaneGradientCall call
     call.p, call.l, call.totals = p, &l, <double *>totals.data
     with nogil:

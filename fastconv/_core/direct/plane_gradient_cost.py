@@ -1,4 +1,4 @@
-"""What the weight gradient of planes under 1 x 1 filters costs: see plane_gradient.pyx for the loop nest that is counted here."""
+"""What the weight gradient of planes under 1 x 1 filters costs: plane_gradient.pyx has the loop nest that is counted here."""
 
 import math
 
@@ -29,18 +29,21 @@ def terms(problem, lanes, tile_rows):
     pixels = images * oh * ow
     if (oh, ow) == problem.size:    # a plane is one long row
         oh, ow = 1, oh * ow
-    with_x, with_y = (pixels * ceildiv(one, lanes) * (other + TRANSPOSED) for one, other in ((channels, filters), (filters, channels)))
+    with_x, with_y = (pixels * ceildiv(one, lanes) * (other + TRANSPOSED)
+                      for one, other in ((channels, filters), (filters, channels)))
     of_x = with_x <= with_y + TRANSPOSED * filters * channels
     in_lanes, in_rows = (channels, filters) if of_x else (filters, channels)
     block = block_pixels(images, oh, ow, ROW_PIXELS if ow <= ROW_PIXELS else ROW_PIXELS // 2)
     vectors, tiles = ceildiv(in_lanes, lanes), ceildiv(in_rows, tile_rows)
     width = min(vectors * lanes, PANEL_LANE_BYTES // size)
-    lane_panels, row_panels = ceildiv(in_lanes, width), ceildiv(tiles, max(1, PANEL_BYTES // (tile_rows * width * size)))
+    lane_panels = ceildiv(in_lanes, width)
+    row_panels = ceildiv(tiles, max(1, PANEL_BYTES // (tile_rows * width * size)))
     pieces = groups * images * oh * ceildiv(ow, block.columns)    # of a channel
     runs = block.blocks * groups * ceildiv(block.images * block.rows * block.columns, RUN)
     pairs = ceildiv(vectors, 2)
     copied = (problem.stride[1] > 1 and not of_x) or block.columns < SHORTEST or math.prod(
         problem.output_size if of_x else problem.size) * size % FAR_BYTES == 0
+    of_x_copied = in_lanes * row_panels if of_x else in_rows * lane_panels
     if not copied:
         runs = pieces * ceildiv(block.columns, RUN)
     return {
@@ -49,7 +52,7 @@ def terms(problem, lanes, tile_rows):
         "pack": groups * pixels * vectors * row_panels,
         "copy": groups * pixels * in_rows * lane_panels if copied else 0,
         "read": groups * pixels * in_rows * lane_panels,
-        "copy_in_steps": groups * pixels * (in_lanes * row_panels if of_x else in_rows * lane_panels) if problem.stride[1] > 1 else 0,
+        "copy_in_steps": groups * pixels * of_x_copied if problem.stride[1] > 1 else 0,
         "piece": pieces * (in_rows * lane_panels * copied + in_lanes * row_panels),
         "tile": runs * tiles * pairs,
         "sum": groups * filters * channels,

@@ -45,7 +45,8 @@ cdef void lay_out_strips(WinogradLayout *l, const Problem *g, const Problem *ima
 
 cdef void cut_sums(WinogradGradientLayout *l, const Problem *g) noexcept nogil:
     """Chunks and blocks."""
-    cdef Py_ssize_t size = l.x.size, tiles = l.x.tiles, points = l.x.points * l.x.points, chunk_strips, runs, block_bytes
+    cdef Py_ssize_t size = l.x.size, tiles = l.x.tiles, points = l.x.points * l.x.points
+    cdef Py_ssize_t chunk_strips, runs, block_bytes
     cdef Py_ssize_t weights = g.groups * g.k * g.c * g.r * g.s
     cdef Py_ssize_t sums = l.x.filter_points * l.x.filter_points * l.x.filters * l.x.vectors * l.x.lanes * size
     cdef Py_ssize_t tile_bytes = points * (l.x.vectors + l.y.vectors) * l.x.lanes * size
