@@ -3,7 +3,7 @@
 from fastconv._core.problem.sizes import ceildiv
 from fastconv._core.product.layout import laid_out
 
-FEW_FILTERS = 12          # so few do not hide what packing takes
+FEW_FILTERS = 12    # so few do not hide what packing takes
 
 
 def refuses(problem):
@@ -26,19 +26,21 @@ def terms(problem, lanes, tile_rows):
     if band is not None:
         pieces = blocks * block["images"] * band["rows"]["pieces"] * band["rows"]["length"] * band["cols"]["pieces"]
         length = band["cols"]["length"]
-    in_steps = (problem.channels_last and channels * groups > 1) or (problem.stride[1] > 1 and problem.output_size[1] > 1)
-    scattered = problem.channels_last or problem.column_step > 1
+    of_pixels = problem.channels_last and channels * groups > 1
+    in_steps = problem.stride[1] > 1 and problem.output_size[1] > 1
     of = "_for_few" if filters < FEW_FILTERS else ""
+    stored = images * groups * filters * problem.output_size[0] * problem.output_size[1] * sums
     return {
         "multiply": blocks * vectors * filters * depth,
         "load" + of: blocks * tiles * panels * depth,
         "tile": blocks * tiles * panels * sums,
         "store": blocks * vectors * filters * sums,
-        "scatter": images * problem.output_size[0] * problem.output_size[1] * filters * groups * sums if scattered else 0,
+        "scatter" + (of if of_pixels else ""): stored if problem.channels_last or problem.column_step > 1 else 0,
         "pack" + of: blocks * vectors * depth * stages,
         "pack_run" + of: blocks * (block["images"] * block["rows"] + tiles) * depth * stages,
-        "band": 0 if in_steps else pieces * channels * length,
-        "band_in_steps": pieces * channels * length if in_steps else 0,
+        "band": 0 if in_steps or of_pixels else pieces * channels * length,
+        "band_in_steps": pieces * channels * length if in_steps and not of_pixels else 0,
+        "band_of_pixels": pieces * channels * length if of_pixels else 0,
         "band_piece": pieces,
         "band_piece_of_channel": pieces * channels,
         "filter": groups * filters * depth,
