@@ -54,6 +54,17 @@ EDGES = {
     "nhwc_gaps": PoolCase((2, 20, 11, 13), 2, 3, data_format="NHWC"),
     "asymmetric": PoolCase((1, 2, 11, 12), (4, 3), 2, ((2, 1), (0, 1))),
     "same": PoolCase((1, 2, 11, 12), 3, 2, "same"),
+    "2x2_stride_1": PoolCase((2, 3, 9, 20), 2, 1),
+    "3x3_stride_2_narrow": PoolCase((3, 5, 7, 7), 3, 2, 1),
+    "3x3_stride_2_with_a_rest": PoolCase((1, 3, 12, 36), 3, 2),
+    "5x4_stride_2": PoolCase((1, 2, 19, 70), (5, 4), 2, ((2, 1), (1, 2))),
+    "rows_of_windows_apart": PoolCase((1, 2, 17, 21), (2, 5), (3, 2), (0, 2)),
+    "wider_than_the_image": PoolCase((1, 2, 20, 4), 5, 1, 2),
+    "7x7": PoolCase((1, 2, 20, 23), 7, 1, 3),
+    "nhwc_3x3_stride_1": PoolCase((2, 35, 11, 10), 3, 1, 1, data_format="NHWC"),
+    "nhwc_3x3_many_channels": PoolCase((1, 150, 6, 7), 3, 1, 1, data_format="NHWC"),
+    "nhwc_2x3_stride_2": PoolCase((2, 9, 12, 13), (2, 3), (1, 2), (1, 0), data_format="NHWC"),
+    "nhwc_5x5_stride_3": PoolCase((1, 64, 17, 19), 5, 3, 2, ceil_mode=True, data_format="NHWC"),
 }
 
 
@@ -225,22 +236,30 @@ def test_indices_find_the_maxima():
     np.testing.assert_array_equal(found.reshape(y.shape), y)
 
 
-def test_indices_from_elsewhere_in_the_plane():
-    indices = np.array([[[5, 5, 0], [0, 17, 3]]])
-    grad_x = fc.max_pool2d_backward(np.ones((1, 2, 3)), indices, (1, 5, 7), 2)
-    expected = np.zeros(35)
-    np.add.at(expected, indices.ravel(), 1)
-    np.testing.assert_array_equal(grad_x.ravel(), expected)
+@pytest.mark.parametrize("options", [dict(kernel_size=2), dict(kernel_size=3, stride=2), dict(kernel_size=3, stride=(2, 1))])
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_indices_from_elsewhere_in_the_plane(dtype, data_format, options):
+    """No forward call gives such indices; their gradients go where they say, even so."""
+    shape = (1, 9, 5, 7) if data_format == "NCHW" else (1, 5, 7, 9)
+    y = fc.max_pool2d(np.zeros(shape, dtype), **options, data_format=data_format)
+    indices = np.random.default_rng(0).integers(0, 35, y.shape)
+    grad_x = fc.max_pool2d_backward(np.ones(y.shape, dtype), indices, shape, **options, data_format=data_format)
+    expected = reference.max_pool2d_backward(np.ones(cases.to_nchw(y, data_format).shape), cases.to_nchw(indices, data_format),
+                                             (1, 9, 5, 7))
+    np.testing.assert_array_equal(cases.to_nchw(grad_x, data_format), expected)
 
 
 @pytest.mark.parametrize("wrong", [-1, 35, 2**31, 2**32 + 8, -2**63])
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
-def test_indices_outside_the_plane(data_format, wrong):
-    indices = np.zeros((2, 3, 1) if data_format == "NHWC" else (1, 2, 3), np.int64)
-    indices.flat[3] = wrong
-    shape = (5, 7, 1) if data_format == "NHWC" else (1, 5, 7)
-    with pytest.raises(ValueError, match="indices"):
-        fc.max_pool2d_backward(np.ones(indices.shape), indices, shape, 2, data_format=data_format)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_indices_outside_the_plane(dtype, data_format, wrong):
+    for channels, stride, size in (1, 2, (2, 3)), (1, 1, (4, 6)), (8, 1, (4, 6)):
+        indices = np.zeros((*size, channels) if data_format == "NHWC" else (channels, *size), np.int64)
+        indices.flat[3] = wrong
+        shape = (5, 7, channels) if data_format == "NHWC" else (channels, 5, 7)
+        with pytest.raises(ValueError, match="indices"):
+            fc.max_pool2d_backward(np.ones(indices.shape, dtype), indices, shape, 2, stride=stride, data_format=data_format)
 
 
 def test_windows_without_an_end():
@@ -291,6 +310,7 @@ THREADED = {
     "large windows": PoolCase((2, 6, 60, 61), 17, 1, 8),
     "large windows, nhwc": PoolCase((2, 70, 40, 41), 11, 1, 5, data_format="NHWC"),
     "small planes": PoolCase((64, 40, 4, 4), 2),
+    "small planes, sharing pixels": PoolCase((64, 40, 4, 4), 3, 1, 1),
 }
 
 

@@ -24,10 +24,13 @@ from libc.string cimport memset
 
 from fastconv._core.runtime.pool_kernels cimport mean_2x2_backward, mean_down, spread_channels, spread_row, sum_across
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_window
+from fastconv._core.problem.problem cimport ceildiv
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 from fastconv._core.pooling.banded cimport BandLayout, lay_out_band, pool_from_bands
-from fastconv._core.pooling.problem cimport PoolProblem, clear_pixels, clear_rest, new_images, pool_problem
+from fastconv._core.pooling.problem cimport (
+    CHANNELS, PoolProblem, channels_of_unit, clear_rest, clear_rows, new_images, pool_problem,
+)
 from fastconv._core.pooling.windows cimport (
     BAND, PAIRS, RUNS, PoolAxis, Span, Windows, covered, first_reaching, overlap, overlapping, span,
 )
@@ -35,11 +38,11 @@ from fastconv._core.pooling.windows cimport (
 cnp.import_array()
 
 cdef enum:
-    CHANNELS = 64            # of a unit of work in NHWC: a few cache lines of each pixel
     BUFFER = 8192            # elements of rows of sums; more only where one row of grad_x needs more
     COLUMNS = 4096           # of grad_x in such a row; more only where windows are about as wide
     MOST_BUFFER = 1 << 20    # elements of rows of sums, of whatever windows
     SUMS = 1 << 16           # of a block of pixels, added up in double
+    CLEARED = 1 << 20        # bytes of pixels that are cleared at once: about L2
     THIN = 8                 # channels up to which a pixel of its own wastes most of a vector
     RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
     SLACK = 2 * FC_MAX_LANES    # elements behind a buffer that whole vectors may touch
@@ -76,6 +79,7 @@ cdef struct AverageBlocks:
 # What the units of an average's gradient share: x is grad_x, y the gradient.
 cdef struct AverageGradient:
     PoolProblem g
+    Py_ssize_t channels, groups    # of a unit in NHWC; so many units are an image
     AverageLayout l
     AverageBlocks b
 
@@ -115,9 +119,10 @@ cdef run_average(cnp.ndarray grad, cnp.ndarray grad_x, Windows windows, bint cha
                         threads, EVENLY, <floating *>scratch.data,
                         (SUMS + CHANNELS) * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
     elif channels_last:
+        call.channels = channels_of_unit(g, threads) if g.yc == 1 else min(CHANNELS, g.c)
+        call.groups = ceildiv(g.c, call.channels)
         with nogil:
-            in_parallel(spread_windows[floating], &call, g.n * ((g.c + CHANNELS - 1) // CHANNELS), threads, EVENLY,
-                        target, 0)
+            in_parallel(spread_windows[floating], &call, g.n * call.groups, threads, EVENLY, target, 0)
     else:
         with nogil:
             in_parallel(plane_average_runs[floating], &call, g.n * g.c, threads, EVENLY, target, 0)
@@ -148,22 +153,29 @@ cdef bint even(const PoolAxis *a) noexcept:
 
 
 cdef void spread_windows(const void *data, Py_ssize_t unit, floating *unused) noexcept nogil:
-    """Neighbouring channels of an image."""
-    cdef const PoolProblem *g = &(<const AverageGradient *>data).g
-    cdef Py_ssize_t groups = (g.c + CHANNELS - 1) // CHANNELS, n = unit // groups, first = unit % groups * CHANNELS
-    cdef Py_ssize_t channels = min(CHANNELS, g.c - first), i, j, c
+    """Neighbouring channels of an image. Where pixels must be cleared and are too many for the cache, a row of them is
+    when a window first reaches it."""
+    cdef const AverageGradient *call = <const AverageGradient *>data
+    cdef const PoolProblem *g = &call.g
+    cdef Py_ssize_t n = unit // call.groups, first = unit % call.groups * call.channels
+    cdef Py_ssize_t channels = min(call.channels, g.c - first), i, j, c, cleared = 0
     cdef const floating *grad = <const floating *>g.y + n * g.yn + first * g.yc
     cdef floating *grad_x = <floating *>g.x + n * g.xn + first * g.xc
     cdef bint add = overlap(&g.rows) > 1 or overlap(&g.cols) > 1
+    cdef bint written = not add and covered(&g.rows) and covered(&g.cols)
     cdef Span rows, cols
     cdef fc_window window
     cdef const floating *output
     cdef floating near[CHANNELS]
     window.row, window.column = g.xh, g.xw
-    if add or not (covered(&g.rows) and covered(&g.cols)):
-        clear_pixels(g, grad_x, channels)
+    if not written and g.rows.size * g.cols.size * channels * <Py_ssize_t>sizeof(floating) <= CLEARED:
+        cleared = g.rows.size
+        clear_rows(g, grad_x, channels, 0, cleared)
     for i in range(g.rows.outputs):
         rows = span(&g.rows, i)
+        if not written and rows.first + rows.taps > cleared:
+            clear_rows(g, grad_x, channels, cleared, rows.first + rows.taps)
+            cleared = rows.first + rows.taps
         for j in range(g.cols.outputs):
             cols = span(&g.cols, j)
             output = grad + i * g.yh + j * g.yw
@@ -174,6 +186,8 @@ cdef void spread_windows(const void *data, Py_ssize_t unit, floating *unused) no
             window.count = <double>rows.count * <double>cols.count
             spread_channels(&window, output, grad_x + rows.first * g.xh + cols.first * g.xw, rows.taps, cols.taps, add,
                             channels)
+    if not written:
+        clear_rows(g, grad_x, channels, cleared, g.rows.size)
 
 
 cdef inline const floating *plane_gradient(const PoolProblem *g, Py_ssize_t plane,

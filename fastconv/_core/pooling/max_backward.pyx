@@ -24,18 +24,20 @@ from fastconv._core.runtime.pool_kernels cimport max_2x2_backward, max_channels_
 from fastconv._core.runtime.kernels cimport fc_scatter, fc_window
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, mark, team
-from fastconv._core.pooling.problem cimport PoolProblem, clear_pixels, clear_rest, new_images, pool_problem
+from fastconv._core.pooling.problem cimport (
+    PoolProblem, channels_of_unit, clear_pixels, clear_rest, clear_rows, new_images, pool_problem,
+)
 from fastconv._core.pooling.windows cimport PAIRS, Span, Windows, covered, overlap, span
 
 cnp.import_array()
 
 cdef enum:
-    CHANNELS = 64            # of a unit of work in NHWC: a few cache lines of each pixel
     PIXELS = 16384           # of grad_x, for one unit of small planes
     THIN = 8                 # channels of a pixel under which most of a vector would be idle
     WIDE = 16                # outputs of a row from which on rows are written as a whole
-    FEW = 12                 # pixels of a window that are compared with the index, sooner than found by it
+    FEW = 25                 # pixels of a window that are compared with the index, sooner than found by it
     SCATTERED = 1 << 20      # pixels of a block, to each of which any gradient may belong
+    TOGETHER = 16            # channels of such a block in NHWC: a line of each pixel
     RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
 
 # About the nanoseconds of an element of grad_x, for the thread policy.
@@ -83,23 +85,26 @@ cdef bint run_max(MaxGradient *call, bint pairs, bint channels_last, const float
     call.small = (channels_last and not many and g.yc == call.index_channel == 1 and g.c >= THIN
                   and 1 <= g.rows.kernel_size * g.cols.kernel_size <= FEW
                   and overlap(&g.rows) * overlap(&g.cols) == 1)
-    if many or call.pairs:
+    if many:
+        call.channels = min(TOGETHER, g.c) if channels_last else 1
+    elif call.pairs:
         call.channels = 1
     elif channels_last:
-        call.channels = min(CHANNELS, g.c)
+        call.channels = channels_of_unit(g, threads)
     else:
         if (g.xn == g.c * g.xc and g.yn == g.c * g.yc and call.index_n == g.c * call.index_channel):
             g.c *= g.n    # images that follow each other as the channels do
             g.n = 1
         call.channels = min(g.c, max(1, PIXELS // (g.rows.size * g.cols.size)))
     call.groups = (g.c + call.channels - 1) // call.channels
-    call.sums = min(g.rows.size * g.cols.size, SCATTERED) if many else 0
+    call.sums = min(g.rows.size * g.cols.size, SCATTERED // call.channels) if many else 0
     call.wrong = 0
-    cdef Block scratch = take(threads * call.sums * sizeof(double)) if many else None
+    cdef Py_ssize_t sums = call.sums * call.channels
+    cdef Block scratch = take(threads * sums * sizeof(double)) if many else None
     cdef floating *data = <floating *>scratch.data if many else <floating *>g.x
     with nogil:
         in_parallel(max_unit[floating], call, g.n * call.groups, threads, EVENLY, data,
-                    call.sums * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
+                    sums * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
     return call.wrong == 0
 
 
@@ -111,15 +116,19 @@ cdef void max_unit(const void *data, Py_ssize_t unit, floating *scratch) noexcep
     cdef const floating *grad = <const floating *>g.y + n * g.yn + c * g.yc
     cdef const int64_t *indices = g.index + n * call.index_n + c * call.index_channel
     cdef floating *grad_x = <floating *>g.x + n * g.xn + c * g.xc
+    cdef Py_ssize_t channels = min(call.channels, g.c - c)
     cdef bint right
     if call.sums:
-        right = scatter_many(call, grad, indices, grad_x, <double *>scratch)
+        if channels == 1:    # a constant, without which it takes twice as long
+            right = scatter_many(call, grad, indices, grad_x, 1, <double *>scratch)
+        else:
+            right = scatter_many(call, grad, indices, grad_x, channels, <double *>scratch)
     elif call.pairs and plane_max_2x2(g, grad, indices, call.index_row, grad_x):
         right = True
-    elif call.small and windows_of_unit(call, grad, indices, grad_x, min(call.channels, g.c - c)):
+    elif call.small and windows_of_unit(call, grad, indices, grad_x, channels):
         right = True
     else:
-        right = scatter_unit(call, grad, indices, grad_x, min(call.channels, g.c - c))
+        right = scatter_unit(call, grad, indices, grad_x, channels)
     if not right:
         mark(&call.wrong)
 
@@ -164,13 +173,15 @@ cdef bint windows_of_unit(const MaxGradient *call, const floating *grad, const i
 
 cdef bint scatter_unit(const MaxGradient *call, const floating *grad, const int64_t *indices, floating *grad_x,
                        Py_ssize_t channels) noexcept nogil:
-    """Neighbouring channels of an image; False where an index is outside the plane."""
+    """Planes, or neighbouring channels of an image; False where an index is outside the plane."""
     cdef const PoolProblem *g = &call.g
     cdef Py_ssize_t i, rows = g.rows.outputs
     cdef fc_scatter how
     how.n, how.planes, how.pixels = g.cols.outputs, channels, g.rows.size * g.cols.size
     how.grad_step, how.grad_plane, how.index_step, how.index_plane = g.yw, g.yc, call.index_col, call.index_channel
     how.pixel, how.plane = g.xw, g.xc
+    if g.xw != 1 and scatter_rows(call, how, grad, indices, grad_x):
+        return True
     clear_pixels(g, grad_x, channels)
     if g.yh == how.n * g.yw and call.index_row == how.n * call.index_col:    # without gaps the plane is one row
         how.n *= rows
@@ -181,24 +192,47 @@ cdef bint scatter_unit(const MaxGradient *call, const floating *grad, const int6
     return True
 
 
-cdef bint scatter_many(const MaxGradient *call, const floating *grad, const int64_t *indices, floating *grad_x,
-                       double *sums) noexcept nogil:
-    """One plane, each of whose pixels may get many gradients; False where an index is outside the plane."""
+cdef bint scatter_rows(const MaxGradient *call, fc_scatter how, const floating *grad, const int64_t *indices,
+                       floating *grad_x) noexcept nogil:
+    """Neighbouring channels, whose rows of pixels are cleared when a window first reaches them, so that all that is
+    done to them is done in the cache; False where an index is behind its window: then all is to be done again."""
     cdef const PoolProblem *g = &call.g
-    cdef Py_ssize_t i, j, first = 0, count, pixels = g.rows.size * g.cols.size
+    cdef Py_ssize_t i, cleared = 0, reached
+    cdef Span rows
+    for i in range(g.rows.outputs):
+        rows = span(&g.rows, i)
+        reached = rows.first + (rows.taps - 1) * g.rows.dilation + 1
+        if reached > cleared:
+            clear_rows(g, grad_x, how.planes, cleared, reached)
+            cleared = reached
+        how.pixels = cleared * g.cols.size
+        if not scatter(&how, grad + i * g.yh, indices + i * call.index_row, grad_x):
+            return False
+    clear_rows(g, grad_x, how.planes, cleared, g.rows.size)
+    return True
+
+
+cdef inline bint scatter_many(const MaxGradient *call, const floating *grad, const int64_t *indices, floating *grad_x,
+                              Py_ssize_t channels, double *sums) noexcept nogil:
+    """A plane, or neighbouring channels, each of whose pixels may get many gradients; False where an index is outside
+    the plane."""
+    cdef const PoolProblem *g = &call.g
+    cdef Py_ssize_t i, j, c, first = 0, count, pixels = g.rows.size * g.cols.size
     cdef size_t at
     while first < pixels:
-        count = min(SCATTERED, pixels - first)
-        memset(sums, 0, count * sizeof(double))
+        count = min(call.sums, pixels - first)
+        memset(sums, 0, count * channels * sizeof(double))
         for i in range(g.rows.outputs):
             for j in range(g.cols.outputs):
-                at = <size_t>indices[i * call.index_row + j * call.index_col]
-                if at >= <size_t>pixels:
-                    return False
-                at -= first    # what lies before the block goes round
-                if at < <size_t>count:
-                    sums[at] += grad[i * g.yh + j * g.yw]
+                for c in range(channels):
+                    at = <size_t>indices[i * call.index_row + j * call.index_col + c * call.index_channel]
+                    if at >= <size_t>pixels:
+                        return False
+                    at -= first    # what lies before the block goes round
+                    if at < <size_t>count:
+                        sums[at * channels + c] += grad[i * g.yh + j * g.yw + c * g.yc]
         for i in range(count):
-            grad_x[(first + i) * g.xw] = <floating>sums[i]
+            for c in range(channels):
+                grad_x[(first + i) * g.xw + c * g.xc] = <floating>sums[i * channels + c]
         first += count
     return True

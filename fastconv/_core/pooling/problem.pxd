@@ -5,8 +5,12 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastconv._core.pooling.windows cimport PoolAxis, Windows
-from fastconv._core.problem.problem cimport elements
+from fastconv._core.problem.problem cimport ceildiv, elements
 from fastconv._core.runtime.memory cimport new_array
+
+cdef enum:
+    CHANNELS = 64        # of a unit of work in NHWC at least: a few cache lines of each pixel
+    UNITS_A_THREAD = 4
 
 # Where the arrays begin, their sizes, and their strides in elements: of x (or its gradient) and of y (or its gradient),
 # and of the indices, in a result as those of y.
@@ -64,9 +68,25 @@ cdef inline void clear_rest(floating *plane, Py_ssize_t h, Py_ssize_t w, Py_ssiz
 
 cdef inline void clear_pixels(const PoolProblem *g, floating *grad_x, Py_ssize_t channels) noexcept nogil:
     """Zeros in so many neighbouring channels of an image; grad_x is the first of them."""
-    cdef Py_ssize_t pixel, pixels = g.rows.size * g.cols.size
-    if g.xw == 1 or channels == g.xw:
-        memset(grad_x, 0, pixels * channels * sizeof(floating))
+    if g.xw == 1:
+        memset(grad_x, 0, g.rows.size * g.cols.size * channels * sizeof(floating))
+    else:
+        clear_rows(g, grad_x, channels, 0, g.rows.size)
+
+
+cdef inline void clear_rows(const PoolProblem *g, floating *grad_x, Py_ssize_t channels, Py_ssize_t first,
+                            Py_ssize_t until) noexcept nogil:
+    """The same in rows of pixels whose channels are neighbours."""
+    cdef Py_ssize_t pixel
+    if channels == g.xw:
+        memset(grad_x + first * g.xh, 0, (until - first) * g.xh * sizeof(floating))
         return
-    for pixel in range(pixels):
+    for pixel in range(first * g.cols.size, until * g.cols.size):
         memset(grad_x + pixel * g.xw, 0, channels * sizeof(floating))
+
+
+cdef inline Py_ssize_t channels_of_unit(const PoolProblem *g, int threads) noexcept nogil:
+    """Neighbouring channels that go together: all of them, which follow each other in memory, unless threads want
+    more units. The result does not depend on it."""
+    cdef Py_ssize_t groups = 1 if threads == 1 else ceildiv(UNITS_A_THREAD * threads, g.n)
+    return min(g.c, max(CHANNELS, ceildiv(g.c, groups)))
