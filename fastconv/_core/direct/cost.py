@@ -8,7 +8,9 @@ PIXELS = 1024             # as in layout.pyx: outputs of a block,
 TILES = 7                 # of a block of 1 x 1 filters,
 INPUT_BYTES = 4 << 20     # of X,
 FILTERS_BYTES = 512 << 10 # of packed filters that stay from block to block,
-SMALL_BYTES = 256 << 10   # and of X beside them
+SMALL_BYTES = 256 << 10   # and of X beside them,
+FAR_BYTES = 2 << 20       # of those that come from L3,
+LARGE_BYTES = 1 << 20     # where X would be as large,
 TABLE = 2048              # weights of a filter, of few channels,
 FEWEST_COLUMNS = 3        # and its columns, where planes are read as they are,
 MOST_CHANNELS = 3         # and the channels for each of these
@@ -63,9 +65,12 @@ def terms(problem, lanes, tile_rows):
     taps = r if pixel < lanes and channels * s <= lanes and problem.dilation[1] == 1 else r * s
     if in_planes:
         taps = channels * r * ceildiv(s, lanes)
-    beforehand = groups * panels * lines * width * size <= FILTERS_BYTES
     row_pixels = sh * (ow * sw + (s - 1) * problem.dilation[1])
     row_bytes = row_pixels * (channels if in_planes else ceildiv(channels, lanes) * pixel) * size
+    packed_bytes = groups * panels * lines * width * size
+    far = (not in_place and FILTERS_BYTES < packed_bytes <= FAR_BYTES
+           and min(PIXELS, images * oh * ow) * row_bytes // ow > LARGE_BYTES)
+    beforehand = far or packed_bytes <= FILTERS_BYTES
     rows_at_once = max(1, (SMALL_BYTES if beforehand else INPUT_BYTES) // max(1, row_bytes))
     block = block_pixels(images, oh, ow, TILES * tile_rows if in_place and beforehand else min(PIXELS, rows_at_once * ow))
     if pointwise:

@@ -60,6 +60,7 @@ class Driver(NamedTuple):
     costs: ModuleType
     about: str         # what is peculiar to it
     transforms: bool = False    # whether its error depends on the contrast of the data, and it looks at that
+    accumulates: bool = False   # whether it can add to y
 
     @property
     def conv2d(self) -> Callable:
@@ -71,6 +72,8 @@ class Driver(NamedTuple):
         return functools.partial(self.conv2d, any_contrast=True) if self.transforms else self.conv2d
 
     def refuses(self, problem) -> str | None:
+        if problem.accumulate and not self.accumulates:
+            return "it writes y, and cannot add to it"
         return self.costs.refuses(problem)
 
     def cost(self, problem) -> float:
@@ -106,10 +109,11 @@ ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
                     "one output a filter and few images: filters are read once, as they lie")
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
-DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors")
+DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", accumulates=True)
 WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer products a tile of 4 x 4 outputs than the sum has", True)
 FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles", True)
-PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors")
+PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors",
+                 accumulates=True)
 
 FORWARD = (ONE_OUTPUT, DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
 

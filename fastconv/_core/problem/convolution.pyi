@@ -15,7 +15,9 @@ class Window:
 class Epilogue:
     activation: int
     negative_slope: float
-    def __init__(self, activation: int = 0, negative_slope: float = 0.0) -> None: ...
+    accumulate: bool
+    def __init__(self, activation: int = 0, negative_slope: float = 0.0, accumulate: bool = False) -> None: ...
+    def without_activation(self) -> Epilogue: ...
 
 PLAIN: Epilogue
 

@@ -8,7 +8,8 @@ PIXELS = 1024             # as in forward.pyx: outputs of a block,
 DEPTH_BYTES = 3072        # of one packed filter,
 BAND_BYTES = 384 << 10    # of one block's band,
 STAGE_BYTES = 4 << 20     # of packed weights
-FEW_FILTERS = 12          # so few do not hide what packing takes
+FEW_FILTERS = 12          # so few do not hide what packing takes,
+SUM_ROWS = 6              # and so few, as in kernels.h, are computed without it, of a tap that meets no padding
 
 
 def refuses(problem):
@@ -25,6 +26,10 @@ def terms(problem, lanes, tile_rows):
         (h, w), (oh, ow) = (1, h * w), (1, oh * ow)
     in_place = fits and sw == 1 and lies_in_rows and ow >= 16
     depth, panels, taps = channels * r * s, ceildiv(filters, tile_rows), r * s
+    scattered = problem.channels_last or problem.column_step > 1
+    if in_place and taps == 1 and filters <= SUM_ROWS and depth <= DEPTH_BYTES // size and not scattered:
+        vectors = images * groups * oh * ceildiv(ow, lanes)
+        return {"row": vectors * depth, "row_of_filter": vectors * depth * filters, "call": 1}
     block = block_pixels(images, oh, ow, PIXELS)
     at_once = ceildiv(channels, ceildiv(channels, min(channels, max(1, DEPTH_BYTES // size // taps))))
     rows = math.prod(band_axis(block.rows, r, sh, problem.dilation[0]))
@@ -42,7 +47,6 @@ def terms(problem, lanes, tile_rows):
     stages = ceildiv(panels, stage) if stage < panels else 1
     band = 0 if in_place else blocks * block.images * channels * rows * pieces * length
     in_steps = not lies_in_rows or sw > 1
-    scattered = problem.channels_last or problem.column_step > 1
     of = "_for_few" if filters < FEW_FILTERS else ""
     return {
         "multiply": blocks * vectors * filters * depth,

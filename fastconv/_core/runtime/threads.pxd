@@ -18,31 +18,33 @@ cdef void in_parallel(void (*unit)(const void *call, Py_ssize_t index, floating 
 cdef extern from *:
     """
     #include <stddef.h>
-    #include <stdint.h>
     typedef struct {
-        uint64_t range; /* the first unit left, and in the upper half the one behind the last */
-        char rest[56];  /* of a cache line */
+        ptrdiff_t left;        /* units that nobody has drawn, or less than none: who takes one of them off may draw one */
+        ptrdiff_t first, last; /* the next one for the share's own thread, and behind the next one for others */
+        char rest[64 - 3 * sizeof(ptrdiff_t)]; /* of a cache line */
     } fc_share;
     static inline void fc_deal(fc_share *shares, int team, ptrdiff_t units) {
-        for (int t = 0; t < team; t++)
-            shares[t].range = (uint64_t)(units * (t + 1) / team) << 32 | (uint64_t)(units * t / team);
+        for (int t = 0; t < team; t++) {
+            ptrdiff_t each = units / team, more = units % team;
+            shares[t].first = each * t + (t < more ? t : more);
+            shares[t].left = each + (t < more);
+            shares[t].last = shares[t].first + shares[t].left;
+        }
     }
     static inline ptrdiff_t fc_draw(fc_share *shares, int team, int thread) {
         for (int t = 0; t < team; t++) {
             fc_share *share = &shares[(thread + t) % team];
-            uint64_t range = __atomic_load_n(&share->range, __ATOMIC_RELAXED);
-            while ((uint32_t)range < range >> 32) {
-                uint64_t less = t ? range - ((uint64_t)1 << 32) : range + 1;
-                if (__atomic_compare_exchange_n(&share->range, &range, less, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-                    return t ? (ptrdiff_t)(less >> 32) : (ptrdiff_t)(uint32_t)range;
-            }
+            if (__atomic_load_n(&share->left, __ATOMIC_RELAXED) > 0 && __atomic_fetch_sub(&share->left, 1, __ATOMIC_RELAXED) > 0)
+                return t ? __atomic_sub_fetch(&share->last, 1, __ATOMIC_RELAXED) : share->first++;
         }
         return -1;
     }
-    static inline void fc_mark(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+    #define fc_mark(flag) __atomic_store_n(flag, 1, __ATOMIC_RELAXED)
     """
     ctypedef struct Share "fc_share":
         pass
     void deal "fc_deal"(Share *shares, int team, Py_ssize_t units) noexcept nogil
     Py_ssize_t draw "fc_draw"(Share *shares, int team, int thread) noexcept nogil    # -1 where none is left
-    void mark "fc_mark"(int *flag) noexcept nogil    # sets a flag that several threads may set
+    # Set a flag that several threads may set.
+    void mark "fc_mark"(int *flag) noexcept nogil
+    void mark_byte "fc_mark"(char *flag) noexcept nogil
