@@ -32,7 +32,7 @@ static void NAME(band_copy)(const fc_band_rows *how, const T *src, T value, T *r
             if (rows[b] == FC_OUTSIDE) {
                 NAME(store)(band + places[b], outside);
             } else {
-                __builtin_prefetch(src + rows[b] + ahead);
+                PREFETCH(src, rows[b] + ahead, 0, 3);
                 NAME(store)(band + places[b], NAME(load_lanes)(src + rows[b], lo, hi, outside));
             }
         }
@@ -51,7 +51,7 @@ static void NAME(band_copy)(const fc_band_rows *how, const T *src, T value, T *r
         for (; q < first; q += LANES)
             NAME(store)(dst + q, NAME(load_lanes)(row + q, NAME(clamp)(from - q), NAME(clamp)(until - q), outside));
         for (; q < last; q += LANES) {
-            __builtin_prefetch(row + q + ahead);
+            PREFETCH(row, q + ahead, 0, 3);
             NAME(store)(dst + q, NAME(load)(row + q));
         }
         for (; q < width; q += LANES)

@@ -41,11 +41,6 @@ static int NAME(pack_filters)(const T *w, ptrdiff_t filter, int n, ptrdiff_t tap
     return 1;
 }
 
-/* Of any address. */
-INLINE void NAME(prefetch)(const T *row, ptrdiff_t offset) {
-    __builtin_prefetch((const void *)((uintptr_t)row + sizeof(T) * (uintptr_t)offset), 0, 2);
-}
-
 INLINE V NAME(pixel)(const T *row, ptrdiff_t column, const T *outside) {
     return NAME(load)(row ? row + column : outside);
 }
@@ -72,7 +67,7 @@ INLINE void NAME(slide_over)(NAME(sliding) q, int t, fc_slide how, const T *cons
     if (column != FC_OUTSIDE) {
         UNROLL for (int b = 0; b < n; b++) x[b] = NAME(pixel)(rows[b], column, outside);
         if (stride_h == 2 && ahead) {
-            UNROLL for (int b = n - 2 * n_rows; b < n; b++) NAME(prefetch)(rows[b], column + ahead);
+            UNROLL for (int b = n - 2 * n_rows; b < n; b++) PREFETCH(rows[b], column + ahead, 0, 2);
         }
     } else {
         if (how.idle) return;
@@ -255,7 +250,7 @@ INLINE void NAME(slide_weight_row)(NAME(sliding) q, fc_slide how, const T *const
             if (columns[s] != FC_OUTSIDE) {
                 UNROLL for (int r = 0; r < n; r++) {
                     x[r][s] = NAME(pixel)(rows[r], columns[s], outside);
-                    if (stride == 2 && ahead && r >= n - 2) NAME(prefetch)(rows[r], columns[s] + ahead);
+                    if (stride == 2 && ahead && r >= n - 2) PREFETCH(rows[r], columns[s] + ahead, 0, 2);
                 }
             } else {
                 UNROLL for (int r = 0; r < n; r++) x[r][s] = NAME(load)(outside);

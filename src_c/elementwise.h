@@ -105,9 +105,10 @@ INLINE V NAME(reciprocal)(V x) {
 
 INLINE V NAME(absolute)(V x) { return (V)((M)x & ~(M)NAME(broadcast)(-(T)0)); }
 
+/* x < 0 is 0; all else stays, NaN and -0 too. */
 INLINE V NAME(vector_relu)(V x, T slope) {
     (void)slope;
-    return (V)((M)x & ~(x < 0));
+    return NAME(larger)((V){0}, x);
 }
 INLINE V NAME(vector_leaky_relu)(V x, T slope) { return NAME(select)(x > 0, x, x * slope); }
 

@@ -1,35 +1,59 @@
-/* The GEMM tile: m rows x NV vectors of C held in registers over the whole depth.
+/* The GEMM tile: m rows x NV vectors of C held in registers over the whole depth, a sum of outer products.
  *
  *   for p < depth: for i < m: for j < NV:  acc[i][j] += broadcast(a[p][i]) * b[p][j]
  *
  * Registers: m * NV accumulators, NV vectors of B, one broadcast: 14 x 2 + 3 of 32, or 6 x 2 + 3 of 16. A (14 floats a
- * step) and B (NV vectors a step) stream from L1 or L2. The row count is a constant of each function: with a run-time row
- * stride gcc 12 keeps one pointer a row and spills. C is fetched while the product is computed.
+ * step) and B (NV vectors a step) stream from L1 or L2, packed or as they were written. The row count is a constant of each
+ * function: with a run-time row stride gcc 12 keeps one pointer a row and spills. C is fetched while the product is computed.
  */
+
+/* The activation of `rows` rows of n elements that were just stored: what there is no room for beside a tile. */
+static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *how, T *c, ptrdiff_t ldc, ptrdiff_t rows,
+                                                          ptrdiff_t n) {
+    static void (*const functions[FC_ACTIVATIONS])(const T *, T *, ptrdiff_t, T) = {
+        NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh)};
+    for (ptrdiff_t i = 0; i < rows; i++) functions[how->kind](c + i * ldc, c + i * ldc, n, (T)how->slope);
+}
+
+/* Hides from the compiler what it knows of an integer: it would make a copy of the stores for each activation. */
+#undef FORGET
+#define FORGET(i) __asm__("" : "+r"(i))
+
+/* The end of a tile of sums, acc[m][nv], of which rows of C are ldc apart: ReLU in registers, the stores, other activations. */
+#undef FINISH_TILE
+#define FINISH_TILE(m, nv, how, c, ldc)                                                                                \
+    int kind = (how)->kind;                                                                                            \
+    if (kind == FC_RELU)                                                                                               \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
+            acc[i][j] = NAME(vector_relu)(acc[i][j], 0);                                                               \
+    FORGET(kind);                                                                                                      \
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                             \
+        NAME(store)(c + i * (ldc) + j * LANES, acc[i][j]);                                                             \
+    if (kind > FC_RELU) NAME(activate_rows)(how, c, ldc, m, nv * LANES);
+
 #define GEMM_TILE(m, nv)                                                                                               \
-    static void NAME(gemm_tile_##m##x##nv)(ptrdiff_t depth, const T *restrict a, const T *restrict b, T *restrict c,   \
-                                           ptrdiff_t ldc, const T *restrict bias, int accumulate) {                    \
+    static void NAME(gemm_tile_##m##x##nv)(const fc_product *how, ptrdiff_t depth, const T *restrict a,                \
+                                           const T *restrict b, T *restrict c, const T *restrict bias) {               \
+        const ptrdiff_t a_step = how->a, b_step = how->b, b_vector = how->b_vector, ldc = how->c;                      \
         V acc[m][nv];                                                                                                  \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
             __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                  \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                     \
-        for (ptrdiff_t p = 0; p < depth; p++, a += m, b += nv * LANES) {                                               \
+        for (ptrdiff_t p = 0; p < depth; p++, a += a_step, b += b_step) {                                              \
             V bv[nv];                                                                                                  \
-            UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j * LANES);                                     \
+            UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j * b_vector);                                  \
             UNROLL for (int i = 0; i < m; i++) {                                                                       \
                 V av = NAME(broadcast)(a[i]);                                                                          \
                 UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                           \
             }                                                                                                          \
         }                                                                                                              \
-        if (accumulate) {                                                                                              \
-            UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
-                acc[i][j] += NAME(load)(c + i * ldc + j * LANES);                                                      \
-        } else if (bias) {                                                                                             \
+        if (bias)                                                                                                      \
             UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
                 acc[i][j] += NAME(broadcast)(bias[i]);                                                                 \
-        }                                                                                                              \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
-            NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                           \
+        if (how->accumulate)                                                                                           \
+            UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
+                acc[i][j] += NAME(load)(c + i * ldc + j * LANES);                                                      \
+        FINISH_TILE(m, nv, &how->activation, c, ldc)                                                                   \
     }
 #define GEMM_TILES(m) GEMM_TILE(m, 1) GEMM_TILE(m, 2)
 
@@ -82,24 +106,12 @@ GEMM_TILES(14)
 #undef ITS_OWN
 #define ITS_OWN(address) __asm__("" : "+r"(address))
 
-/* A sum of outer products, of two operands that lie as they were written: C[m][nv vectors] = the sum over p < depth of
- * a[p][i] * b[p][j]. Loop, registers and streams as above, but for the steps. Where the scalars of a step do not follow each
- * other, a pointer and their distance reach three of them: gcc would keep a pointer for each. */
-#define OUTER_LOOP(m, nv, scalar, pointers)                                                                            \
-    for (ptrdiff_t p = 0; p < depth; p++, b += b_step) {                                                               \
-        V bv[nv];                                                                                                      \
-        UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j * b_vector);                                      \
-        UNROLL for (int i = 0; i < m; i++) {                                                                           \
-            V av = NAME(broadcast)(scalar);                                                                            \
-            UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                               \
-        }                                                                                                              \
-        UNROLL for (int i = 0; i < pointers; i++) rows[i] += a_step;                                                   \
-    }
+/* The same sum, C[m][nv vectors] += a[i][p] * b[p][j], of rows that lie as they were written, a_row apart. A pointer and their
+ * distance reach three of them: gcc would keep a pointer for each. */
 #define OUTER_TILE(m, nv)                                                                                              \
     static void NAME(outer_tile_##m##x##nv)(const fc_outer_steps *steps, ptrdiff_t depth, const T *restrict a,         \
-                                            const T *restrict b, T *restrict c, int accumulate) {                      \
-        const ptrdiff_t a_step = steps->a, b_step = steps->b, b_vector = steps->b_vector, ldc = steps->c;              \
-        const ptrdiff_t a_row = steps->a_row;                                                                          \
+                                            const T *restrict b, T *restrict c) {                                      \
+        const ptrdiff_t a_row = steps->a_row, b_step = steps->b, b_vector = steps->b_vector, ldc = steps->c;           \
         const T *rows[(m + 2) / 3];                                                                                    \
         V acc[m][nv];                                                                                                  \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
@@ -109,16 +121,17 @@ GEMM_TILES(14)
             rows[i] = a + 3 * i * a_row;                                                                               \
             ITS_OWN(rows[i]);                                                                                          \
         }                                                                                                              \
-        if (a_row == 1) {                                                                                              \
-            OUTER_LOOP(m, nv, rows[0][i], 1)                                                                           \
-        } else {                                                                                                       \
-            OUTER_LOOP(m, nv, rows[i / 3][i % 3 * a_row], (m + 2) / 3)                                                 \
+        for (ptrdiff_t p = 0; p < depth; p++, b += b_step) {                                                           \
+            V bv[nv];                                                                                                  \
+            UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j * b_vector);                                  \
+            UNROLL for (int i = 0; i < m; i++) {                                                                       \
+                V av = NAME(broadcast)(rows[i / 3][i % 3 * a_row]);                                                    \
+                UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                           \
+            }                                                                                                          \
+            UNROLL for (int i = 0; i < (m + 2) / 3; i++) rows[i]++;                                                    \
         }                                                                                                              \
-        if (accumulate)                                                                                                \
-            UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
-                acc[i][j] += NAME(load)(c + i * ldc + j * LANES);                                                      \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
-            NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                           \
+            NAME(store)(c + i * ldc + j * LANES, acc[i][j] + NAME(load)(c + i * ldc + j * LANES));                     \
     }
 #define OUTER_TILES(m) OUTER_TILE(m, 1) OUTER_TILE(m, 2)
 

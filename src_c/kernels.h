@@ -32,10 +32,17 @@ typedef struct {
     ptrdiff_t src, dst, length;
 } fc_run;
 
+/* What becomes of the sums of a tile: FC_RELU and so on, or FC_IDENTITY; the slope is for FC_LEAKY_RELU. */
+typedef struct {
+    int kind;
+    double slope;
+} fc_activation;
+
 /* The steps of Winograd's `outputs`, the same for many rows of tiles: from one point and from one tile of M to the next, and
  * from one row and from one pixel of y to the next. */
 typedef struct {
     ptrdiff_t m_point, m_tile, y_row, y_col;
+    fc_activation activation;
 } fc_winograd_steps;
 
 /* In a table of offsets: what it stands for is all padding. */
@@ -58,13 +65,21 @@ typedef struct {
     ptrdiff_t step;    /* of A: from one pixel to the next */
     ptrdiff_t ldc;     /* of C: from one pixel to the next */
     ptrdiff_t b_panel; /* of a pair: from the first panel of B to the second */
+    fc_activation activation;
 } fc_pixels;
 
-/* outer_tile: from one term of the sum to the next, of A and of B; from one vector of B and one row of C to the next; from
- * the scalar of A for one row of C to that for the next. */
+/* outer_tile: from one row of A to the next; from one term of the sum, one vector of B, one row of C to the next. */
 typedef struct {
-    ptrdiff_t a, b, b_vector, c, a_row;
+    ptrdiff_t a_row, b, b_vector, c;
 } fc_outer_steps;
+
+/* gemm_tile: from one term of the sum to the next, of A and of B; from one vector of B and one row of C to the next; whether C is
+ * added to, before the activation. */
+typedef struct {
+    ptrdiff_t a, b, b_vector, c;
+    int accumulate;
+    fc_activation activation;
+} fc_product;
 
 /* weight_tile: `length` pixels that follow each other: where the first one is in A, and which one it is of B. */
 typedef struct {
@@ -202,15 +217,15 @@ typedef struct {
         int vector; /* elements of one vector register */                                                                              \
         int mr;     /* rows of the tallest GEMM tile; its width is FC_MAX_NV vectors */                                                \
                                                                                                                                        \
-        /* gemm.h: C[m][nv vectors] = A B (+ bias[row]) or, with accumulate, C += A B. A is packed [depth][m], B is packed    \
-         * [depth][nv * vector]; rows of C are ldc apart. Index: [nv - 1][m], m from 1 to mr. bias may be NULL. */        \
-        void (*gemm_tile[FC_MAX_NV][FC_MAX_MR + 1])(ptrdiff_t depth, const T *a, const T *b, T *c, ptrdiff_t ldc,                      \
-                                                    const T *bias, int accumulate);                                                    \
+        /* gemm.h: C[m][nv vectors] = activation(the sum of depth outer products + bias[row]), or of that and C: row i is that of  \
+         * a[i], vector j of B at b + j * how->b_vector; bias may be NULL. Index: [nv - 1][m], m from 1 to mr. */        \
+        void (*gemm_tile[FC_MAX_NV][FC_MAX_MR + 1])(const fc_product *how, ptrdiff_t depth, const T *a, const T *b, T *c,              \
+                                                    const T *bias);                                                                    \
                                                                                                                                        \
-        /* gemm.h: C[m][nv vectors] = the sum of depth outer products, or, with accumulate, C += that: row i of C is that of  \
-         * a[i * steps->a_row], vector j of B at b + j * steps->b_vector. Index: [nv - 1][m], m from 1 to mr. */        \
+        /* gemm.h: C[m][nv vectors] += the same sum, of A as it was written: scalar p of row i is a[i * steps->a_row + p].             \
+         * Index as above. */                                                                                                          \
         void (*outer_tile[FC_MAX_NV][FC_MAX_MR + 1])(const fc_outer_steps *steps, ptrdiff_t depth, const T *a,                         \
-                                                     const T *b, T *c, int accumulate);                                                \
+                                                     const T *b, T *c);                                                                \
                                                                                                                                        \
         /* pack.h: for each channel and each tap, the runs, each read at src + channel * channel_stride + taps[tap] + run.src \
          * and written to dst + row * width + run.dst, row counting channels * n_taps. Runs ascend in dst. With padded != 0   \
@@ -255,7 +270,8 @@ typedef struct {
          * a + block * block_stride + taps[tap] + i * step; only the first `channels` lanes of all blocks count and are read. B\
          * is packed [block][tap][lane][nv * vector]; bias is nv vectors or NULL. For each of its lanes a vector is prefetched\
          * from ahead on. Index: [nv - 1][m]. For pairs of panels nv is 4: the last two vectors come from a second B of two   \
-         * vectors, b_panel after the first. Index: m, from 1 to pair_mr, which is 0 where registers are too few. */        \
+         * vectors, b_panel after the first. Index: m, from 1 to pair_mr, which is 0 where registers are too few. The activation\
+         * follows, here and in group_tile. */        \
         void (*channel_tile[FC_MAX_NV][FC_MAX_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c,                          \
                                                        const T *bias, const T *ahead);                                                 \
         int pair_mr;                                                                                                                   \

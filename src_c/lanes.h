@@ -14,7 +14,7 @@ static void NAME(to_lanes)(const T *src, const ptrdiff_t *rows, int n_rows, ptrd
             if (n_rows == LANES) {
                 UNROLL for (int i = 0; i < LANES; i++) {
                     r[i] = NAME(load)(src + rows[i] + p);
-                    __builtin_prefetch(src + rows[i] + p + AHEAD);
+                    PREFETCH(src, rows[i] + p + AHEAD, 0, 3);
                 }
             } else {
                 UNROLL for (int i = 0; i < LANES; i++) r[i] = i < n_rows ? NAME(load)(src + rows[i] + p) : (V){0};
@@ -45,7 +45,7 @@ static void NAME(from_lanes)(const T *restrict src, ptrdiff_t step, ptrdiff_t le
             if (n_rows == LANES) {
                 UNROLL for (int i = 0; i < LANES; i++) {
                     NAME(store)(dst + rows[i] + p, r[i]);
-                    __builtin_prefetch(dst + rows[i] + p + ahead, 1);
+                    PREFETCH(dst, rows[i] + p + ahead, 1, 3);
                 }
             } else {
                 for (int i = 0; i < n_rows; i++) NAME(store)(dst + rows[i] + p, r[i]);
@@ -108,6 +108,10 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                  : (i) == 11 ? a3 + 8 * d                                                                              \
                  : (i) == 12 ? a10 + 2 * d                                                                             \
                              : a5 + 8 * d)
+/* The pointers to rows that a tile of m has. */
+#define CHANNEL_ROWS(m)                                                                                                \
+    const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + (m > 3 ? 3 : 0) * d, *a5 = a0 + (m > 5 ? 5 : 0) * d,      \
+               *a10 = a0 + (m > 10 ? 10 : 0) * d;
 #define CHANNEL_TILE(m, nv)                                                                                            \
     static void NAME(channel_tile_##m##x##nv)(const fc_pixels *pixels, const T *restrict a, const T *restrict b,       \
                                               T *restrict c, const T *bias, const T *ahead) {                          \
@@ -115,6 +119,7 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                         ldc = pixels->ldc;                                                                             \
         const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;                                           \
         ptrdiff_t channels = pixels->channels;                                                                         \
+        uintptr_t line = (uintptr_t)ahead; /* which may lie outside of its array */                                    \
         enum { WIDTH = nv < 2 ? nv : 2 }; /* of a panel of B, in vectors */                                            \
         V acc[m][nv];                                                                                                  \
         int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                      \
@@ -129,12 +134,12 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
             ptrdiff_t depth = channels < LANES ? channels : LANES;                                                     \
             for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                   \
                 ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                             \
-                const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;  \
-                for (const T *end = b + depth * WIDTH * LANES; b < end; b += WIDTH * LANES, ahead += LANES) {          \
+                CHANNEL_ROWS(m)                                                                                        \
+                for (const T *end = b + depth * WIDTH * LANES; b < end; b += WIDTH * LANES, line += sizeof(V)) {       \
                     __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                    \
                     V bv[nv];                                                                                          \
                     UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j / 2 * b_panel + j % 2 * LANES);       \
-                    __builtin_prefetch(ahead, 0, 2);                                                                   \
+                    __builtin_prefetch((const void *)line, 0, 2);                                                      \
                     UNROLL for (int i = 0; i < m; i++) {                                                               \
                         V av = NAME(broadcast)(CHANNEL_ROW_AT(i));                                                     \
                         UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                   \
@@ -143,8 +148,7 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
-            NAME(store)(c + i * ldc + j * LANES, acc[i][j]);                                                           \
+        FINISH_TILE(m, nv, &pixels->activation, c, ldc)                                                                \
     }
 #define CHANNEL_TILES(m) CHANNEL_TILE(m, 1) CHANNEL_TILE(m, 2)
 
@@ -237,25 +241,26 @@ INLINE V NAME(pick)(const T *v, M which) {
     const fc_pixels *pixels, const T *restrict a, const T *restrict b, T *restrict c, const T *bias, const T *ahead
 #define GROUP_TILE_FIELDS                                                                                              \
     const ptrdiff_t own = pixels->channels, step = pixels->step, ldc = pixels->ldc;                                    \
-    const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;
+    const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;                                               \
+    uintptr_t line = (uintptr_t)ahead;
 #define GROUP_TILE(m)                                                                                                  \
     static void NAME(group_tile_##m)(GROUP_TILE_PARAMETERS) {                                                          \
         GROUP_TILE_FIELDS                                                                                              \
-        V acc[m];                                                                                                      \
-        UNROLL for (int i = 0; i < m; i++) acc[i] = bias ? NAME(load)(bias) : (V){0};                                  \
+        V acc[m][1];                                                                                                   \
+        UNROLL for (int i = 0; i < m; i++) acc[i][0] = bias ? NAME(load)(bias) : (V){0};                               \
         M first = ((M){LANE_NUMBERS} * (256 / (int)own + 1) >> 8) * (int)own; /* l / own * own */                      \
         for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                       \
             ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                 \
-            const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;      \
+            CHANNEL_ROWS(m)                                                                                            \
             M which = first;                                                                                           \
-            for (const T *end = b + own * LANES; b < end; b += LANES, ahead += LANES, which += 1) {                    \
+            for (const T *end = b + own * LANES; b < end; b += LANES, line += sizeof(V), which += 1) {                 \
                 __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                        \
                 V bv = NAME(load)(b);                                                                                  \
-                __builtin_prefetch(ahead, 0, 2);                                                                       \
-                UNROLL for (int i = 0; i < m; i++) acc[i] += NAME(pick)(&CHANNEL_ROW_AT(i), which) * bv;               \
+                __builtin_prefetch((const void *)line, 0, 2);                                                          \
+                UNROLL for (int i = 0; i < m; i++) acc[i][0] += NAME(pick)(&CHANNEL_ROW_AT(i), which) * bv;            \
             }                                                                                                          \
         }                                                                                                              \
-        UNROLL for (int i = 0; i < m; i++) NAME(store)(c + i * ldc, acc[i]);                                           \
+        FINISH_TILE(m, 1, &pixels->activation, c, ldc)                                                                 \
     }
 #define HALF_TILE(m)                                                                                                   \
     static void NAME(half_tile_##m)(GROUP_TILE_PARAMETERS) {                                                           \
@@ -266,11 +271,11 @@ INLINE V NAME(pick)(const T *v, M which) {
             acc[i][h] = bias ? *(const NAME(half) *)(bias + h * HALF) : (NAME(half)){0};                               \
         for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                       \
             ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                 \
-            const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + 3 * d, *a5 = a0 + 5 * d, *a10 = a0 + 10 * d;      \
-            for (const T *end = b + own * LANES; b < end; b += LANES, ahead += LANES) {                                \
+            CHANNEL_ROWS(m)                                                                                            \
+            for (const T *end = b + own * LANES; b < end; b += LANES, line += sizeof(V)) {                             \
                 __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                        \
                 NAME(half) b0 = *(const NAME(half) *)b, b1 = *(const NAME(half) *)(b + HALF);                          \
-                __builtin_prefetch(ahead, 0, 2);                                                                       \
+                __builtin_prefetch((const void *)line, 0, 2);                                                          \
                 UNROLL for (int i = 0; i < m; i++) {                                                                   \
                     acc[i][0] += ((&CHANNEL_ROW_AT(i))[0] - (NAME(half)){0}) * b0;                                     \
                     acc[i][1] += ((&CHANNEL_ROW_AT(i))[HALF] - (NAME(half)){0}) * b1;                                  \
@@ -280,6 +285,7 @@ INLINE V NAME(pick)(const T *v, M which) {
         }                                                                                                              \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int h = 0; h < 2; h++) *                                        \
             (NAME(half) *)(c + i * ldc + h * HALF) = acc[i][h];                                                        \
+        if (pixels->activation.kind) NAME(activate_rows)(&pixels->activation, c, ldc, m, LANES);                       \
     }
 
 GROUP_TILE(1)

@@ -41,7 +41,7 @@ static void NAME(pack_rows)(const fc_taps *rows, const T *src, const fc_run *run
             V lo = NAME(load)(src + taps[t]), hi = NAME(load)(src + taps[t] + LANES);
             NAME(store)(dst, lo);
             NAME(store)(dst + LANES, hi);
-            if (!padded) __builtin_prefetch(src + taps[t] + 2 * LANES), __builtin_prefetch(src + taps[t] + 3 * LANES);
+            if (!padded) PREFETCH(src, taps[t] + 2 * LANES, 0, 3), PREFETCH(src, taps[t] + 3 * LANES, 0, 3);
         }
     } else if (padded && one_vector) {
         EACH_ROW for (ptrdiff_t r = 0; r < n_runs; r++)

@@ -1,5 +1,6 @@
 /* All kernels of one precision and their table. */
 #include "simd.h"
+#include "elementwise.h"
 #include "gemm.h"
 #include "dot.h"
 #include "weight.h"
@@ -8,7 +9,6 @@
 #include "winograd.h"
 #include "contrast.h"
 #include "reduce.h"
-#include "elementwise.h"
 #include "softmax.h"
 #include "update.h"
 #include "row_sums.h"
@@ -16,6 +16,9 @@
 #include "pool_planes.h"
 #include "depthwise.h"
 #include "depthwise_channels.h"
+
+_Static_assert(GEMM_MR <= FC_MAX_MR && CHANNEL_PAIR_MR <= FC_MAX_PAIR_MR, "a tile is taller than the tables of tiles");
+_Static_assert(DOT_MOST <= FC_DOT_ROWS && LANES / 2 <= FC_MAX_GROUP, "a kernel takes more than its table says");
 
 static const NAME(fc_kernels) NAME(kernels) = {
     .vector = LANES,

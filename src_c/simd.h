@@ -28,6 +28,11 @@
 #define MASKED_BYTES VECTOR_BYTES
 #endif
 
+/* Asks for what lies so many elements behind p, to be read, or written (write 1), in the cache that `locality` says (3: L1, 2:
+ * L2). It may lie outside of p's array, where only integers may be added. */
+#define PREFETCH(p, elements, write, locality)                                                                         \
+    __builtin_prefetch((const void *)((uintptr_t)(p) + sizeof(T) * (uintptr_t)(elements)), write, locality)
+
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 32")
 

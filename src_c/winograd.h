@@ -242,12 +242,14 @@ INLINE void NAME(f43s2_weight)(V *o, const V *z) {
                                       ptrdiff_t rows, ptrdiff_t cols) {                                                \
         const ptrdiff_t point_stride = steps->m_point, tile_stride = steps->m_tile, tiles = (cols + 3) / 4;            \
         const ptrdiff_t y_row = steps->y_row, y_col = steps->y_col;                                                    \
+        const int activation = steps->activation.kind;                                                                 \
         V b = bias ? NAME(load)(bias) : (V){0}, odd = {0};                                                             \
+        const V least = NAME(broadcast)(activation == FC_RELU ? 0 : -(T)__builtin_inf()); /* also where o is NaN */    \
         for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += 4 * y_col) {                                      \
             V z[4][P];                                                                                                 \
             if (y_col != LANES) /* NHWC: stores to lines that lie far apart */                                         \
                 UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < 4; j++)                                  \
-                    __builtin_prefetch(y + i * y_row + (j + 8) * y_col, 1);                                            \
+                    PREFETCH(y, i * y_row + (j + 8) * y_col, 1, 3);                                                    \
             UNROLL for (int j = 0; j < P; j++) {                                                                       \
                 V q[P], o[4];                                                                                          \
                 UNROLL for (int i = 0; i < P; i++) q[i] = NAME(load)(m + (i * P + j) * point_stride);                  \
@@ -262,15 +264,18 @@ INLINE void NAME(f43s2_weight)(V *o, const V *z) {
                 if (wide == 4) {                                                                                       \
                     UNROLL for (int j = 0; j < 4; j++) {                                                               \
                         odd += o[j] * 0;                                                                               \
-                        NAME(store)(y + i * y_row + j * y_col, o[j]);                                                  \
+                        NAME(store)(y + i * y_row + j * y_col, NAME(larger)(least, o[j]));                             \
                     }                                                                                                  \
                 } else                                                                                                 \
                     for (ptrdiff_t j = 0; j < wide; j++) {                                                             \
                         odd += o[j] * 0;                                                                               \
-                        NAME(store)(y + i * y_row + j * y_col, o[j]);                                                  \
+                        NAME(store)(y + i * y_row + j * y_col, NAME(larger)(least, o[j]));                             \
                     }                                                                                                  \
             }                                                                                                          \
         }                                                                                                              \
+        if (activation > FC_RELU)                                                                                      \
+            for (ptrdiff_t i = 0; i < rows; i++)                                                                       \
+                NAME(activate_rows)(&steps->activation, y - 4 * tiles * y_col + i * y_row, y_col, cols, LANES);        \
         int finite = 1;                                                                                                \
         for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                         \
         return finite;                                                                                                 \
@@ -341,7 +346,7 @@ INLINE void NAME(group_tiles)(int d, int n, const T *v, const V *u, T *m) {
         V own[d];                                                                                                      \
         UNROLL for (int p = 0; p < d; p++) {                                                                           \
             own[p] = NAME(load)(u + p * LANES);                                                                        \
-            __builtin_prefetch(ahead + p * LANES);                                                                     \
+            PREFETCH(ahead, p * LANES, 0, 3);                                                                          \
         }                                                                                                              \
         for (; tiles >= 2; tiles -= 2, v += 2 * LANES, m += 2 * LANES) NAME(group_tiles)(d, 2, v, own, m);             \
         if (tiles) NAME(group_tiles)(d, 1, v, own, m);                                                                 \
@@ -362,7 +367,7 @@ static void NAME(group_products_half)(ptrdiff_t tiles, const T *restrict v, cons
     NAME(half) own[2][LANES / 2];
     UNROLL for (int p = 0; p < LANES / 2; p++) {
         UNROLL for (int h = 0; h < 2; h++) own[h][p] = *(const NAME(half) *)(u + p * LANES + h * LANES / 2);
-        __builtin_prefetch(ahead + p * LANES);
+        PREFETCH(ahead, p * LANES, 0, 3);
     }
     for (; tiles >= 2; tiles -= 2, v += 2 * LANES, m += 2 * LANES) NAME(half_tiles)(2, v, own, m);
     if (tiles) NAME(half_tiles)(1, v, own, m);

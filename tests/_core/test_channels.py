@@ -74,6 +74,15 @@ def test_pointwise_with_any_stride(view):
     check((1, 4, 5, 5), (16, 4, 1, 1), padding=((0, 2), (1, 0)), view=view)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("view", VIEWS)
+def test_filters_and_pixels_larger_than_l2(view, threads):
+    """They are packed before the first block, and read from L3, block by block."""
+    with fc.num_threads(threads):
+        check((2, 1030, 15, 9), (264, 1030, 1, 1), view=view)
+        check((2, 600, 31, 18), (150, 600, 1, 1), stride=(2, 2), view=view, dtype=np.float64)
+
+
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("channels", [1, 2, 3, 5, 7])
 def test_few_channels(channels, view):

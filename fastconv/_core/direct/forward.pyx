@@ -15,7 +15,8 @@ being multiples of 7 or 14.
 
 With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the
 packed filters fit in L2, they are packed once, and X is small enough to stay there beside them. Each thread packs them
-for itself: to fetch lines from the other's cache takes longer.
+for itself: to fetch lines from the other's cache takes longer. The same where they fit in L3 and an X of all pixels is
+too large for L2: to read panels from L3, each in one piece, takes less time than X, of which a tile meets little pieces.
 
 The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight
 to y. A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles
@@ -55,9 +56,9 @@ from fastconv._core.direct.layout cimport (
 )
 from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_tile, join_pixels, vector_length
 from fastconv._core.runtime.kernels cimport fc_pixels
-from fastconv._core.problem.lanes cimport LaneBand, lane_band, lane_positions, store_lanes
+from fastconv._core.problem.lanes cimport LaneBand, add_lanes, lane_band, lane_positions, store_lanes
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport Problem, activate, ceildiv, part
+from fastconv._core.problem.problem cimport Problem, activate, activation_of, beyond, ceildiv, part
 
 cnp.import_array()
 
@@ -144,7 +145,7 @@ cdef const floating *following(const DirectCall *call, const floating *w, const 
     """What the panel that comes `panels` after the one at w, or at prepared, is made from, if that is one piece; or
     NULL."""
     cdef const Problem *p = call.p
-    if panels == 0 or call.l.beforehand:
+    if panels == 0 or (call.l.beforehand and not call.l.far):
         return NULL
     if prepared != NULL:
         return prepared + panels * call.l.b_size
@@ -185,6 +186,7 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
     pixels.channels, pixels.block_stride = l.depth, l.channel_pitch
     pixels.taps, pixels.n_taps = u.call.taps, l.n_taps
     pixels.step, pixels.ldc, pixels.b_panel = l.pixel_step, f.out_pixel, l.b_size
+    pixels.activation = activation_of(p, not p.accumulate)
     if l.one_row:
         of_pixels, inner, length = 1, 1, u.block.pixels
     elif across_images(l, &u.block):
@@ -200,7 +202,9 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
             t = part(length, tiles, q)
             m = part(length, tiles, q + 1) - t
             # the last tiles prefetch: what X pushes out of L2 would be lost before its use
-            fetched = ahead + (vectors - left) * lines * l.lanes if ahead != NULL and left <= vectors else b
+            fetched = b
+            if ahead != NULL and left <= vectors:
+                fetched = beyond(ahead, (vectors - left) * lines * l.lanes)
             if p.own < p.c:
                 group_tile(<int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias, fetched)
             elif f.pair:
@@ -254,8 +258,13 @@ cdef void panel_step(const void *data, Py_ssize_t step, floating *scratch) noexc
     f.out_row = u.block.cols * width
     f.out_image = u.block.rows * f.out_row
     multiply(u, &f, scratch)
-    if p.activation and not l.stored:
-        activate(p.activation, result, u.block.pixels * width, p.slope)
+    if p.accumulate:
+        for i in range(u.block.images):
+            for q in range(f.vectors):
+                add_lanes(p, y + i * p.yn + q * l.lanes * p.yk, <int>min(l.lanes, filters - q * l.lanes), u.block.rows,
+                          u.block.cols, result + i * f.out_image + q * l.lanes, width)
+        if p.activation:
+            activate(p.activation, result, u.block.pixels * width, p.slope)
     for i in range(u.block.images):
         for q in range(f.vectors):
             store_lanes(p, y + i * p.yn + q * l.lanes * p.yk, <int>min(l.lanes, filters - q * l.lanes), u.block.rows,
@@ -287,7 +296,7 @@ cdef void pointwise_block(const DirectUnit *u, floating *scratch) noexcept nogil
     cdef floating *dst
     cdef fc_pixels pixels, apart    # the tiles in y, and the last panel's in the scratch
     pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = p.c, l.lanes, &zero, 1
-    pixels.step, pixels.ldc, pixels.b_panel = p.xw, p.yw, l.b_size
+    pixels.step, pixels.ldc, pixels.b_panel, pixels.activation = p.xw, p.yw, l.b_size, activation_of(p, True)
     apart = pixels
     apart.ldc = ceildiv(p.k - last, l.lanes) * l.lanes
     if bias != NULL:
@@ -307,7 +316,7 @@ cdef void pointwise_block(const DirectUnit *u, floating *scratch) noexcept nogil
             for step in range(l.steps):
                 k = panel_of(l, step) * l.width
                 b = prepared + panel_of(l, step) * l.b_size
-                ahead = src + m * p.xw if step == 0 else b
+                ahead = beyond(src, m * p.xw) if step == 0 else b
                 panel_bias = bias + k if bias != NULL else bias
                 if step < l.pairs:
                     channel_tile_pair(<int>m, &pixels, src, b, dst + k, panel_bias, ahead)
@@ -326,15 +335,6 @@ cdef void pointwise_block(const DirectUnit *u, floating *scratch) noexcept nogil
 
 # ---------------------------------------------------------------------------------------------------------------------
 # All blocks
-
-
-cdef void activate_block(const Problem *p, const PixelBlock *block, floating *y) noexcept nogil:
-    """All channels of a block in y, where they and the pixels of a row follow each other."""
-    cdef Py_ssize_t i, row
-    for i in range(block.images):
-        for row in range(block.rows):
-            activate(p.activation, y + (block.n0 + i) * p.yn + (block.row0 + row) * p.yh + block.col0 * p.yw,
-                     block.cols * p.yw, p.slope)
 
 
 cdef void private_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
@@ -356,8 +356,6 @@ cdef void private_unit(const void *data, Py_ssize_t index, floating *scratch) no
             fill_step(&u, i, scratch)
         for i in range(l.steps):
             panel_step(&u, i, scratch)
-    if p.activation and l.stored:
-        activate_block(p, &u.block, <floating *>p.y)
 
 
 cdef void shared_blocks(const DirectCall *call, int team, floating *shared, floating *scratch) noexcept nogil:
@@ -395,12 +393,12 @@ cdef bint forward(const Problem *problem, tuple prepared, const floating *unused
     bits are the same with and without them. They are of no use where x lies otherwise than it was thought to."""
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
     cdef int team = threads.team(work(&p))
-    cdef DirectLayout l = lay_out(&p, 1, p.activation, unused)
+    cdef DirectLayout l = lay_out(&p, 1, unused)
     cdef DirectCall call
     if total_bytes(&l, 1, sizeof(floating)) > MOST:
         return False
     if team > 1:
-        l = lay_out(&p, team, p.activation, unused)
+        l = lay_out(&p, team, unused)
     call.p, call.l, call.prepared, call.packed = &p, &l, NULL, NULL
     if prepared is not None and prepared[1] != l.in_planes:
         prepared = None
@@ -463,7 +461,7 @@ def prepare(Convolution conv):
 
 cdef tuple packed(const Problem *problem, floating *unused):
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
-    cdef DirectLayout l = lay_out(&p, 1, 0, unused)
+    cdef DirectLayout l = lay_out(&p, 1, unused)
     cdef Block filters = take(l.filters_size * sizeof(floating))
     cdef Block table = take(2 * l.at_size * sizeof(Py_ssize_t))
     cdef DirectCall call
@@ -482,5 +480,5 @@ def workspace(Convolution conv, bint alone):
 cdef Py_ssize_t scratch_bytes(const Problem *problem, bint alone, const floating *unused) noexcept:
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
     cdef int team = 1 if alone else threads.team(work(&p))
-    cdef DirectLayout l = lay_out(&p, team, 0, unused)
+    cdef DirectLayout l = lay_out(&p, team, unused)
     return total_bytes(&l, team, sizeof(floating))

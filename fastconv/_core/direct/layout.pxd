@@ -13,7 +13,8 @@ cdef struct DirectLayout:
     bint private                       # blocks are spread over the threads, not what is in them
     bint one_row                       # 1 x 1: the pixels of a block are one long row
     bint stored                        # tiles go straight to y
-    bint beforehand                    # filters are packed before the first block
+    bint beforehand                    # filters are packed before the first block,
+    bint far                           # although they do not stay in L2
     bint in_planes                     # X holds planes as they are, padded: what would be channels are columns of filters
     bint in_place                      # there is no X: tiles are read from x,
     bint each_tile                     # and each by all panels, one after the other
@@ -39,7 +40,7 @@ cdef inline Py_ssize_t panel_of(const DirectLayout *l, Py_ssize_t step) noexcept
 cdef bint across_images(const DirectLayout *l, const PixelBlock *block) noexcept nogil
 cdef Problem only_met(Problem p) noexcept nogil
 cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil
-cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floating *unused) noexcept nogil
+cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) noexcept nogil
 cdef void leave_out_filters(DirectLayout *l) noexcept nogil
 cdef double work(const Problem *p) noexcept nogil    # about the nanoseconds on one thread
 

@@ -19,6 +19,8 @@ cdef enum:
     SAVED = 2                 # times as many tiles of pixels that are worth while to take tiles of images instead
     FILTERS_BYTES = 512 << 10    # packed filters up to this size stay in L2 from block to block
     SMALL_BYTES = 256 << 10   # of X at most, beside them
+    FAR_BYTES = 2 << 20       # of packed filters that are better read from L3, in one piece, than an X
+    LARGE_BYTES = 1 << 20     # from this size on, in pieces
     TABLE = 2048              # channels x taps of filters that are transposed at a time
     FEWEST_COLUMNS = 3        # of filters that take the place of channels,
     MOST_CHANNELS = 3         # for each of them
@@ -92,8 +94,8 @@ cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
     return ceildiv(elements, 32) * 32 + 16
 
 
-cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floating *unused) noexcept nogil:
-    """Of B nothing depends on the threads, the activation, or on where x and y lie."""
+cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) noexcept nogil:
+    """Of B nothing depends on the threads, or on where x and y lie."""
     cdef DirectLayout l
     cdef Py_ssize_t rows, bytes_a_row, most, pixels
     l.lanes, l.mr = vector_length(unused), tile_rows(unused)
@@ -113,9 +115,12 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
         l.depth, l.n_taps = p.c * p.s, p.r
     # blocks: with an X, the rows of the outputs and their halo, that stays where it should
     l.in_place = (inside(p) and p.xw == 1) if l.in_planes else (pointwise(p) and p.xc == 1)
-    l.beforehand = l.filters_size * sizeof(floating) <= FILTERS_BYTES
     bytes_a_row = (p.stride_h * (p.ow * p.stride_w + (p.s - 1) * p.dilation_w)
                    * (p.c if l.in_planes else ceildiv(p.c, l.lanes) * l.pixel) * sizeof(floating))
+    l.far = (not l.in_place and l.filters_size * sizeof(floating) > FILTERS_BYTES
+             and l.filters_size * sizeof(floating) <= FAR_BYTES
+             and min(PIXELS, p.n * p.oh * p.ow) * (bytes_a_row // p.ow) > LARGE_BYTES)
+    l.beforehand = l.far or l.filters_size * sizeof(floating) <= FILTERS_BYTES
     rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // max(1, bytes_a_row))
     pixels = TILES * l.mr if l.in_place and l.beforehand and not l.in_planes else min(PIXELS, rows * p.ow)
     if team > 1 and l.beforehand and (l.in_place or p.groups * l.panels < 2 * team):
@@ -123,8 +128,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, int activation, const floa
     l.blocking = block_pixels(p, pixels)
     l.private = team == 1 or shared_out(l.blocking.count * p.groups, team)
     l.beforehand = l.beforehand and l.blocking.count > 1
-    # a pixel's channels follow each other in y; an activation is applied to whole blocks
-    l.stored = p.yk == 1 and (activation == 0 or (l.private and p.groups == 1 and p.yw == p.k))
+    l.stored = p.yk == 1 and not p.accumulate    # a pixel's channels follow each other in y
     l.each_tile = pointwise(p) and l.in_place and p.own == p.c and l.private and l.beforehand and l.stored
     l.one_row = pointwise(p) and ((not l.stored or one_piece(p.n, p.oh, p.ow, p.yn, p.yh, p.yw))
                                   and (not l.in_place or one_piece(p.n, p.h, p.w, p.xn, p.xh, p.xw)))
@@ -195,7 +199,7 @@ def laid_out(problem):
 
 cdef tuple laid_out_of(const Problem *problem, const floating *unused):
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
-    cdef DirectLayout l = lay_out(&p, 1, 0, unused)
+    cdef DirectLayout l = lay_out(&p, 1, unused)
     cdef PixelBlock first = block_at(&p, &l.blocking, 0)
     return l, p.c // p.own, across_images(&l, &first)
 

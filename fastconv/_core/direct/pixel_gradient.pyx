@@ -23,8 +23,8 @@ from libc.string cimport memcpy
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, ceildiv, flatten, part, rounded
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport outer_tile, split_pixels, tile_rows, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_NV, fc_outer_steps
+from fastconv._core.runtime.isa cimport gemm_tile, split_pixels, tile_rows, vector_length
+from fastconv._core.runtime.kernels cimport FC_IDENTITY, FC_MAX_NV, fc_product
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport WHEN_READY, in_parallel
 
@@ -100,22 +100,22 @@ cdef void add_run(const Problem *p, const PixelGradientLayout *l, const PixelGra
                               + col * p.stride_w * p.xw + u.group * p.c + u.c)
     cdef const floating *dy = <const floating *>p.y + n * p.yn + row % p.oh * p.yh + col * p.yw + u.group * p.k + u.k
     cdef floating *last = sums + l.last_at
-    cdef fc_outer_steps steps
-    steps.a, steps.b, steps.b_vector, steps.c, steps.a_row = p.yw, p.stride_w * p.xw, lanes, l.channels, 1
+    cdef const floating *no_bias = NULL
+    cdef fc_product how
+    how.a, how.b, how.b_vector, how.c = p.yw, p.stride_w * p.xw, lanes, l.channels
+    how.accumulate, how.activation.kind = accumulate, FC_IDENTITY
     for pair in range(ceildiv(whole, FC_MAX_NV * lanes)):
         c = pair * FC_MAX_NV * lanes
         vectors = <int>min(FC_MAX_NV, (whole - c) // lanes)
         for i in range(tiles):
             k = part(filters, tiles, i)
-            outer_tile(vectors, part(filters, tiles, i + 1) - k, &steps, pixels, dy + k, x + c, sums + k * l.channels + c,
-                       accumulate)
+            gemm_tile(vectors, part(filters, tiles, i + 1) - k, &how, pixels, dy + k, x + c, sums + k * l.channels + c, no_bias)
     if whole < channels:
-        split_pixels(x + whole, steps.b, pixels, channels - whole, last, lanes, 0)
-        steps.b = lanes
+        split_pixels(x + whole, how.b, pixels, channels - whole, last, lanes, 0)
+        how.b = lanes
         for i in range(tiles):
             k = part(filters, tiles, i)
-            outer_tile(1, part(filters, tiles, i + 1) - k, &steps, pixels, dy + k, last, sums + k * l.channels + whole,
-                       accumulate)
+            gemm_tile(1, part(filters, tiles, i + 1) - k, &how, pixels, dy + k, last, sums + k * l.channels + whole, no_bias)
 
 
 cdef void finish(const PixelGradientCall *call, const PixelGradientPanel *u, Py_ssize_t chunk, bint is_first,

@@ -171,7 +171,7 @@ cdef void multiply(const PlaneGradientLayout *l, const PlanePanel *u, const Pixe
     cdef floating *sums = scratch + l.sums_at + (row - u.first) * l.width
     cdef const floating *a = first_of(m, block, channel, scratch)
     cdef fc_outer_steps steps
-    steps.a, steps.a_row, steps.b_vector, steps.c = 1, m.channel, l.vector, l.width
+    steps.a_row, steps.b_vector, steps.c = m.channel, l.vector, l.width
     if not l.in_place:
         copy_pixels(m, block, channel, rows, scratch + l.rows_at)
         a, steps.a_row, pieces, length = scratch + l.rows_at, ROW_PITCH, 1, block.pixels
@@ -184,7 +184,7 @@ cdef void multiply(const PlaneGradientLayout *l, const PlanePanel *u, const Pixe
                 steps.b = of_pair * l.vector
                 outer_tile(of_pair, rows, &steps, end - first, a + first,
                            scratch + pair * l.pair + (piece * length + first) * steps.b,
-                           sums + pair * FC_MAX_NV * l.vector, True)
+                           sums + pair * FC_MAX_NV * l.vector)
         a += m.row if (piece + 1) % block.rows else m.image - (block.rows - 1) * m.row
 
 

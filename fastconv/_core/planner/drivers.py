@@ -90,6 +90,7 @@ class Driver(NamedTuple):
     prepares: bool = False         # whether it can make something of the weights beforehand,
     keeps_weights: bool = False    # for which it pays to know, call by call, whether they are still the same: see ConvPlan
     as_it_is: bool = False         # whether it takes a problem as it is, and not in its simpler form
+    accumulates: bool = False      # whether it can add to y
 
     @property
     def conv2d(self) -> Callable:
@@ -101,6 +102,8 @@ class Driver(NamedTuple):
         return functools.partial(self.conv2d, any_contrast=True) if self.transforms else self.conv2d
 
     def refuses(self, problem) -> str | None:
+        if problem.accumulate and not self.accumulates:
+            return "it writes y, and cannot add to it"
         return self.costs.refuses(problem)
 
     def cost(self, problem) -> float:
@@ -161,12 +164,12 @@ ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
                     "one output a filter and few images: filters are read once, as they lie", as_it_is=True)
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
-DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True)
+DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True, accumulates=True)
 WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer products a tile of 4 x 4 outputs than the sum has",
                   transforms=True, prepares=True, keeps_weights=True)
 FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles", transforms=True, prepares=True)
 PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors",
-                 prepares=True)
+                 prepares=True, accumulates=True)
 
 MANY_OUTPUTS = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
 FORWARD = (ONE_OUTPUT, *MANY_OUTPUTS)

@@ -11,6 +11,7 @@ cdef class Window:
 
 cdef class Epilogue:
     cdef readonly int activation
+    cdef readonly bint accumulate
     cdef readonly double negative_slope
 
 cdef class Convolution:

@@ -46,10 +46,14 @@ cpdef Window window_of(problem, double padding_value=0.0):
 
 @cython.final
 cdef class Epilogue:
-    """What becomes of a sum beside its bias: an index into the table's activations, 0 for none, and the slope of a leaky ReLU."""
+    """What becomes of a sum beside its bias: an index into the table's activations, 0 for none, and the slope of a leaky ReLU;
+    with accumulate it is added to what y was, before the activation."""
 
-    def __init__(self, int activation=0, double negative_slope=0.0):
-        self.activation, self.negative_slope = activation, negative_slope
+    def __init__(self, int activation=0, double negative_slope=0.0, bint accumulate=False):
+        self.activation, self.negative_slope, self.accumulate = activation, negative_slope, accumulate
+
+    def without_activation(self):
+        return Epilogue(accumulate=self.accumulate)
 
 
 cdef Epilogue plain = Epilogue()
@@ -59,7 +63,8 @@ PLAIN = plain
 @cython.final
 @cython.freelist(8)
 cdef class Convolution:
-    """y = activation(convolution of x with w + bias), of arrays with any strides but a contiguous bias, which may be None.
+    """y = activation(convolution of x with w + bias), or of that and what y was, of arrays with any strides but a contiguous bias,
+    which may be None.
 
     x is (N, C, H, W), w (K, C / groups, R, S), y (N, K, OH, OW).
     """
@@ -88,7 +93,7 @@ cdef void fill(Convolution conv):
                                 cnp.PyArray_ITEMSIZE(conv.x), conv.window)
     p.x, p.weights, p.y = cnp.PyArray_DATA(conv.x), cnp.PyArray_DATA(conv.w), cnp.PyArray_DATA(conv.y)
     p.bias = NULL if conv.bias is None else cnp.PyArray_DATA(conv.bias)
-    p.activation, p.slope = conv.epilogue.activation, conv.epilogue.negative_slope
+    p.accumulate, p.activation, p.slope = conv.epilogue.accumulate, conv.epilogue.activation, conv.epilogue.negative_slope
     conv.problem = p
 
 
@@ -97,7 +102,7 @@ cdef Problem problem_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const 
     """The record without arrays, from the shapes and the strides (in bytes) of x, w and y, whose elements have `size` bytes."""
     cdef Problem p
     p.x = p.weights = p.bias = p.y = NULL
-    p.activation, p.slope, p.in_place = 0, 0, False
+    p.accumulate, p.activation, p.slope, p.in_place = False, 0, 0, False
     p.n, p.h, p.w = x[0], x[2], x[3]
     p.c, p.r, p.s = w[1], w[2], w[3]
     p.own = p.c

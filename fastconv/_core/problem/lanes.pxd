@@ -17,5 +17,7 @@ cdef void fill_lanes(const Problem *g, const LaneBand *band, const floating *x, 
                      const Py_ssize_t *at, floating *dst) noexcept nogil
 cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols,
                       const floating *src, Py_ssize_t step) noexcept nogil
+cdef void add_lanes(const Problem *g, const floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols, floating *dst,
+                    Py_ssize_t step) noexcept nogil
 cdef void fill_pixels(const Problem *g, const LaneBand *band, Py_ssize_t start, Py_ssize_t stop, const floating *x,
                       Py_ssize_t channels, floating *dst, Py_ssize_t channel_pitch) noexcept nogil

@@ -13,6 +13,9 @@ from fastconv._core.runtime.isa cimport from_lanes, join_pixels, split_pixels, t
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 from fastconv._core.problem.problem cimport ceildiv
 
+cdef enum:
+    FETCHED = 64    # pixels at a time
+
 
 cdef LaneBand lane_band(const Problem *g, Py_ssize_t col0, Py_ssize_t cols, Py_ssize_t pixel) noexcept nogil:
     cdef LaneBand band
@@ -141,6 +144,34 @@ cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t ro
                 for c in range(channels):
                     y[p * g.yw + c * g.yk] = src[p * step + c]
         src += cols * step
+        y += g.yh
+
+
+cdef void add_lanes(const Problem *g, const floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols, floating *dst,
+                    Py_ssize_t step) noexcept nogil:
+    """The way back from store_lanes: what is there is added to the pixels, step elements apart, that are to be stored."""
+    cdef floating pixels[FETCHED * FC_MAX_LANES]
+    cdef Py_ssize_t planes[FC_MAX_LANES]
+    cdef Py_ssize_t at[FETCHED]
+    cdef Py_ssize_t _row, p, i, n, lanes = vector_length(y)
+    cdef int c
+    for c in range(channels):
+        planes[c] = c * g.yk
+    for p in range(FETCHED):
+        at[p] = p * lanes
+    for _row in range(rows):
+        for i in range(ceildiv(cols, FETCHED)):
+            n = min(FETCHED, cols - i * FETCHED)
+            if g.yw == 1:
+                to_lanes(y + i * FETCHED, planes, channels, n, pixels, at)
+            else:
+                for p in range(n):
+                    for c in range(channels):
+                        pixels[p * lanes + c] = y[(i * FETCHED + p) * g.yw + c * g.yk]
+            for p in range(n):
+                for c in range(channels):
+                    dst[(i * FETCHED + p) * step + c] += pixels[p * lanes + c]
+        dst += cols * step
         y += g.yh
 
 

@@ -45,7 +45,7 @@ def convolve(driver, workspace, conv):
         driver(cut.first)
         driver(cut.second)
         return
-    driver(cut.first.of(epilogue=PLAIN))
+    driver(cut.first.of(epilogue=conv.epilogue.without_activation()))
     more = _scratch(conv.y)
     driver(cut.second.of(y=more, epilogue=PLAIN))
     more += conv.y

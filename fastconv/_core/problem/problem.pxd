@@ -1,7 +1,9 @@
 """One convolution as the loops see it, and how a range is cut into parts."""
 from cython cimport floating
+from libc.stdint cimport uintptr_t
 
 from fastconv._core.runtime.isa cimport kernels
+from fastconv._core.runtime.kernels cimport fc_activation
 
 # One convolution: sizes of a group, strides in elements, and where the arrays begin. Made by convolution.pyx.
 cdef struct Problem:
@@ -16,6 +18,7 @@ cdef struct Problem:
     Py_ssize_t wk, wc, wr, ws
     Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
     int padding         # mode, an index into geometry.PADDING_MODES
+    bint accumulate     # y is added to, not overwritten
     double value        # of the constant padding
     int activation      # index into the table's activations, 0 for none
     double slope        # of a leaky ReLU
@@ -51,6 +54,18 @@ cdef inline void flatten(Problem *g) noexcept nogil:
         g.w, g.h = g.w * g.h, 1
         g.ow, g.oh = g.w, 1
     g.in_place = inside and g.stride_w == 1 and g.xw == 1 and g.ow >= 16
+
+
+cdef inline fc_activation activation_of(const Problem *p, bint last) noexcept nogil:
+    """What becomes of a tile, by which the sum of an output ends, or goes on."""
+    cdef fc_activation activation
+    activation.kind, activation.slope = p.activation if last else 0, p.slope
+    return activation
+
+
+cdef inline const floating *beyond(const floating *p, Py_ssize_t elements) noexcept nogil:
+    """What lies so many elements behind p, to be prefetched: maybe outside of p's array, where pointers do not reach."""
+    return <const floating *>(<uintptr_t>p + <uintptr_t>(elements * <Py_ssize_t>sizeof(floating)))
 
 
 cdef inline void activate(int activation, floating *y, Py_ssize_t n, double slope) noexcept nogil:

@@ -17,6 +17,9 @@ def terms(problem, lanes, tile_rows):
     block, panels, stage = layout["blocking"], layout["panels"], layout["stage"]
     taps = taps[0] * taps[1]
     depth = channels * taps
+    if layout["in_rows"]:
+        lines = images * groups * ceildiv(problem.output_size[0] * problem.output_size[1], lanes) * depth
+        return {"row": lines, "row_of_filter": lines * filters, "call": 1}
     sums = ceildiv(channels, layout["channels"]) * ceildiv(taps, layout["taps_at_once"])
     whole, rest = divmod(block["images"] * block["rows"] * block["cols"], 2 * lanes)
     vectors, tiles = 2 * whole + ceildiv(rest, lanes), whole + (rest > 0)

@@ -13,6 +13,8 @@ are into a channel's plane. No im2col matrix is ever made:
                     for panel of filters: for panel:
                         micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
 
+Few filters of one tap that meet no padding do not pay for packing pixels: rows of x are added up as they lie.
+
 A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better,
 as planes are often a power of two apart and share sets of the cache.
 
@@ -40,15 +42,18 @@ from fastconv._core.problem.filters cimport gather_tap, lie_in_order
 from fastconv._core.product.layout cimport (
     MOST_PANELS, WIDEST, ProductLayout, band_of, cut_filters, lay_out, runs_of, work,
 )
-from fastconv._core.runtime.isa cimport GemmTile, gemm_tile, get_tile, pack_rows, put_tile, transpose, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run, fc_taps
+from fastconv._core.runtime.isa cimport gemm_tile, get_tile, pack_rows, put_tile, sum_rows, transpose, vector_length
+from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_activation, fc_product, fc_row_sums, fc_run, fc_taps
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport Problem, activate, ceildiv, flatten, part
+from fastconv._core.problem.problem cimport Problem, activate, activation_of, ceildiv, flatten, part
 
 cnp.import_array()
 
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 cdef Window whole = Window()                  # of a matrix product
+
+cdef enum:
+    STREAMS = 8    # rows of x that come from memory at a time
 
 
 # What the units of a call share; the stage of filters, `panels` of each of so many groups from panel `first` on,
@@ -70,7 +75,8 @@ cdef struct ProductUnit:
 # the band.
 cdef struct ProductSlice:
     Py_ssize_t first, depth
-    bint last
+    bint accumulate
+    fc_activation activation
     fc_taps taps
     Py_ssize_t image_stride, row_stride
     const void *source
@@ -116,27 +122,19 @@ cdef void pack_unit(const void *data, Py_ssize_t index, floating *unused) noexce
 cdef void multiply(const Problem *p, const ProductSlice *s, const FilterPanel *filters, const PixelPanel *to,
                    const floating *pixels, floating *y, floating *scratch) noexcept nogil:
     """One tile of filters x pixels into y, at once where the pixels are one full run, else by way of scratch."""
-    cdef Py_ssize_t i, width = to.vectors * vector_length(pixels)
-    cdef bint accumulate = s.first > 0
-    cdef int activation = p.activation if s.last else 0
+    cdef Py_ssize_t lanes = vector_length(pixels), width = to.vectors * lanes
     cdef const floating *packed = <const floating *>filters.packed
     cdef const floating *bias = <const floating *>filters.bias
-    cdef GemmTile tile
-    tile.vectors, tile.m, tile.ldc = to.vectors, filters.m, p.yk
+    cdef fc_product how
+    how.a, how.b, how.b_vector, how.c = filters.m, width, lanes, p.yk
+    how.accumulate, how.activation = s.accumulate, s.activation
     if to.n_runs == 1 and p.yw == 1 and to.count == width:
-        y += to.runs[0].src
-        gemm_tile(&tile, s.depth, packed, pixels, y, bias, accumulate)
-        if activation:
-            for i in range(filters.m):
-                activate(activation, y + i * p.yk, to.count, p.slope)
+        gemm_tile(to.vectors, filters.m, &how, s.depth, packed, pixels, y + to.runs[0].src, bias)
         return
-    tile.ldc = width
-    if accumulate:
+    how.c = width
+    if s.accumulate:
         get_tile(y, p.yk, p.yw, filters.m, to.runs, to.n_runs, scratch, width)
-    gemm_tile(&tile, s.depth, packed, pixels, scratch, bias, accumulate)
-    if activation:
-        for i in range(filters.m):    # no more than the pixels: nobody wrote what lies behind them in the last panel
-            activate(activation, scratch + i * width, to.count, p.slope)
+    gemm_tile(to.vectors, filters.m, &how, s.depth, packed, pixels, scratch, bias)
     put_tile(scratch, width, filters.m, to.runs, to.n_runs, y, p.yk, p.yw)
 
 
@@ -169,9 +167,35 @@ cdef void add_slice(const Problem *p, const ProductLayout *l, const ProductUnit 
             i = part(p.k, l.panels, k)
             filters.m = <int>(part(p.k, l.panels, k + 1) - i)
             filters.packed = packed + (k - u.first_panel) * l.panel_size + s.first * filters.m
-            filters.bias = bias + u.group * p.k + i if bias != NULL else bias
+            filters.bias = bias + u.group * p.k + i if bias != NULL and s.first == 0 else NULL
             for q in range(in_group):
                 multiply(p, s, &filters, &panels[q], pixels + q * l.panel_elements, y + i * p.yk, scratch + l.tile_at)
+
+
+cdef void add_rows(const Problem *p, const ProductUnit *u, const floating *unused) noexcept nogil:
+    """A block of pixels by few filters of one tap: rows of x, as they lie, to rows of y, which stay in L1."""
+    cdef const PixelBlock *block = &u.block
+    cdef const floating *w = <const floating *>p.weights + u.group * p.k * p.wk
+    cdef const floating *bias = <const floating *>p.bias
+    cdef const floating *x
+    cdef floating *y
+    cdef Py_ssize_t row, n, k, j, i, c
+    cdef bint begun = p.accumulate or bias != NULL
+    cdef fc_row_sums strides
+    strides.a_row, strides.a_step, strides.b, strides.c = p.wk, p.wc, p.xc, p.yk
+    for row in range(block.images * block.rows):
+        n = block.n0 + row // block.rows
+        x = (<const floating *>p.x + n * p.xn + u.group * p.c * p.xc
+             + (block.row0 + row % block.rows) * p.stride_h * p.xh + block.col0)
+        y = (<floating *>p.y + n * p.yn + u.group * p.k * p.yk + (block.row0 + row % block.rows) * p.yh + block.col0)
+        for k in range(p.k if bias != NULL else 0):
+            for j in range(block.cols):
+                y[k * p.yk + j] = bias[u.group * p.k + k] + (y[k * p.yk + j] if p.accumulate else 0)
+        for i in range(ceildiv(p.c, STREAMS)):
+            c = i * STREAMS
+            sum_rows(<int>p.k, &strides, min(STREAMS, p.c - c), w + c * p.wc, x + c * p.xc, block.cols, y, begun or c > 0)
+        for k in range(p.k if p.activation else 0):
+            activate(p.activation, y + k * p.yk, block.cols, p.slope)
 
 
 cdef void convolve_block(const Problem *p, const ProductLayout *l, const ProductUnit *u,
@@ -208,7 +232,8 @@ cdef void convolve_block(const Problem *p, const ProductLayout *l, const Product
         while t < n_taps:
             s.taps.taps, s.taps.n_taps = taps + t, min(l.taps_at_once, n_taps - t)
             s.first, s.depth = c * n_taps + t, s.taps.channels * s.taps.n_taps
-            s.last = s.first + s.depth == p.c * n_taps
+            s.accumulate = p.accumulate or s.first > 0
+            s.activation = activation_of(p, s.first + s.depth == p.c * n_taps)
             add_slice(p, l, u, &s, scratch)
             t += s.taps.n_taps
         c += s.taps.channels
@@ -226,7 +251,10 @@ cdef void convolve_unit(const void *data, Py_ssize_t index, floating *scratch) n
     u.group = call.first // l.panels + group
     u.first_panel, u.last_panel = call.first % l.panels + lo, call.first % l.panels + hi
     u.packed = <const floating *>call.packed + (group * call.panels + lo) * l.panel_size
-    convolve_block(call.p, l, &u, scratch)
+    if l.in_rows:
+        add_rows(call.p, &u, scratch)
+    else:
+        convolve_block(call.p, l, &u, scratch)
 
 
 cdef void convolve(ProductCall *call, floating *scratch) noexcept nogil:

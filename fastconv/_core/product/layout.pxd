@@ -15,6 +15,7 @@ cdef enum:
 cdef struct ProductLayout:
     int team
     Blocking blocking
+    bint in_rows                         # rows of x are added up as they lie
     Py_ssize_t channels, taps_at_once    # of a slice of the reduction
     Py_ssize_t panels, panel_size        # of the filters of a group
     Py_ssize_t stage                     # filter panels that are packed at a time

@@ -11,6 +11,7 @@ from fastconv._core.problem.blocks cimport block_pixels
 from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.problem.problem cimport ceildiv, flatten, rounded
 from fastconv._core.runtime.isa cimport tile_rows, vector_length
+from fastconv._core.runtime.kernels cimport FC_SUM_ROWS
 
 cdef enum:
     BAND_BYTES = 384 << 10   # one block's band
@@ -58,6 +59,7 @@ cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) n
     l.channels = min(p.c, max(1, depth // taps))
     l.channels = ceildiv(p.c, ceildiv(p.c, l.channels))
     l.taps_at_once = ceildiv(taps, ceildiv(taps, depth))
+    l.in_rows = p.in_place and taps == 1 and p.yw == 1 and p.k <= FC_SUM_ROWS and p.c == l.channels
     # The blocks of one thread decide how the sum over channels is cut, for any number: the order of a sum must not
     # change.
     l.blocking = block_pixels(p, PIXELS)

@@ -25,8 +25,8 @@ from fastconv._core.runtime.threads cimport WHEN_READY, in_parallel
 from fastconv._core.problem.band cimport Band, fill, tap_offsets
 from fastconv._core.problem.blocks cimport PixelBlock, block_at
 from fastconv._core.product.layout cimport WIDEST, GradientLayout, band_of, lay_out_gradient, runs_of, work
-from fastconv._core.runtime.isa cimport GemmTile, gemm_tile, get_tile, pack_rows, transpose, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_run, fc_taps
+from fastconv._core.runtime.isa cimport gemm_tile, get_tile, pack_rows, transpose, vector_length
+from fastconv._core.runtime.kernels cimport FC_IDENTITY, FC_MAX_MR, FC_MAX_NV, fc_product, fc_run, fc_taps
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.problem.problem cimport Problem, ceildiv, flatten, part
 
@@ -104,22 +104,25 @@ cdef void multiply(const Problem *p, const GradientLayout *l, const GradientUnit
     cdef floating *sums
     cdef floating *out
     cdef bint whole
-    cdef GemmTile tile
-    tile.vectors = 1 if count <= lanes else FC_MAX_NV
-    width = tile.vectors * lanes
+    cdef fc_product how
+    cdef int vectors = 1 if count <= lanes else FC_MAX_NV
+    width = vectors * lanes
+    how.b, how.b_vector = width, lanes
+    how.activation.kind = FC_IDENTITY
     whole = count == width
     for k in range(l.panels):
         i = part(p.k, l.panels, k)
         m = part(p.k, l.panels, k + 1) - i
         packed = scratch + l.packed_at + k * l.panel_size
         sums = <floating *>u.sums + i * u.step + lane
-        out, tile.m, tile.ldc = sums, <int>m, u.step
+        out, how.a, how.c = sums, m, u.step
         if not whole:
-            out, tile.ldc = scratch + l.tile_at, width
+            out, how.c = scratch + l.tile_at, width
         for run in range(ceildiv(pixels, RUN)):
             done = run * RUN
-            gemm_tile(&tile, min(RUN, pixels - done), packed + done * m, panel + done * width, out,
-                      <const floating *>NULL, (whole and accumulate) or done > 0)
+            how.accumulate = (whole and accumulate) or done > 0
+            gemm_tile(vectors, m, &how, min(RUN, pixels - done), packed + done * m, panel + done * width, out,
+                      <const floating *>NULL)
         if not whole:
             for q in range(m):
                 for j in range(count):

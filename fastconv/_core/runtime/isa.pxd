@@ -2,16 +2,10 @@ from cython cimport floating
 
 from fastconv._core.runtime.kernels cimport (
     fc_adam, fc_band_rows, fc_outer_steps, fc_pixel_block, fc_pixel_rows, fc_pixel_runs, fc_pixels, fc_plane_block,
-    fc_row_strides, fc_row_sums, fc_run, fc_sgd, fc_slide, fc_table, fc_taps,
+    fc_product, fc_row_strides, fc_row_sums, fc_run, fc_sgd, fc_slide, fc_table, fc_taps,
 )
 
 cdef const fc_table *kernels   # the table in use; set once, when the module is imported
-
-# The tile of C that gemm_tile computes: m rows, ldc apart, of so many vectors.
-cdef struct GemmTile:
-    int vectors, m
-    Py_ssize_t ldc
-
 
 # The kernels of the precision that the arguments have.
 
@@ -24,20 +18,20 @@ cdef inline int tile_rows(const floating *unused) noexcept nogil:
     return kernels.f32.mr if floating is float else kernels.f64.mr
 
 
-cdef inline void gemm_tile(const GemmTile *tile, Py_ssize_t depth, const floating *a, const floating *b, floating *c,
-                           const floating *bias, int accumulate) noexcept nogil:
+cdef inline void gemm_tile(int vectors, Py_ssize_t m, const fc_product *how, Py_ssize_t depth, const floating *a,
+                           const floating *b, floating *c, const floating *bias) noexcept nogil:
     if floating is float:
-        kernels.f32.gemm_tile[tile.vectors - 1][tile.m](depth, a, b, c, tile.ldc, bias, accumulate)
+        kernels.f32.gemm_tile[vectors - 1][m](how, depth, a, b, c, bias)
     else:
-        kernels.f64.gemm_tile[tile.vectors - 1][tile.m](depth, a, b, c, tile.ldc, bias, accumulate)
+        kernels.f64.gemm_tile[vectors - 1][m](how, depth, a, b, c, bias)
 
 
 cdef inline void outer_tile(int vectors, Py_ssize_t m, const fc_outer_steps *steps, Py_ssize_t depth, const floating *a,
-                            const floating *b, floating *c, int accumulate) noexcept nogil:
+                            const floating *b, floating *c) noexcept nogil:
     if floating is float:
-        kernels.f32.outer_tile[vectors - 1][m](steps, depth, a, b, c, accumulate)
+        kernels.f32.outer_tile[vectors - 1][m](steps, depth, a, b, c)
     else:
-        kernels.f64.outer_tile[vectors - 1][m](steps, depth, a, b, c, accumulate)
+        kernels.f64.outer_tile[vectors - 1][m](steps, depth, a, b, c)
 
 
 # A tile of a weight gradient: so many lines of so many scalars by so many vectors.

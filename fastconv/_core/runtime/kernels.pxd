@@ -30,8 +30,13 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct fc_run:
         Py_ssize_t src, dst, length
 
+    ctypedef struct fc_activation:
+        int kind
+        double slope
+
     ctypedef struct fc_winograd_steps:
         Py_ssize_t m_point, m_tile, y_row, y_col
+        fc_activation activation
 
     ctypedef struct fc_taps:
         Py_ssize_t channels, channel_stride
@@ -42,9 +47,15 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t channels, block_stride
         const Py_ssize_t *taps
         Py_ssize_t n_taps, step, ldc, b_panel
+        fc_activation activation
 
     ctypedef struct fc_outer_steps:
-        Py_ssize_t a, b, b_vector, c, a_row
+        Py_ssize_t a_row, b, b_vector, c
+
+    ctypedef struct fc_product:
+        Py_ssize_t a, b, b_vector, c
+        int accumulate
+        fc_activation activation
 
     ctypedef struct fc_pixel_run:
         Py_ssize_t a, b, length
@@ -127,10 +138,10 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct fc_kernels_f32:
         int vector
         int mr
-        void (*gemm_tile[2][15])(Py_ssize_t depth, const float *a, const float *b, float *c, Py_ssize_t ldc,
-                                 const float *bias, int accumulate) noexcept nogil
-        void (*outer_tile[2][15])(const fc_outer_steps *steps, Py_ssize_t depth, const float *a, const float *b, float *c,
-                                  int accumulate) noexcept nogil
+        void (*gemm_tile[2][15])(const fc_product *how, Py_ssize_t depth, const float *a, const float *b, float *c,
+                                 const float *bias) noexcept nogil
+        void (*outer_tile[2][15])(const fc_outer_steps *steps, Py_ssize_t depth, const float *a, const float *b,
+                                  float *c) noexcept
         void (*pack_rows)(const fc_taps *rows, const float *src, const fc_run *runs, Py_ssize_t n_runs, float *dst, Py_ssize_t width,
                           int padded) noexcept nogil
         void (*transpose)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
@@ -243,10 +254,10 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct fc_kernels_f64:
         int vector
         int mr
-        void (*gemm_tile[2][15])(Py_ssize_t depth, const double *a, const double *b, double *c, Py_ssize_t ldc,
-                                 const double *bias, int accumulate) noexcept nogil
-        void (*outer_tile[2][15])(const fc_outer_steps *steps, Py_ssize_t depth, const double *a, const double *b, double *c,
-                                  int accumulate) noexcept nogil
+        void (*gemm_tile[2][15])(const fc_product *how, Py_ssize_t depth, const double *a, const double *b, double *c,
+                                 const double *bias) noexcept nogil
+        void (*outer_tile[2][15])(const fc_outer_steps *steps, Py_ssize_t depth, const double *a, const double *b,
+                                  double *c) noexcept
         void (*pack_rows)(const fc_taps *rows, const double *src, const fc_run *runs, Py_ssize_t n_runs, double *dst, Py_ssize_t width,
                           int padded) noexcept nogil
         void (*transpose)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,

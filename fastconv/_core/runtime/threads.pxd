@@ -15,6 +15,8 @@ cdef void in_parallel(void (*unit)(const void *call, Py_ssize_t index, floating 
 
 cdef extern from *:
     """
-    static inline void fc_mark(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+    #define fc_mark(flag) __atomic_store_n(flag, 1, __ATOMIC_RELAXED)
     """
-    void mark "fc_mark"(int *flag) noexcept nogil    # sets a flag that several threads may set
+    # Set a flag that several threads may set.
+    void mark "fc_mark"(int *flag) noexcept nogil
+    void mark_byte "fc_mark"(char *flag) noexcept nogil

@@ -51,24 +51,24 @@ cdef extern from *:
 cdef extern from *:
     """
     #include <stddef.h>
-    #include <stdint.h>
     typedef struct {
-        uint64_t range; /* the first unit left, and in the upper half the one behind the last */
-        char rest[56];  /* of a cache line */
+        ptrdiff_t left;        /* units that nobody has drawn, or less than none: who takes one of them off may draw one */
+        ptrdiff_t first, last; /* the next one for the share's own thread, and behind the next one for others */
+        char rest[64 - 3 * sizeof(ptrdiff_t)]; /* of a cache line */
     } fc_share;
     static void fc_deal(fc_share *shares, int team, ptrdiff_t units) {
-        for (int t = 0; t < team; t++)
-            shares[t].range = (uint64_t)(units * (t + 1) / team) << 32 | (uint64_t)(units * t / team);
+        for (int t = 0; t < team; t++) {
+            ptrdiff_t each = units / team, more = units % team;
+            shares[t].first = each * t + (t < more ? t : more);
+            shares[t].left = each + (t < more);
+            shares[t].last = shares[t].first + shares[t].left;
+        }
     }
     static ptrdiff_t fc_draw(fc_share *shares, int team, int thread) {
         for (int t = 0; t < team; t++) {
             fc_share *share = &shares[(thread + t) % team];
-            uint64_t range = __atomic_load_n(&share->range, __ATOMIC_RELAXED);
-            while ((uint32_t)range < range >> 32) {
-                uint64_t less = t ? range - ((uint64_t)1 << 32) : range + 1;
-                if (__atomic_compare_exchange_n(&share->range, &range, less, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-                    return t ? (ptrdiff_t)(less >> 32) : (ptrdiff_t)(uint32_t)range;
-            }
+            if (__atomic_load_n(&share->left, __ATOMIC_RELAXED) > 0 && __atomic_fetch_sub(&share->left, 1, __ATOMIC_RELAXED) > 0)
+                return t ? __atomic_sub_fetch(&share->last, 1, __ATOMIC_RELAXED) : share->first++;
         }
         return -1;
     }

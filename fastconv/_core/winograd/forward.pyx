@@ -45,7 +45,7 @@ from fastconv._core.winograd.filters import prepare
 
 from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.problem.filters cimport lie_in_order
-from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
+from fastconv._core.problem.problem cimport Problem, beyond, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, OWN_FIRST, in_parallel
@@ -109,7 +109,7 @@ cdef void compute_panel(const WinogradLayout *l, const Problem *g, const Winogra
     if l.place == IN_PANELS:
         transform_panel(l, g, i, scratch + l.weights_at, scratch + l.u_at)
         if lie_in_order(g):
-            next_weights = <const floating *>g.weights + (block.group * l.filters + k + l.width) * g.wk
+            next_weights = beyond(<const floating *>g.weights, (block.group * l.filters + k + l.width) * g.wk)
     else:
         u = (<const floating *>l.u if l.place == IN_ONE_PLACE else u) + i * l.u_panel
     multiply(l, (block.last - block.first) * l.tiles, channels_of(l, g, block.group), <const floating *>block.v, u,

@@ -17,6 +17,7 @@ from libc.stdint cimport int32_t
 from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions
 from fastconv._core.problem.problem cimport Problem, ceildiv, part
 from fastconv._core.runtime.isa cimport kernels
+from fastconv._core.runtime.threads cimport mark_byte
 from fastconv._core.winograd.layout cimport WinogradBlock, WinogradLayout, channels_of
 
 # What a unit reads: strips first .. last - 1, one under the other in one image, of so many channels of the group.
@@ -123,5 +124,5 @@ cdef void transform_inputs(const WinogradLayout *l, const Problem *g, const Wino
             strip = band + q * l.band_vector + i * l.step * pitch
             if l.contrast > 0 and band_contrast(strip, pitch, places, l.contrast_blocks, l.contrast_window,
                                                 l.contrast_known if i else 0, energy, <floating>l.contrast):
-                again[i] = 1
+                mark_byte(again + i)
             input_tiles(l, strip, pitch, v + q * l.mr * l.lanes, tile_at + i * l.tiles)

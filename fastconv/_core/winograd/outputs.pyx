@@ -1,17 +1,18 @@
 """The products of Winograd's algorithm transformed back: M[point][tile][vectors of a panel] to y, for forward.pyx.
 
-    for strip, vector of output channels: M -> transform, + bias -> y
+    for strip, vector of output channels: M -> transform, + bias, activation -> y
 
-For NHWC it goes there from registers, for NCHW and for an activation by way of 4 rows of one vector (L1). A transform
+For NHWC it goes there from registers, for NCHW by way of 4 rows of one vector (L1). A transform
 spreads a value that is not finite over its tile: rows of tiles that have one are marked, to be computed again.
 """
 
 from cython cimport floating
 
 from fastconv._core.problem.lanes cimport store_lanes
-from fastconv._core.problem.problem cimport Problem, activate, ceildiv
+from fastconv._core.problem.problem cimport Problem, activation_of, ceildiv
 from fastconv._core.runtime.isa cimport kernels
 from fastconv._core.runtime.kernels cimport fc_winograd_steps
+from fastconv._core.runtime.threads cimport mark_byte
 from fastconv._core.winograd.layout cimport WinogradBlock, WinogradLayout, filters_of
 
 
@@ -48,7 +49,7 @@ cdef void transform_outputs(const WinogradLayout *l, const Problem *g, const Win
     cdef floating *place
     if l.bias != NULL:
         bias = <const floating *>l.bias + (block.group * l.panels + panel) * l.width
-    steps.m_point, steps.m_tile = l.m_point, l.width
+    steps.m_point, steps.m_tile, steps.activation = l.m_point, l.width, activation_of(g, True)
     for i in range(strips * vectors):
         if g.yk == 1:    # strip by strip, or plane by plane
             strip, k = block.first + i // vectors, i % vectors * l.lanes
@@ -63,15 +64,13 @@ cdef void transform_outputs(const WinogradLayout *l, const Problem *g, const Win
             continue
         place = y + n * g.yn + k * g.yk + row * g.yh + col * g.yw
         channels = <int>min(l.lanes, filters - k)
-        in_place = g.yk == 1 and channels == l.lanes and not g.activation
+        in_place = g.yk == 1 and channels == l.lanes
         if in_place:
             out, steps.y_row, steps.y_col = place, g.yh, g.yw
         else:
             out, steps.y_row, steps.y_col = scratch + l.strip_at, cols * l.lanes, l.lanes
         if not output_tiles(l.scheme, &steps, m + (strip - block.first) * l.tiles * l.width + k,
                             bias + k if bias != NULL else bias, out, rows, cols):
-            l.again[n * l.tile_rows + strip % l.tile_rows] = 1
-        if g.activation:
-            activate(g.activation, out, rows * cols * l.lanes, g.slope)
+            mark_byte(&l.again[n * l.tile_rows + strip % l.tile_rows])
         if not in_place:
             store_lanes(g, place, channels, rows, cols, out, l.lanes)

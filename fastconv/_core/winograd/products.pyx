@@ -8,9 +8,9 @@ Of narrow groups, which share a vector, U of a point stays in registers, and the
 
 from cython cimport floating
 
-from fastconv._core.problem.problem cimport ceildiv, part
+from fastconv._core.problem.problem cimport beyond, ceildiv, part
 from fastconv._core.runtime.isa cimport channel_tile, kernels
-from fastconv._core.runtime.kernels cimport fc_pixels
+from fastconv._core.runtime.kernels cimport FC_IDENTITY, fc_pixels
 from fastconv._core.winograd.layout cimport WinogradLayout
 
 
@@ -40,6 +40,7 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
     cdef fc_pixels pixels
     pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = channels, l.mr * l.lanes, &zero, 1
     pixels.step, pixels.ldc, pixels.b_panel = l.lanes, l.width, 0
+    pixels.activation.kind = FC_IDENTITY
     for point in range(points):
         up = next_up
         next_up = u + (filter_point(l, point + 1) * l.u_point if point + 1 < points else l.u_panel)
@@ -49,8 +50,8 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
         for b in range(blocks):
             t = part(n_tiles, blocks, b)
             later = (points - 1 - point) * blocks + blocks - 1 - b
-            ahead = next_up + min(blocks - 1 - b, vectors - 1) * channels * l.lanes
+            ahead = beyond(next_up, min(blocks - 1 - b, vectors - 1) * channels * l.lanes)
             if next_weights != NULL and later < vectors * l.taps * l.taps:
-                ahead = next_weights + later * channels * l.lanes
+                ahead = beyond(next_weights, later * channels * l.lanes)
             channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), &pixels,
                          v + point * l.v_point + b * l.v_tiles, up, m + point * l.m_point + t * l.width, no_bias, ahead)

@@ -44,8 +44,8 @@ from libc.string cimport memcpy, memset
 from fastconv._core.problem.convolution cimport Convolution, Window
 from fastconv._core.problem.problem cimport Problem, ceildiv, part
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport kernels, outer_tile
-from fastconv._core.runtime.kernels cimport FC_MAX_NV, fc_outer_steps
+from fastconv._core.runtime.isa cimport gemm_tile, kernels
+from fastconv._core.runtime.kernels cimport FC_IDENTITY, FC_MAX_NV, fc_product
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport WHEN_READY, in_parallel, mark
 from fastconv._core.winograd.gradient_layout cimport (
@@ -142,9 +142,10 @@ cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py
     cdef Py_ssize_t i, k
     cdef floating *u
     cdef bint more
-    cdef fc_outer_steps steps
-    steps.a, steps.b, steps.b_vector, steps.c = l.y.v_tiles, l.x.lanes, l.x.mr * l.x.lanes, l.u_row
-    steps.a_row = 1
+    cdef const floating *no_bias = NULL
+    cdef fc_product how
+    how.a, how.b, how.b_vector, how.c = l.y.v_tiles, l.x.lanes, l.x.mr * l.x.lanes, l.u_row
+    how.activation.kind = FC_IDENTITY
     for row in range(points):
         for col in range(points):
             u = <floating *>sums.u + (min(row, of_filter - 1) * of_filter + min(col, of_filter - 1)) * l.u_point
@@ -152,14 +153,15 @@ cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py
             for run in range(ceildiv(tiles, RUN_TILES)):
                 done = run * RUN_TILES
                 length = min(RUN_TILES, tiles - done)
+                how.accumulate = more or done > 0
                 for pair in range(ceildiv(sums.c_end - sums.c, FC_MAX_NV)):
                     c = sums.c + pair * FC_MAX_NV
                     vectors = <int>min(FC_MAX_NV, sums.c_end - c)
                     for i in range(tiles_high):
                         k = part(filters, tiles_high, i)
-                        outer_tile(vectors, part(filters, tiles_high, i + 1) - k, &steps, length,
-                                   z + done * l.y.v_tiles + sums.k + k, v + (c * l.x.mr + done) * l.x.lanes,
-                                   u + k * l.u_row + (c - sums.c) * l.x.lanes, more or done > 0)
+                        gemm_tile(vectors, part(filters, tiles_high, i + 1) - k, &how, length,
+                                  z + done * l.y.v_tiles + sums.k + k, v + (c * l.x.mr + done) * l.x.lanes,
+                                  u + k * l.u_row + (c - sums.c) * l.x.lanes, no_bias)
             v += l.x.v_point
             z += l.y.v_point
 
