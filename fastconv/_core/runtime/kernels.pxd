@@ -141,7 +141,7 @@ cdef extern from "kernels.h" nogil:
         void (*gemm_tile[2][15])(const fc_product *how, Py_ssize_t depth, const float *a, const float *b, float *c,
                                  const float *bias) noexcept nogil
         void (*outer_tile[2][15])(const fc_outer_steps *steps, Py_ssize_t depth, const float *a, const float *b,
-                                  float *c) noexcept
+                                  float *c) noexcept nogil
         void (*pack_rows)(const fc_taps *rows, const float *src, const fc_run *runs, Py_ssize_t n_runs, float *dst, Py_ssize_t width,
                           int padded) noexcept nogil
         void (*transpose)(const float *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, float *dst,
@@ -257,7 +257,7 @@ cdef extern from "kernels.h" nogil:
         void (*gemm_tile[2][15])(const fc_product *how, Py_ssize_t depth, const double *a, const double *b, double *c,
                                  const double *bias) noexcept nogil
         void (*outer_tile[2][15])(const fc_outer_steps *steps, Py_ssize_t depth, const double *a, const double *b,
-                                  double *c) noexcept
+                                  double *c) noexcept nogil
         void (*pack_rows)(const fc_taps *rows, const double *src, const fc_run *runs, Py_ssize_t n_runs, double *dst, Py_ssize_t width,
                           int padded) noexcept nogil
         void (*transpose)(const double *src, const Py_ssize_t *rows, int n_rows, Py_ssize_t length, double *dst,
