@@ -17,7 +17,7 @@ Who calls whom
       v                                     v
     problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in use
 
-    planner/data_gradient.py     grad_x: a way (data_gradient/: phases, patches, one call) with a driver, chosen and laid out once
+    planner/data_gradient.py     grad_x: a way (data_gradient/) and a driver for its convolutions, laid out with the plan
     <family>/weight_gradient.pyx chosen as the forward drivers are, by <family>/gradient_cost.py
 
 The rooms

@@ -58,7 +58,7 @@ def terms(problem, lanes, tile_rows):
         "outputs": POINTS**2 * tiles * of_channels * groups,
         "band_of_planes": 0 if problem.channels_last else band,
         "band_of_pixels": band if problem.channels_last else 0,
-        "store_planes": 0 if problem.channels_last else images * groups * of_channels * math.prod((h, w)),
+        "store_planes": images * groups * of_channels * math.prod((h, w)),    # pixels take as long
         "filter": FILTER_POINTS**2 * depth * of_channels * groups * (2 * blocks if transformed > FILTERS_BYTES else 1),
         "call": 1,
     }
