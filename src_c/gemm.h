@@ -83,8 +83,10 @@ GEMM_TILES(14)
 #define ITS_OWN(address) __asm__("" : "+r"(address))
 
 /* A sum of outer products, of two operands that lie as they were written: C[m][nv vectors] = the sum over p < depth of
- * a[p][i] * b[p][j]. Loop, registers and streams as above, but for the steps. Where the scalars of a step do not follow each
- * other, a pointer and their distance reach three of them: gcc would keep a pointer for each. */
+ * a[p][i] * b[p][j]. Loop, registers and streams as above, but for the steps. The scalars of a step lie any distance apart: a
+ * pointer and that distance reach three of them, where gcc would keep a pointer for each. With one vector scalars are operands
+ * of the multiplication, of which a pointer and an index make two instructions: there those that follow each other have a loop
+ * of their own. */
 #define OUTER_LOOP(m, nv, scalar, pointers)                                                                            \
     for (ptrdiff_t p = 0; p < depth; p++, b += b_step) {                                                               \
         V bv[nv];                                                                                                      \
@@ -109,7 +111,7 @@ GEMM_TILES(14)
             rows[i] = a + 3 * i * a_row;                                                                               \
             ITS_OWN(rows[i]);                                                                                          \
         }                                                                                                              \
-        if (a_row == 1) {                                                                                              \
+        if (nv == 1 && a_row == 1) {                                                                                   \
             OUTER_LOOP(m, nv, rows[0][i], 1)                                                                           \
         } else {                                                                                                       \
             OUTER_LOOP(m, nv, rows[i / 3][i % 3 * a_row], (m + 2) / 3)                                                 \
