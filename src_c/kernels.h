@@ -209,7 +209,7 @@ typedef struct {
                           ptrdiff_t point_stride);                                                                                     \
         /* The gradient of one filter's weights from the sums of Z V: point p < filter_points^2 of vector v of channels at    \
          * u + p * point_stride + v * vector, to w[channel][taps * taps] and up to a vector more, which is overwritten. Returns\
-         * whether all are finite. */        \
+         * whether all are finite. NULL in double precision. */        \
         int (*weights)(const T *u, ptrdiff_t vectors, T *w, ptrdiff_t point_stride);                                                   \
     } fc_winograd_##NAME;                                                                                                              \
                                                                                                                                        \

@@ -215,29 +215,6 @@ INLINE void NAME(f43s2_weight)(V *o, const V *z) {
             }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \
-    static int NAME(scheme##_weights)(const T *u, ptrdiff_t vectors, T *restrict w, ptrdiff_t point_stride) {          \
-        enum { TAPS = R * R, BLOCKS = (TAPS + LANES - 1) / LANES };                                                    \
-        V odd = {0};                                                                                                   \
-        for (ptrdiff_t v = 0; v < vectors; v++, u += LANES, w += TAPS * LANES) {                                       \
-            V z[R][U], taps[BLOCKS * LANES];                                                                           \
-            UNROLL for (int j = 0; j < U; j++) {                                                                       \
-                V q[U], o[R];                                                                                          \
-                UNROLL for (int i = 0; i < U; i++) q[i] = NAME(load)(u + (i * U + j) * point_stride);                  \
-                NAME(scheme##_weight)(o, q);                                                                           \
-                UNROLL for (int i = 0; i < R; i++) z[i][j] = o[i];                                                     \
-            }                                                                                                          \
-            UNROLL for (int i = 0; i < R; i++) NAME(scheme##_weight)(taps + i * R, z[i]);                              \
-            UNROLL for (int i = 0; i < TAPS; i++) odd += taps[i] * 0;                                                  \
-            UNROLL for (int i = TAPS; i < BLOCKS * LANES; i++) taps[i] = (V){0};                                       \
-            UNROLL for (int b = 0; b < BLOCKS; b++) NAME(transpose_block)(taps + b * LANES);                           \
-            /* in ascending order: what runs over the taps of a channel is overwritten by the next one's */            \
-            for (int c = 0; c < LANES; c++)                                                                            \
-                UNROLL for (int b = 0; b < BLOCKS; b++) NAME(store)(w + c * TAPS + b * LANES, taps[b * LANES + c]);    \
-        }                                                                                                              \
-        int finite = 1;                                                                                                \
-        for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                         \
-        return finite;                                                                                                 \
-    }                                                                                                                  \
     static int NAME(scheme##_outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *restrict y,        \
                                       ptrdiff_t rows, ptrdiff_t cols) {                                                \
         const ptrdiff_t point_stride = steps->m_point, tile_stride = steps->m_tile, tiles = (cols + 3) / 4;            \
@@ -314,6 +291,41 @@ static int NAME(f43s2_patches)(const fc_winograd_steps *steps, const T *m, T *re
     return finite;
 }
 
+/* Single precision alone: there is no other weight gradient by this algorithm. */
+#undef WINOGRAD_WEIGHTS
+#if BITS == 32
+#define TRANSFORM_WEIGHTS(scheme, U, R)                                                                                \
+    static int NAME(scheme##_weights)(const T *u, ptrdiff_t vectors, T *restrict w, ptrdiff_t point_stride) {          \
+        enum { TAPS = R * R, BLOCKS = (TAPS + LANES - 1) / LANES };                                                    \
+        V odd = {0};                                                                                                   \
+        for (ptrdiff_t v = 0; v < vectors; v++, u += LANES, w += TAPS * LANES) {                                       \
+            V z[R][U], taps[BLOCKS * LANES];                                                                           \
+            UNROLL for (int j = 0; j < U; j++) {                                                                       \
+                V q[U], o[R];                                                                                          \
+                UNROLL for (int i = 0; i < U; i++) q[i] = NAME(load)(u + (i * U + j) * point_stride);                  \
+                NAME(scheme##_weight)(o, q);                                                                           \
+                UNROLL for (int i = 0; i < R; i++) z[i][j] = o[i];                                                     \
+            }                                                                                                          \
+            UNROLL for (int i = 0; i < R; i++) NAME(scheme##_weight)(taps + i * R, z[i]);                              \
+            UNROLL for (int i = 0; i < TAPS; i++) odd += taps[i] * 0;                                                  \
+            UNROLL for (int i = TAPS; i < BLOCKS * LANES; i++) taps[i] = (V){0};                                       \
+            UNROLL for (int b = 0; b < BLOCKS; b++) NAME(transpose_block)(taps + b * LANES);                           \
+            /* in ascending order: what runs over the taps of a channel is overwritten by the next one's */            \
+            for (int c = 0; c < LANES; c++)                                                                            \
+                UNROLL for (int b = 0; b < BLOCKS; b++) NAME(store)(w + c * TAPS + b * LANES, taps[b * LANES + c]);    \
+        }                                                                                                              \
+        int finite = 1;                                                                                                \
+        for (int l = 0; l < LANES; l++) finite &= odd[l] == 0;                                                         \
+        return finite;                                                                                                 \
+    }
+TRANSFORM_WEIGHTS(f43, 6, 3)
+TRANSFORM_WEIGHTS(f45, 8, 5)
+TRANSFORM_WEIGHTS(f43s2, 6, 3)
+#define WINOGRAD_WEIGHTS(scheme) NAME(scheme##_weights)
+#else
+#define WINOGRAD_WEIGHTS(scheme) NULL
+#endif
+
 #define WINOGRAD_SCHEME(scheme, P, U, R, STEP)                                                                         \
     {.points = P,                                                                                                      \
      .filter_points = U,                                                                                               \
@@ -323,7 +335,7 @@ static int NAME(f43s2_patches)(const fc_winograd_steps *steps, const T *m, T *re
      .filters = NAME(scheme##_filters),                                                                                \
      .outputs = NAME(scheme##_outputs),                                                                                \
      .gradients = NAME(scheme##_gradients),                                                                            \
-     .weights = NAME(scheme##_weights)}
+     .weights = WINOGRAD_WEIGHTS(scheme)}
 
 /* The products of one point for narrow groups, of d channels and d filters each, as many as fit into a vector side by side: a lane
  * meets the channels of its own group, one in each step.

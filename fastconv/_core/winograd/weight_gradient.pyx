@@ -1,4 +1,5 @@
-"""The weight gradient of 3 x 3 convolutions with stride 1 and 2 and of 5 x 5 ones by Winograd's minimal filtering.
+"""The weight gradient of 3 x 3 convolutions with stride 1 and 2 and of 5 x 5 ones by Winograd's minimal filtering, in
+single precision: double precision would lose accuracy, and is computed as a matrix product.
 
 It is the transpose of the forward algorithm, with the same matrices (src_c/winograd.h): from Y = A^T (U V) A follows
 dW = G^T (sum over tiles of Z V) G, where V = B^T x B as forward, and Z = A dy A^T. Vector lanes are channels; for each
@@ -38,7 +39,6 @@ from fastconv._core.product import weight_gradient as product
 from fastconv._core.runtime import memory
 
 cimport numpy as cnp
-from cython cimport floating
 from libc.string cimport memcpy, memset
 
 from fastconv._core.problem.convolution cimport Convolution, Window
@@ -90,14 +90,6 @@ cdef struct WinogradSums:
     void *u
 
 
-cdef inline int transform_weights(int scheme, const floating *u, Py_ssize_t vectors, floating *w,
-                                  Py_ssize_t point_stride) noexcept nogil:
-    if floating is float:
-        return kernels.f32.winograd[scheme].weights(u, vectors, w, point_stride)
-    else:
-        return kernels.f64.winograd[scheme].weights(u, vectors, w, point_stride)
-
-
 cdef WinogradSums panel_at(const WinogradGradientCall *call, Py_ssize_t group, Py_ssize_t panel) noexcept nogil:
     cdef const WinogradGradientLayout *l = call.l
     cdef Py_ssize_t row = panel // l.channel_panels, filters = filters_of(&l.x, call.x, group)
@@ -111,19 +103,19 @@ cdef WinogradSums panel_at(const WinogradGradientCall *call, Py_ssize_t group, P
 
 
 cdef void transform_part(const WinogradLayout *whole, const Problem *g, WinogradBlock *block, Py_ssize_t unit,
-                         floating *scratch) noexcept nogil:
+                         float *scratch) noexcept nogil:
     """Some patches of a block, of x or of grad_output; marks strips of its group."""
     cdef WinogradLayout l = whole[0]
     l.again += block.group * l.strips
     transform_inputs(&l, g, block, unit, scratch)
 
 
-cdef void leave_out(const WinogradGradientCall *call, const WinogradBlock *block, floating *v,
-                    floating *z) noexcept nogil:
+cdef void leave_out(const WinogradGradientCall *call, const WinogradBlock *block, float *v,
+                    float *z) noexcept nogil:
     """Makes zeros of the strips of a block that are marked: they are added otherwise."""
     cdef const WinogradGradientLayout *l = call.l
     cdef const char *again = l.x.again + block.group * l.x.strips
-    cdef Py_ssize_t tiles = l.x.tiles, size = sizeof(floating), strip, point, q, t
+    cdef Py_ssize_t tiles = l.x.tiles, size = sizeof(float), strip, point, q, t
     for strip in range(block.first, block.last):
         if not again[strip]:
             continue
@@ -135,12 +127,12 @@ cdef void leave_out(const WinogradGradientCall *call, const WinogradBlock *block
 
 
 cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py_ssize_t tiles, bint accumulate,
-                   const floating *v, const floating *z) noexcept nogil:
+                   const float *v, const float *z) noexcept nogil:
     """Adds the products of a block's tiles to the sums of a panel, or begins these with them."""
     cdef int points = l.x.points, of_filter = l.x.filter_points, vectors
     cdef Py_ssize_t filters = sums.k_end - sums.k, tiles_high = ceildiv(filters, l.mr), row, col, run, done, length, pair, c
     cdef Py_ssize_t i, k
-    cdef floating *u
+    cdef float *u
     cdef bint more
     cdef const floating *no_bias = NULL
     cdef fc_product how
@@ -148,7 +140,7 @@ cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py
     how.activation.kind = FC_IDENTITY
     for row in range(points):
         for col in range(points):
-            u = <floating *>sums.u + (min(row, of_filter - 1) * of_filter + min(col, of_filter - 1)) * l.u_point
+            u = <float *>sums.u + (min(row, of_filter - 1) * of_filter + min(col, of_filter - 1)) * l.u_point
             more = accumulate or row >= of_filter or col >= of_filter
             for run in range(ceildiv(tiles, RUN_TILES)):
                 done = run * RUN_TILES
@@ -167,17 +159,17 @@ cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py
 
 
 cdef void finish(WinogradGradientCall *call, const WinogradSums *sums, Py_ssize_t chunk, bint is_first,
-                 floating *row) noexcept nogil:
+                 float *row) noexcept nogil:
     """The sums of a panel to the totals of a chunk, or to the gradient where there are none; `row` is scratch."""
     cdef const WinogradGradientLayout *l = call.l
     cdef const Problem *g = call.x
     cdef Py_ssize_t taps = g.r * g.s, lanes = l.x.lanes, k, lo, hi, filter, e, begin
-    cdef const floating *own
-    cdef floating *dw
+    cdef const float *own
+    cdef float *dw
     cdef double *totals
     for k in range(sums.k, sums.k_end):
-        if not transform_weights(l.x.scheme, <const floating *>sums.u + (k - sums.k) * l.u_row, sums.c_end - sums.c,
-                                 row, l.u_point):
+        if not kernels.f32.winograd[l.x.scheme].weights(<const float *>sums.u + (k - sums.k) * l.u_row,
+                                                        sums.c_end - sums.c, row, l.u_point):
             mark(&call.not_finite)
         if l.x.joined > 1:    # of all channels of the vector those of the filter's own group
             lo = k // g.k * g.c
@@ -189,12 +181,12 @@ cdef void finish(WinogradGradientCall *call, const WinogradSums *sums, Py_ssize_
         filter = sums.group * l.x.filters + k
         own = row + lo * taps
         if l.totals == 0:
-            dw = <floating *>g.weights + filter * g.wk + begin
+            dw = <float *>g.weights + filter * g.wk + begin
             if call.adds:
                 for e in range((hi - lo) * taps):
                     dw[e] += own[e]
             else:
-                memcpy(dw, own, (hi - lo) * taps * sizeof(floating))
+                memcpy(dw, own, (hi - lo) * taps * sizeof(float))
             continue
         totals = call.totals + chunk * l.totals + filter * g.c * taps + begin
         if is_first:
@@ -205,14 +197,14 @@ cdef void finish(WinogradGradientCall *call, const WinogradSums *sums, Py_ssize_
                 totals[e] += own[e]
 
 
-cdef void chunk_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+cdef void chunk_unit(const void *data, Py_ssize_t index, float *scratch) noexcept nogil:
     """One group of one chunk, by one thread."""
     cdef WinogradGradientCall *call = <WinogradGradientCall *>data
     cdef const WinogradGradientLayout *l = call.l
     cdef Py_ssize_t chunk = index // l.x.groups, i, b, pending = 0, blocks
     cdef Py_ssize_t first = part(l.x.strips, l.chunks, chunk), strips = part(l.x.strips, l.chunks, chunk + 1) - first
-    cdef floating *v = scratch + l.v_at
-    cdef floating *z = scratch + l.z_at
+    cdef float *v = scratch + l.v_at
+    cdef float *z = scratch + l.z_at
     cdef WinogradSums sums = panel_at(call, index % l.x.groups, 0)
     cdef WinogradBlock block
     cdef bint is_first = True
@@ -242,7 +234,7 @@ cdef WinogradBlock shared_block(const WinogradGradientCall *call) noexcept nogil
     return block
 
 
-cdef void patches_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+cdef void patches_unit(const void *data, Py_ssize_t index, float *scratch) noexcept nogil:
     """Some patches of a shared block: first those of x."""
     cdef const WinogradGradientCall *call = <const WinogradGradientCall *>data
     cdef const WinogradGradientLayout *l = call.l
@@ -255,19 +247,19 @@ cdef void patches_unit(const void *data, Py_ssize_t index, floating *scratch) no
         transform_part(&l.y, call.y, &block, index - of_x, scratch)
 
 
-cdef void panel_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+cdef void panel_unit(const void *data, Py_ssize_t index, float *scratch) noexcept nogil:
     """One panel of a shared block."""
     cdef WinogradGradientCall *call = <WinogradGradientCall *>data
     cdef const WinogradGradientLayout *l = call.l
     cdef WinogradSums sums = panel_at(call, call.group, index)
-    sums.u = <floating *>call.u + index * l.u_size if l.kept else scratch + l.u_at
-    multiply(l, &sums, (call.last - call.first) * l.x.tiles, not call.begins, <const floating *>call.v,
-             <const floating *>call.z)
+    sums.u = <float *>call.u + index * l.u_size if l.kept else scratch + l.u_at
+    multiply(l, &sums, (call.last - call.first) * l.x.tiles, not call.begins, <const float *>call.v,
+             <const float *>call.z)
     if call.ends:
         finish(call, &sums, 0, call.is_first, scratch + l.row_at)
 
 
-cdef void share_blocks(WinogradGradientCall *call, floating *scratch) noexcept nogil:
+cdef void share_blocks(WinogradGradientCall *call, float *scratch) noexcept nogil:
     """All groups and blocks, one after the other, each by the team."""
     cdef const WinogradGradientLayout *l = call.l
     cdef Py_ssize_t group, b, at_once = l.blocks_at_once
@@ -279,42 +271,42 @@ cdef void share_blocks(WinogradGradientCall *call, floating *scratch) noexcept n
             call.begins, call.is_first = b % at_once == 0, b < at_once
             call.ends = b % at_once == at_once - 1 or b == l.blocks - 1
             block = shared_block(call)
-            in_parallel(patches_unit[floating], call, input_units(&l.x, &block) + input_units(&l.y, &block), l.team,
+            in_parallel(patches_unit, call, input_units(&l.x, &block) + input_units(&l.y, &block), l.team,
                         WHEN_READY, scratch, l.thread_size)
-            leave_out(call, &block, <floating *>call.v, <floating *>call.z)
-            in_parallel(panel_unit[floating], call, l.filter_panels * l.channel_panels, l.team, WHEN_READY, scratch,
+            leave_out(call, &block, <float *>call.v, <float *>call.z)
+            in_parallel(panel_unit, call, l.filter_panels * l.channel_panels, l.team, WHEN_READY, scratch,
                         l.thread_size)
 
 
-cdef void add_chunks(WinogradGradientCall *call, const floating *unused) noexcept nogil:
+cdef void add_chunks(WinogradGradientCall *call) noexcept nogil:
     """The chunks' totals, in order, to the gradient."""
     cdef const WinogradGradientLayout *l = call.l
     cdef const Problem *g = call.x
     cdef Py_ssize_t size = l.totals, row = g.c * g.r * g.s, chunk, k, e
     cdef double *totals
-    cdef floating *dw
+    cdef float *dw
     for k in range(g.groups * g.k):
         totals = call.totals + k * row
         for chunk in range(1, l.chunks):
             for e in range(row):
                 totals[e] += totals[chunk * size + e]
-        dw = <floating *>g.weights + k * g.wk
+        dw = <float *>g.weights + k * g.wk
         if call.adds:
             for e in range(row):
-                dw[e] += <floating>totals[e]
+                dw[e] += <float>totals[e]
         else:
             for e in range(row):
-                dw[e] = <floating>totals[e]
+                dw[e] = <float>totals[e]
 
 
-cdef void correlate(WinogradGradientCall *call, floating *scratch) noexcept nogil:
+cdef void correlate(WinogradGradientCall *call, float *scratch) noexcept nogil:
     cdef const WinogradGradientLayout *l = call.l
     if l.private:
-        in_parallel(chunk_unit[floating], call, l.chunks * l.x.groups, l.team, WHEN_READY, scratch, l.thread_size)
+        in_parallel(chunk_unit, call, l.chunks * l.x.groups, l.team, WHEN_READY, scratch, l.thread_size)
     else:
         share_blocks(call, scratch)
     if l.totals:
-        add_chunks(call, scratch)
+        add_chunks(call)
 
 
 cdef double work(const Problem *g) noexcept nogil:
@@ -325,7 +317,7 @@ cdef backward(Convolution conv, bint adds):
     """Returns flags [group][image][row of tiles] of the strips that were left out, or None where the result is not
     finite, and how many groups were joined to one."""
     cdef Problem g = problem_with_stride(conv), y = gradient_as_image(&g)
-    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
+    cdef Py_ssize_t size = sizeof(float)
     cdef WinogradGradientLayout l = lay_out_gradient(&g, &y, size, threads.team(work(&g)))
     cdef Block scratch = take(l.team * l.thread_size * size), shared = take(l.shared_size * size)
     cdef Block totals = take(l.chunks * l.totals * sizeof(double)), tables = take(tables_size(&l) * sizeof(Py_ssize_t))
@@ -359,10 +351,7 @@ cdef backward(Convolution conv, bint adds):
     call.group = call.first = call.last = 0
     call.begins = call.ends = call.is_first = False
     with nogil:
-        if conv.single:
-            correlate(&call, <float *>scratch.data)
-        else:
-            correlate(&call, <double *>scratch.data)
+        correlate(&call, <float *>scratch.data)
     return None if call.not_finite else flags.reshape(l.x.groups, g.n, l.x.tile_rows), l.x.joined
 
 
@@ -422,6 +411,8 @@ def conv2d_weight_gradient(Convolution conv):
         return
     if cnp.PyArray_SIZE(conv.y) == 0:
         conv.w.fill(0)
+    elif not conv.single:
+        product.conv2d_weight_gradient(conv)
     elif gradient_workspace(conv, True) > MOST:
         parts.weight_gradient(conv2d_weight_gradient, gradient_workspace, conv)
     elif not (undilated(conv, False) if g.dilation_h == 1 and g.dilation_w == 1 else dilated(conv)):
@@ -448,12 +439,14 @@ cdef bint dilated(Convolution conv) except -1:
 
 def gradient_workspace(Convolution conv, bint alone):
     """As product's."""
+    if not conv.single:
+        return product.gradient_workspace(conv, alone)
     cdef Problem g = problem_with_stride(conv), y
     # with dilation that of the first phase, which is the largest
     g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
     g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
     g.xh, g.xw, g.yh, g.yw = g.xh * g.dilation_h, g.xw * g.dilation_w, g.yh * g.dilation_h, g.yw * g.dilation_w
     y = gradient_as_image(&g)
-    cdef WinogradGradientLayout l = lay_out_gradient(&g, &y, cnp.PyArray_ITEMSIZE(conv.x),
+    cdef WinogradGradientLayout l = lay_out_gradient(&g, &y, sizeof(float),
                                                      1 if alone else threads.team(work(&g)))
     return gradient_bytes(&l)
