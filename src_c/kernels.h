@@ -450,10 +450,10 @@ typedef struct {
         void (*spread_channels)(const fc_window *window, const T *grad, T *grad_x, ptrdiff_t rows, ptrdiff_t columns,                  \
                                 int add, ptrdiff_t n);                                                                                 \
                                                                                                                                        \
-        /* pool.h, channels: the gradient of a maximum: grad to the pixel of its window that is the index, written, 0 to the  \
-         * others, or added. Returns 0, the window's pixels being undefined, where an index is not in it. */        \
+        /* pool.h, channels: the gradient of a maximum: grad to the pixel of its window that is the index, 0 to the others.            \
+         * Returns 0, the window's pixels being undefined, where an index is not in it. */                                             \
         int (*max_channels_backward)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,                          \
-                                     ptrdiff_t rows, ptrdiff_t columns, int add, ptrdiff_t n);                                         \
+                                     ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t n);                                                  \
                                                                                                                                        \
         /* pool_planes.h: the maximum of n >= 1 elements, and its position. */                                                         \
         T (*max_of_run)(const T *x, ptrdiff_t n, ptrdiff_t *position);                                                                 \

@@ -422,35 +422,26 @@ static void NAME(spread_channels)(const fc_window *window, const T *grad, T *gra
 }
 
 INLINE M NAME(max_backward_vector)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,
-                                   ptrdiff_t rows, ptrdiff_t columns, const int add, const ptrdiff_t part) {
+                                   ptrdiff_t rows, ptrdiff_t columns, const ptrdiff_t part) {
     const V g = LOAD_CHANNELS(grad);
     const M k = NAME(load_indices)(index, window->base, part);
     M found = {0};
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t s = 0; s < columns; s++) {
-            T *to = grad_x + r * window->row + s * window->column;
             M here = k == (M){0} + (I)(r * window->row_step + s * window->column_step);
-            V v = (V)((M)g & here);
-            if (add) v += LOAD_CHANNELS(to);
             found |= here;
-            NAME(store_outputs)(to, v, part);
+            NAME(store_outputs)(grad_x + r * window->row + s * window->column, (V)((M)g & here), part);
         }
     return found; /* lanes from `part` on have index 0 there, which is in the window */
 }
 
 static int NAME(max_channels_backward)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,
-                                       ptrdiff_t rows, ptrdiff_t columns, int add, ptrdiff_t n) {
+                                       ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t n) {
     M found = ~(M){0};
-#define BACKWARD(add, part) NAME(max_backward_vector)(window, grad + j, index + j, grad_x + j, rows, columns, add, part)
     ptrdiff_t j = 0;
-    if (add) {
-        for (; j + LANES <= n; j += LANES) found &= BACKWARD(1, LANES);
-        if (j < n) found &= BACKWARD(1, n - j);
-    } else {
-        for (; j + LANES <= n; j += LANES) found &= BACKWARD(0, LANES);
-        if (j < n) found &= BACKWARD(0, n - j);
-    }
-#undef BACKWARD
+    for (; j + LANES <= n; j += LANES)
+        found &= NAME(max_backward_vector)(window, grad + j, index + j, grad_x + j, rows, columns, LANES);
+    if (j < n) found &= NAME(max_backward_vector)(window, grad + j, index + j, grad_x + j, rows, columns, n - j);
     I all = ~(I)0;
     UNROLL for (int i = 0; i < LANES; i++) all &= found[i];
     return all != 0;

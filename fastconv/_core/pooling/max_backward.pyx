@@ -6,11 +6,12 @@
     small windows of pixels in NHWC that share none:
         parallel for image, block of channels: for output: for vector of channels: to all pixels of its window the
             gradient where their position is the index, else 0
-    otherwise: parallel for image, block of channels: zeros, then grad_x[index] += grad
+    otherwise: parallel for image, block of channels: zeros, then grad_x[index] += grad; in NHWC row of outputs by row,
+        zeros in rows of pixels before the first window reaches them (L2)
 
 Where a pixel belongs to many windows, a running sum in single precision would not be right to 1e-6. Then:
 
-    parallel for image, channel: for block of pixels: all gradients that belong there += in double
+    parallel for image, few channels: for block of pixels: all gradients that belong there += in double
 
 Units of work share no pixel of grad_x, so nothing is added across threads.
 """
@@ -165,7 +166,7 @@ cdef bint windows_of_unit(const MaxGradient *call, const floating *grad, const i
             window.base = rows.first * g.cols.size + cols.first
             if not max_channels_backward(&window, grad + i * g.yh + j * g.yw,
                                          indices + i * call.index_row + j * call.index_col,
-                                         grad_x + rows.first * g.xh + cols.first * g.xw, rows.taps, cols.taps, False,
+                                         grad_x + rows.first * g.xh + cols.first * g.xw, rows.taps, cols.taps,
                                          channels):
                 return False
     return True

@@ -219,7 +219,7 @@ cdef extern from "kernels.h" nogil:
         void (*spread_channels)(const fc_window *window, const float *grad, float *grad_x, Py_ssize_t rows, Py_ssize_t columns, int add,
                                 Py_ssize_t n) noexcept nogil
         int (*max_channels_backward)(const fc_window *window, const float *grad, const int64_t *index, float *grad_x, Py_ssize_t rows,
-                                     Py_ssize_t columns, int add, Py_ssize_t n) noexcept nogil
+                                     Py_ssize_t columns, Py_ssize_t n) noexcept nogil
         float (*max_of_run)(const float *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
         void (*max_of_planes)(const float *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, float *y, int64_t *index) noexcept nogil
         void (*mean_of_planes)(const float *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, float *y) noexcept nogil
@@ -335,7 +335,7 @@ cdef extern from "kernels.h" nogil:
         void (*spread_channels)(const fc_window *window, const double *grad, double *grad_x, Py_ssize_t rows, Py_ssize_t columns, int add,
                                 Py_ssize_t n) noexcept nogil
         int (*max_channels_backward)(const fc_window *window, const double *grad, const int64_t *index, double *grad_x, Py_ssize_t rows,
-                                     Py_ssize_t columns, int add, Py_ssize_t n) noexcept nogil
+                                     Py_ssize_t columns, Py_ssize_t n) noexcept nogil
         double (*max_of_run)(const double *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil
         void (*max_of_planes)(const double *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, double *y, int64_t *index) noexcept nogil
         void (*mean_of_planes)(const double *x, Py_ssize_t plane, Py_ssize_t n, Py_ssize_t planes, double *y) noexcept nogil

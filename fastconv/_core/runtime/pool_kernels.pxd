@@ -124,12 +124,12 @@ cdef inline void spread_channels(const fc_window *window, const floating *grad, 
 
 
 cdef inline int max_channels_backward(const fc_window *window, const floating *grad, const int64_t *index,
-                                      floating *grad_x, Py_ssize_t rows, Py_ssize_t columns, int add,
+                                      floating *grad_x, Py_ssize_t rows, Py_ssize_t columns,
                                       Py_ssize_t n) noexcept nogil:
     if floating is float:
-        return kernels.f32.max_channels_backward(window, grad, index, grad_x, rows, columns, add, n)
+        return kernels.f32.max_channels_backward(window, grad, index, grad_x, rows, columns, n)
     else:
-        return kernels.f64.max_channels_backward(window, grad, index, grad_x, rows, columns, add, n)
+        return kernels.f64.max_channels_backward(window, grad, index, grad_x, rows, columns, n)
 
 
 cdef inline floating max_of_run(const floating *x, Py_ssize_t n, Py_ssize_t *position) noexcept nogil:
