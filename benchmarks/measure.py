@@ -27,7 +27,7 @@ PARTS = {
     "float64": "--ops forward --dtype float64 --libraries fastconv,torch,jax,numpy",
     "gradients": "--ops grad_x,grad_weight --libraries fastconv,torch,jax",
     "pooling": "--ops pool --libraries fastconv,torch",
-    "large": "--ops large --rounds 1 --libraries fastconv,torch,scipy",
+    "large": "--ops large --rounds 3 --libraries fastconv,torch,scipy",
     "networks-1": "--ops networks --libraries fastconv,torch,torch-compiled,jax",
     "networks-2": "--ops networks --threads 2 --libraries fastconv,torch,torch-compiled,jax",
     "small": "--ops small --libraries fastconv,torch",

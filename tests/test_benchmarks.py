@@ -191,6 +191,22 @@ def test_a_missing_library_is_a_note(tmp_path):
     assert "# jax: not installed (no jax here)" in printed
 
 
+@pytest.mark.parametrize("failing, said", [("raise RuntimeError('out of tiles')", "RuntimeError: out of tiles"),
+                                           ("__import__('os')._exit(5)", "exit code 5")])
+def test_a_library_that_fails_is_a_note(tmp_path, failing, said):
+    """The first layer has a time of it, the others have those that go on."""
+    (tmp_path / "torch.py").write_text(INEXACT_TORCH.replace("    return", f"    if weight.shape[2] == 3: {failing}\n    return"))
+    (tmp_path / "torch-1.0.dist-info").mkdir()
+    (tmp_path / "torch-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
+    file = tmp_path / "speed.json"
+    printed = compare("--libraries", "fastconv,torch", "--first", "4", "--rounds", "1", "--ops", "forward", "--json", file,
+                      first=[tmp_path])
+    assert f"# torch: failed at mnist-1: {said}" in printed
+    rows = json.loads(file.read_text())["results"]
+    assert [(row["layer"], sorted(row["seconds"])) for row in rows] == [
+        ("lenet-1", ["fastconv", "torch"]), ("lenet-2", ["fastconv", "torch"]), ("mnist-1", ["fastconv"]), ("mnist-2", ["fastconv"])]
+
+
 def test_a_library_that_cannot_is_a_note():
     """ncnn takes neither NHWC nor float64, whether installed or not; torch takes both, but has nothing planned."""
     chosen = ["--libraries", "fastconv,numpy,ncnn", "--only", "lenet-2", "--rounds", "1"]
