@@ -19,7 +19,8 @@ def usable() -> list[str]:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """A report whose results have the seconds of a layer by instruction set; the arguments are those of a comparison."""
+    """A report whose results have the seconds of a layer by instruction set;
+    the arguments are those of a comparison."""
     seconds: dict[str, dict[str, float]] = {}
     for number in range(args.rounds):
         for isa in usable():
@@ -31,4 +32,5 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 times = seconds.setdefault(layer, {})
                 times[isa] = float(f"{min(value, times.get(isa, math.inf)):.4g}")
     return {**context(), "versions": {"fastconv": answer["version"]}, "threads": args.threads, "rounds": args.rounds,
-            "results": [{"operation": "instruction sets", "layer": layer, "seconds": times} for layer, times in seconds.items()]}
+            "results": [{"operation": "instruction sets", "layer": layer, "seconds": times}
+                        for layer, times in seconds.items()]}

@@ -1,8 +1,9 @@
 """The process of one library: reads what to time as JSON from stdin, writes the times as JSON to stdout.
 
-`benchmarks.compare` starts it. The request has library, threads, layout, dtype, seconds, operations, layers (of the tables
-that these operations are of), and whether to check the results. The answer has the version of the library, the times as
-[operation, layer, seconds] and the relative errors as [operation, layer, error], or says under "missing" what is not installed.
+`benchmarks.compare` starts it. The request has library, threads, layout, dtype, seconds, operations, layers (of the
+tables that these operations are of), and whether to check the results. The answer has the version of the library,
+the times as [operation, layer, seconds] and the relative errors as [operation, layer, error], or says under
+"missing" what is not installed.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Worker:
     def network(self, name: str) -> None:
         network, library = NETWORKS[name], self.library
         images, = draw(library.dtype, (network.batch, *network.image))
-        self._time(name, library.network(network, images, np.random.default_rng(0).integers(CLASSES, size=network.batch)))
+        self._time(name, library.network(network, images,
+                                         np.random.default_rng(0).integers(CLASSES, size=network.batch)))
 
     def small(self, name: str) -> None:
         call = self.library.small(SMALL[name], draw(self.library.dtype, *SMALL[name].shapes))
@@ -68,7 +70,8 @@ class Worker:
         library = self.library
         arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
         arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
-        calls = prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout), grad=in_layout(arrays.grad, library.layout)))
+        calls = prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout),
+                                               grad=in_layout(arrays.grad, library.layout)))
         self._time(name, calls)
         compared = [one for one in ("forward", "planned", "large") if one in calls and one in self.operations]
         if self.check and compared:
