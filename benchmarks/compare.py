@@ -1,13 +1,14 @@
 """fastconv beside its peers, layer by layer.
 
-    python -m benchmarks.compare [--threads 1] [--rounds 5] [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small]
+    python -m benchmarks.compare [--threads 1] [--rounds 5]
+                                 [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small]
                                  [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT] [--first N]
                                  [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.svg]
 
-Each library has a process of its own. Layer by layer they take turns, in every round, so that a machine that is slower for a
-while is so for all of them; the time of a layer is the shortest of all rounds. The table has milliseconds, fastconv's rate, and
-the ratio of the best peer's time to fastconv's: above 1, fastconv is the fastest. A library that is not installed, or cannot do
-what is asked for, is left out, with a note.
+Each library has a process of its own. Layer by layer they take turns, in every round, so that a machine that is
+slower for a while is so for all of them; the time of a layer is the shortest of all rounds. The table has
+milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's: above 1, fastconv is the fastest.
+A library that is not installed, or cannot do what is asked for, is left out, with a note.
 
 The results of forward, planned and large are compared with the sum in float64. A library that is further off than
 `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
@@ -35,7 +36,8 @@ from benchmarks.small import SMALL
 OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS, "large": ("large",),
               "networks": NETWORK_OPERATIONS, "small": ("small",)}
 IN_NCHW = {"networks": "networks", "small": "small calls"}  # only
-TABLES = (CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS), (SMALL, ("small",))
+TABLES = ((CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS),
+          (SMALL, ("small",)))
 SECONDS = 0.06  # for an operation of a layer, in each round
 MOST_THREADS = 1024
 
@@ -70,7 +72,8 @@ def names(choice: Iterable[str]) -> Any:
 def new_file(text: str) -> Path:
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} {'is a folder' if path.is_dir() else 'is in a folder that does not exist'}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} {'is a folder' if path.is_dir() else 'is in a folder that does not exist'}")
     return path
 
 
@@ -88,8 +91,10 @@ def chart_file(text: str) -> Path:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="python -m benchmarks.compare", description="Time fastconv beside its peers, layer by layer.",
                     allow_abbrev=False)
-    parser.add_argument("--threads", type=count(MOST_THREADS), default=1, metavar="N", help="of each library (default: 1)")
-    parser.add_argument("--rounds", type=count(1000), default=5, metavar="N", help="of all libraries in turn (default: 5)")
+    parser.add_argument("--threads", type=count(MOST_THREADS), default=1, metavar="N",
+                        help="of each library (default: 1)")
+    parser.add_argument("--rounds", type=count(1000), default=5, metavar="N",
+                        help="of all libraries in turn (default: 5)")
     parser.add_argument("--ops", type=names(OPERATIONS), metavar="NAMES",
                         help=f"comma-separated, of {','.join(OPERATIONS)} (default: all)")
     parser.add_argument("--layout", type=name(LAYOUTS), default="nchw", metavar="NAME",
@@ -105,11 +110,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="draw them beside fastconv's here: .svg, .png, .pdf (needs Matplotlib)")
     args = parser.parse_args(argv)
     if args.chart and ("fastconv" not in args.libraries or args.libraries == ["fastconv"]):
-        parser.error("argument --chart: draws other libraries beside fastconv, so --libraries must have it and another one")
+        parser.error("argument --chart: draws other libraries beside fastconv, "
+                     "so --libraries must have it and another one")
     asked = args.ops
     args.ops = [op for op in asked or OPERATIONS if args.layout == "nchw" or op not in IN_NCHW]
     if asked and asked != args.ops:
-        parser.error(f"argument --layout: {' and '.join(IN_NCHW[op] for op in asked if op in IN_NCHW)} are in nchw only")
+        parser.error(f"argument --layout: {' and '.join(IN_NCHW[op] for op in asked if op in IN_NCHW)} "
+                     "are in nchw only")
     args.operations = [operation for op in args.ops for operation in OPERATIONS[op]]
     tables = [list(table) for table, operations in TABLES if set(operations) & set(args.operations)]
     args.layers = [layer for table in tables for layer in [one for one in table if args.only in one][:args.first]]
@@ -123,7 +130,8 @@ def able(args: argparse.Namespace) -> list[str]:
     chosen = []
     for library in args.libraries:
         kind = LIBRARIES[library]
-        lacks = [value for value, takes in ((args.layout, kind.layouts), (args.dtype, kind.dtypes)) if value not in takes]
+        lacks = [value for value, takes in ((args.layout, kind.layouts), (args.dtype, kind.dtypes))
+                 if value not in takes]
         if lacks:
             print(f"# {library}: left out, not in {' and '.join(lacks)}")
         else:
@@ -132,7 +140,8 @@ def able(args: argparse.Namespace) -> list[str]:
 
 
 def measure(args: argparse.Namespace) -> tuple[dict[tuple[str, str], Found], dict[str, str]]:
-    """By (operation, layer) what was found, and the versions of the libraries that ran; the others get a note on stdout."""
+    """By (operation, layer) what was found, and the versions of the libraries that ran;
+    the others get a note on stdout."""
     everything: dict[tuple[str, str], Found] = {}
     with contextlib.ExitStack() as stack:
         processes: dict[str, Process] = {}
@@ -162,7 +171,7 @@ def measure(args: argparse.Namespace) -> tuple[dict[tuple[str, str], Found], dic
 
 def measure_layer(layer: str, processes: dict[str, Process], rounds: int,
                   everything: dict[tuple[str, str], Found]) -> dict[str, Failed]:
-    """Adds what the libraries, in turn, take for a layer to `everything`; the libraries whose processes failed, and how."""
+    """Adds to `everything` what the libraries, in turn, take for a layer; the libraries that failed, and how."""
     failures: dict[str, Failed] = {}
 
     def each(step: Callable[[str, Process], None]) -> None:

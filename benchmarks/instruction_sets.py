@@ -21,7 +21,8 @@ def usable() -> list[str]:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """A report whose results have the seconds of a layer by instruction set; the arguments are those of a comparison."""
+    """A report whose results have the seconds of a layer by instruction set;
+    the arguments are those of a comparison."""
     seconds: dict[str, dict[str, float]] = {}
     with contextlib.ExitStack() as stack:
         processes = {isa: stack.enter_context(Process("fastconv", args, FASTCONV_ISA=isa)) for isa in usable()}
@@ -35,7 +36,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 for isa, process in processes.items():
                     times[isa] = min(times[isa], *process.times(compare.SECONDS).values())
     return {**context(), "versions": {"fastconv": version}, "threads": args.threads, "rounds": args.rounds,
-            "results": [{"operation": "instruction sets", "layer": layer, "seconds": _rounded(times)} for layer, times in seconds.items()]}
+            "results": [{"operation": "instruction sets", "layer": layer, "seconds": _rounded(times)}
+                        for layer, times in seconds.items()]}
 
 
 def _rounded(times: dict[str, float]) -> dict[str, float]:

@@ -29,8 +29,8 @@ class Process:
                                          stdout=subprocess.PIPE, stderr=self._complaints,
                                          env={**os.environ, **threads, **environment, "PYTHONPATH": path})
         try:
-            self.about = self._ask({"library": library, "threads": args.threads, "layout": args.layout, "dtype": args.dtype,
-                                    "operations": args.operations})
+            self.about = self._ask({"library": library, "operations": args.operations, "threads": args.threads,
+                                    "layout": args.layout, "dtype": args.dtype})
         except BaseException:
             self.end()
             raise
@@ -73,5 +73,6 @@ class Process:
     def __enter__(self) -> Process:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self.end()

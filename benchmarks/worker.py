@@ -1,7 +1,7 @@
 """The process of one library: reads what to do as lines of JSON from stdin, answers each with a line of JSON on stdout.
 
-`benchmarks.process` starts it. The first line chooses a library, and has threads, layout, dtype and operations; the answer has the
-version of the library and where it lies, or says under "missing" what is not installed. Then come
+`benchmarks.process` starts it. The first line chooses a library, and has threads, layout, dtype and operations; the
+answer has the version of the library and where it lies, or says under "missing" what is not installed. Then come
 
     {"layer": NAME}       prepares a layer of the tables; what was prepared before is forgotten
     {"seconds": SECONDS}  the time of each operation on it: {"times": {operation: seconds}}
@@ -75,8 +75,10 @@ class Worker:
         library = self.library
         arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
         arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
-        self.exact = lambda: convolve(layer, arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias)))
-        return prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout), grad=in_layout(arrays.grad, library.layout)))
+        summed = arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias))
+        self.exact = lambda: convolve(layer, summed)
+        return prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout),
+                                              grad=in_layout(arrays.grad, library.layout)))
 
     def times(self, seconds: float) -> dict[str, float]:
         found: dict[int, float] = {}  # of each call, once: an engine's forward and planned are the same
@@ -102,7 +104,8 @@ def choose(request: dict[str, Any]) -> tuple[Worker | None, dict[str, Any]]:
         version = library.version()
     except (ImportError, importlib.metadata.PackageNotFoundError) as error:
         return None, {"missing": str(error)}
-    return Worker(library, request["operations"]), {"version": version, "home": str(getattr(sys.modules[kind.module], "__file__", ""))}
+    home = str(getattr(sys.modules[kind.module], "__file__", ""))
+    return Worker(library, request["operations"]), {"version": version, "home": home}
 
 
 def serve(requests: TextIO, answers: TextIO) -> None:

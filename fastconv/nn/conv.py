@@ -45,9 +45,9 @@ class Conv2d(Module):
     Input (N, C, H, W) and output (N, K, OH, OW), or with NHWC (N, H, W, C) and (N, OH, OW, K); without padding
     OH = floor((H - rows) / stride) + 1.
 
-    In evaluation mode, until training mode, the layer keeps a copy of its weights and what Winograd's algorithm makes of
-    them, where that saves time: for 3 x 3 filters five times their memory, for at most 4 MB of weights. It compares the
-    weights with the copy before each use, so they may change in any way in between.
+    In evaluation mode, until training mode, the layer keeps a copy of its weights and what Winograd's algorithm
+    makes of them, where that saves time: for 3 x 3 filters five times their memory, for at most 4 MB of weights.
+    It compares the weights with the copy before each use, so they may change in any way in between.
 
     Examples
     --------
@@ -99,7 +99,8 @@ class Conv2d(Module):
         self._kept = KeptWeights(*self._options.values())  # they are in conv2d's order
 
     def forward(self, x: NDArray[Float], activation: Activation | None = None) -> NDArray[Float]:
-        """The output for the input `x`, through an activation if one is given: `backward` takes the gradient before that."""
+        """The output for the input `x`, through an activation if one is given:
+        `backward` takes the gradient before that."""
         self.remember(x)
         bias = self.bias.data if self.bias else None
         if self.training:

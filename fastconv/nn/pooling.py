@@ -74,8 +74,9 @@ class AvgPool2d(Module):
         self.ceil_mode, self.data_format = ceil_mode, data_format
         self.count_include_pad = checks.flag(count_include_pad, "count_include_pad")
         _check_window(kernel_size, stride, padding, 1, ceil_mode, data_format)
-        self._options: dict[str, Any] = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
-                                             count_include_pad=count_include_pad, data_format=data_format)
+        self._options: dict[str, Any] = dict(kernel_size=kernel_size, stride=stride, padding=padding,
+                                             ceil_mode=ceil_mode, count_include_pad=count_include_pad,
+                                             data_format=data_format)
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(np.shape(x))

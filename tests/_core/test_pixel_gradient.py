@@ -1,4 +1,5 @@
-"""The weight gradient of 1 x 1 filters with channels in the lanes: integers exactly, any strides of the arrays, long sums, threads."""
+"""The weight gradient of 1 x 1 filters with channels in the lanes:
+integers exactly, any strides of the arrays, long sums, threads."""
 
 import numpy as np
 import pytest
@@ -12,15 +13,18 @@ from fastconv._core.runtime import isa
 
 VIEWS = {
     "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
-    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
-    "nhwc, some columns": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0), (0, 0), (1, 3), (0, 0))).transpose(0, 3, 1, 2)[..., 1:-3],
+    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1),
+                                            ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
+    "nhwc, some columns": lambda a: np.pad(a.transpose(0, 2, 3, 1),
+                                           ((0, 0), (0, 0), (1, 3), (0, 0))).transpose(0, 3, 1, 2)[..., 1:-3],
     "nchw": lambda a: a,
 }
 
 
 def weight_gradient(grad_output, x, weight_shape, stride=1, view="nhwc"):
     grad_weight = np.full(weight_shape, np.nan, x.dtype)
-    pixel_gradient.conv2d_weight_gradient(Convolution(VIEWS[view](x), grad_weight, None, VIEWS[view](grad_output), Window((stride, stride))))
+    pixel_gradient.conv2d_weight_gradient(Convolution(VIEWS[view](x), grad_weight, None, VIEWS[view](grad_output),
+                                                      Window((stride, stride))))
     return grad_weight
 
 
@@ -35,7 +39,8 @@ def layer(x_shape, filters, stride=1, groups=1, dtype=np.float32):
 def check_sizes():
     """Channels and filters around whole vectors and tiles, and runs of every length."""
     for dtype in (np.float32, np.float64):
-        for channels, filters, groups in ((1, 1, 1), (2, 15, 1), (16, 14, 1), (17, 33, 1), (40, 5, 1), (64, 70, 1), (12, 20, 4), (66, 34, 2)):
+        for channels, filters, groups in ((1, 1, 1), (2, 15, 1), (16, 14, 1), (17, 33, 1), (40, 5, 1), (64, 70, 1),
+                                          (12, 20, 4), (66, 34, 2)):
             for size, stride in (((1, 1), 1), ((5, 7), 1), ((9, 16), 2), ((2, 300), 1), ((3, 263), 2)):
                 grad_output, x, shape = layer((3, channels, *size), filters, stride, groups, dtype)
                 wanted = reference.conv2d_backward(grad_output, x, np.zeros(shape), stride=stride, groups=groups)[1]
@@ -48,14 +53,16 @@ def test_sizes_with_every_instruction_set(name):
     check_with_isa(name, check_sizes)
 
 
-@pytest.mark.parametrize("x_shape, filters, groups", [((5, 33, 60, 60), 70, 1), ((2, 200, 20, 20), 300, 1), ((3, 64, 40, 41), 32, 4)])
+@pytest.mark.parametrize("x_shape, filters, groups",
+                         [((5, 33, 60, 60), 70, 1), ((2, 200, 20, 20), 300, 1), ((3, 64, 40, 41), 32, 4)])
 def test_any_number_of_threads_gives_the_same_bits(x_shape, filters, groups):
     rng = np.random.default_rng(1)
     x = rng.standard_normal(x_shape, np.float32)
     grad_output = rng.standard_normal((x_shape[0], filters, *x_shape[2:]), np.float32)
     shape = filters, x_shape[1] // groups, 1, 1
     wanted = weight_gradient(grad_output, x, shape)
-    exact = fc.conv2d_backward(grad_output.astype(float), x.astype(float), np.zeros(shape), groups=groups, needs=(False, True, False))[1]
+    exact = fc.conv2d_backward(grad_output.astype(float), x.astype(float), np.zeros(shape), groups=groups,
+                               needs=(False, True, False))[1]
     assert np.linalg.norm(wanted - exact) < 1e-6 * np.linalg.norm(exact)
     for threads in (1, 2, 3, 16):
         with fc.num_threads(threads):
