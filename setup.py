@@ -156,13 +156,18 @@ class BuildCore(build_ext):
                      CYTHON_DIRECTIVES])
 
     def _cythonize(self):
-        """Turns the extensions' .pyx sources into C files under build/."""
+        """Turns the extensions' .pyx sources into C files under build/, which are the same for every machine."""
+        folder = Path(self.build_temp, "cython")
+        record, translator = folder / "translator", repr([Cython.__version__, numpy.__version__, CYTHON_DIRECTIVES])
+        fresh = record.exists() and record.read_text() == translator
+        record.unlink(missing_ok=True)
         modules = [Extension(ext.name, ext.sources[:1]) for ext in self.extensions]
         generated = {module.name: module.sources for module in cythonize(
-            modules, build_dir=os.path.join(self.build_temp, "cython"), force=self.force or None, language_level=3,
+            modules, build_dir=str(folder), force=not fresh or None, language_level=3,
             compiler_directives=CYTHON_DIRECTIVES)}
         for ext in self.extensions:
             ext.sources = generated[ext.name] + ext.sources[1:]
+        record.write_text(translator)
 
     def _compile_table(self, name):
         """The object file of table.c for one instruction set."""
@@ -180,6 +185,15 @@ class BuildCore(build_ext):
         return table
 
 
+class Cythonize(BuildCore):
+    """The part of build_ext that any machine can do for any other: where the one that compiles is slow (.ci/neon)."""
+
+    description = "turn .pyx files into the C files that build_ext with the same --build-temp compiles"
+
+    def build_extensions(self):
+        self._cythonize()
+
+
 class BuildPython(build_py):
     """build_py from an empty folder, so that no module deleted since the last build gets into a wheel."""
 
@@ -188,4 +202,4 @@ class BuildPython(build_py):
         super().run()
 
 
-setup(ext_modules=EXTENSIONS, cmdclass={"build_ext": BuildCore, "build_py": BuildPython})
+setup(ext_modules=EXTENSIONS, cmdclass={"build_ext": BuildCore, "build_py": BuildPython, "cythonize": Cythonize})
