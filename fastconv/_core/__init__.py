@@ -17,8 +17,9 @@ Who calls whom
       v                                     v
     problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in use
 
-    data_gradient.py             passes of the forward drivers, on views of grad_output, weight and grad_x; or, with a stride,
-                                 subpixel.py: one convolution, its outputs interleaved; winograd/data_gradient.pyx
+    data_gradient.py             passes of the forward drivers, on views of grad_output, weight and grad_x; or, with a
+                                 stride, subpixel.py: one convolution, its outputs interleaved;
+                                 winograd/data_gradient.pyx
     <family>/weight_gradient.pyx chosen as the forward drivers are, by <family>/gradient_cost.py
 
 The rooms
@@ -48,7 +49,7 @@ lane      an element of a vector register
 layout    how a driver cuts a problem: blocks, sizes and places of its scratch
 pack      to copy filters, or patches, into the order in which a tile reads them
 panel     filters, or pixels, that are packed together: as many as a tile takes
-patch     pixels of an image that lie in one rectangle: Winograd's that a tile meets, or those from one output to the next
+patch     pixels of an image that lie in one rectangle: those that a Winograd tile meets, or from one output to the next
 part      of an even split: part i of n begins at i * total / n
 phase     rows or columns that a stride or a dilation keeps apart
 piece     of a band: one phase of its rows or columns, the elements of which follow each other
@@ -63,8 +64,8 @@ Threads that wait
 -----------------
 GCC's OpenMP runtime lets threads without work spin for milliseconds before they sleep. On a machine that is busy with
 something else that steals the time of the threads that have work: a training of 4 s took 75 s. It reads its settings
-once, when it is loaded, which the import of `threads` does; so they are made here, where the user has made none, and taken
-back for whatever comes later.
+once, when it is loaded, which the import of `threads` does; so they are made here, where the user has made none,
+and taken back for whatever comes later.
 """
 
 import os

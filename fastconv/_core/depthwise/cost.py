@@ -1,5 +1,5 @@
-"""What depthwise convolution costs, by each of its three ways: columns in the lanes, channels in the lanes, and planes transposed to
-that (forward.pyx, channels.pyx, planes.pyx)."""
+"""What depthwise convolution costs, by each of its three ways: columns in the lanes, channels in the lanes,
+and planes transposed to that (forward.pyx, channels.pyx, planes.pyx)."""
 
 import math
 
@@ -24,7 +24,8 @@ def planes_pay(problem, lanes):
     """As channels_pay in planes.pyx."""
     (r, s), stride, (w, ow) = problem.taps, problem.stride, (problem.size[1], problem.output_size[1])
     slides = r == s and s in (3, 5, 7)
-    if problem.channels_last or problem.column_step > 1 or 4 * problem.groups < 3 * ceildiv(problem.groups, lanes) * lanes:
+    if (problem.channels_last or problem.column_step > 1
+            or 4 * problem.groups < 3 * ceildiv(problem.groups, lanes) * lanes):
         return False
     if (3 * min(stride[0], r) + r) * w * lanes * problem.itemsize > MOST_BYTES:
         return False
@@ -48,7 +49,8 @@ def terms(problem, lanes, tile_rows):
     vectors, outputs = ceildiv(all_filters, lanes), images * oh * ow
     if planes_pay(problem, lanes):
         return {"planes_multiply": outputs * vectors * r * s, "planes_output": outputs * vectors,
-                "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors, "planes_call": 1}
+                "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors,
+                "planes_call": 1}
     if problem.channels_last and (channels > 1 or ow == 1):
         multiply = outputs * vectors * r * s
         return {"pixels_multiply": multiply if channels > 1 else 0, "pixels_spread": 0 if channels > 1 else multiply,

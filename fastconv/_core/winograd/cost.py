@@ -1,10 +1,12 @@
-"""What Winograd's algorithm costs, and where it is not taken: see forward.pyx for the loop nest that is counted here."""
+"""What Winograd's algorithm costs, and where it is not taken:
+see forward.pyx for the loop nest that is counted here."""
 
 import math
 
 from fastconv._core.problem.sizes import ceildiv
 
-POINTS = {(3, 1): (6, 6, 4), (5, 1): (8, 8, 4), (3, 2): (9, 5, 8)}    # (taps, stride): of patches, of filters, and pixels of a step
+# (taps, stride): points of patches, of filters, and pixels of a step.
+POINTS = {(3, 1): (6, 6, 4), (5, 1): (8, 8, 4), (3, 2): (9, 5, 8)}
 COPY_BYTES, PRIVATE_BYTES, LARGE_BYTES = 1 << 20, 512 << 10, 1536 << 10    # as in layout.pyx
 PASS_BYTES, FILTERS_BYTES = 5 << 20, 16 << 20
 
@@ -15,14 +17,14 @@ def serves(problem):
     if r == s and sh == sw and (r, sh) in POINTS and (
             problem.dilation == (1, 1) or ((sh, sw) == (1, 1) and problem.padding_mode == "constant")):
         return None
-    return ("it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, dilation with stride 1 and constant "
-            f"padding; here they are {r} x {s} with stride {problem.stride}, dilation {problem.dilation} and {problem.padding_mode} "
-            "padding")
+    return ("it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, dilation with stride 1 and "
+            f"constant padding; here they are {r} x {s} with stride {problem.stride}, dilation {problem.dilation} "
+            f"and {problem.padding_mode} padding")
 
 
 def refuses(problem):
-    """Why it cannot, or must not, be chosen: float64 never gives accuracy away, and the rounding error of its products would be there
-    where a tap meets nothing but padding."""
+    """Why it cannot, or must not, be chosen: float64 never gives accuracy away, and the rounding error of its products
+    would be there where a tap meets nothing but padding."""
     if (reason := serves(problem)) is not None:
         return reason
     if problem.itemsize > 4:
@@ -35,9 +37,10 @@ def refuses(problem):
 
 
 def _taps_meet_pixels(problem):
-    """Whether, along rows and along columns, each tap meets a pixel and not the padding in at least half of the outputs."""
-    for pixels, count, taps, step, distance, padding in zip(problem.size, problem.output_size, problem.taps, problem.stride,
-                                                            problem.dilation, problem.origin):
+    """Whether, along rows and along columns, each tap meets a pixel and not the padding in at
+    least half of the outputs."""
+    for pixels, count, taps, step, distance, padding in zip(problem.size, problem.output_size, problem.taps,
+                                                            problem.stride, problem.dilation, problem.origin):
         for offset in (-padding, (taps - 1) * distance - padding):  # of the outer taps, which meet fewest
             first, last = max(0, -(offset // step)), min(count - 1, (pixels - 1 - offset) // step)
             if 2 * (last - first + 1) < count:
@@ -46,7 +49,8 @@ def _taps_meet_pixels(problem):
 
 
 def terms(problem, lanes, tile_rows):
-    """How often the loops do what takes time; with dilation there is such a convolution for each phase of rows and columns."""
+    """How often the loops do what takes time; with dilation there is such a convolution for each
+    phase of rows and columns."""
     images, size, depth, groups = problem.images, problem.itemsize, problem.channels, problem.groups
     (oh, ow), dilation = problem.output_size, problem.dilation
     phases = math.prod(min(step, outputs) for step, outputs in zip(dilation, (oh, ow)))
@@ -60,12 +64,14 @@ def terms(problem, lanes, tile_rows):
     width = min(2, of_filters)
     tiles = ceildiv(oh, 4) * ceildiv(ow, 4) * images
     transformed = filter_points**2 * depth * of_filters * lanes * size * groups
-    block = max(1, (PRIVATE_BYTES if transformed <= COPY_BYTES else LARGE_BYTES) // (points**2 * (vectors + width) * lanes * size))
+    block = max(1, (PRIVATE_BYTES if transformed <= COPY_BYTES else LARGE_BYTES)
+                // (points**2 * (vectors + width) * lanes * size))
     block = min(tiles, max(ceildiv(ow, 4), block // ceildiv(ow, 4) * ceildiv(ow, 4)))
     pairs = points**2 * ceildiv(tiles, block) * ceildiv(block, tile_rows) * ceildiv(of_filters, width) * groups
     passes = 2 if groups == 1 and PASS_BYTES < transformed <= FILTERS_BYTES else 1
     multiply = points**2 * tiles * depth * of_filters * groups
-    band = images * groups * vectors * passes * (ceildiv(oh, 4) * step + points - step) * (ceildiv(ow, 4) * step + points - step)
+    band = (images * groups * vectors * passes
+            * (ceildiv(oh, 4) * step + points - step) * (ceildiv(ow, 4) * step + points - step))
     of = "_of_phases" if phases > 1 else ""
     of_phases = {
         "multiply": multiply if joined == 1 else 0,
@@ -82,4 +88,5 @@ def terms(problem, lanes, tile_rows):
         if not problem.channels_last and (dilation[1] > 1 or problem.column_step > 1) else 0,
         "phase": 1,
     }
-    return {**{name: count * phases for name, count in of_phases.items()}, "filter": filter_points**2 * depth * of_filters * groups, "call": 1}
+    return {**{name: count * phases for name, count in of_phases.items()},
+            "filter": filter_points**2 * depth * of_filters * groups, "call": 1}

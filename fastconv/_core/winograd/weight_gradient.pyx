@@ -27,8 +27,8 @@ A transform spreads a value that is not finite, and the rounding error of one th
 (src_c/contrast.h), to taps that do not see it. So strips whose x or grad_output has such a contrast are left out and
 added as a matrix product, and where a result is not finite all of it is computed as one.
 
-Source: Lavin, Gray, "Fast algorithms for convolutional neural networks" (2016), section 4.1 for F(3 x 3, 4 x 4) by these
-matrices; the blocking follows forward.pyx.
+Source: Lavin, Gray, "Fast algorithms for convolutional neural networks" (2016), section 4.1 for F(3 x 3, 4 x 4)
+by these matrices; the blocking follows forward.pyx.
 """
 
 import numpy as np
@@ -137,8 +137,8 @@ cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py
                    const floating *v, const floating *z) noexcept nogil:
     """Adds the products of a block's tiles to the sums of a panel, or begins these with them."""
     cdef int points = l.x.points, of_filter = l.x.filter_points, vectors
-    cdef Py_ssize_t filters = sums.k_end - sums.k, tiles_high = ceildiv(filters, l.mr), row, col, run, done, length, pair, c
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t filters = sums.k_end - sums.k, tiles_high = ceildiv(filters, l.mr)
+    cdef Py_ssize_t row, col, run, done, length, pair, c, i, k
     cdef floating *u
     cdef bint more
     cdef fc_outer_steps steps
@@ -424,8 +424,8 @@ def conv2d_weight_gradient(Convolution conv):
 
 
 cdef bint dilated(Convolution conv) except -1:
-    """As undilated. Every dilation-th output meets every dilation-th pixel: so many gradients without dilation, of parts
-    of x and grad_output."""
+    """As undilated. Every dilation-th output meets every dilation-th pixel: so many gradients without dilation,
+    of parts of x and grad_output."""
     cdef Py_ssize_t rows = conv.window.dilation_h, cols = conv.window.dilation_w
     cdef Py_ssize_t row, col, i, j, first_row, first_col
     cdef Window phase
