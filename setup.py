@@ -1,9 +1,9 @@
 """Build the compiled core: Cython drivers over C micro-kernels.
 
-The micro-kernels (src_c/table.c) are compiled once for each instruction set, each time with its own flags, and linked into
-the one extension module `fastconv._core.runtime.isa`; every other module reaches them through that module's table of function
-pointers and is compiled for the baseline only. What the compiler cannot do (an instruction set, OpenMP) is left out, and
-`fastconv.show_config()` says so. Generated C goes to build/, never into the source tree.
+The micro-kernels (src_c/table.c) are compiled once for each instruction set, each time with its own flags, and linked
+into the one extension module `fastconv._core.runtime.isa`; every other module reaches them through that module's table
+of function pointers and is compiled for the baseline only. What the compiler cannot do (an instruction set, OpenMP)
+is left out, and `fastconv.show_config()` says so. Generated C goes to build/, never into the source tree.
 
 Switches (environment variables): FASTCONV_DEBUG=1 turns Cython's bounds checks on and optimisation down;
 FASTCONV_SANITIZE=address,undefined compiles everything with these sanitizers.
@@ -33,14 +33,16 @@ from setuptools.modified import newer_group
 DEBUG = os.environ.get("FASTCONV_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTCONV_SANITIZE", "")
 
-# gnu11 and not c11: with the latter gcc no longer contracts a * b + c into one fused operation. No link-time optimisation:
-# it could merge the instruction sets' units that must stay apart.
-COMPILE_FLAGS = ["-std=gnu11", "-O1" if DEBUG or SANITIZE else "-O3", "-g1" if DEBUG or SANITIZE else "-g0", "-fvisibility=hidden", "-fno-lto"]
+# gnu11 and not c11: with the latter gcc no longer contracts a * b + c into one fused operation.
+# No link-time optimisation: it could merge the instruction sets' units that must stay apart.
+COMPILE_FLAGS = ["-std=gnu11", "-O1" if DEBUG or SANITIZE else "-O3", "-g1" if DEBUG or SANITIZE else "-g0",
+                 "-fvisibility=hidden", "-fno-lto"]
 KERNEL_FLAGS = ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 LINK_FLAGS = ["-Wl,-s"] if sys.platform == "linux" and not (DEBUG or SANITIZE) else []
 if SANITIZE:
     COMPILE_FLAGS += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
-    COMPILE_FLAGS += ["--param", "asan-instrumentation-with-call-threshold=0"]  # calls and not code: compiles in half the time
+    # Calls and not code: that compiles in half the time.
+    COMPILE_FLAGS += ["--param", "asan-instrumentation-with-call-threshold=0"]
     LINK_FLAGS += [f"-fsanitize={SANITIZE}"]
 CYTHON_DIRECTIVES = {
     "boundscheck": DEBUG,
@@ -76,11 +78,13 @@ EXTENSIONS = [  # the largest first, so that no core is left alone with one at t
 
 
 class BuildCore(build_ext):
-    """build_ext that finds out what the compiler can do and compiles the micro-kernels once for each instruction set."""
+    """build_ext that finds out what the compiler can do and compiles the micro-kernels once
+    for each instruction set."""
 
     def build_extensions(self):
         self._check_compiler()
-        openmp = ["-fopenmp"] if self._compiles("#include <omp.h>\nint main(void){return omp_get_max_threads()<1;}", ["-fopenmp"]) else []
+        openmp = ["-fopenmp"] if self._compiles("#include <omp.h>\nint main(void){return omp_get_max_threads()<1;}",
+                                                ["-fopenmp"]) else []
         sets = [name for name, flags in INSTRUCTION_SETS.items() if self._compiles("int main(void){return 0;}", flags)]
         record = Path(self.build_temp, "configuration")
         configuration = self._configuration(openmp, sets)
@@ -88,11 +92,13 @@ class BuildCore(build_ext):
             self.force = True  # what an earlier build left was made by another compiler, or with other flags
             record.unlink(missing_ok=True)
         self.parallel = self.parallel if isinstance(self.parallel, int) and self.parallel > 1 else os.cpu_count()
-        self._start, self._done, self._all, self._telling = time.monotonic(), 0, len(sets) + len(self.extensions), threading.Lock()
-        self.announce(f"fastconv: compiling kernels for {', '.join(sets)} and {len(self.extensions)} modules, some minutes"
-                      f" with {self.parallel} processes", logging.INFO)
+        self._start, self._telling = time.monotonic(), threading.Lock()
+        self._done, self._all = 0, len(sets) + len(self.extensions)
+        self.announce(f"fastconv: compiling kernels for {', '.join(sets)} and {len(self.extensions)} modules, "
+                      f"some minutes with {self.parallel} processes", logging.INFO)
         with ThreadPoolExecutor(self.parallel) as pool:  # Cython works in this thread, meanwhile
-            tables = {name: pool.submit(self._compile_table, name) for name in reversed(sets)}  # the one that takes longest first
+            # The one that takes longest comes first.
+            tables = {name: pool.submit(self._compile_table, name) for name in reversed(sets)}
             self._cythonize()
             objects = [tables[name].result() for name in sets]
         for ext in self.extensions:
@@ -116,15 +122,16 @@ class BuildCore(build_ext):
         """A line of progress, which `pip install -v` and `python -m build` show."""
         with self._telling:
             self._done += 1
-            self.announce(f"fastconv: {self._done} of {self._all} done after {time.monotonic() - self._start:.0f} s: {what}", logging.INFO)
+            self.announce(f"fastconv: {self._done} of {self._all} done "
+                          f"after {time.monotonic() - self._start:.0f} s: {what}", logging.INFO)
 
     def _check_compiler(self):
         if self.compiler.compiler_type == "msvc":
             sys.exit("fastconv needs GCC or Clang: its kernels use their vector extensions, which MSVC does not have")
         if not self._compiles("int main(void){return 0;}", []):
-            sys.exit(f"fastconv needs a C compiler, and {self.compiler.compiler_so[0]!r} does not compile and link a program of one line. "
-                     "Install GCC (Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc) or Clang, or name one: "
-                     "CC=/path/to/gcc pip install ...")
+            sys.exit(f"fastconv needs a C compiler, and {self.compiler.compiler_so[0]!r} does not compile and link a "
+                     "program of one line. Install GCC (Debian, Ubuntu: apt install gcc libc6-dev; Fedora: "
+                     "dnf install gcc) or Clang, or name one: CC=/path/to/gcc pip install ...")
         if not self._compiles("#include <Python.h>\nint main(void){return 0;}", []):
             sys.exit("fastconv needs Python's header files, and Python.h is not there or does not compile "
                      "(Debian, Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)")
@@ -149,13 +156,18 @@ class BuildCore(build_ext):
                      CYTHON_DIRECTIVES])
 
     def _cythonize(self):
-        """Turns the extensions' .pyx sources into C files under build/."""
+        """Turns the extensions' .pyx sources into C files under build/, which are the same for every machine."""
+        folder = Path(self.build_temp, "cython")
+        record, translator = folder / "translator", repr([Cython.__version__, numpy.__version__, CYTHON_DIRECTIVES])
+        fresh = record.exists() and record.read_text() == translator
+        record.unlink(missing_ok=True)
         modules = [Extension(ext.name, ext.sources[:1]) for ext in self.extensions]
         generated = {module.name: module.sources for module in cythonize(
-            modules, build_dir=os.path.join(self.build_temp, "cython"), force=self.force or None, language_level=3,
+            modules, build_dir=str(folder), force=not fresh or None, language_level=3,
             compiler_directives=CYTHON_DIRECTIVES)}
         for ext in self.extensions:
             ext.sources = generated[ext.name] + ext.sources[1:]
+        record.write_text(translator)
 
     def _compile_table(self, name):
         """The object file of table.c for one instruction set."""
@@ -173,6 +185,15 @@ class BuildCore(build_ext):
         return table
 
 
+class Cythonize(BuildCore):
+    """The part of build_ext that any machine can do for any other: where the one that compiles is slow (.ci/neon)."""
+
+    description = "turn .pyx files into the C files that build_ext with the same --build-temp compiles"
+
+    def build_extensions(self):
+        self._cythonize()
+
+
 class BuildPython(build_py):
     """build_py from an empty folder, so that no module deleted since the last build gets into a wheel."""
 
@@ -181,4 +202,4 @@ class BuildPython(build_py):
         super().run()
 
 
-setup(ext_modules=EXTENSIONS, cmdclass={"build_ext": BuildCore, "build_py": BuildPython})
+setup(ext_modules=EXTENSIONS, cmdclass={"build_ext": BuildCore, "build_py": BuildPython, "cythonize": Cythonize})

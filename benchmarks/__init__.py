@@ -1,4 +1,5 @@
-"""How fast fastconv is: `pytest benchmarks` times each operation, `python -m benchmarks.compare` puts it beside its peers.
+"""How fast fastconv is: `pytest benchmarks` times each operation, `python -m benchmarks.compare`
+puts it beside its peers.
 
 Python started in a checkout has the checkout first on its path, where the folder `fastconv/` would shadow the installed
 package. Importing this package takes the checkout off the path, unless its core was compiled in place (an editable

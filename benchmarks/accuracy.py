@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from benchmarks.layers import ConvLayer
 from benchmarks.libraries.base import Array, ConvArrays
 
-# What a result may be off and still count: for float32 what fastconv promises of its fast algorithms, for float64 rounding.
+# What a result may be off and still count: for float32 what fastconv promises of its fast algorithms,
+# for float64 rounding.
 LIMITS = {"float32": 2e-5, "float64": 1e-12}
-LARGE = 100  # elements of a filter from which Fourier transforms sum: in float64 their rounding, 1e-15, is far below the limits
+# Elements of a filter from which Fourier transforms sum: in float64 their rounding, 1e-15, is far below the limits.
+LARGE = 100
 
 
 def convolve(layer: ConvLayer, arrays: ConvArrays) -> NDArray[np.float64]:

@@ -36,8 +36,8 @@ from fastconv._core.runtime import isa
 
 CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 PLANES = (3, 4, 5, 7, 8, 10, 13, 14, 16, 20, 27, 28, 32, 40, 56, 64, 80, 100, 112, 128, 160, 224, 256)
-KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointwise", "pointwise stride 2", "first", "first",
-         "patches", "depthwise", "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large")
+KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointwise", "pointwise stride 2",
+         "first", "first", "patches", "depthwise", "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large")
 LEAST_FLOPS, MOST_FLOPS, MOST_PIXELS = 2e5, 2.5e9, 1.6e7
 BEHIND = 4.5       # times as long as the fastest: does not count
 FEWEST_ROUNDS, SECONDS, TURN = 5, 0.03, 3e-4    # of a driver: turns, what they take together, and one of them at least
@@ -46,7 +46,8 @@ FACTORS, SWEEPS, NEARNESS = (0.7, 0.87, 1.15, 1.4), 8, 0.002
 
 
 def draw(rng, itemsize):
-    """A random layer, as a ConvProblem, of sizes as in published networks and around them; or None for one too large or small."""
+    """A random layer, as a ConvProblem, of sizes as in published networks and around them;
+    or None for one too large or small."""
     kind = rng.choice(KINDS)
     images, h = rng.choice((1, 1, 2, 4, 8, 32, 64)), rng.choice(PLANES)
     w = h if rng.random() < 0.7 else max(3, rng.choice((h + 1, h + 3, h // 2, 2 * h)))
@@ -188,12 +189,14 @@ def fit(drivers, measured, itemsize):
             for _ in range(5):
                 x, _ = nnls(a / scale * weights[:, None], weights, maxiter=20000)
                 errors = a / scale @ x - 1
-                # Large errors count less: they are another model's, or another program's. Who is far behind need only be seen to be.
+                # Large errors count less: they are another model's, or another program's.
+                # Who is far behind need only be seen to be.
                 weights = np.where(near | (errors < 0), closeness, 0) / np.sqrt(np.maximum(0.05, abs(errors)))
             constants[driver.name] = {name: float(f"{value:.3g}") for name, value in zip(names, x / scale) if value > 0}
         for i, (_, times) in enumerate(measured):
             logs = [(math.log(times[name] / predicted), (min(times.values()) / times[name]) ** 2) for name in times
-                    if times[name] < BEHIND * min(times.values()) and (predicted := expected(constants[name], terms[i][name])) > 0]
+                    if times[name] < BEHIND * min(times.values())
+                    and (predicted := expected(constants[name], terms[i][name])) > 0]
             weight = sum(closeness for _, closeness in logs)
             factors[i] = np.clip(math.exp(sum(log * closeness for log, closeness in logs) / (weight + 1)), 0.75, 2.6)
     return refined(drivers, measured, constants, terms)
@@ -244,7 +247,8 @@ def regrets(drivers, measured, constants, itemsize):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", type=int, default=900)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
@@ -269,8 +273,8 @@ def main(argv=None):
         constants = fit(drivers, measured, itemsize)
     found = sorted(regrets(drivers, measured, constants, itemsize), key=lambda each: -each[0])
     ratios = np.array([each[0] for each in found])
-    print(f"# {isa.in_use()}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in the geometric mean,"
-          f" above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")
+    print(f"# {isa.in_use()}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in the "
+          f"geometric mean, above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")
     for ratio, taken, best, problem in found[:options.worst]:
         print(f"#   {ratio:.2f} {taken} for {best}: {problem.x_shape} {problem.weight_shape} stride {problem.stride[0]}"
               f" dilation {problem.dilation[0]} groups {problem.groups}{' channels last' if problem.channels_last else ''}")

@@ -1,9 +1,9 @@
 """The chart of a comparison: for each operation the time of every library as a multiple of fastconv's.
 
 Above stands a bar for each library, the geometric mean of all layers. Below each layer has a row, with a mark for each
-library and a bar from fastconv to the best peer; there the scale is logarithmic, so that twice as long and half as long are
-equally wide. Colours are those of Okabe and Ito (2008), which the colour-blind can tell apart too, and each library has a
-mark of its own shape. In an SVG file text stays text, which keeps it small.
+library and a bar from fastconv to the best peer; there the scale is logarithmic, so that twice as long and half as long
+are equally wide. Colours are those of Okabe and Ito (2008), which the colour-blind can tell apart too, and each library
+has a mark of its own shape. In an SVG file text stays text, which keeps it small.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def formats() -> list[str]:
 
 
 def draw(report: dict[str, Any], path: Path, description: str = "") -> None:
-    """Draw what `benchmarks.compare` has measured, one operation under the other. An SVG file gets the description too."""
+    """Draw what `benchmarks.compare` has measured, one operation under the other.
+    An SVG file gets the description too."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -61,7 +62,8 @@ def draw(report: dict[str, Any], path: Path, description: str = "") -> None:
             top -= panel.height
         figure.text(0.015, 0.1 / total, "\n".join(caption), fontsize=8.5, color=FAINT, linespacing=1.45)
         svg = path.suffix.lower() == ".svg"
-        figure.savefig(path, metadata={"Date": None, **({"Description": description} if description else {})} if svg else None)
+        figure.savefig(path, metadata={"Date": None, **({"Description": description} if description else {})}
+                       if svg else None)
 
 
 class _Panel:
@@ -95,7 +97,8 @@ class _Panel:
         heading(0.67, f"Geometric mean of {count}, {self.form}; shorter is faster", fontsize=10.5)
         self._draw_means(axes(self.above, self.heights[0]))
         below = self.above + self.heights[0] + self.between
-        heading(below - 0.2, "Layer by layer; right of the red line fastconv is faster, and the bar ends at the best peer",
+        heading(below - 0.2,
+                "Layer by layer; right of the red line fastconv is faster, and the bar ends at the best peer",
                 fontsize=10.5)
         self._draw_layers(axes(below, self.heights[1]))
 
@@ -107,8 +110,8 @@ class _Panel:
             star = "*" if any(library in row["inexact"] for row in self.rows) else ""
             axes.annotate(f"{self.means[library]:.2f}×{star}", (self.means[library], place), (4, 0), va="center",
                           textcoords="offset points", fontsize=10.5, **style)
-            axes.text(-0.035, place, LIBRARIES[library].title, transform=axes.get_yaxis_transform(), ha="right", va="center",
-                      fontsize=10.5, **style)
+            axes.text(-0.035, place, LIBRARIES[library].title, transform=axes.get_yaxis_transform(),
+                      ha="right", va="center", fontsize=10.5, **style)
             if not own:
                 axes.plot(-0.018, place, transform=axes.get_yaxis_transform(), clip_on=False, **_mark(library))
         axes.set_xticks([])
@@ -129,10 +132,12 @@ class _Panel:
                 axes.barh(place, min(row["ratio"], FARTHEST) - 1, 0.6, left=1, color=colour, alpha=0.25)
                 axes.text(1.1, place, f"{row['ratio']:.2f}×", transform=columns, ha="right", va="center", color=colour,
                           fontweight="bold")
-            axes.text(1.21, place, f"{own * 1e3:.3g} ms", transform=columns, ha="right", va="center", fontsize=8.5, color=FAINT)
+            axes.text(1.21, place, f"{own * 1e3:.3g} ms", transform=columns, ha="right", va="center",
+                      fontsize=8.5, color=FAINT)
         axes.axvline(1, color=FASTCONV, linewidth=2)
         for library in [one for one in reversed(self.order) if one != "fastconv"]:  # the quicker ones on top
-            timed = [(min(row["seconds"][library] / row["seconds"]["fastconv"], FARTHEST), place, library in row["inexact"])
+            timed = [(min(row["seconds"][library] / row["seconds"]["fastconv"], FARTHEST), place,
+                      library in row["inexact"])
                      for place, row in enumerate(self.rows) if library in row["seconds"]]
             for hollow in False, True:
                 points = [(x, place) for x, place, inexact in timed if inexact == hollow]
@@ -172,7 +177,8 @@ def _caption(report: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
     engines = [library for library in report["versions"] if LIBRARIES[library].prepares_weights]
     if engines and any(row["operation"] == "forward" for row in rows):
         titles = ", ".join(LIBRARIES[library].title for library in engines)
-        lines.append(f"The weights are prepared beforehand, which is not timed, for {titles}; the others take them in each call.")
+        lines.append(f"The weights are prepared beforehand, which is not timed, for {titles}; "
+                     "the others take them in each call.")
     if any(row["inexact"] for row in rows):
         lines.append(f"* and hollow marks: off by more than {LIMITS[report['dtype']]:g} from the direct sum in float64;"
                      " such a result does not count as the best peer.")

@@ -1,12 +1,14 @@
 """fastconv beside its peers, layer by layer.
 
-    python -m benchmarks.compare [--threads 1] [--rounds 2] [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small]
+    python -m benchmarks.compare [--threads 1] [--rounds 5]
+                                 [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small]
                                  [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT] [--first N]
                                  [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.svg]
 
-Each library runs in a process of its own, one after the other, and again in every round; the time of a layer is the
-shortest of all rounds. The table has milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's:
-above 1, fastconv is the fastest. A library that is not installed, or cannot do what is asked for, is left out, with a note.
+Each library has a process of its own. Layer by layer they take turns, in every round, so that a machine that is
+slower for a while is so for all of them; the time of a layer is the shortest of all rounds. The table has
+milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's: above 1, fastconv is the fastest.
+A library that is not installed, or cannot do what is asked for, is left out, with a note.
 
 The results of forward, planned and large are compared with the sum in float64. A library that is further off than
 `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
@@ -15,27 +17,28 @@ The results of forward, planned and large are compared with the sum in float64. 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
-import os
-import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmarks import CHECKOUT, chart
+from benchmarks import chart
 from benchmarks.layers import CONV, LARGE, POOL
 from benchmarks.libraries import CONV_OPERATIONS, DTYPES, LAYOUTS, LIBRARIES, NETWORK_OPERATIONS, POOL_OPERATIONS
 from benchmarks.networks import NETWORKS
+from benchmarks.process import Failed, Process
 from benchmarks.report import Found, print_table, summarise
 from benchmarks.small import SMALL
 
 OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS, "large": ("large",),
               "networks": NETWORK_OPERATIONS, "small": ("small",)}
 IN_NCHW = {"networks": "networks", "small": "small calls"}  # only
-TABLES = (CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS), (SMALL, ("small",))
-SECONDS = 0.15  # for an operation of a layer, in each round
+TABLES = ((CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS),
+          (SMALL, ("small",)))
+SECONDS = 0.06  # for an operation of a layer, in each round
 MOST_THREADS = 1024
 
 
@@ -69,7 +72,8 @@ def names(choice: Iterable[str]) -> Any:
 def new_file(text: str) -> Path:
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} {'is a folder' if path.is_dir() else 'is in a folder that does not exist'}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} {'is a folder' if path.is_dir() else 'is in a folder that does not exist'}")
     return path
 
 
@@ -87,8 +91,10 @@ def chart_file(text: str) -> Path:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="python -m benchmarks.compare", description="Time fastconv beside its peers, layer by layer.",
                     allow_abbrev=False)
-    parser.add_argument("--threads", type=count(MOST_THREADS), default=1, metavar="N", help="of each library (default: 1)")
-    parser.add_argument("--rounds", type=count(1000), default=2, metavar="N", help="of all libraries in turn (default: 2)")
+    parser.add_argument("--threads", type=count(MOST_THREADS), default=1, metavar="N",
+                        help="of each library (default: 1)")
+    parser.add_argument("--rounds", type=count(1000), default=5, metavar="N",
+                        help="of all libraries in turn (default: 5)")
     parser.add_argument("--ops", type=names(OPERATIONS), metavar="NAMES",
                         help=f"comma-separated, of {','.join(OPERATIONS)} (default: all)")
     parser.add_argument("--layout", type=name(LAYOUTS), default="nchw", metavar="NAME",
@@ -104,11 +110,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="draw them beside fastconv's here: .svg, .png, .pdf (needs Matplotlib)")
     args = parser.parse_args(argv)
     if args.chart and ("fastconv" not in args.libraries or args.libraries == ["fastconv"]):
-        parser.error("argument --chart: draws other libraries beside fastconv, so --libraries must have it and another one")
+        parser.error("argument --chart: draws other libraries beside fastconv, "
+                     "so --libraries must have it and another one")
     asked = args.ops
     args.ops = [op for op in asked or OPERATIONS if args.layout == "nchw" or op not in IN_NCHW]
     if asked and asked != args.ops:
-        parser.error(f"argument --layout: {' and '.join(IN_NCHW[op] for op in asked if op in IN_NCHW)} are in nchw only")
+        parser.error(f"argument --layout: {' and '.join(IN_NCHW[op] for op in asked if op in IN_NCHW)} "
+                     "are in nchw only")
     args.operations = [operation for op in args.ops for operation in OPERATIONS[op]]
     tables = [list(table) for table, operations in TABLES if set(operations) & set(args.operations)]
     args.layers = [layer for table in tables for layer in [one for one in table if args.only in one][:args.first]]
@@ -117,27 +125,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def run(library: str, args: argparse.Namespace, check: bool, **environment: str) -> dict[str, Any]:
-    """The answer of a library's process: see `benchmarks.worker`; with "failed" where it ended otherwise."""
-    request = {"library": library, "threads": args.threads, "layout": args.layout, "dtype": args.dtype, "seconds": SECONDS,
-               "operations": args.operations, "layers": args.layers, "check": check}
-    threads = dict.fromkeys(("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(args.threads))
-    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(CHECKOUT)]))
-    done = subprocess.run([sys.executable, "-m", "benchmarks.worker"], input=json.dumps(request), capture_output=True,
-                          text=True, errors="replace", env={**os.environ, **threads, **environment, "PYTHONPATH": path})
-    if done.returncode == 0:
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-    last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-    return {"failed": last[0]}
-
-
 def able(args: argparse.Namespace) -> list[str]:
     """The libraries that take this layout and precision; the others get a note on stdout."""
     chosen = []
     for library in args.libraries:
         kind = LIBRARIES[library]
-        lacks = [value for value, takes in ((args.layout, kind.layouts), (args.dtype, kind.dtypes)) if value not in takes]
+        lacks = [value for value, takes in ((args.layout, kind.layouts), (args.dtype, kind.dtypes))
+                 if value not in takes]
         if lacks:
             print(f"# {library}: left out, not in {' and '.join(lacks)}")
         else:
@@ -146,29 +140,65 @@ def able(args: argparse.Namespace) -> list[str]:
 
 
 def measure(args: argparse.Namespace) -> tuple[dict[tuple[str, str], Found], dict[str, str]]:
-    """By (operation, layer) what was found, and the versions of the libraries that ran; the others get a note on stdout."""
+    """By (operation, layer) what was found, and the versions of the libraries that ran;
+    the others get a note on stdout."""
     everything: dict[tuple[str, str], Found] = {}
-    versions: dict[str, str] = {}
-    libraries = able(args)
-    for number in range(args.rounds):
-        for library in list(libraries):
-            print(f"round {number + 1} of {args.rounds}: {library}", file=sys.stderr, flush=True)
-            answer = run(library, args, check=number == 0)
-            if not answer.get("times"):
-                libraries.remove(library)
-                print(f"# {library}: " + (f"not installed ({answer['missing']})" if "missing" in answer else
-                                          f"failed: {answer['failed']}" if "failed" in answer else
-                                          f"left out, has none of {', '.join(args.ops)}"))
+    with contextlib.ExitStack() as stack:
+        processes: dict[str, Process] = {}
+        versions: dict[str, str] = {}
+        for library in able(args):
+            print(f"starting {library}", file=sys.stderr, flush=True)
+            try:
+                process = stack.enter_context(Process(library, args))
+            except Failed as failed:
+                print(f"# {library}: failed: {failed}")
                 continue
-            if library not in versions:
-                versions[library] = answer["version"]
-                print(f"# {library} {answer['version']}, {Path(answer['home']).parent}")
-            for operation, layer, seconds in answer["times"]:
-                found = everything.setdefault((operation, layer), Found({}, {}))
-                found.seconds[library] = min(seconds, found.seconds.get(library, math.inf))
-            for operation, layer, error in answer["errors"]:
-                everything[operation, layer].errors[library] = error
-    return everything, versions
+            if "missing" in process.about:
+                print(f"# {library}: not installed ({process.about['missing']})")
+                continue
+            processes[library], versions[library] = process, process.about["version"]
+            print(f"# {library} {process.about['version']}, {Path(process.about['home']).parent}")
+        for layer in args.layers:
+            print(layer, file=sys.stderr, flush=True)
+            for library, failed in measure_layer(layer, processes, args.rounds, everything).items():
+                print(f"# {library}: failed at {layer}: {failed}")
+                processes.pop(library).end()
+    ran = {library for found in everything.values() for library in found.seconds}
+    for library in [library for library in processes if library not in ran]:
+        print(f"# {library}: left out, has none of {', '.join(args.ops)}")
+    return everything, {library: version for library, version in versions.items() if library in ran}
+
+
+def measure_layer(layer: str, processes: dict[str, Process], rounds: int,
+                  everything: dict[tuple[str, str], Found]) -> dict[str, Failed]:
+    """Adds to `everything` what the libraries, in turn, take for a layer; the libraries that failed, and how."""
+    failures: dict[str, Failed] = {}
+
+    def each(step: Callable[[str, Process], None]) -> None:
+        for library, process in processes.items():
+            if library not in failures:
+                try:
+                    step(library, process)
+                except Failed as failed:
+                    failures[library] = failed
+
+    def found(operation: str) -> Found:
+        return everything.setdefault((operation, layer), Found({}, {}))
+
+    def time(library: str, process: Process) -> None:
+        for operation, seconds in process.times(SECONDS).items():
+            times = found(operation).seconds
+            times[library] = min(seconds, times.get(library, math.inf))
+
+    def check(library: str, process: Process) -> None:
+        for operation, error in process.errors().items():
+            found(operation).errors[library] = error
+
+    each(lambda library, process: process.prepare(layer))
+    for _ in range(rounds):
+        each(time)
+    each(check)
+    return failures
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.document [--check] [--folder CHECKOUT]
 
-In a Markdown file, what stands between `<!-- speed:begin NAME -->` and `<!-- speed:end -->` is the text of that name; the
-picture docs/speed.svg has the fingerprint of its data in it, and is drawn (with Matplotlib) where that is another. --check
-writes nothing, names the files that would change, and ends with 1 if there are any.
+In a Markdown file, what stands between `<!-- speed:begin NAME -->` and `<!-- speed:end -->` is the text of that name;
+the picture docs/speed.svg has the fingerprint of its data in it, and is drawn (with Matplotlib) where that is another.
+--check writes nothing, names the files that would change, and ends with 1 if there are any.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     found = figures.read(args.folder / "docs/speed.json")
     if "forward-1" not in found or len({report["machine"]["cpu"] for report in found.values()}) > 1:
-        parser.error("docs/speed.json has no part forward-1, or parts of different machines: run python -m benchmarks.measure")
+        parser.error("docs/speed.json has no part forward-1, or parts of different machines: "
+                     "run python -m benchmarks.measure")
     changed = []
     for page in pages(args.folder):
         before = page.read_text()

@@ -1,4 +1,5 @@
-"""The figures that the documentation gives: read from docs/speed.json, which `benchmarks.measure` writes, and summed up.
+"""The figures that the documentation gives: read from docs/speed.json,
+which `benchmarks.measure` writes, and summed up.
 
 The file holds reports by the names of their parts, as `benchmarks.compare` makes them, and those of
 `benchmarks.instruction_sets` and `benchmarks.training`.
@@ -37,7 +38,8 @@ def write(figures: dict[str, Report], path: Path) -> None:
     """With a result a line: short, and a difference of two measurements can be read."""
     parts = []
     for name, report in figures.items():
-        fields = [f'  "{key}": ' + ("[\n   " + ",\n   ".join(map(json.dumps, value)) + "\n  ]" if key == "results" else json.dumps(value))
+        fields = [f'  "{key}": ' + ("[\n   " + ",\n   ".join(map(json.dumps, value)) + "\n  ]" if key == "results"
+                                    else json.dumps(value))
                   for key, value in report.items()]
         parts.append(f' "{name}": {{\n' + ",\n".join(fields) + "\n }")
     path.write_text("{\n" + ",\n".join(parts) + "\n}\n")

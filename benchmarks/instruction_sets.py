@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import sys
 from typing import Any
 
 from benchmarks import compare
+from benchmarks.process import Process
 from benchmarks.report import context
 
 
@@ -19,16 +21,25 @@ def usable() -> list[str]:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """A report whose results have the seconds of a layer by instruction set; the arguments are those of a comparison."""
+    """A report whose results have the seconds of a layer by instruction set;
+    the arguments are those of a comparison."""
     seconds: dict[str, dict[str, float]] = {}
-    for number in range(args.rounds):
-        for isa in usable():
-            print(f"round {number + 1} of {args.rounds}: {isa}", file=sys.stderr, flush=True)
-            answer = compare.run("fastconv", args, check=False, FASTCONV_ISA=isa)
-            if "times" not in answer:
-                raise RuntimeError(f"{isa}: {answer}")
-            for _, layer, value in answer["times"]:
-                times = seconds.setdefault(layer, {})
-                times[isa] = float(f"{min(value, times.get(isa, math.inf)):.4g}")
-    return {**context(), "versions": {"fastconv": answer["version"]}, "threads": args.threads, "rounds": args.rounds,
-            "results": [{"operation": "instruction sets", "layer": layer, "seconds": times} for layer, times in seconds.items()]}
+    with contextlib.ExitStack() as stack:
+        processes = {isa: stack.enter_context(Process("fastconv", args, FASTCONV_ISA=isa)) for isa in usable()}
+        version = [process.about["version"] for process in processes.values()][-1]
+        for layer in args.layers:
+            print(layer, file=sys.stderr, flush=True)
+            for process in processes.values():
+                process.prepare(layer)
+            times = seconds[layer] = dict.fromkeys(processes, math.inf)
+            for _ in range(args.rounds):
+                for isa, process in processes.items():
+                    times[isa] = min(times[isa], *process.times(compare.SECONDS).values())
+    return {**context(), "versions": {"fastconv": version}, "threads": args.threads, "rounds": args.rounds,
+            "results": [{"operation": "instruction sets", "layer": layer, "seconds": _rounded(times)}
+                        for layer, times in seconds.items()]}
+
+
+def _rounded(times: dict[str, float]) -> dict[str, float]:
+    """More digits would say nothing."""
+    return {isa: float(f"{seconds:.4g}") for isa, seconds in times.items()}

@@ -67,7 +67,8 @@ def _size(shape: Shape) -> int:
 def conv_flops(layer: ConvLayer) -> int:
     """Operations of the direct sum: a multiplication and an addition for each output and element of its filter.
 
-    Either gradient of a convolution needs as many. A fast algorithm needs fewer, so its rate may pass the peak of the CPU.
+    Either gradient of a convolution needs as many. A fast algorithm needs fewer,
+    so its rate may pass the peak of the CPU.
     """
     return 2 * _size(layer.y_shape) * (layer.c // layer.groups) * layer.r * layer.s
 
@@ -78,7 +79,8 @@ def conv_bytes(layer: ConvLayer, itemsize: int = 4) -> int:
 
 
 def pool_bytes(layer: PoolLayer, itemsize: int = 4) -> int:
-    """Bytes that must move at least: images and pooled images, once each; the indices of max pooling are not counted."""
+    """Bytes that must move at least: images and pooled images, once each;
+    the indices of max pooling are not counted."""
     return itemsize * (_size(layer.x_shape) + _size(layer.y_shape))
 
 

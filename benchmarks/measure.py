@@ -2,9 +2,10 @@
 
     python -m benchmarks.measure [--parts forward-1,small,...] [--json FILE] [--rehearse]
 
-takes about a quarter of an hour on two cores that have nothing else to do. Each part is a comparison, which can be run by
-itself: `python -m benchmarks.compare` with the arguments below. Peers that are not installed are left out. What the file
-holds of other parts stays, unless another machine measured it. --rehearse takes one layer of each part, and no time.
+takes about a quarter of an hour on two cores that have nothing else to do. Each part is a comparison, which can
+be run by itself: `python -m benchmarks.compare` with the arguments below. Peers that are not installed are left out.
+What the file holds of other parts stays, unless another machine measured it. --rehearse takes one layer
+of each part, and no time.
 
 Afterwards `python -m benchmarks.document` writes the tables, the sentences and the picture.
 """
@@ -27,7 +28,7 @@ PARTS = {
     "float64": "--ops forward --dtype float64 --libraries fastconv,torch,jax,numpy",
     "gradients": "--ops grad_x,grad_weight --libraries fastconv,torch,jax",
     "pooling": "--ops pool --libraries fastconv,torch",
-    "large": "--ops large --rounds 1 --libraries fastconv,torch,scipy",
+    "large": "--ops large --rounds 3 --libraries fastconv,torch,scipy",
     "networks-1": "--ops networks --libraries fastconv,torch,torch-compiled,jax",
     "networks-2": "--ops networks --threads 2 --libraries fastconv,torch,torch-compiled,jax",
     "small": "--ops small --libraries fastconv,torch",
@@ -74,7 +75,8 @@ def main(argv: list[str] | None = None) -> int:
     for part in args.parts:
         print(f"== {part}", file=sys.stderr, flush=True)
         held[part] = measure(part, args.rehearse)
-        figures.write({name: held[name] for name in PARTS if name in held}, args.json)  # now: the next part may be interrupted
+        # Written now, as the next part may be interrupted.
+        figures.write({name: held[name] for name in PARTS if name in held}, args.json)
     return 0
 
 

@@ -67,13 +67,15 @@ def work(layer: str, itemsize: int) -> dict[str, int]:
     return {"bytes": pool_bytes(POOL[layer], itemsize)} if layer in POOL else {}
 
 
-def summarise(found: dict[tuple[str, str], Found], versions: dict[str, str], args: argparse.Namespace) -> dict[str, Any]:
+def summarise(found: dict[tuple[str, str], Found], versions: dict[str, str],
+              args: argparse.Namespace) -> dict[str, Any]:
     """All that the table, the JSON file and the chart show."""
     rows: list[dict[str, Any]] = []
     size = np.dtype(args.dtype).itemsize
     for (operation, layer), (seconds, errors) in found.items():
         excluded = inexact(errors, args.dtype)
-        seconds = {library: float(f"{value:.4g}") for library, value in seconds.items()}  # more digits would say nothing
+        # More digits would say nothing.
+        seconds = {library: float(f"{value:.4g}") for library, value in seconds.items()}
         errors = {library: float(f"{value:.2g}") for library, value in errors.items()}
         rows.append({"operation": operation, "layer": layer, **work(layer, size), "seconds": seconds, "errors": errors,
                      "inexact": excluded, "ratio": ratio(seconds, excluded)})
@@ -103,7 +105,8 @@ def summarise(found: dict[tuple[str, str], Found], versions: dict[str, str], arg
 
 
 def rate(row: dict[str, Any], seconds: float) -> str:
-    """GFLOP/s of a convolution; GB/s of pooling, which has next to no arithmetic; of networks and small calls neither."""
+    """GFLOP/s of a convolution; GB/s of pooling, which has next to no arithmetic;
+    of networks and small calls neither."""
     if "flops" in row:
         return f"{row['flops'] / seconds / 1e9:.1f} GFLOP/s"
     return f"{row['bytes'] / seconds / 1e9:.1f} GB/s" if "bytes" in row else ""
@@ -118,20 +121,23 @@ def print_table(report: dict[str, Any]) -> None:
     for row in rows:
         seconds = row["seconds"]
         digits = 6 if row["operation"] == "small" else 3
-        cells = [f"{seconds[library] * 1e3:12.{digits}f}{'*' if library in row['inexact'] else ' '}" if library in seconds
-                 else f"{'-':>12} " for library in libraries]
+        cells = [f"{seconds[library] * 1e3:12.{digits}f}{'*' if library in row['inexact'] else ' '}"
+                 if library in seconds else f"{'-':>12} " for library in libraries]
         own = rate(row, seconds["fastconv"]) if "fastconv" in seconds else ""
         print(f"{row['operation']:18}{row['layer']:18}{''.join(cells)}{own:>16}{_ratio(row['ratio'])}")
     for operation, means in report["geometric_means_by_library"].items():
         cells = [f"{means[library]:12.2f} " if library in means else f"{'':13}" for library in libraries]
-        print(f"{operation:18}{'/ fastconv, mean':18}{''.join(cells)}{'':16}{_ratio(report['geometric_means'].get(operation))}")
+        print(f"{operation:18}{'/ fastconv, mean':18}{''.join(cells)}"
+              f"{'':16}{_ratio(report['geometric_means'].get(operation))}")
     for operation in dict.fromkeys(row["operation"] for row in rows if row["errors"]):
-        worst = [max((row["errors"][library] for row in rows if row["operation"] == operation and library in row["errors"]),
+        worst = [max((row["errors"][library]
+                      for row in rows if row["operation"] == operation and library in row["errors"]),
                      default=None) for library in libraries]
         cells = [f"{'':13}" if error is None else f"{error:12.1e} " for error in worst]
         print(f"{operation:18}{'largest error':18}{''.join(cells)}")
     for operation in report["geometric_means"]:
-        least = min((row for row in rows if row["operation"] == operation and row["ratio"]), key=lambda row: row["ratio"])
+        least = min((row for row in rows if row["operation"] == operation and row["ratio"]),
+                    key=lambda row: row["ratio"])
         print(f"# {operation}: the least ratio is {least['ratio']:.2f} ({least['layer']})")
     if any(row["inexact"] for row in rows):
         print(f"# * off by more than {LIMITS[report['dtype']]:.0e}: not counted as the best peer")

@@ -53,7 +53,8 @@ def summary(figures: Figures) -> str:
     columns = [threads for threads in (1, 2) if any(found[threads] for _, found in measured)]
     body = [[line.title, _beside(figures, line), *(_say(found[threads]) for threads in columns)]
             for line, found in measured if any(found.values())]
-    table = _table(["best peer's time / fastconv's", "peers", *(_threads(threads) for threads in columns)], body, left=2)
+    table = _table(["best peer's time / fastconv's", "peers", *(_threads(threads) for threads in columns)], body,
+                   left=2)
     return _paragraphs(_machine(figures), table, _sentences(figures))
 
 
@@ -105,9 +106,12 @@ def _layers(figures: Figures, operation: str, **setting: Any) -> str:
     for row in rows(report, operation):
         star = dict.fromkeys(row["inexact"], "\\*")
         starred = starred or bool(star)
-        cells = [_three(row["seconds"][library] * 1e3) + star.get(library, "") if library in row["seconds"] else "" for library in libraries]
-        body.append([f"`{row['layer']}`", describe(row["layer"]), *cells, f"{row['ratio']:.2f}" if row["ratio"] else ""])
-    table = _table(["ms", "channels, image, filter", *(LIBRARIES[library].title for library in libraries), "best peer / fastconv"],
+        cells = [_three(row["seconds"][library] * 1e3) + star.get(library, "") if library in row["seconds"] else ""
+                 for library in libraries]
+        body.append([f"`{row['layer']}`", describe(row["layer"]), *cells,
+                     f"{row['ratio']:.2f}" if row["ratio"] else ""])
+    table = _table(["ms", "channels, image, filter", *(LIBRARIES[library].title for library in libraries),
+                    "best peer / fastconv"],
                    body, left=2)
     note = "\\* Further off the direct sum in float64 than may be: not counted as the best peer." if starred else ""
     return _paragraphs(table, note)
@@ -122,7 +126,8 @@ def _networks(figures: Figures, operation: str) -> str:
     body = [[f"`{row['layer']}`", networks.describe(row["layer"]),
              *(_three(row["seconds"][library] * 1e3) if library in row["seconds"] else "" for library in libraries),
              f"{row['ratio']:.2f}" if row["ratio"] else ""] for row in rows(report, operation)]
-    return _table(["ms", "network", *(LIBRARIES[library].title for library in libraries), "best peer / fastconv"], body, left=2)
+    return _table(["ms", "network", *(LIBRARIES[library].title for library in libraries), "best peer / fastconv"], body,
+                  left=2)
 
 
 def _small(figures: Figures) -> str:
@@ -158,8 +163,9 @@ def _training(figures: Figures) -> str:
     accuracies = _list(f"{row['accuracy']:.1%}" for row in results)
     seeds = _list(str(row["seed"]) for row in results)
     longest = max(row["seconds"] for row in results)
-    return (f"`fastconv train` ({results[0]['epochs']} epochs of the bundled digits, augmented) takes at most {math.ceil(longest)} s with"
-            f" {_threads(report['threads'])}, and recognises {accuracies} of the test digits with seeds {seeds}.")
+    return (f"`fastconv train` ({results[0]['epochs']} epochs of the bundled digits, augmented) "
+            f"takes at most {math.ceil(longest)} s with {_threads(report['threads'])}, and recognises {accuracies} of "
+            f"the test digits with seeds {seeds}.")
 
 
 def _sentences(figures: Figures) -> str:
@@ -177,9 +183,10 @@ def _machine(figures: Figures) -> str:
     cpu, cpus = (reports[0]["machine"][key] for key in ("cpu", "cpus"))
     versions = {library: version for report in reports for library, version in report["versions"].items()}
     dates = sorted({report["date"][:10] for report in reports})
-    listed = ", ".join(f"{LIBRARIES[library].title} {versions[library]}" for library in LIBRARIES if library in versions)
-    return (f"{cpu}, {cpus} CPU{'s' * (cpus > 1)}, {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, Python {reports[0]['python']};"
-            f" {listed}.")
+    listed = ", ".join(f"{LIBRARIES[library].title} {versions[library]}"
+                       for library in LIBRARIES if library in versions)
+    return (f"{cpu}, {cpus} CPU{'s' * (cpus > 1)}, {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, "
+            f"Python {reports[0]['python']}; {listed}.")
 
 
 def _threads(threads: int) -> str:

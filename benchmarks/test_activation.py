@@ -18,7 +18,8 @@ def maps(layer, random):
     return random(*CONV[layer].y_shape)
 
 
-@pytest.mark.parametrize("function", [fc.relu, fc.leaky_relu, fc.sigmoid, fc.tanh, fc.flatten], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("function", [fc.relu, fc.leaky_relu, fc.sigmoid, fc.tanh, fc.flatten],
+                         ids=lambda f: f.__name__)
 def test_forward(benchmark, maps, function):
     benchmark(function, maps)
 

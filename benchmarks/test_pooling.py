@@ -17,7 +17,8 @@ def layer(request):
 def pooling(layer, random):
     """x, grad_output, the kernel and the other options of a layer."""
     shape = POOL[layer]
-    return random(*shape.x_shape), random(*shape.y_shape), shape.kernel, {"stride": shape.stride, "padding": shape.padding}
+    return (random(*shape.x_shape), random(*shape.y_shape), shape.kernel,
+            {"stride": shape.stride, "padding": shape.padding})
 
 
 def test_max_pool2d(benchmark, pooling):

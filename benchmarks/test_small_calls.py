@@ -1,4 +1,5 @@
-"""Calls so small that the way to the loops is most of their time, beside PyTorch's where it is installed, on one thread."""
+"""Calls so small that the way to the loops is most of their time, beside PyTorch's where it is
+installed, on one thread."""
 
 import importlib.util
 
@@ -13,7 +14,8 @@ from benchmarks.small import SMALL
 def test_small_call(benchmark, random, layer, library):
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
-    call = LIBRARIES[library](Setting(1, "nchw", "float32")).small(SMALL[layer], [random(*shape) for shape in SMALL[layer].shapes])
+    call = LIBRARIES[library](Setting(1, "nchw", "float32")).small(SMALL[layer],
+                                                                   [random(*shape) for shape in SMALL[layer].shapes])
     if call is None:
         pytest.skip(f"{library} has no such function")
     benchmark(call)

@@ -7,17 +7,16 @@ import timeit
 from collections.abc import Callable
 from typing import Any
 
-LEAST = 3  # calls that are timed, however long they take
+LEAST = 3  # batches of small calls that are timed, however long they take
 BATCH = 1000  # small calls between two looks at the clock, which takes as long as they do
 
 
 def fastest(call: Callable[[], Any], seconds: float) -> float:
-    """The shortest time of a call, of as many as fit into the seconds, after two that warm up."""
-    call()
+    """The shortest time of a call, of as many as fit into the seconds, but at least one, after one that warms up."""
     call()
     times: list[float] = []
     start = time.perf_counter()
-    while len(times) < LEAST or time.perf_counter() - start < seconds:
+    while not times or time.perf_counter() - start < seconds:
         before = time.perf_counter()
         call()
         times.append(time.perf_counter() - before)

@@ -1,8 +1,13 @@
-"""The process of one library: reads what to time as JSON from stdin, writes the times as JSON to stdout.
+"""The process of one library: reads what to do as lines of JSON from stdin, answers each with a line of JSON on stdout.
 
-`benchmarks.compare` starts it. The request has library, threads, layout, dtype, seconds, operations, layers (of the tables
-that these operations are of), and whether to check the results. The answer has the version of the library, the times as
-[operation, layer, seconds] and the relative errors as [operation, layer, error], or says under "missing" what is not installed.
+`benchmarks.process` starts it. The first line chooses a library, and has threads, layout, dtype and operations; the
+answer has the version of the library and where it lies, or says under "missing" what is not installed. Then come
+
+    {"layer": NAME}       prepares a layer of the tables; what was prepared before is forgotten
+    {"seconds": SECONDS}  the time of each operation on it: {"times": {operation: seconds}}
+    {"check": true}       how far its results are off: {"errors": {operation: error}}
+
+until stdin ends.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -38,77 +43,95 @@ def in_nchw(maps: Any, layout: str) -> Any:
 
 
 class Worker:
-    def __init__(self, library: Library, operations: list[str], seconds: float, check: bool) -> None:
-        self.library, self.operations, self.seconds, self.check = library, operations, seconds, check
-        self.times: list[tuple[str, str, float]] = []
-        self.errors: list[tuple[str, str, float]] = []
+    """A library, and the calls of the layer that was prepared last."""
 
-    def conv(self, name: str) -> None:
-        self._convolution(name, self.library.conv, CONV[name])
+    def __init__(self, library: Library, operations: list[str]) -> None:
+        self.library, self.operations = library, operations
+        self.calls: Calls = {}
+        self.timed: Callable[[Callable[[], Any], float], float] = fastest
+        self.exact: Callable[[], Any] | None = None    # the result that those of convolutions should be
 
-    def large(self, name: str) -> None:
-        self._convolution(name, self.library.large, LARGE[name])
+    def prepare(self, name: str) -> None:
+        self.calls, self.timed, self.exact = {}, fastest, None
+        library = self.library
+        if name in CONV:
+            calls = self._convolution(library.conv, CONV[name])
+        elif name in LARGE:
+            calls = self._convolution(library.large, LARGE[name])
+        elif name in POOL:
+            layer = POOL[name]
+            calls = library.pool(layer, *(in_layout(array, library.layout)
+                                          for array in draw(library.dtype, layer.x_shape, layer.y_shape)))
+        elif name in NETWORKS:
+            network = NETWORKS[name]
+            images, = draw(library.dtype, (network.batch, *network.image))
+            calls = library.network(network, images, np.random.default_rng(0).integers(CLASSES, size=network.batch))
+        else:
+            call = library.small(SMALL[name], draw(library.dtype, *SMALL[name].shapes))
+            calls, self.timed = {"small": call} if call else {}, fastest_small
+        self.calls = {operation: calls[operation] for operation in self.operations if operation in calls}
 
-    def pool(self, name: str) -> None:
-        layer, library = POOL[name], self.library
-        images = (in_layout(array, library.layout) for array in draw(library.dtype, layer.x_shape, layer.y_shape))
-        self._time(name, library.pool(layer, *images))
-
-    def network(self, name: str) -> None:
-        network, library = NETWORKS[name], self.library
-        images, = draw(library.dtype, (network.batch, *network.image))
-        self._time(name, library.network(network, images, np.random.default_rng(0).integers(CLASSES, size=network.batch)))
-
-    def small(self, name: str) -> None:
-        call = self.library.small(SMALL[name], draw(self.library.dtype, *SMALL[name].shapes))
-        if call:
-            self.times.append(("small", name, fastest_small(call, self.seconds)))
-
-    def _convolution(self, name: str, prepare: Callable[[ConvLayer, ConvArrays], Calls], layer: ConvLayer) -> None:
+    def _convolution(self, prepare: Callable[[ConvLayer, ConvArrays], Calls], layer: ConvLayer) -> Calls:
         library = self.library
         arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
         arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
-        calls = prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout), grad=in_layout(arrays.grad, library.layout)))
-        self._time(name, calls)
-        compared = [one for one in ("forward", "planned", "large") if one in calls and one in self.operations]
-        if self.check and compared:
-            exact = convolve(layer, arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias)))
-            for operation in compared:
-                maps = in_nchw(library.to_numpy(calls[operation]()), library.layout)
-                self.errors.append((operation, name, relative_error(maps, exact)))
+        summed = arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias))
+        self.exact = lambda: convolve(layer, summed)
+        return prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout),
+                                              grad=in_layout(arrays.grad, library.layout)))
 
-    def _time(self, name: str, calls: Calls) -> None:
-        seconds: dict[int, float] = {}  # of each call, once: an engine's forward and planned are the same
-        for operation in self.operations:
-            if operation in calls:
-                call = calls[operation]
-                if id(call) not in seconds:
-                    seconds[id(call)] = fastest(call, self.seconds)
-                self.times.append((operation, name, seconds[id(call)]))
+    def times(self, seconds: float) -> dict[str, float]:
+        found: dict[int, float] = {}  # of each call, once: an engine's forward and planned are the same
+        for call in self.calls.values():
+            if id(call) not in found:
+                found[id(call)] = self.timed(call, seconds)
+        return {operation: found[id(call)] for operation, call in self.calls.items()}
+
+    def errors(self) -> dict[str, float]:
+        compared = [operation for operation in ("forward", "planned", "large") if operation in self.calls]
+        if not compared or self.exact is None:
+            return {}
+        exact, library = self.exact(), self.library
+        return {operation: relative_error(in_nchw(library.to_numpy(self.calls[operation]()), library.layout), exact)
+                for operation in compared}
 
 
-def work(request: dict[str, Any]) -> dict[str, Any]:
+def choose(request: dict[str, Any]) -> tuple[Worker | None, dict[str, Any]]:
+    """The worker of a library, and what to say of it."""
     kind = LIBRARIES[request["library"]]
     try:
         library = kind(Setting(request["threads"], request["layout"], request["dtype"]))
         version = library.version()
     except (ImportError, importlib.metadata.PackageNotFoundError) as error:
-        return {"missing": str(error)}
-    worker = Worker(library, request["operations"], request["seconds"], request["check"])
-    measures = {**dict.fromkeys(CONV, worker.conv), **dict.fromkeys(LARGE, worker.large),
-                **dict.fromkeys(POOL, worker.pool), **dict.fromkeys(NETWORKS, worker.network),
-                **dict.fromkeys(SMALL, worker.small)}
-    for name in request["layers"]:
-        measures[name](name)
+        return None, {"missing": str(error)}
     home = str(getattr(sys.modules[kind.module], "__file__", ""))
-    return {"version": version, "home": home, "times": worker.times, "errors": worker.errors}
+    return Worker(library, request["operations"]), {"version": version, "home": home}
+
+
+def serve(requests: TextIO, answers: TextIO) -> None:
+    def answer(value: dict[str, Any]) -> None:
+        answers.write(json.dumps(value) + "\n")
+        answers.flush()
+
+    worker, first = choose(json.loads(next(requests)))
+    answer(first)
+    if worker is None:
+        return
+    for line in requests:
+        request = json.loads(line)
+        if "layer" in request:
+            worker.prepare(request["layer"])
+            answer({})
+        elif "seconds" in request:
+            answer({"times": worker.times(request["seconds"])})
+        else:
+            answer({"errors": worker.errors()})
 
 
 def main() -> None:
-    request = json.load(sys.stdin)
-    with os.fdopen(os.dup(1), "w") as answer:
+    with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what the libraries print: MNN does, on its way out too
-        json.dump(work(request), answer)
+        serve(sys.stdin, answers)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def main():
     rng = np.random.default_rng(0)
     image, kernel = rng.standard_normal((512, 512)), rng.standard_normal((9, 9))
     for mode in ("full", "same", "valid"):
-        np.testing.assert_allclose(convolve2d(image, kernel, mode), scipy.signal.convolve2d(image, kernel, mode), atol=1e-10)
+        np.testing.assert_allclose(convolve2d(image, kernel, mode),
+                                   scipy.signal.convolve2d(image, kernel, mode), atol=1e-10)
     before, after = seconds(scipy.signal.convolve2d, image, kernel), seconds(convolve2d, image, kernel)
     print(f"scipy.signal.convolve2d, 512 x 512, 9 x 9:       {before * 1e3:8.2f} ms, fastconv {after * 1e3:6.2f} ms")
 

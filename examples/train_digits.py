@@ -1,4 +1,5 @@
-"""A convolutional network trained on handwritten digits, with nothing but functions: each line is a step of the lecture.
+"""A convolutional network trained on handwritten digits, with nothing but functions:
+each line is a step of the lecture.
 
     python train_digits.py [--epochs 5] [--learning-rate 0.05] [--seed 0]
 

@@ -56,8 +56,9 @@ if TYPE_CHECKING:
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
 
-# Layers, data and training are imported when they are first used: a program that only convolves does not wait for them. The
-# operations are imported at once: a process that forks while a thread of it imports them would leave the import's lock locked.
+# Layers, data and training are imported when they are first used: a program that only convolves does not wait for them.
+# The operations are imported at once: a process that forks while a thread of it imports them would leave
+# the import's lock locked.
 _MODULES = ("data", "nn", "optim")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),

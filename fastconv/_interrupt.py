@@ -1,9 +1,9 @@
 """Ctrl-C while the command line is still importing: one line and exit code 130, not a traceback from wherever that was.
 And one line and exit code 2 where a FASTCONV_ variable of the environment is wrong, which the imports refuse.
 
-The package imports this before everything else, as NumPy's import alone takes longer than the rest; so it imports hardly
-anything itself. Where fastconv is used as a library nothing is changed, and where Ctrl-C is ignored (``nohup``, ``&`` in a
-script) it stays so.
+The package imports this before everything else, as NumPy's import alone takes longer than the rest; so it imports
+hardly anything itself. Where fastconv is used as a library nothing is changed, and where Ctrl-C is ignored (``nohup``,
+``&`` in a script) it stays so.
 """
 
 import os

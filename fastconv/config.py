@@ -37,8 +37,8 @@ def set_num_threads(n: int) -> None:
 
     Notes
     -----
-    A forked process computes with one thread, whatever n is: the OpenMP runtime of its parent cannot be used there. A new
-    program, such as a process that multiprocessing starts by "spawn", uses n.
+    A forked process computes with one thread, whatever n is: the OpenMP runtime of its parent cannot be used there.
+    A new program, such as a process that multiprocessing starts by "spawn", uses n.
 
     Examples
     --------

@@ -1,4 +1,5 @@
-"""Bad inputs of the convolutions and what plans them: (what is wrong, exception, the argument that the message names, call)."""
+"""Bad inputs of the convolutions and what plans them: (what is wrong, exception,
+the argument that the message names, call)."""
 
 import numpy as np
 
@@ -37,7 +38,8 @@ def read_only(shape):
 def overlapping():
     """An input and an output that share half of a buffer."""
     buffer = ones(600)
-    return lambda: fc.conv2d(buffer[:256].reshape(1, 1, 16, 16), ones(1, 1, 1, 1), out=buffer[128:384].reshape(1, 1, 16, 16))
+    return lambda: fc.conv2d(buffer[:256].reshape(1, 1, 16, 16), ones(1, 1, 1, 1),
+                             out=buffer[128:384].reshape(1, 1, 16, 16))
 
 
 def onto_weight():
@@ -222,7 +224,8 @@ PLAN_CONV2D = [
     ("bias has another length", ValueError, "bias", lambda: fc.plan_conv2d((1, 3, 8, 8), W, np.ones(3, F32))),
     ("activation is unknown", ValueError, "activation", lambda: fc.plan_conv2d((1, 3, 8, 8), W, activation="gelu")),
     ("algorithm is unknown", ValueError, "algorithm", lambda: fc.plan_conv2d((1, 3, 8, 8), W, algorithm="fastest")),
-    ("x of the call has another shape", ValueError, "x", lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 9), F32))),
+    ("x of the call has another shape", ValueError, "x",
+     lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 9), F32))),
     ("x of the call has another dtype", TypeError, "x", lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 8)))),
     ("out of the call has another shape", ValueError, "out",
      lambda: fc.plan_conv2d((1, 3, 8, 8), W)(np.ones((1, 3, 8, 8), F32), out=np.ones(3, F32))),

@@ -51,7 +51,8 @@ def window(function, dilated=False):
              lambda: function(2, dilation=9, padding=5, stride=1)),
         ]
     else:
-        rows.append(("count_include_pad is None", TypeError, "count_include_pad", lambda: function(2, count_include_pad=None)))
+        rows.append(("count_include_pad is None", TypeError, "count_include_pad",
+                     lambda: function(2, count_include_pad=None)))
     return rows
 
 
@@ -99,7 +100,8 @@ AVG_POOL = pooled_input(lambda x, **options: fc.avg_pool2d(x, 2, **options)) + w
     lambda *arguments, **options: fc.avg_pool2d(X, *arguments, **options))
 MAX_POOL_BACKWARD = (
     pooled_gradient(lambda grad, shape: fc.max_pool2d_backward(grad, INDICES, shape, 2), POOLED)
-    + window(lambda *arguments, **options: fc.max_pool2d_backward(POOLED, INDICES, X.shape, *arguments, **options), dilated=True)
+    + window(lambda *arguments, **options: fc.max_pool2d_backward(POOLED, INDICES, X.shape, *arguments, **options),
+             dilated=True)
     + pooled_indices(lambda indices: fc.max_pool2d_backward(POOLED, indices, X.shape, 2), INDICES))
 AVG_POOL_BACKWARD = (
     pooled_gradient(lambda grad, shape: fc.avg_pool2d_backward(grad, shape, 2), POOLED)
@@ -111,10 +113,13 @@ ADAPTIVE_AVG_POOL = pooled_input(lambda x, **options: fc.adaptive_avg_pool2d(x, 
 ADAPTIVE_MAX_POOL_BACKWARD = (
     pooled_gradient(lambda grad, shape: fc.adaptive_max_pool2d_backward(grad, INDICES, shape, 4), POOLED)
     + pooled_indices(lambda indices: fc.adaptive_max_pool2d_backward(POOLED, indices, X.shape, 4), INDICES))
-ADAPTIVE_AVG_POOL_BACKWARD = pooled_gradient(lambda grad, shape: fc.adaptive_avg_pool2d_backward(grad, shape, 4), POOLED)
+ADAPTIVE_AVG_POOL_BACKWARD = pooled_gradient(lambda grad, shape: fc.adaptive_avg_pool2d_backward(grad, shape, 4),
+                                             POOLED)
 GLOBAL_MAX_POOL_BACKWARD = (
-    pooled_gradient(lambda grad, shape: fc.global_max_pool2d_backward(grad, INDICES[..., :1, :1], shape), POOLED[..., :1, :1])
-    + pooled_indices(lambda indices: fc.global_max_pool2d_backward(POOLED[..., :1, :1], indices, X.shape), INDICES[..., :1, :1]))
+    pooled_gradient(lambda grad, shape: fc.global_max_pool2d_backward(grad, INDICES[..., :1, :1], shape),
+                    POOLED[..., :1, :1])
+    + pooled_indices(lambda indices: fc.global_max_pool2d_backward(POOLED[..., :1, :1], indices, X.shape),
+                     INDICES[..., :1, :1]))
 GLOBAL_AVG_POOL_BACKWARD = pooled_gradient(fc.global_avg_pool2d_backward, POOLED[..., :1, :1])
 
 # Function -> its bad inputs.

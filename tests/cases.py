@@ -121,8 +121,10 @@ def conv_edge_cases():
         "stride_beyond_filter": ConvCase((2, 3, 17, 19), (5, 3, 2, 3), stride=(5, 4)),
         "stride_beyond_image": ConvCase((1, 2, 5, 4), (3, 2, 3, 3), stride=9, padding=2),
         "stride_two": ConvCase((2, 5, 15, 16), (7, 5, 3, 3), stride=2, padding=1),
-        "stride_and_dilation_share_a_factor": ConvCase((1, 3, 21, 22), (4, 3, 3, 3), stride=(4, 6), dilation=(6, 4), padding=5),
-        "stride_and_dilation_coprime": ConvCase((1, 3, 21, 22), (4, 3, 4, 3), stride=(3, 2), dilation=(2, 3), padding=3),
+        "stride_and_dilation_share_a_factor": ConvCase((1, 3, 21, 22), (4, 3, 3, 3), stride=(4, 6),
+                                                       dilation=(6, 4), padding=5),
+        "stride_and_dilation_coprime": ConvCase((1, 3, 21, 22), (4, 3, 4, 3), stride=(3, 2),
+                                                dilation=(2, 3), padding=3),
         "patches": ConvCase((1, 3, 32, 32), (20, 3, 8, 8), stride=8),
         "dilation_beyond_image": ConvCase((1, 2, 4, 5), (3, 2, 2, 3), dilation=(9, 7), padding=(9, 14)),
         "channels_beside_vector": ConvCase((2, 13, 9, 9), (19, 13, 3, 3), padding=1),
@@ -185,7 +187,8 @@ def _random_conv(rng):
         else:
             groups = c = _sizes(rng, 20)
             k = groups * _pick(rng, (1, 2, 3), (4, 1, 1))
-        filter_size = (int(_pick(rng, (1, 2, 3, 4, 5, 7), (3, 1, 5, 1, 2, 1))), int(_pick(rng, (1, 2, 3, 4, 5, 7), (3, 1, 5, 1, 2, 1))))
+        filter_size = (int(_pick(rng, (1, 2, 3, 4, 5, 7), (3, 1, 5, 1, 2, 1))),
+                       int(_pick(rng, (1, 2, 3, 4, 5, 7), (3, 1, 5, 1, 2, 1))))
         case = ConvCase(
             x_shape=(int(rng.integers(1, 4)), c, _sizes(rng, 22), _sizes(rng, 22)),
             weight_shape=(k, c // groups, *filter_size),
@@ -266,7 +269,8 @@ def _possible_pool(case, dilation):
 def may_be_winograd(case, dtype):
     """Whether "auto" may take Winograd's algorithm, forward or backward: then integers do not come out exactly."""
     size = case.weight_shape[2:]
-    dilation = np.all(np.asarray(case.dilation) == 1) or (np.all(np.asarray(case.stride) == 1) and case.padding_mode == "constant")
+    dilation = (np.all(np.asarray(case.dilation) == 1)
+                or (np.all(np.asarray(case.stride) == 1) and case.padding_mode == "constant"))
     return np.dtype(dtype) == np.float32 and size in ((3, 3), (5, 5)) and dilation
 
 
@@ -280,4 +284,5 @@ def gradient_may_be_winograd(case, dtype):
 def assert_close_to_sum(got, wanted, context=""):
     """The promise for Winograd in float32: a relative L2 error of at most 2e-5."""
     error = np.linalg.norm(np.asarray(got, np.float64) - wanted)
-    assert error <= 2e-5 * max(np.linalg.norm(wanted), 1e-30), f"relative L2 error {error / np.linalg.norm(wanted)} {context}"
+    assert error <= 2e-5 * max(np.linalg.norm(wanted),
+                               1e-30), f"relative L2 error {error / np.linalg.norm(wanted)} {context}"

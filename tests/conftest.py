@@ -1,8 +1,8 @@
 """Which fastconv the tests run against: the installed one where there is one, never a source tree by accident.
 
-Python puts the current folder first on its path (`python -m pytest`, `python -c`), so in a checkout the folder `fastconv/`
-would shadow the installed package. A checkout is taken only where its core was compiled in place (an editable install,
-`build_ext --inplace`) and FASTCONV_TEST_INSTALLED=1 does not forbid it; CI sets that.
+Python puts the current folder first on its path (`python -m pytest`, `python -c`), so in a checkout the folder
+`fastconv/` would shadow the installed package. A checkout is taken only where its core was compiled in place (an
+editable install, `build_ext --inplace`) and FASTCONV_TEST_INSTALLED=1 does not forbid it; CI sets that.
 """
 
 import os
@@ -31,7 +31,8 @@ def pytest_report_header():
 
 @pytest.fixture(autouse=True, scope="session")
 def _away_from_the_checkout(tmp_path_factory):
-    """Tests run in an empty folder; the processes they start import the same fastconv and write nothing into the checkout."""
+    """Tests run in an empty folder; the processes they start import the same fastconv and write
+    nothing into the checkout."""
     before = os.getcwd()
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HOME)] + ([path] if path else []))

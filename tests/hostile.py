@@ -1,4 +1,5 @@
-"""Values that no one should give, and what a function may do about them: take them, or refuse them by the argument's name."""
+"""Values that no one should give, and what a function may do about them:
+take them, or refuse them by the argument's name."""
 
 import array
 import datetime
@@ -20,8 +21,8 @@ class Hostile:
     def _refuse(self, *arguments, **options):
         raise KeyError("no answer")
 
-    __array__ = __dlpack__ = __float__ = __index__ = __int__ = __len__ = __iter__ = __getitem__ = __repr__ = __str__ = _refuse
-    __eq__ = __bool__ = __lt__ = _refuse
+    __array__ = __dlpack__ = __float__ = __index__ = __int__ = __len__ = __iter__ = __getitem__ = _refuse
+    __repr__ = __str__ = __eq__ = __bool__ = __lt__ = _refuse
     __hash__ = object.__hash__
 
 
@@ -42,16 +43,17 @@ VALUES = {
     "a dict": {"a": 1}, "a set": {1, 2}, "a generator": (i for i in range(2)), "a range": range(2), "a slice": slice(2),
     "a word": "same", "another word": "nonsense", "an empty word": "", "a word of NUL": "\0", "surrogates": "\udc80",
     "bytes": b"valid", "a bytearray": bytearray(b"abc"), "a memoryview": memoryview(b"abc"),
-    "an array.array": array.array("i", [1, 1]), "True": True, "np.True_": np.True_, "0": 0, "-1": -1, "3": 3, "2**31": 2**31,
-    "2**63": 2**63, "-2**63": -2**63, "10**400": 10**400, "-10**5000": -10**5000, "1.5": 1.5, "NaN": float("nan"),
-    "infinity": float("inf"), "1j": 1j, "a float16": np.float16(1), "a long double": np.longdouble(1),
-    "a NumPy complex": np.complex64(1), "an int8": np.int8(1), "a Decimal": decimal.Decimal(1),
-    "a Fraction": fractions.Fraction(1, 3), "a date": datetime.date(2020, 1, 1), "a datetime64": np.datetime64("2020-01-01"),
-    "a timedelta64": np.timedelta64(1, "s"), "a NumPy string": np.str_("same"), "()": (), "[]": [], "(1,)": (1,),
-    "(1, 2)": (1, 2), "[1, 2]": [1, 2], "(1, 2, 3)": (1, 2, 3), "(1, None)": (1, None), "(1.0, 2)": (1.0, 2),
-    "(True, 1)": (True, 1), "ragged": [[1], [1, 2]], "deeper ragged": [[[1], [2, 3]], [[1], [2, 3]]],
-    "pairs": ((1, 1), (1, 1)), "pairs of words": (("a", "b"), ("c", "d")), "words": ("same", "same"),
-    "huge pair": (10**400, -10**400), "deep": nested(100), "10**400 in a list": [10**400], "None in a list": [None, 1.0],
+    "an array.array": array.array("i", [1, 1]), "True": True, "np.True_": np.True_, "0": 0, "-1": -1, "3": 3,
+    "2**31": 2**31, "2**63": 2**63, "-2**63": -2**63, "10**400": 10**400, "-10**5000": -10**5000, "1.5": 1.5,
+    "NaN": float("nan"), "infinity": float("inf"), "1j": 1j, "a float16": np.float16(1),
+    "a long double": np.longdouble(1), "a NumPy complex": np.complex64(1), "an int8": np.int8(1),
+    "a Decimal": decimal.Decimal(1), "a Fraction": fractions.Fraction(1, 3), "a date": datetime.date(2020, 1, 1),
+    "a datetime64": np.datetime64("2020-01-01"), "a timedelta64": np.timedelta64(1, "s"),
+    "a NumPy string": np.str_("same"), "()": (), "[]": [], "(1,)": (1,), "(1, 2)": (1, 2), "[1, 2]": [1, 2],
+    "(1, 2, 3)": (1, 2, 3), "(1, None)": (1, None), "(1.0, 2)": (1.0, 2), "(True, 1)": (True, 1),
+    "ragged": [[1], [1, 2]], "deeper ragged": [[[1], [2, 3]], [[1], [2, 3]]], "pairs": ((1, 1), (1, 1)),
+    "pairs of words": (("a", "b"), ("c", "d")), "words": ("same", "same"), "huge pair": (10**400, -10**400),
+    "deep": nested(100), "10**400 in a list": [10**400], "None in a list": [None, 1.0],
     "a text among numbers": [1.0, "a"], "an empty array": np.empty(0), "a 0-d array": np.array(1),
     "a 0-d float array": np.array(1.5), "an int array": np.array([1, 1]), "a float array": np.array([1.0, 2.0]),
     "a bool array": np.array([True, False, True]), "an object array": np.array([1, None, "a"], object),

@@ -84,7 +84,8 @@ def test_every_layer_runs_as_it_stands_in_the_table(layers):
 
 def test_fastconv_alone(tmp_path):
     file = tmp_path / "speed.json"
-    printed = compare("--libraries", "fastconv", "--only", "lenet-2", "--rounds", "1", "--ops", "forward,planned", "--json", file)
+    printed = compare("--libraries", "fastconv", "--only", "lenet-2", "--rounds", "1", "--ops", "forward,planned",
+                      "--json", file)
     report = json.loads(file.read_text())
     assert [(row["operation"], row["layer"], row["ratio"]) for row in report["results"]] == [
         ("forward", "lenet-2", None), ("planned", "lenet-2", None)]
@@ -112,11 +113,13 @@ def test_networks_take_training_steps_and_predict(tmp_path):
     compare("--libraries", "fastconv", "--ops", "networks", "--only", "lenet", "--rounds", "1", "--json", file)
     rows = json.loads(file.read_text())["results"]
     assert [(row["operation"], row["layer"]) for row in rows] == [
-        ("training_step", "lenet-net-64"), ("training_step", "lenet-net-1"), ("prediction", "lenet-net-64"), ("prediction", "lenet-net-1")]
+        ("training_step", "lenet-net-64"), ("training_step", "lenet-net-1"), ("prediction", "lenet-net-64"),
+        ("prediction", "lenet-net-1")]
     assert all(0 < row["seconds"]["fastconv"] < 1 for row in rows)
 
 
-@pytest.mark.parametrize("library", ["fastconv", "torch", pytest.param("torch-compiled", marks=pytest.mark.slow), "jax"])
+@pytest.mark.parametrize("library",
+                         ["fastconv", "torch", pytest.param("torch-compiled", marks=pytest.mark.slow), "jax"])
 def test_every_library_learns_in_the_same_training_steps(library):
     """Thirty steps on one image make its label all but certain; before, all ten are as likely."""
     if find_spec(library.split("-")[0]) is None:
@@ -146,8 +149,10 @@ def test_scipy_computes_the_layers_of_large_filters():
         from benchmarks.libraries import LIBRARIES, ConvArrays, Setting
         from benchmarks.worker import draw
         scipy = LIBRARIES["scipy"](Setting(1, "nchw", "float64"))
-        for layer in (ConvLayer(2, 3, 11, 9, 4, 5, 5, padding=2), ConvLayer(2, 4, 15, 13, 6, 11, 11, padding=5, groups=2),
-                      ConvLayer(2, 4, 9, 12, 4, 7, 7, padding=3, groups=4), ConvLayer(1, 4, 9, 9, 6, 3, 3, padding=1, groups=2)):
+        for layer in (ConvLayer(2, 3, 11, 9, 4, 5, 5, padding=2),
+                      ConvLayer(2, 4, 15, 13, 6, 11, 11, padding=5, groups=2),
+                      ConvLayer(2, 4, 9, 12, 4, 7, 7, padding=3, groups=4),
+                      ConvLayer(1, 4, 9, 9, 6, 3, 3, padding=1, groups=2)):
             arrays = ConvArrays(*draw("float64", layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
             print(relative_error(scipy.large(layer, arrays)["large"](), convolve(layer, arrays)))
         """)
@@ -160,7 +165,8 @@ def test_beside_torch_with_pooling_and_a_chart(tmp_path):
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
     data, picture = tmp_path / "speed.json", tmp_path / "speed.png"
-    compare("--libraries", "fastconv,torch", "--only", "mnist-pool", "--rounds", "2", "--json", data, "--chart", picture)
+    compare("--libraries", "fastconv,torch", "--only", "mnist-pool", "--rounds", "2", "--json", data,
+            "--chart", picture)
     report = json.loads(data.read_text())
     operations = ["max_pool", "max_pool_backward", "avg_pool", "avg_pool_backward"]
     assert [row["operation"] for row in report["results"]] == operations
@@ -178,7 +184,8 @@ def test_a_chart_needs_another_library(tmp_path):
 
 
 def test_the_readme_installs_every_peer():
-    done = run("-c", "from benchmarks.libraries import LIBRARIES; print(*(kind.package for kind in LIBRARIES.values()))")
+    done = run("-c",
+               "from benchmarks.libraries import LIBRARIES; print(*(kind.package for kind in LIBRARIES.values()))")
     peers = set(done.stdout.split()) - {"fastconv", "numpy"}
     line, = re.findall(r"pip install (torch .*?)(?: *#.*)?$", (ROOT / "README.md").read_text(), re.M)
     assert set(line.split()) == peers | {"onnx", "matplotlib"}
@@ -187,8 +194,27 @@ def test_the_readme_installs_every_peer():
 def test_a_missing_library_is_a_note(tmp_path):
     """A jax that is not there, whether installed or not: a module of its name that cannot be imported."""
     (tmp_path / "jax.py").write_text("raise ImportError('no jax here')\n")
-    printed = compare("--libraries", "fastconv,jax", "--only", "lenet-2", "--rounds", "1", "--ops", "forward", first=[tmp_path])
+    printed = compare("--libraries", "fastconv,jax", "--only", "lenet-2", "--rounds", "1", "--ops", "forward",
+                      first=[tmp_path])
     assert "# jax: not installed (no jax here)" in printed
+
+
+@pytest.mark.parametrize("failing, said", [("raise RuntimeError('out of tiles')", "RuntimeError: out of tiles"),
+                                           ("__import__('os')._exit(5)", "exit code 5")])
+def test_a_library_that_fails_is_a_note(tmp_path, failing, said):
+    """The first layer has a time of it, the others have those that go on."""
+    failing = f"    if weight.shape[2] == 3: {failing}\n"
+    (tmp_path / "torch.py").write_text(INEXACT_TORCH.replace("    return", failing + "    return"))
+    (tmp_path / "torch-1.0.dist-info").mkdir()
+    (tmp_path / "torch-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
+    file = tmp_path / "speed.json"
+    printed = compare("--libraries", "fastconv,torch", "--first", "4", "--rounds", "1", "--ops", "forward",
+                      "--json", file, first=[tmp_path])
+    assert f"# torch: failed at mnist-1: {said}" in printed
+    rows = json.loads(file.read_text())["results"]
+    assert [(row["layer"], sorted(row["seconds"])) for row in rows] == [
+        ("lenet-1", ["fastconv", "torch"]), ("lenet-2", ["fastconv", "torch"]),
+        ("mnist-1", ["fastconv"]), ("mnist-2", ["fastconv"])]
 
 
 def test_a_library_that_cannot_is_a_note():
@@ -230,8 +256,10 @@ def test_an_inexact_peer_has_a_star_and_is_not_the_best(tmp_path):
 @pytest.mark.parametrize("arguments, message", [
     (["--threads", "0"], "argument --threads: '0' is not a whole number from 1 to 1024"),
     (["--rounds", "two"], "argument --rounds: 'two' is not a whole number"),
-    (["--ops", "forward,backward"], "argument --ops: 'backward' is not one of forward, planned, grad_x, grad_weight, pool, large, networks, small"),
-    (["--libraries", "opencv"], "argument --libraries: 'opencv' is not one of fastconv, torch, torch-compiled, jax, numpy, scipy, onnxruntime"),
+    (["--ops", "forward,backward"],
+     "argument --ops: 'backward' is not one of forward, planned, grad_x, grad_weight, pool, large, networks, small"),
+    (["--libraries", "opencv"],
+     "argument --libraries: 'opencv' is not one of fastconv, torch, torch-compiled, jax, numpy, scipy, onnxruntime"),
     (["--ops", "small", "--layout", "nhwc"], "argument --layout: small calls are in nchw only"),
     (["--first", "0"], "argument --first: '0' is not a whole number from 1 to 1000"),
     (["--layout", "NHWC"], "argument --layout: 'NHWC' is not one of nchw, nhwc"),

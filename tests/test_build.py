@@ -1,5 +1,5 @@
-"""What a build must be like: one symbol a kernel unit, baseline code outside of them, nothing useless in the wheel, quick to
-import, not mute; and builds with compilers that can do less (slow)."""
+"""What a build must be like: one symbol a kernel unit, baseline code outside of them, nothing useless in the wheel,
+quick to import, not mute; and builds with compilers that can do less (slow)."""
 
 import importlib.metadata
 import json
@@ -96,7 +96,8 @@ def copied(folder):
     if not (ROOT / "src_c").is_dir():
         pytest.skip("the source tree is not here")
     for name in ("fastconv", "src_c", "tests", "benchmarks", "examples", "docs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.so", "*.c" if name == "fastconv" else "", "__pycache__"))
+        shutil.copytree(ROOT / name, folder / name,
+                        ignore=shutil.ignore_patterns("*.so", "*.c" if name == "fastconv" else "", "__pycache__"))
     for path in ROOT.iterdir():
         if path.is_file():
             shutil.copy(path, folder / path.name)
@@ -108,7 +109,8 @@ def sources(tmp_path_factory):
     return copied(tmp_path_factory.mktemp("sources"))
 
 
-# What a wheel holds beside its metadata; fastconv.libs has the OpenMP run-time library, if the wheel was repaired for manylinux.
+# What a wheel holds beside its metadata; fastconv.libs has the OpenMP run-time library,
+# if the wheel was repaired for manylinux.
 USEFUL = re.compile(
     r"fastconv/(\w+/)*(\w+\.pyi?|py\.typed|\w[\w.-]*\.so)$"
     r"|fastconv/data/mnist5k(\.npz|\.README\.md)$"
@@ -143,10 +145,12 @@ def test_an_sdist_has_all_that_a_build_needs_and_nothing_generated(sources, tmp_
     archive, = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
         files = {name.split("/", 1)[1] for name in opened.getnames() if "/" in name}
-    needed = {path.relative_to(ROOT).as_posix() for pattern in ("fastconv/**/*.py*", "src_c/*.[ch]", "docs/*", "benchmarks/**/*.py")
+    needed = {path.relative_to(ROOT).as_posix()
+              for pattern in ("fastconv/**/*.py*", "src_c/*.[ch]", "docs/*", "benchmarks/**/*.py")
               for path in ROOT.glob(pattern) if path.suffix != ".pyc"}
     assert needed <= files
-    assert not [name for name in files if name.endswith((".so", ".pyc")) or re.match(r"build/|fastconv/_core/.*\.c$", name)]
+    assert not [name for name in files
+                if name.endswith((".so", ".pyc")) or re.match(r"build/|fastconv/_core/.*\.c$", name)]
 
 
 @source_tree
@@ -187,8 +191,8 @@ def test_import_brings_nothing_but_numpy():
 
 
 def test_import_is_quick():
-    """Beyond NumPy 0.05 s. CPU seconds, which do not count what other processes take; where the CPU itself is slow for a while NumPy's
-    own import says so, which takes some 0.1 s otherwise."""
+    """Beyond NumPy 0.05 s. CPU seconds, which do not count what other processes take;
+    where the CPU itself is slow for a while NumPy's own import says so, which takes some 0.1 s otherwise."""
     script = """
         import time
         start = time.process_time()

@@ -117,8 +117,8 @@ def test_early_stopping_keeps_the_best_weights(tmp_path, monkeypatch, cli):
     digits = data.digits("train")
     np.savez("some.npz", images=digits.images[:500], labels=digits.labels[:500])
     # At such a rate the loss jumps: some epoch is worse than the one before.
-    code, stdout, _ = cli("train", "--data", "some.npz", "--epochs", 60, "--early-stopping", 1, "--lr", 0.3, "--momentum", 0,
-                          "--schedule", "constant", "--no-augment", "--json")  # fmt: skip
+    code, stdout, _ = cli("train", "--data", "some.npz", "--epochs", 60, "--early-stopping", 1, "--lr", 0.3,
+                          "--momentum", 0, "--schedule", "constant", "--no-augment", "--json")  # fmt: skip
     losses = json.loads(stdout)["history"]["validation_loss"]
     assert code == 0 and len(losses) < 60 and losses[-1] > min(losses)
     held_out = data.load("some.npz", "train").split(0.9, seed=0)[1]
@@ -136,8 +136,8 @@ def test_a_training_that_diverges_fails_and_saves_nothing(tmp_path, monkeypatch,
 
 def test_train_on_a_folder_of_images(digit_folder, tmp_path, monkeypatch, cli):
     monkeypatch.chdir(tmp_path)
-    code, stdout, _ = cli("train", "--data", digit_folder, "--size", 20, "--channels", 1, "--epochs", 12, "--batch-size", 8,
-                          "--lr", 0.02, "--no-augment")  # fmt: skip
+    code, stdout, _ = cli("train", "--data", digit_folder, "--size", 20, "--channels", 1, "--epochs", 12,
+                          "--batch-size", 8, "--lr", 0.02, "--no-augment")  # fmt: skip
     assert code == 0 and re.fullmatch(r"test accuracy \S+ \(8 images\)\n", stdout)
     image = digit_folder / "7" / "3.png"
     code, stdout, _ = cli("predict", image, "--json")

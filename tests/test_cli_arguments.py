@@ -20,9 +20,10 @@ def test_explain_prints_what_fc_explain_gives(cli):
 
 
 def test_explain_takes_every_option(cli):
-    code, stdout, _ = cli("explain", "--input", "2x32x30x8", "--weight", "4x2x3x5", "--stride", "2x1", "--padding", "same",
-                          "--dilation", "1x2", "--groups", 4, "--data-format", "NHWC", "--dtype", "float64",
-                          "--padding-mode", "replicate", "--algorithm", "gemm", "--json")  # fmt: skip
+    code, stdout, _ = cli("explain", "--input", "2x32x30x8", "--weight", "4x2x3x5", "--stride", "2x1",
+                          "--padding", "same", "--dilation", "1x2", "--groups", 4, "--data-format", "NHWC",
+                          "--dtype", "float64", "--padding-mode", "replicate", "--algorithm", "gemm",
+                          "--json")  # fmt: skip
     expected = fc.explain((2, 32, 30, 8), (4, 2, 3, 5), stride=(2, 1), padding="same", dilation=(1, 2), groups=4,
                           data_format="NHWC", dtype="float64", padding_mode="replicate", algorithm="gemm")  # fmt: skip
     assert code == 0 and json.loads(stdout) == expected.to_dict()
@@ -113,12 +114,14 @@ WRONG = {
     "train --json=yes": "--json: takes no value, got 'yes'",
     "evaluate": "MODEL is missing: fastconv evaluate MODEL",
     "evaluate modle.npz": "MODEL modle.npz does not exist (did you mean model.npz?)",
-    "evaluate model.npz model.npz": "too many arguments: fastconv evaluate takes only one MODEL, got model.npz model.npz",
+    "evaluate model.npz model.npz": "too many arguments: fastconv evaluate takes only one MODEL, "
+                                    "got model.npz model.npz",
     "evaluate folder.npz": "MODEL must be a file, folder.npz is a directory",
-    "evaluate model.npz --split tset": "--split: must be one of test, train, validation, all, got 'tset' (did you mean test?)",
+    "evaluate model.npz --split tset": "--split: must be one of test, train, validation, all, "
+                                       "got 'tset' (did you mean test?)",
     "evaluate model.npz --data missing": "--data missing: no such file or directory",
-    "evaluate model.npz": "does not say what it was trained on: fastconv evaluate model.npz --data SOURCE, or fastconv evaluate "
-                          "model.npz --data digits for the bundled digits",
+    "evaluate model.npz": "does not say what it was trained on: fastconv evaluate model.npz --data SOURCE, "
+    "or fastconv evaluate model.npz --data digits for the bundled digits",
     "evaluate MODEL.npz": "MODEL MODEL.npz does not exist (did you mean model.npz?)",
     "predict 2.npz --model model1.npz": "--model model1.npz does not exist: fastconv train makes one",
     "predict 2.npz --model model.safetensors": "--model model.safetensors does not exist (did you mean model.npz?): ",
@@ -147,7 +150,8 @@ WRONG = {
     "explain --input 3x8x8 --weight 4x3x3x3 --stride 0": "--stride: must be a whole number of at least 1 or two",
     "explain --input 3x8x8 --weight 4x3x3x3 --padding sme": "or same or valid, got 'sme' (did you mean same?)",
     "explain --input 3x8x8 --weight 4x3x3x3 --padding -1": "--padding: must be a whole number of at least 0",
-    "explain --input 3x8x8 --weight 4x3x3x3 --dtype float16": "must be one of float32, float64, got 'float16' (did you mean",
+    "explain --input 3x8x8 --weight 4x3x3x3 --dtype float16": "must be one of float32, float64, "
+    "got 'float16' (did you mean",
     "explain --input 9999999999x9999999999x9999999999 --weight 1x9999999999x1x1": "more bytes than can be addressed",
     "info --threads 0": "--threads: must be a whole number from 1 to 1024, got '0'",
     "info --thread 2": "unknown option --thread (did you mean --threads?): see fastconv info --help\n",

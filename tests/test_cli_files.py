@@ -123,7 +123,8 @@ def test_a_model_file_without_framing(tmp_path, monkeypatch, cli):
         return json.loads(stdout)["predictions"][0]["probability"], stderr
 
     padded, said = probability("--model", "dark.npz")
-    assert said.startswith("dark.npz does not say how pictures were made to fit: pad is taken (--fit stretch, if it was ")
+    assert said.startswith("dark.npz does not say how pictures were made to fit: "
+                           "pad is taken (--fit stretch, if it was ")
     assert said.count("\n") == 1
     stretched, said = probability("--model", "none.npz")
     assert said == "none.npz does not say how pictures were made to fit: stretch is taken (or --fit pad)\n"
@@ -144,7 +145,8 @@ def test_a_framing_that_says_a_part_only(tmp_path, monkeypatch, cli):
     code, stdout, stderr = cli("predict", path, "--model", "m.npz", "--json")
     image = data.load_image(path, size=28, channels=1, fit="pad")
     assert (code, stderr) == (0, "")
-    assert json.loads(stdout)["predictions"][0]["probability"] == fc.load("m.npz").predict_proba(image[np.newaxis]).max()
+    assert (json.loads(stdout)["predictions"][0]["probability"]
+            == fc.load("m.npz").predict_proba(image[np.newaxis]).max())
 
 
 def test_options_that_contradict_the_model_file(tmp_path, monkeypatch, cli):
@@ -164,7 +166,8 @@ def test_a_mixed_folder_is_one_error(tmp_path, monkeypatch, cli):
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path / "data", lambda image, number: (image, image.convert("RGB"), wide(image, 0))[number % 3])
     code, _, stderr = cli("train", "--data", "data")
-    assert code == 1 and stderr.count("\n") == 1 and "choose one for all with channels and size (--channels, --size)" in stderr
+    assert (code == 1 and stderr.count("\n") == 1
+            and "choose one for all with channels and size (--channels, --size)" in stderr)
     assert cli("train", "--data", "data", "--size", 28, "--channels", 1, "--epochs", 1, "--quiet")[0] == 0
 
 
@@ -204,7 +207,8 @@ def test_a_set_named_as_a_file_without_its_end_is_found_again(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     digits = data.digits("test")[:40]
     for part in ("train", "test"):
-        for kind, array in (("images-idx3", np.uint8(digits.images[:, 0] * 255)), ("labels-idx1", np.uint8(digits.labels))):
+        for kind, array in (("images-idx3", np.uint8(digits.images[:, 0] * 255)),
+                            ("labels-idx1", np.uint8(digits.labels))):
             content = struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
             (tmp_path / f"emnist-digits-{part}-{kind}-ubyte").write_bytes(content)
     trained = cli("train", "--data", "emnist-digits", "--epochs", 1, "--quiet")[1]
@@ -238,7 +242,8 @@ def accuracy_of(folder):
 
 def odd_names(folder):
     """Files whose names are no text in UTF-8, have letters that Latin and ASCII lack, or a line break."""
-    names = [b"one.png", b"K\xf6nig.png", "Käse.png".encode(), "数字.png".encode(), b"new\nline.png", b"esc\x1b[31m.png"]
+    names = [b"one.png", b"K\xf6nig.png", "Käse.png".encode(), "数字.png".encode(), b"new\nline.png",
+             b"esc\x1b[31m.png"]
     for name in names:
         Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "plain.png")
         os.rename(folder / "plain.png", os.fsencode(folder) + b"/" + name)
@@ -258,8 +263,8 @@ def test_every_answer_is_printed_whatever_the_names_are(tmp_path, settings):
     bad = b"bad\xff.png"
     with open(os.fsencode(tmp_path) + b"/" + bad, "wb") as file:
         file.write(b"x")
-    done = subprocess.run(command("predict", "--model", "m.npz", *names, bad), cwd=tmp_path, capture_output=True, timeout=300,
-                          env={**os.environ, **settings})  # fmt: skip
+    done = subprocess.run(command("predict", "--model", "m.npz", *names, bad), cwd=tmp_path,
+                          capture_output=True, timeout=300, env={**os.environ, **settings})  # fmt: skip
     lines = done.stdout.splitlines()
     assert done.returncode == 1 and len(lines) == len(names) and all(b" 0." in line for line in lines)
     assert b"Traceback" not in done.stderr and b"bad\\udcff.png" in done.stderr and b"\x1b" not in done.stdout
@@ -291,8 +296,9 @@ def test_strict_streams_of_any_encoding(tmp_path, monkeypatch, encoding):
     assert code == 0 and stdout.startswith("test accuracy") and "saved \\udcfe" in stderr
     code, stdout, stderr = run("evaluate", "\udcfe數.npz")
     assert code == 0 and stdout.startswith("test accuracy") and stderr.startswith("data: ./\\udcff")
-    for arguments in (["predict", "none\udcff.png", "--model", "m.npz"], ["predict", names[0], "--model", "\udcfd數.npz"],
-                      ["evaluate", "\udcff.npz"], ["train", "--data", "\udcff數"], ["\udcff數"], ["explain", "--\udcff數"],
+    for arguments in (["predict", "none\udcff.png", "--model", "m.npz"],
+                      ["predict", names[0], "--model", "\udcfd數.npz"], ["evaluate", "\udcff.npz"],
+                      ["train", "--data", "\udcff數"], ["\udcff數"], ["explain", "--\udcff數"],
                       ["explain", "--padding", "\udcff數"], ["info", "數"], ["help", "數"], ["completion", "數"],
                       ["train", "--output", "數\udcff/m.npz"]):  # fmt: skip
         code, stdout, stderr = run(*arguments)
@@ -307,7 +313,8 @@ def test_classes_of_any_name(tmp_path, monkeypatch, cli):
         os.rename(tmp_path / "data" / part / "1", tmp_path / "data" / part / "数")
     assert cli("train", "--data", "data", "--epochs", 1, "--quiet")[0] == 0
     path = tmp_path / "data" / "test" / "数" / "0.png"
-    assert json.loads(cli("predict", path, "--json", "--top", 2)[1])["predictions"][0]["top"][0]["class"] in ("\udcff", "数")
+    assert (json.loads(cli("predict", path, "--json", "--top", 2)[1])["predictions"][0]["top"][0]["class"]
+            in ("\udcff", "数"))
     assert cli("evaluate", "lenet.npz", "--quiet")[0] == 0
 
 
@@ -319,11 +326,15 @@ def test_special_files_are_not_waited_for(tmp_path, monkeypatch, cli):
     os.symlink("gone.png", "broken.png")
     fc.save(nn.models.lenet5(), "m.npz")
     for arguments, message in ((["predict", "pipe.png", "--model", "m.npz"], "IMAGE pipe.png: a named pipe"),
-                               (["predict", "broken.png", "--model", "m.npz"], "IMAGE broken.png: a symbolic link to gone.png"),
+                               (["predict", "broken.png", "--model", "m.npz"],
+                                "IMAGE broken.png: a symbolic link to gone.png"),
                                (["predict", "m.png", "--model", "pipe.npz"], "--model pipe.npz: a named pipe"),
                                (["evaluate", "pipe.npz"], "MODEL pipe.npz: a named pipe"),
-                               (["train", "--resume"], "--checkpoint must be a regular file, lenet.checkpoint.npz is a named pipe"),
-                               (["train", "--output", "pipe.npz"], "--output must be a regular file, pipe.npz is a named pipe"),
-                               (["train", "--output", "m.npz", "--checkpoint", "pipe.npz"], "--checkpoint must be a regular file")):
+                               (["train", "--resume"],
+                                "--checkpoint must be a regular file, lenet.checkpoint.npz is a named pipe"),
+                               (["train", "--output", "pipe.npz"],
+                                "--output must be a regular file, pipe.npz is a named pipe"),
+                               (["train", "--output", "m.npz", "--checkpoint", "pipe.npz"],
+                                "--checkpoint must be a regular file")):
         code, stdout, stderr = cli(*arguments)
         assert (code, stdout, stderr.count("\n")) == (2, "", 1) and stderr.startswith(f"fastconv: {message}"), arguments

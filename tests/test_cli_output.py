@@ -1,4 +1,5 @@
-"""What the documents of `--json` hold beside the figures: warnings, also where it is quiet, and the names of the classes."""
+"""What the documents of `--json` hold beside the figures: warnings, also where it is quiet,
+and the names of the classes."""
 
 import json
 
@@ -31,7 +32,8 @@ def test_doubts_about_the_data_are_in_the_document(cli, quiet):
     document, stderr = train(cli, quiet=quiet)
     values, labels = document["warnings"][:2]
     assert values == "some.npz: the images reach from 0 to 255, where 0 to 1 is expected: write images / 255"
-    assert labels.startswith("some.npz: the labels from 0 to 18 make 19 classes, 9 of them without an image: write labels = ")
+    assert labels.startswith("some.npz: the labels from 0 to 18 make 19 classes, "
+                             "9 of them without an image: write labels = ")
     assert quiet or all(f"{warning}\n" in stderr for warning in document["warnings"])
 
 
@@ -56,7 +58,8 @@ def test_a_framing_that_is_guessed_is_in_the_document(cli, quiet):
     np.save("a.npy", data.digits("test").images[0, 0])
     code, stdout, stderr = cli("predict", "a.npy", "--model", "bare.npz", "--size", 28, "--json", *["--quiet"] * quiet)
     (warning,) = json.loads(stdout)["warnings"]
-    assert code == 0 and "bare.npz does not say how pictures were made to fit" in warning and stderr == ("" if quiet else f"{warning}\n")
+    assert (code == 0 and "bare.npz does not say how pictures were made to fit" in warning
+            and stderr == ("" if quiet else f"{warning}\n"))
 
 
 @pytest.mark.filterwarnings("default")
@@ -88,7 +91,8 @@ def test_a_model_of_more_classes_than_the_data_names_them_all(cli):
 
 def test_the_help_says_what_the_validation_part_is(cli):
     shown = " ".join(cli("evaluate", "--help")[1].split())
-    assert "Validation is the part of that name in the data (folders val, valid, dev, ...; not what train --validation held out" in shown
+    assert ("Validation is the part of that name in the data "
+            "(folders val, valid, dev, ...; not what train --validation held out") in shown
     assert "where there is only one of test and validation, it is both" in shown
 
 
@@ -114,11 +118,13 @@ def test_images_and_weights_that_are_not_finite(cli, value):
         np.save(f"{position}.npy", images[position, 0])
     code, stdout, stderr = cli("predict", "2.npy", "3.npy", "--model", "m.npz", "--json")
     good, bad = json.loads(stdout)["predictions"]
-    assert code == 1 and bad["error"] == "3.npy: pixels must be finite, some are NaN or infinity" and good["probability"] > 0
+    assert (code == 1 and bad["error"] == "3.npy: pixels must be finite, some are NaN or infinity"
+            and good["probability"] > 0)
     broken = nn.models.lenet5()
     broken[0].weight.data[0] = value
     fc.save(broken, "broken.npz")
-    assert "broken.npz gives no probabilities for 1000 of 1000 images" in failed(cli, "evaluate", "broken.npz", "--data", "digits", "--json")
+    assert "broken.npz gives no probabilities for 1000 of 1000 images" in failed(cli, "evaluate", "broken.npz",
+                                                                                 "--data", "digits", "--json")
     code, stdout, stderr = cli("predict", "2.npy", "--model", "broken.npz", "--json")
     assert code == 1 and "broken.npz gives no probabilities" in json.loads(stdout)["predictions"][0]["error"]
 
@@ -128,7 +134,8 @@ def test_few_images_and_empty_parts(cli):
     for count in (0, 1, 2):
         small(count)
         assert f"some.npz: holds {count} image" in failed(cli, "train", "--data", "some.npz")
-    arrays = dict(x_train=digits.images[:20], y_train=digits.labels[:20], x_test=digits.images[:0], y_test=digits.labels[:0])
+    arrays = dict(x_train=digits.images[:20], y_train=digits.labels[:20], x_test=digits.images[:0],
+                  y_test=digits.labels[:0])
     np.savez("parts.npz", **arrays)
     assert "parts.npz: the test part has no image" in failed(cli, "train", "--data", "parts.npz")
     small(20)
@@ -142,4 +149,5 @@ def test_a_checkpoint_and_a_size_that_no_picture_has(cli):
     assert "run.npz is a checkpoint of a training, not a model: go on with" in failed(cli, "evaluate", "run.npz")
     fc.save(nn.models.lenet5(), "bare.npz")
     np.save("a.npy", data.digits("test").images[0, 0])
-    assert "--size must be at most 268435456 pixels" in failed(cli, "predict", "a.npy", "--model", "bare.npz", "--size", 10**9, code=2)
+    assert "--size must be at most 268435456 pixels" in failed(cli, "predict", "a.npy", "--model", "bare.npz",
+                                                               "--size", 10**9, code=2)

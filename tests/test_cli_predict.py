@@ -65,7 +65,8 @@ def test_predict_prints_class_and_probability(trained, in_trained, pictures, cli
 
 
 def test_predict_as_json(trained, in_trained, pictures, cli):
-    code, stdout, stderr = cli("predict", pictures / "plain.png", pictures / "paper.png", "--top", 3, "--json", "--quiet")
+    code, stdout, stderr = cli("predict", pictures / "plain.png", pictures / "paper.png", "--top", 3,
+                               "--json", "--quiet")
     plain, paper = json.loads(stdout)["predictions"]
     assert (code, stderr) == (0, "")
     expected = fc.load("lenet.npz").predict_proba(the_seven(trained))[0]

@@ -51,12 +51,14 @@ def test_bash_completes(tmp_path):
     lines = [f"try {words}" for words in COMPLETED]
     done = subprocess.run(["bash", "-u", "-c", "\n".join([BASH, *lines])], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr == ""
-    found = [" ".join(word for word in line.split() if word not in ("--help", "--json", "--seed", "--threads", "--quiet"))
+    found = [" ".join(word for word in line.split()
+                      if word not in ("--help", "--json", "--seed", "--threads", "--quiet"))
              if words == "fastconv completion ''" else line
              for words, line in zip(COMPLETED, done.stdout.splitlines(), strict=True)]  # fmt: skip
     assert dict(zip(COMPLETED, found, strict=True)) == COMPLETED
     # The shell itself calls the function, and falls back to names of files.
-    done = subprocess.run(["bash", "-c", "source ./script; complete -p fastconv"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(["bash", "-c", "source ./script; complete -p fastconv"], cwd=tmp_path,
+                          capture_output=True, text=True)
     assert done.stdout == "complete -o bashdefault -o default -F _fastconv fastconv\n"
 
 
@@ -66,8 +68,8 @@ def test_fish_completes(tmp_path):
     (tmp_path / "picture.png").touch()
 
     def completed(words):
-        done = subprocess.run(["fish", "-c", f"source ./script; complete -C {words!r}"], cwd=tmp_path, capture_output=True,
-                              text=True, env={**os.environ, "HOME": str(tmp_path)})  # fmt: skip
+        done = subprocess.run(["fish", "-c", f"source ./script; complete -C {words!r}"], cwd=tmp_path,
+                              capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})  # fmt: skip
         return [line.split("\t")[0] for line in done.stdout.splitlines()]
 
     assert completed("fastconv tr") == ["train"]
@@ -118,7 +120,8 @@ def test_ctrl_c_during_the_imports_is_one_line(tmp_path, module):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "slow"), os.environ["PYTHONPATH"]])}
     folder = tmp_path / "cwd"
     folder.mkdir()
-    process = subprocess.Popen(with_ctrl_c(start), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(with_ctrl_c(start), cwd=folder, env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
     try:
         wait_for(folder / "begun", process)
         process.send_signal(signal.SIGINT)
@@ -177,8 +180,8 @@ def test_a_warning_is_one_line(tmp_path):
     fc.save(nn.models.lenet5(rng=0), tmp_path / "m.npz", {"framing": {"size": [28, 28], "channels": 1}})
     image.new("1", (10_000, 9_000)).save(tmp_path / "large.png")
     for more, lines in (([], 1), (["--quiet"], 0)):
-        done = subprocess.run(command("predict", "--model", "m.npz", "large.png", *more), cwd=tmp_path, capture_output=True,
-                              text=True, timeout=300)  # fmt: skip
+        done = subprocess.run(command("predict", "--model", "m.npz", "large.png", *more), cwd=tmp_path,
+                              capture_output=True, text=True, timeout=300)  # fmt: skip
         assert done.returncode == 0 and done.stdout.startswith("large.png")
         assert done.stderr.count("\n") == lines and done.stderr.startswith("fastconv: Image size"[: 99 * lines])
 

@@ -88,7 +88,8 @@ def test_show_config_prints_the_same(capsys):
     assert fc.show_config() is None
     config, lines = fc.show_config("dicts"), capsys.readouterr().out.splitlines()
     assert lines[0] == f"fastconv {config['version']}, NumPy {config['numpy']}, built with {config['compiler']}"
-    assert lines[1].startswith(f"instruction set   {config['isa']['in_use']} (this CPU: {', '.join(config['isa']['usable'])};")
+    assert lines[1].startswith(f"instruction set   {config['isa']['in_use']} "
+                               f"(this CPU: {', '.join(config['isa']['usable'])};")
     assert lines[2] == f"threads           {config['threads']}"
     assert lines[3].startswith(f"OpenMP            {config['openmp'] or 'not in this build'}")
     assert lines[4:] == [f"buffer pool       {config['pool_mb']} MB"]

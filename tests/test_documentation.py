@@ -46,7 +46,8 @@ def test_a_readme_example_runs(block):
     run_python("-c", block)
 
 
-@pytest.mark.parametrize("block", [block for _, block in blocks_of_docs()], ids=[heading for heading, _ in blocks_of_docs()])
+@pytest.mark.parametrize("block", [block for _, block in blocks_of_docs()],
+                         ids=[heading for heading, _ in blocks_of_docs()])
 def test_an_example_of_the_docs_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(block.splitlines()) <= 32, "short enough to be read at one go"
@@ -84,7 +85,8 @@ def test_a_page_names_only_what_exists(page):
 
 
 def pages():
-    return ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
+    return ["README.md", "CONTRIBUTING.md",
+            *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 
 
 def links(page):
@@ -113,13 +115,15 @@ def test_links_and_files_exist(page):
     for target in links(page):
         path = in_checkout(page, target)
         assert path is None or path.exists(), target
-    for path in re.findall(r"`((?:src_c|fastconv|tests|docs|examples|benchmarks)/[\w/.*]*)`", (ROOT / page).read_text()):
+    for path in re.findall(r"`((?:src_c|fastconv|tests|docs|examples|benchmarks)/[\w/.*]*)`",
+                           (ROOT / page).read_text()):
         assert (ROOT / path).exists(), path
 
 
 @checkout
 def test_links_of_the_readme_work_on_a_package_index():
-    """A package index shows the README alone: relative links lead nowhere there, and a picture's address must be that of the file."""
+    """A package index shows the README alone: relative links lead nowhere there,
+    and a picture's address must be that of the file."""
     found = links("README.md")
     assert [target for target in found if not target.startswith(("https://", "#"))] == []
     pictures = re.findall(r"!\[[^\]]*\]\[(\w+)\]|!\[[^\]]*\]\(([^)]+)\)", README.read_text())
@@ -128,7 +132,8 @@ def test_links_of_the_readme_work_on_a_package_index():
     for name, address in pictures:
         assert "/blob/" not in (address or references[name])
     # What stands in brackets and is no link would be shown as brackets.
-    bare = re.findall(r"(?<!\])\[([^\]\n]+)\](?![(\[:])", re.sub(r"```.*?```|`[^`\n]*`|^    .*?$", "", README.read_text(), flags=re.S | re.M))
+    bare = re.findall(r"(?<!\])\[([^\]\n]+)\](?![(\[:])",
+                      re.sub(r"```.*?```|`[^`\n]*`|^    .*?$", "", README.read_text(), flags=re.S | re.M))
     assert [name for name in bare if name not in references] == []
 
 

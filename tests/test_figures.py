@@ -1,4 +1,5 @@
-"""What README and docs say about speed is what docs/speed.json says: no figure is copied by hand, none is of another measurement."""
+"""What README and docs say about speed is what docs/speed.json says: no figure is copied by hand,
+none is of another measurement."""
 
 import json
 import os
@@ -19,20 +20,22 @@ HOME = Path(fc.__file__).resolve().parents[1]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the documentation is part of a checkout, which is not here", allow_module_level=True)
 
-CONTEXT = {"date": "2026-01-02T03:04:05+00:00", "machine": {"cpu": "Some CPU", "cpus": 4, "system": "Linux"}, "python": "3.12.1"}
+CONTEXT = {"date": "2026-01-02T03:04:05+00:00", "machine": {"cpu": "Some CPU", "cpus": 4, "system": "Linux"},
+           "python": "3.12.1"}
 SETTING = {"threads": 1, "layout": "nchw", "dtype": "float32", "rounds": 2}
 
 
 def run(*arguments):
     """Runs a program of the benchmarks, with the fastconv that is tested."""
     return subprocess.run([sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME), str(ROOT)]), "PYTHONDONTWRITEBYTECODE": "1"})
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME), str(ROOT)]),
+                               "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def row(operation, layer, seconds, inexact=()):
     peers = [value for library, value in seconds.items() if library not in ("fastconv", *inexact)]
-    return {"operation": operation, "layer": layer, "seconds": seconds, "errors": {"fastconv": 3.4e-7}, "inexact": list(inexact),
-            "ratio": min(peers) / seconds["fastconv"] if peers else None}
+    return {"operation": operation, "layer": layer, "seconds": seconds, "errors": {"fastconv": 3.4e-7},
+            "inexact": list(inexact), "ratio": min(peers) / seconds["fastconv"] if peers else None}
 
 
 def report(*rows, libraries=("fastconv", "torch"), **setting):
@@ -94,7 +97,8 @@ def test_the_picture_shows_the_ratios_of_the_measurements():
         assert re.search(rf">{mean:.2f}×\*?<", picture)
 
 
-@pytest.mark.parametrize("page, figure", [("README.md", "\\*\\*\\d\\.\\d\\d\\*\\*"), ("docs/speed.md", "\\d\\.\\d\\d \\|$")])
+@pytest.mark.parametrize("page, figure",
+                         [("README.md", "\\*\\*\\d\\.\\d\\d\\*\\*"), ("docs/speed.md", "\\d\\.\\d\\d \\|$")])
 def test_a_figure_that_is_changed_by_hand_is_found(checkout, page, figure):
     path = checkout / page
     changed = re.sub(figure, "9.99", path.read_text(), count=1, flags=re.M)
@@ -116,7 +120,8 @@ def test_other_measurements_make_other_pages_and_another_picture(checkout):
     said = block(checkout / "README.md")
     assert "Some CPU, 4 CPUs, 2026-01-02, Python 3.12.1; fastconv 1.0 (avx512, gcc), PyTorch 2.0, ncnn 2.0." in said
     assert "| convolution | PyTorch | **2.00**, least 1.00 (`lenet-2`) | **9.00**, least 9.00 (`lenet-1`) |" in said
-    assert "| convolution, beside all | PyTorch, ncnn | **1.41**, least 1.00 (`lenet-2`) |" in said  # what is inexact does not count
+    # What is inexact does not count.
+    assert "| convolution, beside all | PyTorch, ncnn | **1.41**, least 1.00 (`lenet-2`) |" in said
     assert "| small calls | PyTorch | **5.00**, least 5.00 (`relu`) |  |" in said
     assert "gradient" not in said and "NHWC" not in said  # not measured
     assert "The largest relative L2 error of fastconv on a layer is 3.4e-07." in said
@@ -124,10 +129,12 @@ def test_other_measurements_make_other_pages_and_another_picture(checkout):
     assert "recognises 99.1%, 98.6% and 99.0% of the test digits with seeds 0, 1 and 2." in said
 
     said = block(checkout / "docs/speed.md")
-    assert "| `lenet-2` | 6 → 16, 14×14, 5×5 | 2.00 | 2.00 | 1.00\\* | 1.00 |" in said and "not counted as the best peer" in said
+    assert ("| `lenet-2` | 6 → 16, 14×14, 5×5 | 2.00 | 2.00 | 1.00\\* | 1.00 |" in said
+            and "not counted as the best peer" in said)
     assert "| `relu` of 64 numbers | 0.250 | 1.25 |" in said
     assert "| `avx2` | 50% | 25% (`lenet-1`) |" in said
-    assert re.findall("^## .*", said, re.M) == ["## Convolution", "## Small calls", "## Instruction sets", "## Training"]
+    assert re.findall("^## .*", said, re.M) == ["## Convolution", "## Small calls",
+                                                "## Instruction sets", "## Training"]
     ratios = set(re.findall(r">(\d+\.\d\d)×<", (checkout / "docs/speed.svg").read_text()))
     assert not drawn or ({"1.00", "2.00"} <= ratios and max(map(float, ratios)) == 2)
 
@@ -137,7 +144,8 @@ def test_parts_of_different_machines_are_refused(checkout):
     found["small"]["machine"] = {"cpu": "Another CPU", "cpus": 4, "system": "Linux"}
     (checkout / "docs/speed.json").write_text(json.dumps(found))
     done = run("benchmarks.document", "--folder", checkout)
-    assert done.returncode == 2 and done.stderr.startswith("benchmarks.document: ") and "parts of different machines" in done.stderr
+    assert (done.returncode == 2 and done.stderr.startswith("benchmarks.document: ")
+            and "parts of different machines" in done.stderr)
 
 
 def test_measuring_replaces_a_part_and_keeps_what_this_machine_measured(tmp_path):

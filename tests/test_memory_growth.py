@@ -19,7 +19,8 @@ GROWTH = """
     def sizes(count, most):
         # Mostly small ones; their product is at most `most`.
         while True:
-            drawn = [int(2 ** rng.uniform(0, 11)) if rng.random() < 0.5 else int(rng.integers(1, 40)) for _ in range(count)]
+            drawn = [int(2 ** rng.uniform(0, 11)) if rng.random() < 0.5 else int(rng.integers(1, 40))
+                     for _ in range(count)]
             if np.prod(drawn) <= most:
                 return drawn
 
@@ -42,7 +43,8 @@ GROWTH = """
         r, s = int(rng.integers(1, min(h, most) + 1)), int(rng.integers(1, min(w, most) + 1))
         if r * s > 100:
             x, k, groups, c = x[:1, :1, :, :] if data_format == "NCHW" else x[:1, :, :, :1], 1, 1, 1
-        options = dict(padding=int(rng.integers(0, 3)), stride=int(rng.integers(1, 3)), groups=groups, data_format=data_format)
+        options = dict(padding=int(rng.integers(0, 3)), stride=int(rng.integers(1, 3)), groups=groups,
+                       data_format=data_format)
         weight = like(x, k, c // groups, r, s)
         kind = rng.integers(5)
         if kind < 3:
@@ -60,8 +62,8 @@ GROWTH = """
 
     def pooling():
         x, (_, h, w), data_format = image()
-        window = dict(kernel_size=(int(rng.integers(1, h + 1)), int(rng.integers(1, w + 1))), stride=int(rng.integers(1, 9)),
-                      ceil_mode=bool(rng.random() < 0.3), data_format=data_format)
+        window = dict(kernel_size=(int(rng.integers(1, h + 1)), int(rng.integers(1, w + 1))),
+                      stride=int(rng.integers(1, 9)), ceil_mode=bool(rng.random() < 0.3), data_format=data_format)
         if max(np.prod(window["kernel_size"]) * x.size // window["stride"] ** 2, 1) > 1 << 24:
             window["stride"] = window["kernel_size"]
         if rng.random() < 0.5:

@@ -8,8 +8,8 @@ import pytest
 
 import fastconv as fc
 
-NAMESPACES = ("fastconv", "fastconv.data", "fastconv.functional", "fastconv.nn", "fastconv.nn.init", "fastconv.nn.models",
-              "fastconv.optim", "fastconv.training")
+NAMESPACES = ("fastconv", "fastconv.data", "fastconv.functional", "fastconv.nn", "fastconv.nn.init",
+              "fastconv.nn.models", "fastconv.optim", "fastconv.training")
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
@@ -31,7 +31,8 @@ def test_an_unknown_name_is_an_attribute_error():
             getattr(fc, name)
 
 
-@pytest.mark.parametrize("name", ["Trainer", "conv2d", "explain", "functional", "load", "max_pool2d", "nn", "optim", "relu"])
+@pytest.mark.parametrize("name",
+                         ["Trainer", "conv2d", "explain", "functional", "load", "max_pool2d", "nn", "optim", "relu"])
 def test_each_name_comes_by_itself(name):
     """Nothing else of the package need have been used before."""
     done = subprocess.run([sys.executable, "-c", f"import fastconv; fastconv.{name}\nfrom fastconv import {name}"],

@@ -134,7 +134,8 @@ def test_all_parameters_in_one_pass_are_the_same_bits_as_each_alone_with_any_num
     sizes = [1, 0, 4095, 4096, 4097, 3, 0, 20_000, 5]
     rng = np.random.default_rng(0)
     other = np.float64 if dtype == np.float32 else np.float32
-    arrays = [rng.standard_normal((2, size)).astype(other if index % 3 == 2 else dtype) for index, size in enumerate(sizes)]
+    arrays = [rng.standard_normal((2, size)).astype(other if index % 3 == 2 else dtype)
+              for index, size in enumerate(sizes)]
     alone = [nn.Parameter(array[0].copy()) for array in arrays]
     optimizers = [getattr(optim, name)([parameter], **options) for parameter in alone]
     for _ in range(3):

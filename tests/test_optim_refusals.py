@@ -53,15 +53,21 @@ SPOILT = {
     "unaligned": (unaligned, ValueError, "parameter 'p2' must be aligned to its dtype"),
     "a list": (put(data=[1.0]), TypeError, "parameter 'p2' must be an array, got list"),
     "integers": (put(data=np.ones((4, 5), int)), TypeError, "parameter 'p2' must be float32 or float64, got int64"),
-    "half": (put(data=np.ones((4, 5), np.float16)), TypeError, "parameter 'p2' must be float32 or float64, got float16"),
-    "masked": (put(data=np.ma.masked_equal(np.eye(4, 5), 1)), TypeError, "parameter 'p2' is a masked array, whose mask would be lost"),
+    "half": (put(data=np.ones((4, 5), np.float16)), TypeError,
+             "parameter 'p2' must be float32 or float64, got float16"),
+    "masked": (put(data=np.ma.masked_equal(np.eye(4, 5), 1)), TypeError,
+               "parameter 'p2' is a masked array, whose mask would be lost"),
     "masked without a mask": (put(data=np.ma.array(np.eye(4, 5))), TypeError, "parameter 'p2' is a masked array"),
-    "masked gradient": (put(grad=np.ma.masked_equal(np.eye(4, 5), 1)), TypeError, "the gradient of parameter 'p2' is a masked array"),
-    "masked integers": (put(grad=np.ma.masked_equal(np.eye(4, 5, dtype=int), 1)), TypeError, "gradient of parameter 'p2' is a masked"),
+    "masked gradient": (put(grad=np.ma.masked_equal(np.eye(4, 5), 1)), TypeError,
+                        "the gradient of parameter 'p2' is a masked array"),
+    "masked integers": (put(grad=np.ma.masked_equal(np.eye(4, 5, dtype=int), 1)), TypeError,
+                        "gradient of parameter 'p2' is a masked"),
     "gradient of another shape": (put(grad=np.ones((5, 4))), ValueError,
                                   r"gradient of parameter 'p2' must have its shape \(4, 5\), got \(5, 4\)"),
-    "gradient that would broadcast": (put(grad=np.ones(())), ValueError, "gradient of parameter 'p2' must have its shape"),
-    "gradient of text": (put(grad=np.full((4, 5), "x")), TypeError, "gradient of parameter 'p2' must be an array of real"),
+    "gradient that would broadcast": (put(grad=np.ones(())), ValueError,
+                                      "gradient of parameter 'p2' must have its shape"),
+    "gradient of text": (put(grad=np.full((4, 5), "x")), TypeError,
+                         "gradient of parameter 'p2' must be an array of real"),
     "complex gradient": (put(grad=np.ones((4, 5), complex)), TypeError, "gradient of parameter 'p2' .* got complex128"),
     "gradient that is a list": (put(grad=[[1.0] * 5] * 4), TypeError, "gradient of parameter 'p2' .* got list"),
 }  # fmt: skip
@@ -101,7 +107,8 @@ def test_state_that_no_longer_fits_its_parameter_is_refused(kind, data):
     optimizer.step()
     params[1].data, params[1].grad = data, np.ones_like(data)
     before = snapshot(optimizer)
-    with pytest.raises(ValueError, match="parameter 'p1' is float.* in the optimizer's state is float64 of shape .4, 5.: make a new"):
+    with pytest.raises(ValueError, match="parameter 'p1' is float.* in the optimizer's state is float64 of "
+                                         "shape .4, 5.: make a new"):
         optimizer.step()
     same(snapshot(optimizer), before)
 
@@ -176,7 +183,8 @@ def test_a_gradient_that_is_not_a_number_is_data():
     params = three()
     params[0].grad[0, 0] = math.nan
     KINDS["momentum"](params).step()
-    assert np.isnan(params[0].data[0, 0]) and np.isfinite(params[0].data[1:]).all() and np.isfinite(params[1].data).all()
+    assert (np.isnan(params[0].data[0, 0]) and np.isfinite(params[0].data[1:]).all()
+            and np.isfinite(params[1].data).all())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -186,9 +194,10 @@ def test_a_gradient_that_is_not_a_number_is_data():
 @pytest.mark.parametrize("kind, name, value, error", [
     ("SGD", "lr", "x", TypeError), ("SGD", "lr", math.nan, ValueError), ("SGD", "lr", -1, ValueError),
     ("SGD", "lr", None, TypeError), ("SGD", "lr", True, TypeError), ("SGD", "lr", [0.1], TypeError),
-    ("SGD", "momentum", -0.1, ValueError), ("SGD", "dampening", math.inf, ValueError), ("SGD", "nesterov", 1, TypeError),
-    ("SGD", "weight_decay", math.inf, ValueError), ("Adam", "betas", 0.9, TypeError),
-    ("Adam", "betas", (0.9, 1.0), ValueError), ("Adam", "betas", (0.9, math.nan), ValueError), ("AdamW", "eps", -1, ValueError),
+    ("SGD", "momentum", -0.1, ValueError), ("SGD", "dampening", math.inf, ValueError),
+    ("SGD", "nesterov", 1, TypeError), ("SGD", "weight_decay", math.inf, ValueError), ("Adam", "betas", 0.9, TypeError),
+    ("Adam", "betas", (0.9, 1.0), ValueError), ("Adam", "betas", (0.9, math.nan), ValueError),
+    ("AdamW", "eps", -1, ValueError),
 ])  # fmt: skip
 def test_a_setting_is_checked_when_it_is_set_and_when_it_is_loaded(kind, name, value, error):
     optimizer = KINDS[kind](three())
@@ -218,20 +227,27 @@ ENTRY = {"step": 3, "m": np.zeros((4, 5)), "v": np.zeros((4, 5))}
     ([ENTRY] * 4, ValueError, "state must be for 3 parameters, got 4"),
     ([ENTRY, ENTRY, None], TypeError, "state of parameter 2 must map names to arrays, got NoneType"),
     ([ENTRY, ENTRY, [ENTRY]], TypeError, "state of parameter 2 must map names to arrays, got list"),
-    ([ENTRY, ENTRY, {"m": ENTRY["m"]}], ValueError, r"state of parameter 2 must have \['m', 'step', 'v'\] or nothing, got \['m'\]"),
+    ([ENTRY, ENTRY, {"m": ENTRY["m"]}], ValueError,
+     r"state of parameter 2 must have \['m', 'step', 'v'\] or nothing, got \['m'\]"),
     ([ENTRY, ENTRY, ENTRY | {"w": 1}], ValueError, "state of parameter 2 must have .* got .*'w'"),
     ([ENTRY, ENTRY, ENTRY | {"step": -1}], ValueError, "state: step of parameter 2 must be at least 0, got -1"),
     ([ENTRY, ENTRY, ENTRY | {"step": 1.5}], TypeError, "state: step of parameter 2 must be an integer"),
     ([ENTRY, ENTRY, ENTRY | {"step": True}], TypeError, "state: step of parameter 2 must be an integer"),
-    ([ENTRY, ENTRY, ENTRY | {"v": np.zeros((5, 4))}], ValueError, r"state: v of parameter 2 has shape \(5, 4\), must have \(4, 5\)"),
+    ([ENTRY, ENTRY, ENTRY | {"v": np.zeros((5, 4))}], ValueError,
+     r"state: v of parameter 2 has shape \(5, 4\), must have \(4, 5\)"),
     ([ENTRY, ENTRY, ENTRY | {"v": 0.0}], ValueError, r"state: v of parameter 2 has shape \(\), must have"),
     ([ENTRY, ENTRY, ENTRY | {"v": np.full((4, 5), "x")}], TypeError, "state: v of parameter 2 must be real numbers"),
-    *(([ENTRY, ENTRY, ENTRY | {name: spoilt(value)}], ValueError, f"state: {name} of parameter 2 must be finite in float64")
+    *(([ENTRY, ENTRY, ENTRY | {name: spoilt(value)}], ValueError,
+       f"state: {name} of parameter 2 must be finite in float64")
       for name in "mv" for value in (math.nan, math.inf, -math.inf)),
-    ([ENTRY, ENTRY, ENTRY | {"v": spoilt(-1e-9)}], ValueError, "state: v of parameter 2 must be at least 0, got -1e-09"),
-    ([ENTRY, ENTRY, ENTRY | {"v": spoilt(-1).astype(int)}], ValueError, "state: v of parameter 2 must be at least 0, got -1"),
-    ([ENTRY, ENTRY, ENTRY | {"v": np.ma.masked_equal(np.eye(4, 5), 1)}], TypeError, "state: v of parameter 2 is a masked array"),
-    ([ENTRY, ENTRY, ENTRY | {"v": np.zeros((4, 5), complex)}], TypeError, "state: v of parameter 2 must be real numbers"),
+    ([ENTRY, ENTRY, ENTRY | {"v": spoilt(-1e-9)}], ValueError,
+     "state: v of parameter 2 must be at least 0, got -1e-09"),
+    ([ENTRY, ENTRY, ENTRY | {"v": spoilt(-1).astype(int)}], ValueError,
+     "state: v of parameter 2 must be at least 0, got -1"),
+    ([ENTRY, ENTRY, ENTRY | {"v": np.ma.masked_equal(np.eye(4, 5), 1)}], TypeError,
+     "state: v of parameter 2 is a masked array"),
+    ([ENTRY, ENTRY, ENTRY | {"v": np.zeros((4, 5), complex)}], TypeError,
+     "state: v of parameter 2 must be real numbers"),
 ])  # fmt: skip
 def test_state_that_does_not_fit_is_refused_whole(state, error, message):
     optimizer = KINDS["Adam"](three())
@@ -260,7 +276,8 @@ def test_velocity_that_is_not_finite_in_the_dtype_of_its_parameter_is_refused(ki
 def test_missing_and_unknown_items_and_settings_that_do_not_go_together():
     optimizer = KINDS["momentum"](three())
     state = optimizer.state_dict()
-    for wrong in ({name: value for name, value in state.items() if name != "lr"}, state | {"rate": 1}, [state], "lr", None):
+    for wrong in ({name: value for name, value in state.items() if name != "lr"}, state | {"rate": 1},
+                  [state], "lr", None):
         with pytest.raises(ValueError, match="state must be what SGD.state_dict returned"):
             optimizer.load_state_dict(wrong)
     with pytest.raises(ValueError, match="nesterov needs momentum above 0"):
@@ -268,7 +285,8 @@ def test_missing_and_unknown_items_and_settings_that_do_not_go_together():
     same(optimizer.state_dict(), state)
 
 
-@pytest.mark.parametrize("values", [{"momentum": 0.0}, {"momentum": 0}, {"dampening": 0.5}, {"momentum": 0.0, "dampening": 0.5}])
+@pytest.mark.parametrize("values",
+                         [{"momentum": 0.0}, {"momentum": 0}, {"dampening": 0.5}, {"momentum": 0.0, "dampening": 0.5}])
 def test_nesterov_has_one_rule_for_the_constructor_attributes_state_and_schedules(values):
     message = "nesterov needs momentum above 0 and dampening 0, got"
     optimizer = KINDS["Nesterov"](three())
@@ -366,11 +384,14 @@ def test_a_step_whose_rate_cannot_be_changes_nothing():
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda optimizer: optim.OneCycleLR(optimizer, 0.5, 4, max_momentum=1.5), "betas must be at least 0 and less than 1"),
-    (lambda optimizer: optim.OneCycleLR(optimizer, 0.5, 4, base_momentum=1.5), "betas must be at least 0 and less than 1"),
+    (lambda optimizer: optim.OneCycleLR(optimizer, 0.5, 4, max_momentum=1.5),
+     "betas must be at least 0 and less than 1"),
+    (lambda optimizer: optim.OneCycleLR(optimizer, 0.5, 4, base_momentum=1.5),
+     "betas must be at least 0 and less than 1"),
     (lambda optimizer: optim.StepLR(optimizer, 1, gamma=math.nan), "gamma must be at least 0 and finite"),
     (lambda optimizer: optim.StepLR(optimizer, 1, gamma=-1), "gamma must be at least 0 and finite"),
-    (lambda optimizer: optim.CosineAnnealingLR(optimizer, 1, eta_min=math.inf), "eta_min must be at least 0 and finite"),
+    (lambda optimizer: optim.CosineAnnealingLR(optimizer, 1, eta_min=math.inf),
+     "eta_min must be at least 0 and finite"),
 ])  # fmt: skip
 def test_a_schedule_that_cannot_be_made_leaves_the_optimizer_as_it_is(make, message):
     optimizer = KINDS["Adam"](three())

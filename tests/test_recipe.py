@@ -1,4 +1,5 @@
-"""``fastconv train`` on other people's data: what the recipe reaches on small folders, and what is said about a run that fails."""
+"""``fastconv train`` on other people's data: what the recipe reaches on small folders,
+and what is said about a run that fails."""
 
 import json
 import re
@@ -56,7 +57,8 @@ def textures(kind, rng, size=32):
 
 def colours(kind, rng, size=32):
     """Nothing but a tint under much noise."""
-    return np.full((size, size, 3), 0.5) + rng.uniform(-0.15, 0.15, 3) + 0.25 * np.eye(3)[kind] + rng.normal(0, 0.15, (size, size, 3))
+    return (np.full((size, size, 3), 0.5) + rng.uniform(-0.15, 0.15, 3) + 0.25 * np.eye(3)[kind]
+            + rng.normal(0, 0.15, (size, size, 3)))
 
 
 def write(folder, draw, train, test, seed, noise=0.12):
@@ -86,7 +88,8 @@ def write_digits(folder, each):
 
 FOLDERS = {
     "shapes": lambda folder: write(folder, shapes, [60] * 3, [100] * 3, 1),
-    "shapes on black": lambda folder: write(folder, lambda kind, rng: shapes(kind, rng, 32, False), [60] * 3, [100] * 3, 2),
+    "shapes on black": lambda folder: write(folder, lambda kind, rng: shapes(kind, rng, 32, False),
+                                            [60] * 3, [100] * 3, 2),
     "textures": lambda folder: write(folder, textures, [60] * 3, [100] * 3, 3),
     "colours": lambda folder: write(folder, colours, [60] * 3, [100] * 3, 4),
     "two classes": lambda folder: write(folder, lambda kind, rng: textures(kind, rng), [60] * 2, [100] * 2, 5),
@@ -146,7 +149,8 @@ def test_labels_with_gaps_are_said(cli):
     small_digits(labels=np.where(data.digits("train").labels[:120] == 3, 3, 900))
     code, _, stderr = cli("train", "--data", "some.npz", "--epochs", 1)
     assert code == 0
-    assert "labels from 3 to 900 make 901 classes, 899 of them without an image: write labels = np.unique(labels, return_inverse=True)[1]" in stderr
+    assert ("labels from 3 to 900 make 901 classes, 899 of them without an image: "
+            "write labels = np.unique(labels, return_inverse=True)[1]") in stderr
 
 
 @pytest.mark.parametrize("where, part", [("test", "some.npz, test part"), ("train", "some.npz, training part")])
@@ -175,9 +179,11 @@ def test_a_training_at_chance_says_so(cli):
 
 def test_a_training_that_diverges_keeps_its_checkpoint(cli, tmp_path, monkeypatch):
     small_digits()
-    code, stdout, stderr = cli("train", "--data", "some.npz", "--epochs", 1, "--optimizer", "sgd", "--lr", "1e20", "--quiet")
+    code, stdout, stderr = cli("train", "--data", "some.npz", "--epochs", 1, "--optimizer", "sgd", "--lr",
+                               "1e20", "--quiet")
     assert (code, stdout) == (1, "") and stderr.count("\n") == 1
-    assert "the training diverged in epoch 1" in stderr and "--lr was 1e+20; no model is saved, no epoch was done" in stderr
+    assert ("the training diverged in epoch 1" in stderr
+            and "--lr was 1e+20; no model is saved, no epoch was done" in stderr)
     assert not list(tmp_path.glob("lenet*"))
 
     class Breaks(data.RandomAffine):
@@ -192,7 +198,8 @@ def test_a_training_that_diverges_keeps_its_checkpoint(cli, tmp_path, monkeypatc
     monkeypatch.setattr(data, "RandomAffine", Breaks)
     code, stdout, stderr = cli("train", "--data", "some.npz", "--epochs", 9, "--quiet")
     assert (code, stdout) == (1, "") and stderr.count("\n") == 1
-    assert "the training diverged in epoch 3" in stderr and "the checkpoint lenet.checkpoint.npz is of epoch 2" in stderr
+    assert ("the training diverged in epoch 3" in stderr
+            and "the checkpoint lenet.checkpoint.npz is of epoch 2" in stderr)
     assert [path.name for path in tmp_path.glob("lenet*")] == ["lenet.checkpoint.npz"]
 
 
@@ -229,7 +236,8 @@ def test_resume_refuses_other_momentum_and_other_data(cli):
     assert cli(*sgd, "--schedule", "constant", "--momentum", 0.9)[0] == 0
     assert "momentum 0.9, this one has 0.8" in cli(*sgd, "--schedule", "constant", "--momentum", 0.8, "--resume")[2]
     small_digits(images=data.digits("train").images[1:121])
-    assert "is of a run with checksum of the images" in cli(*sgd, "--schedule", "constant", "--momentum", 0.9, "--resume")[2]
+    assert "is of a run with checksum of the images" in cli(*sgd, "--schedule", "constant", "--momentum",
+                                                            0.9, "--resume")[2]
 
 
 def test_resume_goes_on_for_more_epochs_at_a_constant_rate(cli):
@@ -237,7 +245,8 @@ def test_resume_goes_on_for_more_epochs_at_a_constant_rate(cli):
     constant = (*RUN, "--schedule", "constant")
     assert cli(*constant, "--epochs", 4, "--output", "whole.npz")[0] == 0
     assert cli(*constant)[0] == 0
-    code, _, stderr = cli(*(word for word in constant if word != "--quiet"), "--epochs", 4, "--resume", "--output", "more.npz")
+    code, _, stderr = cli(*(word for word in constant if word != "--quiet"), "--epochs", 4, "--resume",
+                          "--output", "more.npz")
     assert code == 0 and "going on from state.npz: 2 of 4 epochs are done (it was a run of 2)\n" in stderr
     with np.load("whole.npz") as whole, np.load("more.npz") as more:
         for name in set(whole.files) - {"fastconv.json"}:

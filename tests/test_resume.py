@@ -20,14 +20,14 @@ IMAGES, LABELS = RNG.random((40, 1, 8, 8), np.float32), np.arange(40) % 3
 VALIDATION = RNG.random((12, 1, 8, 8), np.float32), np.arange(12) % 3
 
 MADE = dict(
-    model=lambda: nn.Sequential(nn.Conv2d(1, 4, 3, rng=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3, rng=2),
-                                nn.Linear(36, 3, rng=3), nn.LogSoftmax()),
+    model=lambda: nn.Sequential(nn.Conv2d(1, 4, 3, rng=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                                nn.Dropout(0.3, rng=2), nn.Linear(36, 3, rng=3), nn.LogSoftmax()),
     optimizer=lambda params: optim.SGD(params, lr=0.05, momentum=0.9, weight_decay=0.01),
     schedule=lambda optimizer: optim.OneCycleLR(optimizer, 0.1, epochs=4, steps_per_epoch=4),
     loss=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
 )  # fmt: skip
-FIT = dict(train_set=(IMAGES, LABELS), epochs=4, batch_size=10, seed=3, augment=data.RandomAffine(shift=1), validation=VALIDATION,
-           early_stopping=EarlyStopping(9, restore_best=True), progress=False)  # fmt: skip
+FIT = dict(train_set=(IMAGES, LABELS), epochs=4, batch_size=10, seed=3, augment=data.RandomAffine(shift=1),
+           validation=VALIDATION, early_stopping=EarlyStopping(9, restore_best=True), progress=False)  # fmt: skip
 
 
 def trainer(**made):
@@ -119,28 +119,36 @@ def layers(**changed):
     ({}, dict(augment=lambda images, rng: images), "of a run with augment .*this one has .*lambda"),
     ({}, dict(validation=None, early_stopping=None), "of a run with validation images 12, .*, this one has None"),
     ({}, dict(validation=(VALIDATION[0] / 2, VALIDATION[1])), "of a run with validation "),
-    ({}, dict(early_stopping=3), r"of a run with early_stopping EarlyStopping\(patience=9, .*this one has .*patience=3"),
+    ({}, dict(early_stopping=3),
+     r"of a run with early_stopping EarlyStopping\(patience=9, .*this one has .*patience=3"),
     (dict(model=layers(_1=nn.Tanh)), {}, r"of a run with layer 1 ReLU\(\), this one has Tanh\(\)"),
-    (dict(model=layers(_4=lambda: nn.Dropout(0.4))), {}, r"of a run with layer 4 Dropout\(p=0.3\), this one has Dropout\(p=0.4\)"),
+    (dict(model=layers(_4=lambda: nn.Dropout(0.4))), {},
+     r"of a run with layer 4 Dropout\(p=0.3\), this one has Dropout\(p=0.4\)"),
     (dict(model=layers(_2=lambda: nn.AvgPool2d(2))), {}, "of a run with layer 2 MaxPool2d.*, this one has AvgPool2d"),
     (dict(model=layers(_6=lambda: nn.Linear(3, 3))), {}, "of a run with layer 6 LogSoftmax.*, this one has Linear"),
-    (dict(loss=nn.NLLLoss), {}, r"of a run with loss CrossEntropyLoss\(label_smoothing=0.1\), this one has NLLLoss\(\)"),
-    (dict(loss=lambda: nn.CrossEntropyLoss(0.2)), {}, "of a run with loss .*this one has CrossEntropyLoss.label_smoothing=0.2"),
+    (dict(loss=nn.NLLLoss), {},
+     r"of a run with loss CrossEntropyLoss\(label_smoothing=0.1\), this one has NLLLoss\(\)"),
+    (dict(loss=lambda: nn.CrossEntropyLoss(0.2)), {},
+     "of a run with loss .*this one has CrossEntropyLoss.label_smoothing=0.2"),
     (dict(optimizer=lambda params: optim.SGD(params, lr=0.06, momentum=0.9, weight_decay=0.01)), {},
      "of a run with lr 0.05, this one has 0.06"),
     (dict(optimizer=lambda params: optim.SGD(params, lr=0.05, momentum=0.8, weight_decay=0.01)), {},
      "of a run with momentum 0.9, this one has 0.8"),
-    (dict(optimizer=lambda params: optim.SGD(params, lr=0.05, momentum=0.9)), {}, "of a run with weight_decay 0.01, this one has 0.0"),
+    (dict(optimizer=lambda params: optim.SGD(params, lr=0.05, momentum=0.9)), {},
+     "of a run with weight_decay 0.01, this one has 0.0"),
     (dict(optimizer=lambda params: optim.SGD(params, lr=0.05, momentum=0.9, weight_decay=0.01, nesterov=True)), {},
      "of a run with nesterov False, this one has True"),
     (dict(optimizer=lambda params: optim.Adam(params, lr=0.05)), {}, "of a run with optimizer SGD, this one has Adam"),
     (dict(schedule=lambda optimizer: None), {}, "of a run with schedule OneCycleLR, this one has None"),
-    (dict(schedule=lambda optimizer: optim.StepLR(optimizer, 2)), {}, "of a run with schedule OneCycleLR, this one has StepLR"),
+    (dict(schedule=lambda optimizer: optim.StepLR(optimizer, 2)), {},
+     "of a run with schedule OneCycleLR, this one has StepLR"),
     (dict(schedule=lambda optimizer: optim.OneCycleLR(optimizer, 0.2, epochs=4, steps_per_epoch=4)), {},
      "of a run with schedule's max_lr 0.1, this one has 0.2"),
-    (dict(schedule=lambda optimizer: optim.OneCycleLR(optimizer, 0.1, 16, pct_start=0.5)), {}, "schedule's pct_start 0.3, this one has 0.5"),
+    (dict(schedule=lambda optimizer: optim.OneCycleLR(optimizer, 0.1, 16, pct_start=0.5)), {},
+     "schedule's pct_start 0.3, this one has 0.5"),
     (dict(schedule=lambda optimizer: optim.OneCycleLR(optimizer, 0.1, epochs=6, steps_per_epoch=4)), dict(epochs=6),
-     r"schedule's total_steps 16, this one has 24 \(that run was of 4 epochs, this one is of 6: a run goes on for more epochs only"),
+     r"schedule's total_steps 16, this one has 24 \(that run was of 4 epochs, this one is of 6: "
+     "a run goes on for more epochs only"),
     ({}, dict(epochs=6), "epochs must fit the schedule: 6 take 24 steps of it, OneCycleLR was made for total_steps=16"),
     ({}, dict(epochs=1), "of a run that is in epoch 2 already, epochs must be at least that, got 1"),
 ])  # fmt: skip
@@ -148,7 +156,8 @@ def test_a_run_that_is_made_otherwise_is_refused_by_name(path, made, fit, messag
     refused(trainer(**made), path, message, **fit)
 
 
-@pytest.mark.parametrize("kind", [lambda params: optim.SGD(params, lr=0.05, momentum=0.9), lambda params: optim.Adam(params, 0.01)])
+@pytest.mark.parametrize("kind", [lambda params: optim.SGD(params, lr=0.05, momentum=0.9),
+                                  lambda params: optim.Adam(params, 0.01)])
 @pytest.mark.parametrize("then, now, names", [
     ((0, 1, 2), (2, 1, 0), ("0.weight, 0.bias, 1.weight", "1.weight, 0.bias, 0.weight")),
     ((0, 1, 2, 3), (0, 3, 2, 1), ("0.weight, 0.bias, 1.weight, 1.bias", "0.weight, 1.bias, 1.weight, 0.bias")),
@@ -160,7 +169,8 @@ def test_parameters_in_another_order_and_others_of_equal_shapes_are_refused_by_n
         def model():
             return nn.Sequential(Same(rng=1), Same(rng=2), nn.Flatten(), nn.LogSoftmax())
 
-        return trainer(model=model, optimizer=lambda params: kind([params[index] for index in chosen]), schedule=lambda optimizer: None)
+        return trainer(model=model, optimizer=lambda params: kind([params[index] for index in chosen]),
+                       schedule=lambda optimizer: None)
 
     path, whole, resumed = tmp_path / "run.npz", make(then), make(then)
     whole.fit(**FIT)
@@ -189,7 +199,8 @@ def test_parameters_of_the_loss_have_names_too(tmp_path):
 
     path = tmp_path / "run.npz"
     make(("first", "second")).fit(**FIT | dict(epochs=1), checkpoint=path)
-    refused(make(("second", "first")), path, "parameters 0.weight, .*, loss.first, loss.second, this one has .*, loss.second, loss.first")
+    refused(make(("second", "first")), path,
+            "parameters 0.weight, .*, loss.first, loss.second, this one has .*, loss.second, loss.first")
 
 
 def test_betas_of_adam_are_compared_though_the_schedule_moves_one(tmp_path):
@@ -269,7 +280,8 @@ def test_other_files(path, tmp_path):
     fc.save(trainer().model, path)
     refused(trainer(), path, "run.npz is not a checkpoint of a training, it is a model")
     write_npz(path, {}, json.dumps({"format": 1, "checkpoint": {}}))
-    refused(trainer(), path, "run.npz is a checkpoint of an earlier version of fastconv, .*: finish the run with that version, or train anew")
+    refused(trainer(), path, "run.npz is a checkpoint of an earlier version of fastconv, .*: "
+            "finish the run with that version, or train anew")
     write_npz(path, {}, json.dumps({"format": 9, "checkpoint": {}}))
     refused(trainer(), path, "it is of an unknown format 9")
 
@@ -293,7 +305,8 @@ def changed(document, where, value):
     (("epochs",), "four", "is damaged: it does not say what its run was made with"),
     (("settings", "seed"), KeyError, "is of a run with seed None, this one has 3"),
     (("settings", "optimizer's parameters"), KeyError,
-     "is of a run with optimizer's parameters None, this one has 0.weight, .*the file does not say it: .* an earlier version"),
+     "is of a run with optimizer's parameters None, this one has 0.weight, .*the file does not say it: "
+     ".* an earlier version"),
     (("checkpoint",), [], "cannot be resumed: its state must have"),
     (("checkpoint", "generators"), KeyError, "cannot be resumed: its state must have"),
     (("checkpoint", "run"), None, "its run must have"),
@@ -311,19 +324,24 @@ def changed(document, where, value):
     (("checkpoint", "model", "0.bias"), KeyError, "does not fit the model: missing 0.bias"),
     (("checkpoint", "model", "7.bias"), {"array": "model/0.bias"}, "does not fit the model: unknown 7.bias"),
     (("checkpoint", "model", "0.bias"), 1.0, "0.bias is no array"),
-    (("checkpoint", "model", "0.bias"), {"array": "model/5.bias"}, r"0.bias is float32 of shape \(3,\), must be float32 of shape \(4,\)"),
+    (("checkpoint", "model", "0.bias"), {"array": "model/5.bias"},
+     r"0.bias is float32 of shape \(3,\), must be float32 of shape \(4,\)"),
     (("checkpoint", "model", "0.bias"), {"array": "model/9"}, "cannot be resumed: the array model/9 is missing"),
     (("checkpoint", "optimizer", "lr"), "x", "state: lr must be a real number"),
     (("checkpoint", "optimizer", "momentum"), -1, "state: momentum must be at least 0"),
     (("checkpoint", "optimizer", "state"), [], "state must be for 4 parameters, got 0"),
-    (("checkpoint", "optimizer", "state", 3), {"velocity": [1.0]}, r"velocity of parameter 3 has shape \(1,\), must have \(3,\)"),
+    (("checkpoint", "optimizer", "state", 3), {"velocity": [1.0]},
+     r"velocity of parameter 3 has shape \(1,\), must have \(3,\)"),
     (("checkpoint", "schedule", "steps"), 17, "state: steps must be at most 16, got 17"),
     (("checkpoint", "schedule", "base_lr"), None, "state: base_lr must be a real number"),
     (("checkpoint", "schedule"), None, "its run is without a schedule"),
     (("checkpoint", "generators"), {}, "has the random generators"),
-    (("checkpoint", "generators", "4.generator"), {"bit_generator": "MT19937"}, "its state of the random generator 4.generator is not one of PCG64"),
-    (("checkpoint", "generators", "4.generator"), None, "its state of the random generator 4.generator is not one of PCG64"),
-    (("checkpoint", "generators", "4.generator", "state", "inc"), "one", "its state of the random generator 4.generator is not one of PCG64"),
+    (("checkpoint", "generators", "4.generator"), {"bit_generator": "MT19937"},
+     "its state of the random generator 4.generator is not one of PCG64"),
+    (("checkpoint", "generators", "4.generator"), None,
+     "its state of the random generator 4.generator is not one of PCG64"),
+    (("checkpoint", "generators", "4.generator", "state", "inc"), "one",
+     "its state of the random generator 4.generator is not one of PCG64"),
 ])  # fmt: skip
 def test_a_file_with_a_wrong_entry_is_refused(path, where, value, message):
     arrays, document = read_npz(path)

@@ -1,4 +1,5 @@
-"""The rules of the house, read from the source tree: who may import whom, how long a file may be, which flags are banned."""
+"""The rules of the house, read from the source tree: who may import whom, how long a file may be,
+which flags are banned."""
 
 import ast
 import importlib
@@ -11,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fastconv"
 
-pytestmark = pytest.mark.skipif(not (ROOT / "src_c").is_dir(), reason="these rules are about the source tree, which is not here")
+pytestmark = pytest.mark.skipif(not (ROOT / "src_c").is_dir(),
+                                reason="these rules are about the source tree, which is not here")
 
 # A unit is a folder or a file directly in fastconv/. It may import units of lower floors only. What builds the public
 # namespace (fastconv/__init__.py, __main__.py) stands above all.
@@ -41,7 +43,8 @@ def imports(path):
         nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.Import, ast.ImportFrom))]
         assert not any(isinstance(node, ast.ImportFrom) and node.level for node in nodes), f"{path}: a relative import"
         found = [(alias.name, []) for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-        found += [(node.module, [alias.name for alias in node.names]) for node in nodes if isinstance(node, ast.ImportFrom)]
+        found += [(node.module, [alias.name for alias in node.names])
+                  for node in nodes if isinstance(node, ast.ImportFrom)]
     else:
         found = [(name, []) for name in re.findall(r"^\s*c?import ([\w.]+)", text, re.M)]
         for name, inside, bare in re.findall(r"^\s*from ([\w.]+) c?import (?:\(([^)]*)\)|(.*))", text, re.M):
@@ -143,7 +146,8 @@ def signatures(path):
     text = path.read_text()
     if path.suffix in (".c", ".h"):
         text = re.sub(r"/\*.*?\*/", "", text, flags=re.S).replace("\\\n", "\n")
-        yield from re.findall(r"^(?:\w[\w *]*)(?:\b|\*)[^;{}()=]*?\b(?:NAME\()?(\w+)\)?" + INSIDE + r"\s*\{", text, re.M)
+        yield from re.findall(r"^(?:\w[\w *]*)(?:\b|\*)[^;{}()=]*?\b(?:NAME\()?(\w+)\)?" + INSIDE
+                              + r"\s*\{", text, re.M)
         yield from re.findall(r"\(\*(\w+)(?:\[[^\]]*\])*\)" + INSIDE + ";", text)
     else:
         yield from re.findall(r"^\s*(?:cdef|cpdef|def)\b[^\n(=]*?\b(\w+)" + INSIDE + r"[^\n]*:", text, re.M)
@@ -153,10 +157,12 @@ def test_signatures_are_found():
     names = {name for path in engine_room(".py", ".pyx", ".pxd", ".h", ".c") for name, _ in signatures(path)}
     assert {"conv2d", "in_parallel", "ceildiv", "channel_tile", "gemm_tile", "fc_isa_table", "lay_out"} <= names
     assert len(names) > 400
-    assert parameters("a, b[1, 2], *, c=(1, 2)") == 3 and parameters(" ") == 0 and parameters("T *a, void (*f)(int, int)") == 2
+    assert (parameters("a, b[1, 2], *, c=(1, 2)") == 3 and parameters(" ") == 0
+            and parameters("T *a, void (*f)(int, int)") == 2)
 
 
-@pytest.mark.parametrize("path", engine_room(".py", ".pyx", ".pxd", ".h", ".c"), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", engine_room(".py", ".pyx", ".pxd", ".h", ".c"),
+                         ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_function_has_too_many_parameters(path):
     """What belongs together travels together: a problem, a layout, a block."""
     found = {name: parameters(text) for name, text in signatures(path)}
@@ -190,8 +196,10 @@ def test_costs_count_what_the_layouts_lay_out(cost, layout, names):
 
 
 def test_no_flag_that_changes_results_or_binds_a_build_to_one_machine():
-    banned = re.compile(r"-march=|-mtune=native|-mcpu=|-ffast-math|-Ofast|-funsafe-math|fast-math|optimize\(|GCC target")
-    for path in [*sources("*.pyx", "*.pxd"), *(ROOT / "src_c").glob("*.[ch]"), ROOT / "setup.py", ROOT / "pyproject.toml"]:
+    banned = re.compile(r"-march=|-mtune=native|-mcpu=|-ffast-math|-Ofast|-funsafe-math|fast-math|optimize\(|GCC "
+                        "target")
+    for path in [*sources("*.pyx", "*.pxd"), *(ROOT / "src_c").glob("*.[ch]"), ROOT / "setup.py",
+                 ROOT / "pyproject.toml"]:
         assert not banned.search(path.read_text()), path.relative_to(ROOT)
 
 

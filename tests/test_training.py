@@ -239,11 +239,13 @@ def test_a_loss_of_ones_own_may_take_labels_for_other_things_than_outputs():
             return self.grad
 
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 1, rng=1))
-    history = Trainer(model, optim.SGD(model.parameters(), lr=0.01), Squared()).fit(TRAIN, 3, validation=VALIDATION, progress=False)
+    history = Trainer(model, optim.SGD(model.parameters(), lr=0.01), Squared()).fit(TRAIN, 3, validation=VALIDATION,
+                                                                                    progress=False)
     assert history.train_loss[-1] < history.train_loss[0]
 
 
-@pytest.mark.parametrize("schedule, optimizer", [("batches", "SGD"), ("batches", "Adam"), ("epochs", "SGD"), (None, "Adam")])
+@pytest.mark.parametrize("schedule, optimizer",
+                         [("batches", "SGD"), ("batches", "Adam"), ("epochs", "SGD"), (None, "Adam")])
 @pytest.mark.parametrize("steps", [None, 5, 7, 10])
 def test_the_history_has_the_rates_that_were_used(tmp_path, schedule, optimizer, steps, monkeypatch):
     """Of the last step of each epoch, in a run at one go and in one that was broken off."""
@@ -287,8 +289,9 @@ def lenet_steps(batch):
 
 
 def test_a_step_costs_little_python(monkeypatch):
-    """Layers, loss, optimiser and trainer add to the operations of a LeNet step what CALLS calls of a small Python function take
-    (some 0.3 ms): the best of many. One image leaves the interpreter in the cache, which the pixels of many would push out."""
+    """Layers, loss, optimiser and trainer add to the operations of a LeNet step what CALLS calls of a small Python
+    function take (some 0.3 ms): the best of many. One image leaves the interpreter in the cache, which the pixels
+    of many would push out."""
     inside = 0.0
 
     def timed(function):

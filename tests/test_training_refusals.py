@@ -1,4 +1,5 @@
-"""Trainer: arguments and data that are refused before the first step, what looks wrong and is said, runs that diverge."""
+"""Trainer: arguments and data that are refused before the first step, what looks wrong and is said,
+runs that diverge."""
 
 import copy
 import os
@@ -32,9 +33,11 @@ def bad(model=None, optimizer=None, loss=None, schedule=None):
     (lambda path: fit(trainer(), seed=None), TypeError, "seed must be an integer"),
     (lambda path: fit(trainer(), augment=3), TypeError, "augment must be"),
     (lambda path: trainer().fit((IMAGES[:0], LABELS[:0]), 1), ValueError, "train_set must hold at least one image"),
-    *((lambda path, wrong=wrong: trainer().fit(wrong, 1), TypeError, "train_set must be an ArrayDataset or a pair .* got")
+    *((lambda path, wrong=wrong: trainer().fit(wrong, 1), TypeError,
+       "train_set must be an ArrayDataset or a pair .* got")
       for wrong in (3, None, "digits", IMAGES, (IMAGES,), [IMAGES, LABELS])),
-    *((lambda path, wrong=wrong: fit(trainer(), validation=wrong), TypeError, "validation must be an ArrayDataset or a pair .* got")
+    *((lambda path, wrong=wrong: fit(trainer(), validation=wrong), TypeError,
+       "validation must be an ArrayDataset or a pair .* got")
       for wrong in (3, "digits", IMAGES, (IMAGES,))),
     (lambda path: trainer().fit((IMAGES, LABELS[1:]), 1), ValueError, r"train_set: labels must have shape \(60,\)"),
     (lambda path: fit(trainer(), validation=(IMAGES[0, 0], LABELS)), ValueError, "validation: images must have shape"),
@@ -75,7 +78,8 @@ def test_state_that_is_not_finite_is_refused_before_a_run_and_ends_it(optimizer,
             subject.optimizer.state[1][name][0] = np.inf
             return super().__call__(images, rng)
 
-    with pytest.raises(DivergedError, match=f"(optimizer's {name} of parameter|parameter) .*bias is not finite|the loss of batch"):
+    with pytest.raises(DivergedError,
+                       match=f"(optimizer's {name} of parameter|parameter) .*bias is not finite|the loss of batch"):
         fit(subject, 1, augment=Spoiling())
     np.testing.assert_equal(state_of(subject, Run()), good)
     subject.optimizer.state[1][name][0] = np.nan
@@ -85,12 +89,16 @@ def test_state_that_is_not_finite_is_refused_before_a_run_and_ends_it(optimizer,
 
 @pytest.mark.parametrize("loss", [nn.NLLLoss, lambda: nn.CrossEntropyLoss(0.1)])
 @pytest.mark.parametrize("train, validation, message", [
-    (TRAIN, (IMAGES[:9, :, :7], LABELS[:9]), r"validation must hold images of shape \(1, 8, 8\), as train_set does, got \(1, 7, 8\)"),
+    (TRAIN, (IMAGES[:9, :, :7], LABELS[:9]),
+     r"validation must hold images of shape \(1, 8, 8\), as train_set does, got \(1, 7, 8\)"),
     (TRAIN, (IMAGES[:9].repeat(3, axis=1), LABELS[:9]), r"validation must hold images of shape .* got \(3, 8, 8\)"),
-    (TRAIN, (IMAGES, LABELS + 3), "validation: labels must be below 3, the number of the model's outputs, got 5 for image 2$"),
+    (TRAIN, (IMAGES, LABELS + 3),
+     "validation: labels must be below 3, the number of the model's outputs, got 5 for image 2$"),
     (TRAIN, (IMAGES, LABELS + 1), "validation: labels must be below 3, .* got 3 for image 2: .* pass labels - 1"),
-    (TRAIN, data.ArrayDataset(IMAGES, np.where(np.arange(60) == 59, 4, 0), list("abcde")), "validation: .* got 4 for image 59$"),
-    ((IMAGES, np.where(np.arange(60) == 41, 3, LABELS)), VALIDATION, "train_set: labels must be below 3, .* got 3 for image 41$"),
+    (TRAIN, data.ArrayDataset(IMAGES, np.where(np.arange(60) == 59, 4, 0), list("abcde")),
+     "validation: .* got 4 for image 59$"),
+    ((IMAGES, np.where(np.arange(60) == 41, 3, LABELS)), VALIDATION,
+     "train_set: labels must be below 3, .* got 3 for image 41$"),
     ((IMAGES[..., :7], LABELS), None, r"layer 5, Linear\(36, 3\)"),
 ])  # fmt: skip
 def test_a_run_that_would_fail_on_its_data_is_refused_before_the_first_step(tmp_path, train, validation, message, loss):
@@ -102,7 +110,8 @@ def test_a_run_that_would_fail_on_its_data_is_refused_before_the_first_step(tmp_
 
     def everything():
         modes = [module.training for _, module in subject.model.named_modules()]
-        return copy.deepcopy((state_of(subject, Run()), modes, [parameter.grad for parameter in subject.optimizer.params]))
+        return copy.deepcopy((state_of(subject, Run()), modes,
+                              [parameter.grad for parameter in subject.optimizer.params]))
 
     before = everything()
     with pytest.raises(ValueError, match=message):
@@ -114,11 +123,13 @@ def test_a_run_that_would_fail_on_its_data_is_refused_before_the_first_step(tmp_
 def test_a_schedule_that_ends_before_the_run_is_refused_at_once():
     subject = trainer(schedule="batches")  # for 6 epochs of 5 batches
     before = subject.model.state_dict()["0.weight"].copy()
-    with pytest.raises(ValueError, match="epochs must fit the schedule: 7 take 35 steps of it, OneCycleLR was made for total_steps=30$"):
+    with pytest.raises(ValueError, match="epochs must fit the schedule: 7 take 35 steps of it, "
+                                         "OneCycleLR was made for total_steps=30$"):
         fit(subject, 7)
     np.testing.assert_array_equal(subject.model.state_dict()["0.weight"], before)
     fit(subject, 6)
-    with pytest.raises(ValueError, match="1 take 5 steps of it, OneCycleLR was made for total_steps=30, of which 30 are done"):
+    with pytest.raises(ValueError,
+                       match="1 take 5 steps of it, OneCycleLR was made for total_steps=30, of which 30 are done"):
         fit(subject, 1)
 
 
@@ -130,7 +141,8 @@ def test_images_that_are_not_finite_are_refused(name, value):
     sets = {"train_set": TRAIN, "validation": VALIDATION} | {name: (images, LABELS)}
     subject = trainer()
     before = {key: array.copy() for key, array in subject.model.state_dict().items()}
-    with pytest.raises(ValueError, match=f"{name}: images must be finite, 2 of 60 hold NaN or infinity, the first is number 7"):
+    with pytest.raises(ValueError,
+                       match=f"{name}: images must be finite, 2 of 60 hold NaN or infinity, the first is number 7"):
         subject.fit(sets["train_set"], 1, validation=sets["validation"], progress=False)
     np.testing.assert_equal(subject.model.state_dict(), before)
 
@@ -140,8 +152,8 @@ def test_images_and_labels_that_look_wrong_are_said():
         trainer(dropout=0).fit((np.floor(IMAGES * 127), LABELS), 1, progress=False)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 901))
     subject = Trainer(model, optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
-    with pytest.warns(data.DataWarning, match=r"labels from 3 to 900 make 901 classes, 899 of them without an image: write labels = "
-                                         r"np.unique\(labels, return_inverse=True\)\[1\]"):
+    with pytest.warns(data.DataWarning, match="labels from 3 to 900 make 901 classes, 899 of them without an image: "
+                                         r"write labels = np.unique\(labels, return_inverse=True\)\[1\]"):
         subject.fit((IMAGES, np.where(LABELS, 3, 900)), 1, progress=False)
 
 
@@ -158,13 +170,15 @@ class Poisoned(nn.NLLLoss):
 
 
 @pytest.mark.parametrize("at, epochs", [(0, 0), (3, 0), (5, 1), (7, 1), (14, 2)])
-@pytest.mark.parametrize("optimizer, schedule", [("SGD", None), ("SGD", "batches"), ("Adam", "epochs"), ("Adam", "batches")])
+@pytest.mark.parametrize("optimizer, schedule",
+                         [("SGD", None), ("SGD", "batches"), ("Adam", "epochs"), ("Adam", "batches")])
 def test_a_run_that_diverges_ends_as_its_last_good_epoch_left_it(tmp_path, optimizer, schedule, at, epochs):
     path = tmp_path / "run.npz"
     subject, reference = trainer(optimizer, schedule), trainer(optimizer, schedule)
     good = fit(reference, epochs, validation=None)
     subject.loss = Poisoned(at)
-    with pytest.raises(FloatingPointError, match=f"diverged in epoch {epochs + 1}, the loss of batch {at % 5 + 1} is nan: try") as caught:
+    with pytest.raises(FloatingPointError,
+                       match=f"diverged in epoch {epochs + 1}, the loss of batch {at % 5 + 1} is nan: try") as caught:
         fit(subject, validation=None, checkpoint=path)
     same_weights(subject, reference)
     np.testing.assert_equal(subject.optimizer.state_dict(), reference.optimizer.state_dict())

@@ -1,4 +1,5 @@
-"""What ships is typed: stubs say the same as their modules, type checkers take a right program and find the mistakes of a wrong one."""
+"""What ships is typed: stubs say the same as their modules, type checkers take a right program and find the
+mistakes of a wrong one."""
 
 import ast
 import importlib
@@ -21,7 +22,8 @@ from fastconv.functional import checks, conv, typing
 CORE = Path(_core.__file__).parent
 COMPILED = sorted(f"{path.parent.name}.{path.name.split('.')[0]}" for path in CORE.rglob("*.so"))
 
-# A user's program, strictly typed: every line passes. `reveal_type` stands where the type matters, with what it must be.
+# A user's program, strictly typed: every line passes.
+# `reveal_type` stands where the type matters, with what it must be.
 RIGHT = Path(__file__).with_name("typed_program.py").read_text()
 
 # One mistake a line: each must be an error of its own.
@@ -94,8 +96,8 @@ def folder(tmp_path_factory):
 
 def run_mypy(folder, *arguments):
     pytest.importorskip("mypy", reason="mypy is not installed")
-    return subprocess.run([sys.executable, "-m", "mypy", "--cache-dir", "cache", *arguments], capture_output=True, text=True,
-                          cwd=folder)
+    return subprocess.run([sys.executable, "-m", "mypy", "--cache-dir", "cache", *arguments],
+                          capture_output=True, text=True, cwd=folder)
 
 
 def mypy(script, folder):
@@ -104,7 +106,8 @@ def mypy(script, folder):
     done = run_mypy(folder, "--strict", "script.py")
     assert done.returncode in (0, 1), done.stdout + done.stderr
     errors = {int(line) for line in re.findall(r"^script\.py:(\d+): error:", done.stdout, re.M)}
-    revealed = {int(line): kind for line, kind in re.findall(r'^script\.py:(\d+): note: Revealed type is "(.*)"$', done.stdout, re.M)}
+    revealed = {int(line): kind for line, kind in re.findall(r'^script\.py:(\d+): note: Revealed type is "(.*)"$',
+                                                             done.stdout, re.M)}
     return errors, revealed, done.stdout
 
 
@@ -115,8 +118,8 @@ def pyright(script, folder):
         pytest.skip("pyright is not installed")
     path = folder / "script.py"
     path.write_text(script)
-    done = subprocess.run([command, "--outputjson", "--pythonpath", sys.executable, str(path)], capture_output=True, text=True,
-                          cwd=folder)
+    done = subprocess.run([command, "--outputjson", "--pythonpath", sys.executable, str(path)],
+                          capture_output=True, text=True, cwd=folder)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found = [(entry["severity"], entry["range"]["start"]["line"] + 1, entry["message"])
              for entry in json.loads(done.stdout)["generalDiagnostics"]]
@@ -141,7 +144,8 @@ def test_the_package_says_that_it_is_typed():
 def test_a_users_program_passes_and_has_its_dtypes(folder, checker):
     errors, revealed, report = checker(RIGHT, folder)
     assert not errors, report
-    expected = {number: line.split("  # ")[1] for number, line in enumerate(RIGHT.splitlines(), 1) if "reveal_type(" in line}
+    expected = {number: line.split("  # ")[1] for number, line in enumerate(RIGHT.splitlines(), 1)
+                if "reveal_type(" in line}
     assert {line: short(kind) for line, kind in revealed.items()} == expected and len(expected) > 30
 
 
@@ -159,7 +163,8 @@ def test_the_package_is_clean(folder):
 
 
 def test_the_stub_of_the_operations_says_what_they_take():
-    """Names, kinds and defaults of the arguments of each overload; a default may be missing where it makes the overload."""
+    """Names, kinds and defaults of the arguments of each overload;
+    a default may be missing where it makes the overload."""
     stub = ast.parse(Path(functional.__file__).with_suffix(".pyi").read_text())
     seen = set()
     for node in stub.body:
@@ -171,9 +176,11 @@ def test_the_stub_of_the_operations_says_what_they_take():
         defaults = [None] * (len(positional) - len(spec.defaults)) + spec.defaults + spec.kw_defaults
         for argument, default in zip(positional + spec.kwonlyargs, defaults, strict=True):
             real = signature.parameters[argument.arg]
-            assert (real.kind is inspect.Parameter.KEYWORD_ONLY) == (argument in spec.kwonlyargs), (node.name, argument.arg)
+            assert (real.kind is inspect.Parameter.KEYWORD_ONLY) == (argument in spec.kwonlyargs), (
+                node.name, argument.arg)
             assert default is None or ast.literal_eval(default) == real.default, (node.name, argument.arg)
-            assert default is not None or real.default is inspect.Parameter.empty or argument.arg in CHOOSES, (node.name, argument.arg)
+            assert (default is not None or real.default is inspect.Parameter.empty
+                    or argument.arg in CHOOSES), (node.name, argument.arg)
         left_out = set(signature.parameters) - {argument.arg for argument in positional + spec.kwonlyargs}
         assert left_out <= CHOOSES, (node.name, left_out)
     assert seen == set(functional.__all__) - {"conv_output_size", "explain"}  # these have their types where they are
@@ -184,8 +191,9 @@ CHOOSES = {"needs", "return_indices", "reduction"}
 
 
 @pytest.mark.parametrize(("type_", "values"), [
-    (typing.Algorithm, plan.ALGORITHMS), (typing.PaddingMode, checks.PADDING_MODES), (typing.DataFormat, checks.DATA_FORMATS),
-    (typing.Reduction, checks.REDUCTIONS), (typing.Activation, conv.ACTIVATIONS[1:]), (nn.init.InitName, tuple(nn.init._BY_NAME))])
+    (typing.Algorithm, plan.ALGORITHMS), (typing.PaddingMode, checks.PADDING_MODES),
+    (typing.DataFormat, checks.DATA_FORMATS), (typing.Reduction, checks.REDUCTIONS),
+    (typing.Activation, conv.ACTIVATIONS[1:]), (nn.init.InitName, tuple(nn.init._BY_NAME))])
 def test_the_literals_are_what_is_accepted(type_, values):
     assert get_args(type_) == values
 
@@ -196,7 +204,9 @@ def test_a_stub_says_what_the_module_has(name):
     path = CORE / f"{name.replace('.', '/')}.pyi"
     assert path.exists(), "a compiled module needs its stub beside it"
     stub = ast.parse(path.read_text())
-    declared = {node.name: [argument.arg for argument in node.args.args] for node in stub.body if isinstance(node, ast.FunctionDef)}
+    declared = {node.name: [argument.arg for argument in node.args.args]
+                for node in stub.body if isinstance(node, ast.FunctionDef)}
     public = {key: value for key, value in vars(module).items()
-              if not key.startswith("_") and getattr(value, "__module__", None) == module.__name__ and not inspect.isclass(value)}
+              if not key.startswith("_") and getattr(value, "__module__", None) == module.__name__
+              and not inspect.isclass(value)}
     assert declared == {key: list(inspect.signature(value).parameters) for key, value in public.items()}

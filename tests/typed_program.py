@@ -82,8 +82,8 @@ class Residual(nn.Module):
         return grad_output + grad
 
 
-model = nn.Sequential(nn.Conv2d(1, 6, 5, padding="same", init="he_normal"), nn.ReLU(), Residual(nn.ReLU()), nn.MaxPool2d(2),
-                      nn.Flatten(), nn.Linear(1176, 10, dtype=np.float32), nn.LogSoftmax())
+model = nn.Sequential(nn.Conv2d(1, 6, 5, padding="same", init="he_normal"), nn.ReLU(), Residual(nn.ReLU()),
+                      nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1176, 10, dtype=np.float32), nn.LogSoftmax())
 reveal_type(model(x))  # float32[...]
 reveal_type(nn.ReLU()(x64))  # float64[...]
 reveal_type(nn.ReLU().backward(x64))  # float64[...]

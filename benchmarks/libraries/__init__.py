@@ -1,13 +1,13 @@
 """The libraries that are compared, each called as its users would call it at its best.
 
-A library takes the arrays of a layer, prepares once what its users prepare once (tensors, sessions, compiled functions),
-and gives the calls to time, by operation. All get the same numbers in the same layout and precision and add a bias (JAX:
-none, it would need a pass of its own).
+A library takes the arrays of a layer, prepares once what its users prepare once (tensors, sessions, compiled
+functions), and gives the calls to time, by operation. All get the same numbers in the same layout and precision and add
+a bias (JAX: none, it would need a pass of its own).
 
-There are two kinds. Frameworks take the weights in each call: PyTorch, JAX, NumPy, and SciPy for large filters. Inference engines transform them
-beforehand, always: ONNX Runtime, OpenVINO, ncnn, LiteRT, MNN. In "forward" fastconv takes the weights in the call and
-stands beside both kinds, so against the engines it does more than they do; in "planned" it too has them prepared, and
-stands beside the engines alone.
+There are two kinds. Frameworks take the weights in each call: PyTorch, JAX, NumPy, and SciPy for large filters.
+Inference engines transform them beforehand, always: ONNX Runtime, OpenVINO, ncnn, LiteRT, MNN. In "forward" fastconv
+takes the weights in the call and stands beside both kinds, so against the engines it does more than they do;
+in "planned" it too has them prepared, and stands beside the engines alone.
 """
 
 from benchmarks.libraries.base import (
@@ -30,5 +30,5 @@ LIBRARIES: dict[str, type[Library]] = {
     "onnxruntime": OnnxRuntime, "openvino": OpenVino, "ncnn": Ncnn, "litert": LiteRt, "mnn": Mnn,
 }
 
-__all__ = ["CONV_OPERATIONS", "DTYPES", "LAYOUTS", "LIBRARIES", "NETWORK_OPERATIONS", "POOL_OPERATIONS", "Array", "Calls",
-           "ConvArrays", "Library", "Setting"]
+__all__ = ["CONV_OPERATIONS", "DTYPES", "LAYOUTS", "LIBRARIES", "NETWORK_OPERATIONS", "POOL_OPERATIONS",
+           "Array", "Calls", "ConvArrays", "Library", "Setting"]

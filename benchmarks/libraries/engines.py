@@ -17,12 +17,13 @@ def onnx_model(layer: ConvLayer, arrays: ConvArrays) -> bytes:
     """A graph of one node; opset 17 in format 9 is read by every version of the last years."""
     from onnx import TensorProto, helper, numpy_helper
 
-    node = helper.make_node("Conv", ["x", "weight", "bias"], ["y"], strides=[layer.stride] * 2, pads=[layer.padding] * 4,
-                            group=layer.groups)
+    node = helper.make_node("Conv", ["x", "weight", "bias"], ["y"], strides=[layer.stride] * 2,
+                            pads=[layer.padding] * 4, group=layer.groups)
     fixed = [numpy_helper.from_array(getattr(arrays, name), name) for name in ("weight", "bias")]
     graph = helper.make_graph([node], "conv", [helper.make_tensor_value_info("x", TensorProto.FLOAT, layer.x_shape)],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, layer.y_shape)], fixed)
-    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString())
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)],
+                                   ir_version=9).SerializeToString())
 
 
 class Engine(Library):
@@ -118,7 +119,8 @@ class Ncnn(Engine):
         import ncnn
 
         self.ncnn = ncnn
-        self.pools = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()  # they outlive the nets, which only point at them
+        # They outlive the nets, which only point at them.
+        self.pools = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
 
     def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
         net = self._net(layer, arrays)
@@ -176,7 +178,8 @@ class LiteRt(Engine):
         self.interpreter = interpreter
 
     def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
-        model = self.interpreter.Interpreter(model_content=tflite_model(layer, arrays, self.layout), num_threads=self.threads)
+        model = self.interpreter.Interpreter(model_content=tflite_model(layer, arrays, self.layout),
+                                             num_threads=self.threads)
         model.allocate_tensors()
         model.set_tensor(model.get_input_details()[0]["index"], arrays.x)
 
@@ -193,8 +196,9 @@ class LiteRt(Engine):
 class Mnn(Engine):
     """Timed: runSession, from a host tensor in NCHW to another, MNN's own change of layout included.
 
-    The copies from and to NumPy are not: a program in C++ does without them. With precision "high" it computes in float32,
-    but its Winograd algorithm is less exact than `benchmarks.accuracy` asks for: up to 3e-4 off, with filters of 3 x 3 and 5 x 5.
+    The copies from and to NumPy are not: a program in C++ does without them. With precision "high" it computes
+    in float32, but its Winograd algorithm is less exact than `benchmarks.accuracy` asks for: up to 3e-4 off,
+    with filters of 3 x 3 and 5 x 5.
     """
 
     title = "MNN"

@@ -233,7 +233,8 @@ class Jax(Library):
 
         def convolve(x: Any, weight: Any) -> Any:
             return jax.lax.conv_general_dilated(x, weight, [layer.stride] * 2, [(layer.padding, layer.padding)] * 2,
-                                                dimension_numbers=(form, "OIHW", form), feature_group_count=layer.groups)
+                                                dimension_numbers=(form, "OIHW", form),
+                                                feature_group_count=layer.groups)
 
         forward = jax.jit(convolve)
         grad_x = jax.jit(lambda x, weight, grad: jax.vjp(lambda x: convolve(x, weight), x)[1](grad))
@@ -258,7 +259,8 @@ class Jax(Library):
                 if isinstance(layer, Conv):
                     weight, bias = next(weights)
                     x = bias[:, None, None] + jax.lax.conv_general_dilated(
-                        x, weight, [1, 1], [(layer.padding, layer.padding)] * 2, dimension_numbers=("NCHW", "HWIO", "NCHW"))
+                        x, weight, [1, 1], [(layer.padding, layer.padding)] * 2,
+                        dimension_numbers=("NCHW", "HWIO", "NCHW"))
                 elif isinstance(layer, Linear):
                     weight, bias = next(weights)
                     x = x @ weight + bias
@@ -295,7 +297,8 @@ def _filter_shapes(network: Network) -> list[tuple[int, ...]]:
 class NumPy(Library):
     """What a NumPy user writes: a view of all windows, and one matrix product (`tensordot`) over channels and filter.
 
-    It copies the windows into one large matrix, so a layer of VGG-16 takes 0.5 GB. Groups are a stack of matrix products.
+    It copies the windows into one large matrix, so a layer of VGG-16 takes 0.5 GB.
+    Groups are a stack of matrix products.
     """
 
     title = "NumPy"
@@ -335,8 +338,8 @@ class NumPy(Library):
 
 
 class SciPy(Library):
-    """What a SciPy user writes for large filters: for each filter `fftconvolve` or `oaconvolve`, whichever is faster, over
-    all images and channels at once, and the sum over the channels. SciPy has no threads here."""
+    """What a SciPy user writes for large filters: for each filter `fftconvolve` or `oaconvolve`, whichever is faster,
+    over all images and channels at once, and the sum over the channels. SciPy has no threads here."""
 
     title = "SciPy"
     package = module = "scipy"
@@ -361,7 +364,9 @@ class SciPy(Library):
             y = np.empty(layer.y_shape, x.dtype)
             for k in range(layer.k):
                 first = k // (layer.k // layer.groups) * channels
-                y[:, k] = function(x[:, first:first + channels], turned[None, k], mode="same", axes=(2, 3)).sum(1) + bias[k]
+                y[:, k] = function(x[:, first:first + channels], turned[None, k], mode="same",
+                                   axes=(2, 3)).sum(1) + bias[k]
             return y
 
-        return {"large": partial(convolve, min(self.functions, key=lambda function: fastest(partial(convolve, function), 0)))}
+        return {"large": partial(convolve,
+                                 min(self.functions, key=lambda function: fastest(partial(convolve, function), 0)))}

@@ -48,7 +48,7 @@ lane      an element of a vector register
 layout    how a driver cuts a problem: blocks, sizes and places of its scratch
 pack      to copy filters, or patches, into the order in which a tile reads them
 panel     filters, or pixels, that are packed together: as many as a tile takes
-patch     pixels of an image that lie in one rectangle: Winograd's that a tile meets, or those from one output to the next
+patch     pixels of an image that lie in one rectangle: those that a Winograd tile meets, or from one output to the next
 part      of an even split: part i of n begins at i * total / n
 phase     rows or columns that a stride or a dilation keeps apart
 piece     of a band: one phase of its rows or columns, the elements of which follow each other
@@ -63,8 +63,8 @@ Threads that wait
 -----------------
 GCC's OpenMP runtime lets threads without work spin for milliseconds before they sleep. On a machine that is busy with
 something else that steals the time of the threads that have work: a training of 4 s took 75 s. It reads its settings
-once, when it is loaded, which the import of `threads` does; so they are made here, where the user has made none, and taken
-back for whatever comes later.
+once, when it is loaded, which the import of `threads` does; so they are made here, where the user has made none,
+and taken back for whatever comes later.
 """
 
 import os

@@ -1,8 +1,9 @@
 """The command line: ``fastconv train | evaluate | predict | explain | info | completion``.
 
-Each command is a module here with `add_options(parser)` and `run(options) -> Result`, imported when it is called, so
-that ``fastconv --help`` waits for nothing else. Results go to stdout, as text or as one JSON document; progress,
-messages and errors go to stderr. What the encoding of either lacks, in a file's name or a class, is written as an escape.
+Each command is a module here with `add_options(parser)` and `run(options) -> Result`, imported when it is called,
+so that ``fastconv --help`` waits for nothing else. Results go to stdout, as text or as one JSON document;
+progress, messages and errors go to stderr. What the encoding of either lacks, in a file's name or a class,
+is written as an escape.
 
 =========  =====================================================================================
 exit code
@@ -42,7 +43,8 @@ _HELP = "\n".join([
     "commands:",
     *(f"  {name:<10} {summary}" for name, summary in COMMANDS.items()),
     "",
-    "fastconv help COMMAND, or fastconv COMMAND --help, shows the options of a command, fastconv --version the version.",
+    ("fastconv help COMMAND, or fastconv COMMAND --help, shows the options of a command, "
+     "fastconv --version the version."),
 ])  # fmt: skip
 
 _HELP_WORDS = ("-h", "--help", "help")
@@ -63,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> from fastconv.cli import main
-    >>> main(["explain", "--input", "3x224x224", "--weight", "64x3x7x7", "--stride", "2", "--padding", "valid", "--json",
-    ...       "--dilation", "0"])
+    >>> main(["explain", "--input", "3x224x224", "--weight", "64x3x7x7", "--stride", "2", "--padding", "valid",
+    ...       "--json", "--dilation", "0"])
     2
     """
     if sys.stderr is None:  # closed by the caller, who wants no messages
@@ -95,8 +97,9 @@ def _run(argv: list[str]) -> int:
         return _print(f"fastconv {__version__}")
     if name not in COMMANDS:
         if name.startswith("-"):
-            raise UsageError(f"{name} before a command{nearest(name, ('--help', '--version'))}: only --help and --version "
-                             f"can stand there, other options behind one of {', '.join(COMMANDS)}")
+            raise UsageError(f"{name} before a command{nearest(name, ('--help', '--version'))}: "
+                             "only --help and --version can stand there, other options behind one "
+                             f"of {', '.join(COMMANDS)}")
         raise UsageError(f"unknown command {name!r}{nearest(name, (*COMMANDS, 'help', 'version'))}: must be one of "
                          f"{', '.join(COMMANDS)}")
     command, parser = load_command(name)
@@ -106,7 +109,8 @@ def _run(argv: list[str]) -> int:
         return _print("", int(done.code or 0))
     threads = num_threads(options.threads) if options.threads else contextlib.nullcontext()
     with warnings.catch_warnings(), _interrupts_raised(), threads:
-        # A warning, of Pillow about a very large image for one, is a message like others: in one line, and not if quiet.
+        # A warning, of Pillow about a very large image for one, is a message like others:
+        # in one line, and not if quiet.
         warnings.showwarning = lambda message, *where: warn(options, " ".join(f"fastconv: {message}".split()))
         result: Result = command.run(options)
     text = json.dumps(result.document, allow_nan=False) if options.json else result.text

@@ -21,8 +21,8 @@ class Parser(argparse.ArgumentParser):
     """The parser of one command, with the options that every command has.
 
     Options are added with `option`, in named groups; positional arguments with `positionals`, at most one kind.
-    `names` are those of all options that begin with two dashes; `words` are what a positional argument can be, where that is
-    not the name of a file.
+    `names` are those of all options that begin with two dashes; `words` are what a positional argument can be,
+    where that is not the name of a file.
     """
 
     def __init__(self, command: str, summary: str) -> None:
@@ -60,7 +60,8 @@ class Parser(argparse.ArgumentParser):
         UsageError
             With the first thing that is wrong.
         """
-        before, after = (list(argv), []) if "--" not in argv else (argv[: argv.index("--")], argv[argv.index("--") + 1 :])
+        before, after = ((list(argv), []) if "--" not in argv
+                         else (argv[: argv.index("--")], argv[argv.index("--") + 1 :]))
         options, unknown = self.parse_known_args(before)
         for word in unknown:
             if word.startswith("-"):
@@ -88,7 +89,8 @@ class Parser(argparse.ArgumentParser):
         self.option("common", "--seed", type=integer(0, 2**63 - 1), default=0, metavar="N",
                     help="seed of everything random (default %(default)s)")
         self.option("common", "--threads", type=integer(1, 1024), metavar="N",
-                    help="threads to use at most; results do not depend on it (default: as many as this process may use)")
+                    help="threads to use at most; "
+                         "results do not depend on it (default: as many as this process may use)")
         self.option("common", "--quiet", action="store_true",
                     help="no progress and no messages; errors only (of warnings, --json has a list)")
 
@@ -98,7 +100,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """" (did you mean 'x'?)", or nothing where nothing is near: the only one that begins so, or one spelled nearly so."""
+    """" (did you mean 'x'?)", or nothing where nothing is near: the only one that begins so,
+    or one spelled nearly so."""
     bare = {name.lstrip("-"): name for name in known}  # dashes would make every option like every other
     word = word.lstrip("-")
     begun = [name for name in bare if word and name.startswith(word)]
@@ -182,8 +185,8 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
     Raises
     ------
     UsageError
-        If it is not, or is a named pipe or another special file; the message has `hint`, or the name of a file beside it that
-        is spelled nearly so.
+        If it is not, or is a named pipe or another special file; the message has `hint`,
+        or the name of a file beside it that is spelled nearly so.
     """
     from fastconv.functional.paths import refuse_special  # here, since the help of a command does not wait for it
 
@@ -202,7 +205,8 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
 
 
 def _nearest_file(path: Path) -> str:
-    """Like `nearest`, for the file beside that is likely to be meant: of one kind, with the same numbers in its name."""
+    """Like `nearest`, for the file beside that is likely to be meant:
+    of one kind, with the same numbers in its name."""
     if not path.parent.is_dir():
         return ""
     kind, numbers = path.suffix.lower(), re.findall("[0-9]+", path.stem)

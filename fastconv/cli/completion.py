@@ -94,7 +94,8 @@ def _bash(parsers: dict[str, Parser]) -> str:
             if action.nargs != 0:
                 by_words.setdefault(_words(action), []).extend(f"'{name} {one}'" for one in names)
         values += [f'        {"|".join(before)}) words="{words}" ;;' for words, before in by_words.items()]
-        words = " ".join([*(one for names, _ in _options(parser) for one in names if one.startswith("--")), *parser.words])
+        words = " ".join([*(one for names, _ in _options(parser) for one in names if one.startswith("--")),
+                          *parser.words])
         options.append(f'            {name}) words="{words}" ;;')
     options.append(f'            help) words="{" ".join(parsers)}" ;;')
     takes_words = "|".join([name for name, parser in parsers.items() if parser.words] + ["help"])
@@ -108,7 +109,8 @@ def _zsh(parsers: dict[str, Parser]) -> str:
     for name, parser in parsers.items():
         specs = []
         for names, action in _options(parser):
-            text = _help(parser, action).replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
+            text = (_help(parser, action).replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+                    .replace(":", "\\:"))
             words = _words(action)
             value = "" if action.nargs == 0 else f":{action.metavar}:{f'({words})' if words else '_files'}"
             specs += [_quoted(f"{one}[{text}]{value}") for one in names]

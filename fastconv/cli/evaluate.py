@@ -24,9 +24,10 @@ def add_options(parser: Parser) -> None:
     parser.positionals("MODEL", 1, 1, "a file that fastconv train or fastconv.save wrote")
     add_data_option(parser, None, "what the model was trained on")
     parser.option("data", "--split", type=choice("test", "train", "validation", "all"), default="test", metavar="PART",
-                  help="test (default), train, validation or all. Validation is the part of that name in the data (folders val, "
-                       "valid, dev, ...; not what train --validation held out, which lies in train); where there is only one of "
-                       "test and validation, it is both. Data without parts are divided as in training: train 80 %%, test 20 %%")
+                  help="test (default), train, validation or all. Validation is the part of that name in the data "
+                       "(folders val, valid, dev, ...; not what train --validation held out, which lies in train); "
+                       "where there is only one of test and validation, it is both. "
+                       "Data without parts are divided as in training: train 80 %%, test 20 %%")
     add_fit_option(parser, "data", of_a_model=True)
 
 
@@ -41,7 +42,8 @@ def run(options: Namespace) -> Result:
     dataset = read_dataset_as(trained_on, source, options.split)
     check_finite(dataset, f"{source}, {options.split} part")
     document, line = score(model, dataset, options.split, path)
-    return Result({"model": str(path), "data": source, "split": options.split, **document, "warnings": options.warnings}, line)
+    return Result({"model": str(path), "data": source, "split": options.split, **document,
+                   "warnings": options.warnings}, line)
 
 
 def score(model: nn.Module, dataset: data.ArrayDataset, split: str, path: Path) -> tuple[dict[str, Any], str]:

@@ -95,8 +95,8 @@ def probabilities(model: nn.Module, images: NDArray[np.float32], path: Path) -> 
     """
     found = model.predict_proba(images)
     if wrong := int(np.count_nonzero(~np.isfinite(found).all(axis=-1))):
-        raise ValueError(f"{path} gives no probabilities for {wrong} of {len(images)} images: its weights or the images hold NaN, "
-                         "infinity or very large values")
+        raise ValueError(f"{path} gives no probabilities for {wrong} of {len(images)} images: "
+                         "its weights or the images hold NaN, infinity or very large values")
     return found
 
 

@@ -36,7 +36,8 @@ def say(options: Namespace, message: str) -> None:
 def escaping(*streams: TextIO | None) -> Iterator[None]:
     """Within the block, what a stream's encoding lacks is written as an escape instead of ending all output.
 
-    The name of a file need not be text (``b"K\\xf6nig.png"`` in UTF-8), and a locale's encoding need not have its letters.
+    The name of a file need not be text (``b"K\\xf6nig.png"`` in UTF-8), and a locale's encoding
+    need not have its letters.
     """
     wrapped = [(stream, stream.errors) for stream in streams if isinstance(stream, io.TextIOWrapper)]
     for stream, _ in wrapped:

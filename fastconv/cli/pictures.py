@@ -16,15 +16,16 @@ from fastconv.cli.output import say, warn
 from fastconv.data.framing import FITS, Framing
 from fastconv.data.sources import exists, is_image_folder
 
-_FIT = ("how image files of other proportions are made to fit: stretch, or pad with the colour of their border (default: "
-        "stretch")  # fmt: skip
+_FIT = ("how image files of other proportions are made to fit: stretch, or pad with the colour of their border "
+        "(default: stretch")  # fmt: skip
 
 
 def add_data_option(parser: Parser, default: str | None, meaning: str) -> None:
     """``--data``; `meaning` says in the help what the default is."""
     parser.option("data", "--data", type=_source, default=default, metavar="SOURCE",
-                  help="digits (the bundled sample); a directory with the files of MNIST or CIFAR-10, or with a folder of "
-                       f"images for each class (also in folders train, test, val, ...); or an .npz file (default: {meaning})")
+                  help="digits (the bundled sample); a directory with the files of MNIST or CIFAR-10, "
+                       "or with a folder of images for each class (also in folders train, test, val, ...); "
+                       f"or an .npz file (default: {meaning})")
 
 
 def _source(text: str) -> str:
@@ -37,7 +38,8 @@ def _source(text: str) -> str:
 def add_fit_option(parser: Parser, group: str, of_a_model: bool) -> None:
     """``--fit``: of a training, or of a model whose file does not say it."""
     parser.option(group, "--fit", type=choice(*FITS), metavar="HOW",
-                  help=f"{_FIT}; for model files that do not say it)" if of_a_model else f"{_FIT}, and the model file says so)")
+                  help=f"{_FIT}; for model files that do not say it)"
+                  if of_a_model else f"{_FIT}, and the model file says so)")
 
 
 def read_dataset(source: str, split: Any, **settings: Any) -> data.ArrayDataset:
@@ -111,7 +113,8 @@ def framing_of(options: Namespace, path: Path, trained_on: TrainedOn, **said: An
         raise UsageError(f"--{error}") from error
     if framing.size is not None and not trained_on.framing_known and options.fit is None:
         hint = "--fit stretch, if it was trained on image files" if framing.fit == "pad" else "or --fit pad"
-        warn(options, f"{path} does not say how pictures were made to fit: {framing.fit or 'stretch'} is taken ({hint})")
+        warn(options,
+             f"{path} does not say how pictures were made to fit: {framing.fit or 'stretch'} is taken ({hint})")
     return framing
 
 
@@ -127,8 +130,8 @@ def data_of(options: Namespace, path: Path, trained_on: TrainedOn) -> str:
     if options.data is not None:
         return str(options.data)
     if trained_on.source is None:
-        raise UsageError(f"{path} does not say what it was trained on: {command} SOURCE, or {command} digits for the bundled "
-                         "digits")
+        raise UsageError(f"{path} does not say what it was trained on: {command} SOURCE, "
+                         f"or {command} digits for the bundled digits")
     if not exists(trained_on.source):
         raise UsageError(f"{path} was trained on {trained_on.source}, which is not there: {command} SOURCE")
     if trained_on.source != "digits":

@@ -24,8 +24,8 @@ Prints, for each image file, the class and its probability.
 
 Images are PNG, JPEG and whatever else Pillow reads, or .npy arrays. They are framed as those were that the model was
 trained on: grey or coloured, its size, stretched or padded, transparency on the colour that shows the ink. The bundled
-digits are white on black: an image with a light background is inverted if the model was trained on dark ones only (and the
-other way round). A digit should be upright and take up about three quarters of the picture's height."""
+digits are white on black: an image with a light background is inverted if the model was trained on dark ones only (and
+the other way round). A digit should be upright and take up about three quarters of the picture's height."""
 
 
 def add_options(parser: Parser) -> None:

@@ -1,9 +1,9 @@
 """``fastconv train``: a LeNet-5 on a data set, with a recipe that reaches 98.8 % on the bundled digits in 18 epochs.
 
-The recipe: AdamW, one cycle of learning rate and momentum over at least 500 steps, label smoothing, and each image a little
-shifted, turned and resized. Stochastic gradient descent at the rate that suits the digits, 0.1, leaves colour images at
-chance, few or many: the first layer's gradients grow with the brightness and the channels of the images, and AdamW's steps
-do not depend on their size.
+The recipe: AdamW, one cycle of learning rate and momentum over at least 500 steps, label smoothing, and each image
+a little shifted, turned and resized. Stochastic gradient descent at the rate that suits the digits, 0.1, leaves colour
+images at chance, few or many: the first layer's gradients grow with the brightness and the channels of the images,
+and AdamW's steps do not depend on their size.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ _SCHEDULES: dict[str, Callable[[Namespace, optim.Optimizer, int], optim.Schedule
 _VALIDATION = 0.1
 
 _DESCRIPTION = """\
-Trains a LeNet-5 (two convolutions with max pooling, three fully connected layers), saves it, and measures it on the test
-images. Without options: on the bundled 4,000 digits, to about 98.8 % on the other 1,000, into ./lenet.npz.
+Trains a LeNet-5 (two convolutions with max pooling, three fully connected layers), saves it, and measures it on the
+test images. Without options: on the bundled 4,000 digits, to about 98.8 % on the other 1,000, into ./lenet.npz.
 
 Ctrl-C leaves a checkpoint, and --resume goes on from it to the very weights of a training that was not interrupted."""
 
@@ -72,13 +72,15 @@ def add_options(parser: Parser) -> None:
                   help="hold out this part of the training images, such as 0.1, and measure on it after each epoch "
                        "(default: where the data have a validation part beside their test part, that is measured)")
     parser.option("data", "--no-augment", action="store_true",
-                  help="take the images as they are, instead of shifted up to 2 pixels, turned 15 degrees, resized 15 %%")
+                  help="take the images as they are, instead of shifted up to 2 pixels, "
+                       "turned 15 degrees, resized 15 %%")
 
     def training(name: str, **settings: Any) -> None:
         parser.option("training", name, **settings)
 
     training("--epochs", type=integer(1, 1_000_000), metavar="N",
-             help=f"passes over the training images (default {_EPOCHS}, or as many as make {_STEPS} steps if that is more)")
+             help="passes over the training images "
+                  f"(default {_EPOCHS}, or as many as make {_STEPS} steps if that is more)")
     training("--batch-size", type=integer(1, 1_000_000), default=64, metavar="N",
              help="images in one step (default %(default)s)")
     training("--optimizer", type=choice(*_LR), metavar="NAME",
@@ -95,14 +97,14 @@ def add_options(parser: Parser) -> None:
     training("--label-smoothing", type=number(0, 0.999), default=0.1, metavar="X",
              help="part of the target probability that goes to all classes alike (default %(default)s)")
     training("--early-stopping", type=integer(1), metavar="N",
-             help="stop after N epochs without a better loss on the images held out (--validation, then 0.1 by default), "
-                  "and keep the best weights")
+             help="stop after N epochs without a better loss on the images held out "
+                  "(--validation, then 0.1 by default), and keep the best weights")
 
     parser.option("file", "--output", type=_model_path, default=Path("lenet.npz"), metavar="FILE",
                   help="where to save the model: .npz or .safetensors (default %(default)s)")
     parser.option("file", "--checkpoint", type=Path, metavar="FILE",
-                  help="where to write the state after each epoch, .npz, and keep it (default: beside the model, such as "
-                       "lenet.checkpoint.npz, removed at the end)")
+                  help="where to write the state after each epoch, .npz, "
+                       "and keep it (default: beside the model, such as lenet.checkpoint.npz, removed at the end)")
     parser.option("file", "--resume", action="store_true",
                   help="go on from the checkpoint; data and options must be the same but --threads, --output and, with "
                        "--schedule constant, --epochs, which may be more")
@@ -198,13 +200,15 @@ def _check(options: Namespace) -> Path:
 
 
 def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset | None, data.ArrayDataset, TrainedOn]:
-    """The training, the validation (if there is such a part) and the test images, in one shape that LeNet-5 can take."""
+    """The training, the validation (if there is such a part) and the test images,
+    in one shape that LeNet-5 can take."""
     made = {"size": options.size, "channels": options.channels and int(options.channels), "fit": options.fit}
     train_set = read_dataset(options.data, "train", **{name: value for name, value in made.items() if value})
     shape = train_set.images.shape[1:]
     if shape[1] != shape[2] or shape[1] < 12:
-        raise ValueError(f"LeNet-5 takes square images of at least 12 x 12 pixels, those of {options.data} are {by(shape)} "
-                         "(channels x rows x columns); --size resizes image files")
+        raise ValueError("LeNet-5 takes square images of at least 12 x 12 pixels, "
+                         f"those of {options.data} are {by(shape)} (channels x rows x columns); "
+                         "--size resizes image files")
     trained_on = TrainedOn.of(train_set, options.data)
     held_out = read_dataset_as(trained_on, options.data, "validation") if has_validation(options.data) else None
     return train_set, held_out, read_dataset_as(trained_on, options.data, "test"), trained_on
@@ -214,7 +218,8 @@ def _hold_out(options: Namespace, train_set: data.ArrayDataset) -> tuple[data.Ar
     """The images to train on, and those to measure on after each epoch."""
     part = options.validation or _VALIDATION
     if not 0 < round((1 - part) * len(train_set)) < len(train_set):
-        raise UsageError(f"--validation {part:g} of {len(train_set)} training images leaves none to train on or none to measure on")
+        raise UsageError(f"--validation {part:g} of {len(train_set)} training images leaves none to train "
+                         "on or none to measure on")
     return train_set.split(1 - part, seed=options.seed)
 
 
@@ -242,9 +247,9 @@ def _at_chance(test_set: data.ArrayDataset, accuracy: float) -> str | None:
     chance = counts.max() / len(test_set)
     if chance == 1 or accuracy > chance + 2 * math.sqrt(chance * (1 - chance) / len(test_set)):
         return None
-    return (f"this is chance: {test_set.classes[counts.argmax()]!r} for each of the {len(test_set)} test images would have "
-            f"accuracy {chance:.4f}; see that folders or labels are right, then try another --lr, more --epochs, another --seed "
-            "or --no-augment")
+    return (f"this is chance: {test_set.classes[counts.argmax()]!r} for each of the {len(test_set)} test images would "
+            f"have accuracy {chance:.4f}; see that folders or labels are right, then try another --lr, more --epochs, "
+            "another --seed or --no-augment")
 
 
 def _model_path(text: str) -> Path:

@@ -84,8 +84,8 @@ class RandomAffine:
 
     Notes
     -----
-    How much distorted copies of the training images help to recognise handwritten digits: P. Y. Simard, D. Steinkraus and
-    J. C. Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis", ICDAR 2003.
+    How much distorted copies of the training images help to recognise handwritten digits: P. Y. Simard, D. Steinkraus
+    and J. C. Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis", ICDAR 2003.
     """
 
     def __init__(self, shift: float = 2.0, rotate: float = 15.0, scale: float = 0.15, fill: float = 0.0) -> None:
@@ -126,7 +126,8 @@ def _affine(images: NDArray[Any], inverse: NDArray[Any], shift: NDArray[Any], fi
     cols = np.arange(width) - centre_col - shift[:, 1:]
     terms = (inverse[:, 0, :1] * rows + (centre_row + 1), inverse[:, 0, 1:] * cols,
              inverse[:, 1, :1] * rows + (centre_col + 1), inverse[:, 1, 1:] * cols)
-    affine(np.ascontiguousarray(images), tuple(np.ascontiguousarray(term, dtype) for term in terms), fill, out)  # type: ignore[arg-type]
+    vectors = tuple(np.ascontiguousarray(term, dtype) for term in terms)
+    affine(np.ascontiguousarray(images), vectors, fill, out)  # type: ignore[arg-type]
     return out
 
 

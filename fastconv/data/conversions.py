@@ -14,10 +14,11 @@ _BY_NAME = {
     (".pt", ".pth"): f"with tensors of torch.load: {_FROM_TORCH}",
     (".safetensors",): f"with tensors of safetensors.torch.load_file: {_FROM_TORCH}",
     (".pkl", ".pickle"): f"a pickle can run code and is not read: load it yourself, then {_SAVE}",
-    (".mat", ".h5", ".hdf5", ".csv", ".parquet", ".arrow"): f"read the arrays with the library of this format, then {_SAVE}",
+    (".mat", ".h5", ".hdf5", ".csv", ".parquet", ".arrow"):
+        f"read the arrays with the library of this format, then {_SAVE}",
     (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".7z", ".rar"): "unpack it, then name the folder",
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"): "an image is named to fastconv predict; a data set "
-    "is the folder with a folder of images for each class",
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"):
+        "an image is named to fastconv predict; a data set is the folder with a folder of images for each class",
 }
 _CIFAR = (
     "the pickled version of CIFAR, and a pickle can run code: get the binary one, "
@@ -26,7 +27,8 @@ _CIFAR = (
 
 
 def how_to_convert(path: Path) -> str:
-    """What to do with a file or a directory that is not read here, to stand behind a message; empty where nothing is known."""
+    """What to do with a file or a directory that is not read here, to stand behind a message;
+    empty where nothing is known."""
     hint = _of_directory(path) if path.is_dir() else _of_file(path)
     return f"; {hint}" if hint else ""
 

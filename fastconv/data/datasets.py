@@ -110,11 +110,11 @@ class ArrayDataset:
     def framing(self) -> dict[str, Any]:
         """How a picture becomes an image like these, as keywords of `load_image`, `image_folder` and `load`.
 
-        Keep it in the model's file, and prediction sees what training saw: ``size`` and ``channels``; ``fit``, "stretch" or
-        "pad" (where no picture was distorted: "pad" if all stand on one background, else "stretch"); ``background``, the
-        brightness of the borders if nearly all their pixels have one and no image the opposite (a picture on the opposite
-        is inverted), else None; ``value_range``, what black and white are: 0 and 1, -1 and 1, 0 and 255, or the least and
-        largest value.
+        Keep it in the model's file, and prediction sees what training saw: ``size`` and ``channels``; ``fit``,
+        "stretch" or "pad" (where no picture was distorted: "pad" if all stand on one background, else "stretch");
+        ``background``, the brightness of the borders if nearly all their pixels have one and no image the opposite
+        (a picture on the opposite is inverted), else None; ``value_range``, what black and white are: 0 and 1,
+        -1 and 1, 0 and 255, or the least and largest value.
 
         Examples
         --------
@@ -158,7 +158,8 @@ class ArrayDataset:
             raise ValueError(f"fraction must be between 0 and 1, got {fraction!r}")
         first = round(fraction * len(self))
         if not 0 < first < len(self):
-            raise ValueError(f"fraction {fraction!r} of {len(self)} image{'s'[len(self) == 1 :]} leaves one part without an image")
+            raise ValueError(f"fraction {fraction!r} of {len(self)} image{'s'[len(self) == 1 :]} leaves "
+                             "one part without an image")
         # Each class is spread evenly over 0 to 1, in a random order. The smallest `first` of all are then as many of
         # each class as its share.
         order = np.random.default_rng(seed).permutation(len(self))
@@ -223,14 +224,15 @@ def as_float32(images: NDArray[Any], name: str) -> NDArray[np.float32]:
         scaled: NDArray[np.float32] = np.divide(images, 255, dtype=np.float32, order="C")
         return scaled
     if images.dtype.kind != "f":
-        written = _written(images, name.split()[-1]) if images.dtype.kind in "biu" else advice(images, images, name.split()[-1])
+        written = (_written(images, name.split()[-1]) if images.dtype.kind in "biu"
+                   else advice(images, images, name.split()[-1]))
         raise TypeError(f"{name} must be uint8 (0 to 255) or floating point (0 to 1), got {images.dtype}: {written}")
     with np.errstate(over="ignore"):
         floats: NDArray[np.float32] = np.ascontiguousarray(images, np.float32)
     if images.dtype.itemsize > floats.itemsize and (np.isinf(floats) & np.isfinite(images)).any():
         written, largest = name.split()[-1], np.abs(images[np.isfinite(images)]).max()
-        raise ValueError(f"{name} must be within float32, at most {np.finfo(np.float32).max:.1e}, got {largest:.1e}: write "
-                         f"{written} / np.abs({written}).max()")
+        raise ValueError(f"{name} must be within float32, at most {np.finfo(np.float32).max:.1e}, got {largest:.1e}: "
+                         f"write {written} / np.abs({written}).max()")
     return floats
 
 

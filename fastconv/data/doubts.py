@@ -33,9 +33,9 @@ def check_finite(dataset: ArrayDataset, name: str) -> None:
     lowest, highest = _ranges(dataset.images)
     wrong = np.flatnonzero(~(np.isfinite(lowest) & np.isfinite(highest)))
     if len(wrong):
-        raise ValueError(f"{name}: images must be finite, {len(wrong)} of {len(dataset)} hold NaN or infinity, the first is "
-                         f"number {wrong[0]}: write np.where(np.isfinite(images), images, 0), or leave them out with "
-                         "np.isfinite(images).all(axis=(1, 2, 3))")
+        raise ValueError(f"{name}: images must be finite, {len(wrong)} of {len(dataset)} hold NaN or infinity, "
+                         f"the first is number {wrong[0]}: write np.where(np.isfinite(images), images, 0), "
+                         "or leave them out with np.isfinite(images).all(axis=(1, 2, 3))")
 
 
 def doubts(dataset: ArrayDataset) -> list[str]:
@@ -72,8 +72,8 @@ def _doubts_of_images(images: NDArray[np.float32]) -> list[str]:
     elif low == high:
         found.append(f"all pixels of all images are {low:g}: there is nothing to learn")
     elif high - low < _TWICE_DIVIDED:
-        found.append(f"the images reach from {low:g} to {high:g} only, where 0 to 1 is expected (were they divided by 255 "
-                     "twice?): write (images - images.min()) / (images.max() - images.min())")
+        found.append(f"the images reach from {low:g} to {high:g} only, where 0 to 1 is expected "
+                     "(were they divided by 255 twice?): write (images - images.min()) / (images.max() - images.min())")
     flat = int(np.count_nonzero(lowest == highest))
     if flat > len(images) / 2 and low < high:
         found.append(f"{flat} of {len(images)} images have one value in all pixels")
@@ -89,7 +89,7 @@ def _doubts_of_labels(dataset: ArrayDataset) -> list[str]:
     if not missing:
         return []
     if dataset.classes == [str(number) for number in range(count)]:
-        return [f"the labels from {present[0]} to {present[-1]} make {count} classes, {missing} of them without an image: "
-                "write labels = np.unique(labels, return_inverse=True)[1]"]
+        return [f"the labels from {present[0]} to {present[-1]} make {count} classes, {missing} of them without an "
+                "image: write labels = np.unique(labels, return_inverse=True)[1]"]
     names = [name for number, name in enumerate(dataset.classes) if number not in present]
     return [f"{missing} of {count} classes have no image: {', '.join(names[:5])}{', ...' if missing > 5 else ''}"]

@@ -55,8 +55,8 @@ _READ_STEP = 1 << 20
 def digits(split: Part = "train") -> ArrayDataset:
     """The bundled handwritten digits: 4,000 to train with, 1,000 to test with, grey, 28 x 28, balanced classes.
 
-    A selection from the MNIST database of Y. LeCun, C. Cortes and C. J. C. Burges; ``mnist5k.README.md`` beside the data
-    says where it comes from.
+    A selection from the MNIST database of Y. LeCun, C. Cortes and C. J. C. Burges;
+    ``mnist5k.README.md`` beside the data says where it comes from.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def idx(images_path: StrPath, labels_path: StrPath) -> ArrayDataset:
     Raises
     ------
     ValueError
-        When a file is not of this format, is shorter or longer than its header says, or is damaged, or when there is not
-        one label for each image.
+        When a file is not of this format, is shorter or longer than its header says, or is damaged,
+        or when there is not one label for each image.
 
     Examples
     --------
@@ -138,10 +138,10 @@ def mnist(directory: StrPath, split: Part = "train") -> ArrayDataset:
     ----------
     directory : path
         Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
-        ``t10k-labels-idx1-ubyte``, each plain or ending in ``.gz``; the spelling ``train-images.idx3-ubyte`` is found too.
-        Or the root folder that torchvision was given: the files are found in ``MNIST/raw``, ``FashionMNIST/raw``, ...
-        Of EMNIST, whose files are called ``emnist-letters-train-images-idx3-ubyte`` and so on, a folder may hold several
-        sets: name one as a file without its end, ``EMNIST/raw/emnist-letters``. Its images are put upright.
+        ``t10k-labels-idx1-ubyte``, each plain or ending in ``.gz``; the spelling ``train-images.idx3-ubyte`` is found
+        too. Or the root folder that torchvision was given: the files are found in ``MNIST/raw``, ``FashionMNIST/raw``,
+        ... Of EMNIST, whose files are called ``emnist-letters-train-images-idx3-ubyte`` and so on, a folder may hold
+        several sets: name one as a file without its end, ``EMNIST/raw/emnist-letters``. Its images are put upright.
     split : {"train", "test"}
         "test" is what the files call "t10k".
 
@@ -150,8 +150,8 @@ def mnist(directory: StrPath, split: Part = "train") -> ArrayDataset:
     FileNotFoundError
         When a file is missing.
     ValueError
-        When a file is not what `idx` expects, a label is beyond the set's classes, there are several sets, or `split` is
-        unknown.
+        When a file is not what `idx` expects, a label is beyond the set's classes,
+        there are several sets, or `split` is unknown.
 
     Examples
     --------
@@ -166,8 +166,8 @@ def mnist(directory: StrPath, split: Part = "train") -> ArrayDataset:
     emnist = prefix.removeprefix("emnist-").removesuffix("-") if prefix.startswith("emnist-") else ""
     classes = _EMNIST_CLASSES.get(emnist, list(_DIGITS))
     if len(found.classes) > len(classes):
-        raise ValueError(f"{labels_path}: a label {len(found.classes) - 1}, expected 0 to {len(classes) - 1}: read other sets "
-                         "with idx()")
+        raise ValueError(f"{labels_path}: a label {len(found.classes) - 1}, expected 0 to {len(classes) - 1}: "
+                         "read other sets with idx()")
     # EMNIST's files hold the images turned and mirrored.
     images = found.images.swapaxes(2, 3) if emnist else found.images
     return ArrayDataset(images, found.labels, classes)
@@ -263,9 +263,9 @@ def cifar10(directory: StrPath, split: Part = "train") -> ArrayDataset:
     Parameters
     ----------
     directory : path
-        Holds ``data_batch_1.bin``, ``data_batch_2.bin``, ... (the training part, all there are), ``test_batch.bin`` and,
-        for the names of the classes, ``batches.meta.txt`` (without it, the well-known ten). A folder
-        ``cifar-10-batches-bin`` inside it, as the download unpacks, is found too.
+        Holds ``data_batch_1.bin``, ``data_batch_2.bin``, ... (the training part, all there are),
+        ``test_batch.bin`` and, for the names of the classes, ``batches.meta.txt`` (without it, the well-known ten).
+        A folder ``cifar-10-batches-bin`` inside it, as the download unpacks, is found too.
     split : {"train", "test"}
 
     Returns
@@ -282,8 +282,8 @@ def cifar10(directory: StrPath, split: Part = "train") -> ArrayDataset:
 
     Notes
     -----
-    A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", technical report, University of Toronto, 2009.
-    The "Python version" is pickled, and a pickle can run code: it is not read.
+    A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", technical report, University of Toronto,
+    2009. The "Python version" is pickled, and a pickle can run code: it is not read.
 
     Examples
     --------
@@ -292,7 +292,8 @@ def cifar10(directory: StrPath, split: Part = "train") -> ArrayDataset:
     """
     part: Part = checks.choice(split, "split", ("train", "test"))
     folder = find_cifar10(Path(directory)) or Path(directory)
-    refuse_all_but_directories(folder, "CIFAR-10's binary files, data_batch_1.bin to data_batch_5.bin and test_batch.bin")
+    refuse_all_but_directories(folder,
+                               "CIFAR-10's binary files, data_batch_1.bin to data_batch_5.bin and test_batch.bin")
     paths = [_test_batch(folder)] if part == "test" else _training_batches(folder)
     records = [_read_cifar10(path) for path in paths]
     labels = np.concatenate([batch[:, 0] for batch in records])
@@ -330,7 +331,8 @@ def _read_cifar10(path: Path) -> NDArray[np.uint8]:
     refuse_all_but_files(path)
     size = path.stat().st_size
     if size == 0 or size % _CIFAR10_RECORD:
-        raise ValueError(f"{path}: {size} bytes, expected a multiple of {_CIFAR10_RECORD} (1 label, 3 x 32 x 32 pixels)")
+        raise ValueError(f"{path}: {size} bytes, expected a multiple of {_CIFAR10_RECORD} "
+                         "(1 label, 3 x 32 x 32 pixels)")
     records = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, _CIFAR10_RECORD)
     labels = records[:, 0]
     if labels.max() > 9:
@@ -361,7 +363,8 @@ _MOST_NAMES = 8
 
 # What to write for arrays of Python objects, by the end of their names; `np.savez` keeps them as a pickle.
 _WITHOUT_OBJECTS = {
-    ("images", "x", "x_train", "x_test"): "write {name}.astype(np.float32), or np.stack(list({name})) where it holds arrays",
+    ("images", "x", "x_train", "x_test"): "write {name}.astype(np.float32), "
+                                          "or np.stack(list({name})) where it holds arrays",
     ("labels", "y", "y_train", "y_test"): "write {name}.astype(np.int64), or number names with "
     "np.unique({name}.astype(str), return_inverse=True)[1]",
     ("classes",): "write {name}.astype(str)",
@@ -374,10 +377,10 @@ def npz(path: StrPath, split: Part | None = None) -> ArrayDataset:
     Parameters
     ----------
     path : path
-        The archive. Its arrays are named ``images, labels`` (or ``x, y``); with two parts ``train_images, train_labels,
-        test_images, test_labels`` (or ``x_train, y_train, x_test, y_test``, as Keras writes them); ``classes``, an array
-        of names, may be added. Images are (N, H, W), (N, C, H, W) or, with 1 or 3 channels at the end, (N, H, W, C);
-        uint8 or floating point.
+        The archive. Its arrays are named ``images, labels`` (or ``x, y``); with two parts
+        ``train_images, train_labels, test_images, test_labels`` (or ``x_train, y_train, x_test, y_test``,
+        as Keras writes them); ``classes``, an array of names, may be added. Images are (N, H, W), (N, C, H, W) or,
+        with 1 or 3 channels at the end, (N, H, W, C); uint8 or floating point.
     split : {"train", "test"}, optional
         The part; None for an archive without parts.
 
@@ -403,7 +406,8 @@ def npz(path: StrPath, split: Part | None = None) -> ArrayDataset:
         pair = _npz_pair(archive, part)
         if pair is None:
             wanted = " or ".join(map(", ".join, _NPZ_NAMES[part]))
-            found = ", ".join(archive.files[:_MOST_NAMES]) + (", ..." if len(archive.files) > _MOST_NAMES else "") or "(none)"
+            found = (", ".join(archive.files[:_MOST_NAMES])
+                     + (", ..." if len(archive.files) > _MOST_NAMES else "") or "(none)")
             model = "; it is a model or a checkpoint, no data set" if "fastconv.json" in archive.files else ""
             raise ValueError(f"{path}: arrays {found}, expected {wanted}{model or how_to_convert(path)}")
         images, labels = (_npz_array(path, archive, name) for name in pair)
@@ -449,7 +453,8 @@ def _open_npz(path: Path) -> Iterator[NpzFile]:
     with path.open("rb") as file:
         start = file.read(4)
         if start not in (b"PK\x03\x04", b"PK\x05\x06"):
-            raise ValueError(f"{path}: starts with {_hex(start)}, expected a NumPy archive (.npz){how_to_convert(path)}")
+            raise ValueError(f"{path}: starts with {_hex(start)}, expected a NumPy archive "
+                             f"(.npz){how_to_convert(path)}")
         file.seek(0)
         try:
             archive = np.load(file, allow_pickle=False)
@@ -467,7 +472,8 @@ def _npz_array(path: Path, archive: NpzFile, name: str) -> NDArray[Any]:
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError) as error:
         if "allow_pickle" in str(error):
             ends = next(ends for ends in _WITHOUT_OBJECTS if name.lower().endswith(ends))
-            raise ValueError(f"{path}: array {name} has dtype object, and is a pickle, which can run code and is not read: "
+            raise ValueError(f"{path}: array {name} has dtype object, and is a pickle, "
+                             "which can run code and is not read: "
                              + _WITHOUT_OBJECTS[ends].format(name=name)) from error
         raise ValueError(f"{path}: array {name} cannot be read: {error}") from error
 

@@ -21,7 +21,8 @@ Fit = Literal["stretch", "pad"]
 FITS = ("stretch", "pad")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, what Pillow's "L" is made with
 
-# A plane of more pixels than this, of 1 GB in float32, is taken for a mistake, and refused before memory is taken for it.
+# A plane of more pixels than this, of 1 GB in float32, is taken for a mistake,
+# and refused before memory is taken for it.
 _MOST_PIXELS = 2**28
 
 # Pixels that differ by less than this part of the value range are one brightness.
@@ -57,7 +58,8 @@ class Framing:
 
     @classmethod
     def checked(
-        cls, size: Any = None, channels: Any = None, fit: Any = None, background: Any = None, value_range: Any = (0.0, 1.0)
+        cls, size: Any = None, channels: Any = None, fit: Any = None, background: Any = None,
+        value_range: Any = (0.0, 1.0)
     ) -> Framing:
         """From what a user, or a model file, gives."""
         if channels is not None and checks.integer(channels, "channels") not in (1, 3):
@@ -75,7 +77,8 @@ class Framing:
 
     @classmethod
     def of(cls, images: NDArray[np.float32], fit: Fit | None) -> Framing:
-        """The framing that images (N, C, H, W) show; `fit` is how they came to their size, None if nothing was distorted."""
+        """The framing that images (N, C, H, W) show; `fit` is how they came to their size,
+        None if nothing was distorted."""
         count, channels, height, width = images.shape
         value_range = _value_range(images) if count else (0.0, 1.0)
         background = _background(images, value_range) if count else None

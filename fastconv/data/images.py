@@ -110,7 +110,8 @@ def image_folder(
     channels : {1, 3}, optional
         Make all images grey, or red, green, blue; without it all must be one of the two.
     fit, background, value_range
-        As of `load_image`: to read images as those of another dataset are, ``image_folder(directory, **train.framing)``.
+        As of `load_image`: to read images as those of another
+        dataset are, ``image_folder(directory, **train.framing)``.
     classes : sequence of str, optional
         The names in the order of their labels, as another dataset or a model has them; a folder of another name is an
         error then. By default the names of the sub-folders, sorted.
@@ -143,7 +144,8 @@ def image_folder(
     for folder in folders:
         found = sorted(image_files(folder))
         if not found:
-            raise ValueError(f"{folder}: no images, expected at least one (files ending in {' '.join(sorted(_SUFFIXES))})")
+            raise ValueError(
+                f"{folder}: no images, expected at least one (files ending in {' '.join(sorted(_SUFFIXES))})")
         paths += found
         labels += [names.index(folder.name)] * len(found)
 
@@ -161,7 +163,8 @@ def image_folder(
 
 
 def _differing(paths: list[Path], position: int, first: NDArray[Any], framing: Framing) -> ValueError:
-    """The error of a folder whose images are not of one shape; it names all that must be chosen, not one after the other."""
+    """The error of a folder whose images are not of one shape; it names all that must be chosen,
+    not one after the other."""
     options: dict[str, str] = {}
     for path in paths[position:]:
         image = framed(path, framing)[0]
@@ -173,8 +176,9 @@ def _differing(paths: list[Path], position: int, first: NDArray[Any], framing: F
         if len(options) == 2:
             break
     differing = " and ".join(dict.fromkeys(options.values()))
-    return ValueError(f"{differing}, but {paths[0]} is {_shape(first)} (channels x height x width): choose one for all with "
-                      f"{' and '.join(sorted(options))} ({', '.join(f'--{name}' for name in sorted(options))})")
+    return ValueError(f"{differing}, but {paths[0]} is {_shape(first)} (channels x height x width): "
+                      f"choose one for all with {' and '.join(sorted(options))} "
+                      f"({', '.join(f'--{name}' for name in sorted(options))})")
 
 
 def sub_folders(directory: Path) -> list[Path]:
@@ -217,7 +221,8 @@ def _read_npy(path: Path) -> NDArray[Any]:
         if file.read(6) != b"\x93NUMPY":
             raise ValueError(f"{path}: not a NumPy array file: {what_it_is(path)}")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a size beyond the file is an error, not memory
+        # Mapped: a size beyond the file is an error, and takes no memory.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path}: not a NumPy array file that can be read: {error}") from error
     image = channels_first(array[np.newaxis] if array.ndim == 2 else array)

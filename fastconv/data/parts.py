@@ -4,12 +4,12 @@ The names of parts are known in any case and in their usual forms: ``Train``, ``
 ``val``, ``valid``, ``dev``, ``test1``, ``val2017``, ``seg_train`` beside ``seg_test``. They may lie deeper, in the only
 folder of a folder (``images/train``).
 
-Where part names and others stand side by side, nothing is guessed: it is an error that names them. One exception: a folder
-called as the training or the validation part that holds images itself, beside others that do, is a class (``train`` beside
-``bus``, ``valid`` beside ``invalid``); ``test`` may as well hold images without labels.
+Where part names and others stand side by side, nothing is guessed: it is an error that names them. One exception:
+a folder called as the training or the validation part that holds images itself, beside others that do, is a class
+(``train`` beside ``bus``, ``valid`` beside ``invalid``); ``test`` may as well hold images without labels.
 
-Parts under other names (``fold1`` beside ``fold2``, ``TR`` beside ``TE``) are seen by what is in them: no folder holds an image
-itself, and several hold folders of the same names. That is refused too.
+Parts under other names (``fold1`` beside ``fold2``, ``TR`` beside ``TE``) are seen by what is in them:
+no folder holds an image itself, and several hold folders of the same names. That is refused too.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def find_parts(directory: Path, classes: Container[str] = ()) -> dict[str, Path]
     Raises
     ------
     ValueError
-        When some sub-folders are called as parts and others are not, or two as the same part, or when they are not called as
-        parts but filled as parts are; it names them.
+        When some sub-folders are called as parts and others are not, or two as the same part,
+        or when they are not called as parts but filled as parts are; it names them.
     """
     directory = _descend(directory, classes)
     folders = sub_folders(directory)
@@ -57,20 +57,23 @@ def find_parts(directory: Path, classes: Container[str] = ()) -> dict[str, Path]
         return {"all": _of_classes(directory)}
     if others:
         raise ValueError(
-            f"{directory}: {_list(found)} {'is' if len(found) == 1 else 'are'} called as a part of a data set, {_list(others)} "
-            "beside it not: move away what does not belong here, or rename it (parts are train, validation and test, each "
-            "with a folder for each class; a class needs another name)"
+            f"{directory}: {_list(found)} {'is' if len(found) == 1 else 'are'} called as a part of a data "
+            f"set, {_list(others)} beside it not: move away what does not belong here, "
+            "or rename it (parts are train, validation and test, each with a folder for each class; "
+            "a class needs another name)"
         )
     parts: dict[str, Path] = {}
     for folder, part in found.items():
         if part in parts:
-            raise ValueError(f"{directory}: {_list([parts[part], folder])} are both called as the {part} part: keep one here")
+            raise ValueError(f"{directory}: {_list([parts[part], folder])} are both called as "
+                             f"the {part} part: keep one here")
         parts[part] = folder
     return {part: _of_classes(_descend(folder, classes)) for part, folder in parts.items()}
 
 
 def _of_classes(directory: Path) -> Path:
-    """The directory, if its sub-folders can be classes; an error where each holds folders of classes, the same in several.
+    """The directory, if its sub-folders can be classes;
+    an error where each holds folders of classes, the same in several.
 
     One name that all have (``cat/images``, ``dog/images``) is only a way to put away the images of a class.
     """
@@ -81,8 +84,9 @@ def _of_classes(directory: Path) -> Path:
         return directory
     raise ValueError(
         f"{directory}: {_list(filled)} hold folders of the same names ({', '.join(sorted(names)[:3])}"
-        f"{', ...' if len(names) > 3 else ''}), as parts of a data set do, and are not called as parts: rename them to train, "
-        "validation and test, or name one of them as the data set; if they are classes, move their images into them directly"
+        f"{', ...' if len(names) > 3 else ''}), as parts of a data set do, and are not called as parts: "
+        "rename them to train, validation and test, or name one of them as the data set; if they are classes, "
+        "move their images into them directly"
     )
 
 

@@ -65,14 +65,14 @@ def load(
         ``train``, ``validation`` and ``test``, in any case and under the usual names (``Training``, ``val``, ``dev``,
         ``test_set``, ...). The folders may be the only ones in another (``images/train``). A file: a NumPy archive.
     split : {"train", "validation", "test", "all"}
-        The part. Where there is only one of "test" and "validation", it is both. A source that has no parts, or a training
-        part only, is divided here: "train" is 80 % of each class, "test" the other 20 %, always the same images. "all" is
-        all parts, in this order.
+        The part. Where there is only one of "test" and "validation", it is both. A source that has no parts,
+        or a training part only, is divided here: "train" is 80 % of each class, "test" the other 20 %, always the same
+        images. "all" is all parts, in this order.
     size, channels, fit, background, value_range
         For folders of images: as of `image_folder`.
     classes : sequence of str, optional
-        The names of the classes, in the order of their labels, that a model knows. The source must have the same, or, for
-        folders of images, some of them; classes that have only numbers get these names.
+        The names of the classes, in the order of their labels, that a model knows. The source must have the same, or,
+        for folders of images, some of them; classes that have only numbers get these names.
 
     Raises
     ------
@@ -182,8 +182,9 @@ def _folders(path: Path, framing: dict[str, Any], classes: list[str] | None) -> 
 
 def _divided(whole: ArrayDataset, source: StrPath) -> tuple[ArrayDataset, ArrayDataset]:
     if len(whole) < _LEAST_DIVIDED:
-        raise ValueError(f"{source}: holds {len(whole)} image{'s'[len(whole) == 1 :]}, which cannot be divided into a training and "
-                         f"a test part: at least {_LEAST_DIVIDED} are needed (split='all' reads fewer as they are)")
+        raise ValueError(f"{source}: holds {len(whole)} image{'s'[len(whole) == 1 :]}, which cannot be divided into a "
+                         f"training and a test part: at least {_LEAST_DIVIDED} are needed "
+                         "(split='all' reads fewer as they are)")
     return whole.split(_TRAINING_FRACTION)
 
 

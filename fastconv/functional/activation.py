@@ -1,7 +1,7 @@
 """Activations, softmax and flatten, forward and backward.
 
-Arrays may have any shape and strides; results are C-contiguous. The gradients of ReLU and leaky ReLU take the input of the
-forward call, those of sigmoid, tanh and softmax its result, which is all they need.
+Arrays may have any shape and strides; results are C-contiguous. The gradients of ReLU and leaky ReLU take the input
+of the forward call, those of sigmoid, tanh and softmax its result, which is all they need.
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ def integers(value, name, minimum=None, maximum=sys.maxsize):
     """A tuple of Python ints from a tuple, a list or an array of them: a shape, for example."""
     if isinstance(value, np.ndarray) and value.ndim > 1 and name.endswith("_shape"):
         sizes = "K, C/groups, R, S" if name == "weight_shape" else "N, C, H, W"
-        raise TypeError(f"{name} must be a shape such as ({sizes}), got an array: write {name.removesuffix('_shape')}.shape")
+        raise TypeError(f"{name} must be a shape such as ({sizes}), "
+                        f"got an array: write {name.removesuffix('_shape')}.shape")
     items = _sequence(value)
     if items is None:
         raise TypeError(f"{name} must be a sequence of integers, got {shown(value)} ({type(value).__name__})")
@@ -218,7 +219,8 @@ def number(value, name):
     if type(value) is float:
         return value
     kind = getattr(getattr(value, "dtype", None), "kind", "")  # of NumPy's scalars and arrays
-    if kind not in ("", "i", "u", "f") or isinstance(value, (bool, str, bytes, bytearray)) or getattr(value, "ndim", 0) != 0:
+    if (kind not in ("", "i", "u", "f") or isinstance(value, (bool, str, bytes, bytearray))
+            or getattr(value, "ndim", 0) != 0):
         raise TypeError(f"{name} must be a real number, got {shown(value)}")
     try:
         return float(value)
@@ -286,12 +288,14 @@ def labels(value, name, count, classes):
             hint = f": pass {written}.ravel()"
         raise ValueError(f"{name} must have shape {(count,)} (one class number for each row), got {value.shape}{hint}")
     if value.dtype.kind not in "iu" and count:
-        raise TypeError(f"{name} must be integer class numbers, got {value.dtype}: {_not_class_numbers(value, name, written)}")
+        raise TypeError(f"{name} must be integer class numbers, "
+                        f"got {value.dtype}: {_not_class_numbers(value, name, written)}")
     if count:
         lowest, highest = int(value.min()), int(value.max())
         if lowest < 0 or highest >= classes:
             wrong = lowest if lowest < 0 else highest
-            hint = f": where the classes are counted from 1, pass {written} - 1" if lowest >= 1 and highest == classes else ""
+            hint = (f": where the classes are counted from 1, pass {written} - 1"
+                    if lowest >= 1 and highest == classes else "")
             raise ValueError(f"{name} must be class numbers from 0 to {classes - 1}, got {wrong}{hint}")
     return np.ascontiguousarray(value, dtype=np.int64)
 
@@ -356,9 +360,9 @@ def _axis_name(index, axes):
 def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, names=("x", "kernel_size")):
     """The output size of each axis, after the check that the (dilated) kernel fits into the padded image.
 
-    floor((size + before + after - dilation (kernel_size - 1) - 1) / stride) + 1; with `ceil_mode` rounded up, so that a kernel
-    may be larger than the padded image by less than a stride, but the last window must start inside the image or the padding
-    before it (PyTorch's rules).
+    floor((size + before + after - dilation (kernel_size - 1) - 1) / stride) + 1; with `ceil_mode` rounded up,
+    so that a kernel may be larger than the padded image by less than a stride, but the last window must start inside
+    the image or the padding before it (PyTorch's rules).
     """
     outputs = []
     for index, (length, taps, step, (before, after), distance) in enumerate(
@@ -370,7 +374,8 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
             what = _axis_name(index, len(size))
             spread = f" with dilation {distance}" if distance != 1 else ""
             raise ValueError(f"{names[1]} does not fit into {names[0]}: its {what} {taps}{spread} covers {extent}, "
-                             f"but {names[0]} has {what} {length} + padding {before} + {after} = {length + before + after}")
+                             f"but {names[0]} has {what} {length} + padding {before} + {after} "
+                             f"= {length + before + after}")
         count = room // step + 1
         if ceil_mode and room % step and (count == 0 or count * step < length + before):
             count += 1
@@ -437,8 +442,8 @@ def pooling_window(size, kernel_size, stride=None, pads=0, dilation=1, ceil_mode
 def _misses(length, starts, distance):
     """Whether a window that starts at one of `starts`, in the padding before an image, steps over all of it.
 
-    Only taps further apart than the image is long can. Seen from the multiple of `distance` below it, such a window starts at
-    `length` or later; the starts span little more than the image, so these multiples are few.
+    Only taps further apart than the image is long can. Seen from the multiple of `distance` below it,
+    such a window starts at `length` or later; the starts span little more than the image, so these multiples are few.
     """
     if distance <= length or not starts:
         return False

@@ -1,7 +1,7 @@
 """Convolution in two dimensions, forward and backward.
 
-A call is: check the arguments, find the plan, make the output, run the plan's driver. Below this file an image is always
-an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose and never copied.
+A call is: check the arguments, find the plan, make the output, run the plan's driver. Below this file an image is
+always an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose and never copied.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
            out: Array | None = None) -> Array:
     """Convolution (cross-correlation: the filters are not turned) of a batch of images, or of one image.
 
-    ``y[n, k, i, j] = bias[k] + sum over c, r, s of weight[k, c, r, s] * X[n, c, i*sh + r*dh - top, j*sw + s*dw - left]``
-    where X is x continued beyond its border by the padding.
+    ``y[n, k, i, j] = bias[k] + sum over c, r, s of weight[k, c, r, s] * X[n, c, a, b]`` with ``a = i*sh + r*dh - top``
+    and ``b = j*sw + s*dw - left``, where X is x continued beyond its border by the padding.
 
     Parameters
     ----------
@@ -72,8 +72,9 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
-        "auto" chooses by the shape (see `explain`). "winograd" serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters
-        with stride 1, dilation with stride 1 and constant padding; "direct", "gemm" and "fft", for large filters, serve all.
+        "auto" chooses by the shape (see `explain`). "winograd" serves 3 x 3 filters with stride 1 or 2
+        and 5 x 5 filters with stride 1, dilation with stride 1 and constant padding; "direct", "gemm" and "fft",
+        for large filters, serve all.
     out : array, optional
         Filled and returned: writable, C-contiguous, of the result's shape and dtype, and apart from the inputs.
 
@@ -93,18 +94,19 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 
     Notes
     -----
-    Besides the output a call takes at most 8 MB of scratch a thread, never a matrix of image patches or a copy of an input. The
-    result is the same bits for any number of threads. The layout of loops follows Goto and van de Geijn, "Anatomy of
-    High-Performance Matrix Multiplication", 2008.
+    Besides the output a call takes at most 8 MB of scratch a thread, never a matrix of image patches or a copy of an
+    input. The result is the same bits for any number of threads. The layout of loops follows Goto and van de Geijn,
+    "Anatomy of High-Performance Matrix Multiplication", 2008.
 
-    Winograd's algorithm (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) is chosen for float32
-    only. Its relative L2 error is about twice that of the direct float32 sum for 3 x 3 filters (8e-7 with 64 channels, 2e-6
-    with 512), 3e-6 for 5 x 5 ones, and never above 2e-5; ``algorithm="gemm"`` has the error of the direct sum.
+    Winograd's algorithm (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) is chosen
+    for float32 only. Its relative L2 error is about twice that of the direct float32 sum for 3 x 3 filters
+    (8e-7 with 64 channels, 2e-6 with 512), 3e-6 for 5 x 5 ones, and never above 2e-5; ``algorithm="gemm"`` has
+    the error of the direct sum.
 
-    Large filters go by fast Fourier transforms, tile by tile (Mathieu, Henaff and LeCun, "Fast Training of Convolutional
-    Networks through FFTs", 2014), in either dtype. The relative L2 error is that of the direct sum: 1e-7 to 4e-7 in float32,
-    2e-16 to 9e-16 in float64, and below 1e-6 and 2e-15. But it is spread over a tile: where the sum would be exactly zero it need
-    not be.
+    Large filters go by fast Fourier transforms, tile by tile (Mathieu, Henaff and LeCun, "Fast Training
+    of Convolutional Networks through FFTs", 2014), in either dtype. The relative L2 error is that of the direct sum:
+    1e-7 to 4e-7 in float32, 2e-16 to 9e-16 in float64, and below 1e-6 and 2e-15. But it is spread over a tile:
+    where the sum would be exactly zero it need not be.
 
     The error of a transform is relative to the loudest pixel that goes into it, that of a sum to the pixels that an output sees.
     So "auto" looks at the magnitudes of the image while it reads it (blocks of four pixels and up to 16 channels; exact zeros
@@ -115,8 +117,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     nothing but zeros or padding, in all of the image, the error is relative to them. Transforms asked for by name are used
     whatever the data.
 
-    Where a result is not finite, its rows of tiles (with Winograd's algorithm) or its tile (with Fourier transforms) are computed
-    again as a direct sum, so NaN and infinity go where that sends them.
+    Where a result is not finite, its rows of tiles (with Winograd's algorithm) or its tile (with Fourier transforms)
+    are computed again as a direct sum, so NaN and infinity go where that sends them.
 
     Examples
     --------
@@ -134,8 +136,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 
 
 def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, padding: Padding = 0,
-                    dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
-                    data_format: DataFormat = "NCHW",
+                    dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
+                    padding_value: float = 0.0, data_format: DataFormat = "NCHW",
                     needs: Needs = (True, True, True)) -> Gradients:
     """Gradients of `conv2d` with respect to x, weight and bias, by the chain rule.
 
@@ -185,20 +187,22 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     >>> grad_x.shape, grad_weight.shape, grad_bias
     ((2, 3, 8, 8), (4, 3, 3, 3), array([128., 128., 128., 128.]))
     """
-    flags = needs if type(needs) is tuple and len(needs) == 3 else (needs,)  # three constants, in a tuple that may be new
+    # Three constants, in a tuple that may be new.
+    flags = needs if type(needs) is tuple and len(needs) == 3 else (needs,)
     found = _gradient_calls.find(grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
                                  data_format, *flags)
     if found is None:
-        grad_output, x, weight = checks.array(grad_output, "grad_output"), checks.array(x, "x"), checks.array(weight, "weight")
+        grad_output, x, weight = (checks.array(grad_output, "grad_output"), checks.array(x, "x"),
+                                  checks.array(weight, "weight"))
         dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
         images, batched = checks.images(x, data_format)
-        plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, "auto",
-                             dtype.itemsize, data_format == "NHWC")
+        plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode,
+                             padding_value, "auto", dtype.itemsize, data_format == "NHWC")
         checks.shape(grad_output, "grad_output", checks.result_shape(plan.problem.output_shape, data_format, batched),
                      "(that of the result of conv2d)")
         found = plan, plan.window(fill), checks.needs(needs)
-        _gradient_calls.keep(found, grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
-                             data_format, *flags)
+        _gradient_calls.keep(found, grad_output, x, weight, stride, padding, dilation, groups,
+                             padding_mode, padding_value, data_format, *flags)
     plan, window, (needs_x, needs_weight, needs_bias) = found
     dtype, images, received = x.dtype, checks.nchw(x, data_format), checks.nchw(grad_output, data_format)
 
@@ -258,8 +262,8 @@ _calls, _gradient_calls = Memo(arrays=3), Memo(arrays=3)
 def find_call(x, weight, bias, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant", padding_value=0.0,
               data_format="NCHW", activation=None, algorithm="auto"):
     """The arguments of `conv2d`, checked -> the call, and the arrays that it runs on."""
-    call = _calls.find(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format, activation,
-                       algorithm)
+    call = _calls.find(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
+                       data_format, activation, algorithm)
     if call is None:
         x, weight = checks.array(x, "x"), checks.array(weight, "weight")
         bias = None if bias is None else np.ascontiguousarray(checks.array(bias, "bias"))
@@ -294,7 +298,8 @@ def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mo
         x_shape, weight_shape, stride, padding, dilation, groups)
     _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
     checks.choice(algorithm, "algorithm", ALGORITHMS)
-    problem = ConvProblem(x_shape, weight_shape, stride, pads, dilation, groups, output_size, itemsize, channels_last, padding_mode)
+    problem = ConvProblem(x_shape, weight_shape, stride, pads, dilation, groups, output_size, itemsize,
+                          channels_last, padding_mode)
     reason = unavailable(algorithm, problem)
     if reason is not None:
         raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")

@@ -34,8 +34,8 @@ class ConvExplanation(NamedTuple):
     bytes : int
         The fewest bytes that must move: input, weights and output once each.
     workspace : int
-        Bytes of scratch that a call on C-contiguous arrays takes at a time, with the threads that it would use now: at most
-        8 MB a thread.
+        Bytes of scratch that a call on C-contiguous arrays takes at a time, with the threads that it would use now:
+        at most 8 MB a thread.
     """
 
     x_shape: tuple[int, ...]
@@ -71,15 +71,17 @@ class ConvExplanation(NamedTuple):
             ("algorithm", f"{self.algorithm} ({self.reason})"),
             *(("" if row else "candidates", text) for row, text in enumerate(map(_candidate, self.candidates))),
             ("FLOPs", f"{self.flops:,} (2 for each multiplication with its addition)"),
-            ("bytes", f"{self.bytes:,} (input, weights and output once each), {self.flops / self.bytes:.1f} FLOPs a byte"),
+            ("bytes",
+             f"{self.bytes:,} (input, weights and output once each), {self.flops / self.bytes:.1f} FLOPs a byte"),
             ("workspace", f"{self.workspace:,} bytes besides the output"),
         ]
         return "\n".join(f"{name:<10} {text}" for name, text in rows)
 
 
 def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: Pair = 1, padding: Padding = 0,
-            dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant", data_format: DataFormat = "NCHW",
-            dtype: FloatDType = "float32", algorithm: Algorithm = "auto") -> ConvExplanation:
+            dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
+            data_format: DataFormat = "NCHW", dtype: FloatDType = "float32",
+            algorithm: Algorithm = "auto") -> ConvExplanation:
     """Explain what `conv2d` does with inputs of these shapes, without computing it.
 
     Parameters
@@ -145,7 +147,8 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
 
 
 def _formula(axis, size, taps, stride, pads, dilation, outputs):
-    """The lecture's OH = (H + 2P - FH) / S + 1 with its numbers; dilation, uneven padding and floor only where they act."""
+    """The lecture's OH = (H + 2P - FH) / S + 1 with its numbers;
+    dilation, uneven padding and floor only where they act."""
     before, after = pads
     letters = ("PT", "PB") if axis == "H" else ("PL", "PR")
     padding, padding_filled = ("2P", f"2*{before}") if before == after else (" + ".join(letters), f"{before} + {after}")

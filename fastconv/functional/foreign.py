@@ -1,7 +1,7 @@
 """Arrays from what a user has: tensors, images, lists, tables. And where none can be made, what to write instead.
 
-Nothing here decides what the operations take, which is `checks`' business: an argument is read as an array of whatever dtype
-it has, and `advice` says how to get from there to numbers.
+Nothing here decides what the operations take, which is `checks`' business:
+an argument is read as an array of whatever dtype it has, and `advice` says how to get from there to numbers.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ def read(value: Any, name: str) -> np.ndarray[Any, Any]:
             return np.from_dlpack(value)
         except MemoryError:
             raise
-        except Exception as error:  # whatever a foreign __dlpack__ raises: on another device, of a dtype that NumPy has not
+        except Exception as error:
+            # Whatever a foreign __dlpack__ raises: on another device, of a dtype that NumPy has not.
             refusal = _line(error)
             if steps := _steps(value):
-                raise TypeError(f"{name} must be readable by NumPy, got a {_described(value)}: pass {name}{steps}") from error
+                raise TypeError(f"{name} must be readable by NumPy, got a {_described(value)}: "
+                                f"pass {name}{steps}") from error
     elif not hasattr(value, "__array__") and isinstance(getattr(value, "data", None), np.ndarray):  # a Parameter
         raise TypeError(f"{name} must be an array, got {shown(value)}: pass {name}.data")
     try:
@@ -125,8 +127,8 @@ def _described(value: Any) -> str:
 def _unreadable(value: Any, name: str, reason: str, error: Exception) -> Exception:
     """The error for what np.asarray does not read."""
     if not isinstance(value, (list, tuple)):
-        return TypeError(f"{name} must be an array, got {shown(value)} ({type(value).__name__}), which cannot be read as one: "
-                         f"{reason}")
+        return TypeError(f"{name} must be an array, got {shown(value)} ({type(value).__name__}), "
+                         f"which cannot be read as one: {reason}")
     for item in value:
         if steps := _steps(item):
             return TypeError(f"{name} must be an array, got a {type(value).__name__} that holds a {_described(item)}: "
@@ -136,11 +138,12 @@ def _unreadable(value: Any, name: str, reason: str, error: Exception) -> Excepti
     except Exception:
         shapes = []
     if len(shapes) > 1:
-        return ValueError(f"{name} must be an array, got a {type(value).__name__} of entries that differ in shape, {shapes[0]} "
-                          f"and {shapes[1]}: bring them to one shape, or call once for each, for example with "
-                          f"np.asarray({name}[0])")
+        return ValueError(f"{name} must be an array, got a {type(value).__name__} of entries that differ in "
+                          f"shape, {shapes[0]} and {shapes[1]}: bring them to one shape, or call once for each, "
+                          f"for example with np.asarray({name}[0])")
     kind = ValueError if isinstance(error, ValueError) else TypeError
-    return kind(f"{name} must be an array, got {shown(value)} ({type(value).__name__}), which cannot be read as one: {reason}")
+    return kind(f"{name} must be an array, got {shown(value)} ({type(value).__name__}), "
+                f"which cannot be read as one: {reason}")
 
 
 def _line(error: Exception) -> str:

@@ -1,4 +1,5 @@
-"""The fully connected layer: matrix products, of rows as they lie in memory where that is quicker, else by convolution's driver."""
+"""The fully connected layer: matrix products, of rows as they lie in memory where that is quicker,
+else by convolution's driver."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks
 from fastconv.functional.typing import Array, Gradients, Needs
 
-# Where weight is transposed in memory: from this many rows on the lanes of the vectors run over the rows, below it over the
-# output features. For 400 -> 120 features in float32 64 rows take 78 us against 87, and 1 row 28 us against 17.
+# Where weight is transposed in memory: from this many rows on the lanes of the vectors run over the rows, below it over
+# the output features. For 400 -> 120 features in float32 64 rows take 78 us against 87, and 1 row 28 us against 17.
 FEW_ROWS = 16
 
 # Of rows that are copied together and of a part of a gradient that is added up, where rows are not evenly spaced.
@@ -100,7 +101,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Array:
     if shape is None:
         x, weight, bias = _arguments(x, weight, bias=bias)
         if bias is not None:
-            bias = np.ascontiguousarray(checks.shape(bias, "bias", weight.shape[:1], "(one number for each output feature)"))
+            bias = np.ascontiguousarray(checks.shape(bias, "bias", weight.shape[:1],
+                                                     "(one number for each output feature)"))
         shape = (*x.shape[:-1], weight.shape[0])
         checks.fits_memory(shape, x.dtype)
         _shapes.keep(shape, x, weight, bias)
@@ -147,7 +149,8 @@ def linear_backward(grad_output: Any, x: Any, weight: Any, *,
     >>> fc.linear_backward(np.array([[1.0]]), np.array([[2.0, 3.0]]), np.array([[4.0, 5.0]]))
     (array([[4., 5.]]), array([[2., 3.]]), array([1.]))
     """
-    flags = needs if type(needs) is tuple and len(needs) == 3 else (needs,)  # three constants, in a tuple that may be new
+    # Three constants, in a tuple that may be new.
+    flags = needs if type(needs) is tuple and len(needs) == 3 else (needs,)
     wanted = _gradients.find(grad_output, x, weight, *flags)
     if wanted is None:
         x, weight, grad_output = _arguments(x, weight, grad_output=checks.array(grad_output, "grad_output"))

@@ -14,8 +14,8 @@ from fastconv.functional.typing import Array, ArrayLike, Reduction
 
 
 def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction) -> tuple[Array, Array]:
-    """Both as the loops take them, of which a glance is enough where they are so already: the labels themselves are looked at by
-    the loops."""
+    """Both as the loops take them, of which a glance is enough where they are so already:
+    the labels themselves are looked at by the loops."""
     if not (arrays.are_labelled(scores, target) and type(reduction) is str and reduction in checks.REDUCTIONS):
         scores = checks.array(scores, name)
         if scores.ndim != 2 or scores.shape[1] == 0:
@@ -115,7 +115,8 @@ def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Red
     return _gradient(log_probs, target, reduction, False, 0.0, grad_output)
 
 
-def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", label_smoothing: float = 0.0) -> Any:
+def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
+                  label_smoothing: float = 0.0) -> Any:
     """Cross-entropy of softmax: `nll_loss` of `log_softmax`.
 
     Parameters
@@ -148,8 +149,8 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction 
     return _loss(logits, target, reduction, True, _smoothing(label_smoothing))
 
 
-def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", label_smoothing: float = 0.0,
-                           grad_output: ArrayLike = 1.0) -> Array:
+def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
+                           label_smoothing: float = 0.0, grad_output: ArrayLike = 1.0) -> Array:
     """Gradient of `cross_entropy` with respect to logits: softmax(logits) minus the target.
 
     Parameters

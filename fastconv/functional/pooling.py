@@ -35,7 +35,8 @@ def _sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_incl
 
 
 def _checked_sliding(size, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad):
-    kernel_size, stride, pads, dilation, outputs = checks.pooling_window(size, kernel_size, stride, padding, dilation, ceil_mode)
+    kernel_size, stride, pads, dilation, outputs = checks.pooling_window(size, kernel_size, stride, padding,
+                                                                         dilation, ceil_mode)
     return sliding_windows(size, kernel_size, stride, pads, dilation, outputs, count_include_pad)
 
 
@@ -63,7 +64,8 @@ def _fit(view, windows, with_indices=False):
 
 
 def _formatted(view, data_format, batched):
-    """A new array, as an (N, C, rows, columns) view, in the form that the caller asked for: C-contiguous, and no view."""
+    """A new array, as an (N, C, rows, columns) view, in the form that the caller asked for:
+    C-contiguous, and no view."""
     result = view if data_format == "NCHW" else view.transpose(0, 2, 3, 1)
     return memory.as_result(result if batched else result[0])
 
@@ -107,7 +109,8 @@ def _max_gradient(grad_output, indices, shape, windows, data_format, batched):
 
 def _average_gradient(grad_output, shape, windows, data_format, batched):
     view = _gradient_view(grad_output, windows, shape, batched, data_format)
-    return _formatted(average_backward.average_backward(view, shape, windows, data_format == "NHWC"), data_format, batched)
+    return _formatted(average_backward.average_backward(view, shape, windows, data_format == "NHWC"),
+                      data_format, batched)
 
 
 def _input_shape(input_shape, data_format, dtype):
@@ -150,8 +153,8 @@ def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
     y : array (N, C, OH, OW) or (C, OH, OW), or the same with the channels last
         Of the dtype of x, with ``OH = floor((H + top + bottom - dilation (kernel_size - 1) - 1) / stride) + 1``.
     indices : int64 array of the shape of y
-        Only with ``return_indices=True``: the position ``row * W + column`` in the image's plane. Of equal maxima the first
-        counts; a NaN counts as larger than anything, and the last one is taken.
+        Only with ``return_indices=True``: the position ``row * W + column`` in the image's plane.
+        Of equal maxima the first counts; a NaN counts as larger than anything, and the last one is taken.
 
     Raises
     ------
@@ -218,18 +221,20 @@ def max_pool2d_backward(grad_output: Any, indices: ArrayLike, input_shape: tuple
     array([[[0., 0., 0., 0.],
             [1., 0., 1., 0.]]])
     """
-    found = _max_gradients.find(grad_output, input_shape, kernel_size, stride, padding, dilation, ceil_mode, data_format)
+    found = _max_gradients.find(grad_output, input_shape, kernel_size, stride, padding, dilation,
+                                ceil_mode, data_format)
     if found is None:
         grad_output = checks.array(grad_output, "grad_output")
         shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
         found = shape, batched, _sliding(shape[2:], kernel_size, stride, padding, dilation, ceil_mode, True)
-        _max_gradients.keep(found, grad_output, input_shape, kernel_size, stride, padding, dilation, ceil_mode, data_format)
+        _max_gradients.keep(found, grad_output, input_shape, kernel_size, stride, padding, dilation,
+                            ceil_mode, data_format)
     shape, batched, windows = found
     return _max_gradient(grad_output, indices, shape, windows, data_format, batched)
 
 
-def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> Array:
+def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0,
+               ceil_mode: bool = False, count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> Array:
     """The average of each window.
 
     Parameters
@@ -271,9 +276,9 @@ def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
     return _pool(x, windows, data_format, batched, True)
 
 
-def avg_pool2d_backward(grad_output: Any, input_shape: tuple[int, ...], kernel_size: Pair, *, stride: Pair | None = None,
-                        padding: Padding = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-                        data_format: DataFormat = "NCHW") -> Array:
+def avg_pool2d_backward(grad_output: Any, input_shape: tuple[int, ...], kernel_size: Pair, *,
+                        stride: Pair | None = None, padding: Padding = 0, ceil_mode: bool = False,
+                        count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `avg_pool2d`: each number of grad_output is shared out evenly over its window.
 
     Parameters
@@ -297,15 +302,15 @@ def avg_pool2d_backward(grad_output: Any, input_shape: tuple[int, ...], kernel_s
     array([[[1., 1., 2., 2.],
             [1., 1., 2., 2.]]])
     """
-    found = _average_gradients.find(grad_output, input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad,
-                                    data_format)
+    found = _average_gradients.find(grad_output, input_shape, kernel_size, stride, padding, ceil_mode,
+                                    count_include_pad, data_format)
     if found is None:
         grad_output = checks.array(grad_output, "grad_output")
         shape, batched = _input_shape(input_shape, data_format, grad_output.dtype)
         counted = checks.flag(count_include_pad, "count_include_pad")
         found = shape, batched, _sliding(shape[2:], kernel_size, stride, padding, 1, ceil_mode, counted)
-        _average_gradients.keep(found, grad_output, input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad,
-                                data_format)
+        _average_gradients.keep(found, grad_output, input_shape, kernel_size, stride, padding, ceil_mode,
+                                count_include_pad, data_format)
     shape, batched, windows = found
     return _average_gradient(grad_output, shape, windows, data_format, batched)
 
@@ -350,8 +355,8 @@ def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFor
     return _pool(x, windows, data_format, batched, False, with_indices)
 
 
-def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
-                                 data_format: DataFormat = "NCHW") -> Array:
+def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...],
+                                 output_size: Pair, *, data_format: DataFormat = "NCHW") -> Array:
     """Gradient of `adaptive_max_pool2d`: each number of grad_output goes to the pixel that was the maximum.
 
     Parameters

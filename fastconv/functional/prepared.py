@@ -1,4 +1,5 @@
-"""Convolution with weights that stay: what drivers make of them is made once, for a plan, or for as long as they are the same."""
+"""Convolution with weights that stay: what drivers make of them is made once, for a plan,
+or for as long as they are the same."""
 
 from __future__ import annotations
 
@@ -110,8 +111,8 @@ class Conv2dPlan(Generic[Float]):
 class KeptWeights:
     """`conv2d` for a layer that runs again and again: keeps what the driver made of its weights where that saves time.
 
-    Nobody says when an array is changed in place, so each call compares the weights with a copy, byte by byte, and starts
-    anew where they differ. Results have the bits of `conv2d`. A copy or a pickle of it is empty.
+    Nobody says when an array is changed in place, so each call compares the weights with a copy, byte by byte,
+    and starts anew where they differ. Results have the bits of `conv2d`. A copy or a pickle of it is empty.
 
     Parameters
     ----------

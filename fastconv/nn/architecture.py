@@ -3,10 +3,10 @@
     {"layer": "Conv2d", "in_channels": 1, ...}                  a layer of fastconv.nn: its constructor's arguments
     {"layer": "Sequential", "layers": {"0": ..., "1": ...}}     Sequential, ModuleList, ModuleDict
     {"class": "Block", "settings": {"channels": 8, ...}}        a class of one's own: what its `settings` returned
-    {"class": "Chain", "layers": {"0": ..., "1": ...}}          a class of one's own that is made as those of the second line
+    {"class": "Chain", "layers": {"0": ..., "1": ...}}          a class of one's own that is made as those above
 
-Among the settings of a class of one's own a tuple is ``{"tuple": [...]}``, a dict ``{"dict": {...}}``, a module one of the
-above. A class of one's own is found among those that the caller of `build` gives, and only made of the arguments.
+Among the settings of a class of one's own a tuple is ``{"tuple": [...]}``, a dict ``{"dict": {...}}``, a module one of
+the above. A class of one's own is found among those that the caller of `build` gives, and only made of the arguments.
 """
 
 from __future__ import annotations
@@ -82,15 +82,16 @@ def _settings(module: Module) -> dict[str, Any]:
     if kind.settings is Module.settings:
         for name, parameter in signature.parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-                raise TypeError(f"{kind.__name__} cannot be made anew by load from its argument {parameter}: name the arguments, "
-                                f"{hint}")
+                raise TypeError(f"{kind.__name__} cannot be made anew by load from its argument {parameter}: "
+                                f"name the arguments, {hint}")
             if name not in settings and name not in _AT_BIRTH:
-                raise TypeError(f"{kind.__name__} has not kept its argument {name}, which load needs to make it anew: write "
-                                f"self.{name} = {name} in its __init__, {hint}")
+                raise TypeError(f"{kind.__name__} has not kept its argument {name}, which load needs to make it anew: "
+                                f"write self.{name} = {name} in its __init__, {hint}")
     try:
         signature.bind(**settings)
     except TypeError as error:
-        raise TypeError(f"{kind.__name__} cannot be made of what its settings() returns, {sorted(settings)}: {error}") from error
+        raise TypeError(f"{kind.__name__} cannot be made of what its settings() "
+                        f"returns, {sorted(settings)}: {error}") from error
     return settings
 
 
@@ -109,9 +110,10 @@ def _encoded(value: Any, what: str, own: dict[str, type[Module]]) -> Any:
         return {"tuple": [_encoded(item, what, own) for item in value]}
     if type(value) is dict and all(isinstance(key, str) for key in value):
         return {"dict": {key: _encoded(item, what, own) for key, item in value.items()}}
-    raise TypeError(f"{what} is of type {type(value).__name__}: a file keeps numbers, text, modules, and lists, tuples and dicts "
-                    "of these. Keep arrays as Parameter or with register_buffer, define settings(self) that returns other "
-                    "arguments, or write fc.save(model, path, architecture=False) for the weights alone")
+    raise TypeError(f"{what} is of type {type(value).__name__}: a file keeps numbers, text, modules, and lists, "
+                    "tuples and dicts of these. Keep arrays as Parameter or with register_buffer, "
+                    "define settings(self) that returns other arguments, "
+                    "or write fc.save(model, path, architecture=False) for the weights alone")
 
 
 def unknown_classes(description: Any, classes: Mapping[str, type[Module]]) -> list[str]:

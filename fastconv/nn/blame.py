@@ -25,11 +25,12 @@ class _Failure(NamedTuple):
 
 
 def name_layer(error: Exception, model: Any, layer: Any, argument: str, value: Any) -> None:
-    """Put the layer of `model` in which an error arose before its message: ``layer 2.conv, Conv2d(3, 8, 3), given ...``.
+    """Put the layer of `model` in which an error arose before
+    its message: ``layer 2.conv, Conv2d(3, 8, 3), given ...``.
 
-    The error, which keeps its type, comes by here in each module on its way out, from the inside to the outside: `layer` is
-    the one that it just left, `model` itself or directly inside it. The first is the one to name; its dotted name is that
-    in the outermost model that has it, so the message is written anew each time.
+    The error, which keeps its type, comes by here in each module on its way out, from the inside to the outside:
+    `layer` is the one that it just left, `model` itself or directly inside it. The first is the one to name;
+    its dotted name is that in the outermost model that has it, so the message is written anew each time.
     """
     failure: _Failure | None = vars(error).get("_failure")
     name = _name_in(model, failure.layer) if failure else None

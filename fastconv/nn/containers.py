@@ -1,4 +1,5 @@
-"""Lists and dicts of modules that are modules themselves, as in PyTorch: for modules of one's own, which call what is inside.
+"""Lists and dicts of modules that are modules themselves, as in PyTorch:
+for modules of one's own, which call what is inside.
 
 A plain list or dict as an attribute is found as well; these have `parameters`, `train`, ... of their own in addition.
 """
@@ -18,8 +19,8 @@ class _Container(Module):
     _unnamed_children = "_modules"
 
     def forward(self, x: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} holds modules and is none to be called: call those inside, or use "
-                                  "nn.Sequential to run them one after the other")
+        raise NotImplementedError(f"{type(self).__name__} holds modules and is none to be called: call those inside, "
+                                  "or use nn.Sequential to run them one after the other")
 
     def __repr__(self) -> str:
         lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in self.named_children()]
@@ -64,7 +65,8 @@ class ModuleList(_Container, MutableSequence[Module]):
 
 
 class ModuleDict(_Container, MutableMapping[str, Module]):
-    """A dict of modules under their keys: ``self.heads = nn.ModuleDict({"digit": ...})`` makes ``"heads.digit.weight"``.
+    """A dict of modules under their keys:
+    ``self.heads = nn.ModuleDict({"digit": ...})`` makes ``"heads.digit.weight"``.
 
     Parameters
     ----------

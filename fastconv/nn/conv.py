@@ -46,9 +46,9 @@ class Conv2d(Module):
     Input (N, C, H, W) and output (N, K, OH, OW), or with NHWC (N, H, W, C) and (N, OH, OW, K); without padding
     OH = floor((H - rows) / stride) + 1.
 
-    In evaluation mode, until training mode, the layer keeps a copy of its weights and what Winograd's algorithm makes of
-    them, where that saves time: for 3 x 3 filters five times their memory, for at most 4 MB of weights. It compares the
-    weights with the copy before each use, so they may change in any way in between.
+    In evaluation mode, until training mode, the layer keeps a copy of its weights and what Winograd's algorithm
+    makes of them, where that saves time: for 3 x 3 filters five times their memory, for at most 4 MB of weights.
+    It compares the weights with the copy before each use, so they may change in any way in between.
 
     Examples
     --------

@@ -46,8 +46,8 @@ def __dir__() -> list[str]:
 Rng = np.random.Generator | int | None
 Initialiser = Callable[..., NDArray[Any]]
 InitName = Literal["uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
-                   "lecun_normal", "orthogonal", "zeros", "constant", "xavier_uniform", "xavier_normal", "kaiming_uniform",
-                   "kaiming_normal"]
+                   "lecun_normal", "orthogonal", "zeros", "constant", "xavier_uniform", "xavier_normal",
+                   "kaiming_uniform", "kaiming_normal"]
 
 _shared = np.random.default_rng()
 
@@ -172,7 +172,8 @@ def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = n
     return normal(shape, std=math.sqrt(1 / fans(shape)[0]), rng=rng, dtype=dtype)
 
 
-def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
+def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None,
+               dtype: FloatDType = np.float32) -> NDArray[Any]:
     """A random matrix (outputs, everything else) with orthonormal rows or columns, whichever are fewer, times `gain`.
 
     Source: A. Saxe, J. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear
@@ -192,7 +193,8 @@ def zeros(shape: Sequence[int], *, rng: Rng = None, dtype: FloatDType = np.float
     return np.zeros(*_plan(shape, dtype))
 
 
-def constant(shape: Sequence[int], *, value: float = 1.0, rng: Rng = None, dtype: FloatDType = np.float32) -> NDArray[Any]:
+def constant(shape: Sequence[int], *, value: float = 1.0, rng: Rng = None,
+             dtype: FloatDType = np.float32) -> NDArray[Any]:
     """All equal to `value`."""
     sizes, kind = _plan(shape, dtype)
     return np.full(sizes, checks.number(value, "value"), kind)

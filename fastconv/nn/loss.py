@@ -105,7 +105,8 @@ def _check_log_probabilities(log_probs: Any) -> None:
         highest = np.fmax.reduce(values, axis=None, initial=-np.inf)  # beside NaN too
     if highest > _ROUNDING:
         raise ValueError(f"log_probs must be log-probabilities, which are never positive, got {highest:.6g}: "
-                         "end the model with nn.LogSoftmax(), or take nn.CrossEntropyLoss() for a model that returns scores")
+                         "end the model with nn.LogSoftmax(), "
+                         "or take nn.CrossEntropyLoss() for a model that returns scores")
 
 
 def _last(loss: NLLLoss | CrossEntropyLoss) -> tuple[Any, Any]:

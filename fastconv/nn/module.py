@@ -4,8 +4,8 @@ A layer is two functions: `forward`, and a `backward` that takes the gradient of
 output and returns the one with respect to its input (the chain rule, one link of it). What backward needs of the
 forward pass, the layer remembers: only in training mode, and only until backward has used it. There is no tape.
 
-A pass for inference writes nothing into the model, so that others may train or predict with it meanwhile: that it is one
-is kept beside the model, in a context variable, which every thread and every asyncio task has for itself.
+A pass for inference writes nothing into the model, so that others may train or predict with it meanwhile: that it is
+one is kept beside the model, in a context variable, which every thread and every asyncio task has for itself.
 """
 
 from __future__ import annotations
@@ -100,9 +100,9 @@ class Module:
     weight of ``self.blocks[0]`` is ``"blocks.0.weight"``). Arrays that are not learnt but belong to the state, such as
     running means, are said by `register_buffer`.
 
-    What `forward` keeps for `backward`, it gives to `remember`, or sets only where ``self.training``: then `predict` and
-    its like may run in one thread while another one trains. Constructors keep each argument as the attribute of its name
-    (or the class defines `settings`), so that `fastconv.save` can write down how to make the module.
+    What `forward` keeps for `backward`, it gives to `remember`, or sets only where ``self.training``: then `predict`
+    and its like may run in one thread while another one trains. Constructors keep each argument as the attribute of its
+    name (or the class defines `settings`), so that `fastconv.save` can write down how to make the module.
 
     Attributes
     ----------
@@ -280,7 +280,8 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
-        """All arrays that `register_buffer` made part of the state, at any depth, with their dotted names; each once."""
+        """All arrays that `register_buffer` made part of the state, at any depth,
+        with their dotted names; each once."""
         return once((name, entry.data) for name, entry in _entries(self, prefix) if isinstance(entry, Buffer))
 
     def buffers(self) -> list[NDArray[Any]]:
@@ -307,9 +308,9 @@ class Module:
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode inside a ``with`` block, for this thread alone: others go on in the mode that they are in.
 
-        Nothing is written into the model, so it may train in another thread meanwhile. What `train` and `eval` set inside
-        the block counts after it. A module whose forward pass goes on in other threads takes the mode there with
-        ``contextvars.copy_context().run``.
+        Nothing is written into the model, so it may train in another thread meanwhile. What `train` and `eval`
+        set inside the block counts after it. A module whose forward pass goes on in other threads takes the mode
+        there with ``contextvars.copy_context().run``.
         """
         inside: dict[int, Module] = {id(module): module for _, module in self.named_modules()}
         before = _evaluated.set({**_evaluated.get(), **inside})
@@ -340,8 +341,9 @@ class Module:
         Raises
         ------
         ValueError
-            If a name is missing or unknown, or a shape differs; the message lists all differences, and nothing is
-            changed. Where the names differ by one beginning only, such as ``"module."``, it has the expression to write.
+            If a name is missing or unknown, or a shape differs; the message lists all differences,
+            and nothing is changed. Where the names differ by one beginning only, such as ``"module."``,
+            it has the expression to write.
         """
         copy_into(_entries(self), state)
 
@@ -373,14 +375,16 @@ class Module:
         if images.ndim == 0:
             raise ValueError("x must be a batch of images, got a number")
         if images.ndim == 3 and (form := self._image_form()):
-            raise ValueError(f"x must be a batch (N, {form}), got shape {images.shape}: write x[None] for one image ({form})")
+            raise ValueError(f"x must be a batch (N, {form}), "
+                             f"got shape {images.shape}: write x[None] for one image ({form})")
         batch_size = checks.integer(batch_size, "batch_size", 1)
         with self.evaluating():
             outputs = [self(images[start : start + batch_size]) for start in range(0, max(len(images), 1), batch_size)]
         return np.concatenate(outputs)
 
     def _image_form(self) -> str | None:
-        """The sizes of one image, "C, H, W" or "H, W, C", where the module begins with a layer that takes images alone."""
+        """The sizes of one image, "C, H, W" or "H, W, C", where the module begins with a layer
+        that takes images alone."""
         data_format = getattr(self, "data_format", None)
         return ", ".join(data_format[1:]) if data_format in checks.DATA_FORMATS else None
 
@@ -412,7 +416,8 @@ class Module:
 
 @contextmanager
 def watched(model: Module, watch: Callable[[Module, Any], Any]) -> Iterator[None]:
-    """`Module.evaluating`, and what is called inside goes through ``watch(module, x)``, which calls ``module.forward(x)``."""
+    """`Module.evaluating`, and what is called inside goes through ``watch(module, x)``,
+    which calls ``module.forward(x)``."""
     before = _watch.set(watch)
     try:
         with model.evaluating():

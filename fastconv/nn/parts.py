@@ -11,7 +11,8 @@ from fastconv.nn.sequential import is_chain, last_layer
 
 
 def check_parts(model: Module, optimizer: Any, loss: Any) -> None:
-    """Raise a ValueError where a training would move other parameters, or get its loss from other numbers, than meant."""
+    """Raise a ValueError where a training would move other parameters, or get its loss from
+    other numbers, than meant."""
     _check_parameters(model, optimizer, loss)
     _check_output(model, loss)
 
@@ -26,10 +27,11 @@ def _check_parameters(model: Module, optimizer: Any, loss: Any) -> None:
     if not strange and own.isdisjoint(map(id, optimizer.params)):
         strange = optimizer.params
     if strange:
-        shown = ", ".join(f"{getattr(one, 'name', '') or 'one without a name'} of shape {one.data.shape}" for one in strange[:3])
-        raise ValueError("optimizer must be of the model's parameters, such as optim.SGD(model.parameters(), lr=0.1) made after "
-                         f"the model is complete: {len(strange)} of its {len(optimizer.params)} parameters are not in the "
-                         f"model: {shown}{', ...' if len(strange) > 3 else ''}")
+        shown = ", ".join(f"{getattr(one, 'name', '') or 'one without a name'} of shape {one.data.shape}"
+                          for one in strange[:3])
+        raise ValueError("optimizer must be of the model's parameters, such as optim.SGD(model.parameters(), lr=0.1) "
+                         f"made after the model is complete: {len(strange)} of its {len(optimizer.params)} parameters "
+                         f"are not in the model: {shown}{', ...' if len(strange) > 3 else ''}")
 
 
 def _check_output(model: Module, loss: Any) -> None:
@@ -39,7 +41,9 @@ def _check_output(model: Module, loss: Any) -> None:
     if isinstance(loss, NLLLoss) and known and model.returns != "log-probabilities":
         instead = ("nn.LogSoftmax() in place of nn.Softmax()" if model.returns == "probabilities" else
                    "nn.LogSoftmax() behind the last layer, or loss=nn.CrossEntropyLoss()")
-        raise ValueError(f"loss NLLLoss() takes log-probabilities, but the model returns {model.returns}: write {instead}")
+        raise ValueError("loss NLLLoss() takes log-probabilities, "
+                         f"but the model returns {model.returns}: write {instead}")
     if isinstance(loss, CrossEntropyLoss) and model.returns == "probabilities":
-        warnings.warn("the model returns probabilities, which CrossEntropyLoss() takes for scores and puts through softmax "
-                      "again: leave out nn.Softmax(), predict_proba applies it where it is needed", stacklevel=4)
+        warnings.warn("the model returns probabilities, which CrossEntropyLoss() takes for scores and puts through "
+                      "softmax again: leave out nn.Softmax(), predict_proba applies it where it is needed",
+                      stacklevel=4)

@@ -1,4 +1,5 @@
-"""What a file that is no model is instead, told by its ending or its first bytes, and how to get the weights out of it."""
+"""What a file that is no model is instead, told by its ending or its first bytes,
+and how to get the weights out of it."""
 
 from __future__ import annotations
 
@@ -20,11 +21,13 @@ def by_ending(path: Path) -> str:
 
 
 def by_content(path: Path, content: bytes) -> str:
-    """What an .npz or .safetensors file holds that could not be read as such; empty where its first bytes say nothing."""
+    """What an .npz or .safetensors file holds that could not be read as such;
+    empty where its first bytes say nothing."""
     if not content:
         return "it is empty"
     if content.startswith(b"\x93NUMPY"):
-        return f"it is an .npy file by another name, one array without a name: read it with np.load(open({str(path)!r}, 'rb'))"
+        return ("it is an .npy file by another name, one array without a name: "
+                f"read it with np.load(open({str(path)!r}, 'rb'))")
     if content.startswith(b"\x89HDF"):
         return "it is an HDF5 file by another name"
     if content.startswith(b"\x80"):
@@ -42,9 +45,9 @@ def by_content(path: Path, content: bytes) -> str:
 
 def unknown_dtype(name: str, dtype: str, path: Path) -> str:
     """What to do about a tensor of a dtype that NumPy has not, such as bfloat16 or the eight-bit floats."""
-    return (f"tensor {name!r} is {dtype}, which NumPy has not: convert the file with PyTorch, safetensors.torch.save_file("
-            f"{{name: value.float() for name, value in safetensors.torch.load_file({str(path)!r}).items()}}, "
-            "'float32.safetensors')")
+    return (f"tensor {name!r} is {dtype}, which NumPy has not: convert the file with PyTorch, "
+            "safetensors.torch.save_file({name: value.float() for name, value in "
+            f"safetensors.torch.load_file({str(path)!r}).items()}}, 'float32.safetensors')")
 
 
 def _from_torch(path: Path) -> str:

@@ -86,7 +86,8 @@ class Sequential(Module):
         for layer, following in zip(layers, [*layers[1:], None]):
             if layer is done:
                 continue
-            if not apart and type(layer) is Conv2d and type(following) is ReLU and _unchanged(layer) and _unchanged(following):
+            if (not apart and type(layer) is Conv2d and type(following) is ReLU and _unchanged(layer)
+                    and _unchanged(following)):
                 x = _rectified(layer, x)
                 following.remember(x)
                 done = following
@@ -151,8 +152,8 @@ class Sequential(Module):
     def summary(self, input_shape: tuple[int, ...]) -> Summary:
         """A table of the layers for an input of this shape, without the batch: ``(1, 28, 28)``.
 
-        The network runs once, on one image of zeros. Layers of a Sequential inside have a row each; a module of one's own
-        has one, with the multiply-adds of all that it called.
+        The network runs once, on one image of zeros. Layers of a Sequential inside have a row each;
+        a module of one's own has one, with the multiply-adds of all that it called.
 
         Examples
         --------
@@ -253,12 +254,14 @@ def _rectified(layer: Conv2d, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _learns(layer: Module) -> bool:
-    """Whether there are parameters: asked in every step of a training, and mostly seen in the layer's own attributes."""
+    """Whether there are parameters: asked in every step of a training,
+    and mostly seen in the layer's own attributes."""
     return any(isinstance(value, Parameter) for value in vars(layer).values()) or bool(layer.parameters())
 
 
 def last_layer(chain: Sequential) -> Module | None:
-    """The layer that says what the output means: the last one, also of a Sequential at the end, that is no `Flatten`."""
+    """The layer that says what the output means: the last one, also of a Sequential at the end,
+    that is no `Flatten`."""
     for layer in reversed(chain.layers.values()):
         found = last_layer(layer) if is_chain(layer) else layer
         if found is not None and not isinstance(found, Flatten):

@@ -1,10 +1,10 @@
 """Models in files: weights under PyTorch's names, and the architecture, so that `load` needs nothing but the file.
 
-Two formats, chosen by the ending: ``.npz`` (NumPy's, without pickle) and ``.safetensors`` (Hugging Face's, needs the
-package of that name). Both hold one array for each parameter and buffer, and one JSON text: the modules with their
-constructors' arguments (see `fastconv.nn.architecture`), and what the caller adds. In a ``.npz`` file the text is an array
-of its bytes, so that all items are arrays of numbers. Loading runs no code from the file: a layer is looked up among
-`fastconv.nn`'s own and the classes that the caller gives.
+Two formats, chosen by the ending: ``.npz`` (NumPy's, without pickle) and ``.safetensors`` (Hugging Face's,
+needs the package of that name). Both hold one array for each parameter and buffer, and one JSON text:
+the modules with their constructors' arguments (see `fastconv.nn.architecture`), and what the caller adds. In a ``.npz``
+file the text is an array of its bytes, so that all items are arrays of numbers. Loading runs no code from the file:
+a layer is looked up among `fastconv.nn`'s own and the classes that the caller gives.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | N
     Raises
     ------
     TypeError
-        If a class of one's own does not keep its arguments, or one of them is not of these kinds; if metadata is not for
-        JSON. Nothing is written.
+        If a class of one's own does not keep its arguments, or one of them is not of these kinds;
+        if metadata is not for JSON. Nothing is written.
 
     Notes
     -----
@@ -103,8 +103,8 @@ def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Modul
     Raises
     ------
     ValueError
-        If the file is damaged, holds weights only, is a checkpoint of a training, or needs a class that is not given. The
-        message has what to write instead.
+        If the file is damaged, holds weights only, is a checkpoint of a training, or needs a class that is not given.
+        The message has what to write instead.
 
     Examples
     --------
@@ -128,8 +128,9 @@ def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Modul
     weights = f"build the model, then model.load_state_dict({state_from('fastconv.load_weights(path)', arrays)})"
     if "checkpoint" in document:
         raise ValueError(f"{path} is a checkpoint of a training, not a model: go on with Trainer.fit(..., "
-                         f"checkpoint={str(path)!r}, resume=True), on the command line with the options of that training and "
-                         f"fastconv train --resume. For its weights alone {weights}")
+                         f"checkpoint={str(path)!r}, resume=True), "
+                         "on the command line with the options of that training and fastconv train --resume. "
+                         f"For its weights alone {weights}")
     architecture = document.get("architecture")
     if architecture is None:
         raise ValueError(f"{path} holds weights only: {weights}")
@@ -141,8 +142,8 @@ def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Modul
     if model is None:
         names = ", ".join(missing)
         raise ValueError(f"{path} has modules of the class{'es' if len(missing) > 1 else ''} {names}: write "
-                         f"fc.load({str(path)!r}, classes=[{names}]). Without {'them' if len(missing) > 1 else 'it'} the file "
-                         f"holds weights only: {weights}")
+                         f"fc.load({str(path)!r}, classes=[{names}]). Without {'them' if len(missing) > 1 else 'it'} "
+                         f"the file holds weights only: {weights}")
     return model.eval()
 
 
@@ -172,8 +173,8 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], document: str) -> None:
     """Arrays and one JSON text as a ``.npz`` file."""
     if reserved := sorted({_DOCUMENT, "file", "allow_pickle"} & arrays.keys()):
-        raise ValueError(f"a .npz file has no room for an array named {reserved[0]!r}: give the parameter, buffer or module "
-                         "another name, or write a .safetensors file")
+        raise ValueError(f"a .npz file has no room for an array named {reserved[0]!r}: give the parameter, "
+                         "buffer or module another name, or write a .safetensors file")
     content: dict[str, Any] = {**arrays, _DOCUMENT: np.frombuffer(document.encode(), np.uint8)}
     write_atomically(path, lambda file: np.savez(file, **content))
 
@@ -199,8 +200,8 @@ def _array(file: Any, name: str) -> Any:
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
-        raise ValueError(f"{name!r} in it has dtype object, and is a pickle, which could run any code: write it with np.savez as "
-                         "numbers, such as array.astype(np.float32)") from error
+        raise ValueError(f"{name!r} in it has dtype object, and is a pickle, which could run any code: "
+                         "write it with np.savez as numbers, such as array.astype(np.float32)") from error
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:

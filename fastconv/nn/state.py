@@ -1,4 +1,5 @@
-"""The state of a module: where its parameters, buffers and parts are found, and how arrays get into them, all or none."""
+"""The state of a module: where its parameters, buffers and parts are found,
+and how arrays get into them, all or none."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def new_buffer(name: Any, value: Any) -> NDArray[Any]:
 
 
 def held(items: Iterable[tuple[Any, Any]], kind: type[Kind]) -> list[tuple[str, Kind]]:
-    """The values of a kind among named values, and in the lists, tuples and dicts among these, with their dotted names."""
+    """The values of a kind among named values, and in the lists, tuples and dicts among these,
+    with their dotted names."""
     found = []
     for name, value in list(items):  # taken at once: another thread may add an attribute meanwhile
         if type(value) in PLAIN:
@@ -84,14 +86,15 @@ def by_name(entries: Iterable[tuple[str, Entry]]) -> dict[str, Entry]:
     named: dict[str, Entry] = {}
     for name, entry in entries:
         if name in named:
-            raise ValueError(f"two parameters, buffers or modules of the model have the name {name}: keys such as 1 and "
-                             "'1' in one dict make the same name")
+            raise ValueError(f"two parameters, buffers or modules of the model have the name {name}: "
+                             "keys such as 1 and '1' in one dict make the same name")
         named[name] = entry
     return named
 
 
 def copy_into(entries: Iterable[tuple[str, Entry]], state: Any) -> None:
-    """Copy the arrays of a state dict into the entries of these names, after all checks; see `Module.load_state_dict`."""
+    """Copy the arrays of a state dict into the entries of these names,
+    after all checks; see `Module.load_state_dict`."""
     if not isinstance(state, Mapping):
         raise TypeError(f"state must map names to arrays, got {type(state).__name__}")
     own = by_name(entries)

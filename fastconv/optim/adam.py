@@ -77,7 +77,8 @@ class Adam(Optimizer):
     def _rule(self) -> update.AdamRule:
         return update.AdamRule(self.lr, self.betas, self.eps, self.weight_decay)
 
-    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]], first: list[bool]) -> None:
+    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]],
+                first: list[bool]) -> None:
         counts = [state["step"] + 1 for state in states]
         m, v = [state["m"] for state in states], [state["v"] for state in states]
         update.adam_step(self._rule(), params, grads, m, v, counts)

@@ -48,8 +48,8 @@ class OneCycleLR(Schedule):
     [0.04, 0.52, 1.0, 0.95, 0.812, 0.611, 0.389, 0.188, 0.05, 0.0]
     """
 
-    settings = ("max_lr", "total_steps", "pct_start", "anneal_strategy", "cycle_momentum", "base_momentum", "max_momentum",
-                "div_factor", "final_div_factor")
+    settings = ("max_lr", "total_steps", "pct_start", "anneal_strategy", "cycle_momentum", "base_momentum",
+                "max_momentum", "div_factor", "final_div_factor")
     interval = "batch"
     total_steps: int
 

@@ -44,8 +44,8 @@ class Optimizer:
     #: Names of the whole numbers kept for each parameter.
     counts: tuple[str, ...] = ()
 
-    #: What a setting must be: a check ``(value, name) -> value`` that it goes through whenever it is set, by the constructor,
-    #: a schedule, `load_state_dict` or the user. So a step never meets a setting that it cannot use.
+    #: What a setting must be: a check ``(value, name) -> value`` that it goes through whenever it is set, by the
+    #: constructor, a schedule, `load_state_dict` or the user. So a step never meets a setting that it cannot use.
     kinds: Mapping[str, Callable[[Any, str], Any]] = {"lr": at_least_zero, "weight_decay": at_least_zero}
 
     lr: float
@@ -127,7 +127,8 @@ class Optimizer:
         self.prepare_load(state)()
 
     def prepare_load(self, state: Mapping[str, Any]) -> Callable[[], None]:
-        """Everything of `load_state_dict` that can fail, without changing anything; the function returned does the rest.
+        """Everything of `load_state_dict` that can fail, without changing anything;
+        the function returned does the rest.
 
         For who loads several things, and wants all of them or none.
         """
@@ -139,7 +140,8 @@ class Optimizer:
         settings = self.checked_settings({name: state[name] for name in self.settings}, "state: ")
         entries = state["state"]
         if not isinstance(entries, (list, tuple)):
-            raise TypeError(f"state: state must be a list with an entry for each parameter, got {type(entries).__name__}")
+            raise TypeError("state: state must be a list with an entry for each parameter, "
+                            f"got {type(entries).__name__}")
         if len(entries) != len(self.params):
             raise ValueError(f"state must be for {len(self.params)} parameters, got {len(entries)}")
         copied = [self._checked_entry(entry, index) for index, entry in enumerate(entries)]
@@ -154,9 +156,11 @@ class Optimizer:
     def checked_settings(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         """Values for some of the settings, after the checks that setting them would make; nothing is set.
 
-        A subclass whose settings do not all go together checks that here, the values beside those of the other settings.
+        A subclass whose settings do not all go together checks that here,
+        the values beside those of the other settings.
         """
-        return {name: self.kinds[name](value, prefix + name) if name in self.kinds else value for name, value in values.items()}
+        return {name: self.kinds[name](value, prefix + name) if name in self.kinds else value
+                for name, value in values.items()}
 
     def _checked_entry(self, entry: Any, index: int) -> dict[str, Any]:
         """What a state holds for one parameter: all of its buffers and counts, or nothing before its first step."""
@@ -180,8 +184,8 @@ class Optimizer:
             with np.errstate(over="ignore"):  # what is too large for the parameter's dtype becomes infinite
                 checked[name] = np.array(array, data.dtype, order="C")
             if not np.isfinite(checked[name]).all():
-                raise ValueError(f"state: {name} of parameter {index} must be finite in {data.dtype}, it holds NaN or infinity or "
-                                 "what becomes one")
+                raise ValueError(f"state: {name} of parameter {index} must be finite in {data.dtype}, "
+                                 "it holds NaN or infinity or what becomes one")
             if name in self.squares and (checked[name] < 0).any():
                 raise ValueError(f"state: {name} of parameter {index} must be at least 0, got {checked[name].min()}")
         return checked
@@ -193,7 +197,8 @@ class Optimizer:
         for index, grad in zip(moving, grads):
             apart = arrays.is_room(self.params[index].data, grad.shape, grad.dtype, tuple(grads)) and apart
             for name in self.buffers:
-                if name in self.state[index] and not arrays.is_room(self.state[index][name], grad.shape, grad.dtype, ()):
+                if (name in self.state[index]
+                        and not arrays.is_room(self.state[index][name], grad.shape, grad.dtype, ())):
                     self._check_buffer(index, name)
         if not apart:
             for index in moving:
@@ -204,7 +209,8 @@ class Optimizer:
     def _gradient(self, index: int) -> NDArray[Any]:
         """The gradient of a parameter in its shape and dtype, C-contiguous."""
         data, grad = self.params[index].data, self.params[index].grad
-        if type(data) is np.ndarray and arrays.is_like(grad, data.shape, data.dtype) and grad.flags.c_contiguous:  # type: ignore[union-attr]
+        if (type(data) is np.ndarray and arrays.is_like(grad, data.shape, data.dtype)
+                and grad.flags.c_contiguous):  # type: ignore[union-attr]
             return grad  # type: ignore[return-value]
         called = self._called(index)
         _check_updatable(data, called)
@@ -220,9 +226,10 @@ class Optimizer:
         data, buffer, called = self.params[index].data, self.state[index][name], self._called(index)
         _check_updatable(buffer, f"the {name} of {called}")
         if buffer.shape != data.shape or buffer.dtype != data.dtype:
-            raise ValueError(f"{called} is {data.dtype} of shape {data.shape}, but its {name} in the optimizer's state is "
-                             f"{buffer.dtype} of shape {buffer.shape}: make a new optimizer where a parameter's array was "
-                             "replaced")
+            raise ValueError(
+                f"{called} is {data.dtype} of shape {data.shape}, but its {name} in the optimizer's state is "
+                f"{buffer.dtype} of shape {buffer.shape}: make a new optimizer where a parameter's array was "
+                "replaced")
 
     def _called(self, index: int) -> str:
         """A parameter in a message."""
@@ -233,11 +240,12 @@ class Optimizer:
         """The state before the first step of a parameter: `buffers` in its shape and dtype, `counts`."""
         raise NotImplementedError
 
-    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]], first: list[bool]) -> None:
+    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]],
+                first: list[bool]) -> None:
         """One step of some parameters, all arrays C-contiguous; parameters and states change in place.
 
-        What can fail, as for want of memory, comes before the first change. `first` says of each state whether it is what
-        `_new_state` made.
+        What can fail, as for want of memory, comes before the first change.
+        `first` says of each state whether it is what `_new_state` made.
         """
         raise NotImplementedError
 
@@ -264,4 +272,5 @@ def _check_updatable(array: Any, called: str) -> None:
 
 def _check_unmasked(array: Any, called: str) -> None:
     if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"{called} is a masked array, whose mask would be lost: fill it, for example with array.filled(0)")
+        raise TypeError(f"{called} is a masked array, whose mask would be lost: "
+                        "fill it, for example with array.filled(0)")

@@ -84,11 +84,12 @@ class Schedule:
         self.prepare_load(state)()
 
     def prepare_load(self, state: Mapping[str, Any]) -> Callable[[], None]:
-        """Everything of `load_state_dict` that can fail, without changing anything; the function returned does the rest."""
+        """Everything of `load_state_dict` that can fail, without changing anything;
+        the function returned does the rest."""
         if not isinstance(state, Mapping) or set(state) != {"steps", "base_lr"}:
             got = sorted(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
-            raise ValueError(f"state must be what {type(self).__name__}.state_dict returned, with ['base_lr', 'steps'], "
-                             f"got {got}")
+            raise ValueError(f"state must be what {type(self).__name__}.state_dict returned, "
+                             f"with ['base_lr', 'steps'], got {got}")
         steps = checks.integer(state["steps"], "state: steps", 0, self.total_steps or checks.LARGEST_OPTION)
         loaded = copy.copy(self)
         loaded.base_lr = at_least_zero(state["base_lr"], "state: base_lr")

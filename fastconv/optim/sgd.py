@@ -65,7 +65,8 @@ class SGD(Optimizer):
 
     def checked_settings(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         checked = super().checked_settings(values, prefix)
-        nesterov, momentum, dampening = (checked.get(name, getattr(self, name)) for name in ("nesterov", "momentum", "dampening"))
+        nesterov, momentum, dampening = (checked.get(name, getattr(self, name))
+                                         for name in ("nesterov", "momentum", "dampening"))
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError(f"{prefix}nesterov needs momentum above 0 and dampening 0, got {momentum} and {dampening}")
         return checked
@@ -73,7 +74,8 @@ class SGD(Optimizer):
     def _new_state(self, param: NDArray) -> dict[str, Any]:
         return {"velocity": np.zeros(param.shape, param.dtype)} if self.momentum else {}
 
-    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]], first: list[bool]) -> None:
+    def _update(self, params: list[NDArray], grads: list[NDArray], states: list[dict[str, Any]],
+                first: list[bool]) -> None:
         rule = update.SgdRule(self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov)
         velocities = [state["velocity"] if self.momentum else None for state in states]
         update.sgd_step(rule, params, grads, velocities, first)

@@ -39,7 +39,8 @@ def checkpoint_path(checkpoint: str | os.PathLike[str] | None, resume: bool) -> 
 
 def write(path: Path, settings: Mapping[str, Any], epochs: int, state: Mapping[str, Any]) -> None:
     arrays: dict[str, NDArray[Any]] = {}
-    document = {"format": _FORMAT, "settings": settings, "epochs": epochs, "checkpoint": _without_arrays(state, "", arrays)}
+    document = {"format": _FORMAT, "settings": settings, "epochs": epochs,
+                "checkpoint": _without_arrays(state, "", arrays)}
     write_npz(path, arrays, json.dumps(document))
 
 
@@ -76,8 +77,8 @@ def resume(
     arrays, document = read_npz(path)
     found = document.get("format") if "checkpoint" in document else None
     if found == 1:
-        raise ValueError(f"{path} is a checkpoint of an earlier version of fastconv, which does not say what its run was made "
-                         "with: finish the run with that version, or train anew")
+        raise ValueError(f"{path} is a checkpoint of an earlier version of fastconv, which does not say what its run "
+                         "was made with: finish the run with that version, or train anew")
     if found != _FORMAT:
         kind = "is a model" if "architecture" in document else f"is of an unknown format {found!r}" if document else (
             "holds arrays alone")
@@ -91,8 +92,8 @@ def resume(
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be resumed: {error}") from error
     if run.epoch + (run.batch > 0) > epochs:
-        raise ValueError(f"{path} is of a run that is in epoch {run.epoch + (run.batch > 0)} already, epochs must be at least "
-                         f"that, got {epochs}")
+        raise ValueError(f"{path} is of a run that is in epoch {run.epoch + (run.batch > 0)} already, "
+                         f"epochs must be at least that, got {epochs}")
     return run, before, load
 
 
@@ -103,8 +104,9 @@ def _compare(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any], befor
             if name not in saved:
                 message += " (the file does not say it: it is damaged, or of an earlier version of fastconv)"
             if name.startswith("schedule's") and before != epochs:
-                message += (f" (that run was of {before} epochs, this one is of {epochs}: a run goes on for more epochs only "
-                            "with a schedule made as it was, StepLR for example, or none)")
+                message += (f" (that run was of {before} epochs, this one is of {epochs}: "
+                            "a run goes on for more epochs only with a schedule made as it was, "
+                            "StepLR for example, or none)")
             raise ValueError(message)
 
 

@@ -13,7 +13,8 @@ from fastconv.nn.module import Module
 
 
 def dataset_of(value: Any, name: str) -> ArrayDataset:
-    """The argument `name` of a run, a dataset or a pair (images, labels), as a dataset; errors have the name of the argument."""
+    """The argument `name` of a run, a dataset or a pair (images, labels), as a dataset;
+    errors have the name of the argument."""
     if isinstance(value, tuple) and len(value) == 2:
         try:
             return ArrayDataset(*value)
@@ -38,7 +39,8 @@ def check_datasets(model: Module, loss: Any, train_set: ArrayDataset, validation
     """
     shape = train_set.images.shape[1:]
     if validation is not None and validation.images.shape[1:] != shape:
-        raise ValueError(f"validation must hold images of shape {shape}, as train_set does, got {validation.images.shape[1:]}")
+        raise ValueError(f"validation must hold images of shape {shape}, as train_set does, "
+                         f"got {validation.images.shape[1:]}")
     with model.evaluating(), np.errstate(over="ignore", invalid="ignore"):
         output = model(train_set.images[:1])
     if not isinstance(loss, (NLLLoss, CrossEntropyLoss)) or output.ndim != 2:
@@ -51,5 +53,5 @@ def check_datasets(model: Module, loss: Any, train_set: ArrayDataset, validation
 def _refuse_labels(dataset: ArrayDataset, name: str, outputs: int) -> None:
     lowest, highest = int(dataset.labels.min()), int(dataset.labels.max())
     hint = ": where the classes are counted from 1, pass labels - 1" if lowest >= 1 and highest == outputs else ""
-    raise ValueError(f"{name}: labels must be below {outputs}, the number of the model's outputs, got {highest} for image "
-                     f"{int(dataset.labels.argmax())}{hint}")
+    raise ValueError(f"{name}: labels must be below {outputs}, the number of the model's outputs, "
+                     f"got {highest} for image {int(dataset.labels.argmax())}{hint}")

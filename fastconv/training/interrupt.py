@@ -32,7 +32,8 @@ class Gate:
 
 @contextmanager
 def gated() -> Iterator[Gate]:
-    """A gate for the steps inside: setting the handler of a signal costs more than many a layer, so it is set once for all."""
+    """A gate for the steps inside: setting the handler of a signal costs more than many a layer,
+    so it is set once for all."""
     gate = Gate()
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

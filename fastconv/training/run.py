@@ -1,4 +1,5 @@
-"""Where a run is, and everything that a later step depends on: as one nested dictionary, and back, whole or not at all."""
+"""Where a run is, and everything that a later step depends on: as one nested dictionary,
+and back, whole or not at all."""
 
 from __future__ import annotations
 
@@ -117,7 +118,8 @@ def _check_arrays(saved: Any, own: Mapping[str, NDArray[Any]]) -> None:
         if not isinstance(array, np.ndarray):
             wrong.append(f"{name} is no array")
         elif (array.shape, array.dtype) != (wanted.shape, wanted.dtype):
-            wrong.append(f"{name} is {array.dtype} of shape {array.shape}, must be {wanted.dtype} of shape {wanted.shape}")
+            wrong.append(f"{name} is {array.dtype} of shape {array.shape}, "
+                         f"must be {wanted.dtype} of shape {wanted.shape}")
     if wrong:
         raise ValueError("its state does not fit the model: " + "; ".join(sorted(wrong)))
 
@@ -125,7 +127,8 @@ def _check_arrays(saved: Any, own: Mapping[str, NDArray[Any]]) -> None:
 def _check_generators(saved: Any, own: Mapping[str, np.random.Generator]) -> None:
     """Each state is tried on a new generator of the same kind."""
     if not isinstance(saved, Mapping) or set(saved) != set(own):
-        raise ValueError(f"it is of another model: it has the random generators {sorted(saved)}, this one {sorted(own)}")
+        raise ValueError(f"it is of another model: it has the random generators {sorted(saved)}, "
+                         f"this one {sorted(own)}")
     for name, rng in own.items():
         try:
             type(rng.bit_generator)().state = saved[name]

@@ -42,7 +42,8 @@ def settings_of(
 
 
 def described(value: Any, depth: int = 0) -> str:
-    """What a value is, in words that are the same in every process: the class of an object and its public attributes."""
+    """What a value is, in words that are the same in every process:
+    the class of an object and its public attributes."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
@@ -66,7 +67,8 @@ def described(value: Any, depth: int = 0) -> str:
 def _attributes(values: Mapping[str, Any], depth: int = 0) -> str:
     if depth >= _DEEPEST:
         return "..."
-    return ", ".join(f"{name}={described(value, depth + 1)}" for name, value in values.items() if not name.startswith("_"))
+    return ", ".join(f"{name}={described(value, depth + 1)}"
+                     for name, value in values.items() if not name.startswith("_"))
 
 
 def _of_data(dataset: ArrayDataset) -> dict[str, Any]:

@@ -63,8 +63,8 @@ class Trainer:
     Raises
     ------
     ValueError
-        If the optimiser has parameters that are not the model's (nor the loss's), or the loss takes log-probabilities and the
-        model returns something else.
+        If the optimiser has parameters that are not the model's (nor the loss's), or the loss takes log-probabilities
+        and the model returns something else.
 
     Examples
     --------
@@ -137,11 +137,12 @@ class Trainer:
         checkpoint : path, optional
             A ``.npz`` file that is written after each epoch, and on Ctrl-C (which is then raised as usual).
         resume : bool
-            Continue the run in the file `checkpoint`; the result has the same bits as if there had been no interruption.
-            Model, optimizer, schedule, loss, data, augmentation, validation, early stopping, batch size and seed must
-            be made as they were then: the file knows their settings, and a checksum of the data. What may differ is the
-            number of threads, and `epochs`: a run goes on for more epochs without a schedule, or with one that is made as
-            it was (`StepLR`, and `CosineAnnealingLR` with the same `T_max`, but no `OneCycleLR`, which has an end).
+            Continue the run in the file `checkpoint`; the result has the same bits as if there had been
+            no interruption. Model, optimizer, schedule, loss, data, augmentation, validation, early stopping, batch
+            size and seed must be made as they were then: the file knows their settings, and a checksum of the data.
+            What may differ is the number of threads, and `epochs`: a run goes on for more epochs without a schedule,
+            or with one that is made as it was (`StepLR`, and `CosineAnnealingLR` with the same `T_max`, but no
+            `OneCycleLR`, which has an end).
 
         Returns
         -------
@@ -155,8 +156,8 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If an argument, or the checkpoint, does not fit, images are not finite, those of `validation` have another shape,
-            a label is not below the number of the model's outputs, or the schedule ends before the run:
+            If an argument, or the checkpoint, does not fit, images are not finite, those of `validation` have another
+            shape, a label is not below the number of the model's outputs, or the schedule ends before the run:
             nothing has changed then, neither the model nor the optimizer nor the schedule nor a generator.
         DivergedError
             If the loss or a parameter is no longer finite (a `FloatingPointError`): the model is as the last good epoch
@@ -258,8 +259,8 @@ class Trainer:
         wanted = epochs * (batches if schedule.interval == "batch" else 1)
         if done + wanted > schedule.total_steps:
             gone = f", of which {done} are done" if done else ""
-            raise ValueError(f"epochs must fit the schedule: {epochs} take {wanted} steps of it, {type(schedule).__name__} was "
-                             f"made for total_steps={schedule.total_steps}{gone}")
+            raise ValueError(f"epochs must fit the schedule: {epochs} take {wanted} steps of "
+                             f"it, {type(schedule).__name__} was made for total_steps={schedule.total_steps}{gone}")
 
     def _train_epoch(self, run: Run, loader: DataLoader, report: Progress | None) -> None:
         """The batches of the present epoch that are not done yet."""
@@ -340,5 +341,5 @@ def _hits(output: NDArray[Any], labels: NDArray[np.int64]) -> int:
 
 
 def _diverged(run: Run, what: str) -> DivergedError:
-    return DivergedError(f"the training diverged in epoch {run.epoch + 1}, {what}: try a lower learning rate, and see that "
-                         "images are about 0 to 1", run.history)
+    return DivergedError(f"the training diverged in epoch {run.epoch + 1}, {what}: try a lower learning rate, "
+                         "and see that images are about 0 to 1", run.history)

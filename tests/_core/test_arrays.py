@@ -16,10 +16,12 @@ def unaligned(shape):
 
 
 def test_plain():
-    for fine in (np.zeros(3), np.zeros((2, 3), F32).T, np.float32(1) * np.zeros(()), np.zeros((0, 4))[:, ::2], np.zeros(3)[::-1]):
+    for fine in (np.zeros(3), np.zeros((2, 3), F32).T, np.float32(1) * np.zeros(()), np.zeros((0, 4))[:, ::2],
+                 np.zeros(3)[::-1]):
         assert arrays.is_plain(np.asarray(fine))
-    for other in (np.zeros(3, int), np.zeros(3, ">f4"), np.zeros(3, object), np.zeros(3).view(Image), np.ma.zeros(3), unaligned(3),
-                  np.zeros(3, np.float16), np.zeros(3, np.longdouble), np.float64(1), 1.0, [1.0], None, "x"):
+    for other in (np.zeros(3, int), np.zeros(3, ">f4"), np.zeros(3, object), np.zeros(3).view(Image),
+                  np.ma.zeros(3), unaligned(3), np.zeros(3, np.float16), np.zeros(3, np.longdouble), np.float64(1), 1.0,
+                  [1.0], None, "x"):
         assert not arrays.is_plain(other)
 
 
@@ -65,6 +67,6 @@ def test_a_copy_has_the_same_bytes():
         b = a.copy()
         b[index] = value
         assert not arrays.is_copy(b, a)
-    for other in (a.reshape(4), a.reshape(1, 2, 2), np.zeros((2, 2)), np.asfortranarray(a), np.repeat(a, 2, 1)[:, ::2], a.astype(">f4"),
-                  a.view(Image), a.tolist(), None):
+    for other in (a.reshape(4), a.reshape(1, 2, 2), np.zeros((2, 2)), np.asfortranarray(a), np.repeat(a, 2, 1)[:, ::2],
+                  a.astype(">f4"), a.view(Image), a.tolist(), None):
         assert not arrays.is_copy(other, a)

@@ -1,4 +1,5 @@
-"""The bands on their own: a filter that is one at a single tap, and zero elsewhere, reads out what a band has for that tap.
+"""The bands on their own: a filter that is one at a single tap, and zero elsewhere,
+reads out what a band has for that tap.
 
 Infinities around the image would show (zero times infinity is no number) wherever a band took more than its own pixels.
 """
@@ -21,7 +22,8 @@ LAYOUTS = {
     "nchw": lambda a: a,
     "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
     "rows apart": lambda a: surrounded(a)[:, :, 2:2 + a.shape[2], 3:3 + a.shape[3]],
-    "every second": lambda a: surrounded(np.repeat(np.repeat(a, 2, 2), 2, 3))[:, :, 2:2 + 2 * a.shape[2]:2, 3:3 + 2 * a.shape[3]:2],
+    "every second": lambda a: surrounded(np.repeat(np.repeat(a, 2, 2), 2, 3))[:, :, 2:2 + 2 * a.shape[2]:2,
+                                                                              3:3 + 2 * a.shape[3]:2],
     "backwards": lambda a: np.ascontiguousarray(a[:, :, ::-1, ::-1])[:, :, ::-1, ::-1],
 }
 
@@ -30,8 +32,8 @@ def surrounded(a):
     return np.pad(a, ((0, 0), (0, 0), (2, 2), (3, 3)), constant_values=np.inf)
 
 
-def check(driver, x_shape, taps, stride=(1, 1), dilation=(1, 1), padding=((0, 0), (0, 0)), mode="constant", layout="nchw",
-          dtype=np.float32):
+def check(driver, x_shape, taps, stride=(1, 1), dilation=(1, 1), padding=((0, 0), (0, 0)),
+          mode="constant", layout="nchw", dtype=np.float32):
     """Every output of every tap's filter is the padded pixel there. One channel sees all taps' filters."""
     n, c, h, w = x_shape
     x = np.arange(1, np.prod(x_shape) + 1, dtype=dtype).reshape(x_shape)
@@ -50,7 +52,8 @@ def check(driver, x_shape, taps, stride=(1, 1), dilation=(1, 1), padding=((0, 0)
     for k, (channel, i, j) in enumerate(itertools.product(range(c), range(r), range(s))):
         rows = slice(i * dilation[0], i * dilation[0] + (oh - 1) * stride[0] + 1, stride[0])
         columns = slice(j * dilation[1], j * dilation[1] + (ow - 1) * stride[1] + 1, stride[1])
-        np.testing.assert_array_equal(y[:, k], padded[:, channel, rows, columns], err_msg=f"channel {channel}, tap ({i}, {j})")
+        np.testing.assert_array_equal(y[:, k], padded[:, channel, rows, columns],
+                                      err_msg=f"channel {channel}, tap ({i}, {j})")
 
 
 DRIVERS = pytest.mark.parametrize("driver", [product, depthwise], ids=["product", "depthwise"])
@@ -78,8 +81,8 @@ def test_stride(stride, layout, driver):
 @pytest.mark.parametrize("dilation", [(1, 2), (2, 1), (3, 3), (2, 4), (5, 7)])
 def test_dilation_and_stride(dilation, layout, driver):
     for stride in ((1, 1), (2, 2), (3, 2), (2, 4)):
-        check(driver, (1, 2, 19, 27), (3, 3), stride=stride, dilation=dilation, padding=((3, 2), (1, 4)), mode="reflect",
-              layout=layout)
+        check(driver, (1, 2, 19, 27), (3, 3), stride=stride, dilation=dilation, padding=((3, 2), (1, 4)),
+              mode="reflect", layout=layout)
 
 
 @DRIVERS

@@ -1,4 +1,5 @@
-"""The direct driver with channels in the lanes: exactly the plain loops on integers, for every layout and edge of its tiles."""
+"""The direct driver with channels in the lanes: exactly the plain loops on integers,
+for every layout and edge of its tiles."""
 
 import itertools
 
@@ -64,7 +65,8 @@ def test_tiles_of_images(images, view):
 @pytest.mark.parametrize("mode", range(4))
 def test_padding_stride_dilation(mode, view):
     for stride in ((1, 1), (2, 2), (3, 1), (1, 2), (2, 5)):
-        check((2, 6, 9, 12), (14, 6, 3, 3), stride=stride, dilation=(2, 1), padding=((2, 1), (0, 3)), mode=mode, view=view)
+        check((2, 6, 9, 12), (14, 6, 3, 3), stride=stride, dilation=(2, 1), padding=((2, 1), (0, 3)),
+              mode=mode, view=view)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -89,20 +91,23 @@ def test_few_channels(channels, view):
     """NHWC: a row of taps is one stretch of memory, where it is no longer than a vector and not dilated."""
     for size, dilation in ((1, 1), (3, 1), (3, 2), (7, 1)):
         for mode in range(4):
-            check((2, channels, 9, 17), (20, channels, size, size), dilation=(1, dilation), padding=((1, 3), (2, 0)), mode=mode,
-                  view=view)
-            check((2, channels, 9, 17), (33, channels, size, size), stride=(2, 3), padding=((0, 3), (2, 1)), mode=mode, view=view)
+            check((2, channels, 9, 17), (20, channels, size, size), dilation=(1, dilation),
+                  padding=((1, 3), (2, 0)), mode=mode, view=view)
+            check((2, channels, 9, 17), (33, channels, size, size), stride=(2, 3), padding=((0, 3), (2, 1)),
+                  mode=mode, view=view)
 
 
 def check_narrow_groups():
-    """Groups of 2 to 8 channels that share a vector, all of it or a part, and numbers of groups that leave each alone."""
+    """Groups of 2 to 8 channels that share a vector, all of it or a part,
+    and numbers of groups that leave each alone."""
     for width in range(2, 9):
         for groups in (2, 3, 4, 7, 12):
             for dtype in (np.float32, np.float64):
                 for view in VIEWS:
                     x_shape, weight_shape = (2, groups * width, 6, 9), (groups * width, width)
                     check(x_shape, (*weight_shape, 3, 3), padding=((1, 1), (1, 1)), view=view, dtype=dtype)
-                    check(x_shape, (*weight_shape, 3, 2), stride=(2, 2), padding=((0, 1), (2, 0)), mode=width % 4, view=view, dtype=dtype)
+                    check(x_shape, (*weight_shape, 3, 2), stride=(2, 2), padding=((0, 1), (2, 0)), mode=width % 4,
+                          view=view, dtype=dtype)
                     check(x_shape, (*weight_shape, 2, 3), dilation=(3, 2), view=view, dtype=dtype, bias=False)
                     check(x_shape, (*weight_shape, 1, 1), view=view, dtype=dtype)
 
@@ -159,7 +164,8 @@ def test_only_its_own_part_of_a_wider_array():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("filters", [8, 16, 24, 32, 40, 48, 60, 64, 80, 96, 100, 128, 160])
 def test_pointwise_where_pixels_share_sets_of_the_cache(filters, dtype):
-    """Pixels of 4 KB: one panel, pairs of panels, a single one or a partial one behind them, shared out to threads or not."""
+    """Pixels of 4 KB: one panel, pairs of panels, a single one or a partial one behind them,
+    shared out to threads or not."""
     rng = np.random.default_rng(filters)
     whole = rng.integers(-3, 4, (3, 12, 14, 4096 // np.dtype(dtype).itemsize)).astype(dtype)
     for x in (whole, whole[:1], whole[:, ::2, ::2], whole[:, 1:9, 2:11], whole[..., 5:42], whole[:, :, :1]):
@@ -199,7 +205,8 @@ def test_groups_and_many_blocks():
 def test_last_panel_for_any_number_of_threads(filters, dtype):
     """Narrow, lacking filters or full: with few blocks and many, in place or not, packed beforehand or by the plan."""
     rng = np.random.default_rng(filters)
-    for x_shape, size, stride in (((1, 24, 14, 14), 1, 1), ((2, 40, 30, 31), 1, 2), ((1, 12, 25, 40), 3, 1), ((1, 3, 33, 34), 4, 2)):
+    for x_shape, size, stride in (((1, 24, 14, 14), 1, 1), ((2, 40, 30, 31), 1, 2), ((1, 12, 25, 40), 3, 1),
+                                  ((1, 3, 33, 34), 4, 2)):
         x = rng.integers(-3, 4, x_shape).astype(dtype)
         w = rng.integers(-3, 4, (filters, x_shape[1], size, size)).astype(dtype)
         b = rng.integers(-3, 4, filters).astype(dtype)

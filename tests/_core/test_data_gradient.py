@@ -1,4 +1,5 @@
-"""The data gradient of strided convolutions: patches as channels, Winograd's algorithm transposed, and the choice between them."""
+"""The data gradient of strided convolutions: patches as channels, Winograd's algorithm transposed,
+and the choice between them."""
 
 import ctypes
 import itertools
@@ -27,7 +28,8 @@ from fastconv._core.winograd import data_gradient as winograd
 VIEWS = {
     "nchw": lambda a: a,
     "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
-    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
+    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1),
+                                            ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
     "every second": lambda a: np.repeat(np.repeat(a, 2, axis=2), 2, axis=3)[:, :, ::2, ::2],
     "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
 }
@@ -73,7 +75,8 @@ def test_patches_side_by_side(rows, columns, dtype):
     y = np.random.default_rng(0).standard_normal((2, 3, rows, columns, 4, 5)).astype(dtype)
     whole = y.transpose(0, 1, 4, 2, 5, 3).reshape(2, 3, 4 * rows, 5 * columns)
     channels_behind = np.ascontiguousarray(y.transpose(0, 4, 5, 1, 2, 3)).transpose(0, 3, 4, 5, 1, 2)
-    for top, left, h, w in ((0, 0, 4 * rows, 5 * columns), (rows - 1, 1, 3 * rows, 4 * columns - 1), (1, columns + 1, 2, 3 * columns - 2)):
+    for top, left, h, w in ((0, 0, 4 * rows, 5 * columns), (rows - 1, 1, 3 * rows, 4 * columns - 1),
+                            (1, columns + 1, 2, 3 * columns - 2)):
         h, w = min(h, 4 * rows - top), min(w, 5 * columns - left)
         for view, of_y in itertools.product(VIEWS.values(), (y, channels_behind)):
             x = view(np.full((2, 3, h, w), np.nan, dtype))
@@ -121,12 +124,15 @@ def test_patches_exactly(layer, monkeypatch):
     assert taken
 
 
-@pytest.mark.parametrize("layer", [((3, 24, 40, 40), (32, 24, 5, 5), (2, 2), (2, 2), 1), ((2, 16, 33, 35), (32, 16, 4, 4), (2, 2), (1, 1), 1),
-                                   ((2, 3, 112, 112), (64, 3, 7, 7), (2, 2), (3, 3), 1), ((1, 3, 64, 64), (48, 3, 11, 11), (4, 4), (2, 2), 1)])
+@pytest.mark.parametrize("layer", [((3, 24, 40, 40), (32, 24, 5, 5), (2, 2), (2, 2), 1),
+                                   ((2, 16, 33, 35), (32, 16, 4, 4), (2, 2), (1, 1), 1),
+                                   ((2, 3, 112, 112), (64, 3, 7, 7), (2, 2), (3, 3), 1),
+                                   ((1, 3, 64, 64), (48, 3, 11, 11), (4, 4), (2, 2), 1)])
 def test_patches_by_winograd(layer):
     each = problem(*layer, itemsize=4)
     rng = np.random.default_rng(1)
-    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32)
+                           for shape in (each.output_shape, each.weight_shape))
     wanted = by_the_formula(each, grad_output, weight)
     chosen = [patches for patches, merged in (subpixel.laid_out(each, filled) for filled in FILLED)
               if patches is not None and WINOGRAD.refuses(merged) is None]
@@ -151,12 +157,14 @@ def transposed(each, grad_output, weight, view="nchw"):
     return grad_x, again
 
 
-@pytest.mark.parametrize("channels, filters, groups", [(1, 8, 1), (3, 17, 1), (16, 16, 1), (33, 17, 1), (5, 40, 1), (4, 8, 2), (16, 16, 8),
-                                                       (24, 24, 3), (9, 9, 3), (34, 66, 2), (40, 40, 5)])
+@pytest.mark.parametrize("channels, filters, groups",
+                         [(1, 8, 1), (3, 17, 1), (16, 16, 1), (33, 17, 1), (5, 40, 1), (4, 8, 2), (16, 16, 8),
+                          (24, 24, 3), (9, 9, 3), (34, 66, 2), (40, 40, 5)])
 def test_transposed_channels_and_groups(channels, filters, groups):
     each = problem((3, channels, 19, 22), (filters, channels // groups, 3, 3), (2, 2), (1, 1), groups, 4)
     rng = np.random.default_rng(channels * filters + groups)
-    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32)
+                           for shape in (each.output_shape, each.weight_shape))
     wanted = by_the_formula(each, grad_output, weight)
     grad_x, _ = transposed(each, grad_output, weight)
     assert relative_error(grad_x, wanted) < 5e-6
@@ -169,8 +177,10 @@ def test_transposed_sizes(padding):
     rng = np.random.default_rng(3)
     for h, w in itertools.product((3, 4, 5, 8, 9, 10, 17, 18, 19), (3, 9, 16, 33)):
         each = problem((2, 5, h, w), (9, 5, 3, 3), (2, 2), padding, 1, 4)
-        grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
-        assert relative_error(transposed(each, grad_output, weight)[0], by_the_formula(each, grad_output, weight)) < 5e-6
+        grad_output, weight = (rng.standard_normal(shape).astype(np.float32)
+                               for shape in (each.output_shape, each.weight_shape))
+        assert relative_error(transposed(each, grad_output, weight)[0],
+                              by_the_formula(each, grad_output, weight)) < 5e-6
 
 
 def test_transposed_in_double_precision_is_exact_to_rounding():
@@ -188,7 +198,8 @@ BLOCKS = [((9, 32, 28, 28), (64, 32, 3, 3)), ((1, 40, 150, 160), (96, 40, 3, 3))
 def test_transposed_blocks_and_threads(x_shape, weight_shape):
     each = problem(x_shape, weight_shape, (2, 2), (1, 1), 1, 4)
     rng = np.random.default_rng(4)
-    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32)
+                           for shape in (each.output_shape, each.weight_shape))
     with fc.num_threads(1):
         grad_x, again = transposed(each, grad_output, weight)
     assert again == [] and relative_error(grad_x, by_the_formula(each, grad_output, weight)) < 5e-6
@@ -213,8 +224,10 @@ def check_instruction_set():
     for channels, filters, groups in ((7, 15, 1), (31, 33, 1), (8, 8, 4), (16, 16, 2)):
         for view in ("nchw", "nhwc"):
             each = problem((2, channels, 21, 34), (filters, channels // groups, 3, 3), (2, 2), (1, 1), groups, 4)
-            grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
-            assert relative_error(transposed(each, grad_output, weight, view)[0], by_the_formula(each, grad_output, weight)) < 5e-6
+            grad_output, weight = (rng.standard_normal(shape).astype(np.float32)
+                                   for shape in (each.output_shape, each.weight_shape))
+            assert relative_error(transposed(each, grad_output, weight, view)[0],
+                                  by_the_formula(each, grad_output, weight)) < 5e-6
     for layer in LAYERS:
         each = problem(*layer)
         grad_output, weight = arrays(each, np.float32)
@@ -401,20 +414,24 @@ def test_one_output_of_weights_in_pieces_is_left_to_others():
         np.testing.assert_array_equal(grad_x, by_the_formula(each, grad_output, weight))
 
 
-SPREADING = [problem((3, 64, 40, 40), (64, 64, 3, 3), (2, 2), (1, 1), 1, 4), problem((2, 24, 40, 40), (32, 24, 5, 5), (2, 2), (2, 2), 1, 4),
-             problem((2, 16, 33, 35), (32, 16, 4, 4), (2, 2), (1, 1), 1, 4), problem((2, 3, 32, 32), (64, 3, 4, 4), (4, 4), (0, 0), 1, 4)]
+SPREADING = [problem((3, 64, 40, 40), (64, 64, 3, 3), (2, 2), (1, 1), 1, 4),
+             problem((2, 24, 40, 40), (32, 24, 5, 5), (2, 2), (2, 2), 1, 4),
+             problem((2, 16, 33, 35), (32, 16, 4, 4), (2, 2), (1, 1), 1, 4),
+             problem((2, 3, 32, 32), (64, 3, 4, 4), (4, 4), (0, 0), 1, 4)]
 
 
 def backward(each, grad_output, weight):
     x = np.zeros(each.x_shape, np.float32)
-    return fc.conv2d_backward(grad_output, x, weight, stride=each.stride, padding=each.pads, needs=(True, False, False))[0]
+    return fc.conv2d_backward(grad_output, x, weight, stride=each.stride, padding=each.pads,
+                              needs=(True, False, False))[0]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e20])
 @pytest.mark.parametrize("each", SPREADING)
 def test_what_a_pixel_does_not_see_does_not_reach_it(each, value):
     rng = np.random.default_rng(7)
-    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32)
+                           for shape in (each.output_shape, each.weight_shape))
     quiet = backward(each, grad_output, weight)
     where = (len(grad_output) - 1, 3, each.output_size[0] // 2, 2)
     grad_output[where] = value
@@ -431,7 +448,8 @@ def test_what_a_pixel_does_not_see_does_not_reach_it(each, value):
 @pytest.mark.parametrize("each", SPREADING)
 def test_a_weight_that_is_not_finite_meets_no_padding(each):
     rng = np.random.default_rng(8)
-    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32)
+                           for shape in (each.output_shape, each.weight_shape))
     weight[1, 2, 0, 1] = np.inf
     with np.errstate(invalid="ignore"):
         wanted = by_the_formula(each, np.ones_like(grad_output), np.where(np.isfinite(weight), 0, 1))
@@ -442,7 +460,8 @@ def test_a_weight_that_is_not_finite_meets_no_padding(each):
 def test_adjoint(each):
     """<conv(x, w), g> = <x, grad_x>."""
     rng = np.random.default_rng(9)
-    grad_output, weight, x = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape, each.x_shape))
+    grad_output, weight, x = (rng.standard_normal(shape).astype(np.float32)
+                              for shape in (each.output_shape, each.weight_shape, each.x_shape))
     y = fc.conv2d(x, weight, stride=each.stride, padding=each.pads).astype(np.float64)
     inner, other = np.vdot(y, grad_output), np.vdot(x.astype(np.float64), backward(each, grad_output, weight))
     assert abs(inner - other) <= 1e-5 * math.sqrt(np.vdot(y, y) * np.vdot(grad_output, grad_output))
@@ -451,7 +470,8 @@ def test_adjoint(each):
 @pytest.mark.parametrize("each", SPREADING)
 def test_the_same_bits_for_any_number_of_threads(each):
     rng = np.random.default_rng(10)
-    grad_output, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (each.output_shape, each.weight_shape))
+    grad_output, weight = (rng.standard_normal(shape).astype(np.float32)
+                           for shape in (each.output_shape, each.weight_shape))
     results = []
     for threads in (1, 2, 3):
         with fc.num_threads(threads):

@@ -1,4 +1,5 @@
-"""The depthwise driver and its kernels: exact on integers, for every instruction set, layout, edge and number of threads."""
+"""The depthwise driver and its kernels: exact on integers, for every instruction set, layout,
+edge and number of threads."""
 
 import itertools
 from pathlib import Path
@@ -60,7 +61,8 @@ def depthwise_case(channels, height, width, filter_size, multiplier=1, images=1,
 
 
 def kernel_cases():
-    """Every micro-kernel at the edges of its tile: one vector wide (2 to 16 elements) and seven, four, two or one row high."""
+    """Every micro-kernel at the edges of its tile: one vector wide (2 to 16 elements) and seven,
+    four, two or one row high."""
     for size, stride in itertools.product((3, 5, 7, 2, (1, 4), (5, 1)), (1, 2)):
         width_of = 1 if stride == 1 else 2
         for width in (1, 2, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 19, 31, 32, 33, 37):
@@ -71,9 +73,11 @@ def kernel_cases():
         yield depthwise_case(channels, 3, 13, size, images=2, padding=3, data_format="NHWC")
     for size, stride in itertools.product((3, 5, 7, 2), (1, 2, 3)):
         for width in (1, 2, 3, 4, 5, 7, 8, 9, 11):
-            yield depthwise_case(17, 2, width * stride, size, stride=stride, padding=1 if size < 5 else 3, data_format="NHWC")
+            yield depthwise_case(17, 2, width * stride, size, stride=stride, padding=1 if size < 5 else 3,
+                                 data_format="NHWC")
         for height in (1, 2, 3, 4, 5, 6, 7, 8, 9):
-            yield depthwise_case(17, height * stride, 6, size, images=2, stride=stride, padding=size // 2, data_format="NHWC")
+            yield depthwise_case(17, height * stride, 6, size, images=2, stride=stride, padding=size // 2,
+                                 data_format="NHWC")
     for size, stride in itertools.product((3, 5, 7, 1, 2, 4, (1, 7)), (1, 2, 3)):    # planes with channels in the lanes
         for channels in (3, 4, 7, 8, 15, 16, 31, 32, 47):
             yield depthwise_case(channels, 5, 6, size, stride=stride, padding=(3, 3))
@@ -117,7 +121,8 @@ OTHER_CASES = {
     "one_column_nhwc": depthwise_case(20, 9, 1, 3, stride=2, padding=1, data_format="NHWC"),
     "one_row_nhwc": depthwise_case(20, 1, 9, 3, stride=2, padding=1, data_format="NHWC"),
     "one_output_nhwc": depthwise_case(20, 7, 7, 7, stride=2, data_format="NHWC"),
-    **{f"dilation_{stride}_nhwc": depthwise_case(20, 12, 25, 3, dilation=(2, 3), stride=stride, padding=(3, 4), data_format="NHWC")
+    **{f"dilation_{stride}_nhwc": depthwise_case(20, 12, 25, 3, dilation=(2, 3), stride=stride, padding=(3, 4),
+                                                 data_format="NHWC")
        for stride in (1, 2, 3)},
     "taps_share_nothing_nhwc": depthwise_case(20, 9, 40, 3, dilation=(30, 50), padding=(30, 50), data_format="NHWC"),
     "large_filter_nhwc": depthwise_case(20, 20, 21, (19, 20), padding=9, data_format="NHWC"),
@@ -135,10 +140,12 @@ OTHER_CASES = {
     "large_filter": depthwise_case(2, 20, 21, (19, 20), padding=9),
     "cropped": depthwise_case(2, 20, 40, 3, padding=((-2, -3), (-1, -5))),
     "only_padding": depthwise_case(2, 2, 2, 1, padding=((4, 0), (5, 0)), padding_value=2.0),
-    **{f"{mode}_{stride}_{data_format}": depthwise_case(18, 11, 37, 3, images=2, stride=stride, padding=((3, 1), (2, 5)),
-                                                        padding_mode=mode, data_format=data_format)
+    **{f"{mode}_{stride}_{data_format}": depthwise_case(18, 11, 37, 3, images=2, stride=stride,
+                                                        padding=((3, 1), (2, 5)), padding_mode=mode,
+                                                        data_format=data_format)
        for mode, stride, data_format in itertools.product(cases.PADDING_MODES, (1, 2, 3), ("NCHW", "NHWC"))},
-    **{f"{mode}_{stride}_planes": depthwise_case(16, 11, 20, 3, images=2, stride=stride, padding=((3, 1), (2, 5)), padding_mode=mode)
+    **{f"{mode}_{stride}_planes": depthwise_case(16, 11, 20, 3, images=2, stride=stride, padding=((3, 1), (2, 5)),
+                                                 padding_mode=mode)
        for mode, stride in itertools.product(cases.PADDING_MODES, (1, 2, 3))},
     **{f"{mode}_band_planes": depthwise_case(16, 11, 20, 4, images=2, padding=((3, 1), (2, 5)), padding_mode=mode)
        for mode in cases.PADDING_MODES},
@@ -173,7 +180,8 @@ def test_a_nan_reaches_only_the_taps_that_meet_it(channels, columns, data_format
         x, _, _, grad_output = case.arrays(dtype=dtype, integers=True)
         x[0, -1, corner[0], corner[1]] = np.nan
         np.testing.assert_array_equal(weight_gradient(case, view(grad_output, data_format), view(x, data_format)),
-                                      reference.conv2d_backward(grad_output, x, np.zeros(case.weight_shape), **case.window())[1])
+                                      reference.conv2d_backward(grad_output, x, np.zeros(case.weight_shape),
+                                                                **case.window())[1])
 
 
 @pytest.mark.parametrize("case", [OTHER_CASES[name] for name in (
@@ -219,7 +227,8 @@ def test_views_with_any_strides(stride, channels):
     for x_view in (wide[:4:-8, :2 * channels:2, ::2, ::-3], wide.transpose(1, 0, 3, 2)[:2, :channels, 4:16, 2:22],
                    wide[2:4, 1:channels + 1, 5:17, 30:50]):
         x_view[...] = x
-        for y_view in (y_wide[:, :, 1::2, 1::3], y_wide[::-1, ::-1, ::-2, ::-3], y_wide[:, :, :grad_output.shape[2], 2:2 + grad_output.shape[3]]):
+        for y_view in (y_wide[:, :, 1::2, 1::3], y_wide[::-1, ::-1, ::-2, ::-3],
+                       y_wide[:, :, :grad_output.shape[2], 2:2 + grad_output.shape[3]]):
             y_wide[...] = 7.0
             forward(case, x_view, np.flip(np.flip(weight, (2, 3)).copy(), (2, 3)), bias, y_view)
             np.testing.assert_array_equal(y_view, reference.conv2d(x, weight, bias, **case.window()))
@@ -239,18 +248,20 @@ def test_views_of_pixels_with_any_strides(stride, size):
     height, width = grad_output.shape[2:]
     wide = np.zeros((4, 24, 60, 40))
     y_wide = np.full((2, 2 * height, 3 * width, 50), 7.0)
-    for x_view in (wide[::-2, ::2, 3:17, 10:30], wide[2:, 5:17, -1:-43:-3, :20], wide[2:, 1:13, :14, ::-2], wide[1:3, 2:14, ::4, 20:][:, :, :14],
-                   wide.transpose(0, 3, 1, 2)[:2, 9:21, :14, :20]):
+    for x_view in (wide[::-2, ::2, 3:17, 10:30], wide[2:, 5:17, -1:-43:-3, :20], wide[2:, 1:13, :14, ::-2],
+                   wide[1:3, 2:14, ::4, 20:][:, :, :14], wide.transpose(0, 3, 1, 2)[:2, 9:21, :14, :20]):
         x_view[...] = x.transpose(0, 2, 3, 1)
         for y_view in (y_wide[:, 1::2, 1::3, 7:27], y_wide[::-1, -1:-1 - height:-1, width - 1::-1, 30:]):
             y_wide[...] = 7.0
             forward(case, cases.to_nchw(x_view, "NHWC"), np.flip(np.flip(weight, (2, 3)).copy(), (2, 3)), bias,
                     cases.to_nchw(y_view, "NHWC"))
-            np.testing.assert_array_equal(cases.to_nchw(y_view, "NHWC"), reference.conv2d(x, weight, bias, **case.window()))
+            np.testing.assert_array_equal(cases.to_nchw(y_view, "NHWC"),
+                                          reference.conv2d(x, weight, bias, **case.window()))
             y_view[...] = 7.0
             assert (y_wide == 7.0).all()  # nothing beside the view was written
             y_view[...] = grad_output.transpose(0, 2, 3, 1)
-            np.testing.assert_array_equal(weight_gradient(case, cases.to_nchw(y_view, "NHWC"), cases.to_nchw(x_view, "NHWC")),
+            np.testing.assert_array_equal(weight_gradient(case, cases.to_nchw(y_view, "NHWC"),
+                                                          cases.to_nchw(x_view, "NHWC")),
                                           reference.conv2d_backward(grad_output, x, weight, **case.window())[1])
 
 
@@ -258,7 +269,8 @@ def test_views_of_pixels_with_any_strides(stride, size):
 def test_filters_in_any_order(step):
     """Packed forwards, backwards (as a data gradient has them) or one by one."""
     for size, channels in itertools.product((1, 3, 5, (1, 7), (7, 1), (2, 9)), (17, 9)):
-        case = depthwise_case(channels, 8, 9, size, padding=(reference.pair(size)[0] // 2, reference.pair(size)[1] // 2), data_format="NHWC")
+        case = depthwise_case(channels, 8, 9, size,
+                              padding=(reference.pair(size)[0] // 2, reference.pair(size)[1] // 2), data_format="NHWC")
         x, weight, bias, grad_output = case.arrays(integers=True)
         y = view(grad_output, "NHWC")
         for stored in (weight[..., ::step, ::step], weight[..., ::-1], weight.transpose(2, 3, 1, 0)):
@@ -277,7 +289,8 @@ def test_pairs_of_columns(width, dtype):
     for even, odd, left_even, left_odd in ((1, 2, 0, 1), (3, 1, 2, -1), (4, 5, 3, 3)):
         y = np.full((2, 6, 10, width + 1), np.nan, dtype)
         columns = y[:, :, 1:, :width]
-        conv2d_pair(*(Convolution(x, weight[..., :taps], None, columns[..., first::2], Window((1, 1), (2, 1), (1, left)))
+        conv2d_pair(*(Convolution(x, weight[..., :taps], None, columns[..., first::2],
+                                  Window((1, 1), (2, 1), (1, left)))
                       for taps, left, first in ((even, left_even, 0), (odd, left_odd, 1))))
         assert np.isnan(y[:, :, 0]).all() and np.isnan(y[..., width]).all()
         for taps, left, first in ((even, left_even, 0), (odd, left_odd, 1)):
@@ -347,7 +360,8 @@ def test_same_bits_for_any_number_of_threads(shape, data_format):
     try:
         for count in (1, 2, 3, 16):
             threads.set_limit(count)
-            y = forward(case, x, weight, bias, view(np.empty(case.output_shape(), np.float32), data_format), activation=4)
+            y = forward(case, x, weight, bias,
+                        view(np.empty(case.output_shape(), np.float32), data_format), activation=4)
             results.append((y.tobytes(), weight_gradient(case, grad_output, x).tobytes()))
     finally:
         threads.set_limit(before)
@@ -382,7 +396,8 @@ def test_no_read_or_write_outside_the_arrays():
             for case in test.KERNEL_CASES[::3] + list(test.OTHER_CASES.values())[::2]:
                 for dtype, at_end in ((np.float32, True), (np.float32, False), (np.float64, True)):
                     arrays = case.arrays(dtype=dtype, integers=True)
-                    x, w, b, dy = (guarded(test.cases.to_format(a, case.data_format) if a.ndim == 4 and i != 1 else a, at_end)
+                    x, w, b, dy = (guarded(test.cases.to_format(a, case.data_format) if a.ndim == 4 and i != 1 else a,
+                                           at_end)
                                    for i, a in enumerate(arrays))
                     x, dy = (test.cases.to_nchw(a, case.data_format) for a in (x, dy))
                     gradient = test.weight_gradient(case, dy, x)

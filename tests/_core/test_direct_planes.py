@@ -1,4 +1,5 @@
-"""The sum with filters in the lanes on planes that are read as they are: few channels, with and without padding, any layout and strides."""
+"""The sum with filters in the lanes on planes that are read as they are: few channels, with and without padding,
+any layout and strides."""
 
 import itertools
 from pathlib import Path
@@ -30,7 +31,8 @@ CASES = {
 
 
 def direct(case, x, weight, bias, **options):
-    y = fc.conv2d(cases.to_format(x, case.data_format), weight, bias, **case.window(), data_format=case.data_format, algorithm="direct", **options)
+    y = fc.conv2d(cases.to_format(x, case.data_format), weight, bias, **case.window(), data_format=case.data_format,
+                  algorithm="direct", **options)
     return cases.to_nchw(y, case.data_format)
 
 
@@ -41,7 +43,8 @@ def test_as_the_loops(name, dtype):
         case = CASES[name]._replace(data_format=data_format)
         x, weight, bias, _ = case.arrays(dtype=dtype, integers=True)
         with fc.num_threads(threads):
-            np.testing.assert_array_equal(direct(case, x, weight, bias), reference.conv2d(x, weight, bias, **case.window()))
+            np.testing.assert_array_equal(direct(case, x, weight, bias),
+                                          reference.conv2d(x, weight, bias, **case.window()))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -65,7 +68,8 @@ def test_arrays_that_lie_otherwise(name):
     wanted = reference.conv2d(x, weight, bias, **case.window())
     plan = fc.plan_conv2d(x.shape, weight, bias, **case.window(), algorithm="direct")
     last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    for view in (last, x[:, :, ::-1, ::-1].copy()[:, :, ::-1, ::-1], np.repeat(x, 2, axis=3)[..., ::2], np.repeat(x, 2, axis=1)[:, ::2]):
+    for view in (last, x[:, :, ::-1, ::-1].copy()[:, :, ::-1, ::-1], np.repeat(x, 2, axis=3)[..., ::2],
+                 np.repeat(x, 2, axis=1)[:, ::2]):
         np.testing.assert_array_equal(plan(view), wanted)
         np.testing.assert_array_equal(direct(case, view, weight, bias), wanted)
     hwio = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
@@ -82,5 +86,6 @@ def test_on_every_instruction_set(name):
         import numpy as np, reference, test_direct_planes as here
         for case in here.CASES.values():
             x, weight, bias, _ = case.arrays(dtype=np.float32, integers=True)
-            np.testing.assert_array_equal(here.direct(case, x, weight, bias), reference.conv2d(x, weight, bias, **case.window()))
+            np.testing.assert_array_equal(here.direct(case, x, weight, bias),
+                                          reference.conv2d(x, weight, bias, **case.window()))
     """)

@@ -1,4 +1,5 @@
-"""Inner products of rows: exactly the plain product on integers, on every edge of the tiles, and the same bits however it is cut."""
+"""Inner products of rows: exactly the plain product on integers, on every edge of the tiles,
+and the same bits however it is cut."""
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ def draw(*shape, dtype=np.float32, seed=0):
 
 def check(rows, depth, outputs, dtype=np.float32, bias=True):
     """The arrays are parts of others, whose rest must neither be read (NaN) nor written."""
-    x, w, b = draw(rows, depth, dtype=dtype), draw(outputs, depth, dtype=dtype, seed=1), draw(outputs, dtype=dtype, seed=2)
+    x, w, b = (draw(rows, depth, dtype=dtype), draw(outputs, depth, dtype=dtype, seed=1),
+               draw(outputs, dtype=dtype, seed=2))
     around_x, around_w = np.full((rows, depth + 20), np.nan, dtype), np.full((outputs, depth + 19), np.nan, dtype)
     around_y = np.full((rows + 1, outputs + 17), 7, dtype)
     around_x[:, :depth], around_w[:, :depth] = x, w

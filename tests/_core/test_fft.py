@@ -1,4 +1,5 @@
-"""Convolution by Fourier transforms: every option, seams of tiles, error, values that are not finite, threads, memory, choice."""
+"""Convolution by Fourier transforms: every option, seams of tiles, error, values that are not finite,
+threads, memory, choice."""
 
 import sys
 from contextlib import contextmanager
@@ -39,8 +40,9 @@ def forward(case, x, weight, bias, **options):
 
 
 def check(case, dtype, activation=None):
-    """What is promised is a bound of the sums' error, relative to the sums. No activation is steeper than 1, so what comes behind it
-    differs by no more, but may be smaller by far: the hyperbolic tangent of 1e6 is 1."""
+    """What is promised is a bound of the sums' error, relative to the sums.
+    No activation is steeper than 1, so what comes behind it differs by no more, but may be smaller by far:
+    the hyperbolic tangent of 1e6 is 1."""
     x, weight, bias, _ = case.arrays(dtype=dtype)
     y = forward(case, x, weight, bias, activation=activation)
     assert y.dtype == dtype and y.shape == case.output_shape()
@@ -70,7 +72,8 @@ def patched(owner, **values):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", [case for _, case in cases.conv_edge_cases()], ids=[name for name, _ in cases.conv_edge_cases()])
+@pytest.mark.parametrize("case", [case for _, case in cases.conv_edge_cases()],
+                         ids=[name for name, _ in cases.conv_edge_cases()])
 def test_edges(case, dtype):
     check(case, dtype)
 
@@ -109,7 +112,8 @@ def test_large_filters(name, dtype):
     check(LARGE[name], dtype, "leaky_relu")
 
 
-SMALL_BLOCKS = {"FORWARD_BYTES": 60000, "FILTERS_BYTES": 12000, "IMAGES_BYTES": 20000, "OUTPUTS_BYTES": 8000, "BLOCK_BYTES": 4000}
+SMALL_BLOCKS = {"FORWARD_BYTES": 60000, "FILTERS_BYTES": 12000, "IMAGES_BYTES": 20000, "OUTPUTS_BYTES": 8000,
+                "BLOCK_BYTES": 4000}
 
 
 @pytest.mark.parametrize("mode", cases.PADDING_MODES)
@@ -150,7 +154,8 @@ def test_any_strides():
 
 def test_result_into_a_view():
     """As the data gradient uses it: outputs that lie apart."""
-    x, weight = np.random.default_rng(0).standard_normal((2, 3, 40, 40)), np.random.default_rng(1).standard_normal((4, 3, 9, 9))
+    x, weight = (np.random.default_rng(0).standard_normal((2, 3, 40, 40)),
+                 np.random.default_rng(1).standard_normal((4, 3, 9, 9)))
     room = np.zeros((2, 4, 64, 96))
     fft.conv2d(Convolution(x, weight, None, room[:, :, ::2, ::3], Window()))
     np.testing.assert_array_equal(room[:, :, ::2, ::3], fc.conv2d(x, weight, algorithm="fft"))
@@ -204,8 +209,8 @@ def test_single_precision_on_numpy_1():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", ["gray_to_many", "depthwise", "dense", "groups", "stride", "stride_and_dilation", "column_filter",
-                                  "circular", "nhwc"])
+@pytest.mark.parametrize("name", ["gray_to_many", "depthwise", "dense", "groups", "stride", "stride_and_dilation",
+                                  "column_filter", "circular", "nhwc"])
 def test_not_finite_goes_where_the_sum_sends_it(name, value):
     case = LARGE[name]
     for dtype in DTYPES:
@@ -213,8 +218,9 @@ def test_not_finite_goes_where_the_sum_sends_it(name, value):
         x[-1, 1 % x.shape[1], 20 % x.shape[2], 5] = value
         for activation in (None, "relu", "sigmoid"):
             y = forward(case, x, weight, bias, activation=activation)
-            direct = cases.to_nchw(fc.conv2d(cases.to_format(x, case.data_format), weight, bias, **case.window(), algorithm="gemm",
-                                             data_format=case.data_format, activation=activation), case.data_format)
+            direct = cases.to_nchw(fc.conv2d(cases.to_format(x, case.data_format), weight, bias, **case.window(),
+                                             algorithm="gemm", data_format=case.data_format, activation=activation),
+                                   case.data_format)
             np.testing.assert_array_equal(np.isnan(y), np.isnan(direct))
             np.testing.assert_array_equal(y[np.isinf(direct)], direct[np.isinf(direct)])
             finite = np.isfinite(direct)
@@ -284,7 +290,8 @@ def test_error_in_a_thread_comes_out():
 
 
 def test_products_are_too_small_for_the_threads_of_blas():
-    """OpenBLAS spreads complex products of more than 32768 multiplications, with a vector of 4096; more channels come in parts."""
+    """OpenBLAS spreads complex products of more than 32768 multiplications, with a vector of 4096;
+    more channels come in parts."""
     sizes = []
 
     def most(t, k):
@@ -298,7 +305,8 @@ def test_products_are_too_small_for_the_threads_of_blas():
     matmul = np.matmul
     rng = np.random.default_rng(0)
     for n, c, k, size, taps in ((64, 128, 64, 8, 3), (1, 5000, 32, 8, 3), (40, 3000, 1, 8, 3), (1, 9000, 1, 8, 3)):
-        x, weight = rng.standard_normal((n, c, size, size), np.float32), rng.standard_normal((k, c, taps, taps), np.float32)
+        x, weight = (rng.standard_normal((n, c, size, size), np.float32),
+                     rng.standard_normal((k, c, taps, taps), np.float32))
         layout = lay_out(FourierSizes(n, 1, c, k, (taps, taps), (size, size), (1, 1), (1, 1), 4))
         t_at_once, k_at_once = layout.tiles_at_once, layout.filters_at_once
         assert t_at_once * c * k_at_once > most(t_at_once, k_at_once)  # so there is something to cut
@@ -335,7 +343,8 @@ def test_scratch_is_bounded():
         taps = int(rng.integers(1, min(size, 100)))
         channels, filters, groups = (int(2 ** rng.integers(0, 8)) for _ in range(3))
         itemsize = int(rng.choice([4, 8]))
-        layout = lay_out(FourierSizes(images, groups, channels, filters, (taps, taps), (size, size), (1, 1), (1, 1), itemsize))
+        layout = lay_out(FourierSizes(images, groups, channels, filters, (taps, taps), (size, size), (1, 1),
+                                      (1, 1), itemsize))
         one = channels * taps**2 * itemsize  # bytes of one filter, for those that are large themselves
         assert layout.scratch_bytes(1) <= max(FORWARD_BYTES, 10 * one)
 
@@ -397,4 +406,5 @@ def test_empty_batch():
     weight = np.ones((2, 1, 31, 31), np.float32)
     assert fc.conv2d(np.ones((0, 1, 64, 64), np.float32), weight, algorithm="fft").shape == (0, 2, 34, 34)
     assert fc.explain((0, 1, 512, 512), (1, 1, 63, 63)).workspace == 0
-    assert fc.plan_conv2d((0, 1, 64, 64), weight, algorithm="fft")(np.ones((0, 1, 64, 64), np.float32)).shape == (0, 2, 34, 34)
+    assert (fc.plan_conv2d((0, 1, 64, 64), weight, algorithm="fft")(np.ones((0, 1, 64, 64), np.float32)).shape
+            == (0, 2, 34, 34))

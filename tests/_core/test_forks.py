@@ -1,4 +1,5 @@
-"""A forked process computes with one thread, whoever forked it, whoever used OpenMP before and whatever the parent was at."""
+"""A forked process computes with one thread, whoever forked it, whoever used OpenMP before and
+whatever the parent was at."""
 
 import importlib.util
 import os
@@ -25,8 +26,8 @@ int use(void) {
 }
 """
 
-# Arguments: who used OpenMP before (nobody, fastconv, torch, or a path: that of a C library), busy or idle, repetitions, and the
-# ways to fork. A child that hangs is ended by its alarm.
+# Arguments: who used OpenMP before (nobody, fastconv, torch, or a path: that of a C library), busy or idle,
+# repetitions, and the ways to fork. A child that hangs is ended by its alarm.
 FORKS = """
 import ctypes, multiprocessing, os, signal, sys, threading, time, traceback, warnings
 
@@ -38,12 +39,14 @@ import numpy as np
 import fastconv as fc
 
 rng = np.random.default_rng(0)
-x, weight, large = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 16, 64, 64), (16, 16, 3, 3), (2, 16, 21, 21)))
+x, weight, large = (rng.standard_normal(shape).astype(np.float32)
+                    for shape in ((2, 16, 64, 64), (16, 16, 3, 3), (2, 16, 21, 21)))
 
 def compute():
     y, index = fc.max_pool2d(x, 3, return_indices=True)
-    return [fc.conv2d(x, weight, padding=1), fc.conv2d(x, weight, algorithm="gemm"), fc.conv2d(x, large, algorithm="fft"), y,
-            fc.max_pool2d_backward(y, index, x.shape, 3), *fc.conv2d_backward(x, x, weight, padding=1), fc.softmax(fc.relu(x))]
+    return [fc.conv2d(x, weight, padding=1), fc.conv2d(x, weight, algorithm="gemm"),
+            fc.conv2d(x, large, algorithm="fft"), y, fc.max_pool2d_backward(y, index, x.shape, 3),
+            *fc.conv2d_backward(x, x, weight, padding=1), fc.softmax(fc.relu(x))]
 
 fc.set_num_threads(1)
 wanted = compute()
@@ -89,8 +92,8 @@ def fork_twice():
     wait_for(pid)
 
 def fork_in_c():
-    # C code that knows nothing of Python. Beside other threads a child must tell Python, or its lock is never free; and nobody
-    # may have asked for that lock just before.
+    # C code that knows nothing of Python. Beside other threads a child must tell Python, or its lock is never free;
+    # and nobody may have asked for that lock just before.
     c, python, interval = ctypes.PyDLL(None), ctypes.pythonapi, sys.getswitchinterval()
     if state == "busy":
         sys.setswitchinterval(1000)
@@ -128,8 +131,8 @@ def load():
     loader = torch.utils.data.DataLoader(Checked(), num_workers=1, multiprocessing_context="fork", timeout=100)
     assert len(list(loader)) == 2
 
-WAYS = {"os.fork": fork, "os.fork twice": fork_twice, "C": fork_in_c, "a thread": fork_in_a_thread, "multiprocessing": multiprocess,
-        "DataLoader": load}
+WAYS = {"os.fork": fork, "os.fork twice": fork_twice, "C": fork_in_c, "a thread": fork_in_a_thread,
+        "multiprocessing": multiprocess, "DataLoader": load}
 
 if used == "fastconv":
     compute()
@@ -172,7 +175,8 @@ def library(tmp_path_factory):
         pytest.skip(f"{COMPILER} is not installed")
     folder = tmp_path_factory.mktemp("library")
     (folder / "use.c").write_text(LIBRARY)
-    done = subprocess.run([COMPILER, "-shared", "-fPIC", "-fopenmp", "-o", folder / "use.so", folder / "use.c"], capture_output=True)
+    done = subprocess.run([COMPILER, "-shared", "-fPIC", "-fopenmp", "-o", folder / "use.so", folder / "use.c"],
+                          capture_output=True)
     if done.returncode:
         pytest.skip(f"{COMPILER} compiles nothing for OpenMP")
     return folder / "use.so"
@@ -182,7 +186,8 @@ def check_forks(used, state, ways, repetitions, request):
     if (used == "torch" or "DataLoader" in ways) and importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
     user = request.getfixturevalue("library") if used == "a C library" else used
-    assert in_new_process(FORKS, user, state, repetitions, *ways).split("\n")[:-1] == [way for way in ways for _ in range(repetitions)]
+    assert (in_new_process(FORKS, user, state, repetitions, *ways).split("\n")[:-1]
+            == [way for way in ways for _ in range(repetitions)])
 
 
 USERS = ["nobody", "fastconv", "torch", "a C library"]
@@ -240,15 +245,18 @@ def test_a_new_program_uses_threads_again():
     import os, sys
     pid = os.fork()
     if not pid:
-        os.execv(sys.executable, [sys.executable, "-c", "import fastconv as fc; fc.set_num_threads(2); print(fc.get_num_threads())"])
+        os.execv(sys.executable, [sys.executable, "-c", "import fastconv as fc; fc.set_num_threads(2); "
+                                                        "print(fc.get_num_threads())"])
     assert os.waitpid(pid, 0)[1] == 0
     """
     assert int(in_new_process(script)) == 2
 
 
 def test_a_child_forked_during_the_first_call_of_a_thread():
-    """The operations are imported with fastconv, so no thread holds an import's lock while it computes for the first time."""
-    for function in ("conv2d(x, w, padding=1)", "max_pool2d(x, 2)", "conv2d(x[:, :1], np.ones((1, 1, 31, 31), np.float32), padding=15)"):
+    """The operations are imported with fastconv, so no thread holds an import's lock while
+    it computes for the first time."""
+    for function in ("conv2d(x, w, padding=1)", "max_pool2d(x, 2)",
+                     "conv2d(x[:, :1], np.ones((1, 1, 31, 31), np.float32), padding=15)"):
         in_new_process(f"""
             import os, signal, threading
             import numpy as np, fastconv as fc

@@ -1,4 +1,5 @@
-"""The implicit matrix product: exactly the plain product on integers, on every edge of tiles, panels, slices and stages."""
+"""The implicit matrix product: exactly the plain product on integers, on every edge of tiles,
+panels, slices and stages."""
 
 import numpy as np
 import pytest
@@ -77,7 +78,8 @@ def test_stages_of_filters(threads):
 @pytest.mark.parametrize("n", [1, 17, 32, 40])
 def test_the_epilogue_comes_last(n, activation):
     """After the last slice of the sum, with the bias, once."""
-    functions = [lambda v: v, reference.relu, lambda v: reference.leaky_relu(v, 0.25), reference.sigmoid, reference.tanh]
+    functions = [lambda v: v, reference.relu, lambda v: reference.leaky_relu(v, 0.25), reference.sigmoid,
+                 reference.tanh]
     x, w, b = draw(1, 900, 1, n), draw(20, 900, 1, 1, seed=1), draw(20, seed=2)
     w[:, 2:] = np.where(np.arange(898) % 100 == 0, w[:, 2:].reshape(20, 898), 0).reshape(20, 898, 1, 1)
     y = np.full((1, 20, 1, n), np.nan, np.float32)
@@ -97,7 +99,8 @@ WINDOWS = [  # x, filters, window
 
 
 def problem(x_shape, weight_shape, window, view=lambda a: a, dtype=np.float32):
-    x, w, b = draw(*x_shape, dtype=dtype), draw(*weight_shape, dtype=dtype, seed=1), draw(weight_shape[0], dtype=dtype, seed=2)
+    x, w, b = (draw(*x_shape, dtype=dtype), draw(*weight_shape, dtype=dtype, seed=1),
+               draw(weight_shape[0], dtype=dtype, seed=2))
     padding = [(before, before) for before in window.origin]
     wanted = reference.conv2d(x, w, b, stride=window.stride, dilation=window.dilation, padding=padding,
                               groups=x_shape[1] // weight_shape[1])

@@ -25,10 +25,13 @@ def test_the_highest_is_taken_unless_another_is_forced():
 
 
 def test_a_set_that_cannot_be_forced_is_an_error_that_says_why():
-    assert refusal("sse9", X86, X86, X86) == "FASTCONV_ISA='sse9': there is no such set; possible are baseline, avx2, avx512"
-    assert refusal("AVX2", X86, X86, X86) == "FASTCONV_ISA='AVX2': there is no such set; possible are baseline, avx2, avx512"
+    assert (refusal("sse9", X86, X86, X86)
+            == "FASTCONV_ISA='sse9': there is no such set; possible are baseline, avx2, avx512")
+    assert (refusal("AVX2", X86, X86, X86)
+            == "FASTCONV_ISA='AVX2': there is no such set; possible are baseline, avx2, avx512")
     assert refusal("neon", X86, X86, X86[:1]) == "FASTCONV_ISA='neon': there is no such set; possible are baseline"
-    assert refusal("avx512", X86, X86, X86[:2]) == "FASTCONV_ISA='avx512': this CPU does not have it; possible are baseline, avx2"
+    assert (refusal("avx512", X86, X86, X86[:2])
+            == "FASTCONV_ISA='avx512': this CPU does not have it; possible are baseline, avx2")
     assert refusal("avx512", X86, X86[:2], X86[:2]) == (
         "FASTCONV_ISA='avx512': this build does not have it; possible are baseline, avx2")
 
@@ -48,7 +51,8 @@ def test_the_sets_are_in_order():
 
 def imported(value):
     script = [sys.executable, "-c", "from fastconv._core.runtime import isa; print(isa.in_use(), isa.vector_bytes())"]
-    return subprocess.run(script, capture_output=True, text=True, timeout=300, env={**os.environ, "FASTCONV_ISA": value})
+    return subprocess.run(script, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "FASTCONV_ISA": value})
 
 
 @pytest.mark.parametrize("name", isa.usable())
@@ -69,4 +73,5 @@ def test_the_variable_with_another_set(name):
     why = ("there is no such set" if name not in isa.known() else
            "this CPU does not have it" if name in isa.compiled() else "this build does not have it")
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.splitlines()[-1] == f"ImportError: FASTCONV_ISA={name!r}: {why}; possible are {', '.join(isa.usable())}"
+    assert (done.stderr.splitlines()[-1]
+            == f"ImportError: FASTCONV_ISA={name!r}: {why}; possible are {', '.join(isa.usable())}")

@@ -60,8 +60,8 @@ def pair(*numbers):
 def test_a_tuple_of_integers_is_the_same_where_its_numbers_are():
     memo = kept(np.zeros(3), None, pair(2, 3, 28, 28), 5)
     assert memo.find(np.zeros(3), None, pair(2, 3, 28, 28), 5) == "found"
-    for other in (pair(2, 3, 28, 29), pair(2, 3, 28), pair(2, 3, 28, 28, 1), pair(2, 3, 28.0, 28), pair(2, 3, 28, np.int64(28)),
-                  pair(2, 3, pair(28, 28)), [2, 3, 28, 28], 2):
+    for other in (pair(2, 3, 28, 29), pair(2, 3, 28), pair(2, 3, 28, 28, 1), pair(2, 3, 28.0, 28),
+                  pair(2, 3, 28, np.int64(28)), pair(2, 3, pair(28, 28)), [2, 3, 28, 28], 2):
         assert memo.find(np.zeros(3), None, other, 5) is None
     assert kept(np.zeros(3), None, pair(1, 1)).find(np.zeros(3), None, pair(1, True)) is None
     assert kept(np.zeros(3), None, pair(1, True)).find(np.zeros(3), None, pair(1, 1)) is None
@@ -74,8 +74,9 @@ class Number(int):
     pass
 
 
-@pytest.mark.parametrize("option", [[1, 1], np.array([1, 1]), np.array(0.5), np.float64(1), ([1], 2), {}, object(), Number(1),
-                                    b"NCHW"], ids=lambda option: type(option).__name__)
+@pytest.mark.parametrize("option",
+                         [[1, 1], np.array([1, 1]), np.array(0.5), np.float64(1), ([1], 2), {}, object(), Number(1),
+                          b"NCHW"], ids=lambda option: type(option).__name__)
 def test_what_may_change_is_not_kept(option):
     assert kept(np.zeros(3), None, option).find(np.zeros(3), None, option) is None
 

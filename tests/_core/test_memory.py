@@ -34,7 +34,8 @@ def kept():
     return found["bytes"], found["blocks"]
 
 
-@pytest.mark.parametrize("take", [memory.scratch, lambda size: memory.empty((size,), np.uint8)], ids=["scratch", "array"])
+@pytest.mark.parametrize("take", [memory.scratch, lambda size: memory.empty((size,), np.uint8)],
+                         ids=["scratch", "array"])
 def test_what_is_freed_is_kept_and_used_again(take):
     first = take(MB)
     assert kept() == (0, 0)
@@ -49,7 +50,8 @@ def test_what_is_freed_is_kept_and_used_again(take):
     assert kept() == (MB + MB // 2, 2)
 
 
-@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 1000, 1024, 4097, 100_000, MB, MB + 1, 2 * MB - 1, 2 * MB, 5 * MB + 7])
+@pytest.mark.parametrize("size",
+                         [0, 1, 63, 64, 65, 1000, 1024, 4097, 100_000, MB, MB + 1, 2 * MB - 1, 2 * MB, 5 * MB + 7])
 def test_a_class_of_sizes_is_little_more_than_was_asked_for(size):
     block = memory.scratch(size)
     assert block.nbytes == size and address(block) % 64 == 0
@@ -179,7 +181,8 @@ def test_too_much_is_a_memory_error():
         with pytest.raises(MemoryError) as refused:
             memory.empty(shape, np.float32)
         assert str(refused.value) == (
-            f"an array of shape {shape} and type float32 ({4 * int(np.prod(shape, dtype=object))} bytes) cannot be allocated")
+            f"an array of shape {shape} and type float32 ({4 * int(np.prod(shape, dtype=object))} bytes) "
+            "cannot be allocated")
     with pytest.raises(ValueError, match="an array has at most 64 dimensions, got 65"):
         memory.empty((1,) * 65, np.float32)
     assert kept() == (0, 0)
@@ -202,4 +205,5 @@ def test_the_variable_sets_the_bound(value, wanted):
 def test_a_variable_that_is_no_bound(value):
     done = imported(value)
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.splitlines()[-1] == f"ImportError: FASTCONV_POOL_MB={value!r} must be a whole number of MB, 0 or more"
+    assert (done.stderr.splitlines()[-1]
+            == f"ImportError: FASTCONV_POOL_MB={value!r} must be a whole number of MB, 0 or more")

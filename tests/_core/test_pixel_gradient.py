@@ -12,8 +12,10 @@ from fastconv._core.runtime import isa
 
 VIEWS = {
     "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
-    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
-    "nhwc, some columns": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0), (0, 0), (1, 3), (0, 0))).transpose(0, 3, 1, 2)[..., 1:-3],
+    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1),
+                                            ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
+    "nhwc, some columns": lambda a: np.pad(a.transpose(0, 2, 3, 1),
+                                           ((0, 0), (0, 0), (1, 3), (0, 0))).transpose(0, 3, 1, 2)[..., 1:-3],
     "nchw": lambda a: a,
     "nchw, some rows and columns": lambda a: np.pad(a, ((0, 0), (0, 0), (1, 2), (1, 3)))[:, :, 1:-2, 1:-3],
     "nchw, every second column": lambda a: np.repeat(a, 2, axis=3)[..., ::2],

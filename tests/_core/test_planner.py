@@ -1,4 +1,5 @@
-"""The planner: what is taken where there can be no doubt, costs that are defined for every problem, and how a driver is added."""
+"""The planner: what is taken where there can be no doubt, costs that are defined for every problem,
+and how a driver is added."""
 
 import math
 import types
@@ -22,10 +23,12 @@ from fastconv._core.runtime import isa
 CLEAR = {
     "depthwise": [((4, 64, 56, 56), (64, 1, 3, 3), {"groups": 64, "padding": 1}),
                   ((1, 56, 56, 64), (64, 1, 5, 5), {"groups": 64, "padding": 2, "data_format": "NHWC"})],
-    "winograd": [((4, 128, 28, 28), (128, 128, 3, 3), {"padding": 1}), ((1, 64, 56, 56), (64, 64, 5, 5), {"padding": 2})],
+    "winograd": [((4, 128, 28, 28), (128, 128, 3, 3), {"padding": 1}),
+                 ((1, 64, 56, 56), (64, 64, 5, 5), {"padding": 2})],
     "direct": [((4, 28, 28, 256), (256, 256, 1, 1), {"data_format": "NHWC"})],
     "product": [((1, 6, 224, 224), (2, 6, 1, 1), {})],
-    "fourier": [((1, 1, 512, 512), (1, 1, 63, 63), {"padding": 31}), ((8, 8, 128, 128), (8, 8, 31, 31), {"padding": 15})],
+    "fourier": [((1, 1, 512, 512), (1, 1, 63, 63), {"padding": 31}),
+                ((8, 8, 128, 128), (8, 8, 31, 31), {"padding": 15})],
 }
 
 
@@ -50,10 +53,12 @@ def test_on_every_instruction_set(name):
     """)
 
 
-def problem(x_shape, weight_shape, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, itemsize=4, last=False, mode="constant"):
+def problem(x_shape, weight_shape, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, itemsize=4, last=False,
+            mode="constant"):
     outputs = tuple((size + 2 * before - step * (taps - 1) - 1) // by + 1
                     for size, before, step, taps, by in zip(x_shape[2:], padding, dilation, weight_shape[2:], stride))
-    return ConvProblem(x_shape, weight_shape, stride, tuple((n, n) for n in padding), dilation, groups, outputs, itemsize, last, mode)
+    return ConvProblem(x_shape, weight_shape, stride, tuple((n, n) for n in padding), dilation, groups, outputs,
+                       itemsize, last, mode)
 
 
 def all_kinds():
@@ -64,8 +69,10 @@ def all_kinds():
                     for taps in ((1, 1), (3, 3), (5, 5), (1, 7), (11, 11), (31, 2)):
                         for stride in ((1, 1), (2, 2), (3, 1)):
                             for dilation in ((1, 1), (2, 3)):
-                                yield problem((2, c * groups, 70, 61), (k * groups, c, *taps), stride, (0, 1), dilation, groups, itemsize, last)
-                    yield problem((2, c * groups, 3, 4), (k * groups, c, 5, 4), padding=(1, 0), groups=groups, itemsize=itemsize, last=last)
+                                yield problem((2, c * groups, 70, 61), (k * groups, c, *taps), stride, (0, 1), dilation,
+                                              groups, itemsize, last)
+                    yield problem((2, c * groups, 3, 4), (k * groups, c, 5, 4), padding=(1, 0), groups=groups,
+                                  itemsize=itemsize, last=last)
 
 
 def test_each_driver_refuses_or_has_a_cost():
@@ -93,7 +100,8 @@ def test_costs_are_counted_from_the_layout_that_a_call_has():
 
 
 def test_constants_are_those_of_the_terms():
-    """A constant that no term has would be a slip of the pen; a term without a constant was measured to cost nothing."""
+    """A constant that no term has would be a slip of the pen;
+    a term without a constant was measured to cost nothing."""
     for tables in CONSTANTS.values():
         assert set(tables) == {4, 8}
         for itemsize, of_drivers in tables.items():
@@ -150,7 +158,8 @@ def test_a_driver_is_one_entry(monkeypatch):
 
 
 def test_costs_of_enormous_problems_are_found_at_once():
-    for x_shape, weight_shape in (((1, 1, 2**40, 2**40), (1, 1, 2**39, 3)), ((2**40, 2**20, 3, 3), (2**20, 2**20, 3, 3))):
+    for x_shape, weight_shape in (((1, 1, 2**40, 2**40), (1, 1, 2**39, 3)),
+                                  ((2**40, 2**20, 3, 3), (2**20, 2**20, 3, 3))):
         each = problem(x_shape, weight_shape)
         for driver in FORWARD:
             if driver.refuses(each) is None:

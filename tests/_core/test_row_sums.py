@@ -1,4 +1,5 @@
-"""Products of matrices from sums of rows: exactly the plain product on integers, on every edge of the tiles, blocks and runs."""
+"""Products of matrices from sums of rows: exactly the plain product on integers,
+on every edge of the tiles, blocks and runs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""Calls when Python is about to end: after the main thread, in atexit, from objects that die last; and where no thread can be had."""
+"""Calls when Python is about to end: after the main thread, in atexit, from objects that die last;
+and where no thread can be had."""
 
 import threading
 from pathlib import Path
@@ -25,8 +26,8 @@ plane = random((1, 1, 1024, 1024))
 compute_large = functools.partial(fc.conv2d, weight=weight, padding=15)
 
 def compute():
-    return [compute_large(plane), *of_images(image, "NCHW").values(), *of_images(np.moveaxis(image[0], 0, -1), "NHWC").values(),
-            *of_any_array(x).values()]
+    return [compute_large(plane), *of_images(image, "NCHW").values(),
+            *of_images(np.moveaxis(image[0], 0, -1), "NHWC").values(), *of_any_array(x).values()]
 
 wanted = compute()
 
@@ -59,7 +60,8 @@ atexit.register(work)
 class Last:
     def __init__(self):
         self.itself = self  # so that only the garbage collector finds it; this module's names are gone by then
-        self.call, self.wanted, self.equal, self.write = functools.partial(compute_large, plane), wanted[0], np.array_equal, os.write
+        self.call, self.wanted = functools.partial(compute_large, plane), wanted[0]
+        self.equal, self.write = np.array_equal, os.write
     def __del__(self):
         if self.equal(self.call(), self.wanted):
             self.write(1, b"computed\\n")

@@ -1,5 +1,5 @@
-"""Convolutions that have a simpler form: which they are, that the results are those of the plain loops, in any layout, and what idle
-taps add."""
+"""Convolutions that have a simpler form: which they are, that the results are those of the plain loops, in any layout,
+and what idle taps add."""
 
 import itertools
 
@@ -26,15 +26,21 @@ FORMS = {
     "corner_pixel": (cases.ConvCase((3, 6, 5, 4), (9, 6, 1, 1), stride=7), "point", (6, 1, 1)),
     "text": (cases.ConvCase((3, 1, 11, 20), (7, 1, 3, 20)), "columns", (20, 1, 3)),
     "text_padded": (cases.ConvCase((3, 1, 11, 20), (7, 1, 3, 20), padding=(2, 0)), "columns", (20, 1, 3)),
-    "text_reflected": (cases.ConvCase((3, 1, 11, 20), (7, 1, 3, 20), padding=(2, 0), padding_mode="reflect"), "columns", (20, 1, 3)),
+    "text_reflected": (cases.ConvCase((3, 1, 11, 20), (7, 1, 3, 20), padding=(2, 0), padding_mode="reflect"),
+                       "columns", (20, 1, 3)),
     "text_stride": (cases.ConvCase((2, 1, 17, 9), (5, 1, 4, 9), stride=(3, 1), dilation=(2, 1)), "columns", (9, 1, 4)),
-    "some_columns": (cases.ConvCase((2, 1, 9, 11), (5, 1, 3, 4), stride=(1, 20), dilation=(1, 2)), "columns", (4, 1, 3)),
+    "some_columns": (cases.ConvCase((2, 1, 9, 11), (5, 1, 3, 4), stride=(1, 20), dilation=(1, 2)),
+                     "columns", (4, 1, 3)),
     "columns_of_channels": (cases.ConvCase((2, 4, 9, 3), (5, 4, 3, 3)), "one row", (4, 1, 9)),
-    "columns_of_channels_padded": (cases.ConvCase((2, 4, 9, 3), (5, 4, 4, 3), padding=((2, 1), (0, 0)), stride=2), "one row", (4, 1, 12)),
+    "columns_of_channels_padded": (cases.ConvCase((2, 4, 9, 3), (5, 4, 4, 3), padding=((2, 1), (0, 0)), stride=2),
+                                   "one row", (4, 1, 12)),
     "columns_of_groups": (cases.ConvCase((2, 6, 9, 3), (4, 3, 2, 3), groups=2), "one row", (3, 1, 6)),
-    "signal_of_rows": (cases.ConvCase((2, 4, 30, 1), (5, 4, 5, 1), padding=(2, 0), dilation=(2, 1)), "one row", (4, 1, 5)),
-    "signal_of_rows_circular": (cases.ConvCase((2, 4, 30, 1), (5, 4, 5, 1), padding=(2, 0), padding_mode="circular"), "one row", (4, 1, 5)),
-    "signal_of_rows_depthwise": (cases.ConvCase((2, 18, 30, 1), (18, 1, 5, 1), padding=(2, 0), groups=18), "one row", (1, 1, 5)),
+    "signal_of_rows": (cases.ConvCase((2, 4, 30, 1), (5, 4, 5, 1), padding=(2, 0), dilation=(2, 1)),
+                       "one row", (4, 1, 5)),
+    "signal_of_rows_circular": (cases.ConvCase((2, 4, 30, 1), (5, 4, 5, 1), padding=(2, 0), padding_mode="circular"),
+                                "one row", (4, 1, 5)),
+    "signal_of_rows_depthwise": (cases.ConvCase((2, 18, 30, 1), (18, 1, 5, 1), padding=(2, 0), groups=18),
+                                 "one row", (1, 1, 5)),
     "signal_in_padding": (cases.ConvCase((2, 4, 30, 1), (5, 4, 3, 3), padding=1), "one row", (4, 1, 3)),
     "spectrum": (cases.ConvCase((2, 1, 12, 25), (6, 1, 12, 5), padding=(0, 2)), "rows", (12, 1, 5)),
     "spectrum_of_channels": (cases.ConvCase((2, 3, 4, 25), (6, 3, 4, 5), stride=(1, 2)), "rows", (12, 1, 5)),
@@ -43,15 +49,16 @@ FORMS = {
     "nothing": (cases.ConvCase((2, 3, 8, 8), (4, 3, 3, 3), padding=1), None, None),
     "nothing_at_the_border": (cases.ConvCase((2, 3, 2, 2), (4, 3, 3, 3), padding=1), None, None),
     "nothing_for_depthwise": (cases.ConvCase((2, 16, 7, 7), (16, 1, 7, 7), groups=16), None, None),
-    "filter_in_padding_alone": (cases.ConvCase((1, 2, 2, 2), (3, 2, 1, 1), padding=((3, 0), (0, 0)), stride=(9, 1)), None, None),
+    "filter_in_padding_alone": (cases.ConvCase((1, 2, 2, 2), (3, 2, 1, 1), padding=((3, 0), (0, 0)), stride=(9, 1)),
+                                None, None),
 }
 
 
 def simple_form(case):
     stride, dilation = reference.pair(case.stride), reference.pair(case.dilation)
     pads = reference.pads(case.padding, case.x_shape[2:], case.weight_shape[2:], stride, dilation)
-    return simpler(ConvProblem(case.x_shape, case.weight_shape, stride, pads, dilation, case.groups, case.output_shape()[2:], 4,
-                               case.data_format == "NHWC", case.padding_mode))
+    return simpler(ConvProblem(case.x_shape, case.weight_shape, stride, pads, dilation, case.groups,
+                               case.output_shape()[2:], 4, case.data_format == "NHWC", case.padding_mode))
 
 
 def assert_as_the_loops(case, dtype=np.float64, x_view=None, weight_view=None):
@@ -84,7 +91,8 @@ def test_the_form(name):
 def test_the_form_of_pixels():
     case = FORMS["filter_is_the_image"][0]._replace(data_format="NHWC")
     simple = simple_form(case)
-    assert simple.shape == "point of pixels" and simple.problem.x_shape == (1, 6, 1, 7 * 20) and simple.problem.stride == (1, 20)
+    assert (simple.shape == "point of pixels" and simple.problem.x_shape == (1, 6, 1, 7 * 20)
+            and simple.problem.stride == (1, 20))
     assert simple_form(case._replace(x_shape=(1, 6, 5, 4))) is None
 
 
@@ -99,7 +107,8 @@ def test_enormous_filters_are_looked_at_at_once():
 def test_results_are_those_of_the_loops(name, data_format):
     case = FORMS[name][0]._replace(data_format=data_format)
     for dtype, bias, value in itertools.product((np.float32, np.float64), (True, False), (0.0, -2.0)):
-        assert_as_the_loops(case._replace(bias=bias, padding_value=value if case.padding_mode == "constant" else 0.0), dtype)
+        assert_as_the_loops(case._replace(bias=bias, padding_value=value if case.padding_mode == "constant" else 0.0),
+                            dtype)
 
 
 def test_random_odd_shapes():
@@ -115,8 +124,9 @@ def test_random_odd_shapes():
         if (size + before + after < dilation * (taps - 1) + 1).any():
             continue
         case = cases.ConvCase((int(rng.integers(1, 4)), c * groups, *map(int, size)), (k * groups, c, *map(int, taps)),
-                              tuple(map(int, stride)), tuple((int(a), int(b)) for a, b in zip(before, after)), tuple(map(int, dilation)),
-                              groups, padding_value=float(rng.choice([0, 0, 3])), data_format=str(rng.choice(["NCHW", "NHWC"])))
+                              tuple(map(int, stride)), tuple((int(a), int(b)) for a, b in zip(before, after)),
+                              tuple(map(int, dilation)), groups, padding_value=float(rng.choice([0, 0, 3])),
+                              data_format=str(rng.choice(["NCHW", "NHWC"])))
         simple = simple_form(case)
         seen.add(None if simple is None else (simple.shape, simple.idle))
         assert_as_the_loops(case)
@@ -133,8 +143,8 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("name", ["one_pixel", "two_pixels", "filter_is_the_image", "text_padded", "columns_of_channels", "signal_of_rows",
-                                  "spectrum_of_channels"])
+@pytest.mark.parametrize("name", ["one_pixel", "two_pixels", "filter_is_the_image", "text_padded",
+                                  "columns_of_channels", "signal_of_rows", "spectrum_of_channels"])
 def test_arrays_of_any_strides(name, view):
     for data_format in ("NCHW", "NHWC"):
         case = FORMS[name][0]._replace(data_format=data_format)
@@ -157,8 +167,9 @@ def test_what_is_not_finite_meets_the_padding(name, value):
         np.testing.assert_array_equal(fc.conv2d(x, weight, bias, **padded.window()), wanted)
         grad_x, *_ = fc.conv2d_backward(grad_output, x, weight, **padded.window())
         if name != "two_pixels":    # there the tap has no part in the gradient
-            np.testing.assert_array_equal(grad_x, fc.conv2d_backward(grad_output, x, np.where(np.isfinite(weight), weight, 0),
-                                                                     **padded.window())[0])
+            np.testing.assert_array_equal(grad_x,
+                                          fc.conv2d_backward(grad_output, x, np.where(np.isfinite(weight), weight, 0),
+                                                             **padded.window())[0])
         weight[2, 1, 0, 1] = 1
         grad_output[0, 1, 0, 0] = value
         with np.errstate(invalid="ignore"):
@@ -166,13 +177,16 @@ def test_what_is_not_finite_meets_the_padding(name, value):
         np.testing.assert_array_equal(fc.conv2d_backward(grad_output, x, weight, **padded.window())[1], wanted)
     y = fc.conv2d(x, weight, bias, **case._replace(padding_value=value).window())
     with np.errstate(invalid="ignore"):
-        np.testing.assert_array_equal(y, reference.conv2d(x, weight, bias, **case._replace(padding_value=value).window()))
+        np.testing.assert_array_equal(y, reference.conv2d(x, weight, bias,
+                                                          **case._replace(padding_value=value).window()))
 
 
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 def test_one_output_of_few_images(data_format):
-    """Filters are read as they lie: with padding, dilation, an image that is larger than the window, a window in the padding alone."""
-    for size, taps, window in (((4, 3), (4, 3), {}), ((2, 2), (4, 3), {"padding": ((0, 2), (1, 0))}), ((3, 3), (3, 3), {"dilation": 2, "padding": 1}),
+    """Filters are read as they lie: with padding, dilation, an image that is larger than the window,
+    a window in the padding alone."""
+    for size, taps, window in (((4, 3), (4, 3), {}), ((2, 2), (4, 3), {"padding": ((0, 2), (1, 0))}),
+                               ((3, 3), (3, 3), {"dilation": 2, "padding": 1}),
                                ((1, 1), (3, 3), {"padding": 1, "padding_value": 2.0}), ((8, 7), (4, 3), {"stride": 9}),
                                ((3, 3), (4, 4), {"stride": 9, "padding": ((4, 0), (0, 3))})):
         for images, dtype in itertools.product((1, 3, 8, 9), (np.float32, np.float64)):
@@ -206,8 +220,9 @@ def test_plans_activations_and_names(name):
                 np.testing.assert_allclose(y, wanted, atol=1e-10)
             else:
                 np.testing.assert_array_equal(y, wanted)
-        assert fc.explain(x.shape, weight.shape, stride=case.stride, padding=case.padding, dilation=case.dilation, groups=case.groups,
-                          padding_mode=case.padding_mode, dtype="float64", algorithm=algorithm).driver == plan._call.plan.driver.name
+        assert fc.explain(x.shape, weight.shape, stride=case.stride, padding=case.padding, dilation=case.dilation,
+                          groups=case.groups, padding_mode=case.padding_mode, dtype="float64",
+                          algorithm=algorithm).driver == plan._call.plan.driver.name
 
 
 LARGE = {
@@ -223,7 +238,8 @@ LARGE = {
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("name", LARGE)
 def test_large_ones(name, data_format):
-    """The error of float32, the same bits for any number of threads, and the adjoint: <y, g> = <x, grad_x> = <w, grad_w>."""
+    """The error of float32, the same bits for any number of threads, and the adjoint:
+    <y, g> = <x, grad_x> = <w, grad_w>."""
     case = LARGE[name]._replace(data_format=data_format, bias=False)
     x, weight, _, grad_output = case.arrays(dtype=np.float32)
     options = {**case.window(), "data_format": data_format}

@@ -1,4 +1,5 @@
-"""The weight gradient with filters in the lanes: exactly the plain loops on integers, for every layout and edge of its tiles."""
+"""The weight gradient with filters in the lanes: exactly the plain loops on integers,
+for every layout and edge of its tiles."""
 
 import itertools
 
@@ -70,10 +71,10 @@ def test_lines_of_scalars(channels):
 def test_padding_stride_dilation(mode, view):
     for stride in ((1, 1), (2, 2), (3, 1), (1, 2), (2, 5)):
         for channels in (6, 17):
-            check((2, channels, 9, 12), (14, channels, 3, 3), stride=stride, dilation=(2, 1), padding=((2, 1), (0, 3)), mode=mode,
-                  view=view)
-            check((2, channels, 9, 12), (14, channels, 3, 3), stride=stride, dilation=(1, 2), padding=((1, 1), (1, 2)), mode=mode,
-                  view=view)
+            check((2, channels, 9, 12), (14, channels, 3, 3), stride=stride, dilation=(2, 1),
+                  padding=((2, 1), (0, 3)), mode=mode, view=view)
+            check((2, channels, 9, 12), (14, channels, 3, 3), stride=stride, dilation=(1, 2),
+                  padding=((1, 1), (1, 2)), mode=mode, view=view)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -85,7 +86,8 @@ def test_pointwise_with_any_stride(view):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_planes_of_any_size(view):
-    for height, width in ((1, 1), (1, 2), (2, 2), (3, 3), (4, 4), (7, 7), (1, 40), (40, 1), (5, 127), (5, 128), (3, 129), (2, 700)):
+    for height, width in ((1, 1), (1, 2), (2, 2), (3, 3), (4, 4), (7, 7), (1, 40), (40, 1), (5, 127), (5, 128),
+                          (3, 129), (2, 700)):
         for images in (1, 3, 70):
             check((images, 3, height, width), (5, 3, 3, 3), padding=((1, 1), (1, 1)), view=view, seed=images)
 
@@ -109,8 +111,10 @@ def test_groups(each, view):
 def test_narrow_groups_channel_by_channel(each, view):
     """What the depthwise driver does with groups of several channels."""
     for stride in ((1, 1), (2, 2), (1, 3)):
-        check((2, 3 * each, 9, 8), (3 * each, each, 3, 3), stride=stride, padding=((1, 1), (1, 1)), view=view, driver=depthwise)
-        check((2, 16 * each, 5, 20), (32 * each, each, 2, 1), stride=stride, view=view, dtype=np.float64, driver=depthwise)
+        check((2, 3 * each, 9, 8), (3 * each, each, 3, 3), stride=stride, padding=((1, 1), (1, 1)), view=view,
+              driver=depthwise)
+        check((2, 16 * each, 5, 20), (32 * each, each, 2, 1), stride=stride, view=view, dtype=np.float64,
+              driver=depthwise)
 
 
 def check_all():
@@ -137,7 +141,8 @@ def gradient(x, grad, taps, groups=1):
 
 def test_bits_do_not_depend_on_threads():
     rng = np.random.default_rng(3)
-    for images, channels, filters, size, groups in ((16, 3, 32, 30, 1), (2, 40, 100, 14, 1), (1, 64, 300, 9, 1), (3, 32, 64, 20, 4)):
+    for images, channels, filters, size, groups in ((16, 3, 32, 30, 1), (2, 40, 100, 14, 1), (1, 64, 300, 9, 1),
+                                                    (3, 32, 64, 20, 4)):
         x = rng.standard_normal((images, channels, size, size), np.float32)
         grad = rng.standard_normal((images, filters, size, size), np.float32)
         results = []

@@ -15,7 +15,8 @@ SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}
 VIEWS = {
     "nchw": lambda a: a,
     "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
-    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
+    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1),
+                                            ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
     "every second": lambda a: np.repeat(np.repeat(a, 2, axis=2), 2, axis=3)[:, :, ::2, ::2],
     "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
 }
@@ -37,8 +38,9 @@ def relative_error(got, wanted):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("channels, filters, groups", [(1, 1, 1), (3, 17, 1), (16, 16, 1), (17, 33, 1), (40, 5, 1), (4, 4, 2),
-                                                       (16, 16, 8), (24, 24, 3), (9, 9, 3), (66, 34, 2)])
+@pytest.mark.parametrize("channels, filters, groups",
+                         [(1, 1, 1), (3, 17, 1), (16, 16, 1), (17, 33, 1), (40, 5, 1), (4, 4, 2),
+                          (16, 16, 8), (24, 24, 3), (9, 9, 3), (66, 34, 2)])
 def test_channels_and_groups(scheme, channels, filters, groups):
     size, stride = SCHEMES[scheme]
     rng = np.random.default_rng(channels * filters + groups)
@@ -56,7 +58,8 @@ def test_channels_and_groups(scheme, channels, filters, groups):
 
 
 def check_narrow_groups():
-    """Groups of 1 to 8 channels that share vectors, of which the last is partly filled, and the gradient of their input."""
+    """Groups of 1 to 8 channels that share vectors, of which the last is partly filled,
+    and the gradient of their input."""
     rng = np.random.default_rng(6)
     for width in range(1, 9):
         groups = 2 * (16 // width) + 1
@@ -71,7 +74,8 @@ def check_narrow_groups():
                     y = convolve(x, weight, bias, stride, 1, view)
                     assert relative_error(y, wanted) < bound, (width, size, stride, view)
                     np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, prepared=True), y)
-                    np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, activation=RELU), np.maximum(y, 0))
+                    np.testing.assert_array_equal(convolve(x, weight, bias, stride, 1, view, activation=RELU),
+                                                  np.maximum(y, 0))
                 if stride == 1:
                     grad_output = rng.standard_normal(wanted.shape).astype(dtype)
                     got = fc.conv2d_backward(grad_output, x, weight, padding=1, groups=groups)[0]
@@ -92,7 +96,8 @@ def test_not_finite_stays_in_its_group(data_format):
     x[1, 9, 5, 6] = np.nan
     x = cases.to_format(x, data_format)
     assert fc.explain(x.shape, weight.shape, padding=1, groups=3, data_format=data_format).algorithm == "winograd"
-    auto, gemm = (cases.to_nchw(fc.conv2d(x, weight, padding=1, groups=3, data_format=data_format, algorithm=name), data_format)
+    auto, gemm = (cases.to_nchw(fc.conv2d(x, weight, padding=1, groups=3, data_format=data_format, algorithm=name),
+                                data_format)
                   for name in ("auto", "gemm"))
     np.testing.assert_array_equal(np.isnan(auto), np.isnan(gemm))
     np.testing.assert_array_equal(auto[1, :, 4:8], gemm[1, :, 4:8])    # the tiles that meet it
@@ -110,7 +115,8 @@ def test_planes(scheme, height, width):
         wanted = reference.conv2d(x, weight, None, stride=stride, padding=2)
         assert relative_error(convolve(x, weight, None, stride, 2), wanted) < 1e-5
         for view in VIEWS:
-            np.testing.assert_array_equal(convolve(x, weight, None, stride, 2, view), convolve(x, weight, None, stride, 2))
+            np.testing.assert_array_equal(convolve(x, weight, None, stride, 2, view),
+                                          convolve(x, weight, None, stride, 2))
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -122,7 +128,8 @@ def test_padding_modes(scheme, mode, groups):
     x = rng.standard_normal((2, 8, 9, 11)).astype(np.float32)
     weight = rng.standard_normal((8, 8 // groups, size, size)).astype(np.float32)
     name = ("constant", "reflect", "replicate", "circular")[mode]
-    wanted = reference.conv2d(x, weight, None, stride=stride, padding=3, padding_mode=name, padding_value=1.5, groups=groups)
+    wanted = reference.conv2d(x, weight, None, stride=stride, padding=3, padding_mode=name,
+                              padding_value=1.5, groups=groups)
     for view in VIEWS:
         assert relative_error(convolve(x, weight, None, stride, 3, view, mode=mode, value=1.5), wanted) < 1e-5
 
@@ -168,8 +175,8 @@ def test_overflow_inside_the_transform_only():
     np.testing.assert_allclose(fc.conv2d(x, weight), fc.conv2d(x, weight, algorithm="gemm"), rtol=1e-5)
 
 
-# (images, channels, rows, columns), filters, size, stride, groups. What is said is true of AVX-512 and one thread: where the
-# transformed filters are, and whether a block is one thread's.
+# (images, channels, rows, columns), filters, size, stride, groups. What is said is true of AVX-512 and one thread:
+# where the transformed filters are, and whether a block is one thread's.
 LAYOUTS = [
     ((5, 64, 30, 30), 64, 3, 1, 1),        # a copy for each thread; private blocks
     ((9, 32, 13, 13), 32, 3, 1, 4),        # of four groups, joined in pairs
@@ -203,8 +210,8 @@ def test_any_number_of_threads_and_any_layout_gives_the_same_bits(x_shape, filte
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("size", [3, 5])
 def test_dilation(size, data_format):
-    """Phases of several sizes, one in the padding alone (2 rows, dilation 4), in the forward pass, a plan and the gradients; a
-    NaN reaches what the sum sends it to, and no other phase."""
+    """Phases of several sizes, one in the padding alone (2 rows, dilation 4), in the forward pass,
+    a plan and the gradients; a NaN reaches what the sum sends it to, and no other phase."""
     rng = np.random.default_rng(size)
     for x_shape, dilation, padding, groups in (
             ((2, 6, 13, 18), (2, 2), 3, 1), ((1, 6, 9, 8), (1, 3), (2, 7), 2), ((3, 6, 11, 10), (3, 1), 6, 1),
@@ -212,8 +219,10 @@ def test_dilation(size, data_format):
         x = rng.standard_normal(x_shape).astype(np.float32)
         w = rng.standard_normal((9 * groups, 6 // groups, size, size)).astype(np.float32)
         b = rng.standard_normal(9 * groups).astype(np.float32)
-        options = {"dilation": dilation, "padding": padding, "groups": groups, "padding_value": 0.5, "activation": "relu"}
-        wanted = np.maximum(reference.conv2d(x, w, b, dilation=dilation, padding=padding, groups=groups, padding_value=0.5), 0)
+        options = {"dilation": dilation, "padding": padding, "groups": groups, "padding_value": 0.5,
+                   "activation": "relu"}
+        wanted = np.maximum(reference.conv2d(x, w, b, dilation=dilation, padding=padding, groups=groups,
+                                             padding_value=0.5), 0)
         here = cases.to_format(x, data_format)
         y = fc.conv2d(here, w, b, data_format=data_format, algorithm="winograd", **options)
         assert relative_error(cases.to_nchw(y, data_format), wanted) < 1e-5
@@ -221,7 +230,8 @@ def test_dilation(size, data_format):
         for threads in (1, 2, 3):
             with fc.num_threads(threads):
                 np.testing.assert_array_equal(plan(here), y)
-                np.testing.assert_array_equal(fc.conv2d(here, w, b, data_format=data_format, algorithm="winograd", **options), y)
+                np.testing.assert_array_equal(fc.conv2d(here, w, b, data_format=data_format,
+                                                        algorithm="winograd", **options), y)
         here[0, here.shape[1] // 2, here.shape[2] // 2, 1] = np.nan
         y = fc.conv2d(here, w, b, data_format=data_format, algorithm="winograd", **options)
         wanted = fc.conv2d(here, w, b, data_format=data_format, algorithm="gemm", **options)

@@ -1,4 +1,5 @@
-"""The weight gradient by Winograd's algorithm: every scheme, layout, group size and padding; its error; values that are not finite."""
+"""The weight gradient by Winograd's algorithm: every scheme, layout, group size and padding; its error;
+values that are not finite."""
 
 import cases
 import numpy as np
@@ -19,7 +20,8 @@ SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}
 VIEWS = {
     "nchw": lambda a: a,
     "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
-    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1), ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
+    "nhwc, some channels": lambda a: np.pad(a.transpose(0, 2, 3, 1),
+                                            ((0, 0),) * 3 + ((1, 2),)).transpose(0, 3, 1, 2)[:, 1:-2],
     "every second": lambda a: np.repeat(np.repeat(a, 2, axis=2), 2, axis=3)[:, :, ::2, ::2],
     "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
 }
@@ -29,13 +31,15 @@ def weight_gradient(grad_output, x, weight_shape, stride=1, padding=0, view="nch
     """The driver alone, on (N, C, H, W) arrays laid out as VIEWS says."""
     dilation = options.get("dilation", 1)
     grad_weight = np.full(weight_shape, np.nan, x.dtype)
-    window = Window((stride, stride), (dilation, dilation), (padding, padding), options.get("mode", 0), options.get("value", 0.0))
+    window = Window((stride, stride), (dilation, dilation), (padding, padding), options.get("mode", 0),
+                    options.get("value", 0.0))
     driver.conv2d_weight_gradient(Convolution(VIEWS[view](x), grad_weight, None, VIEWS[view](grad_output), window))
     return grad_weight
 
 
 def exact(grad_output, x, weight_shape, **window):
-    return reference.conv2d_backward(grad_output.astype(np.float64), x.astype(np.float64), np.zeros(weight_shape), **window)[1]
+    return reference.conv2d_backward(grad_output.astype(np.float64), x.astype(np.float64),
+                                     np.zeros(weight_shape), **window)[1]
 
 
 def relative_error(got, wanted):
@@ -53,15 +57,16 @@ def layer(seed, x_shape, filters, size, stride=1, padding=1, groups=1, dilation=
 def driver_of(x_shape, weight_shape, data_format="NCHW", dtype=np.float32, **window):
     """The name of the driver that conv2d_backward takes."""
     n, c, h, w = x_shape
-    plan, _ = planned(x_shape, weight_shape, window.get("stride", 1), window.get("padding", 0), window.get("dilation", 1),
-                      window.get("groups", 1), window.get("padding_mode", "constant"), 0.0, "auto", np.dtype(dtype).itemsize,
-                      data_format == "NHWC")
+    plan, _ = planned(x_shape, weight_shape, window.get("stride", 1), window.get("padding", 0),
+                      window.get("dilation", 1), window.get("groups", 1), window.get("padding_mode", "constant"), 0.0,
+                      "auto", np.dtype(dtype).itemsize, data_format == "NHWC")
     return plan.weight_gradient_driver.name
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("channels, filters, groups", [(1, 1, 1), (3, 17, 1), (16, 16, 1), (17, 33, 1), (40, 5, 1), (4, 4, 2),
-                                                       (16, 16, 8), (24, 24, 3), (9, 9, 3), (66, 34, 2), (8, 24, 4), (70, 150, 1)])
+@pytest.mark.parametrize("channels, filters, groups",
+                         [(1, 1, 1), (3, 17, 1), (16, 16, 1), (17, 33, 1), (40, 5, 1), (4, 4, 2),
+                          (16, 16, 8), (24, 24, 3), (9, 9, 3), (66, 34, 2), (8, 24, 4), (70, 150, 1)])
 def test_channels_and_groups(scheme, channels, filters, groups):
     size, stride = SCHEMES[scheme]
     grad_output, x, shape = layer(channels * filters, (3, channels, 13, 10), filters, size, stride, 1, groups)
@@ -110,7 +115,8 @@ def test_padding_modes(scheme, mode, groups):
     name = ("constant", "reflect", "replicate", "circular")[mode]
     wanted = exact(grad_output, x, shape, stride=stride, padding=3, padding_mode=name, padding_value=1.5, groups=groups)
     for view in VIEWS:
-        assert relative_error(weight_gradient(grad_output, x, shape, stride, 3, view, mode=mode, value=1.5), wanted) < BOUND[size]
+        assert relative_error(weight_gradient(grad_output, x, shape, stride, 3, view, mode=mode, value=1.5),
+                              wanted) < BOUND[size]
 
 
 @pytest.mark.parametrize("size", [3, 5])
@@ -119,7 +125,8 @@ def test_dilation(size, dilation, groups):
     grad_output, x, shape = layer(dilation, (2, 12, 33, 34), 10, size, 1, 4, groups, dilation)
     wanted = exact(grad_output, x, shape, padding=4, dilation=dilation, groups=groups)
     for view in VIEWS:
-        assert relative_error(weight_gradient(grad_output, x, shape, 1, 4, view, dilation=dilation), wanted) < BOUND[size]
+        assert relative_error(weight_gradient(grad_output, x, shape, 1, 4, view, dilation=dilation),
+                              wanted) < BOUND[size]
 
 
 # (images, channels, rows, columns), filters, size, stride, groups. What is said is true of AVX-512.
@@ -152,12 +159,14 @@ def test_sums_of_very_many_tiles(kind):
     """300000 tiles: sums of sums of sums lose nothing, whether all rounding errors point the same way or not."""
     rng = np.random.default_rng(1)
     x = np.full((3, 2, 1282, 1282), 0.1, np.float32) if kind == "equal" else rng.random((3, 2, 1282, 1282), np.float32)
-    grad_output = np.full((3, 3, 1280, 1280), 0.1, np.float32) if kind == "equal" else rng.random((3, 3, 1280, 1280), np.float32)
+    grad_output = (np.full((3, 3, 1280, 1280), 0.1, np.float32) if kind == "equal"
+                   else rng.random((3, 3, 1280, 1280), np.float32))
     wide = x.astype(np.float64)
     wanted = np.empty((3, 2, 3, 3))
     for i in range(3):
         for j in range(3):
-            wanted[..., i, j] = np.einsum("nkhw,nchw->kc", grad_output, wide[:, :, i:i + 1280, j:j + 1280], optimize=True)
+            wanted[..., i, j] = np.einsum("nkhw,nchw->kc", grad_output,
+                                          wide[:, :, i:i + 1280, j:j + 1280], optimize=True)
     assert np.abs(weight_gradient(grad_output, x, wanted.shape) - wanted).max() < 2e-6 * np.abs(wanted).max()
 
 
@@ -166,8 +175,9 @@ def test_sums_of_very_many_tiles(kind):
 
 
 WILD = {
-    "3x3": ((4, 32, 28, 28), 32, 3, 1, 1), "3x3 groups": ((4, 32, 30, 28), 32, 3, 1, 4), "5x5": ((2, 32, 28, 27), 48, 5, 1, 1),
-    "stride 2": ((4, 32, 29, 28), 40, 3, 2, 1), "many channels": ((2, 130, 14, 14), 140, 3, 1, 1),
+    "3x3": ((4, 32, 28, 28), 32, 3, 1, 1), "3x3 groups": ((4, 32, 30, 28), 32, 3, 1, 4),
+    "5x5": ((2, 32, 28, 27), 48, 5, 1, 1), "stride 2": ((4, 32, 29, 28), 40, 3, 2, 1),
+    "many channels": ((2, 130, 14, 14), 140, 3, 1, 1),
 }
 
 
@@ -180,7 +190,8 @@ def test_not_finite_goes_where_the_sum_sends_it(value, where, name):
     for place in ((0, 1, 0, 0), (1, 3, 9, -1), (1, 5, 6, 6)):    # two of them are not seen by all taps
         got_x, got_grad = x.copy(), grad_output.copy()
         (got_x if where == "x" else got_grad)[place] = value
-        got, wanted = (weight_gradient(got_grad, got_x, shape, stride, 1, driver=driver) for driver in (winograd, product))
+        got, wanted = (weight_gradient(got_grad, got_x, shape, stride, 1, driver=driver)
+                       for driver in (winograd, product))
         np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted))
         finite = np.isfinite(wanted)
         assert finite.any() and not finite.all()
@@ -192,8 +203,8 @@ def test_not_finite_goes_where_the_sum_sends_it(value, where, name):
 @pytest.mark.parametrize("where", ["x", "grad_output"])
 @pytest.mark.parametrize("big", [1e6, 1e12, 1e20])
 def test_one_loud_pixel_is_lost_nowhere(big, where, name):
-    """Within 16 times the rounding bound of the direct sum, n eps sum |x| |grad_output|, as in the forward pass; and where no tap
-    meets the pixel, within that of the others."""
+    """Within 16 times the rounding bound of the direct sum, n eps sum |x| |grad_output|, as in the forward pass;
+    and where no tap meets the pixel, within that of the others."""
     x_shape, filters, size, stride, groups = WILD[name]
     grad_output, x, shape = layer(6, x_shape, filters, size, stride, 1, groups)
     for place in ((0, 1, 0, 0), (1, 3, 9, -1), (1, 5, 6, 6)):
@@ -262,7 +273,8 @@ def test_overflow_inside_the_transform_only():
 @pytest.mark.parametrize("x_shape, weight_shape, window", [
     ((4, 64, 56, 56), (64, 64, 3, 3), {"padding": 1}), ((4, 256, 14, 14), (256, 256, 3, 3), {"padding": 1}),
     ((64, 32, 28, 28), (64, 32, 3, 3), {"padding": 1}), ((64, 64, 8, 8), (64, 64, 3, 3), {"padding": 1}),
-    ((8, 128, 28, 28), (128, 32, 3, 3), {"padding": 1, "groups": 4}), ((8, 64, 28, 28), (64, 64, 3, 3), {"padding": 2, "dilation": 2}),
+    ((8, 128, 28, 28), (128, 32, 3, 3), {"padding": 1, "groups": 4}),
+    ((8, 64, 28, 28), (64, 64, 3, 3), {"padding": 2, "dilation": 2}),
     ((8, 64, 27, 27), (192, 64, 5, 5), {"padding": 2})])
 def test_it_is_chosen_and_right(x_shape, weight_shape, window, data_format):
     assert driver_of(x_shape, weight_shape, data_format, **window) == "winograd"
@@ -272,8 +284,8 @@ def test_it_is_chosen_and_right(x_shape, weight_shape, window, data_format):
     grad_output, x, shape = layer(3, x_shape, weight_shape[0], size, stride, window["padding"], window.get("groups", 1),
                                   window.get("dilation", 1))
     weight = np.zeros(shape, np.float32)
-    got = fc.conv2d_backward(cases.to_format(grad_output, data_format), cases.to_format(x, data_format), weight, **window,
-                             data_format=data_format, needs=(False, True, False))[1]
+    got = fc.conv2d_backward(cases.to_format(grad_output, data_format), cases.to_format(x, data_format),
+                             weight, **window, data_format=data_format, needs=(False, True, False))[1]
     wide = [array.astype(np.float64) for array in (grad_output, x, weight)]
     wanted = fc.conv2d_backward(*wide, **window, needs=(False, True, False))[1]
     assert relative_error(got, wanted) < BOUND[size]

@@ -93,7 +93,8 @@ def test_affine_gives_the_same_with_any_number_of_threads_and_for_each_image_alo
     turned = np.asfortranarray(images)
     np.testing.assert_array_equal(augment_module._affine(turned, inverse, shift, 0.5), whole)
     for i in (0, 69):
-        np.testing.assert_array_equal(augment_module._affine(images[i:i + 1], inverse[i:i + 1], shift[i:i + 1], 0.5)[0], whole[i])
+        np.testing.assert_array_equal(augment_module._affine(images[i:i + 1], inverse[i:i + 1], shift[i:i + 1], 0.5)[0],
+                                      whole[i])
 
 
 def test_a_large_plane_keeps_float32_indices_exact():
@@ -190,7 +191,8 @@ def test_same_shape_dtype_and_an_untouched_input(augment, dtype):
     before = images.copy()
     images.flags.writeable = False
     out = augment(images, rng())
-    assert out.shape == images.shape and out.dtype == dtype and out.flags.c_contiguous and not np.shares_memory(out, images)
+    assert (out.shape == images.shape and out.dtype == dtype and out.flags.c_contiguous
+            and not np.shares_memory(out, images))
     np.testing.assert_array_equal(images, before)
 
 

@@ -154,8 +154,10 @@ def test_bad_arguments(make, error, match):
     (bool, [0, 1], r"got bool: write images\.astype\(np\.float32\)$"),
     (np.int64, [0, 255], r"got int64: write images\.astype\(np\.uint8\)$"),
     (np.uint16, [7, 200], r"got uint16: write images\.astype\(np\.uint8\)$"),
-    (np.uint16, [0, 65535], r"got uint16: their values are 0 to 65535, write images\.astype\(np\.float32\) / 65535, or"),
-    (np.int32, [-1, 9], r"got int32: their values are -1 to 9, write images\.astype\(np\.float32\), brought to 0 to 1$"),
+    (np.uint16, [0, 65535],
+     r"got uint16: their values are 0 to 65535, write images\.astype\(np\.float32\) / 65535, or"),
+    (np.int32, [-1, 9],
+     r"got int32: their values are -1 to 9, write images\.astype\(np\.float32\), brought to 0 to 1$"),
 ])  # fmt: skip
 def test_images_of_whole_numbers_are_told_what_to_write(dtype, values, hint):
     images = np.array(values, dtype).reshape(2, 1, 1)
@@ -179,7 +181,8 @@ def test_negative_labels(labels):
     ],
 )
 def test_images_that_are_no_numbers_say_what_to_write(images, written):
-    with pytest.raises(TypeError, match=r"images must be uint8 \(0 to 255\) or floating point \(0 to 1\), got ") as caught:
+    with pytest.raises(TypeError,
+                       match=r"images must be uint8 \(0 to 255\) or floating point \(0 to 1\), got ") as caught:
         ArrayDataset(images, [0, 1])
     assert written in str(caught.value)
 

@@ -35,10 +35,12 @@ def test_nothing_is_said_about_usual_images(images):
     (np.floor(IMAGES * 65536), "write images / 65535"),
     (IMAGES / IMAGES.max() * np.float32(1e9), "write images / 1e+09"),
     (np.floor(IMAGES * 256) - 128, "to 127, where 0 to 1 is expected: write (images - images.mean()) / images.std()"),
-    (IMAGES / 255, "only, where 0 to 1 is expected (were they divided by 255 twice?): write (images - images.min()) / (images.max()"),
+    (IMAGES / 255,
+     "only, where 0 to 1 is expected (were they divided by 255 twice?): write (images - images.min()) / (images.max()"),
     (np.full((12, 1, 8, 8), 0.25), "all pixels of all images are 0.25: there is nothing to learn"),
     (np.zeros((12, 1, 8, 8)), "all pixels of all images are 0: there is nothing to learn"),
-    (np.broadcast_to(np.arange(12.0).reshape(12, 1, 1, 1) / 11, (12, 1, 8, 8)), "12 of 12 images have one value in all pixels"),
+    (np.broadcast_to(np.arange(12.0).reshape(12, 1, 1, 1) / 11, (12, 1, 8, 8)),
+     "12 of 12 images have one value in all pixels"),
 ])  # fmt: skip
 def test_images_that_look_wrong(images, message):
     found = said(images)
@@ -70,7 +72,8 @@ def test_values_that_are_not_finite(value):
     images = IMAGES.copy()
     images[[4, 9], 2, 7, 7] = value
     check_finite(ArrayDataset(IMAGES, LABELS), "train_set")
-    with pytest.raises(ValueError, match="train_set: images must be finite, 2 of 12 hold NaN or infinity, the first is number 4: write"):
+    with pytest.raises(ValueError, match="train_set: images must be finite, 2 of 12 hold NaN or infinity, "
+                                         "the first is number 4: write"):
         check_finite(ArrayDataset(images, LABELS), "train_set")
     mended = np.isfinite(images).all(axis=(1, 2, 3))
     check_finite(ArrayDataset(images[mended], LABELS[mended]), "train_set")

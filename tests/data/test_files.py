@@ -66,7 +66,8 @@ def test_an_unknown_split(tmp_path, split, error):
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_idx(tmp_path, pack):
-    result = data.idx(write(tmp_path / "a", pack(idx_bytes(IMAGES))), str(write(tmp_path / "b", pack(idx_bytes(LABELS)))))
+    result = data.idx(write(tmp_path / "a", pack(idx_bytes(IMAGES))),
+                      str(write(tmp_path / "b", pack(idx_bytes(LABELS)))))
     assert result.classes == list("0123456789")
     np.testing.assert_array_equal(result.images[:, 0], IMAGES / np.float32(255))
     np.testing.assert_array_equal(result.labels, LABELS)
@@ -106,7 +107,8 @@ GOOD = idx_bytes(IMAGES)
 BAD_IDX = {
     "empty": (
         b"",
-        r"starts with nothing \(it is empty\), expected the magic number 0x00000803 \(IDX, unsigned bytes, 3 dimensions\)",
+        r"starts with nothing \(it is empty\), "
+        r"expected the magic number 0x00000803 \(IDX, unsigned bytes, 3 dimensions\)",
     ),
     "one byte": (b"\0", "starts with 0x00, expected"),
     "labels for images": (idx_bytes(LABELS), "starts with 0x00000801, expected the magic number 0x00000803"),
@@ -223,7 +225,8 @@ def test_cifar10_without_a_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="test_batch.bin"):
         data.cifar10(tmp_path, "test")
     write(tmp_path / "data_batch_1", b"pickle")
-    with pytest.raises(FileNotFoundError, match="no file data_batch_1.bin; this is the pickled version .* get the binary one, https://"):
+    with pytest.raises(FileNotFoundError,
+                       match="no file data_batch_1.bin; this is the pickled version .* get the binary one, https://"):
         data.cifar10(tmp_path)
     write_cifar10(tmp_path, batches=3)
     (tmp_path / "data_batch_2.bin").unlink()
@@ -369,7 +372,8 @@ def test_npz_of_objects_says_what_to_write(tmp_path, name, array, written):
     assert len(data.npz(savez(tmp_path / "good.npz", **arrays))) == 12
 
 
-@pytest.mark.parametrize(("names", "part"), [("x_train y_train x_test y_test", "test"), ("X_train y_train X_test y_test", "train")])
+@pytest.mark.parametrize(("names", "part"),
+                         [("x_train y_train x_test y_test", "test"), ("X_train y_train X_test y_test", "train")])
 def test_npz_of_objects_in_parts(tmp_path, names, part):
     arrays = dict(zip(names.split(), (IMAGES, LABELS, IMAGES, LABELS), strict=True))
     arrays[f"y_{part}"] = arrays[f"y_{part}"].astype(object)
@@ -393,7 +397,8 @@ def test_npz_of_few_images(tmp_path, count):
         assert len(data.load(path, "train")) + len(data.load(path, "test")) == count
         return
     for part in ("train", "test"):
-        with pytest.raises(ValueError, match=rf"few.npz: holds {count} images?, which cannot be divided .*: at least 3 are needed"):
+        with pytest.raises(ValueError,
+                           match=rf"few.npz: holds {count} images?, which cannot be divided .*: at least 3 are needed"):
             data.load(path, part)
 
 
@@ -402,8 +407,10 @@ def test_npz_of_few_images(tmp_path, count):
 def test_values_beyond_float32(tmp_path, dtype, value):
     images = GENERATOR.random((12, 5, 7)).astype(dtype)
     images[3, 2, 1] = value
-    for read in (lambda: data.ArrayDataset(images, LABELS), lambda: data.npz(savez(tmp_path / "a.npz", images=images, labels=LABELS))):
-        with pytest.raises(ValueError, match=r"images must be within float32, .*: write images / np\.abs\(images\)\.max\(\)"):
+    for read in (lambda: data.ArrayDataset(images, LABELS),
+                 lambda: data.npz(savez(tmp_path / "a.npz", images=images, labels=LABELS))):
+        with pytest.raises(ValueError,
+                           match=r"images must be within float32, .*: write images / np\.abs\(images\)\.max\(\)"):
             read()
     mended = data.ArrayDataset(images / np.abs(images).max(), LABELS)
     assert np.isfinite(mended.images).all() and np.abs(mended.images).max() == 1
@@ -420,7 +427,8 @@ def test_values_that_float32_has_are_read_as_they_are(tmp_path, value):
 
 def test_a_model_is_no_data_set(tmp_path):
     fc.save(nn.models.lenet5(), tmp_path / "m.npz")
-    with pytest.raises(ValueError, match=r"m.npz: arrays 0.weight, .*, \.\.\., expected images, labels .*; it is a model or a checkpoint"):
+    with pytest.raises(ValueError, match=r"m.npz: arrays 0.weight, .*, \.\.\., expected images, labels .*; "
+                                         "it is a model or a checkpoint"):
         data.npz(tmp_path / "m.npz")
 
 
@@ -431,10 +439,12 @@ def test_a_model_is_no_data_set(tmp_path):
 def test_a_folder_that_is_missing_or_a_file(tmp_path, monkeypatch, read):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("text")
-    holding = {"cifar10": "CIFAR-10's binary files", "mnist": "MNIST's IDX files", "image_folder": "a folder of images for each class"}
+    holding = {"cifar10": "CIFAR-10's binary files", "mnist": "MNIST's IDX files",
+               "image_folder": "a folder of images for each class"}
     options = [{}] if read is data.image_folder else [{}, {"split": "test"}]
     for split in options:
-        with pytest.raises(FileNotFoundError, match=f"^x: no such directory, expected a directory with {holding[read.__name__]}"):
+        with pytest.raises(FileNotFoundError,
+                           match=f"^x: no such directory, expected a directory with {holding[read.__name__]}"):
             read("x", **split)
         with pytest.raises(NotADirectoryError, match="^file: a file, expected a directory with "):
             read(tmp_path.joinpath("file").relative_to(tmp_path), **split)

@@ -129,7 +129,8 @@ def test_a_folder_and_one_image_are_put_on_the_same_colour(tmp_path):
 def test_sixteen_bits(tmp_path):
     levels = np.linspace(0, 65535, 54).reshape(6, 9).astype(np.uint16)
     for suffix in ("png", "tiff"):
-        np.testing.assert_allclose(data.load_image(save(tmp_path / f"d.{suffix}", levels))[0], levels / 65535, rtol=1e-6)
+        np.testing.assert_allclose(data.load_image(save(tmp_path / f"d.{suffix}", levels))[0],
+                                   levels / 65535, rtol=1e-6)
 
 
 def test_exif_orientation(tmp_path):
@@ -281,7 +282,8 @@ def test_image_folder_options(tmp_path):
 
 @pytest.mark.parametrize(
     ("odd", "match"),
-    [(COLOUR[:4], "3 x 4 x 9, but .*0.png is 3 x 6 x 9 .*with size"), (GREY, "1 x 6 x 9, but .* 3 x 6 x 9 .*with channels")],
+    [(COLOUR[:4], "3 x 4 x 9, but .*0.png is 3 x 6 x 9 .*with size"),
+     (GREY, "1 x 6 x 9, but .* 3 x 6 x 9 .*with channels")],
 )
 def test_images_that_differ(tmp_path, odd, match):
     write_folders(tmp_path, {"a": 2, "b": 1})
@@ -326,7 +328,8 @@ def test_special_files_are_not_waited_for(tmp_path):
         pipe = tmp_path / f"pipe.{ending}"
         os.mkfifo(pipe)
         for read in (data.load_image, data.load, data.npz, lambda path: data.idx(path, path)):
-            with pytest.raises(ValueError, match=r"pipe\.\w*: a named pipe, a socket or a device, expected a regular file"):
+            with pytest.raises(ValueError,
+                               match=r"pipe\.\w*: a named pipe, a socket or a device, expected a regular file"):
                 read(pipe)
     with pytest.raises(ValueError, match="null: a named pipe, a socket or a device"):
         data.load_image("/dev/null")

@@ -61,7 +61,8 @@ def test_a_shuffled_epoch_has_every_image_once_with_its_label():
 
 def test_epochs_and_seeds_differ():
     orders = [
-        labels(DataLoader(dataset(), 4, shuffle=True, seed=seed).batches(epoch)) for seed in range(3) for epoch in range(3)
+        labels(DataLoader(dataset(), 4, shuffle=True, seed=seed).batches(epoch))
+        for seed in range(3) for epoch in range(3)
     ]
     assert len({tuple(order) for order in orders}) == 9
 

@@ -13,11 +13,12 @@ def write(root, *folders, count=5):
             np.save(root / folder / f"{position}.npy", np.full((4, 6), number * count + position, np.uint8))
 
 
-NAMES = [("training", "testing"), ("Train", "Test"), ("TRAIN", "VAL"), ("trn", "tst"), ("train", "test1"), ("train", "dev"),
-         ("train_set", "test_set"), ("TrainingSet", "ValidationSet"), ("training_data", "validation_data"),
-         ("train2017", "val2017"), ("train-images", "test-images"), ("images_train", "images_test"), ("seg_train", "seg_test"),
-         ("Training", "Evaluation"), ("train", "holdout"), ("mnist_train", "mnist_val"), ("01_train", "02_test"),
-         ("tRAIN", "tEST"), ("tRaIn", "tEsT"), ("tRAIN_set", "vALID")]  # fmt: skip
+NAMES = [("training", "testing"), ("Train", "Test"), ("TRAIN", "VAL"), ("trn", "tst"), ("train", "test1"),
+         ("train", "dev"), ("train_set", "test_set"), ("TrainingSet", "ValidationSet"),
+         ("training_data", "validation_data"), ("train2017", "val2017"), ("train-images", "test-images"),
+         ("images_train", "images_test"), ("seg_train", "seg_test"), ("Training", "Evaluation"), ("train", "holdout"),
+         ("mnist_train", "mnist_val"), ("01_train", "02_test"), ("tRAIN", "tEST"), ("tRaIn", "tEsT"),
+         ("tRAIN_set", "vALID")]  # fmt: skip
 
 
 @pytest.mark.parametrize("inside", ["", "data", "data/images"])
@@ -79,8 +80,10 @@ def test_no_validation_part(tmp_path):
 
 
 MIXED = {
-    "an unknown folder beside train": (["train/ant", "extra/ant"], "train/ is called as a part of a data set, extra/ beside it"),
-    "three": (["train/ant", "test/ant", "papers"], r"test/, train/ are called as a part of a data set, papers/ beside it not"),
+    "an unknown folder beside train": (["train/ant", "extra/ant"],
+                                       "train/ is called as a part of a data set, extra/ beside it"),
+    "three": (["train/ant", "test/ant", "papers"],
+              r"test/, train/ are called as a part of a data set, papers/ beside it not"),
     "test among classes": (["cat", "dog", "test"], "test/ is called as a part of a data set, cat/, dog/ beside it not"),
     "Validation among classes": (["cat", "dog", "Validation/cat"], "Validation/ is called as"),
     "train with folders among classes": (["cat", "dog", "train/cat"], "train/ is called as"),
@@ -97,8 +100,9 @@ def test_mixtures_are_refused_by_name(tmp_path, folders, match):
             data.load(tmp_path, split)
 
 
-UNKNOWN = [("train_a", "test_b"), ("train_cats", "test_dogs"), ("TR", "TE"), ("Trainingsdaten", "Testdaten"), ("fold1", "fold2"),
-           ("a_train", "a_train2"), ("fold1", "fold2", "fold3"), ("train/x", "train/y", "test")]  # fmt: skip
+UNKNOWN = [("train_a", "test_b"), ("train_cats", "test_dogs"), ("TR", "TE"), ("Trainingsdaten", "Testdaten"),
+           ("fold1", "fold2"), ("a_train", "a_train2"), ("fold1", "fold2", "fold3"),
+           ("train/x", "train/y", "test")]  # fmt: skip
 
 
 @pytest.mark.parametrize("names", UNKNOWN)
@@ -107,7 +111,8 @@ def test_parts_of_unknown_names_are_not_taken_for_classes(tmp_path, names):
         write(tmp_path / "root" / name, "a", "b")
     last = [name.rpartition("/")[2] for name in names if "/" in name] or sorted(names)
     listed = ", ".join(f"{name}/" for name in last)
-    with pytest.raises(ValueError, match=rf"{listed} hold folders of the same names \(a, b\).*: rename them to train, validation"):
+    with pytest.raises(ValueError,
+                       match=rf"{listed} hold folders of the same names \(a, b\).*: rename them to train, validation"):
         data.load(tmp_path / "root")
     assert data.load(tmp_path / "root" / names[0], "all").classes == ["a", "b"]
 
@@ -120,8 +125,9 @@ def test_parts_of_unknown_names_where_one_lacks_a_class(tmp_path):
     assert data.load(tmp_path, "all", classes=["TE", "TR"]).classes == ["TE", "TR"]
 
 
-@pytest.mark.parametrize("folders", [("cat/images", "dog/images"), ("cat/young", "cat/old", "dog/shepherd", "dog/poodle"),
-                                     ("cat/young", "cat/old", "dog/young", "dog/old", "dog")])  # fmt: skip
+@pytest.mark.parametrize("folders",
+                         [("cat/images", "dog/images"), ("cat/young", "cat/old", "dog/shepherd", "dog/poodle"),
+                          ("cat/young", "cat/old", "dog/young", "dog/old", "dog")])  # fmt: skip
 def test_classes_with_folders_in_them(tmp_path, folders):
     write(tmp_path, *folders)
     assert data.load(tmp_path, "all").classes == ["cat", "dog"]
@@ -134,8 +140,9 @@ def test_what_is_refused_can_be_read_as_classes(tmp_path):
     assert data.load(tmp_path, "all", classes=known).classes == known  # a model that knows these names
 
 
-CLASSES = [["bus", "car", "train"], ["invalid", "valid"], ["train_station", "test_tube"], ["traintrack", "valley", "devil"], ["0", "1"],
-           ["contest", "latest"], ["evaluate_me", "b"], ["training shoe", "sandal"]]  # fmt: skip
+CLASSES = [["bus", "car", "train"], ["invalid", "valid"], ["train_station", "test_tube"],
+           ["traintrack", "valley", "devil"], ["0", "1"], ["contest", "latest"], ["evaluate_me", "b"],
+           ["training shoe", "sandal"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("names", CLASSES)

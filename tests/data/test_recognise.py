@@ -34,10 +34,12 @@ def test_what_is_no_image_is_said(tmp_path, said, suffix):
     path.parent.mkdir()
     path.write_bytes(FILES[said])
     kind = "a NumPy array file" if suffix == "npy" else "an image that can be read"
-    for read in (data.load_image, lambda path: data.image_folder(path.parents[1]), lambda path: data.load(path.parents[1], "all")):
+    for read in (data.load_image, lambda path: data.image_folder(path.parents[1]),
+                 lambda path: data.load(path.parents[1], "all")):
         with pytest.raises(ValueError, match=re.escape(f"x.{suffix}: not {kind}: {said.strip()}")) as caught:
             read(path)
-        assert "object at" not in str(caught.value) and "_io" not in str(caught.value) and "allow_pickle" not in str(caught.value)
+        assert ("object at" not in str(caught.value) and "_io" not in str(caught.value)
+                and "allow_pickle" not in str(caught.value))
 
 
 def test_an_array_by_the_name_of_an_image(tmp_path):

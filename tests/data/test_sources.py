@@ -16,12 +16,14 @@ LABELS = np.arange(50) % 5
 
 
 def same(one, two):
-    return np.array_equal(one.images, two.images) and np.array_equal(one.labels, two.labels) and one.classes == two.classes
+    return (np.array_equal(one.images, two.images) and np.array_equal(one.labels, two.labels)
+            and one.classes == two.classes)
 
 
 def write_mnist(folder, part):
     (folder / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, *IMAGES.shape) + IMAGES.tobytes())
-    (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 50) + LABELS.astype(np.uint8).tobytes())
+    (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 50)
+                                                       + LABELS.astype(np.uint8).tobytes())
 
 
 def write_folders(root, names, count=10):
@@ -88,7 +90,8 @@ def test_emnist(tmp_path, inside):
             stem.with_name(f"{stem.name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(content))
             content = struct.pack(">2I", 0x801, 50) + labels.tobytes()
             stem.with_name(f"{stem.name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(content))
-    with pytest.raises(ValueError, match="holds 3 data sets, name one of .*emnist-balanced, .*emnist-digits, .*emnist-letters"):
+    with pytest.raises(ValueError,
+                       match="holds 3 data sets, name one of .*emnist-balanced, .*emnist-digits, .*emnist-letters"):
         data.load(tmp_path)
     for name, first, count in (("letters", "a", 27), ("balanced", "1", 47), ("digits", "1", 10)):
         for split in ("train", "test"):
@@ -106,7 +109,8 @@ def test_cifar10(tmp_path, inside):
     folder.mkdir(exist_ok=True)
     (folder / "data_batch_1.bin").write_bytes(bytes(3 * 3073))
     (folder / "test_batch.bin").write_bytes(bytes(3073))
-    assert len(data.load(tmp_path)) == 3 and len(data.load(tmp_path, "test")) == 1 and len(data.load(tmp_path, "all")) == 4
+    assert (len(data.load(tmp_path)) == 3 and len(data.load(tmp_path, "test")) == 1
+            and len(data.load(tmp_path, "all")) == 4)
 
 
 def test_npz_with_parts(tmp_path):
@@ -193,13 +197,18 @@ def test_classes_of_a_model(tmp_path):
         ("empty", ValueError, "empty: no data set in this directory, expected"),
         ("cifar-10-batches-py", ValueError, "no data set in this directory.*; this is the pickled version of CIFAR"),
         ("cifar", ValueError, "no data set in this directory.*; this is the pickled version of CIFAR"),
-        ("cifar-10-batches-py/data_batch_1", ValueError, "data_batch_1: not a data set.*the pickled version of CIFAR.*np.savez"),
-        ("a.pkl", ValueError, "a.pkl: not a data set.*; a pickle can run code and is not read: load it yourself, then np.savez"),
+        ("cifar-10-batches-py/data_batch_1", ValueError,
+         "data_batch_1: not a data set.*the pickled version of CIFAR.*np.savez"),
+        ("a.pkl", ValueError,
+         "a.pkl: not a data set.*; a pickle can run code and is not read: load it yourself, then np.savez"),
         ("a.npy", ValueError, r"a.npy: not a data set.*; one array has no labels: write both with np.savez\("),
-        ("array.npz", ValueError, "array.npz: starts with 0x934e554d, .*; one array has no labels: write both with np.savez"),
+        ("array.npz", ValueError,
+         "array.npz: starts with 0x934e554d, .*; one array has no labels: write both with np.savez"),
         ("a.pt", ValueError, r"a.pt: not a data set.*; with tensors of torch.load: np.savez\(.*images.numpy\(\)"),
-        ("a.safetensors", ValueError, "a.safetensors: not a data set.*; with tensors of safetensors.torch.load_file: np.savez"),
-        ("a.mat", ValueError, "a.mat: not a data set.*; read the arrays with the library of this format, then np.savez"),
+        ("a.safetensors", ValueError,
+         "a.safetensors: not a data set.*; with tensors of safetensors.torch.load_file: np.savez"),
+        ("a.mat", ValueError,
+         "a.mat: not a data set.*; read the arrays with the library of this format, then np.savez"),
         ("a.tar.gz", ValueError, "a.tar.gz: not a data set.*; unpack it, then name the folder"),
         ("a.PNG", ValueError, "a.PNG: not a data set.*; an image is named to fastconv predict"),
         ("a.npz", ValueError, r"a\.npz: starts with 0x74657874, expected a NumPy archive"),
@@ -238,10 +247,12 @@ def test_an_unknown_split():
 def test_the_import_is_light():
     """No Pillow, no archive module and no data until they are used."""
     code = (
-        "import sys, fastconv.data; print([m for m in ('PIL', 'gzip', 'zipfile', 'difflib', 'scipy') if m in sys.modules])"
+        "import sys, fastconv.data; "
+        "print([m for m in ('PIL', 'gzip', 'zipfile', 'difflib', 'scipy') if m in sys.modules])"
     )
     before = "import sys, numpy; print([m for m in ('PIL', 'gzip', 'zipfile', 'difflib', 'scipy') if m in sys.modules])"
     run = [
-        subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout for c in (before, code)
+        subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout
+        for c in (before, code)
     ]
     assert run[0] == run[1]

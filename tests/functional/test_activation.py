@@ -75,7 +75,8 @@ def test_special_values(dtype):
     x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1000, -1000], dtype)
     nan = np.nan
     np.testing.assert_array_equal(fc.relu(x), np.array([0, 0, np.inf, 0, nan, 1e-40, 0, 1000, 0], dtype))
-    np.testing.assert_array_equal(fc.leaky_relu(x, 0.5), np.array([0, 0, np.inf, -np.inf, nan, 1e-40, -0.5e-40, 1000, -500], dtype))
+    np.testing.assert_array_equal(fc.leaky_relu(x, 0.5),
+                                  np.array([0, 0, np.inf, -np.inf, nan, 1e-40, -0.5e-40, 1000, -500], dtype))
     np.testing.assert_array_equal(fc.sigmoid(x), np.array([0.5, 0.5, 1, 0, nan, 0.5, 0.5, 1, 0], dtype))
     y = fc.tanh(x)
     np.testing.assert_array_equal(y, np.array([0, 0, 1, -1, nan, 1e-40, -1e-40, 1, -1], dtype))
@@ -131,7 +132,8 @@ def test_softmax(name, shape, axis, dtype):
     expected = getattr(reference, f"{name}_backward")(grad, y, axis)
     tolerance = 16 * eps * max(1, np.abs(grad).sum(axis=axis).max())
     np.testing.assert_allclose(backward(grad, y, axis), expected, rtol=32 * eps, atol=tolerance)
-    np.testing.assert_array_equal(forward(np.moveaxis(x, axis, 0), 0), np.moveaxis(forward(np.ascontiguousarray(x), axis), axis, 0)
+    np.testing.assert_array_equal(forward(np.moveaxis(x, axis, 0), 0),
+                                  np.moveaxis(forward(np.ascontiguousarray(x), axis), axis, 0)
                                   if x.ndim == 1 else forward(np.ascontiguousarray(np.moveaxis(x, axis, 0)), 0))
 
 
@@ -147,7 +149,8 @@ def test_softmax_of_extremes(axis, dtype):
     y = fc.softmax(x, axis)
     np.testing.assert_array_equal(y, expected)
     log_y = fc.log_softmax(x, axis)
-    np.testing.assert_allclose(log_y[~np.isnan(x)], np.where(np.isnan(logarithm), log_y, logarithm)[~np.isnan(x)], rtol=1e-6)
+    np.testing.assert_allclose(log_y[~np.isnan(x)],
+                               np.where(np.isnan(logarithm), log_y, logarithm)[~np.isnan(x)], rtol=1e-6)
     rows = log_y if axis == 1 else log_y.T
     assert np.isnan(rows[2:]).any(axis=1).all() and not np.isnan(rows[:2]).any()
 
@@ -226,12 +229,13 @@ def test_against_torch():
     x, grad = rng.standard_normal((6, 50)), rng.standard_normal((6, 50))
     for name, function in {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
                            "leaky_relu": torch.nn.functional.leaky_relu,
-                           "softmax": lambda v: torch.softmax(v, -1), "log_softmax": lambda v: torch.log_softmax(v, -1)}.items():
+                           "softmax": lambda v: torch.softmax(v, -1),
+                           "log_softmax": lambda v: torch.log_softmax(v, -1)}.items():
         variable = torch.tensor(x, requires_grad=True)
         expected = function(variable)
         expected.backward(torch.tensor(grad))
         y = getattr(fc, name)(x)
         takes_input = name in ("relu", "leaky_relu")
         np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-13, atol=1e-14)
-        np.testing.assert_allclose(getattr(fc, f"{name}_backward")(grad, x if takes_input else y), variable.grad.numpy(),
-                                   rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(getattr(fc, f"{name}_backward")(grad, x if takes_input else y),
+                                   variable.grad.numpy(), rtol=1e-12, atol=1e-14)

@@ -26,7 +26,8 @@ def close(got, wanted, terms, what):
     """Within the rounding of a sum of `terms` products; `wanted` is a float64 tensor."""
     wanted = wanted.detach().numpy()
     bound = 2 * np.finfo(got.dtype).eps * max(terms, 8)
-    np.testing.assert_allclose(got, wanted, rtol=bound, atol=bound * max(1.0, np.abs(wanted).max(initial=0)), err_msg=what)
+    np.testing.assert_allclose(got, wanted, rtol=bound,
+                               atol=bound * max(1.0, np.abs(wanted).max(initial=0)), err_msg=what)
 
 
 def padded(x, pads, mode="constant", value=0.0):
@@ -82,7 +83,8 @@ def test_max_pooling(dtype, count):
         grad_x = fc.max_pool2d_backward(grad_output, indices, cases.to_format(x, case.data_format).shape,
                                         **case.max_window(), data_format=case.data_format)
 
-        # PyTorch pads evenly only, so what is uneven is padded with -infinity before; its indices then lie in that plane.
+        # PyTorch pads evenly only, so what is uneven is padded with -infinity before;
+        # its indices then lie in that plane.
         even = all(before == after for before, after in pads)
         tx = tensor(x)
         if even:
@@ -120,7 +122,8 @@ def test_average_pooling(dtype, count):
 
         tx = tensor(x)
         ty = functional.avg_pool2d(tx if even else padded(tx, pads), kernel_size, stride,
-                                   [before for before, _ in pads] if even else 0, case.ceil_mode, case.count_include_pad)
+                                   [before for before, _ in pads] if even else 0, case.ceil_mode,
+                                   case.count_include_pad)
         ty.backward(torch.tensor(cases.to_nchw(grad_output, case.data_format), dtype=torch.float64))
         terms = kernel_size[0] * kernel_size[1]
         close(cases.to_nchw(y, case.data_format), ty, terms, f"y of {case}")

@@ -73,11 +73,13 @@ LINEAR = [
 
 LINEAR_BACKWARD = [
     ("grad_output is None", TypeError, "grad_output", lambda: fc.linear_backward(None, ones(2, 3), ones(4, 3))),
-    ("grad_output is too wide", ValueError, "grad_output", lambda: fc.linear_backward(ones(2, 5), ones(2, 3), ones(4, 3))),
+    ("grad_output is too wide", ValueError, "grad_output",
+     lambda: fc.linear_backward(ones(2, 5), ones(2, 3), ones(4, 3))),
     ("grad_output is float64", TypeError, "grad_output",
      lambda: fc.linear_backward(ones(2, 4, dtype=F64), ones(2, 3), ones(4, 3))),
     ("x has other features", ValueError, "x", lambda: fc.linear_backward(ones(2, 4), ones(2, 5), ones(4, 3))),
-    ("weight is 3-dimensional", ValueError, "weight", lambda: fc.linear_backward(ones(2, 4), ones(2, 3), ones(1, 4, 3))),
+    ("weight is 3-dimensional", ValueError, "weight",
+     lambda: fc.linear_backward(ones(2, 4), ones(2, 3), ones(1, 4, 3))),
     ("needs is None", TypeError, "needs", lambda: fc.linear_backward(ones(2, 4), ones(2, 3), ones(4, 3), needs=None)),
 ]
 
@@ -126,14 +128,19 @@ def loss_grad_output(function):
 
 def smoothing(function):
     return [
-        ("label_smoothing is above 1", ValueError, "label_smoothing", lambda: function(SCORES, TARGET, label_smoothing=1.5)),
-        ("label_smoothing is negative", ValueError, "label_smoothing", lambda: function(SCORES, TARGET, label_smoothing=-0.1)),
-        ("label_smoothing is NaN", ValueError, "label_smoothing", lambda: function(SCORES, TARGET, label_smoothing=np.nan)),
-        ("label_smoothing is a bool", TypeError, "label_smoothing", lambda: function(SCORES, TARGET, label_smoothing=True)),
+        ("label_smoothing is above 1", ValueError, "label_smoothing",
+         lambda: function(SCORES, TARGET, label_smoothing=1.5)),
+        ("label_smoothing is negative", ValueError, "label_smoothing",
+         lambda: function(SCORES, TARGET, label_smoothing=-0.1)),
+        ("label_smoothing is NaN", ValueError, "label_smoothing",
+         lambda: function(SCORES, TARGET, label_smoothing=np.nan)),
+        ("label_smoothing is a bool", TypeError, "label_smoothing",
+         lambda: function(SCORES, TARGET, label_smoothing=True)),
     ]
 
 
-# Every function of the interface -> its bad inputs: (what is wrong, exception, the argument that the message names, call).
+# Every function of the interface -> its bad inputs: (what is wrong, exception,
+# the argument that the message names, call).
 TABLE = {
     **convolutions.TABLE,
     **poolings.TABLE,
@@ -144,11 +151,13 @@ TABLE = {
     "softmax": activation(fc.softmax, *axis(fc.softmax, SCORES)),
     "log_softmax": activation(fc.log_softmax, *axis(fc.log_softmax, SCORES)),
     "relu_backward": activation_backward(fc.relu_backward, "x"),
-    "leaky_relu_backward": activation_backward(fc.leaky_relu_backward, "x", *slope(fc.leaky_relu_backward, SCORES, SCORES)),
+    "leaky_relu_backward": activation_backward(fc.leaky_relu_backward, "x",
+                                               *slope(fc.leaky_relu_backward, SCORES, SCORES)),
     "sigmoid_backward": activation_backward(fc.sigmoid_backward, "y"),
     "tanh_backward": activation_backward(fc.tanh_backward, "y"),
     "softmax_backward": activation_backward(fc.softmax_backward, "y", *axis(fc.softmax_backward, SCORES, SCORES)),
-    "log_softmax_backward": activation_backward(fc.log_softmax_backward, "y", *axis(fc.log_softmax_backward, SCORES, SCORES)),
+    "log_softmax_backward": activation_backward(fc.log_softmax_backward, "y",
+                                                *axis(fc.log_softmax_backward, SCORES, SCORES)),
     "linear": LINEAR,
     "linear_backward": LINEAR_BACKWARD,
     "flatten": FLATTEN,
@@ -194,7 +203,8 @@ def test_message_says_what_it_was_and_what_it_must_be():
         fc.conv2d(X.astype(np.int64), W)
     with pytest.raises(ValueError, match=r"height 9 covers 9, but x has height 8 \+ padding 0 \+ 0 = 8"):
         fc.conv2d(X, ones(4, 3, 9, 3))
-    with pytest.raises(ValueError, match=r"'winograd' is not possible.*they are 3 x 3 with stride \(1, 3\), .*here it can be 'auto', "):
+    with pytest.raises(ValueError, match=r"'winograd' is not possible.*they are 3 x 3 with stride \(1, 3\), "
+                                         ".*here it can be 'auto', "):
         fc.conv2d(X, W, stride=(1, 3), algorithm="winograd")
 
 

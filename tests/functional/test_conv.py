@@ -67,7 +67,8 @@ def test_rounding_and_activation(activation, dtype):
         x, weight, bias, _ = case.arrays(dtype=dtype)
         y = forward(case, x, weight, bias, activation=activation)
         expected = ACTIVATIONS[activation](reference.conv2d(x, weight, bias, **case.window()))
-        np.testing.assert_allclose(y, expected, rtol=rounding_bound(case, dtype), atol=rounding_bound(case, dtype) + 1e-300)
+        np.testing.assert_allclose(y, expected, rtol=rounding_bound(case, dtype),
+                                   atol=rounding_bound(case, dtype) + 1e-300)
 
 
 def test_large_channel_sum_keeps_the_direct_bound():
@@ -96,7 +97,8 @@ def test_any_strides(dtype):
     expected = reference.conv2d(x, weight, bias, **SMALL)
     spread = np.zeros((4, 10, 14, 27), dtype)
     spread[::2, ::2, ::2, ::3] = x
-    for view in (spread[::2, ::2, ::2, ::3], np.asfortranarray(x), x[::-1, ::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1, ::-1]):
+    for view in (spread[::2, ::2, ::2, ::3], np.asfortranarray(x),
+                 x[::-1, ::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1, ::-1]):
         np.testing.assert_array_equal(fc.conv2d(view, weight, bias, **SMALL), expected)
     hwio = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
     turned = weight[:, :, ::-1, ::-1].copy()[:, :, ::-1, ::-1]
@@ -186,7 +188,8 @@ def test_empty_batch():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_non_finite_values_go_where_the_sum_sends_them(value):
-    for case in (cases.ConvCase((1, 3, 9, 9), (5, 3, 3, 3), padding=1), cases.ConvCase((1, 4, 9, 9), (4, 1, 3, 3), padding=1, groups=4)):
+    for case in (cases.ConvCase((1, 3, 9, 9), (5, 3, 3, 3), padding=1),
+                 cases.ConvCase((1, 4, 9, 9), (4, 1, 3, 3), padding=1, groups=4)):
         x, weight, bias, _ = case.arrays(dtype=np.float32)
         x[0, 1, 4, 5] = value
         expected = reference.conv2d(x, weight, bias, **case.window())
@@ -200,7 +203,8 @@ def test_non_finite_values_go_where_the_sum_sends_them(value):
 def test_non_finite_padding_value():
     x, weight, bias, _ = small()
     y = fc.conv2d(x, weight, bias, padding=1, padding_value=np.nan)
-    np.testing.assert_array_equal(np.isnan(y), np.isnan(reference.conv2d(x, weight, bias, padding=1, padding_value=np.nan)))
+    np.testing.assert_array_equal(np.isnan(y),
+                                  np.isnan(reference.conv2d(x, weight, bias, padding=1, padding_value=np.nan)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -288,11 +292,13 @@ GUARDED = """
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="protects pages with mprotect")
 def test_nothing_is_touched_outside_the_arrays():
     configurations = [
-        (1, 1, 1, 1, 1, 1, 1, 0, 1, "NCHW"), (1, 3, 5, 7, 5, 3, 1, 1, 1, "NCHW"), (2, 17, 9, 15, 33, 3, 1, 1, 1, "NCHW"),
-        (1, 16, 14, 14, 32, 1, 1, 0, 1, "NCHW"), (1, 13, 13, 31, 31, 1, 1, 0, 1, "NCHW"), (2, 6, 15, 17, 7, 5, 2, 2, 1, "NCHW"),
-        (2, 19, 11, 13, 19, 3, 1, 1, 19, "NCHW"), (1, 5, 17, 18, 5, 3, 2, 1, 5, "NCHW"), (1, 12, 9, 9, 8, 3, 1, 1, 4, "NCHW"),
-        (2, 17, 9, 15, 33, 3, 1, 1, 1, "NHWC"), (1, 7, 8, 9, 9, 1, 1, 0, 1, "NHWC"), (1, 9, 8, 9, 9, 3, 1, 1, 9, "NHWC"),
-        (2, 16, 8, 8, 32, 3, 1, 0, 1, "NHWC"), (1, 40, 9, 13, 24, 3, 2, 0, 1, "NHWC"), (1, 24, 12, 7, 20, 5, 1, 0, 1, "NHWC"),
+        (1, 1, 1, 1, 1, 1, 1, 0, 1, "NCHW"), (1, 3, 5, 7, 5, 3, 1, 1, 1, "NCHW"),
+        (2, 17, 9, 15, 33, 3, 1, 1, 1, "NCHW"), (1, 16, 14, 14, 32, 1, 1, 0, 1, "NCHW"),
+        (1, 13, 13, 31, 31, 1, 1, 0, 1, "NCHW"), (2, 6, 15, 17, 7, 5, 2, 2, 1, "NCHW"),
+        (2, 19, 11, 13, 19, 3, 1, 1, 19, "NCHW"), (1, 5, 17, 18, 5, 3, 2, 1, 5, "NCHW"),
+        (1, 12, 9, 9, 8, 3, 1, 1, 4, "NCHW"), (2, 17, 9, 15, 33, 3, 1, 1, 1, "NHWC"),
+        (1, 7, 8, 9, 9, 1, 1, 0, 1, "NHWC"), (1, 9, 8, 9, 9, 3, 1, 1, 9, "NHWC"), (2, 16, 8, 8, 32, 3, 1, 0, 1, "NHWC"),
+        (1, 40, 9, 13, 24, 3, 2, 0, 1, "NHWC"), (1, 24, 12, 7, 20, 5, 1, 0, 1, "NHWC"),
         (1, 32, 8, 8, 32, 3, 1, 1, 4, "NHWC"), (3, 64, 7, 7, 64, 3, 1, 1, 1, "NCHW"),
     ]
     in_new_process(GUARDED.format(configurations=configurations))
@@ -303,7 +309,8 @@ def test_nothing_is_touched_outside_the_arrays():
 
 
 def test_output_size():
-    for size, taps, stride, padding, dilation in [(224, 7, 2, 3, 1), (28, 5, 1, 0, 1), (9, 3, 4, 1, 3), (5, 5, 9, 0, 1)]:
+    for size, taps, stride, padding, dilation in [(224, 7, 2, 3, 1), (28, 5, 1, 0, 1), (9, 3, 4, 1, 3),
+                                                  (5, 5, 9, 0, 1)]:
         expected = reference.output_size(size, taps, stride, (padding, padding), dilation)
         assert fc.conv_output_size(size, taps, stride, padding, dilation) == expected
         assert fc.conv_output_size((size, size, size), taps, stride, padding, dilation) == (expected,) * 3

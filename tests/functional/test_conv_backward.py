@@ -1,4 +1,5 @@
-"""conv2d_backward: exactly the gradients of the plain loops, the adjoint of the forward pass, and finite differences."""
+"""conv2d_backward: exactly the gradients of the plain loops, the adjoint of the forward pass,
+and finite differences."""
 
 import sys
 
@@ -160,7 +161,8 @@ def test_any_strides_and_read_only():
 
 
 def test_empty_batch_has_zero_parameter_gradients():
-    grad_x, grad_weight, grad_bias = fc.conv2d_backward(np.ones((0, 4, 6, 6)), np.ones((0, 3, 8, 8)), np.ones((4, 3, 3, 3)))
+    grad_x, grad_weight, grad_bias = fc.conv2d_backward(np.ones((0, 4, 6, 6)), np.ones((0, 3, 8, 8)),
+                                                        np.ones((4, 3, 3, 3)))
     assert grad_x.shape == (0, 3, 8, 8)
     np.testing.assert_array_equal(grad_weight, np.zeros((4, 3, 3, 3)))
     np.testing.assert_array_equal(grad_bias, np.zeros(4))

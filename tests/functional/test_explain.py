@@ -17,7 +17,8 @@ def test_formula_is_the_lectures():
     assert told.formula == ("OH = (H + 2P - FH) / S + 1 = (5 + 2*1 - 3) / 1 + 1 = 5",
                             "OW = (W + 2P - FW) / S + 1 = (7 + 2*1 - 3) / 1 + 1 = 7")
     told = fc.explain((3, 224, 225), (64, 3, 7, 7), stride=2, padding=3)
-    assert told.formula == ("OH = floor((H + 2P - FH) / S) + 1 = floor((224 + 2*3 - 7) / 2) + 1 = floor(111.5) + 1 = 112",
+    assert told.formula == ("OH = floor((H + 2P - FH) / S) + 1 = floor((224 + 2*3 - 7) / 2) "
+                            "+ 1 = floor(111.5) + 1 = 112",
                             "OW = (W + 2P - FW) / S + 1 = (225 + 2*3 - 7) / 2 + 1 = 113")
     told = fc.explain((3, 9, 9), (4, 3, 3, 2), padding=((1, 2), (0, 1)), dilation=(2, 1))
     assert told.formula == ("OH = (H + PT + PB - D (FH - 1) - 1) / S + 1 = (9 + 1 + 2 - 2 * (3 - 1) - 1) / 1 + 1 = 8",
@@ -88,14 +89,16 @@ def test_workspace_of_a_matrix_product_has_a_band_only_where_one_is_filled():
     assert 0 < in_place < with_band
 
 
-@pytest.mark.skipif(isa.vector_bytes() <= 16, reason="vectors of four floats: narrow groups do not share them in the direct sum")
+@pytest.mark.skipif(isa.vector_bytes() <= 16,
+                    reason="vectors of four floats: narrow groups do not share them in the direct sum")
 def test_narrow_groups_share_vectors():
     def algorithm(channels, groups, plane, size, stride=1, dtype="float32"):
-        return fc.explain((4, channels, plane, plane), (channels, channels // groups, size, size), padding=size // 2, stride=stride,
-                          groups=groups, dtype=dtype).algorithm
+        return fc.explain((4, channels, plane, plane), (channels, channels // groups, size, size),
+                          padding=size // 2, stride=stride, groups=groups, dtype=dtype).algorithm
 
     assert algorithm(256, 32, 28, 3) == algorithm(128, 32, 56, 3) == algorithm(256, 32, 28, 5) == "winograd"
-    assert algorithm(256, 32, 28, 3, stride=2) == algorithm(64, 32, 14, 3) == algorithm(128, 32, 14, 5, dtype="float64") == "direct"
+    assert (algorithm(256, 32, 28, 3, stride=2) == algorithm(64, 32, 14, 3)
+            == algorithm(128, 32, 14, 5, dtype="float64") == "direct")
 
 
 B = 2**30
@@ -135,7 +138,8 @@ def test_more_than_can_be_addressed():
 def test_an_array_in_place_of_its_shape(call):
     x, weight = np.zeros((1, 3, 8, 8), np.float32), np.zeros((4, 3, 3, 3), np.float32)
     for array in (x, x[0], x.astype(np.int64)):
-        with pytest.raises(TypeError, match=r"x_shape must be a shape such as \(N, C, H, W\), got an array: write x\.shape$"):
+        with pytest.raises(TypeError,
+                           match=r"x_shape must be a shape such as \(N, C, H, W\), got an array: write x\.shape$"):
             call(array, weight)
 
 

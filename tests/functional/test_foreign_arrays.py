@@ -1,4 +1,5 @@
-"""What is no array of floats is read where it can be, and else refused with the expression to write, which then works."""
+"""What is no array of floats is read where it can be, and else refused with the expression
+to write, which then works."""
 
 import array
 import decimal
@@ -21,7 +22,8 @@ def mended(call, value, name="x"):
         call(value)
     message = str(caught.value)
     assert "\n" not in message and re.search(rf"\b{name}\b", message), message
-    expression = re.search(rf"(?:pass|convert it with|for example with|for example) ([\w.]*\(*{name}.*|np\..*)$", message)
+    expression = re.search(rf"(?:pass|convert it with|for example with|for example) ([\w.]*\(*{name}.*|np\..*)$",
+                           message)
     assert expression, message
     return message, eval(expression.group(1), {"np": np, name: value})
 
@@ -67,8 +69,9 @@ class Explicit(OnAnotherDevice):
 
 
 @pytest.mark.parametrize("given", [
-    NUMBERS.view(type("Subclass", (np.ndarray,), {})), memoryview(NUMBERS), NUMBERS.astype(">f4"), np.asfortranarray(NUMBERS),
-    list(NUMBERS), tuple(map(list, NUMBERS)), OnAnotherDevice(), Labelled()], ids=lambda given: type(given).__name__)
+    NUMBERS.view(type("Subclass", (np.ndarray,), {})), memoryview(NUMBERS), NUMBERS.astype(">f4"),
+    np.asfortranarray(NUMBERS), list(NUMBERS), tuple(map(list, NUMBERS)), OnAnotherDevice(), Labelled()],
+                         ids=lambda given: type(given).__name__)
 def test_what_can_be_read_is_read(given):
     np.testing.assert_array_equal(fc.conv2d(given, WEIGHT), EXPECTED)
     np.testing.assert_array_equal(fc.relu(given), NUMBERS)
@@ -81,9 +84,9 @@ def test_one_dimension_at_a_time():
 
 
 @pytest.mark.parametrize(("given", "words"), [
-    (NUMBERS.astype(np.int64), ["got int64"]), (NUMBERS.astype(np.uint8), ["got uint8"]), (NUMBERS.astype(np.float16), ["got float16"]),
-    (NUMBERS.astype(np.longdouble), ["np.float64"]), (NUMBERS.astype(np.int32).tolist(), ["got int64"]),
-    (NUMBERS.astype(object), ["got object"]),
+    (NUMBERS.astype(np.int64), ["got int64"]), (NUMBERS.astype(np.uint8), ["got uint8"]),
+    (NUMBERS.astype(np.float16), ["got float16"]), (NUMBERS.astype(np.longdouble), ["np.float64"]),
+    (NUMBERS.astype(np.int32).tolist(), ["got int64"]), (NUMBERS.astype(object), ["got object"]),
     (np.vectorize(lambda number: decimal.Decimal(int(number)), otypes=[object])(NUMBERS), ["got object"]),
     (NUMBERS.astype(str), ["text"]), (NUMBERS.astype("S8"), ["text"]),
     (np.rec.fromarrays([NUMBERS], names="pixels"), ["one of its fields"]), (np.ma.masked_array(NUMBERS), ["mask"]),
@@ -99,15 +102,16 @@ def tensors():
     x = torch.from_numpy(NUMBERS)
     return {
         "requires grad": (x.clone().requires_grad_(), ".detach()"), "Parameter": (torch.nn.Parameter(x), ".detach()"),
-        "half": (x.half(), ".float()"), "bfloat16": (x.bfloat16(), ".float()"), "float8": (x.to(torch.float8_e5m2), ".float()"),
+        "half": (x.half(), ".float()"), "bfloat16": (x.bfloat16(), ".float()"),
+        "float8": (x.to(torch.float8_e5m2), ".float()"),
         "bfloat16 with grad": (x.bfloat16().requires_grad_(), ".detach().float()"), "int": (x.int(), ".float()"),
         "sparse": (x.to_sparse(), ".to_dense()"), "sparse bfloat16": (x.bfloat16().to_sparse(), ".to_dense().float()"),
         "complex": (x.to(torch.complex64), ".real"),
     }
 
 
-@pytest.mark.parametrize("kind", ["requires grad", "Parameter", "half", "bfloat16", "float8", "bfloat16 with grad", "int", "sparse",
-                                  "sparse bfloat16", "complex"])
+@pytest.mark.parametrize("kind", ["requires grad", "Parameter", "half", "bfloat16", "float8", "bfloat16 with grad",
+                                  "int", "sparse", "sparse bfloat16", "complex"])
 def test_a_tensor_is_told_what_it_needs(kind):
     tensor, step = tensors()[kind]
     if kind == "complex":
@@ -124,7 +128,8 @@ def test_every_argument_says_it_of_itself():
     tensor = torch.ones(4, 3, requires_grad=True)
     for call, name in [(lambda v: fc.linear(np.ones((2, 3), F32), v), "weight"),
                        (lambda v: fc.relu_backward(v, np.ones((4, 3), F32)), "grad_output"),
-                       (lambda v: fc.sigmoid_backward(np.ones((4, 3), F32), v), "y"), (lambda v: fc.cross_entropy(v, [0] * 4), "logits")]:
+                       (lambda v: fc.sigmoid_backward(np.ones((4, 3), F32), v), "y"),
+                       (lambda v: fc.cross_entropy(v, [0] * 4), "logits")]:
         message, right = mended(call, tensor, name)
         assert f"{name}.detach()" in message
         call(right)
@@ -147,11 +152,13 @@ def test_images_of_different_sizes():
     for images, sizes in [([image("RGB", (6, 6)), image("RGB", (7, 6))], r"\(6, 6, 3\) and \(6, 7, 3\)"),
                           ([np.ones((3, 6, 6), F32), np.ones((3, 8, 6), F32)], r"\(3, 6, 6\) and \(3, 8, 6\)"),
                           ([[1.0], [1.0, 2.0]], r"\(1,\) and \(2,\)")]:
-        with pytest.raises(ValueError, match=rf"x must be .*a list of entries that differ in shape, {sizes}: .*np\.asarray\(x\[0\]\)"):
+        with pytest.raises(ValueError, match=f"x must be .*a list of entries that differ in shape, {sizes}: "
+                                             r".*np\.asarray\(x\[0\]\)"):
             fc.conv2d(images, WEIGHT)
     objects = np.empty(2, object)
     objects[:] = [np.ones((3, 6, 6), F32), np.ones((3, 8, 6), F32)]
-    with pytest.raises(TypeError, match=r"x must be float32 or float64, got object: it holds arrays: .*np\.stack\(list\(x\)\)"):
+    with pytest.raises(TypeError,
+                       match=r"x must be float32 or float64, got object: it holds arrays: .*np\.stack\(list\(x\)\)"):
         fc.conv2d(objects, WEIGHT)
 
 
@@ -169,9 +176,10 @@ RIGHT = np.array([0, 1, 2, 1])
 
 
 @pytest.mark.parametrize("given", [
-    RIGHT[:, None], RIGHT[None], RIGHT[:, None].tolist(), np.eye(3)[RIGHT], np.eye(3, dtype=int)[RIGHT], np.eye(3, dtype=bool)[RIGHT],
-    np.eye(3)[RIGHT].tolist(), np.eye(3)[RIGHT] * 0.9 + 1 / 30, RIGHT.astype(F32), RIGHT.astype(np.float64).tolist(), RIGHT.astype(object),
-    RIGHT + 1, np.array(["ant", "bee", "cat"])[RIGHT], ["ant", "bee", "cat", "bee"]], ids=str)
+    RIGHT[:, None], RIGHT[None], RIGHT[:, None].tolist(), np.eye(3)[RIGHT], np.eye(3, dtype=int)[RIGHT],
+    np.eye(3, dtype=bool)[RIGHT], np.eye(3)[RIGHT].tolist(), np.eye(3)[RIGHT] * 0.9 + 1 / 30, RIGHT.astype(F32),
+    RIGHT.astype(np.float64).tolist(), RIGHT.astype(object), RIGHT + 1, np.array(["ant", "bee", "cat"])[RIGHT],
+    ["ant", "bee", "cat", "bee"]], ids=str)
 @pytest.mark.parametrize("loss", [fc.nll_loss, fc.cross_entropy, fc.nll_loss_backward, fc.cross_entropy_backward])
 def test_labels_in_another_form(given, loss):
     _, right = mended(lambda target: loss(SCORES, target), given, "target")
@@ -181,13 +189,15 @@ def test_labels_in_another_form(given, loss):
 
 def test_labels_of_a_tensor():
     torch = pytest.importorskip("torch")
-    for given in (torch.from_numpy(RIGHT)[:, None], torch.from_numpy(RIGHT).float(), torch.nn.functional.one_hot(torch.from_numpy(RIGHT))):
+    for given in (torch.from_numpy(RIGHT)[:, None], torch.from_numpy(RIGHT).float(),
+                  torch.nn.functional.one_hot(torch.from_numpy(RIGHT))):
         _, right = mended(lambda target: fc.nll_loss(SCORES, target), given, "target")
         np.testing.assert_array_equal(right, RIGHT)
 
 
-@pytest.mark.parametrize(("given", "text"), [([0, 1.5, 2, 1], "1.5 is no class number"), ([0, np.nan, 1, 1], "nan is no class number"),
-                                             ([0, None, 1, 1], "None is no class number"), ([-1, 0, 0, 0], "from 0 to 2, got -1")])
+@pytest.mark.parametrize(("given", "text"),
+                         [([0, 1.5, 2, 1], "1.5 is no class number"), ([0, np.nan, 1, 1], "nan is no class number"),
+                          ([0, None, 1, 1], "None is no class number"), ([-1, 0, 0, 0], "from 0 to 2, got -1")])
 def test_labels_that_are_none(given, text):
     with pytest.raises((TypeError, ValueError), match=f"target must be .*{text}"):
         fc.nll_loss(SCORES, given)
@@ -202,18 +212,20 @@ def test_labels_of_a_dataset():
 
 
 @pytest.mark.parametrize(("value", "error"), [
-    ([[1], [1, 2]], TypeError), ([1.0], TypeError), (np.ones(2), TypeError), (np.array([[1.0]]), TypeError), (1j, TypeError),
-    (np.complex64(1), TypeError),
-    (np.array(1j), TypeError), ("1", TypeError), (b"1", TypeError), (None, TypeError), (True, TypeError), (np.True_, TypeError),
-    (np.datetime64("2020-01-01"), TypeError), (np.timedelta64(1, "s"), TypeError), ({}, TypeError),
-    (10**400, ValueError), (-10**5000, ValueError)],
+    ([[1], [1, 2]], TypeError), ([1.0], TypeError), (np.ones(2), TypeError), (np.array([[1.0]]), TypeError),
+    (1j, TypeError), (np.complex64(1), TypeError),
+    (np.array(1j), TypeError), ("1", TypeError), (b"1", TypeError), (None, TypeError), (True, TypeError),
+    (np.True_, TypeError), (np.datetime64("2020-01-01"), TypeError), (np.timedelta64(1, "s"), TypeError),
+    ({}, TypeError), (10**400, ValueError), (-10**5000, ValueError)],
     ids=lambda value: type(value).__name__)
 def test_a_padding_value_that_is_no_number(value, error):
     with pytest.raises(error, match="^padding_value must be"):
         fc.conv2d(NUMBERS, WEIGHT, padding=1, padding_value=value)
 
 
-@pytest.mark.parametrize("value", [1, np.int8(1), np.float16(1), F32(1), np.longdouble(1), np.array(1.0), decimal.Decimal(1), 10**0])
+@pytest.mark.parametrize("value", [1, np.int8(1), np.float16(1), F32(1), np.longdouble(1), np.array(1.0),
+                                   decimal.Decimal(1), 10**0])
 def test_a_padding_value_that_is_a_number(value):
     np.testing.assert_array_equal(fc.conv2d(NUMBERS, WEIGHT, padding=1, padding_value=value),
-                                  fc.conv2d(np.pad(NUMBERS, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1), WEIGHT))
+                                  fc.conv2d(np.pad(NUMBERS, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1),
+                                            WEIGHT))

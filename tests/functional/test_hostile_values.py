@@ -39,16 +39,19 @@ GOOD = {
     "global_max_pool2d": dict(x=X), "global_avg_pool2d": dict(x=X),
     "global_max_pool2d_backward": dict(grad_output=ONE, indices=ONE_INDEX, input_shape=X.shape),
     "global_avg_pool2d_backward": dict(grad_output=ONE, input_shape=X.shape),
-    "linear": dict(x=SCORES, weight=ones(5, 3)), "linear_backward": dict(grad_output=ones(4, 5), x=SCORES, weight=ones(5, 3)),
-    "flatten": dict(x=X), "flatten_backward": dict(grad_output=ones(2, 192), input_shape=X.shape),
+    "linear": dict(x=SCORES, weight=ones(5, 3)),
+    "linear_backward": dict(grad_output=ones(4, 5), x=SCORES, weight=ones(5, 3)), "flatten": dict(x=X),
+    "flatten_backward": dict(grad_output=ones(2, 192), input_shape=X.shape),
     "nll_loss": dict(log_probs=SCORES, target=LABELS), "nll_loss_backward": dict(log_probs=SCORES, target=LABELS),
     "cross_entropy": dict(logits=SCORES, target=LABELS), "cross_entropy_backward": dict(logits=SCORES, target=LABELS),
     **{name: dict(x=SCORES) for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")},
     **{f"{name}_backward": dict(grad_output=SCORES, x=SCORES) for name in ("relu", "leaky_relu")},
-    **{f"{name}_backward": dict(grad_output=SCORES, y=SCORES) for name in ("sigmoid", "tanh", "softmax", "log_softmax")},
+    **{f"{name}_backward": dict(grad_output=SCORES, y=SCORES)
+       for name in ("sigmoid", "tanh", "softmax", "log_softmax")},
 }
 
-CASES = [(name, argument) for name in functional.__all__ for argument in inspect.signature(getattr(fc, name)).parameters]
+CASES = [(name, argument) for name in functional.__all__
+         for argument in inspect.signature(getattr(fc, name)).parameters]
 
 def test_each_function_has_a_good_call():
     assert set(GOOD) == set(functional.__all__)

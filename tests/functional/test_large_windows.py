@@ -1,4 +1,5 @@
-"""Windows that share most of their pixels: exact maxima, averages that a loud pixel spoils nowhere but where it is seen."""
+"""Windows that share most of their pixels: exact maxima, averages that a loud pixel spoils
+nowhere but where it is seen."""
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ def to_nchw(x, data_format):
 
 def check_filters():
     for dtype in (np.float32, np.float64):
-        for shape, size in (((1, 2, 130, 170), (25, 25)), ((1, 5, 33, 300), (31, 3)), ((2, 3, 300, 20), (5, 9)), ((1, 1, 600, 610), (63, 101))):
+        for shape, size in (((1, 2, 130, 170), (25, 25)), ((1, 5, 33, 300), (31, 3)), ((2, 3, 300, 20), (5, 9)),
+                            ((1, 1, 600, 610), (63, 101))):
             x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
             options = {"stride": 1, "padding": (size[0] // 2, size[1] // 2)}
             maxima = scipy_ndimage.maximum_filter(x, (1, 1, *size), mode="constant", cval=-np.inf)
@@ -33,7 +35,8 @@ def check_filters():
                 np.testing.assert_array_equal(to_nchw(y, data_format), maxima)
                 np.testing.assert_array_equal(fc.max_pool2d(formatted, size, **options, **layout), y)
                 index = to_nchw(index, data_format).reshape(*shape[:2], -1)
-                np.testing.assert_array_equal(np.take_along_axis(x.reshape(*shape[:2], -1), index, 2).reshape(shape), maxima)
+                np.testing.assert_array_equal(np.take_along_axis(x.reshape(*shape[:2], -1), index, 2).reshape(shape),
+                                              maxima)
                 mean = fc.avg_pool2d(formatted, size, **options, **layout)
                 np.testing.assert_allclose(to_nchw(mean, data_format), means, rtol=0, atol=8 * np.finfo(dtype).eps)
                 grad_x = fc.avg_pool2d_backward(formatted, formatted.shape, size, **options, **layout)
@@ -47,11 +50,13 @@ def test_against_filters_of_scipy(name):
 
 @pytest.mark.parametrize("value", [1e20, np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("data_format", FORMATS)
-@pytest.mark.parametrize("kernel_size, stride", [(3, 1), (9, 1), (13, 1), (25, 1), (13, 2), ((1, 31), 1), ((40, 2), 1)], ids=str)
+@pytest.mark.parametrize("kernel_size, stride",
+                         [(3, 1), (9, 1), (13, 1), (25, 1), (13, 2), ((1, 31), 1), ((40, 2), 1)], ids=str)
 def test_what_a_window_does_not_see_does_not_matter(kernel_size, stride, data_format, value):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 3, 60, 70), np.float32)
-    options = {"stride": stride, "padding": tuple(k // 2 for k in np.broadcast_to(kernel_size, 2).tolist()), "data_format": data_format}
+    options = {"stride": stride, "padding": tuple(k // 2 for k in np.broadcast_to(kernel_size, 2).tolist()),
+               "data_format": data_format}
     for pixel in ((30, 35), (0, 0), (59, 69)):
         loud, seen = x.copy(), np.zeros_like(x)
         loud[0, 1][pixel], seen[0, 1][pixel] = value, 1
@@ -62,7 +67,8 @@ def test_what_a_window_does_not_see_does_not_matter(kernel_size, stride, data_fo
         assert spoilt.any() and not (np.abs(y[spoilt]) < 1e15).any()
         grad = fc.avg_pool2d_backward(y, in_format(x, data_format).shape, kernel_size, **options)
         calm = fc.avg_pool2d_backward(quiet, in_format(x, data_format).shape, kernel_size, **options)
-        reached = fc.avg_pool2d_backward(spoilt.astype(np.float32), in_format(x, data_format).shape, kernel_size, **options) > 0
+        reached = fc.avg_pool2d_backward(spoilt.astype(np.float32), in_format(x, data_format).shape,
+                                         kernel_size, **options) > 0
         np.testing.assert_array_equal(grad[~reached], calm[~reached])
 
 
@@ -75,13 +81,15 @@ def test_many_equal_pixels(data_format):
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
-@pytest.mark.parametrize("kernel_size, padding, counted", [(31, 15, True), ((9, 4), ((4, 2), (0, 2)), False), (2, 0, True)], ids=str)
+@pytest.mark.parametrize("kernel_size, padding, counted",
+                         [(31, 15, True), ((9, 4), ((4, 2), (0, 2)), False), (2, 0, True)], ids=str)
 def test_gradient_is_the_adjoint(kernel_size, padding, counted, data_format):
     rng = np.random.default_rng(0)
     x = in_format(rng.standard_normal((2, 5, 40, 50)), data_format)
     options = {"stride": 1, "padding": padding, "count_include_pad": counted, "data_format": data_format}
     y = fc.avg_pool2d(x, kernel_size, **options)
     grad = rng.standard_normal(y.shape)
-    for view in (grad, np.repeat(grad, 2, 3)[..., ::2], np.ascontiguousarray(grad.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)):
+    for view in (grad, np.repeat(grad, 2, 3)[..., ::2],
+                 np.ascontiguousarray(grad.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)):
         grad_x = fc.avg_pool2d_backward(view, x.shape, kernel_size, **options)
         np.testing.assert_allclose((y * grad).sum(), (x * grad_x).sum(), rtol=1e-10)

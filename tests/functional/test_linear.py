@@ -8,7 +8,8 @@ from gradients import numeric_gradient
 import fastconv as fc
 
 DTYPES = [np.float32, np.float64]
-SHAPES = [(1, 1, 1), (1, 400, 120), (5, 7, 3), (15, 30, 17), (16, 33, 40), (17, 1, 5), (64, 400, 120), (65, 20, 1), (3, 2000, 11)]
+SHAPES = [(1, 1, 1), (1, 400, 120), (5, 7, 3), (15, 30, 17), (16, 33, 40), (17, 1, 5), (64, 400, 120),
+          (65, 20, 1), (3, 2000, 11)]
 
 
 def draw(rng, *shape, dtype=np.float64):
@@ -88,7 +89,8 @@ def test_gradients_by_finite_differences():
     x, weight, bias, grad = (rng.standard_normal(shape) for shape in ((3, 4), (5, 4), (5,), (3, 5)))
     gradients = fc.linear_backward(grad, x, weight)
     for variable, gradient in zip((x, weight, bias), gradients):
-        np.testing.assert_allclose(gradient, numeric_gradient(lambda: (fc.linear(x, weight, bias) * grad).sum(), variable),
+        np.testing.assert_allclose(gradient,
+                                   numeric_gradient(lambda: (fc.linear(x, weight, bias) * grad).sum(), variable),
                                    rtol=1e-6, atol=1e-8)
 
 

@@ -1,4 +1,5 @@
-"""Sums over many pixels, rows or classes are as right as those over a few: to 1e-6 in single precision, in every layout."""
+"""Sums over many pixels, rows or classes are as right as those over a few:
+to 1e-6 in single precision, in every layout."""
 
 import numpy as np
 import pytest
@@ -91,7 +92,8 @@ def test_every_instruction_set(name):
 @pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize("shape, kernel_size, stride", [((2, 3, 60, 61), 30, 1), ((1, 2, 40, 400), (3, 90), (1, 2)),
                                                         ((1, 2, 300, 290), 280, 1), ((1, 2, 1, 3000), (1, 1000), 1),
-                                                        ((1, 2, 3000, 1), (1000, 1), 1), ((1, 70, 20, 21), 9, 1)], ids=str)
+                                                        ((1, 2, 3000, 1), (1000, 1), 1), ((1, 70, 20, 21), 9, 1)],
+                         ids=str)
 def test_gradient_of_averages(shape, kernel_size, stride, data_format):
     (r, s), (step_h, step_w) = np.broadcast_to(kernel_size, 2), np.broadcast_to(stride, 2)
     oh, ow = (shape[2] - r) // step_h + 1, (shape[3] - s) // step_w + 1
@@ -99,13 +101,15 @@ def test_gradient_of_averages(shape, kernel_size, stride, data_format):
     covers_w = np.array([[j * step_w <= w < j * step_w + s for j in range(ow)] for w in range(shape[3])], float)
     for grad in images((*shape[:2], oh, ow)):
         expected = covers_h @ (grad.astype(np.float64) / (r * s)) @ covers_w.T
-        grad_x = fc.avg_pool2d_backward(in_format(grad, data_format), in_format(expected, data_format).shape, kernel_size,
-                                        stride=stride, data_format=data_format)
+        grad_x = fc.avg_pool2d_backward(in_format(grad, data_format),
+                                        in_format(expected, data_format).shape, kernel_size, stride=stride,
+                                        data_format=data_format)
         np.testing.assert_allclose(grad_x, in_format(expected, data_format), **NEAR)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
-@pytest.mark.parametrize("size, output_size", [((1, 1), (700, 600)), ((3, 2), (500, 301)), ((50, 1), (7, 9000))], ids=str)
+@pytest.mark.parametrize("size, output_size",
+                         [((1, 1), (700, 600)), ((3, 2), (500, 301)), ((50, 1), (7, 9000))], ids=str)
 def test_gradient_of_adaptive_averages(size, output_size, data_format):
     """More outputs than pixels: each pixel is in many windows."""
     shares = []
@@ -117,7 +121,8 @@ def test_gradient_of_adaptive_averages(size, output_size, data_format):
         shares.append(share)
     for grad in images((1, 3, *output_size)):
         expected = shares[0] @ grad.astype(np.float64) @ shares[1].T
-        grad_x = fc.adaptive_avg_pool2d_backward(in_format(grad, data_format), in_format(expected, data_format).shape, output_size,
+        grad_x = fc.adaptive_avg_pool2d_backward(in_format(grad, data_format),
+                                                 in_format(expected, data_format).shape, output_size,
                                                  data_format=data_format)
         np.testing.assert_allclose(grad_x, in_format(expected, data_format), **NEAR)
 
@@ -153,7 +158,8 @@ def test_softmax(axis):
         np.testing.assert_allclose(log_y, np.log(expected), **NEAR)
         grad = np.full(x.shape, GREY) * rng.random(x.shape, np.float32)
         weighted = (grad * y.astype(np.float64)).sum(axis, keepdims=True)
-        np.testing.assert_allclose(fc.softmax_backward(grad, y, axis), y * (grad - weighted), rtol=1e-6, atol=1e-6 * y.max())
+        np.testing.assert_allclose(fc.softmax_backward(grad, y, axis), y * (grad - weighted), rtol=1e-6,
+                                   atol=1e-6 * y.max())
         expected = grad - np.exp(log_y.astype(np.float64)) * grad.sum(axis, keepdims=True, dtype=np.float64)
         np.testing.assert_allclose(fc.log_softmax_backward(grad, log_y, axis), expected, rtol=1e-6, atol=1e-6)
 
@@ -178,7 +184,8 @@ def test_bias_gradient(data_format):
                                                  needs=(False, False, True))
             np.testing.assert_allclose(grad_bias, grad.sum((0, 2, 3), dtype=np.float64), **NEAR)
             rows = in_format(grad, "NHWC").reshape(-1, channels)
-            _, _, grad_bias = fc.linear_backward(rows, rows[:, :1], np.ones((channels, 1), np.float32), needs=(False, False, True))
+            _, _, grad_bias = fc.linear_backward(rows, rows[:, :1], np.ones((channels, 1), np.float32),
+                                                 needs=(False, False, True))
             np.testing.assert_allclose(grad_bias, grad.sum((0, 2, 3), dtype=np.float64), **NEAR)
 
 

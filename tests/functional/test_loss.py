@@ -62,7 +62,8 @@ def test_gradients_by_finite_differences(reduction, smoothing):
     logits, target = batch()
     options = {"reduction": reduction, "label_smoothing": smoothing}
     np.testing.assert_allclose(fc.cross_entropy_backward(logits, target, **options),
-                               numeric_gradient(lambda: fc.cross_entropy(logits, target, **options), logits), rtol=1e-5, atol=1e-8)
+                               numeric_gradient(lambda: fc.cross_entropy(logits, target, **options), logits),
+                               rtol=1e-5, atol=1e-8)
 
 
 def test_large_logits_do_not_overflow():
@@ -102,13 +103,15 @@ def test_rows_of_all_lengths_and_layouts_with_any_number_of_threads(shape, dtype
         wanted = None
         for threads in (1, 2, 3):
             with fc.num_threads(threads):
-                results = [fc.cross_entropy(logits, target, **options), fc.cross_entropy_backward(logits, target, **options, **more)]
+                results = [fc.cross_entropy(logits, target, **options),
+                           fc.cross_entropy_backward(logits, target, **options, **more)]
             wanted = results if wanted is None else wanted
             for result, expected in zip(results, wanted):
                 np.testing.assert_array_equal(result, expected)
         view = np.asfortranarray(logits)
         np.testing.assert_allclose(wanted[0], reference.cross_entropy(logits, target, **options), **near)
-        np.testing.assert_allclose(wanted[1], reference.cross_entropy_backward(logits, target, **options, **more), **near)
+        np.testing.assert_allclose(wanted[1],
+                                   reference.cross_entropy_backward(logits, target, **options, **more), **near)
         np.testing.assert_allclose(fc.cross_entropy(view, target, **options), wanted[0], **near)
         np.testing.assert_array_equal(fc.cross_entropy_backward(view, target, **options, **more), wanted[1])
 
@@ -143,7 +146,8 @@ def test_against_torch():
             expected = torch.nn.functional.cross_entropy(variable, torch.tensor(target), reduction=reduction,
                                                          label_smoothing=smoothing)
             options = {"reduction": reduction, "label_smoothing": smoothing}
-            np.testing.assert_allclose(fc.cross_entropy(logits, target, **options), expected.detach().numpy(), rtol=1e-12)
+            np.testing.assert_allclose(fc.cross_entropy(logits, target, **options),
+                                       expected.detach().numpy(), rtol=1e-12)
             expected.sum().backward()
             np.testing.assert_allclose(fc.cross_entropy_backward(logits, target, **options), variable.grad.numpy(),
                                        rtol=1e-12, atol=1e-15)

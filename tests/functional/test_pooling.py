@@ -109,7 +109,8 @@ def check_max(case, dtype, seed=0, special=False, layout=LAYOUTS[0]):
     assert y.dtype == dtype and indices.dtype == np.int64 and y.flags.c_contiguous and indices.flags.c_contiguous
     np.testing.assert_array_equal(fc.max_pool2d(formatted, **options), y)
     grad = np.random.default_rng(seed).integers(-3, 4, expected.shape).astype(dtype)
-    grad_x = fc.max_pool2d_backward(layout(cases.to_format(grad, case.data_format)), layout(indices), formatted.shape, **options)
+    grad_x = fc.max_pool2d_backward(layout(cases.to_format(grad, case.data_format)), layout(indices),
+                                    formatted.shape, **options)
     np.testing.assert_array_equal(cases.to_nchw(grad_x, case.data_format),
                                   reference.max_pool2d_backward(grad, expected_indices, x.shape))
     assert grad_x.dtype == dtype and grad_x.flags.c_contiguous
@@ -181,7 +182,8 @@ def test_adaptive(output_size, size, data_format, dtype):
         np.testing.assert_array_equal(cases.to_nchw(grad_x, data_format),
                                       reference.max_pool2d_backward(grad, expected_indices, x.shape))
         if not special:
-            np.testing.assert_allclose(cases.to_nchw(fc.adaptive_avg_pool2d(formatted, output_size, **options), data_format),
+            np.testing.assert_allclose(cases.to_nchw(fc.adaptive_avg_pool2d(formatted, output_size, **options),
+                                                     data_format),
                                        reference.adaptive_avg_pool2d(x, output_size), **near)
         grad_x = fc.adaptive_avg_pool2d_backward(formatted_grad, formatted.shape, output_size, **options)
         np.testing.assert_allclose(cases.to_nchw(grad_x, data_format),
@@ -388,9 +390,9 @@ GUARDED = """
             for shape, kernel_size, stride, padding, layout in [
                 ((1, 1, 2, 2), 2, 2, 0, "NCHW"), ((1, 3, 6, 10), 2, 2, 0, "NCHW"), ((1, 2, 4, 66), 2, 2, 0, "NCHW"),
                 ((1, 3, 5, 7), 3, 1, 1, "NCHW"), ((1, 2, 9, 33), 3, 2, 1, "NCHW"), ((1, 2, 7, 7), 7, 1, 0, "NCHW"),
-                ((1, 2, 20, 33), 13, 1, 6, "NCHW"), ((1, 20, 33, 19), 13, 1, 6, "NHWC"), ((1, 9, 10, 3), 2, 2, 0, "NHWC"),
-                ((3, 17, 4, 4), 2, 2, 0, "NCHW"), ((3, 17, 3, 3), 3, 1, 0, "NCHW"), ((2, 5, 6, 19), 2, 2, 0, "NHWC"),
-                ((1, 4, 5, 3), 3, 1, 1, "NHWC"), ((1, 35, 5, 17), 3, 2, 1, "NCHW"),
+                ((1, 2, 20, 33), 13, 1, 6, "NCHW"), ((1, 20, 33, 19), 13, 1, 6, "NHWC"),
+                ((1, 9, 10, 3), 2, 2, 0, "NHWC"), ((3, 17, 4, 4), 2, 2, 0, "NCHW"), ((3, 17, 3, 3), 3, 1, 0, "NCHW"),
+                ((2, 5, 6, 19), 2, 2, 0, "NHWC"), ((1, 4, 5, 3), 3, 1, 1, "NHWC"), ((1, 35, 5, 17), 3, 2, 1, "NCHW"),
             ]:
                 options = dict(stride=stride, padding=padding, data_format=layout)
                 x = guarded(rng.standard_normal(shape).astype(dtype), at_end)

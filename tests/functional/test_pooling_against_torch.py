@@ -28,9 +28,10 @@ def case(seed):
 
 
 def beyond_torch(window, dilation):
-    """Whether padding is at most half of the dilated kernel, which is taken here, but not of the kernel, which PyTorch wants."""
-    return any(k // 2 < p <= (d * (k - 1) + 1) // 2 for k, p, d in zip(*map(reference.pair, (window["kernel_size"], window["padding"],
-                                                                                           dilation))))
+    """Whether padding is at most half of the dilated kernel, which is taken here, but not of the kernel,
+    which PyTorch wants."""
+    return any(k // 2 < p <= (d * (k - 1) + 1) // 2
+               for k, p, d in zip(*map(reference.pair, (window["kernel_size"], window["padding"], dilation))))
 
 
 def result(function, *arguments, **options):
@@ -50,7 +51,8 @@ def to_nchw(x, data_format):
 
 
 def misses(x, window, dilation):
-    """Whether a dilated window of padding and image holds no pixel: PyTorch returns -inf and a position outside the plane."""
+    """Whether a dilated window of padding and image holds no pixel:
+    PyTorch returns -inf and a position outside the plane."""
     kernel_size, padding = reference.pair(window["kernel_size"]), reference.pair(window["padding"])
     stride, dilation = reference.pair(window.get("stride", kernel_size)), reference.pair(dilation)
     return any(not any(0 <= start + r * d < size for r in range(k)) for size, k, s, p, d in
@@ -91,12 +93,14 @@ def check_average(seed):
         assert (got is None) == (expected is None), (seed, x.shape, options)
         if got is None:
             continue
-        np.testing.assert_allclose(to_nchw(got, data_format), expected.detach().numpy(), rtol=1e-12, atol=1e-12, err_msg=str(seed))
+        np.testing.assert_allclose(to_nchw(got, data_format), expected.detach().numpy(), rtol=1e-12, atol=1e-12,
+                                   err_msg=str(seed))
         grad = np.random.default_rng(seed).integers(-4, 5, got.shape).astype(float)
         variable.grad = None
         expected.backward(torch.tensor(to_nchw(grad, data_format).copy()), retain_graph=True)
         grad_x = fc.avg_pool2d_backward(grad, formatted.shape, **options)
-        np.testing.assert_allclose(to_nchw(grad_x, data_format), variable.grad.numpy(), rtol=1e-12, atol=1e-12, err_msg=str(seed))
+        np.testing.assert_allclose(to_nchw(grad_x, data_format), variable.grad.numpy(), rtol=1e-12, atol=1e-12,
+                                   err_msg=str(seed))
 
 
 @pytest.mark.parametrize("check", [check_max, check_average])

@@ -45,8 +45,10 @@ AT_ONCE = {
     "indices of another dtype": lambda: fc.max_pool2d_backward(POOLED[0], POOLED[1].astype(np.int32), (2, 4, 6, 5), 2),
     "maxima that cannot exist": lambda: fc.max_pool2d(HUGE, 2),
     "averages that cannot exist": lambda: fc.avg_pool2d(HUGE, 3, stride=1),
-    "NHWC that cannot exist": lambda: fc.max_pool2d(np.broadcast_to(np.float32(1), (1, 2**26, 2**26, 4)), 2, data_format="NHWC"),
-    "indices that cannot exist": lambda: fc.max_pool2d(np.broadcast_to(np.float32(1), (1, 1, 1, 2**60)), 1, return_indices=True),
+    "NHWC that cannot exist": lambda: fc.max_pool2d(np.broadcast_to(np.float32(1), (1, 2**26, 2**26, 4)), 2,
+                                                    data_format="NHWC"),
+    "indices that cannot exist": lambda: fc.max_pool2d(np.broadcast_to(np.float32(1), (1, 1, 1, 2**60)), 1,
+                                                       return_indices=True),
     "adaptive that cannot exist": lambda: fc.adaptive_avg_pool2d(ONE, 2**31 - 1),
     "dilation that misses": lambda: fc.max_pool2d(np.broadcast_to(np.float32(1), (1, 1, 1, 2**30)), (1, 2), stride=1,
                                                   dilation=(1, 2**31 - 1), padding=(0, 2**30 - 1)),
@@ -100,12 +102,14 @@ def test_columns_further_apart_than_32_bits(data_format):
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
-@pytest.mark.parametrize("kernel_size, stride, dilation", [((3, 3), (2**17, 1), 1), ((3, 3), (2**17, 2), (5, 2)), ((2, 2), (2**17, 3), 1),
-                                                           ((9, 1200), (2**17, 900), 1)], ids=str)
+@pytest.mark.parametrize("kernel_size, stride, dilation",
+                         [((3, 3), (2**17, 1), 1), ((3, 3), (2**17, 2), (5, 2)), ((2, 2), (2**17, 3), 1),
+                          ((9, 1200), (2**17, 900), 1)], ids=str)
 def test_windows_beyond_32_bits(kernel_size, stride, dilation, data_format):
     """Small windows, whose first pixels lie up to 2**32 pixels behind the plane's first."""
     x = repeated(np.arange(2**20 + 7), 2**12, data_format)
-    y, indices = fc.max_pool2d(x, kernel_size, stride=stride, dilation=dilation, data_format=data_format, return_indices=True)
+    y, indices = fc.max_pool2d(x, kernel_size, stride=stride, dilation=dilation, data_format=data_format,
+                               return_indices=True)
     y, indices = cases.to_nchw(y, data_format), cases.to_nchw(indices, data_format)
     last = np.arange(y.shape[2]) * stride[0] + (kernel_size[0] - 1) * np.max(dilation)
     first = np.arange(y.shape[3]) * stride[1]
@@ -132,7 +136,8 @@ def test_more_taps_than_32_bits_count(data_format):
     formatted = np.ascontiguousarray(x.transpose(1, 2, 0)) if data_format == "NHWC" else x
     y = fc.avg_pool2d(formatted, 2**20, stride=1, padding=2**19, data_format=data_format)
     np.testing.assert_allclose(y, 300 / 2**40, rtol=1e-6)
-    grad_x = fc.avg_pool2d_backward(np.ones_like(y), formatted.shape, 2**20, stride=1, padding=2**19, data_format=data_format)
+    grad_x = fc.avg_pool2d_backward(np.ones_like(y), formatted.shape, 2**20, stride=1, padding=2**19,
+                                    data_format=data_format)
     np.testing.assert_allclose(grad_x, y.size / 2**40, rtol=1e-6)
 
 
@@ -161,7 +166,8 @@ def test_many_dilated_taps():
 
 WIDE = {
     "3, stride 1": (3, 1, 1, 1), "3, stride 2": (3, 2, 1, 1), "2x2": (2, 2, 0, 1), "dilated": (3, 2, (2, 4), (2, 5)),
-    "one row": ((1, 5), (1, 2), (0, 2), 1), "wide": ((2, 300), (2, 5), (1, 150), 1), "tall": ((40, 3), (30, 1), (20, 1), 1),
+    "one row": ((1, 5), (1, 2), (0, 2), 1), "wide": ((2, 300), (2, 5), (1, 150), 1),
+    "tall": ((40, 3), (30, 1), (20, 1), 1),
 }
 
 
@@ -196,7 +202,8 @@ VIEW = "x = np.ones((1, 8, 1000, 2000), np.float32)[..., ::2]"
 FORWARD = {
     "long rows, max": (SIGNAL, "y = fc.max_pool2d(x, (1, 3), stride=(1, 2))", 16),
     "long rows, average": (SIGNAL, "y = fc.avg_pool2d(x, (1, 5), stride=(1, 4), padding=(0, 2))", 8),
-    "long rows in double": ("x = np.ones((1, 1, 3, 2_000_000))", "y = fc.max_pool2d(x, (3, 40), stride=(1, 8), dilation=(1, 3))", 2),
+    "long rows in double": ("x = np.ones((1, 1, 3, 2_000_000))",
+                            "y = fc.max_pool2d(x, (3, 40), stride=(1, 8), dilation=(1, 3))", 2),
     "wide windows": ("x = np.ones((1, 1, 2, 1_000_000))", "y = fc.avg_pool2d(x, (2, 20_000), stride=(1, 10))", 1),
     "tall windows": ("x = np.ones((1, 1, 20_000, 40))", "y = fc.max_pool2d(x, (15_000, 3), stride=(400, 1))", 1),
     "strided columns, 2x2": (VIEW, "y = fc.max_pool2d(x, 2)", 8),
@@ -208,7 +215,8 @@ FORWARD = {
 BACKWARD = {
     "long rows": ("g = np.ones((1, 1, 1, 3_999_999), np.float32)",
                   "y = fc.avg_pool2d_backward(g, (1, 1, 1, 8_000_000), (1, 3), stride=(1, 2))", 31),
-    "tall windows": ("g = np.ones((1, 1, 13, 38))", "y = fc.avg_pool2d_backward(g, (1, 1, 20_000, 40), (15_000, 3), stride=(400, 1))", 7),
+    "tall windows": ("g = np.ones((1, 1, 13, 38))",
+                     "y = fc.avg_pool2d_backward(g, (1, 1, 20_000, 40), (15_000, 3), stride=(400, 1))", 7),
     "distant channels": ("g = np.ones((1, 8, 1000, 500), np.float32).transpose(0, 2, 3, 1)",
                          "y = fc.avg_pool2d_backward(g, (1, 1000, 1000, 8), (1, 2), data_format='NHWC')", 31),
     "many windows over a pixel": ("g = np.ones((1, 1, 901, 901), np.float32)\ni = np.zeros(g.shape, np.int64)",

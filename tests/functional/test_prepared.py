@@ -25,7 +25,8 @@ LAYERS = {  # one for each driver and form of its filters
     "fft": ((2, 1, 150, 160), (2, 1, 33, 31), {"padding": 16}),
     "fft, by matrix products": ((4, 24, 60, 60), (24, 24, 15, 15), {"padding": 7}),
     "fft, filters in parts": ((1, 64, 40, 40), (48, 64, 31, 31), {"padding": 15}),
-    "fft, groups, stride, dilation": ((2, 6, 60, 50), (9, 2, 11, 9), {"groups": 3, "stride": 2, "dilation": 3, "padding": 9}),
+    "fft, groups, stride, dilation": ((2, 6, 60, 50), (9, 2, 11, 9),
+                                      {"groups": 3, "stride": 2, "dilation": 3, "padding": 9}),
     "depthwise": ((2, 18, 20, 20), (36, 1, 3, 3), {"groups": 18}),
 }
 
@@ -86,7 +87,8 @@ def test_empty_batch_and_one_image():
 def test_copies_and_pickles(again, name):
     x_shape, weight_shape, options = LAYERS[name]
     rng = np.random.default_rng(0)
-    x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in (x_shape, weight_shape, weight_shape[0]))
+    x, weight, bias = (rng.standard_normal(shape).astype(np.float32)
+                       for shape in (x_shape, weight_shape, weight_shape[0]))
     plan = fc.plan_conv2d(x_shape, weight, bias, activation="leaky_relu", **options)
     made = again(plan)
     assert repr(made) == repr(plan) and made.reason == plan.reason

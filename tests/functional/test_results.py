@@ -45,15 +45,16 @@ def of_images(x, data_format):
     whole, place = fc.global_max_pool2d(x, **form, return_indices=True)
     adaptive, overall = fc.adaptive_avg_pool2d(x, (2, 3), **form), fc.global_avg_pool2d(x, **form)
     return {
-        "conv2d": y, "conv2d_backward, x": grad_x, "conv2d_backward, weight": grad_weight, "conv2d_backward, bias": grad_bias,
+        "conv2d": y, "conv2d_backward, x": grad_x, "conv2d_backward, weight": grad_weight,
+        "conv2d_backward, bias": grad_bias,
         **{f"conv2d, {name}": fc.conv2d(x, large, algorithm=name, **form) for name in ("direct", "gemm", "fft")},
         "conv2d, winograd": fc.conv2d(x, weight, algorithm="winograd", **form),
         "conv2d, depthwise": fc.conv2d(x, weight[:channels, :1], groups=channels, **form),
-        "plan_conv2d": fc.plan_conv2d(x.shape, weight, **form)(x),
-        "max_pool2d": maximum, "max_pool2d, indices": index, "max_pool2d, 2 x 2": pair, "max_pool2d, 2 x 2, indices": pair_index,
+        "plan_conv2d": fc.plan_conv2d(x.shape, weight, **form)(x), "max_pool2d": maximum, "max_pool2d, indices": index,
+        "max_pool2d, 2 x 2": pair, "max_pool2d, 2 x 2, indices": pair_index,
         "max_pool2d_backward": fc.max_pool2d_backward(maximum, index, x.shape, 3, stride=2, **form),
-        "max_pool2d_backward, 2 x 2": fc.max_pool2d_backward(pair, pair_index, x.shape, 2, **form),
-        "avg_pool2d": mean, "avg_pool2d, 2 x 2": fc.avg_pool2d(x, 2, **form),
+        "max_pool2d_backward, 2 x 2": fc.max_pool2d_backward(pair, pair_index, x.shape, 2, **form), "avg_pool2d": mean,
+        "avg_pool2d, 2 x 2": fc.avg_pool2d(x, 2, **form),
         "avg_pool2d_backward": fc.avg_pool2d_backward(mean, x.shape, 3, stride=1, padding=1, **form),
         "adaptive_max_pool2d": most, "adaptive_max_pool2d, indices": where,
         "adaptive_max_pool2d_backward": fc.adaptive_max_pool2d_backward(most, where, x.shape, (2, 3), **form),
@@ -61,7 +62,8 @@ def of_images(x, data_format):
         "adaptive_avg_pool2d_backward": fc.adaptive_avg_pool2d_backward(adaptive, x.shape, (2, 3), **form),
         "global_max_pool2d": whole, "global_max_pool2d, indices": place,
         "global_max_pool2d_backward": fc.global_max_pool2d_backward(whole, place, x.shape, **form),
-        "global_avg_pool2d": overall, "global_avg_pool2d_backward": fc.global_avg_pool2d_backward(overall, x.shape, **form),
+        "global_avg_pool2d": overall,
+        "global_avg_pool2d_backward": fc.global_avg_pool2d_backward(overall, x.shape, **form),
     }
 
 
@@ -70,7 +72,8 @@ def of_any_array(x):
     weight, labels = random((5, x.shape[-1]), x.dtype), np.arange(len(x)) % x.shape[-1]
     y = fc.linear(x, weight, random(5, x.dtype))
     grad_x, grad_weight, grad_bias = fc.linear_backward(y, x, weight)
-    results = {"linear": y, "linear_backward, x": grad_x, "linear_backward, weight": grad_weight, "linear_backward, bias": grad_bias}
+    results = {"linear": y, "linear_backward, x": grad_x, "linear_backward, weight": grad_weight,
+               "linear_backward, bias": grad_bias}
     for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         results[name] = getattr(fc, name)(x)
         results[f"{name}_backward"] = getattr(fc, f"{name}_backward")(x, results[name])
@@ -92,23 +95,26 @@ def test_all_operations_are_here():
 def forms(x, data_format):
     """Arrays and views of the same image: with a layout of its own, or of another memory order."""
     yield "contiguous", np.ascontiguousarray(x if data_format == "NCHW" else np.moveaxis(x, -3, -1))
-    yield "view", (np.ascontiguousarray(np.moveaxis(x, -3, -1)).transpose(*range(x.ndim - 3), -1, -3, -2) if data_format == "NCHW"
-                   else np.moveaxis(x, -3, -1))
+    yield "view", (np.ascontiguousarray(np.moveaxis(x, -3, -1)).transpose(*range(x.ndim - 3), -1, -3, -2)
+                   if data_format == "NCHW" else np.moveaxis(x, -3, -1))
     doubled = np.repeat(x, 2, -1)[..., ::2]
     yield "strided", doubled if data_format == "NCHW" else np.moveaxis(doubled, -3, -1)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("shape", [(2, 4, 9, 8), (4, 9, 8), (1, 4, 9, 8), (0, 4, 9, 8), (2, 1, 9, 8), (1, 8, 7)], ids=str)
+@pytest.mark.parametrize("shape",
+                         [(2, 4, 9, 8), (4, 9, 8), (1, 4, 9, 8), (0, 4, 9, 8), (2, 1, 9, 8), (1, 8, 7)], ids=str)
 def test_results_of_images_own_their_memory(shape, data_format, dtype, pool):
     contents = {}
     for form, x in forms(random(shape, dtype), data_format):
         for name, result in of_images(x, data_format).items():
             assert type(result) is np.ndarray and result.base is None, (form, name)
-            assert result.flags.owndata and result.flags.writeable and result.flags.c_contiguous and result.flags.aligned, (form, name)
+            assert (result.flags.owndata and result.flags.writeable and result.flags.c_contiguous
+                    and result.flags.aligned), (form, name)
             assert result.ctypes.data % 64 == 0, (form, name)
-            np.testing.assert_allclose(result, contents.setdefault(name, result), rtol=1e-3, atol=1e-3, err_msg=f"{form}, {name}")
+            np.testing.assert_allclose(result, contents.setdefault(name, result), rtol=1e-3, atol=1e-3,
+                                       err_msg=f"{form}, {name}")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -196,8 +202,8 @@ def test_memory_is_used_again_only_when_the_last_view_is_gone(shape, pool):
 
 def test_copies_and_pickles():
     wanted, y = rectified((3, 5))
-    for other in (y.copy(), copy.copy(y), copy.deepcopy(y), pickle.loads(pickle.dumps(y)), pickle.loads(pickle.dumps(y, 5)),
-                  np.array(y), y.astype(np.float64).astype(np.float32)):
+    for other in (y.copy(), copy.copy(y), copy.deepcopy(y), pickle.loads(pickle.dumps(y)),
+                  pickle.loads(pickle.dumps(y, 5)), np.array(y), y.astype(np.float64).astype(np.float32)):
         np.testing.assert_array_equal(other, wanted)
         assert other.flags.writeable and not np.shares_memory(other, y)
 

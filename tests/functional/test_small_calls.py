@@ -42,9 +42,10 @@ CALLS = {
     "linear": lambda: fc.linear(X[0, 0], X[0, 1], B),
     "conv2d_backward": lambda: fc.conv2d_backward(fc.conv2d(X, W), X, W),
     "conv2d_backward with options": lambda: fc.conv2d_backward(fc.conv2d(X, W, stride=(1, 2), padding="same"), X, W,
-                                                               stride=new(1, 2), padding="same", needs=new(False, True, True)),
-    "conv2d_backward, NHWC": lambda: fc.conv2d_backward(random(2, 3, 8, 4), X, random(4, 8, 3, 3), padding=((1, 0), (1, 1)),
-                                                        data_format="NHWC"),
+                                                               stride=new(1, 2), padding="same",
+                                                               needs=new(False, True, True)),
+    "conv2d_backward, NHWC": lambda: fc.conv2d_backward(random(2, 3, 8, 4), X, random(4, 8, 3, 3),
+                                                        padding=((1, 0), (1, 1)), data_format="NHWC"),
     "max_pool2d_backward": lambda: fc.max_pool2d_backward(*fc.max_pool2d(X, 2, return_indices=True), X.shape, 2),
     "avg_pool2d_backward": lambda: fc.avg_pool2d_backward(fc.avg_pool2d(X, 3, padding=1), X.shape, 3, padding=1),
     "linear_backward": lambda: fc.linear_backward(X[0, 0], X[0, 1], X[0, 2], needs=new(True, False, True)),
@@ -65,7 +66,8 @@ def test_the_second_call_is_not_checked_again(name, monkeypatch):
     def again(*arguments, **options):
         raise AssertionError("checked a second time")
 
-    for module, check in (("conv", "checked_call"), ("conv", "planned"), ("pooling", "_sliding"), ("linear", "_arguments")):
+    for module, check in (("conv", "checked_call"), ("conv", "planned"), ("pooling", "_sliding"),
+                          ("linear", "_arguments")):
         monkeypatch.setattr(importlib.import_module(f"fastconv.functional.{module}"), check, again)
     all_equal(CALLS[name](), first)
 
@@ -93,8 +95,10 @@ LOOKALIKES = [
     (fc.conv2d_backward, (Y, X, W), {"needs": (True, True, True)}, {"needs": True}, TypeError),
     (fc.conv2d_backward, (Y, X, W), {"stride": (1, 1)}, {"stride": (1, True)}, TypeError),
     (fc.conv2d_backward, (Y, X, W), {"padding": 0}, {"padding": 1}, ValueError),
-    (fc.linear_backward, (X[0, 0], X[0, 1], X[0, 2]), {"needs": (True, True, True)}, {"needs": (1, True, True)}, TypeError),
-    (fc.max_pool2d_backward, (*fc.max_pool2d(X, 2, return_indices=True), X.shape, 2), {"ceil_mode": False}, {"ceil_mode": 0}, TypeError),
+    (fc.linear_backward, (X[0, 0], X[0, 1], X[0, 2]), {"needs": (True, True, True)},
+     {"needs": (1, True, True)}, TypeError),
+    (fc.max_pool2d_backward, (*fc.max_pool2d(X, 2, return_indices=True), X.shape, 2), {"ceil_mode": False},
+     {"ceil_mode": 0}, TypeError),
     (fc.avg_pool2d_backward, (X[..., :4, :4], X.shape, 2), {"padding": 0}, {"padding": 1}, ValueError),
     (fc.avg_pool2d_backward, (X[..., :4, :4],), {"input_shape": X.shape, "kernel_size": 2},
      {"input_shape": (2, 4, 8.0, 8), "kernel_size": 2}, TypeError),
@@ -113,8 +117,9 @@ def test_what_merely_equals_a_good_option_is_still_an_error(function, arguments,
         function(*positional, **bad)
 
 
-@pytest.mark.parametrize("x", [X.astype(int), X.astype(object), X.astype(np.float16), X.astype(complex), X > 0, None, F32(1),
-                               np.ma.masked_greater(X, 0), X[:, :3], X[:, :, :2], X.astype(float), X[None]],
+@pytest.mark.parametrize("x", [X.astype(int), X.astype(object), X.astype(np.float16), X.astype(complex),
+                               X > 0, None, F32(1), np.ma.masked_greater(X, 0), X[:, :3], X[:, :, :2],
+                               X.astype(float), X[None]],
                          ids=lambda x: f"{type(x).__name__} {getattr(x, 'dtype', '')} {getattr(x, 'shape', '')}")
 def test_another_x_is_still_an_error(x):
     for _ in range(2):
@@ -129,14 +134,15 @@ def test_other_arrays_of_the_same_numbers_give_the_same():
     read_only.flags.writeable = False
     unaligned = np.zeros(X.nbytes + 1, np.uint8)[1:].view(F32).reshape(X.shape)
     unaligned[...] = X
-    for x in (read_only, unaligned, X.view(Image), X.astype(">f4"), np.asfortranarray(X), X[::-1][::-1], np.repeat(X, 2, 3)[..., ::2],
-              X.transpose(2, 3, 0, 1).copy().transpose(2, 3, 0, 1)):
+    for x in (read_only, unaligned, X.view(Image), X.astype(">f4"), np.asfortranarray(X), X[::-1][::-1],
+              np.repeat(X, 2, 3)[..., ::2], X.transpose(2, 3, 0, 1).copy().transpose(2, 3, 0, 1)):
         result = fc.conv2d(x, W, B, padding=1)
         assert type(result) is np.ndarray and result.dtype == np.dtype(F32)
         np.testing.assert_allclose(result, wanted, rtol=1e-5, atol=1e-5)
     for bias in (np.repeat(B, 3)[::3], B[::-1].copy()[::-1], B.astype(">f4"), B.view(Image)):
         np.testing.assert_array_equal(fc.conv2d(X, W, bias, padding=1), wanted)
-        np.testing.assert_array_equal(fc.linear(X[0].reshape(32, 8), X[0, 0], bias), fc.linear(X[0].reshape(32, 8), X[0, 0], B))
+        np.testing.assert_array_equal(fc.linear(X[0].reshape(32, 8), X[0, 0], bias),
+                                      fc.linear(X[0].reshape(32, 8), X[0, 0], B))
     np.testing.assert_array_equal(fc.conv2d(X, W, B, padding=1), wanted)
 
 
@@ -144,7 +150,8 @@ def test_each_padding_value_pads_with_itself():
     ones, taps = np.ones((1, 1, 2, 2), F32), np.ones((1, 1, 1, 1), F32)
     for value in (0.0, -0.0, 0, 1.5, 1, 2.0, float("nan"), np.float32(0.5), np.array(0.25), np.array(0.75)):
         for _ in range(2):
-            assert np.array_equal(fc.conv2d(ones, taps, padding=1, padding_value=value)[0, 0, 0, 0], F32(value), equal_nan=True)
+            assert np.array_equal(fc.conv2d(ones, taps, padding=1, padding_value=value)[0, 0, 0, 0], F32(value),
+                                  equal_nan=True)
 
 
 @pytest.mark.parametrize("name, of", [("conv2d_backward", (Y, X, W)), ("linear_backward", (X[0, 0], X[0, 1], X[0, 2]))])
@@ -153,8 +160,8 @@ def test_other_arrays_are_still_errors_of_backward(name, of):
     for _ in range(2):
         function(*of)
     for i in range(3):    # grad_output, x, weight
-        for bad, error in ((of[i].astype(int), TypeError), (of[i].astype(float), TypeError), (of[i][:1, :1], ValueError),
-                           (None, TypeError)):
+        for bad, error in ((of[i].astype(int), TypeError), (of[i].astype(float), TypeError),
+                           (of[i][:1, :1], ValueError), (None, TypeError)):
             with pytest.raises(error, match=r"^(grad_output|x|weight|groups) "):
                 function(*of[:i], bad, *of[i + 1:])
         same = np.asfortranarray(of[i])
@@ -181,9 +188,10 @@ def test_out_is_checked_each_time():
         assert fc.conv2d(X, W, out=good) is good and plan(X, out=good) is good
     read_only = good.copy()
     read_only.flags.writeable = False
-    wrong = [(read_only, ValueError, "read-only"), (good.astype(float), ValueError, "dtype"), (good[:1], ValueError, "shape"),
-             (np.empty((2, 6, 6, 8), F32).transpose(0, 3, 1, 2), ValueError, "C-contiguous"), (good.tolist(), TypeError, "list"),
-             (good.astype(">f4"), ValueError, "dtype")]
+    wrong = [(read_only, ValueError, "read-only"), (good.astype(float), ValueError, "dtype"),
+             (good[:1], ValueError, "shape"),
+             (np.empty((2, 6, 6, 8), F32).transpose(0, 3, 1, 2), ValueError, "C-contiguous"),
+             (good.tolist(), TypeError, "list"), (good.astype(">f4"), ValueError, "dtype")]
     for out, error, message in wrong:
         for call in (lambda: fc.conv2d(X, W, out=out), lambda: plan(X, out=out)):
             with pytest.raises(error, match=f"^out must .*{message}"):
@@ -247,7 +255,8 @@ def test_python_threads_share_a_plan_and_the_memo(name):
 
 
 def test_calls_leave_nothing_behind():
-    plans = [(fc.plan_conv2d(x_shape, random(*weight_shape), **options), random(*x_shape), options, random(*weight_shape))
+    plans = [(fc.plan_conv2d(x_shape, random(*weight_shape), **options), random(*x_shape), options,
+              random(*weight_shape))
              for x_shape, weight_shape, options in SMALL.values()]
 
     def work():

@@ -1,4 +1,5 @@
-"""Sums of very many terms in single precision, equal ones, whose rounding errors all point the same way, and random ones."""
+"""Sums of very many terms in single precision, equal ones, whose rounding errors all point the
+same way, and random ones."""
 
 import cases
 import numpy as np
@@ -57,8 +58,8 @@ def test_weight_gradient(name, kind):
     results = []
     for threads in (1, 3):
         with fc.num_threads(threads):
-            results.append(fc.conv2d_backward(cases.to_format(grad, form), cases.to_format(x, form), weight, groups=groups,
-                                              data_format=form, needs=(False, True, False))[1])
+            results.append(fc.conv2d_backward(cases.to_format(grad, form), cases.to_format(x, form),
+                                              weight, groups=groups, data_format=form, needs=(False, True, False))[1])
     assert error(results[0], wanted) < BOUND
     np.testing.assert_array_equal(*results)
 

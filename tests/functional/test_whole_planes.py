@@ -1,4 +1,5 @@
-"""Global pooling, and adaptive pooling to a few pixels: planes of every size around a vector's, many and few of them."""
+"""Global pooling, and adaptive pooling to a few pixels: planes of every size around a vector's,
+many and few of them."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from processes import check_with_isa
 import fastconv as fc
 from fastconv._core.runtime import isa
 
-SIZES = [(1, 1), (1, 3), (2, 2), (3, 5), (4, 4), (7, 7), (8, 8), (5, 13), (9, 15), (1, 64), (16, 16), (3, 171), (33, 31), (40, 52)]
+SIZES = [(1, 1), (1, 3), (2, 2), (3, 5), (4, 4), (7, 7), (8, 8), (5, 13), (9, 15), (1, 64), (16, 16), (3, 171),
+         (33, 31), (40, 52)]
 PLANES = [(1, 1), (1, 2), (1, 15), (2, 8), (1, 17), (3, 11), (5, 64)]
 
 
@@ -36,7 +38,8 @@ def check_planes():
                     x = numbers((n, c, *size), dtype)
                     formatted, options = in_format(x, data_format), {"data_format": data_format}
                     mean = fc.global_avg_pool2d(formatted, **options).reshape(n, c)
-                    np.testing.assert_allclose(mean, x.mean((2, 3), dtype=np.float64), rtol=4 * np.finfo(dtype).eps, atol=0)
+                    np.testing.assert_allclose(mean, x.mean((2, 3), dtype=np.float64),
+                                               rtol=4 * np.finfo(dtype).eps, atol=0)
                     for seed in range(3):
                         if seed:
                             kind = np.random.default_rng(seed).random(x.shape)
@@ -50,7 +53,8 @@ def check_planes():
                         for result in (y, fc.global_max_pool2d(formatted, **options)):
                             np.testing.assert_array_equal(result.reshape(n, c), expected)
                             there = ~np.isnan(expected)
-                            np.testing.assert_array_equal(np.signbit(result.reshape(n, c))[there], np.signbit(expected)[there])
+                            np.testing.assert_array_equal(np.signbit(result.reshape(n, c))[there],
+                                                          np.signbit(expected)[there])
 
 
 @pytest.mark.parametrize("name", isa.known())
@@ -77,11 +81,13 @@ def test_adaptive_is_the_same_in_both_orders(channels, output_size):
         pixels = in_format(x, "NHWC")
         y, index = fc.adaptive_max_pool2d(x, output_size, return_indices=True)
         for result, indices in (fc.adaptive_max_pool2d(wide, output_size, return_indices=True),
-                                (a.transpose(0, 3, 1, 2) for a in fc.adaptive_max_pool2d(pixels, output_size, data_format="NHWC",
-                                                                                         return_indices=True))):
+                                (a.transpose(0, 3, 1, 2)
+                                 for a in fc.adaptive_max_pool2d(pixels, output_size, data_format="NHWC",
+                                                                 return_indices=True))):
             np.testing.assert_array_equal(result, y)
             np.testing.assert_array_equal(indices, index)
-        np.testing.assert_array_equal(np.take_along_axis(x.reshape(2, channels, -1), index.reshape(2, channels, -1), 2).reshape(y.shape), y)
+        np.testing.assert_array_equal(np.take_along_axis(x.reshape(2, channels, -1), index.reshape(2, channels, -1),
+                                                         2).reshape(y.shape), y)
         mean = fc.adaptive_avg_pool2d(x.astype(np.float64), output_size)
         for result in (fc.adaptive_avg_pool2d(x, output_size), fc.adaptive_avg_pool2d(wide, output_size),
                        fc.adaptive_avg_pool2d(pixels, output_size, data_format="NHWC").transpose(0, 3, 1, 2)):

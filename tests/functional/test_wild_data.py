@@ -1,7 +1,7 @@
 """Data of very different magnitudes: "auto" gives what the direct float32 sum would, whatever algorithm it takes.
 
-The promise: each element is within 16 times the rounding bound of a direct sum, n eps sum |x| |w| with its n terms, or the whole
-result has a relative L2 error of at most 2e-5.
+The promise: each element is within 16 times the rounding bound of a direct sum, n eps sum |x| |w| with its n terms,
+or the whole result has a relative L2 error of at most 2e-5.
 """
 
 import cases
@@ -35,8 +35,8 @@ def assert_as_direct(got, x, weight, bias=None, everywhere=False, **window):
         worst = np.unravel_index(np.argmax(error / bound), error.shape)
         relative = np.linalg.norm(error) / np.linalg.norm(wanted)
         assert relative <= L2 and not everywhere, (
-            f"L2 {relative:.1e}; at {worst} {got[worst]} for {wanted[worst]}, {error[worst] / bound[worst]:.1f} of the bound; "
-            f"{x.shape} {weight.shape} {window}")
+            f"L2 {relative:.1e}; at {worst} {got[worst]} for {wanted[worst]}, {error[worst] / bound[worst]:.1f} of the "
+            f"bound; {x.shape} {weight.shape} {window}")
 
 
 def wild(rng, shape, spread):
@@ -49,7 +49,8 @@ LAYERS = {
     "3x3_stride_2": (cases.ConvCase((1, 32, 32, 32), (32, 32, 3, 3), padding=1, stride=2), None),
     "3x3_dilated": (cases.ConvCase((1, 64, 33, 33), (64, 64, 3, 3), padding=2, dilation=2), "winograd"),
     "3x3_nhwc": (cases.ConvCase((1, 32, 20, 21), (32, 32, 3, 3), padding=1, data_format="NHWC"), "winograd"),
-    "3x3_many_channels": (cases.ConvCase((1, 70, 14, 15), (48, 70, 3, 3), padding=1, padding_mode="reflect"), "winograd"),
+    "3x3_many_channels": (cases.ConvCase((1, 70, 14, 15), (48, 70, 3, 3), padding=1, padding_mode="reflect"),
+                          "winograd"),
     "3x3_narrow_groups": (cases.ConvCase((1, 64, 28, 28), (64, 8, 3, 3), padding=1, groups=8), None),
     "gray_63": (cases.ConvCase((1, 1, 192, 200), (1, 1, 63, 63), padding=31), "fft"),
     "gray_row": (cases.ConvCase((1, 1, 60, 3000), (1, 1, 1, 301), padding=(0, 150)), None),
@@ -59,7 +60,8 @@ LAYERS = {
 
 
 def convolve(case, x, weight, **options):
-    y = fc.conv2d(cases.to_format(x, case.data_format), weight, **case.window(), data_format=case.data_format, **options)
+    y = fc.conv2d(cases.to_format(x, case.data_format), weight, **case.window(),
+                  data_format=case.data_format, **options)
     return cases.to_nchw(y, case.data_format)
 
 
@@ -69,9 +71,9 @@ def test_one_loud_pixel_is_lost_nowhere(name, big):
     case, algorithm = LAYERS[name]
     x, weight, *_ = case.arrays(dtype=np.float32)
     if algorithm is not None:
-        explained = fc.explain(cases.to_format(x, case.data_format).shape, weight.shape, stride=case.stride, padding=case.padding,
-                               dilation=case.dilation, groups=case.groups, padding_mode=case.padding_mode,
-                               data_format=case.data_format)
+        explained = fc.explain(cases.to_format(x, case.data_format).shape, weight.shape, stride=case.stride,
+                               padding=case.padding, dilation=case.dilation, groups=case.groups,
+                               padding_mode=case.padding_mode, data_format=case.data_format)
         assert explained.algorithm == algorithm
     x[0, 1 % x.shape[1], x.shape[2] // 2, x.shape[3] // 2] = big
     y = convolve(case, x, weight)
@@ -91,7 +93,8 @@ def test_winograd_with_a_stride_looks_at_the_contrast_too(big):
 
 
 @pytest.mark.parametrize("name", ["3x3", "5x5", "3x3_nhwc", "gray_63"])
-@pytest.mark.parametrize("region", [np.s_[:, :, :11], np.s_[:, :, 13:], np.s_[..., :10], np.s_[..., 5:], np.s_[:, :, 6:9, 7:19]])
+@pytest.mark.parametrize("region",
+                         [np.s_[:, :, :11], np.s_[:, :, 13:], np.s_[..., :10], np.s_[..., 5:], np.s_[:, :, 6:9, 7:19]])
 def test_a_region_of_a_fill_value(name, region):
     case = LAYERS[name][0]
     x, weight, *_ = case.arrays(dtype=np.float32)
@@ -116,14 +119,16 @@ def test_a_loud_padding_value():
 
 @pytest.mark.parametrize("size", range(4, 70))
 def test_tame_data_keep_the_transform(size):
-    """To the bits of the algorithm asked for by name: strips of every length are looked at to their end and no further."""
+    """To the bits of the algorithm asked for by name:
+    strips of every length are looked at to their end and no further."""
     rng = np.random.default_rng(size)
     for taps, stride in ((3, 1), (5, 1), (3, 2)):
         x = rng.standard_normal((1, 32, 9, size)).astype(np.float32)
         weight = rng.standard_normal((64, 32, taps, taps)).astype(np.float32)
         options = {"stride": stride, "padding": taps // 2}
         if fc.explain(x.shape, weight.shape, **options).algorithm == "winograd":
-            np.testing.assert_array_equal(fc.conv2d(x, weight, **options), fc.conv2d(x, weight, **options, algorithm="winograd"))
+            np.testing.assert_array_equal(fc.conv2d(x, weight, **options),
+                                          fc.conv2d(x, weight, **options, algorithm="winograd"))
 
 
 @pytest.mark.parametrize("name", ["3x3", "3x3_dilated", "gray_63"])
@@ -181,7 +186,8 @@ def wild_problem(seed):
         x.reshape(-1)[rng.integers(x.size)] *= np.float32(10.0 ** rng.uniform(2, 30))
     if rng.random() < 0.3:
         weight[:, :, taps // 2, taps // 2] *= np.float32(1e-4)
-    return x, weight, {"stride": stride, "padding": [taps // 2, "same"][rng.integers(2)]}, ["NCHW", "NHWC"][rng.integers(2)]
+    return (x, weight, {"stride": stride, "padding": [taps // 2, "same"][rng.integers(2)]},
+            ["NCHW", "NHWC"][rng.integers(2)])
 
 
 def check_wild_problems(seeds):
@@ -204,9 +210,10 @@ def test_three_thousand_wild_problems():
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_gradient_of_weights_that_are_not_finite(value, layout):
     """Pixels whose sum does not contain such a weight keep their value: the zeros around grad_output are no terms."""
-    options = [{"padding": 1}, {"padding": ((0, 2), (1, 0)), "stride": (2, 1)}, {"padding": 2, "dilation": 2}, {"padding": 1, "stride": 3},
-               {"padding": 2, "padding_mode": "reflect"}, {"padding": 1, "padding_mode": "circular", "stride": 2},
-               {"padding": 1, "groups": 4}, {"padding": 1, "groups": 2, "padding_mode": "replicate"}, {}]
+    options = [{"padding": 1}, {"padding": ((0, 2), (1, 0)), "stride": (2, 1)}, {"padding": 2, "dilation": 2},
+               {"padding": 1, "stride": 3}, {"padding": 2, "padding_mode": "reflect"},
+               {"padding": 1, "padding_mode": "circular", "stride": 2}, {"padding": 1, "groups": 4},
+               {"padding": 1, "groups": 2, "padding_mode": "replicate"}, {}]
     for dtype in (np.float32, np.float64):
         for index, window in enumerate(options):
             rng = np.random.default_rng(index)

@@ -1,5 +1,5 @@
-"""Scratch is bounded: 8 MB a thread for a forward call, 16 for a backward call, whatever the problem; and `explain` says what is
-taken."""
+"""Scratch is bounded: 8 MB a thread for a forward call, 16 for a backward call, whatever the problem;
+and `explain` says what is taken."""
 
 import math
 
@@ -38,7 +38,8 @@ def random_problem(rng, most_work):
             axis = int(kind == "long")
             size[axis], taps[axis], c, k = scale(rng, 3 * 10**7), scale(rng, 10**6), scale(rng, 16), scale(rng, 16)
         elif kind == "huge filter":
-            size, taps, c, k = [scale(rng, 6000) for _ in range(2)], [scale(rng, 3000) for _ in range(2)], scale(rng, 8), scale(rng, 8)
+            size, taps, c, k = ([scale(rng, 6000) for _ in range(2)], [scale(rng, 3000) for _ in range(2)],
+                                scale(rng, 8), scale(rng, 8))
         elif kind == "wide":
             size, taps = [scale(rng, 30) for _ in range(2)], [scale(rng, 3) for _ in range(2)]
         elif kind == "winograd":
@@ -63,8 +64,8 @@ def random_problem(rng, most_work):
                 continue
         algorithms = [*ALGORITHMS, "winograd"] if fits_winograd(taps, stride, dilation, mode) else ALGORITHMS
         yield sizes, (groups * k, c, *taps), {
-            "stride": tuple(stride), "padding": padding, "dilation": tuple(dilation), "groups": groups, "padding_mode": mode,
-            "data_format": "NHWC" if nhwc else "NCHW", "dtype": dtype,
+            "stride": tuple(stride), "padding": padding, "dilation": tuple(dilation), "groups": groups,
+            "padding_mode": mode, "data_format": "NHWC" if nhwc else "NCHW", "dtype": dtype,
             "algorithm": str(rng.choice(algorithms[-1:] if kind == "winograd" and rng.random() < 0.5 else algorithms))}
 
 
@@ -130,7 +131,8 @@ def test_of_views(view):
         dtype = options.pop("dtype")
         x, weight = (VIEWS[view](rng.standard_normal(shape, dtype)) for shape in (x_shape, weight_shape))
         out = np.empty(told.output_shape, dtype)
-        assert scratch_of(lambda: fc.conv2d(x, weight, out=out, **options)) <= fc.get_num_threads() * FORWARD, (x_shape, weight_shape, options)
+        assert scratch_of(lambda: fc.conv2d(x, weight, out=out, **options)) <= fc.get_num_threads() * FORWARD, (
+            x_shape, weight_shape, options)
 
 
 def test_of_backward_calls():
@@ -139,7 +141,8 @@ def test_of_backward_calls():
         told = fc.explain(x_shape, weight_shape, **options)
         dtype, _ = options.pop("dtype"), options.pop("algorithm")
         x, weight, grad = (rng.standard_normal(shape, dtype) for shape in (x_shape, weight_shape, told.output_shape))
-        assert scratch_of(lambda: fc.conv2d_backward(grad, x, weight, **options)) <= fc.get_num_threads() * BACKWARD, (x_shape, weight_shape, options)
+        assert scratch_of(lambda: fc.conv2d_backward(grad, x, weight, **options)) <= fc.get_num_threads() * BACKWARD, (
+            x_shape, weight_shape, options)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -173,7 +176,8 @@ def test_parts_are_the_whole(costs, monkeypatch):
     monkeypatch.setattr(parts, "BACKWARD_BYTES", 200)
     monkeypatch.setattr(parts, "SUM_BYTES", 4000)
     rng = np.random.default_rng(1)
-    small = [(x, w, options) for x, w, options in problems(400, 31, 20000) if math.prod(w) < 3000 and math.prod(x) < 20000][:40]
+    small = [(x, w, options) for x, w, options in problems(400, 31, 20000)
+             if math.prod(w) < 3000 and math.prod(x) < 20000][:40]
     assert len(small) == 40
     for x_shape, weight_shape, options in small:
         x, weight = (rng.integers(-3, 4, shape).astype(options["dtype"]) for shape in (x_shape, weight_shape))
@@ -230,7 +234,8 @@ def test_gradients_in_parts_are_bounded_and_right():
     grad = rng.standard_normal((1, 1, 1, 10**6 - 2))
     for driver in (depthwise_gradient, gemm_gradient):
         driver.conv2d_weight_gradient(Convolution(x, w, None, grad, Window()))
-        np.testing.assert_allclose(w[0, 0, 0], [np.vdot(grad, x[..., i:i + 10**6 - 2]) for i in range(3)], rtol=1e-10, atol=1e-8)
+        np.testing.assert_allclose(w[0, 0, 0], [np.vdot(grad, x[..., i:i + 10**6 - 2]) for i in range(3)],
+                                   rtol=1e-10, atol=1e-8)
 
 
 def test_bounded_losses_are_right():
@@ -241,9 +246,11 @@ def test_bounded_losses_are_right():
         log_probs = exact - exact.max(1, keepdims=True)
         log_probs -= np.log(np.exp(log_probs).sum(1, keepdims=True))
         losses = -0.9 * log_probs[np.arange(rows), target] - 0.1 * log_probs.mean(1)
-        np.testing.assert_allclose(fc.cross_entropy(logits, target, reduction="none", label_smoothing=0.1), losses, rtol=1e-5)
+        np.testing.assert_allclose(fc.cross_entropy(logits, target, reduction="none", label_smoothing=0.1),
+                                   losses, rtol=1e-5)
         np.testing.assert_allclose(fc.cross_entropy(logits, target, label_smoothing=0.1), losses.mean(), rtol=1e-5)
-        np.testing.assert_allclose(fc.nll_loss(log_probs, target), -log_probs[np.arange(rows), target].mean(), rtol=1e-12)
+        np.testing.assert_allclose(fc.nll_loss(log_probs, target),
+                                   -log_probs[np.arange(rows), target].mean(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -251,7 +258,8 @@ def test_bounded_losses_are_right():
 def test_strided_softmax_gradients_are_right(backward, axis):
     rng = np.random.default_rng(6)
     grad, y = rng.standard_normal((500, 700)).T, -rng.random((500, 700)).T
-    np.testing.assert_allclose(backward(grad, y, axis=axis), backward(grad.copy(), y.copy(), axis=axis), rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(backward(grad, y, axis=axis), backward(grad.copy(), y.copy(), axis=axis),
+                               rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("backward", [fc.relu_backward, fc.leaky_relu_backward, fc.sigmoid_backward, fc.tanh_backward])
@@ -306,13 +314,14 @@ with open("/proc/self/clear_refs", "w") as peak:
     peak.write("5")
 before = status("VmRSS")
 result = {call}
-results = [result] if isinstance(result, np.ndarray) else [each for each in result if each is not None] if isinstance(result, tuple) else []
-print(status("VmHWM") - before - sum(each.nbytes for each in results) / 2**20)
+results = result if isinstance(result, tuple) else (result,)
+print(status("VmHWM") - before - sum(each.nbytes for each in results if isinstance(each, np.ndarray)) / 2**20)
 """
 
 EXTREMES = {
     "filters of millions of taps": ("x, w = ones(1, 1, 3010, 3010), ones(1, 1, 3000, 3000)", "fc.conv2d(x, w)", 8),
-    "the same, direct": ("x, w = ones(1, 1, 3003, 3003), ones(1, 1, 3000, 3000)", "fc.conv2d(x, w, algorithm='direct')", 8),
+    "the same, direct": ("x, w = ones(1, 1, 3003, 3003), ones(1, 1, 3000, 3000)",
+                         "fc.conv2d(x, w, algorithm='direct')", 8),
     "the same, gemm": ("x, w = ones(1, 1, 3003, 3003), ones(1, 1, 3000, 3000)", "fc.conv2d(x, w, algorithm='gemm')", 8),
     "their gradient": ("x, w, g = ones(1, 1, 2003, 2003), ones(1, 1, 2000, 2000), ones(1, 1, 4, 4)",
                        "fc.conv2d_backward(g, x, w, needs=(False, True, True))", 16),
@@ -322,9 +331,11 @@ EXTREMES = {
     "the same, large filter": ("x, w = ones(1, 1, 1, 20_000_000), ones(1, 1, 1, 5001)", "fc.conv2d(x, w)", 8),
     "the same, gradients": ("x, w, g = ones(1, 1, 1, 20_000_000), ones(1, 1, 1, 3), ones(1, 1, 1, 19_999_998)",
                             "fc.conv2d_backward(g, x, w)", 16),
-    "the same, gradients of a large filter": ("x, w, g = ones(1, 1, 1, 1_000_000), ones(1, 1, 1, 1001), ones(1, 1, 1, 999_000)",
+    "the same, gradients of a large filter": ("x, w, g = ones(1, 1, 1, 1_000_000), ones(1, 1, 1, 1001), "
+                                              "ones(1, 1, 1, 999_000)",
                                               "fc.conv2d_backward(g, x, w)", 16),
-    "linear_backward": ("g, x, w = ones(500_000, 32), ones(500_000, 40), ones(32, 40)", "fc.linear_backward(g, x, w)", 16),
+    "linear_backward": ("g, x, w = ones(500_000, 32), ones(500_000, 40), ones(32, 40)",
+                        "fc.linear_backward(g, x, w)", 16),
     "linear of strided rows": ("x, w = ones(1000, 40, 2000)[:, ::2], ones(8, 2000)", "fc.linear(x, w)", 8),
     "linear_backward of strided rows": ("x, w, g = ones(1000, 40, 2000)[:, ::2], ones(8, 2000), ones(1000, 20, 8)",
                                         "fc.linear_backward(g, x, w)", 16),
@@ -351,7 +362,8 @@ QUICK = ("a row of 20 million pixels", "linear_backward", "relu_backward", "6553
 NUMPYS = 6   # MB of code and tables that are read for the first time, and of the allocator
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in EXTREMES])
+@pytest.mark.parametrize("name",
+                         [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in EXTREMES])
 def test_peak(name):
     prepare, call, bound = EXTREMES[name]
     assert float(in_new_process(PEAK.format(prepare=prepare, call=call))) <= bound + NUMPYS

@@ -22,9 +22,10 @@ def path(request, tmp_path):
 class Block(nn.Module):
     """y = x + slope * f(x), with a mean that is kept; arguments of every kind."""
 
-    def __init__(self, channels, inner=None, *, slope=1.0, sizes=(1, 2), names=("a",), table=None, dtype=np.float32, rng=None,
-                 bias=True):
-        self.channels, self.slope, self.sizes, self.names, self.table, self.dtype = channels, slope, sizes, names, table, dtype
+    def __init__(self, channels, inner=None, *, slope=1.0, sizes=(1, 2), names=("a",), table=None,
+                 dtype=np.float32, rng=None, bias=True):
+        self.channels, self.slope, self.sizes = channels, slope, sizes
+        self.names, self.table, self.dtype = names, table, dtype
         self.inner = inner
         self.convs = [nn.Conv2d(channels, channels, 3, padding=1, bias=bias, rng=rng, dtype=dtype)]
         self.bias = bias
@@ -54,8 +55,9 @@ def same(model, again, x=X):
 
 
 def test_a_model_with_own_classes_comes_back(path):
-    block = Block(4, Block(4, nn.Sequential(nn.Tanh(), nn.Conv2d(4, 4, 1))), slope=np.float64(0.5), sizes=[3, (4, 5)], names=[],
-                  table={"class": "No", "deep": {"layer": [None, (1,)]}}, rng=1, bias=False)
+    block = Block(4, Block(4, nn.Sequential(nn.Tanh(), nn.Conv2d(4, 4, 1))), slope=np.float64(0.5),
+                  sizes=[3, (4, 5)], names=[], table={"class": "No", "deep": {"layer": [None, (1,)]}},
+                  rng=1, bias=False)
     block.mean[...] = 3
     model = nn.Sequential(Two(block, [nn.ReLU(), Two(Block(4), (nn.Tanh(),))]), nn.Flatten())
     fc.save(model, path)
@@ -143,7 +145,8 @@ def test_missing_classes_are_named_with_what_to_write(path):
     fc.save(model, path)
     with pytest.raises(ValueError) as caught:
         fc.load(path)
-    assert f"{path} has modules of the classes Two, Chain: write fc.load({str(path)!r}, classes=[Two, Chain])" in str(caught.value)
+    assert (f"{path} has modules of the classes Two, Chain: write fc.load({str(path)!r}, classes=[Two, Chain])"
+            in str(caught.value))
     assert "model.load_state_dict(fastconv.load_weights(path))" in str(caught.value)
     with pytest.raises(ValueError, match=r"modules of the class Chain: write fc.load\(.*, classes=\[Chain\]\)"):
         fc.load(path, classes=[Two])
@@ -182,9 +185,11 @@ ALONE = r"fc.save\(model, path, architecture=False\)"
 
 
 @pytest.mark.parametrize("model, message", [
-    (Forgets(1), rf"Forgets has not kept its argument slope.*write self.slope = slope in its __init__.*settings\(self\).*{ALONE}"),
+    (Forgets(1),
+     rf"Forgets has not kept its argument slope.*write self.slope = slope in its __init__.*settings\(self\).*{ALONE}"),
     (Star(1), rf"Star cannot be made anew by load from its argument \*values: name the arguments.*{ALONE}"),
-    (Keeps(np.zeros(3)), rf"argument value of Keeps is of type ndarray: a file keeps numbers.*register_buffer.*{ALONE}"),
+    (Keeps(np.zeros(3)),
+     rf"argument value of Keeps is of type ndarray: a file keeps numbers.*register_buffer.*{ALONE}"),
     (Keeps(nn.Parameter([1.0])), "argument value of Keeps is of type Parameter"),
     (Keeps(lambda x: x), "argument value of Keeps is of type function"),
     (Keeps(np.random.default_rng(0)), "argument value of Keeps is of type Generator"),
@@ -279,7 +284,8 @@ def test_damaged_files_with_own_classes(path):
     fc.save(nn.Sequential(Two(Block(4), [nn.ReLU()])), path)
     content = path.read_bytes()
     for start in range(0, len(content), max(len(content) // 60, 1)):
-        path.write_bytes(content[:start] + bytes(byte ^ 0x5A for byte in content[start : start + 4]) + content[start + 4 :])
+        path.write_bytes(content[:start] + bytes(byte ^ 0x5A for byte in content[start : start + 4])
+                         + content[start + 4 :])
         try:
             fc.load(path, classes=[Two, Block])
         except ValueError as error:

@@ -57,15 +57,16 @@ def test_a_dtype_names_the_layer():
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Linear(4, 2, dtype="float64"))
     assert message(TypeError, lambda: model(X)).startswith(
         "layer 2, Linear(4, 2, dtype='float64'), given x of shape (2, 4) and dtype float32: ")
-    assert message(TypeError, lambda: model(X.astype(int))).startswith("layer 0, Flatten(), given x of shape (2, 1, 8, 8) and "
-                                                                       "dtype int64: x must be float32 or float64, got int64")
+    assert message(TypeError, lambda: model(X.astype(int))).startswith(
+        "layer 0, Flatten(), given x of shape (2, 1, 8, 8) and dtype int64: x must be float32 or float64, got int64")
     assert message(TypeError, lambda: model(None)).startswith("layer 0, Flatten(), given x of type NoneType: ")
 
 
 def test_the_name_is_that_of_the_state_dict_at_any_depth():
     wrong = nn.Conv2d(3, 1, 3, padding=1)
     model = nn.Sequential({"body": nn.Sequential(nn.ReLU(), Block(nn.Sequential(nn.Tanh(), Block(wrong))))})
-    prefix = "layer body.1.inner.1.inner, Conv2d(3, 1, 3, padding=1), given x of shape (2, 1, 8, 8) and dtype float32: weight"
+    prefix = ("layer body.1.inner.1.inner, Conv2d(3, 1, 3, padding=1), "
+              "given x of shape (2, 1, 8, 8) and dtype float32: weight")
     assert message(ValueError, lambda: model(X)).startswith(prefix)
     assert "body.1.inner.1.inner.weight" in model.state_dict()
     listed = nn.Sequential(Block(nn.ReLU(), wrong))
@@ -81,26 +82,30 @@ def test_a_layer_alone_says_what_the_operation_says():
 
 
 def test_backward_names_the_layer():
-    model = nn.Sequential(nn.Sequential(nn.ReLU(), Block(nn.Sequential(nn.Tanh(), nn.Conv2d(1, 1, 3, padding=1)))), nn.Flatten())
+    model = nn.Sequential(nn.Sequential(nn.ReLU(), Block(nn.Sequential(nn.Tanh(), nn.Conv2d(1, 1, 3, padding=1)))),
+                          nn.Flatten())
     model(X)
     assert message(ValueError, lambda: model.backward(np.ones((2, 63), np.float32))).startswith(
         "layer 1, Flatten(), given grad_output of shape (2, 63) and dtype float32: grad_output")
     for needs in (True, False):
         model(X)
         assert message(TypeError, lambda needs=needs: model.backward(np.ones((2, 64)), needs)).startswith(
-            "layer 0.1.inner.1, Conv2d(1, 1, 3, padding=1), given grad_output of shape (2, 1, 8, 8) and dtype float64: ")
+            "layer 0.1.inner.1, Conv2d(1, 1, 3, padding=1), "
+            "given grad_output of shape (2, 1, 8, 8) and dtype float64: ")
     model(X)
     model[0][1].inner[0].recall()
     assert message(RuntimeError, lambda: model.backward(np.ones((2, 64), np.float32))).startswith(
-        "layer 0.1.inner.0, Tanh(), given grad_output of shape (2, 1, 8, 8) and dtype float32: Tanh.backward needs a forward pass")
+        "layer 0.1.inner.0, Tanh(), given grad_output of shape (2, 1, 8, 8) and dtype float32: "
+        "Tanh.backward needs a forward pass")
 
 
 class Own(ValueError):
     pass
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), TypeError("no"), IndexError("no"), RuntimeError("no"), MemoryError("no"),
-                                   AssertionError("no"), Own("no"), NotImplementedError("no")], ids=repr)
+@pytest.mark.parametrize("error",
+                         [ValueError("no"), TypeError("no"), IndexError("no"), RuntimeError("no"), MemoryError("no"),
+                          AssertionError("no"), Own("no"), NotImplementedError("no")], ids=repr)
 @pytest.mark.parametrize("backward", [False, True])
 def test_the_error_is_the_same_object(error, backward):
     error = copy.copy(error)
@@ -114,8 +119,9 @@ def test_the_error_is_the_same_object(error, backward):
     assert str(again) == str(error)
 
 
-@pytest.mark.parametrize("error", [KeyError("no"), ZeroDivisionError("no"), ValueError(), ValueError("a", 1), OSError(2, "no"),
-                                   UnicodeDecodeError("utf-8", b"x", 0, 1, "no"), KeyboardInterrupt("no")], ids=repr)
+@pytest.mark.parametrize("error",
+                         [KeyError("no"), ZeroDivisionError("no"), ValueError(), ValueError("a", 1), OSError(2, "no"),
+                          UnicodeDecodeError("utf-8", b"x", 0, 1, "no"), KeyboardInterrupt("no")], ids=repr)
 def test_other_errors_pass_as_they_are(error):
     args = error.args
     with pytest.raises(type(error)) as caught:
@@ -128,13 +134,16 @@ def test_a_repr_that_fails_hides_no_error():
         def __repr__(self):
             return self.missing
 
-    assert message(ValueError, lambda: nn.Sequential(Broken(nn.Linear(3, 3)))(X)).startswith("layer 0.inner, Linear(3, 3), given")
+    assert message(ValueError, lambda: nn.Sequential(Broken(nn.Linear(3, 3)))(X)).startswith(
+        "layer 0.inner, Linear(3, 3), given")
     broken = Broken(lambda x: x + np.ones(3))
-    assert message(ValueError, lambda: nn.Sequential(broken)(X)).startswith("layer 0, an object of type Broken, given x of shape")
+    assert message(ValueError, lambda: nn.Sequential(broken)(X)).startswith(
+        "layer 0, an object of type Broken, given x of shape")
 
 
 def test_a_long_repr_is_cut():
     model = nn.Sequential(Block(nn.Sequential(*[nn.ReLU() for _ in range(50)])))
     model[0].forward = lambda x: x + np.ones(3)
     text = message(ValueError, lambda: model(X))
-    assert text.startswith("layer 0, Block(Sequential( (0): ReLU() (1)") and "..., given x of shape" in text and "\n" not in text
+    assert (text.startswith("layer 0, Block(Sequential( (0): ReLU() (1)") and "..., given x of shape" in text
+            and "\n" not in text)

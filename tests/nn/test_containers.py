@@ -27,7 +27,8 @@ def test_a_list():
     del blocks[0]
     assert list(blocks)[:2] == [b, c] and blocks.pop() is not None
     assert not any(module.training for _, module in blocks.eval().named_modules())
-    assert repr(nn.ModuleList([nn.ReLU()])) == "ModuleList(\n  (0): ReLU()\n)" and repr(nn.ModuleList()) == "ModuleList()"
+    assert (repr(nn.ModuleList([nn.ReLU()])) == "ModuleList(\n  (0): ReLU()\n)"
+            and repr(nn.ModuleList()) == "ModuleList()")
     for again in (copy.deepcopy(blocks), pickle.loads(pickle.dumps(blocks))):
         assert again[0] is not b
         np.testing.assert_array_equal(again.state_dict()["0.weight"], b.weight.data)

@@ -1,4 +1,5 @@
-"""Every argument of every layer and initialiser, given values that no one should give: taken, or refused by its name."""
+"""Every argument of every layer and initialiser, given values that no one should give:
+taken, or refused by its name."""
 
 import inspect
 
@@ -14,9 +15,10 @@ GOOD = {
     nn.Conv2d: dict(in_channels=2, out_channels=2, kernel_size=3), nn.Linear: dict(in_features=2, out_features=2),
     nn.MaxPool2d: dict(kernel_size=2), nn.AvgPool2d: dict(kernel_size=2),
     nn.AdaptiveMaxPool2d: dict(output_size=2), nn.AdaptiveAvgPool2d: dict(output_size=2),
-    **{layer: {} for layer in (nn.GlobalMaxPool2d, nn.GlobalAvgPool2d, nn.Dropout, nn.LeakyReLU, nn.Softmax, nn.LogSoftmax,
-                               nn.CrossEntropyLoss, nn.init.generator)},
-    **{getattr(nn.init, name): dict(shape=(4, 3)) for name in nn.init.__all__ if name not in ("generator", "initialiser", "seed")},
+    **{layer: {} for layer in (nn.GlobalMaxPool2d, nn.GlobalAvgPool2d, nn.Dropout, nn.LeakyReLU,
+                               nn.Softmax, nn.LogSoftmax, nn.CrossEntropyLoss, nn.init.generator)},
+    **{getattr(nn.init, name): dict(shape=(4, 3))
+       for name in nn.init.__all__ if name not in ("generator", "initialiser", "seed")},
 }
 CALLABLE = ("a class", "a function", "a layer")  # whose call is the user's affair, as an initialiser
 CASES = [(made, argument) for made in GOOD for argument in inspect.signature(made).parameters if argument != "name"]
@@ -26,7 +28,8 @@ CASES = [(made, argument) for made in GOOD for argument in inspect.signature(mad
 def test_hostile_settings(made, argument):
     refused = sum(is_refused_well(lambda: made(**{**GOOD[made], argument: value}), argument)
                   for key, value in VALUES.items() if not (argument == "init" and key in CALLABLE))
-    assert refused > len(VALUES) / 3 or (argument == "rng" and made in (nn.init.zeros, nn.init.constant))  # nothing is drawn
+    # Zeros and constants draw nothing.
+    assert refused > len(VALUES) / 3 or (argument == "rng" and made in (nn.init.zeros, nn.init.constant))
 
 
 @pytest.mark.parametrize("model", [nn.Linear(5, 2), nn.Sequential(nn.Flatten(), nn.Linear(5, 2), nn.LogSoftmax())])

@@ -1,4 +1,5 @@
-"""Conv2d in evaluation mode keeps what Winograd made of its weights: the bits of conv2d, whatever happens to the weights."""
+"""Conv2d in evaluation mode keeps what Winograd made of its weights:
+the bits of conv2d, whatever happens to the weights."""
 
 import copy
 import gc

@@ -22,8 +22,9 @@ def trainer(subject, loss, params=None):
 
 def test_the_optimizer_of_another_model():
     a, b = model(), model()
-    with pytest.raises(ValueError, match=r"optim.SGD\(model.parameters\(\), lr=0.1\).*: 2 of its 2 parameters are not in the "
-                                         r"model: 1.weight of shape \(3, 4\), 1.bias of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"optim.SGD\(model.parameters\(\), lr=0.1\).*: "
+                                         r"2 of its 2 parameters are not in the model: 1.weight of shape \(3, 4\), "
+                                         r"1.bias of shape \(3,\)"):
         trainer(a, nn.CrossEntropyLoss(), b.parameters())
     with pytest.raises(ValueError, match="2 of its 4 parameters"):
         trainer(a, nn.CrossEntropyLoss(), a.parameters() + b.parameters())
@@ -95,7 +96,8 @@ class Chain(nn.Sequential):
 
 
 def test_a_module_of_ones_own_need_not_say_what_it_returns():
-    for subject in (Head(nn.LogSoftmax()), nn.Sequential(Head(nn.LogSoftmax()), nn.Flatten()), Chain(*model(nn.LogSoftmax()))):
+    for subject in (Head(nn.LogSoftmax()), nn.Sequential(Head(nn.LogSoftmax()), nn.Flatten()),
+                    Chain(*model(nn.LogSoftmax()))):
         trainer(subject, nn.NLLLoss()).fit((X, LABELS), 1, progress=False)
     with pytest.raises(ValueError, match="log_probs must be log-probabilities"):  # seen at the first step
         trainer(Head(nn.ReLU()), nn.NLLLoss()).fit((X, LABELS), 1, progress=False)

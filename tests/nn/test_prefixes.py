@@ -1,4 +1,5 @@
-"""State dicts behind a beginning that a wrapper, a checkpoint or a class of one's own put before the names: what to write."""
+"""State dicts behind a beginning that a wrapper, a checkpoint or a class of one's own put before
+the names: what to write."""
 
 import re
 
@@ -8,8 +9,9 @@ import pytest
 import fastconv as fc
 from fastconv import nn, optim
 
-PREFIXES = {"module.": "as torch.nn.DataParallel leaves them", "_orig_mod.": "as torch.compile leaves them", "model.": "",
-            "module._orig_mod.": "", "net.body.": ""}  # fmt: skip
+PREFIXES = {"module.": "as torch.nn.DataParallel leaves them",
+            "_orig_mod.": "as torch.compile leaves them", "model.": "", "module._orig_mod.": "",
+            "net.body.": ""}  # fmt: skip
 
 
 def model(seed=0):
@@ -68,7 +70,8 @@ def test_where_more_is_wrong_a_wrapper_is_named_first_and_then_the_rest():
     assert "missing 0.bias" in refused(model(1), {name.removeprefix("module."): array for name, array in state.items()})
 
 
-@pytest.mark.parametrize("state", [{}, {"0.weight": np.ones((2, 1, 3, 3))}, {"a.b": np.ones(2)}, {"module": np.ones(2)}])
+@pytest.mark.parametrize("state",
+                         [{}, {"0.weight": np.ones((2, 1, 3, 3))}, {"a.b": np.ones(2)}, {"module": np.ones(2)}])
 def test_other_differences_are_listed(state):
     assert "missing 2.weight" in refused(model(), state)
 
@@ -78,7 +81,8 @@ def test_where_several_beginnings_fit_none_is_chosen():
     state = {f"{number}.{name}": array for number in (0, 2) for name, array in layer.state_dict().items()}
     assert "missing weight" in refused(layer, state)
     assert "missing 0.weight" in refused(nn.Sequential(layer, nn.ReLU(), nn.Linear(2, 2)), layer.state_dict())
-    assert "missing 2.weight" in refused(nn.Sequential(layer, nn.ReLU(), nn.Linear(2, 2, bias=False)), layer.state_dict())
+    assert "missing 2.weight" in refused(nn.Sequential(layer, nn.ReLU(), nn.Linear(2, 2, bias=False)),
+                                         layer.state_dict())
 
 
 def test_a_module_that_is_called_module_keeps_its_names():
@@ -117,8 +121,9 @@ def test_load_says_that_a_checkpoint_is_one(tmp_path):
     images, labels = np.random.default_rng(0).random((6, 4, 4), np.float32), np.arange(6) % 3
     trainer = fc.Trainer(theirs, optim.Adam(theirs.parameters(), lr=0.1), nn.CrossEntropyLoss())
     trainer.fit((images, labels), 1, checkpoint=path, progress=False)
-    with pytest.raises(ValueError, match=r"run.npz is a checkpoint of a training, not a model: go on with Trainer.fit\(..., "
-                                         r"checkpoint='.*run.npz', resume=True\), .*fastconv train --resume") as caught:  # fmt: skip
+    with pytest.raises(ValueError, match="run.npz is a checkpoint of a training, not a model: "
+                                         r"go on with Trainer.fit\(..., checkpoint='.*run.npz', resume=True\), "
+                                         ".*fastconv train --resume") as caught:  # fmt: skip
         fc.load(path)
     written(str(caught.value), model=ours, path=path)
     np.testing.assert_equal(ours.state_dict(), theirs.state_dict())
@@ -151,5 +156,6 @@ def test_an_error_about_a_class_is_of_a_public_kind(tmp_path):
 
 def test_arrays_of_objects_in_a_file_of_weights(tmp_path):
     np.savez(tmp_path / "m.npz", weight=np.array([1.0, 2.0], object))
-    with pytest.raises(ValueError, match=r"'weight' in it has dtype object, .*write it with np.savez as numbers, such as array.astype"):
+    with pytest.raises(ValueError, match="'weight' in it has dtype object, .*write it with np.savez as numbers, "
+                                         "such as array.astype"):
         fc.load_weights(tmp_path / "m.npz")

@@ -148,8 +148,9 @@ def test_summary_counts_in_blocks_and_adds_up():
         def forward(self, x):
             return self.parts[1](self.parts[0](x))
 
-    model = nn.Sequential(conv(), nn.Sequential(conv(), nn.Sequential(Block([nn.Sequential(conv(), nn.Tanh())]))), Skip(conv(), conv()),
-                          Block([conv(), conv()], times=3), Nested(), Says([conv()]), Block([Says([conv()]), conv()]), nn.ReLU())
+    model = nn.Sequential(conv(), nn.Sequential(conv(), nn.Sequential(Block([nn.Sequential(conv(), nn.Tanh())]))),
+                          Skip(conv(), conv()), Block([conv(), conv()], times=3), Nested(), Says([conv()]),
+                          Block([Says([conv()]), conv()]), nn.ReLU())
     summary = model.summary((2, 8, 8))
     assert [(row.layer, row.multiply_adds) for row in summary.rows] == [
         ("0: Conv2d", ONE), ("1.0: Conv2d", ONE), ("1.1.0: Block", ONE), ("2: Skip", 2 * ONE), ("3: Block", 4 * ONE),
@@ -230,7 +231,8 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize(("form", "layer"), [(form, layer) for form, layers in FORMS.items() for layer in layers], ids=repr)
+@pytest.mark.parametrize(("form", "layer"),
+                         [(form, layer) for form, layers in FORMS.items() for layer in layers], ids=repr)
 def test_a_model_of_images_is_given_other_shapes(form, layer):
     for model in (nn.Sequential(layer), nn.Sequential(nn.Sequential(layer), nn.Flatten())):
         for shape in ((28, 28), (28,), (1, 1, 28, 28)):
@@ -252,7 +254,8 @@ def test_a_model_of_vectors_takes_any_shape():
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("options", [{}, {"groups": 2, "bias": False}, {"data_format": "NHWC", "padding_mode": "reflect"}, {"dtype": "float64"}])
+@pytest.mark.parametrize("options", [{}, {"groups": 2, "bias": False},
+                                     {"data_format": "NHWC", "padding_mode": "reflect"}, {"dtype": "float64"}])
 def test_a_relu_behind_a_convolution_gives_the_bits_of_a_layer_of_its_own(options, training):
     shape = (3, 7, 9, 4) if options.get("data_format") == "NHWC" else (3, 4, 7, 9)
     x, grad = np.random.default_rng(0).standard_normal((2, *shape)).astype(options.get("dtype", "float32"))

@@ -117,7 +117,8 @@ def test_files_of_older_versions(tmp_path):
     path = tmp_path / "m.npz"
     model = nn.Sequential(nn.Conv2d(1, 2, (3, 3), padding=((1, 0), (0, 1)), rng=0), nn.Sequential(nn.ReLU()))
     document = {"format": 1, "metadata": {"é": [1]}, "architecture": {"layer": "Sequential", "layers": {
-        "0": {"layer": "Conv2d", "in_channels": 1, "out_channels": 2, "kernel_size": [3, 3], "padding": [[1, 0], [0, 1]]},
+        "0": {"layer": "Conv2d", "in_channels": 1, "out_channels": 2, "kernel_size": [3, 3],
+              "padding": [[1, 0], [0, 1]]},
         "1": {"layer": "Sequential", "layers": {"0": {"layer": "ReLU"}}}}}}
     np.savez(path, **model.state_dict(), **{"fastconv.json": np.array(json.dumps(document))})
     again = fc.load(path)

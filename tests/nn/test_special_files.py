@@ -1,4 +1,5 @@
-"""Paths that are no regular files: readers and writers of models and checkpoints refuse them at once, and change nothing."""
+"""Paths that are no regular files: readers and writers of models and checkpoints refuse them at once,
+and change nothing."""
 
 import os
 import socket
@@ -78,7 +79,8 @@ def test_checkpoints_are_refused_before_the_first_step(tmp_path):
     images, labels = np.random.default_rng(0).random((6, 4, 4), np.float32), np.arange(6) % 2
     for name in special(tmp_path, ".npz"):
         for resume in (False, True):
-            with pytest.raises(ValueError, match=f"checkpoint must be a regular file, .*{name}' is a directory or a special file"):
+            with pytest.raises(ValueError,
+                               match=f"checkpoint must be a regular file, .*{name}' is a directory or a special file"):
                 trainer.fit((images, labels), 1, checkpoint=tmp_path / name, resume=resume, progress=False)
     np.testing.assert_array_equal(model[1].weight.data, before)
     assert stat.S_ISFIFO(os.stat(tmp_path / "pipe.npz").st_mode)

@@ -1,4 +1,5 @@
-"""What belongs to a module: parameters and modules in lists, tuples and dicts, buffers, names that lead to one array."""
+"""What belongs to a module: parameters and modules in lists, tuples and dicts, buffers,
+names that lead to one array."""
 
 import copy
 import pickle
@@ -34,8 +35,8 @@ def test_parameters_in_lists_tuples_and_dicts():
     assert list(net.state_dict()) == NAMES == [name for name, _ in net.named_parameters()]
     assert len(net.parameters()) == len(NAMES)
     assert [name for name, _ in net.named_modules("net")] == [
-        "net", "net.blocks.0", "net.blocks.1", "net.blocks.1.0", "net.blocks.1.1", "net.pair.0", "net.pair.1", "net.heads.a",
-        "net.heads.7.0.deep"]  # fmt: skip
+        "net", "net.blocks.0", "net.blocks.1", "net.blocks.1.0", "net.blocks.1.1", "net.pair.0",
+        "net.pair.1", "net.heads.a", "net.heads.7.0.deep"]  # fmt: skip
     assert [name for name, _ in nn.Sequential(nn.ReLU(), net).named_parameters()] == [f"1.{name}" for name in NAMES]
     assert list(copy.deepcopy(net).state_dict()) == list(pickle.loads(pickle.dumps(net)).state_dict()) == NAMES
 
@@ -155,7 +156,8 @@ def test_load_state_dict_is_strict_about_buffers_and_changes_all_or_nothing():
     layer.load_state_dict(state)
     assert layer.weight.data.tolist() == [1, 2] and layer.running_mean.tolist() == [3, 4] and layer.count == 5
     assert layer.running_mean is held and held.dtype == np.float32 and layer.count.dtype == np.int64
-    layer.count, layer.running_mean = layer.count + 1, np.broadcast_to(np.float32(2), 2)  # a number, and not to be written
+    # A number, and an array that cannot be written.
+    layer.count, layer.running_mean = layer.count + 1, np.broadcast_to(np.float32(2), 2)
     layer.load_state_dict(state)
     assert layer.running_mean.tolist() == [3, 4] and layer.count == 5
 
@@ -165,7 +167,8 @@ def test_load_state_dict_names_what_cannot_be_read():
         def __array__(self, dtype=None, copy=None):
             raise RuntimeError("call detach() first")
 
-    with pytest.raises(TypeError, match=r"state\[.weight.\] must be an array, got .*cannot be read as one: call detach\(\) first"):
+    with pytest.raises(TypeError,
+                       match=r"state\[.weight.\] must be an array, got .*cannot be read as one: call detach\(\) first"):
         nn.Linear(1, 1).load_state_dict({"weight": Strange(), "bias": [0]})
 
 
@@ -218,7 +221,8 @@ def test_a_buffer_that_is_no_array_any_more():
     assert layer.count == 3 and len(layer.buffers()) == 2
     state, layer.running_mean = layer.state_dict(), None
     for use in (layer.state_dict, layer.buffers, lambda: fc.save(layer, "m.npz"), lambda: layer.load_state_dict(state)):
-        with pytest.raises(TypeError, match="buffer 'running_mean' of Norm must stay an array of real numbers, it is None"):
+        with pytest.raises(TypeError,
+                           match="buffer 'running_mean' of Norm must stay an array of real numbers, it is None"):
             use()
 
 
@@ -281,7 +285,8 @@ def test_two_parts_with_one_name():
     net.parts = {1: nn.Linear(1, 1), "1": nn.Linear(1, 1)}
     assert len(net.parameters()) == 4
     for use in (net.state_dict, lambda: net.load_state_dict({})):
-        with pytest.raises(ValueError, match="two parameters, buffers or modules of the model have the name parts.1.weight"):
+        with pytest.raises(ValueError,
+                           match="two parameters, buffers or modules of the model have the name parts.1.weight"):
             use()
 
 

@@ -48,9 +48,10 @@ class Block(nn.Module):
 def model():
     """Every layer that remembers something, in some place, and two modules of one's own."""
     return nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1, rng=0), nn.ReLU(), Centre(), Block(), nn.MaxPool2d(2), nn.LeakyReLU(), nn.Sigmoid(),
-        nn.AvgPool2d(2), nn.AdaptiveMaxPool2d(2), nn.AdaptiveAvgPool2d(2), nn.Dropout(0.3, rng=5), nn.Flatten(),
-        nn.Linear(16, 8, rng=2), nn.Tanh(), nn.Dropout(0.5, rng=6), nn.Linear(8, 3, rng=3), nn.LogSoftmax(),
+        nn.Conv2d(1, 4, 3, padding=1, rng=0), nn.ReLU(), Centre(), Block(), nn.MaxPool2d(2),
+        nn.LeakyReLU(), nn.Sigmoid(), nn.AvgPool2d(2), nn.AdaptiveMaxPool2d(2), nn.AdaptiveAvgPool2d(2),
+        nn.Dropout(0.3, rng=5), nn.Flatten(), nn.Linear(16, 8, rng=2), nn.Tanh(), nn.Dropout(0.5, rng=6),
+        nn.Linear(8, 3, rng=3), nn.LogSoftmax(),
     )  # fmt: skip
 
 
@@ -107,11 +108,13 @@ def test_a_training_has_the_same_bits_with_inference_between_its_layers(name):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_many_threads_predict_what_one_does_and_leave_the_mode(training):
-    wide = nn.Sequential(nn.Conv2d(1, 64, 1, rng=7), nn.Sequential(nn.Conv2d(64, 64, 3, padding=1, rng=8), nn.Conv2d(64, 1, 1, rng=9)))
+    wide = nn.Sequential(nn.Conv2d(1, 64, 1, rng=7),
+                         nn.Sequential(nn.Conv2d(64, 64, 3, padding=1, rng=8), nn.Conv2d(64, 1, 1, rng=9)))
     subject = nn.Sequential(wide[0], wide[1], *model()).train(training)
     modes = [module.training for _, module in subject.named_modules()]
     images = [X[i : i + 9] for i in range(8)]
-    expected = [subject.predict_proba(x, 1 + i) for i, x in enumerate(images)]    # the algorithm may depend on the batch
+    # In batches of these sizes, as the algorithm may depend on the size.
+    expected = [subject.predict_proba(x, 1 + i) for i, x in enumerate(images)]
     maps = [subject.feature_maps(x)[-1][1] for x in images]
     state = copy.deepcopy(subject.state_dict())
     wrong = []

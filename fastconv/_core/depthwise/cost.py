@@ -1,5 +1,5 @@
-"""What depthwise convolution costs, by each of its three ways: columns in the lanes, channels in the lanes, and planes transposed to
-that (forward.pyx, channels.pyx, planes.pyx)."""
+"""What depthwise convolution costs, by each of its three ways: columns in the lanes, channels in the lanes,
+and planes transposed to that (forward.pyx, channels.pyx, planes.pyx)."""
 
 import math
 
@@ -27,7 +27,8 @@ def terms(problem, lanes, tile_rows):
     vectors, outputs = ceildiv(all_filters, lanes), images * oh * ow
     if planes_pay(problem):
         return {"planes_multiply": outputs * vectors * r * s, "planes_output": outputs * vectors,
-                "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors, "planes_call": 1}
+                "planes_input": images * h * w * ceildiv(channels, lanes), "planes_row": images * oh * vectors,
+                "planes_call": 1}
     if problem.channels_last and (channels > 1 or ow == 1):
         multiply = outputs * vectors * r * s
         return {"pixels_multiply": multiply if channels > 1 else 0, "pixels_spread": 0 if channels > 1 else multiply,

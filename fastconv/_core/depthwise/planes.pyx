@@ -204,8 +204,8 @@ cdef convolve(const Problem *p, const ChannelLayout *l, const floating *x):
     with nogil:
         job.at = fill_places(p, l, memory.data)
         pack(p, l, packed, &job.filters)
-        in_parallel(convolve_unit[floating], &job, p.n * l.blocks * l.rows.pieces, team, EVENLY, packed + packed_size(l),
-                    scratch_size(p, l))
+        in_parallel(convolve_unit[floating], &job, p.n * l.blocks * l.rows.pieces, team, EVENLY,
+                    packed + packed_size(l), scratch_size(p, l))
 
 
 cdef void convolve_unit(const void *job, Py_ssize_t unit, floating *memory) noexcept nogil:

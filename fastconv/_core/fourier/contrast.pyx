@@ -43,9 +43,9 @@ cdef bint any_exceeds(const floating *planes, const cnp.npy_intp *shape, bint do
 
 
 def images_exceeding(cnp.ndarray samples, bint down, double most):
-    """Samples (image, plane, row, column), C-contiguous -> for each image, whether in one of its planes a block of pixels
-    is more than `most` times as loud as another; zeros are left out. The pixels of a block are one below the other
-    (`down`) or side by side."""
+    """Samples (image, plane, row, column), C-contiguous -> for each image, whether in one of its planes a block
+    of pixels is more than `most` times as loud as another; zeros are left out. The pixels of a block are one below the
+    other (`down`) or side by side."""
     cdef Py_ssize_t image, images = cnp.PyArray_DIM(samples, 0)
     cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(samples)
     cdef Py_ssize_t size = shape[1] * shape[2] * shape[3]

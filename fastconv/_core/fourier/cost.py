@@ -1,4 +1,5 @@
-"""What a convolution by Fourier transforms costs: layout.py works it out, with its own constants of NumPy's transforms."""
+"""What a convolution by Fourier transforms costs: layout.py works it out,
+with its own constants of NumPy's transforms."""
 
 from fastconv._core.fourier.layout import FourierSizes, expected_time
 
@@ -12,13 +13,14 @@ def refuses(problem):
     r, s = problem.taps
     if r * s < FEWEST_TAPS:
         return f"filters of {r} x {s} have fewer than {FEWEST_TAPS} taps"
-    if MOVED * (problem.channels + problem.filters) > problem.channels * problem.filters * r * s / SUMMED * problem.itemsize / 4:
+    if (MOVED * (problem.channels + problem.filters)
+            > problem.channels * problem.filters * r * s / SUMMED * problem.itemsize / 4):
         return "to move the pixels through transforms takes longer than the sum"
     return None
 
 
 def terms(problem, lanes, tile_rows):
     """The expected nanoseconds, of which the constant is a factor."""
-    sizes = FourierSizes(problem.images, problem.groups, problem.channels, problem.filters, problem.taps, problem.output_size,
-                         problem.stride, problem.dilation, problem.itemsize)
+    sizes = FourierSizes(problem.images, problem.groups, problem.channels, problem.filters, problem.taps,
+                         problem.output_size, problem.stride, problem.dilation, problem.itemsize)
     return {"transforms": expected_time(sizes)}

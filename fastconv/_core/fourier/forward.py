@@ -145,8 +145,8 @@ def _in_order(function, jobs):
 
 
 def _seen_as(y, *shape):
-    """A result in another shape, so that what is written there is written to it. The layout takes several groups together only
-    with all their filters, so that there is such a view."""
+    """A result in another shape, so that what is written there is written to it.
+    The layout takes several groups together only with all their filters, so that there is such a view."""
     view = y.reshape(shape)
     if not np.may_share_memory(view, y):
         raise AssertionError(f"no view of strides {y.strides} has the shape {shape}")

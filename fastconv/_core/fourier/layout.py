@@ -312,8 +312,8 @@ def _axes(taps, outputs, stride, dilation, rows):
     if taps == 1:
         dilation = 1
     common = math.gcd(stride, dilation)
-    sizes = {"stride": stride, "dilation": dilation, "outputs": outputs, "output_step": dilation // common, "taps": taps,
-             "tap_step": stride // common, "step": stride * dilation // common}
+    sizes = {"stride": stride, "dilation": dilation, "outputs": outputs, "output_step": dilation // common,
+             "taps": taps, "tap_step": stride // common, "step": stride * dilation // common}
     axis = FourierAxis(**sizes)
     most, window = axis.outputs_of(0), axis.window
     longest = FORWARD_BYTES // 4    # samples, whose spectrum alone would fill the scratch

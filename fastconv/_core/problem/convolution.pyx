@@ -1,7 +1,7 @@
 """One convolution of arrays, described once, at the door of the engine room, and handed down whole.
 
-What comes again from call to call, a `Window` and an `Epilogue`, is made with the plan. A `Convolution` joins them with the arrays of
-one call and works out the record that the loops read, `Problem`. Nothing is checked.
+What comes again from call to call, a `Window` and an `Epilogue`, is made with the plan. A `Convolution` joins them
+with the arrays of one call and works out the record that the loops read, `Problem`. Nothing is checked.
 
 For a weight gradient y is grad_output and w is grad_weight.
 """
@@ -76,9 +76,11 @@ cdef class Convolution:
         fill(self)
 
     def of(self, x=None, w=None, y=None, bias=None, origin=None, epilogue=None):
-        """A part of this convolution: the same with other arrays, another origin, another epilogue; a part of `bias` stays it."""
+        """A part of this convolution: the same with other arrays, another origin, another epilogue;
+        a part of `bias` stays it."""
         return Convolution(self.x if x is None else x, self.w if w is None else w, self.bias if bias is None else bias,
-                           self.y if y is None else y, self.window if origin is None else self.window.with_origin(origin),
+                           self.y if y is None else y,
+                           self.window if origin is None else self.window.with_origin(origin),
                            self.epilogue if epilogue is None else epilogue)
 
     def without_bias(self):
@@ -97,9 +99,11 @@ cdef void fill(Convolution conv):
     conv.problem = p
 
 
-cdef Problem problem_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
-                        const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, Window window):
-    """The record without arrays, from the shapes and the strides (in bytes) of x, w and y, whose elements have `size` bytes."""
+cdef Problem problem_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w,
+                        const Py_ssize_t *w_strides, const Py_ssize_t *y, const Py_ssize_t *y_strides,
+                        Py_ssize_t size, Window window):
+    """The record without arrays, from the shapes and the strides (in bytes) of x, w and y,
+    whose elements have `size` bytes."""
     cdef Problem p
     p.x = p.weights = p.bias = p.y = NULL
     p.accumulate, p.activation, p.slope, p.in_place = False, 0, 0, False

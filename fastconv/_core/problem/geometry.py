@@ -1,7 +1,8 @@
 """The sizes of a convolution, worked out once: output size, and the data gradient as convolutions of stride 1.
 
 Notation, in one dimension (rows and columns are independent): S the stride, D the dilation, P the padding before the
-first pixel, w[r] the R taps, X the image x extended by the padding mode to positions u < 0 and u >= H. The forward pass is
+first pixel, w[r] the R taps, X the image x extended by the padding mode to positions u < 0 and u >= H. The forward
+pass is
 
     y[i] = sum_r w[r] X(i S + r D - P),        OH = floor((H + padding - D (R - 1) - 1) / S) + 1.
 
@@ -104,7 +105,8 @@ class ConvProblem(NamedTuple):
         return self.itemsize * sum(map(math.prod, (self.x_shape, self.weight_shape, self.output_shape)))
 
     def adjoint(self):
-        """The convolutions of stride 1 that compute the data gradient, those of equal shape once: pairs (problem, how many).
+        """The convolutions of stride 1 that compute the data gradient, those of equal shape once:
+        pairs (problem, how many).
 
         Of the gradient on the frame around the image, which other padding modes fold back, nothing is here.
         """
@@ -122,9 +124,10 @@ class ConvProblem(NamedTuple):
             sizes, dilation, before = (rows[1], columns[1]), (rows[2], columns[2]), (top, left)
             after = [outputs + step * (n - 1) - pixels - first for outputs, step, n, pixels, first in zip(
                 sizes, dilation, (rows[0], columns[0]), self.output_size, before)]
-            yield ConvProblem((self.images, k, *self.output_size), (c * self.groups, k // self.groups, rows[0], columns[0]), (1, 1),
-                              ((top, after[0]), (left, after[1])), dilation, self.groups, sizes, self.itemsize, self.channels_last,
-                              "constant", self.stride[1]), row_times * column_times
+            yield ConvProblem((self.images, k, *self.output_size),
+                              (c * self.groups, k // self.groups, rows[0], columns[0]), (1, 1),
+                              ((top, after[0]), (left, after[1])), dilation, self.groups, sizes, self.itemsize,
+                              self.channels_last, "constant", self.stride[1]), row_times * column_times
 
 
 class Phase(NamedTuple):
@@ -166,10 +169,11 @@ def source(position, size, mode):
 
 
 def parts(positions, size, mode):
-    """Cuts a range of positions before, inside and after the image: which of them, their pixels, whether that is one pixel.
+    """Cuts a range of positions before, inside and after the image: which of them, their pixels,
+    whether that is one pixel.
 
-    Padding repeats a pixel at most once on each side (evenly spaced ones, so a slice), or it repeats the one at the edge. With
-    "constant" it repeats none, and there is the part inside alone.
+    Padding repeats a pixel at most once on each side (evenly spaced ones, so a slice),
+    or it repeats the one at the edge. With "constant" it repeats none, and there is the part inside alone.
     """
     inside = len(range(positions.start, min(0, positions.stop), positions.step))
     after = len(range(positions.start, min(size, positions.stop), positions.step))

@@ -1,7 +1,9 @@
-"""What the idle taps of a convolution, those that meet nothing but constant padding, add to each output and to the gradients.
+"""What the idle taps of a convolution, those that meet nothing but constant padding,
+add to each output and to the gradients.
 
-To each output of a filter they add the padding's value times the sum of their weights, and their own gradient is that value times the
-sum of grad_output. Padding with zeros makes zeros of both, but for what is not finite: zero times infinity is no number.
+To each output of a filter they add the padding's value times the sum of their weights, and their own gradient
+is that value times the sum of grad_output. Padding with zeros makes zeros of both, but for what is not finite:
+zero times infinity is no number.
 """
 
 import math
@@ -12,7 +14,8 @@ from fastconv._core.pointwise.bias_gradient import bias_gradient
 
 
 def share(w, kept, value):
-    """What idle taps add to the outputs of each filter, or None where that is nothing; kept: the rows and columns of the others."""
+    """What idle taps add to the outputs of each filter, or None where that is nothing;
+    kept: the rows and columns of the others."""
     if value == 0 and w.flags.c_contiguous and math.isfinite(_total(w)):
         return None
     rows, columns = kept

@@ -1,15 +1,16 @@
 """Convolutions whose scratch would exceed the bound, cut into parts until it does not.
 
-A driver that would take more than `FORWARD_BYTES` on one thread (`BACKWARD_BYTES` for a weight gradient) hands its problem over to
-this module, which halves it and calls the driver for each half; a half that is still too large comes back. Nothing is copied:
-parts are views, of x just what they meet.
+A driver that would take more than `FORWARD_BYTES` on one thread (`BACKWARD_BYTES` for a weight gradient) hands its
+problem over to this module, which halves it and calls the driver for each half; a half that is still too large comes
+back. Nothing is copied: parts are views, of x just what they meet.
 
-What is halved is what saves most. Images, groups, filters, rows and columns of a result stand for themselves. Halves of the
-channels or of the taps are sums, of which the second goes to a scratch of its own, and there are several of these at a time, so
-results are first cut until all fit into `SUM_BYTES`. Such sums of sums are more exact than one long sum. (For a weight gradient it
-is the other way round: images, rows and columns are sums.)
+What is halved is what saves most. Images, groups, filters, rows and columns of a result stand for themselves. Halves of
+the channels or of the taps are sums, of which the second goes to a scratch of its own, and there are several of these
+at a time, so results are first cut until all fit into `SUM_BYTES`. Such sums of sums are more exact than one long sum.
+(For a weight gradient it is the other way round: images, rows and columns are sums.)
 
-Everything follows from sizes, strides and the scratch of one thread, so the bits do not depend on the number of threads.
+Everything follows from sizes, strides and the scratch of one thread,
+so the bits do not depend on the number of threads.
 """
 
 import math
@@ -74,7 +75,8 @@ def fits(workspace, conv):
 def scratch_bytes(workspace, conv, known=None):
     """Bytes of scratch that a driver's conv2d takes at a time, in parts or not, with the threads that it would use now.
 
-    There may be more parts than one could count: beyond MOST_KNOWN the smaller half is taken to need what the larger one does.
+    There may be more parts than one could count: beyond MOST_KNOWN the smaller half is taken to need
+    what the larger one does.
     """
     known = {} if known is None else known
     key = (*((array.shape, array.strides) for array in (conv.x, conv.w, conv.y)), conv.window.origin)
@@ -93,8 +95,8 @@ def scratch_bytes(workspace, conv, known=None):
 
 
 def unbacked(shape, dtype, channels_last=False):
-    """What looks like a C-contiguous array of this shape, or its (N, C, H, W) view where channels come last, for its strides alone:
-    there are no elements behind it."""
+    """What looks like a C-contiguous array of this shape, or its (N, C, H, W) view where channels come last,
+    for its strides alone: there are no elements behind it."""
     if channels_last:
         n, c, h, w = shape
         return unbacked((n, h, w, c), dtype).transpose(0, 3, 1, 2)
@@ -119,7 +121,8 @@ def _channels_last(array):
 
 
 def _best(cuts, workspace, bound, result):
-    """The cut whose larger half needs the least, or, where the halves' sums would not fit, the longest one of the result."""
+    """The cut whose larger half needs the least, or, where the halves' sums would not fit,
+    the longest one of the result."""
     cuts = list(cuts)
     least, best = min(((workspace(cut.first, True), i) for i, cut in enumerate(cuts)))
     levels = 1 + 2 * max(0, math.ceil(math.log2(least / bound)))    # of sums; a cut need not save as much as a half
@@ -185,7 +188,8 @@ def _cuts_of_pixels(conv, sums):
     for axis in (2, 3):
         for both in _halves(conv.y.shape[axis]):
             yield Cut(conv.y.shape[axis], sums, *(
-                _cropped(_moved(conv, axis, part.start * conv.window.stride[axis - 2]).of(y=conv.y[_along(axis, part)]), axis)
+                _cropped(_moved(conv, axis, part.start * conv.window.stride[axis - 2])
+                         .of(y=conv.y[_along(axis, part)]), axis)
                 for part in both))
 
 

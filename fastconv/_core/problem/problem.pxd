@@ -44,8 +44,8 @@ cdef inline Py_ssize_t elements(Py_ssize_t bytes, Py_ssize_t size) noexcept nogi
 
 
 cdef inline void flatten(Problem *g) noexcept nogil:
-    """For the matrix product: a pointwise convolution sees a plane as one long row, where the arrays allow it; and whether rows
-    of x serve in place."""
+    """For the matrix product: a pointwise convolution sees a plane as one long row, where the arrays allow it;
+    and whether rows of x serve in place."""
     cdef bint inside, pointwise
     inside = (g.top == 0 and g.left == 0 and (g.oh - 1) * g.stride_h + (g.r - 1) * g.dilation_h < g.h
               and (g.ow - 1) * g.stride_w + (g.s - 1) * g.dilation_w < g.w)

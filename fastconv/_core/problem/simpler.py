@@ -1,20 +1,21 @@
 """The same convolution as a simpler one, where sizes allow: views of its arrays alone, nothing is copied.
 
-Idle taps. Rows and columns at the ends of the filters that meet nothing but constant padding are left out; the window begins that
-much later. A 3 x 3 filter with padding on planes of one pixel is a 1 x 1 filter. What such taps add, the padding's value times their
-weights, is the same in every output: see idle.py.
+Idle taps. Rows and columns at the ends of the filters that meet nothing but constant padding are left out;
+the window begins that much later. A 3 x 3 filter with padding on planes of one pixel is a 1 x 1 filter. What such taps
+add, the padding's value times their weights, is the same in every output: see idle.py.
 
-Shapes. Where an output is one pixel high or wide, each row or column of the filters meets one row or column of the image, and may take
-the place of a channel, or follow the others in one row:
+Shapes. Where an output is one pixel high or wide, each row or column of the filters meets one row or column of the
+image, and may take the place of a channel, or follow the others in one row:
 
-    POINT             one output, whole planes:     (n, c, h, w) -> (1, c h w, 1, n)    a matrix product: images are its pixels
-    POINT_OF_PIXELS   as NHWC:                      (n, h w, c)  -> (1, c, 1, n h w)    one row, the step is an image
-    ONE_ROW           one column, whole rows:       (n, c, h, w) -> (n, c, 1, h w)      one row, the step is a row
-    COLUMNS           one column, one channel:      (n, 1, h, w) -> (n, w, 1, h)        columns are channels
-    ROWS              one row, few channels:        (n, c, h, w) -> (n, c h, 1, w)      rows are channels
+    POINT             one output, whole planes:  (n, c, h, w) -> (1, c h w, 1, n)  a matrix product: images are pixels
+    POINT_OF_PIXELS   as NHWC:                   (n, h w, c)  -> (1, c, 1, n h w)  one row, the step is an image
+    ONE_ROW           one column, whole rows:    (n, c, h, w) -> (n, c, 1, h w)    one row, the step is a row
+    COLUMNS           one column, one channel:   (n, 1, h, w) -> (n, w, 1, h)      columns are channels
+    ROWS              one row, few channels:     (n, c, h, w) -> (n, c h, 1, w)    rows are channels
 
-Drivers fill their tiles with neighbouring pixels of a row and their sums with channels, of which there are few before and many after.
-Two axes become one only where their strides allow: an array of unusual strides is computed as it is (`views` returns None).
+Drivers fill their tiles with neighbouring pixels of a row and their sums with channels, of which there are few
+before and many after. Two axes become one only where their strides allow: an array of unusual strides is computed
+as it is (`views` returns None).
 """
 
 import functools
@@ -29,8 +30,8 @@ POINT, POINT_OF_PIXELS, ONE_ROW, COLUMNS, ROWS = "point", "point of pixels", "on
 
 
 class Simpler(NamedTuple):
-    """A problem that does the same as another one, and how its arrays are seen: `kept` taps of the filters, `met` rows and columns
-    of the image, and the change of shape, or None."""
+    """A problem that does the same as another one, and how its arrays are seen:
+    `kept` taps of the filters, `met` rows and columns of the image, and the change of shape, or None."""
 
     problem: ConvProblem
     kept: tuple[slice, slice]
@@ -94,7 +95,8 @@ def _axes(problem):
 
 
 def _kept(size, outputs, taps, stride, before, dilation):
-    """The taps that meet a pixel, but for those that stride over the image; all where none does, as something must be computed."""
+    """The taps that meet a pixel, but for those that stride over the image;
+    all where none does, as something must be computed."""
     first = max(0, -(((outputs - 1) * stride - before) // dilation))
     last = min(taps - 1, (size - 1 + before) // dilation)
     return range(first, last + 1) if first <= last else range(taps)
@@ -106,7 +108,8 @@ def _inside(size, outputs, taps, stride, before, dilation):
 
 
 def _shape(problem, all_rows, all_columns):
-    """The change of shape that pays, or None; whether all rows and columns of the filters were kept, so that they lie side by side."""
+    """The change of shape that pays, or None; whether all rows and columns of the filters were kept,
+    so that they lie side by side."""
     (h, w), (oh, ow), (r, s), c = problem.size, problem.output_size, problem.taps, problem.channels
     rows_inside, columns_inside = (_inside(*of_axis) for of_axis in _axes(problem))
     in_planes = not problem.channels_last or c * problem.groups == 1
@@ -143,16 +146,18 @@ def _reshaped(problem, shape):
         return _remade(problem._replace(dilation=(1, dh)), (n, s, 1, h), (1, r), (1, sh), (0, top), (1, oh), True)
     if shape == ROWS:
         return _remade(problem._replace(dilation=(1, dw)), (n, c * r, 1, w), (1, s), (1, sw), (0, left), (1, ow), False)
-    return _remade(problem._replace(dilation=(1, dh if s == 1 else 1)), (n, groups * c, 1, h * s), (1, r * s), (1, sh * s),
-                   (0, top * s), (1, oh), last)
+    return _remade(problem._replace(dilation=(1, dh if s == 1 else 1)), (n, groups * c, 1, h * s),
+                   (1, r * s), (1, sh * s), (0, top * s), (1, oh), last)
 
 
 def _remade(problem, x_shape, taps, stride, origin, output_size, last):
     """A problem with other sizes: its dilation and groups stay, and its padding mode as far as there is padding."""
     weight_shape = (problem.weight_shape[0], x_shape[1] // problem.groups, *taps)
-    made = problem._replace(x_shape=x_shape, weight_shape=weight_shape, stride=stride, output_size=output_size, channels_last=last)
-    after = [(outputs - 1) * step + (count - 1) * distance + 1 - size - before for outputs, step, count, distance, size, before in
-             zip(output_size, stride, taps, problem.dilation, x_shape[2:], origin)]
+    made = problem._replace(x_shape=x_shape, weight_shape=weight_shape, stride=stride, output_size=output_size,
+                            channels_last=last)
+    after = [(outputs - 1) * step + (count - 1) * distance + 1 - size - before
+             for outputs, step, count, distance, size, before
+             in zip(output_size, stride, taps, problem.dilation, x_shape[2:], origin)]
     made = made._replace(pads=tuple(zip(origin, after)))
     return made._replace(padding_mode="constant") if all(_inside(*of_axis) for of_axis in _axes(made)) else made
 

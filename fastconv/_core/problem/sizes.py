@@ -1,4 +1,5 @@
-"""Sizes that several cost models need: how the drivers cut a problem into blocks and bands, in Python (blocks.pxd, band.pyx)."""
+"""Sizes that several cost models need: how the drivers cut a problem into blocks and bands,
+in Python (blocks.pxd, band.pyx)."""
 
 import math
 from typing import NamedTuple
@@ -34,7 +35,8 @@ def block_pixels(images, rows, columns, pixels):
 
 
 def band_axis(outputs, taps, stride, dilation):
-    """Rows, or columns, of a band for so many outputs: in how many pieces they lie, and the elements of each (see band.pyx)."""
+    """Rows, or columns, of a band for so many outputs: in how many pieces they lie,
+    and the elements of each (see band.pyx)."""
     if dilation > (outputs - 1) * stride:
         return taps, outputs
     return min(taps, stride // math.gcd(stride, dilation)), (taps - 1) * dilation // stride + outputs

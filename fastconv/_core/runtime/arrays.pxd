@@ -7,7 +7,8 @@ cdef PyObject *float64
 
 
 cdef inline bint plain(object value) noexcept:
-    """An ndarray and no subclass, of native float32 or float64, aligned: what the drivers take, of any shape and strides."""
+    """An ndarray and no subclass, of native float32 or float64, aligned:
+    what the drivers take, of any shape and strides."""
     cdef PyObject *dtype
     if not cnp.PyArray_CheckExact(value):
         return False

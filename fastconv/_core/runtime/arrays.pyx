@@ -1,7 +1,7 @@
 """Questions about arrays that are asked on every call, answered in some ten nanoseconds.
 
-A yes is sure, a no is not: it sends the caller on to `fastconv.functional.checks`, which looks closely, converts what can be
-converted and says what is wrong with the rest. So nothing is decided here that is not decided there.
+A yes is sure, a no is not: it sends the caller on to `fastconv.functional.checks`, which looks closely, converts what
+can be converted and says what is wrong with the rest. So nothing is decided here that is not decided there.
 """
 
 cimport numpy as cnp
@@ -34,12 +34,13 @@ cdef bint has_shape(cnp.ndarray array, tuple shape) except -1:
 
 def is_like(value, tuple shape, dtype):
     """Whether `value` is plain and has this shape and dtype."""
-    return plain(value) and <PyObject *>cnp.PyArray_DESCR(<cnp.ndarray>value) == <PyObject *>dtype and has_shape(value, shape)
+    return (plain(value) and <PyObject *>cnp.PyArray_DESCR(<cnp.ndarray>value) == <PyObject *>dtype
+            and has_shape(value, shape))
 
 
 def are_labelled(scores, target):
-    """Whether `scores` is plain, (N, classes) with at least one class, and `target` an ndarray of N native int64 that follow each
-    other in memory, whatever their values."""
+    """Whether `scores` is plain, (N, classes) with at least one class, and `target` an ndarray of N native int64 that
+    follow each other in memory, whatever their values."""
     if not (plain(scores) and cnp.PyArray_CheckExact(target) and cnp.PyArray_NDIM(<cnp.ndarray>scores) == 2
             and cnp.PyArray_NDIM(<cnp.ndarray>target) == 1):
         return False
@@ -67,7 +68,8 @@ cdef void extent(cnp.ndarray array, char **first, char **last) noexcept:
 
 
 def is_room(value, tuple shape, dtype, tuple inputs):
-    """Whether `value` is like that, C-contiguous, writable, and lies before or behind each of the inputs (arrays or None)."""
+    """Whether `value` is like that, C-contiguous, writable, and lies before or behind each of the
+    inputs (arrays or None)."""
     cdef char *first
     cdef char *last
     cdef char *input_first
@@ -85,8 +87,8 @@ def is_room(value, tuple shape, dtype, tuple inputs):
 
 
 def is_copy(value, cnp.ndarray original):
-    """Whether `value` is plain and C-contiguous, as `original` is, with the same shape, dtype and bytes: 0.0 is not -0.0 here, and
-    a NaN is itself."""
+    """Whether `value` is plain and C-contiguous, as `original` is, with the same shape, dtype and bytes:
+    0.0 is not -0.0 here, and a NaN is itself."""
     cdef bint same = plain(value) and cnp.PyArray_SAMESHAPE(<cnp.ndarray>value, original) and (
         cnp.PyArray_TYPE(<cnp.ndarray>value) == cnp.PyArray_TYPE(original)) and (
         cnp.PyArray_CHKFLAGS(<cnp.ndarray>value, cnp.NPY_ARRAY_C_CONTIGUOUS))

@@ -160,7 +160,8 @@ cdef inline floating log_sum_exp(const floating *x, Py_ssize_t n, floating *top)
         return kernels.f64.log_sum_exp(x, n, top)
 
 
-cdef inline void softmax_less(const floating *x, floating *y, Py_ssize_t n, floating weight, floating share) noexcept nogil:
+cdef inline void softmax_less(const floating *x, floating *y, Py_ssize_t n, floating weight,
+                              floating share) noexcept nogil:
     if floating is float:
         kernels.f32.softmax_less(x, y, n, weight, share)
     else:
@@ -257,14 +258,16 @@ cdef inline void band_copy(const fc_band_rows *how, const floating *src, floatin
         kernels.f64.band_copy(how, src, value, band)
 
 
-cdef inline void band_split(const fc_band_rows *how, const floating *src, floating value, floating *band) noexcept nogil:
+cdef inline void band_split(const fc_band_rows *how, const floating *src, floating value,
+                            floating *band) noexcept nogil:
     if floating is float:
         kernels.f32.band_split(how, src, value, band)
     else:
         kernels.f64.band_split(how, src, value, band)
 
 
-cdef inline void band_gather(const fc_band_rows *how, const floating *src, floating value, floating *band) noexcept nogil:
+cdef inline void band_gather(const fc_band_rows *how, const floating *src, floating value,
+                             floating *band) noexcept nogil:
     if floating is float:
         kernels.f32.band_gather(how, src, value, band)
     else:
@@ -295,8 +298,8 @@ cdef inline void depthwise_pair(const fc_plane_block *block, Py_ssize_t n_even, 
         kernels.f64.depthwise_pair(block, n_even, band, w, y)
 
 
-cdef inline void depthwise_weight(int stride, int size, const fc_plane_block *block, const floating *band, const floating *dy,
-                                  floating *sums) noexcept nogil:
+cdef inline void depthwise_weight(int stride, int size, const fc_plane_block *block, const floating *band,
+                                  const floating *dy, floating *sums) noexcept nogil:
     if floating is float:
         kernels.f32.depthwise_weight[stride][size](block, band, dy, sums)
     else:
@@ -318,8 +321,8 @@ cdef inline int pack_filters(const floating *w, Py_ssize_t filter, int n, Py_ssi
         return kernels.f64.pack_filters(w, filter, n, taps, packed, step)
 
 
-cdef inline void slide(int strides, int size, Py_ssize_t n_rows, const fc_slide *how, const floating **rows, const floating *w,
-                       const floating *bias, floating *y) noexcept nogil:
+cdef inline void slide(int strides, int size, Py_ssize_t n_rows, const fc_slide *how, const floating **rows,
+                       const floating *w, const floating *bias, floating *y) noexcept nogil:
     if floating is float:
         kernels.f32.slide[strides][size][n_rows](how, rows, w, bias, y)
     else:
@@ -334,15 +337,16 @@ cdef inline void slide_weight(int stride, int size, const fc_slide *how, Py_ssiz
         kernels.f64.slide_weight[stride][size](how, n_rows, rows, dy, sums)
 
 
-cdef inline void band_pixels(const fc_pixel_rows *how, const floating *src, floating value, floating *band) noexcept nogil:
+cdef inline void band_pixels(const fc_pixel_rows *how, const floating *src, floating value,
+                             floating *band) noexcept nogil:
     if floating is float:
         kernels.f32.band_pixels(how, src, value, band)
     else:
         kernels.f64.band_pixels(how, src, value, band)
 
 
-cdef inline void depthwise_channels(const fc_pixel_block *block, const floating *band, const floating *w, const floating *bias,
-                                    floating *y) noexcept nogil:
+cdef inline void depthwise_channels(const fc_pixel_block *block, const floating *band, const floating *w,
+                                    const floating *bias, floating *y) noexcept nogil:
     if floating is float:
         kernels.f32.depthwise_channels(block, band, w, bias, y)
     else:

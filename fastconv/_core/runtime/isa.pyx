@@ -1,7 +1,7 @@
 """The instruction set in use: chosen once, at import.
 
-The best set that is compiled in and that this CPU has; `FASTCONV_ISA` forces a lower one. Other modules take the table of
-kernels from here (`from fastconv._core.runtime.isa cimport kernels`).
+The best set that is compiled in and that this CPU has; `FASTCONV_ISA` forces a lower one.
+Other modules take the table of kernels from here (`from fastconv._core.runtime.isa cimport kernels`).
 """
 
 import os

@@ -1,13 +1,14 @@
 """A memo of checked calls: what was found out for arguments like these stands ready when they come again.
 
-To check the arguments of an operation and to plan it takes microseconds, more than a small convolution. The answer depends
-on the shapes and dtypes of the arrays, on whether they are C-contiguous, and on the options, so a `Memo` keeps it for those.
+To check the arguments of an operation and to plan it takes microseconds, more than a small convolution.
+The answer depends on the shapes and dtypes of the arrays, on whether they are C-contiguous, and on the options,
+so a `Memo` keeps it for those.
 
-Options are the same where they are the same objects: 1, True and 1.0 are equal, but only one of them is a stride; 0.0 and
--0.0 are equal, and pad differently. An entry keeps its options alive and is made only for options that cannot change, so
-what is found by its address has the value and the type that were checked. Tuples of integers, which shapes and pairs are,
-are mostly made anew for each call: they are the same where the numbers are. Only plain arrays are looked up (see
-arrays.pyx); whatever else comes in is checked again each time.
+Options are the same where they are the same objects: 1, True and 1.0 are equal, but only one of them is a stride;
+0.0 and -0.0 are equal, and pad differently. An entry keeps its options alive and is made only for options that cannot
+change, so what is found by its address has the value and the type that were checked. Tuples of integers, which shapes
+and pairs are, are mostly made anew for each call: they are the same where the numbers are. Only plain arrays are looked
+up (see arrays.pyx); whatever else comes in is checked again each time.
 """
 
 cimport numpy as cnp
@@ -21,7 +22,8 @@ from fastconv._core.runtime.arrays cimport plain
 cdef enum:
     SLOT_BITS = 10       # 1024 entries at most, two by two: a new one pushes the older one of its two out
     MOST_DIMENSIONS = 8
-    MOST_WORDS = 40      # so that an entry weighs some 400 bytes beside its options and its value: a memo is 0.5 MB, and these
+    # An entry weighs some 400 bytes beside its options and its value: a memo is 0.5 MB, and these.
+    MOST_WORDS = 40
 
 
 cdef struct Key:
@@ -60,7 +62,8 @@ cdef bint make_key(Key *key, tuple arguments, Py_ssize_t arrays) noexcept:
 
 
 cdef Py_ssize_t write_numbers(object value, Py_ssize_t *words) noexcept:
-    """The integers of a tuple of at most MOST_DIMENSIONS, to words; how many, or -1 where the value is anything else."""
+    """The integers of a tuple of at most MOST_DIMENSIONS, to words;
+    how many, or -1 where the value is anything else."""
     cdef Py_ssize_t i
     cdef int overflow = 0
     if not PyTuple_CheckExact(value) or len(<tuple>value) > MOST_DIMENSIONS:

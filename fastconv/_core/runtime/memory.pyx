@@ -1,13 +1,13 @@
 """Scratch and output memory: 64-byte aligned blocks from one bounded pool of freed ones.
 
-Above malloc's mmap threshold every new block costs page faults: 51 MB take 24 ms, three times the convolution that fills
-them. So a block that is freed stays in the pool, up to `POOL_BYTES` in all, and serves the next request of its size class;
-blocks of 2 MB and more are aligned for huge pages. A block goes back when the array (or the last view of it) that lies in it
-dies, so nothing is ever recycled under a living array.
+Above malloc's mmap threshold every new block costs page faults: 51 MB take 24 ms, three times the convolution that
+fills them. So a block that is freed stays in the pool, up to `POOL_BYTES` in all, and serves the next request of its
+size class; blocks of 2 MB and more are aligned for huge pages. A block goes back when the array (or the last view
+of it) that lies in it dies, so nothing is ever recycled under a living array.
 
-Arrays own their memory, as those that NumPy makes: what is to become of it stands in a NumPy memory handler (NEP 49), whose
-`free` is the way into the pool. NumPy tells it how large the array is by then, which need not be how large the block is; so the
-size of a block stands in front of its data.
+Arrays own their memory, as those that NumPy makes: what is to become of it stands in a NumPy memory handler (NEP 49),
+whose `free` is the way into the pool. NumPy tells it how large the array is by then, which need not be how large the
+block is; so the size of a block stands in front of its data.
 
 `FASTCONV_POOL_MB` sets the bound in MB (256 by default; 0 switches the pool off).
 """
@@ -41,10 +41,11 @@ cdef extern from *:
         void *start;
         return posix_memalign(&start, alignment, size) ? NULL : start;
     }
-    /* Large blocks are mapped and unmapped each by itself. malloc maps them too at first, but each that it gets back raises, up to
-       32 MB, the size from which it does so, and its heap comes to hold tens of MB that nobody uses. */
+    /* Large blocks are mapped and unmapped each by itself. malloc maps them too at first, but each that it gets back
+       raises, up to 32 MB, the size from which it does so, and its heap comes to hold tens of MB that nobody uses. */
     #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) /* AddressSanitizer watches what malloc gives */
-    static size_t fc_mapped(size_t size) { return (size + 0xffff) & ~(size_t)0xffff; } /* whole pages, of whatever size they are */
+    /* Whole pages, of whatever size they are. */
+    static size_t fc_mapped(size_t size) { return (size + 0xffff) & ~(size_t)0xffff; }
     static void *fc_take_large(size_t size) {
         size_t length = fc_mapped(size);
         char *start = (char *)mmap(NULL, length + FC_HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -63,9 +64,9 @@ cdef extern from *:
     static void *fc_take_large(size_t size) { return fc_take(size, FC_HUGE); }
     static void fc_free_large(void *start, size_t size) { (void)size; free(start); }
     #endif
-    /* In front of the data lies its size, alone in a cache line; large data begin on a page of their own: 64 bytes into one, the
-       store of an output looks to the processor like that of the pixel which is loaded next from an array of NumPy's, whose
-       large data begin 16 bytes into a page (5 % of a depthwise layer). */
+    /* In front of the data lies its size, alone in a cache line; large data begin on a page of their own: 64 bytes into
+       one, the store of an output looks to the processor like that of the pixel which is loaded next from an array of
+       NumPy's, whose large data begin 16 bytes into a page (5 % of a depthwise layer). */
     static inline size_t fc_header(size_t size) { return size >= FC_HUGE ? FC_PAGE : FC_LINE; }
     static inline size_t fc_size(const char *data) { return *(const size_t *)(data - FC_LINE); }
     static char *fc_allocate(size_t size) {
@@ -81,7 +82,8 @@ cdef extern from *:
         if (size >= FC_HUGE) fc_free_large(data - header, header + size);
         else free(data - header);
     }
-    static pthread_mutex_t fc_lock = PTHREAD_MUTEX_INITIALIZER; /* PyThread_acquire_lock looks at the clock each time: 25 ns */
+    /* PyThread_acquire_lock would look at the clock each time: 25 ns. */
+    static pthread_mutex_t fc_lock = PTHREAD_MUTEX_INITIALIZER;
     static void fc_acquire(void) { pthread_mutex_lock(&fc_lock); }
     static void fc_release(void) { pthread_mutex_unlock(&fc_lock); }
     /* Bytes of scratch now, and the most since the last look at them. */
@@ -89,7 +91,8 @@ cdef extern from *:
     static void fc_count(size_t size) {
         size_t now = __atomic_add_fetch(&fc_taken, size, __ATOMIC_RELAXED);
         size_t most = __atomic_load_n(&fc_most_taken, __ATOMIC_RELAXED);
-        while (now > most && !__atomic_compare_exchange_n(&fc_most_taken, &most, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+        while (now > most
+               && !__atomic_compare_exchange_n(&fc_most_taken, &most, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
     }
     static size_t fc_uncount(size_t size) { return __atomic_sub_fetch(&fc_taken, size, __ATOMIC_RELAXED); }
     static size_t fc_count_anew(size_t now) { return __atomic_exchange_n(&fc_most_taken, now, __ATOMIC_RELAXED); }
@@ -97,7 +100,8 @@ cdef extern from *:
     static size_t fc_pool_bound;
     static size_t fc_bound(void) { return __atomic_load_n(&fc_pool_bound, __ATOMIC_RELAXED); }
     static size_t fc_exchange_bound(size_t size) { return __atomic_exchange_n(&fc_pool_bound, size, __ATOMIC_RELAXED); }
-    /* Whoever forks does so between two uses of the pool: parent and child go on with a pool that is whole, and unlocked. */
+    /* Whoever forks does so between two uses of the pool: parent and child go on with a pool that is whole,
+       and unlocked. */
     static int fc_keep_through_forks(void) { return pthread_atfork(fc_acquire, fc_release, fc_release); }
     """
     char *fc_allocate(size_t size) nogil
@@ -253,7 +257,8 @@ def scratch(size_t size):
 
 
 def scratch_taken():
-    """Bytes of scratch that are taken now, and the most that were at a time since the last call; exact where calls do not overlap."""
+    """Bytes of scratch that are taken now, and the most that were at a time since the last call;
+    exact where calls do not overlap."""
     cdef size_t now = fc_uncount(0)
     return now, fc_count_anew(now)
 
@@ -317,8 +322,8 @@ cdef cnp.ndarray new_array(int ndim, const cnp.npy_intp *sizes, int typenum):
     if data == NULL:
         shape = tuple([sizes[i] for i in range(ndim)])
         dtype = cnp.PyArray_DescrFromType(typenum)
-        raise MemoryError(f"an array of shape {shape} and type {dtype} ({dtype.itemsize * math.prod(shape)} bytes) cannot be "
-                          "allocated")
+        raise MemoryError(f"an array of shape {shape} and type {dtype} ({dtype.itemsize * math.prod(shape)} bytes) "
+                          "cannot be allocated")
     try:
         array = cnp.PyArray_SimpleNewFromData(ndim, <cnp.npy_intp *>sizes, typenum, data)
     except BaseException:
@@ -350,8 +355,8 @@ def empty(tuple shape, dtype):
 def as_result(cnp.ndarray view):
     """A fresh result, seen through a view, as an array that is C-contiguous and owns its memory.
 
-    The view is another form of all of the result, with other axes or without one: the array that owns the memory gets that form,
-    where it is C-contiguous; else the numbers are copied.
+    The view is another form of all of the result, with other axes or without one:
+    the array that owns the memory gets that form, where it is C-contiguous; else the numbers are copied.
     """
     cdef cnp.ndarray owner = view
     cdef cnp.PyArray_Dims shape
@@ -359,7 +364,8 @@ def as_result(cnp.ndarray view):
         if cnp.PyArray_BASE(view) != NULL:
             owner = <cnp.ndarray>cnp.PyArray_BASE(view)
             shape.ptr, shape.len = cnp.PyArray_DIMS(view), cnp.PyArray_NDIM(view)
-            cnp.PyArray_Resize(owner, &shape, 0, cnp.NPY_CORDER)    # as large as before: sets the shape, and moves nothing
+            # As large as before: this sets the shape, and moves nothing.
+            cnp.PyArray_Resize(owner, &shape, 0, cnp.NPY_CORDER)
         return owner
     owner = new_array(cnp.PyArray_NDIM(view), cnp.PyArray_DIMS(view), cnp.PyArray_TYPE(view))
     cnp.PyArray_CopyInto(owner, view)

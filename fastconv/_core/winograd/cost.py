@@ -15,14 +15,14 @@ def serves(problem):
     if r == s and sh == sw and (r, sh) in POINTS and (
             problem.dilation == (1, 1) or ((sh, sw) == (1, 1) and problem.padding_mode == "constant")):
         return None
-    return ("it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, dilation with stride 1 and constant "
-            f"padding; here they are {r} x {s} with stride {problem.stride}, dilation {problem.dilation} and {problem.padding_mode} "
-            "padding")
+    return ("it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, dilation with stride 1 and "
+            f"constant padding; here they are {r} x {s} with stride {problem.stride}, dilation {problem.dilation} "
+            f"and {problem.padding_mode} padding")
 
 
 def refuses(problem):
-    """Why it cannot, or must not, be chosen: float64 never gives accuracy away, and the rounding error of its products would be there
-    where a tap meets nothing but padding."""
+    """Why it cannot, or must not, be chosen: float64 never gives accuracy away, and the rounding error of its products
+    would be there where a tap meets nothing but padding."""
     if (reason := serves(problem)) is not None:
         return reason
     if problem.itemsize > 4:
@@ -35,9 +35,10 @@ def refuses(problem):
 
 
 def _taps_meet_pixels(problem):
-    """Whether, along rows and along columns, each tap meets a pixel and not the padding in at least half of the outputs."""
-    for pixels, count, taps, step, distance, padding in zip(problem.size, problem.output_size, problem.taps, problem.stride,
-                                                            problem.dilation, problem.origin):
+    """Whether, along rows and along columns, each tap meets a pixel and not the padding in at
+    least half of the outputs."""
+    for pixels, count, taps, step, distance, padding in zip(problem.size, problem.output_size, problem.taps,
+                                                            problem.stride, problem.dilation, problem.origin):
         for offset in (-padding, (taps - 1) * distance - padding):  # of the outer taps, which meet fewest
             first, last = max(0, -(offset // step)), min(count - 1, (pixels - 1 - offset) // step)
             if 2 * (last - first + 1) < count:

@@ -1,4 +1,5 @@
-"""What Winograd's weight gradient costs, and where it is not taken: see weight_gradient.pyx for the loop nest that is counted here."""
+"""What Winograd's weight gradient costs, and where it is not taken:
+see weight_gradient.pyx for the loop nest that is counted here."""
 
 import math
 
@@ -17,8 +18,10 @@ def refuses(problem):
 
 
 def terms(problem, lanes, tile_rows):
-    """How often the loops do what takes time; with dilation there is such a gradient for each phase of rows and columns."""
-    images, size, groups, channels, filters = problem.images, problem.itemsize, problem.groups, problem.channels, problem.filters
+    """How often the loops do what takes time; with dilation there is such a gradient for each
+    phase of rows and columns."""
+    images, size, groups = problem.images, problem.itemsize, problem.groups
+    channels, filters = problem.channels, problem.filters
     phases = math.prod(min(step, outputs) for step, outputs in zip(problem.dilation, problem.output_size))
     oh, ow = (ceildiv(outputs, step) for outputs, step in zip(problem.output_size, problem.dilation))
     points, filter_points, step = cost.POINTS[problem.taps[0], problem.stride[0]]
@@ -35,7 +38,8 @@ def terms(problem, lanes, tile_rows):
         finished = chunks
     elif sums > KEPT_BYTES:
         finished = ceildiv(points**2 * tiles * (vectors + of_filters) * lanes * size, FAR_BYTES)
-    products, band = points**2 * tiles * groups, (ceildiv(oh, 4) * step + points - step) * (ceildiv(ow, 4) * step + points - step)
+    products = points**2 * tiles * groups
+    band = (ceildiv(oh, 4) * step + points - step) * (ceildiv(ow, 4) * step + points - step)
     pixels = images * groups * (vectors * band + of_filters * oh * ow)
     counts = {
         "multiply": products * filters * vectors,

@@ -1,5 +1,5 @@
-"""How Winograd's weight gradient is cut into blocks and panels, and where everything lies: weight_gradient.pyx says what
-for.
+"""How Winograd's weight gradient is cut into blocks and panels, and where everything lies:
+weight_gradient.pyx says what for.
 
 How sums are cut (chunks, blocks, runs) follows from the sizes alone, so the bits do not depend on the number of
 threads; panels may, as each of their elements is a sum of its own.
@@ -104,7 +104,8 @@ cdef WinogradGradientLayout lay_out_gradient(const Problem *g, const Problem *y,
     cut_panels(&l)
     lay_out_bands(&l.x, g, l.block_strips)
     lay_out_bands(&l.y, y, l.block_strips)
-    # V[point][channel vector][tile]: two vectors of them are B of a product; Z[point][tile][filter], of which some are A
+    # V[point][channel vector][tile]: two vectors of them are B of a product;
+    # Z[point][tile][filter], of which some are A
     block_tiles = l.block_strips * l.x.tiles
     l.x.mr, l.x.v_tiles = block_tiles, 0
     l.x.v_point = l.x.vectors * block_tiles * l.x.lanes + l.x.lanes

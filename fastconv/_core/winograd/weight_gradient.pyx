@@ -28,8 +28,8 @@ A transform spreads a value that is not finite, and the rounding error of one th
 (src_c/contrast.h), to taps that do not see it. So strips whose x or grad_output has such a contrast are left out and
 added as a matrix product, and where a result is not finite all of it is computed as one.
 
-Source: Lavin, Gray, "Fast algorithms for convolutional neural networks" (2016), section 4.1 for F(3 x 3, 4 x 4) by these
-matrices; the blocking follows forward.pyx.
+Source: Lavin, Gray, "Fast algorithms for convolutional neural networks" (2016), section 4.1 for F(3 x 3, 4 x 4)
+by these matrices; the blocking follows forward.pyx.
 """
 
 import numpy as np
@@ -420,8 +420,8 @@ def conv2d_weight_gradient(Convolution conv):
 
 
 cdef bint dilated(Convolution conv) except -1:
-    """As undilated. Every dilation-th output meets every dilation-th pixel: so many gradients without dilation, of parts
-    of x and grad_output."""
+    """As undilated. Every dilation-th output meets every dilation-th pixel: so many gradients without dilation,
+    of parts of x and grad_output."""
     cdef Py_ssize_t rows = conv.window.dilation_h, cols = conv.window.dilation_w
     cdef Py_ssize_t row, col, i, j, first_row, first_col
     cdef Window phase
