@@ -9,8 +9,10 @@ import pytest
 import reference
 
 import fastconv as fc
+from fastconv._core.depthwise import forward as depthwise
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.simpler import simpler
+from fastconv._core.runtime import memory
 
 # name: the case, the change of shape, and the (C/groups, R, S) of the filters that are left.
 FORMS = {
@@ -46,6 +48,7 @@ FORMS = {
     "spectrum_of_channels": (cases.ConvCase((2, 3, 4, 25), (6, 3, 4, 5), stride=(1, 2)), "rows", (12, 1, 5)),
     "spectrum_some_rows": (cases.ConvCase((2, 1, 12, 25), (6, 1, 3, 5), stride=(20, 1), dilation=(4, 1), padding=(0, 2),
                                           padding_mode="replicate"), "rows", (3, 1, 5)),
+    "part_of_the_filter_is_the_image": (cases.ConvCase((10, 2, 1, 3), (2, 2, 3, 3), padding=(1, 0)), None, (2, 1, 3)),
     "nothing": (cases.ConvCase((2, 3, 8, 8), (4, 3, 3, 3), padding=1), None, None),
     "nothing_at_the_border": (cases.ConvCase((2, 3, 2, 2), (4, 3, 3, 3), padding=1), None, None),
     "nothing_for_depthwise": (cases.ConvCase((2, 16, 7, 7), (16, 1, 7, 7), groups=16), None, None),
@@ -223,6 +226,47 @@ def test_plans_activations_and_names(name):
         assert fc.explain(x.shape, weight.shape, stride=case.stride, padding=case.padding, dilation=case.dilation,
                           groups=case.groups, padding_mode=case.padding_mode, dtype="float64",
                           algorithm=algorithm).driver == plan._call.plan.driver.name
+
+
+def random_small_problem(rng):
+    """Images of a few pixels, filters about as large."""
+    groups, images = int(rng.choice([1, 1, 2, 3])), int(rng.choice([1, 2, 3, 9]))
+    c, k = (int(n) for n in rng.choice([1, 2, 3, 17], 2))
+    size, taps = rng.integers(1, 5, 2), rng.integers(1, 6, 2)
+    dilation, stride = rng.choice([1, 1, 2, 3], 2), rng.choice([1, 1, 2, 5], 2)
+    pads = rng.integers(0, 4, (2, 2)) * rng.integers(0, 2, (2, 1))    # none at all along every second axis
+    mode = str(rng.choice(["constant", "constant", "constant", "replicate"]))
+    case = cases.ConvCase((images, c * groups, *map(int, size)), (k * groups, c, *map(int, taps)),
+                          tuple(map(int, stride)), tuple((int(a), int(b)) for a, b in pads), tuple(map(int, dilation)),
+                          groups, mode, float(rng.choice([0, 0, 3])) if mode == "constant" else 0.0,
+                          str(rng.choice(["NCHW", "NHWC"])))
+    possible = (size + pads.sum(1) >= dilation * (taps - 1) + 1).all()
+    return case if possible else random_small_problem(rng)
+
+
+def test_small_problems_are_explained_and_planned_as_they_are_computed():
+    """The driver, the scratch and the values; images and pixels of planes do not follow each other in memory, so
+    a form that joins them must not be planned for such arrays."""
+    rng, algorithms = np.random.default_rng(8), ("auto", "auto", "direct", "gemm", "fft")
+    for _ in range(3000):
+        case, dtype = random_small_problem(rng), rng.choice([np.float32, np.float64])
+        x, weight, bias, _ = case.arrays(dtype=dtype, integers=True)
+        options = {**case.window(), "data_format": case.data_format, "algorithm": str(rng.choice(algorithms))}
+        given = cases.to_format(x, case.data_format)
+        plan = fc.plan_conv2d(given.shape, weight, bias, **options)
+        depthwise.forget_layouts()
+        memory.scratch_taken()
+        kept, _ = memory.scratch_taken()
+        y = fc.conv2d(given, weight, bias, **options)
+        taken = memory.scratch_taken()[1] - kept
+        np.testing.assert_array_equal(plan(given), y, str(case))
+        wanted = reference.conv2d(x, weight, bias, **case.window())
+        np.testing.assert_allclose(cases.to_nchw(y, case.data_format), wanted, rtol=1e-4, atol=1e-4, err_msg=str(case))
+        del options["padding_value"]
+        told = fc.explain(given.shape, weight.shape, dtype=np.dtype(dtype).name, **options)
+        assert told.driver == plan._call.plan.driver.name and told.output_shape == y.shape, case
+        if told.driver != "fourier":
+            assert told.workspace == taken, (case, told.driver, told.workspace, taken)
 
 
 LARGE = {

@@ -120,7 +120,8 @@ def _shape(problem, all_rows, all_columns):
             return None
         if r * s == 1 or ((r, s) == (h, w) and in_planes and taps_follow and channels_follow):
             return POINT
-        return POINT_OF_PIXELS if (r, s) == (h, w) and taps_follow and problem.images > 1 else None
+        # Of planes pixels and images do not follow each other.
+        return POINT_OF_PIXELS if (r, s) == (h, w) and taps_follow and problem.images > 1 and not in_planes else None
     if ow == 1 and columns_inside:
         if c == problem.groups == 1 and s > 1:
             return COLUMNS
