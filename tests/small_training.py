@@ -47,6 +47,9 @@ class Interrupting(data.RandomAffine):
         super().__init__()
         self._left = after
 
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_left"}
+
     def __call__(self, images, rng):
         if self._left == 0:
             raise KeyboardInterrupt

@@ -101,6 +101,17 @@ class Schedule:
 
         return load
 
+    def unscheduled(self) -> dict[str, Any]:
+        """The settings that the schedule moves, by name, as they were before it; one that somebody else has set since,
+        as it is now."""
+        alone = copy.copy(self)
+        alone.optimizer = copy.copy(self.optimizer)
+        for name, value in self.before.items():
+            object.__setattr__(alone.optimizer, name, value)
+        moved = alone._settings_at(self.steps)
+        own = {name: getattr(self.optimizer, name) for name in self.before}
+        return {name: value if own[name] == moved.get(name) else own[name] for name, value in self.before.items()}
+
     def _settings_at(self, step: int) -> dict[str, Any]:
         """What the optimiser's settings are after this many steps, by name."""
         return {"lr": self.lr_at(step)}

@@ -7,6 +7,7 @@
 `stopping`    `EarlyStopping`
 `run`         where a run is, and the state that a later step depends on
 `settings`    what a run was made with, for a resumed run to be compared
+`described`   any value in words that are the same in every process
 `checkpoint`  both in a file, and what is wrong with a file
 `progress`    lines and bars on stderr
 `interrupt`   Ctrl-C between steps, not within

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.nn.serialization import read_npz, write_npz
+from fastconv.training.described import UNKNOWN, checksum
 from fastconv.training.run import Parts, Run, prepare
 
 _FORMAT = 2
@@ -41,6 +43,7 @@ def write(path: Path, settings: Mapping[str, Any], epochs: int, state: Mapping[s
     arrays: dict[str, NDArray[Any]] = {}
     document = {"format": _FORMAT, "settings": settings, "epochs": epochs,
                 "checkpoint": _without_arrays(state, "", arrays)}
+    document["checksum"] = _checksum(json.loads(json.dumps(document)), arrays)
     write_npz(path, arrays, json.dumps(document))
 
 
@@ -91,6 +94,9 @@ def resume(
         run, load = prepare(parts, _with_arrays(document["checkpoint"], arrays), batches)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be resumed: {error}") from error
+    if document.pop("checksum", None) != _checksum(document, arrays):
+        raise ValueError(f"{path} is damaged: it was changed after it was written, or is of an earlier version "
+                         "of fastconv (its checksum is another)")
     if run.epoch + (run.batch > 0) > epochs:
         raise ValueError(f"{path} is of a run that is in epoch {run.epoch + (run.batch > 0)} already, "
                          f"epochs must be at least that, got {epochs}")
@@ -108,6 +114,16 @@ def _compare(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any], befor
                             "a run goes on for more epochs only with a schedule made as it was, "
                             "StepLR for example, or none)")
             raise ValueError(message)
+    for name, value in own.items():
+        if isinstance(value, str) and value.endswith(UNKNOWN):
+            raise ValueError(f"{path} cannot be resumed, since nobody knows whether its run had the same {name}: "
+                             f"it is {value}; a class may leave out what does not count by __getstate__")
+
+
+def _checksum(document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Of all that a file says: an entry that was taken out or changed may look as one that a run could have had."""
+    inside = {name: (array.dtype.str, array.shape, checksum(array)) for name, array in sorted(arrays.items())}
+    return f"{zlib.crc32(json.dumps([document, inside], sort_keys=True).encode()):08x}"
 
 
 def _without_arrays(tree: Any, key: str, arrays: dict[str, NDArray[Any]]) -> Any:

@@ -140,6 +140,11 @@ class Trainer:
             Continue the run in the file `checkpoint`; the result has the same bits as if there had been
             no interruption. Model, optimizer, schedule, loss, data, augmentation, validation, early stopping, batch
             size and seed must be made as they were then: the file knows their settings, and a checksum of the data.
+            Of functions and classes of one's own it knows code, closures, defaults, globals that are read, private
+            attributes and arrays too; so the same version of Python is needed where there are such. What cannot be
+            compared (an iterator, an open file, a lock, a random generator outside the model's layers, whose state is
+            not kept) is refused by name, unless its class leaves it out by ``__getstate__``. What changes from step to
+            step in objects of one's own is only kept where it is a parameter, a buffer or a generator of a module.
             What may differ is the number of threads, and `epochs`: a run goes on for more epochs without a schedule,
             or with one that is made as it was (`StepLR`, and `CosineAnnealingLR` with the same `T_max`, but no
             `OneCycleLR`, which has an end).
