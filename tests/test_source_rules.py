@@ -172,7 +172,7 @@ def test_a_struct_has_a_name_of_its_own():
 
 
 @pytest.mark.parametrize(("cost", "layout", "names"), [
-    ("product/cost.py", "product/layout.pyx", {"PIXELS", "DEPTH_BYTES", "BAND_BYTES", "STAGE_BYTES"}),
+    ("product/cost.py", "product/layout.pyx", {"PIXELS", "DEPTH_BYTES", "BAND_BYTES", "STAGE_BYTES", "FEW_FILTERS"}),
     ("direct/cost.py", "direct/layout.pyx", {"PIXELS", "TILES", "INPUT_BYTES", "FILTERS_BYTES", "SMALL_BYTES", "FAR_BYTES", "LARGE_BYTES"}),
     ("winograd/cost.py", "winograd/layout.pyx", {"COPY_BYTES", "PRIVATE_BYTES", "LARGE_BYTES", "FILTERS_BYTES"}),
     ("product/gradient_cost.py", "product/layout.pyx", {"GRADIENT_PIXELS", "PACKED_BYTES", "MOST_CHUNKS", "PARTIAL_BYTES"}),

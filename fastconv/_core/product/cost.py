@@ -8,8 +8,7 @@ PIXELS = 1024             # as in forward.pyx: outputs of a block,
 DEPTH_BYTES = 3072        # of one packed filter,
 BAND_BYTES = 384 << 10    # of one block's band,
 STAGE_BYTES = 4 << 20     # of packed weights
-FEW_FILTERS = 12          # so few do not hide what packing takes,
-SUM_ROWS = 6              # and so few, as in kernels.h, are computed without it, of a tap that meets no padding
+FEW_FILTERS = 12          # so few do not hide what packing takes; of one tap that meets no padding they do without
 
 
 def refuses(problem):
@@ -27,7 +26,7 @@ def terms(problem, lanes, tile_rows):
     in_place = fits and sw == 1 and lies_in_rows and ow >= 16
     depth, panels, taps = channels * r * s, ceildiv(filters, tile_rows), r * s
     scattered = problem.channels_last or problem.column_step > 1
-    if in_place and taps == 1 and filters <= SUM_ROWS and depth <= DEPTH_BYTES // size and not scattered:
+    if in_place and taps == 1 and filters <= FEW_FILTERS and depth <= DEPTH_BYTES // size and not scattered:
         vectors = images * groups * oh * ceildiv(ow, lanes)
         return {"row": vectors * depth, "row_of_filter": vectors * depth * filters, "call": 1}
     block = block_pixels(images, oh, ow, PIXELS)
