@@ -22,7 +22,7 @@ CONSTANTS = {
             "fourier": {"transforms": 1.79},
             "product": {"band": 0.145, "band_in_steps": 0.377, "band_piece": 14.5, "band_piece_of_channel": 4.52,
                         "block": 4000.0, "call": 3810.0, "filter": 0.587, "multiply": 0.43, "pack_run": 2.77,
-                        "pack_run_for_few": 1.71, "row": 0.8, "row_of_filter": 0.25, "scatter": 0.783, "tile": 30.5},
+                        "pack_run_for_few": 1.71, "row": 0.6, "row_of_filter": 0.65, "scatter": 0.783, "tile": 30.5},
         },
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
@@ -40,7 +40,7 @@ CONSTANTS = {
             "fourier": {"transforms": 2.3},
             "product": {"band_in_steps": 0.826, "band_piece": 14.7, "band_piece_of_channel": 5.99, "block": 1650.0,
                         "filter": 0.79, "load_for_few": 0.229, "multiply": 0.419, "pack": 0.0636, "pack_run": 1.68,
-                        "pack_run_for_few": 1.28, "row": 0.8, "row_of_filter": 0.25, "scatter": 0.853, "tile": 30.1},
+                        "pack_run_for_few": 1.28, "row": 0.6, "row_of_filter": 0.65, "scatter": 0.853, "tile": 30.1},
         },
     },
     "avx2": {
@@ -60,8 +60,8 @@ CONSTANTS = {
             "fourier": {"transforms": 1.6},
             "product": {"band_in_steps": 0.303, "band_piece": 49.9, "band_piece_of_channel": 5.7, "block": 1950.0,
                         "call": 4390.0, "filter": 0.508, "load": 1.52, "load_for_few": 1.1, "multiply": 0.114,
-                        "pack_for_few": 0.974, "pack_run": 1.52, "pack_run_for_few": 0.421, "row": 1.4,
-                        "row_of_filter": 0.14, "scatter": 0.841, "tile": 27.4},
+                        "pack_for_few": 0.974, "pack_run": 1.52, "pack_run_for_few": 0.421, "row": 1.2,
+                        "row_of_filter": 0.42, "scatter": 0.841, "tile": 27.4},
         },
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
@@ -80,7 +80,7 @@ CONSTANTS = {
             "product": {"band": 0.138, "band_in_steps": 0.604, "band_piece": 28.3, "band_piece_of_channel": 5.05,
                         "block": 534.0, "call": 2600.0, "filter": 1.31, "load": 0.0869, "load_for_few": 0.081,
                         "multiply": 0.233, "pack_for_few": 0.349, "pack_run": 2.3, "pack_run_for_few": 1.48,
-                        "row": 1.4, "row_of_filter": 0.14, "scatter": 0.991, "tile": 28.7},
+                        "row": 1.2, "row_of_filter": 0.42, "scatter": 0.991, "tile": 28.7},
         },
     },
     "avx512": {
@@ -101,7 +101,7 @@ CONSTANTS = {
             "product": {"band": 0.0695, "band_in_steps": 0.292, "band_piece": 31.0, "band_piece_of_channel": 4.96,
                         "block": 794.0, "call": 1380.0, "filter": 0.404, "load": 2.13, "load_for_few": 5.73,
                         "multiply": 0.192, "pack": 0.0971, "pack_run": 2.19, "pack_run_for_few": 0.691,
-                        "row": 2.6, "row_of_filter": 0.23, "scatter": 1.19, "store": 3.1, "tile": 30.3},
+                        "row": 2.6, "row_of_filter": 0.5, "scatter": 1.19, "store": 3.1, "tile": 30.3},
         },
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
@@ -120,7 +120,7 @@ CONSTANTS = {
             "fourier": {"transforms": 2.5},
             "product": {"band": 0.298, "band_in_steps": 0.631, "band_piece": 26.4, "band_piece_of_channel": 4.51,
                         "call": 753.0, "filter": 1.03, "load_for_few": 2.86, "multiply": 0.282, "pack": 0.212,
-                        "pack_run": 2.86, "pack_run_for_few": 1.25, "row": 2.6, "row_of_filter": 0.23,
+                        "pack_run": 2.86, "pack_run_for_few": 1.25, "row": 2.6, "row_of_filter": 0.5,
                         "scatter": 1.06, "store": 1.46, "tile": 65.3},
         },
     },
