@@ -178,6 +178,7 @@ def test_a_struct_has_a_name_of_its_own():
 
 
 @pytest.mark.parametrize(("cost", "layout", "names"), [
+    ("product/cost.py", "product/layout.pyx", {"FEW_FILTERS"}),
     ("product/gradient_cost.py", "product/layout.pyx", {"GRADIENT_PIXELS", "PACKED_BYTES", "MOST_CHUNKS", "PARTIAL_BYTES"}),
     ("direct/gradient_cost.py", "direct/gradient_layout.pyx",
      {"BLOCK_BYTES", "FEWEST_PIXELS", "MOST_PIXELS", "MOST_CHUNKS", "CHUNK_PIXELS", "PARTIAL_BYTES"}),

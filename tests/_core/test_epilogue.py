@@ -34,6 +34,7 @@ SUMS = {
     "pointwise": ((3, 40, 5, 7), (35, 40, 1, 1), Window()),
     "blocks": ((1, 3, 40, 50), (70, 3, 1, 1), Window()),
     "few filters": ((2, 19, 12, 13), (3, 19, 1, 1), Window()),
+    "twelve filters": ((1, 9, 12, 13), (12, 9, 1, 1), Window()),
     "one filter": ((1, 70, 40, 50), (1, 70, 1, 1), Window()),
     "slices": ((1, 900, 3, 17), (9, 900, 1, 1), Window()),
     "channels of a power of two": ((1, 512, 3, 17), (80, 512, 1, 1), Window()),

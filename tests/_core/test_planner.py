@@ -71,6 +71,8 @@ def all_kinds():
                             for dilation in ((1, 1), (2, 3)):
                                 yield problem((2, c * groups, 70, 61), (k * groups, c, *taps), stride, (0, 1), dilation,
                                               groups, itemsize, last)
+                    yield problem((2, c * groups, 9, 16), (k * groups, c, 1, 1), groups=groups, itemsize=itemsize,
+                                  last=last)
                     yield problem((2, c * groups, 3, 4), (k * groups, c, 5, 4), padding=(1, 0), groups=groups,
                                   itemsize=itemsize, last=last)
 

@@ -6,7 +6,8 @@ prepares weights, prepare(convolution), the result of which its conv2d takes as 
     refuses(problem)                 why the planner must not take it, or None
     terms(problem, lanes, tile_rows) how often its loops do what takes time, by name
 
-and planner/constants.py has the nanoseconds of each of these, which ``python -m benchmarks.calibrate`` measures.
+and planner/constants.py has the nanoseconds of each of these, which ``python -m benchmarks.calibrate`` measures. A driver that can add to
+y, as an Epilogue may ask, says so in its entry; others are passed over where that is wanted.
 
 Weight gradients are chosen in the same way, from WEIGHT_GRADIENT: such a module has conv2d_weight_gradient(convolution) and
 gradient_workspace(convolution, alone), its costs are in gradient_cost.py, its constants in the second table of planner/constants.py.

@@ -43,7 +43,9 @@ from fastconv._core.product.layout cimport (
     MOST_PANELS, WIDEST, ProductLayout, band_of, cut_filters, lay_out, runs_of, work,
 )
 from fastconv._core.runtime.isa cimport gemm_tile, get_tile, pack_rows, put_tile, sum_rows, transpose, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_activation, fc_product, fc_row_sums, fc_run, fc_taps
+from fastconv._core.runtime.kernels cimport (
+    FC_MAX_MR, FC_MAX_NV, FC_SUM_ROWS, fc_activation, fc_product, fc_row_sums, fc_run, fc_taps,
+)
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.problem.problem cimport Problem, activate, activation_of, ceildiv, flatten, part
 
@@ -172,29 +174,35 @@ cdef void add_slice(const Problem *p, const ProductLayout *l, const ProductUnit 
                 multiply(p, s, &filters, &panels[q], pixels + q * l.panel_elements, y + i * p.yk, scratch + l.tile_at)
 
 
-cdef void add_rows(const Problem *p, const ProductUnit *u, const floating *unused) noexcept nogil:
+cdef void add_rows(const Problem *p, const ProductLayout *l, const ProductUnit *u,
+                   const floating *unused) noexcept nogil:
     """A block of pixels by few filters of one tap: rows of x, as they lie, to rows of y, which stay in L1."""
     cdef const PixelBlock *block = &u.block
-    cdef const floating *w = <const floating *>p.weights + u.group * p.k * p.wk
+    cdef Py_ssize_t first = part(p.k, l.panels, u.first_panel), filters = part(p.k, l.panels, u.last_panel) - first
+    cdef Py_ssize_t times = ceildiv(filters, FC_SUM_ROWS), row, n, k, j, i, c
+    cdef const floating *w = <const floating *>p.weights + (u.group * p.k + first) * p.wk
     cdef const floating *bias = <const floating *>p.bias
     cdef const floating *x
     cdef floating *y
-    cdef Py_ssize_t row, n, k, j, i, c
     cdef bint begun = p.accumulate or bias != NULL
     cdef fc_row_sums strides
     strides.a_row, strides.a_step, strides.b, strides.c = p.wk, p.wc, p.xc, p.yk
+    if bias != NULL:
+        bias += u.group * p.k + first
     for row in range(block.images * block.rows):
         n = block.n0 + row // block.rows
         x = (<const floating *>p.x + n * p.xn + u.group * p.c * p.xc
              + (block.row0 + row % block.rows) * p.stride_h * p.xh + block.col0)
-        y = (<floating *>p.y + n * p.yn + u.group * p.k * p.yk + (block.row0 + row % block.rows) * p.yh + block.col0)
-        for k in range(p.k if bias != NULL else 0):
+        y = (<floating *>p.y + n * p.yn + (u.group * p.k + first) * p.yk + (block.row0 + row % block.rows) * p.yh
+             + block.col0)
+        for k in range(filters if bias != NULL else 0):
             for j in range(block.cols):
-                y[k * p.yk + j] = bias[u.group * p.k + k] + (y[k * p.yk + j] if p.accumulate else 0)
-        for i in range(ceildiv(p.c, STREAMS)):
-            c = i * STREAMS
-            sum_rows(<int>p.k, &strides, min(STREAMS, p.c - c), w + c * p.wc, x + c * p.xc, block.cols, y, begun or c > 0)
-        for k in range(p.k if p.activation else 0):
+                y[k * p.yk + j] = bias[k] + (y[k * p.yk + j] if p.accumulate else 0)
+        for i in range(ceildiv(p.c, STREAMS) * times):    # some filters after the others: they find the rows of x in L1
+            c, k = i // times * STREAMS, part(filters, times, i % times)
+            sum_rows(<int>(part(filters, times, i % times + 1) - k), &strides, min(STREAMS, p.c - c),
+                     w + k * p.wk + c * p.wc, x + c * p.xc, block.cols, y + k * p.yk, begun or c > 0)
+        for k in range(filters if p.activation else 0):
             activate(p.activation, y + k * p.yk, block.cols, p.slope)
 
 
@@ -252,7 +260,7 @@ cdef void convolve_unit(const void *data, Py_ssize_t index, floating *scratch) n
     u.first_panel, u.last_panel = call.first % l.panels + lo, call.first % l.panels + hi
     u.packed = <const floating *>call.packed + (group * call.panels + lo) * l.panel_size
     if l.in_rows:
-        add_rows(call.p, &u, scratch)
+        add_rows(call.p, l, &u, scratch)
     else:
         convolve_block(call.p, l, &u, scratch)
 

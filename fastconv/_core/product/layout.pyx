@@ -11,13 +11,13 @@ from fastconv._core.problem.blocks cimport block_pixels
 from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.problem.problem cimport ceildiv, flatten, rounded
 from fastconv._core.runtime.isa cimport tile_rows, vector_length
-from fastconv._core.runtime.kernels cimport FC_SUM_ROWS
 
 cdef enum:
     BAND_BYTES = 384 << 10   # one block's band
     # Forward
     STAGE_BYTES = 4 << 20    # packed weights held at a time
     DEPTH_BYTES = 3072       # of one packed filter: the depth of a tile
+    FEW_FILTERS = 12         # so few do not pay for packing pixels
     PIXELS = 1024            # output pixels of a block
     GROUP_BYTES = 64 << 10   # of the panels of pixels that are packed together
     # Weight gradient
@@ -59,7 +59,7 @@ cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) n
     l.channels = min(p.c, max(1, depth // taps))
     l.channels = ceildiv(p.c, ceildiv(p.c, l.channels))
     l.taps_at_once = ceildiv(taps, ceildiv(taps, depth))
-    l.in_rows = p.in_place and taps == 1 and p.yw == 1 and p.k <= FC_SUM_ROWS and p.c == l.channels
+    l.in_rows = p.in_place and taps == 1 and p.yw == 1 and p.k <= FEW_FILTERS and p.c == l.channels
     # The blocks of one thread decide how the sum over channels is cut, for any number: the order of a sum must not
     # change.
     l.blocking = block_pixels(p, PIXELS)
