@@ -15,7 +15,8 @@ Who calls whom
       |                                     |
       |  scratch too large                  |  a band, lanes, blocks    (problem/)
       v                                     v
-    problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in use
+    problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in use; its call
+                                                                        is written by a build, from src_c/kernels.h
 
     data_gradient.py             passes of the forward drivers, on views of grad_output, weight and grad_x; or, with a stride,
                                  subpixel.py: one convolution, its outputs interleaved; winograd/data_gradient.pyx
