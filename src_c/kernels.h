@@ -4,7 +4,8 @@
  * kernels and the tile sizes that go with them. A kernel knows nothing of Python, threads, allocation or options; it never
  * reads or writes outside what its comment here says. Strides and steps count elements, not bytes.
  *
- * To add a kernel: declare it here, define it in the header of its subject, name it in table.c.
+ * To add a kernel: declare it here, define it in the header of its subject, name it in the table of precision.h. What Cython has
+ * to know of it is taken from here: see declarations.py.
  */
 #ifndef FASTCONV_KERNELS_H
 #define FASTCONV_KERNELS_H

@@ -121,6 +121,17 @@ def test_links_and_files_exist(page):
 
 
 @checkout
+def test_the_walk_of_a_call_is_nine_files_each_led_to_by_one_before():
+    text = (ROOT / "docs/design.md").read_text()
+    steps = re.findall(r"^\d\. \*\*`(\S+)`\*\*", text[text.index("## The walk"):], re.M)
+    assert 5 <= len(steps) <= 9 and len(set(steps)) == len(steps)
+    for i, step in enumerate(steps[1:], 1):
+        room, name = Path(step).with_suffix("").parts[-2:]
+        uses = rf"from fastconv\.(_core\.)?{room}(\.{name} c?import| import \(?[^)]*\b{name}\b)|cimport .*\b{name}_tile\b"
+        assert any(re.search(uses, (ROOT / before).read_text()) for before in steps[:i]), step
+
+
+@checkout
 def test_links_of_the_readme_work_on_a_package_index():
     """A package index shows the README alone: relative links lead nowhere there,
     and a picture's address must be that of the file."""

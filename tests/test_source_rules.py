@@ -113,7 +113,7 @@ def test_every_parallel_loop_says_how_many_threads():
 
 
 def code_files():
-    return [*sources("*.py", "*.pyx", "*.pxd", "*.pyi"), *sorted((ROOT / "src_c").glob("*.[ch]")), ROOT / "setup.py",
+    return [*sources("*.py", "*.pyx", "*.pxd", "*.pyi"), *sorted((ROOT / "src_c").glob("*.[ch]")), ROOT / "setup.py", ROOT / "declarations.py",
             *sorted(path for folder in ("tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))]
 
 
@@ -194,6 +194,14 @@ def test_costs_count_what_the_layouts_lay_out(cost, layout, names):
     module = vars(importlib.import_module("fastconv._core." + cost.removesuffix(".py").replace("/", ".")))
     found = dict(re.findall(r"^    (\w+) = ([\d <]+)", (PACKAGE / "_core" / layout).read_text(), re.M))
     assert {name: module[name] for name in names} == {name: eval(found[name]) for name in names}
+
+
+def test_the_table_names_every_kernel():
+    """What is not named there is NULL; Cython has its declarations from the header."""
+    struct = re.search(r"fc_winograd_##NAME;(.*)\} fc_kernels_##NAME;", (ROOT / "src_c" / "kernels.h").read_text(), re.S).group(1)
+    declared = re.findall(r"\(\*(\w+)[\[)]", re.sub(r"/\*.*?\*/", "", struct, flags=re.S))
+    named = re.findall(r"^    \.(\w+) =", (ROOT / "src_c" / "precision.h").read_text(), re.M)
+    assert len(declared) > 50 and set(declared) <= set(named)
 
 
 def test_no_flag_that_changes_results_or_binds_a_build_to_one_machine():

@@ -168,3 +168,17 @@ def test_costs_of_enormous_problems_are_found_at_once():
                 assert math.isfinite(driver.cost(each))
         for driver in WEIGHT_GRADIENT:
             assert driver.refuses(each) is not None or math.isfinite(driver.cost(each))
+
+
+@pytest.mark.parametrize(("algorithm", "step"), [("auto", 2**30), ("gemm", 2**30), ("auto", 2**30 - 1), ("direct", 2**30 - 1)])
+def test_steps_whose_product_is_no_number_of_64_bits(algorithm, step):
+    """Padding of a step on each side: of the three outputs along each axis that in the middle meets the pixel."""
+    in_new_process(f"""
+        import numpy as np, fastconv as fc
+        x, weight = np.full((1, 3, 1, 1), 2, np.float32), np.ones((4, 3, 1, 1), np.float32)
+        for data_format in ("NCHW", "NHWC"):
+            image = x if data_format == "NCHW" else x.transpose(0, 2, 3, 1)
+            y = fc.conv2d(image, weight, stride={step}, padding={step}, data_format=data_format, algorithm={algorithm!r})
+            y = y if data_format == "NCHW" else y.transpose(0, 3, 1, 2)
+            assert y.shape == (1, 4, 3, 3) and (y[0, :, 1, 1] == 6).all() and y.sum() == 24
+    """)

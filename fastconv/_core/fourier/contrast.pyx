@@ -6,20 +6,12 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.math cimport INFINITY
 
-from fastconv._core.runtime.isa cimport kernels
+from fastconv._core.runtime.isa cimport plane_contrast
 
 cnp.import_array()
 
 cdef enum:
     BLOCK = 4    # elements of a block, below or beside each other
-
-
-cdef inline void plane_contrast(const floating *x, Py_ssize_t rows, Py_ssize_t row, Py_ssize_t width, Py_ssize_t step,
-                                floating *loudest, floating *quietest) noexcept nogil:
-    if floating is float:
-        kernels.f32.plane_contrast(x, rows, row, width, step, loudest, quietest)
-    else:
-        kernels.f64.plane_contrast(x, rows, row, width, step, loudest, quietest)
 
 
 cdef bint exceeds(const floating *plane, Py_ssize_t rows, Py_ssize_t cols, bint down, double most) noexcept nogil:

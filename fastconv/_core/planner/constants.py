@@ -102,7 +102,7 @@ CONSTANTS = {
                           "planes_row": 60.0, "tap": 2.2},
             "direct": {"band_in_steps": 13.6, "band_of_pixels": 1.14, "band_of_planes": 2.06, "band_of_rows": 0.1,
                        "band_row": 18.7, "block": 189.0, "call": 1250.0, "filter": 4.21, "load": 1.51,
-                       "multiply": 0.21, "multiply_narrow": 0.526, "store_pixels": 4.01, "store_planes": 4.95,
+                       "multiply": 0.21, "multiply_narrow": 0.596, "store_pixels": 4.01, "store_planes": 4.95,
                        "store_rows": 27.4, "tap": 1.06},
             "winograd": {"band_in_steps": 2.69, "band_of_pixels": 4.83, "band_of_planes": 3.84, "filter": 3.47,
                          "inputs": 3.73, "inputs_of_phases": 3.83, "load": 2.12, "multiply": 0.292,

@@ -11,8 +11,7 @@ from cython cimport floating
 from libc.string cimport memset
 
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport sum_of_run
-from fastconv._core.runtime.pool_kernels cimport mean_channels
+from fastconv._core.runtime.isa cimport mean_channels, sum_of_run
 from fastconv._core.runtime.kernels cimport fc_window
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel

@@ -11,10 +11,9 @@ cimport numpy as cnp
 from cython cimport floating
 
 from fastconv._core.runtime.isa cimport (
-    activation as activation_kernel, activation_backward as activation_backward_kernel, softmax_columns,
+    activation as activation_kernel, activation_backward as activation_backward_kernel, max_of_run, softmax_columns,
     softmax_columns_backward, softmax_row, softmax_row_backward,
 )
-from fastconv._core.runtime.pool_kernels cimport max_of_run
 from fastconv._core.runtime.kernels cimport FC_LEAKY_RELU, FC_RELU, FC_SIGMOID, FC_TANH
 from fastconv._core.runtime.memory cimport new_array
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team

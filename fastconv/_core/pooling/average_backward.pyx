@@ -22,7 +22,7 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.string cimport memset
 
-from fastconv._core.runtime.pool_kernels cimport mean_2x2_backward, mean_down, spread_channels, spread_row, sum_across
+from fastconv._core.runtime.isa cimport mean_2x2_backward, mean_down, spread_channels, spread_row, sum_across
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_window
 from fastconv._core.problem.problem cimport ceildiv
 from fastconv._core.runtime.memory cimport Block, take

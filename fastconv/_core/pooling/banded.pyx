@@ -29,7 +29,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from fastconv._core.problem.band cimport CONSTANT, Band, axis, fill, fill_pixels, layout, tap_offsets
 from fastconv._core.problem.problem cimport ceildiv
-from fastconv._core.runtime.pool_kernels cimport (
+from fastconv._core.runtime.isa cimport (
     max_across, max_down, max_widen, mean_down, spread_row, sum_across, sum_widen,
 )
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_down

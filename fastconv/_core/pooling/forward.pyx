@@ -25,9 +25,9 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t
 
-from fastconv._core.runtime.isa cimport from_lanes, sum_of_run, to_lanes, vector_length
-from fastconv._core.runtime.pool_kernels cimport (
-    max_2x2, max_channels, max_of_planes, max_of_run, mean_2x2, mean_channels, mean_of_planes,
+from fastconv._core.runtime.isa cimport (
+    from_lanes, max_2x2, max_channels, max_of_planes, max_of_run, mean_2x2, mean_channels, mean_of_planes, sum_of_run,
+    to_lanes, vector_length,
 )
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.problem.problem cimport ceildiv

@@ -21,7 +21,7 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from fastconv._core.runtime.pool_kernels cimport max_2x2_backward, max_channels_backward, scatter
+from fastconv._core.runtime.isa cimport max_2x2_backward, max_channels_backward, scatter
 from fastconv._core.runtime.kernels cimport fc_scatter, fc_window
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, mark, team

@@ -16,7 +16,7 @@ from libc.stdint cimport int32_t
 
 from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions
 from fastconv._core.problem.problem cimport Problem, ceildiv, part
-from fastconv._core.runtime.isa cimport kernels
+from fastconv._core.runtime.isa cimport band_contrast, kernels
 from fastconv._core.runtime.threads cimport mark_byte
 from fastconv._core.winograd.layout cimport WinogradBlock, WinogradLayout, channels_of
 
@@ -38,14 +38,6 @@ cdef inline void input_tiles(const WinogradLayout *l, const floating *band, Py_s
             kernels.f64.winograd[l.scheme].gradients(band, pitch, l.tiles, v, at, l.v_point)
         else:
             kernels.f64.winograd[l.scheme].inputs(band, pitch, l.tiles, v, at, l.v_point)
-
-
-cdef inline int band_contrast(const floating *band, Py_ssize_t pitch, const int32_t *at, Py_ssize_t blocks, int window,
-                              int known, floating *energy, floating most) noexcept nogil:
-    if floating is float:
-        return kernels.f32.band_contrast(band, pitch, at, blocks, window, known, energy, most)
-    else:
-        return kernels.f64.band_contrast(band, pitch, at, blocks, window, known, energy, most)
 
 
 cdef void place_inputs(const WinogradLayout *l, const Problem *g, Py_ssize_t *at) noexcept nogil:

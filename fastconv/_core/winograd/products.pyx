@@ -9,17 +9,9 @@ Of narrow groups, which share a vector, U of a point stays in registers, and the
 from cython cimport floating
 
 from fastconv._core.problem.problem cimport beyond, ceildiv, part
-from fastconv._core.runtime.isa cimport channel_tile, kernels
+from fastconv._core.runtime.isa cimport channel_tile, group_products
 from fastconv._core.runtime.kernels cimport FC_IDENTITY, fc_pixels
 from fastconv._core.winograd.layout cimport WinogradLayout
-
-
-cdef inline void group_products(Py_ssize_t depth, Py_ssize_t tiles, const floating *v, const floating *u, floating *m,
-                                const floating *ahead) noexcept nogil:
-    if floating is float:
-        kernels.f32.group_products[depth](tiles, v, u, m, ahead)
-    else:
-        kernels.f64.group_products[depth](tiles, v, u, m, ahead)
 
 
 cdef inline Py_ssize_t filter_point(const WinogradLayout *l, Py_ssize_t point) noexcept nogil:
@@ -45,7 +37,7 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
         up = next_up
         next_up = u + (filter_point(l, point + 1) * l.u_point if point + 1 < points else l.u_panel)
         if l.joined > 1:
-            group_products(l.depth, n_tiles, v + point * l.v_point, up, m + point * l.m_point, next_up)
+            group_products(<int>l.depth, n_tiles, v + point * l.v_point, up, m + point * l.m_point, next_up)
             continue
         for b in range(blocks):
             t = part(n_tiles, blocks, b)
