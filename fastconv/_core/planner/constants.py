@@ -10,7 +10,7 @@ DATA_GRADIENT_CONSTANTS[term] is what a data gradient takes beside the driver's 
 CONSTANTS = {
     "baseline": {
         4: {
-            "one output": {"call": 3500.0, "image": 8000.0, "load": 0.3, "multiply": 0.1, "pixel": 1.0},
+            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "depthwise": {"band": 0.28, "call": 173.0, "multiply": 0.0126, "multiply_square_2": 0.161,
                           "output": 4.04, "pixels_call": 12100.0, "pixels_multiply": 0.402, "pixels_output": 7.32,
                           "planes_call": 781.0, "planes_input": 2.52, "planes_multiply": 0.429, "planes_row": 25.3,
@@ -30,7 +30,7 @@ CONSTANTS = {
                         "row": 0.6, "row_of_filter": 0.65},
         },
         8: {
-            "one output": {"call": 3500.0, "image": 8000.0, "load": 0.3, "multiply": 0.1, "pixel": 1.0},
+            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "depthwise": {"band": 1.51, "multiply": 0.472, "multiply_square": 0.36, "multiply_square_2": 0.456,
                           "output": 1.6, "pixels_call": 17900.0, "pixels_multiply": 0.34, "pixels_output": 7.15,
                           "plane": 38.2, "planes_input": 2.48, "planes_multiply": 0.471, "planes_row": 21.3,
@@ -52,7 +52,7 @@ CONSTANTS = {
     },
     "avx2": {
         4: {
-            "one output": {"call": 3500.0, "image": 8000.0, "load": 0.3, "multiply": 0.1, "pixel": 1.0},
+            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "depthwise": {"band": 0.301, "band_in_steps": 0.972, "multiply": 0.492, "multiply_square": 0.109,
                           "multiply_square_2": 0.258, "output": 3.23, "pixels_input": 2.4, "pixels_multiply": 0.328,
                           "pixels_output": 1.94, "planes_input": 1.6, "planes_multiply": 0.334,
@@ -72,7 +72,7 @@ CONSTANTS = {
                         "row": 1.2, "row_of_filter": 0.42},
         },
         8: {
-            "one output": {"call": 3500.0, "image": 8000.0, "load": 0.3, "multiply": 0.1, "pixel": 1.0},
+            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "depthwise": {"band": 1.38, "band_in_steps": 1.23, "multiply": 0.218, "multiply_square": 0.164,
                           "multiply_square_2": 0.279, "output": 0.545, "pixels_call": 7730.0,
                           "pixels_multiply": 0.193, "pixels_output": 10.6, "plane": 71.0, "planes_input": 4.22,
@@ -95,7 +95,7 @@ CONSTANTS = {
     },
     "avx512": {
         4: {
-            "one output": {"call": 3500.0, "image": 8000.0, "load": 0.3, "multiply": 0.1, "pixel": 1.0},
+            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "depthwise": {"band": 0.242, "band_in_steps": 0.239, "band_row": 9.35, "call": 775.0, "multiply": 0.107,
                           "multiply_square_2": 0.272, "output": 2.37, "pixels_input": 3.21, "pixels_multiply": 0.408,
                           "pixels_row": 10.2, "plane": 13.5, "planes_input": 4.41, "planes_multiply": 0.445,
@@ -117,7 +117,7 @@ CONSTANTS = {
                         "row": 2.6, "row_of_filter": 0.5},
         },
         8: {
-            "one output": {"call": 3500.0, "image": 8000.0, "load": 0.3, "multiply": 0.1, "pixel": 1.0},
+            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "depthwise": {"band": 1.22, "band_in_steps": 0.095, "call": 63.2, "multiply": 0.193,
                           "multiply_square": 0.12, "multiply_square_2": 0.465, "output": 2.57, "pixels_call": 2780.0,
                           "pixels_input": 2.55, "pixels_multiply": 0.288, "pixels_output": 6.2, "pixels_row": 19.4,

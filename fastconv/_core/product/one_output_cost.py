@@ -23,9 +23,5 @@ def refuses(problem):
 
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
-    depth = math.prod(problem.weight_shape[1:])
-    vectors = problem.weight_shape[0] * ceildiv(depth, lanes)
-    in_planes = not problem.channels_last or problem.channels == 1 or problem.size == (1, 1)
-    lies = in_planes and problem.x_shape[1:] == problem.weight_shape[1:]    # as filters do: else images are laid out
-    return {"load": vectors, "multiply": problem.images * vectors, "call": 1,
-            "image": 0 if lies else 1, "pixel": 0 if lies else problem.images * depth}
+    vectors = problem.weight_shape[0] * ceildiv(math.prod(problem.weight_shape[1:]), lanes)
+    return {"load": vectors, "multiply": problem.images * vectors, "call": 1}
