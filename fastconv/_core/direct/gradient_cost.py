@@ -43,6 +43,8 @@ def terms(problem, lanes, tile_rows):
     panels, vectors, of_x = ceildiv(filters, width), ceildiv(filters, lanes), ceildiv(channels, lanes)
     pixel = channels if channels < lanes and (problem.channels_last or problem.padding_mode == "constant") else lanes
     a_pixel = (panels * width + of_x * pixel * sh * sw) * size
+    if problem.channels_last:
+        a_pixel *= groups
     block = block_pixels(images, oh, ow, max(FEWEST_PIXELS, min(MOST_PIXELS, BLOCK_BYTES // a_pixel)))
     pixels, rows = groups * images * oh * ow, channels * r * s
     close = pixel == channels or channels % lanes == 0
@@ -56,7 +58,10 @@ def terms(problem, lanes, tile_rows):
     band_rows *= block.blocks * groups * block.images * of_x
     band = band_rows * ((block.columns - 1) * sw + (s - 1) * problem.dilation[1] + 1)
     partial = PARTIAL_BYTES // max(1, groups * panels * rows * width * size)
-    chunks = min(ceildiv(MOST_CHUNKS, groups), partial, ceildiv(images * oh * ow, CHUNK_PIXELS), block.blocks)
+    most = ceildiv(MOST_CHUNKS, groups)
+    if problem.channels_last and groups > 1:
+        most = max(most, images * groups * (channels * h * w + filters * oh * ow) * size // BLOCK_BYTES)
+    chunks = min(most, partial, ceildiv(images * oh * ow, CHUNK_PIXELS), block.blocks)
     return {
         "multiply": pixels * rows * vectors if together and s > 1 else 0,
         "multiply_taps": 0 if together and s > 1 else pixels * rows * vectors,    # each by itself

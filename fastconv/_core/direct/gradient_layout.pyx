@@ -23,13 +23,16 @@ cdef enum:
 
 cdef WeightLayout lay_out_weights(const Problem *p, const floating *unused) noexcept nogil:
     cdef WeightLayout l
-    cdef Py_ssize_t size = sizeof(floating), a_pixel, numbers = sizeof(Py_ssize_t) // sizeof(floating), sums
+    cdef Py_ssize_t size = sizeof(floating), a_pixel, numbers = sizeof(Py_ssize_t) // sizeof(floating)
+    cdef Py_ssize_t sums, most
     l.lanes, l.mr = vector_length(unused), tile_rows(unused)
     l.width = l.lanes if p.k <= l.lanes else FC_MAX_NV * l.lanes
     l.panels = ceildiv(p.k, l.width)
     l.pixel = p.c if fits_closely(p, l.lanes) else l.lanes
     l.vectors = ceildiv(p.c, l.lanes)
     a_pixel = (l.panels * l.width + l.vectors * l.pixel * p.stride_h * p.stride_w) * size
+    if p.xc == 1:    # groups lie side by side in a pixel, share cache lines: they meet a block while L2 has it
+        a_pixel *= p.groups
     l.blocking = block_pixels(p, max(FEWEST_PIXELS, min(MOST_PIXELS, BLOCK_BYTES // a_pixel)))
     l.pixels = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.band_rows = (l.blocking.rows - 1) * p.stride_h + (p.r - 1) * p.dilation_h + 1
@@ -41,7 +44,10 @@ cdef WeightLayout lay_out_weights(const Problem *p, const floating *unused) noex
     l.panel_sums = rounded(l.rows * l.width)
     # chunks of the blocks, as many as threads may want and each of them pays, and when their sums go to the totals
     sums = p.groups * l.panels * l.panel_sums
-    l.chunks = min(l.blocking.count, ceildiv(MOST_CHUNKS, p.groups))
+    most = ceildiv(MOST_CHUNKS, p.groups)
+    if p.xc == 1 and p.groups > 1:    # and a chunk
+        most = max(most, p.n * p.groups * (p.c * p.h * p.w + p.k * p.oh * p.ow) * size // BLOCK_BYTES)
+    l.chunks = min(l.blocking.count, most)
     l.chunks = max(1, min(l.chunks, min(ceildiv(p.n * p.oh * p.ow, CHUNK_PIXELS), PARTIAL_BYTES // (sums * size))))
     l.blocks_a_run = max(1, RUN * RUN // l.pixels)
     l.long_sums = l.chunks > 1 or l.blocking.count > l.blocks_a_run
