@@ -66,6 +66,11 @@ GCC's OpenMP runtime lets threads without work spin for milliseconds before they
 something else that steals the time of the threads that have work: a training of 4 s took 75 s. It reads its settings
 once, when it is loaded, which the import of `threads` does; so they are made here, where the user has made none,
 and taken back for whatever comes later.
+
+What NumPy imports
+------------------
+NumPy looks up the Python functions behind some methods when they are first used. Where Python is about to end, in an
+object that dies last, nothing can be imported any more, so they are used here.
 """
 
 import os
@@ -78,3 +83,10 @@ else:
         from fastconv._core.runtime import threads  # noqa: F401
     finally:
         del os.environ["GOMP_SPINCOUNT"]
+
+import numpy as np  # noqa: E402 (it may bring that runtime too)
+
+_array = np.zeros(1)
+for _method in (_array.all, _array.any, _array.sum, _array.min, _array.max):
+    _method()
+del _array, _method

@@ -206,20 +206,19 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     plan, window, (needs_x, needs_weight, needs_bias) = found
     dtype, images, received = x.dtype, checks.nchw(x, data_format), checks.nchw(grad_output, data_format)
 
-    grad_x = grad_weight = grad_bias = None
-    if needs_x:
-        grad_x = memory.empty(x.shape, dtype)
-        if grad_x.size:
-            plan.data_gradient(received, weight, checks.nchw(grad_x, data_format))
+    # All results are asked for first: a call for which there is too little memory has computed nothing.
+    grad_x = memory.empty(x.shape, dtype) if needs_x else None
+    grad_weight = memory.empty(weight.shape, dtype) if needs_weight else None
+    grad_bias = memory.empty(weight.shape[:1], dtype) if needs_bias else None
+    if needs_x and grad_x.size:
+        plan.data_gradient(received, weight, checks.nchw(grad_x, data_format))
     if needs_weight:
-        grad_weight = memory.empty(weight.shape, dtype)
         if images.size:
             plan.weight_gradient_driver.conv2d_weight_gradient(
                 Convolution(images, grad_weight, None, received, window))
         else:
             grad_weight.fill(0)
     if needs_bias:
-        grad_bias = memory.empty(weight.shape[:1], dtype)
         if images.size:
             bias_gradient(received, grad_bias)
         else:

@@ -127,7 +127,7 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
         x_shape=checks.result_shape(sizes, data_format, batched),
         weight_shape=weight_shape,
         output_shape=checks.result_shape(problem.output_shape, data_format, batched),
-        dtype=dtype.name,
+        dtype=f"float{8 * dtype.itemsize}",  # its name is something that NumPy imports, which a call at the end cannot
         data_format=data_format,
         stride=problem.stride,
         padding=problem.pads,

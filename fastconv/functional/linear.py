@@ -158,16 +158,16 @@ def linear_backward(grad_output: Any, x: Any, weight: Any, *,
         checks.shape(grad_output, "grad_output", (*x.shape[:-1], weight.shape[0]), "(that of the result)")
         _gradients.keep(wanted, grad_output, x, weight, *flags)
     needs_x, needs_weight, needs_bias = wanted
-    grad_x = grad_weight = grad_bias = None
+    # All results are asked for first, as in conv2d_backward.
+    grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
+    grad_weight = memory.empty(weight.shape, x.dtype) if needs_weight else None
+    grad_bias = memory.empty(weight.shape[:1], x.dtype) if needs_bias else None
     if needs_x:
-        grad_x = memory.empty(x.shape, x.dtype)
         for piece in _pieces(grad_output) if grad_x.size else ():
             _product(_rows(grad_output[piece]), weight, _rows(grad_x[piece]))
     if needs_weight:
-        grad_weight = memory.empty(weight.shape, x.dtype)
         _weight_gradient(grad_output, x, grad_weight)
     if needs_bias:
-        grad_bias = memory.empty(weight.shape[:1], x.dtype)
         _bias_gradient(grad_output, grad_bias)
     return grad_x, grad_weight, grad_bias
 

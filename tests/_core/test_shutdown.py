@@ -79,6 +79,52 @@ def test_results_are_the_same_at_the_end(name):
     assert at_the_end(ENDS[name]) == "computed\n"
 
 
+FIRST_CALLS = """
+import functools, os, sys
+import numpy as np
+import fastconv as fc
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+images, filters, plane, vectors = ones(2, 16, 40, 40), ones(16, 16, 3, 3), ones(1, 1, 300, 300), ones(9, 16)
+calls = {
+    "conv2d": functools.partial(fc.conv2d, images, filters, padding=1),
+    "conv2d, large filters": functools.partial(fc.conv2d, plane, ones(1, 1, 31, 31), padding=15),
+    "conv2d, idle taps": functools.partial(fc.conv2d, images[..., :1, :1], filters, padding=1, padding_value=2),
+    "conv2d_backward": functools.partial(fc.conv2d_backward, images, images, filters, padding=1),
+    "conv2d_backward, stride": functools.partial(fc.conv2d_backward, images[..., :20, :20], images, filters, padding=1,
+                                                 stride=2),
+    "conv2d_backward, reflected": functools.partial(fc.conv2d_backward, images, images, filters, padding=1,
+                                                    padding_mode="reflect"),
+    "conv2d_backward, idle taps": functools.partial(fc.conv2d_backward, images[..., :1, :1], images[..., :1, :1],
+                                                    filters, padding=1, padding_value=2),
+    "plan_conv2d": functools.partial(fc.plan_conv2d, images.shape, filters),
+    "explain": functools.partial(fc.explain, images.shape, filters.shape),
+    "max_pool2d_backward": functools.partial(fc.max_pool2d_backward, images[..., :20, :20],
+                                             np.zeros((2, 16, 20, 20), np.int64), images.shape, 2),
+    "cross_entropy": functools.partial(fc.cross_entropy, vectors, np.zeros(9, np.int64)),
+    "softmax_backward": functools.partial(fc.softmax_backward, vectors, vectors),
+    "linear_backward": functools.partial(fc.linear_backward, vectors, vectors, ones(16, 16)),
+}
+
+class Last:
+    def __init__(self):
+        self.itself, self.call, self.write, self.sys = self, calls[sys.argv[1]], os.write, sys
+    def __del__(self):
+        self.call()
+        self.write(1, b"computed" if self.sys.meta_path is None else b"too early")
+
+last = Last()
+"""
+
+
+@pytest.mark.parametrize("name", [line.split('"')[1] for line in FIRST_CALLS.split("\n") if line.startswith('    "')])
+def test_the_first_call_in_an_object_that_dies_last(name):
+    """Nothing can be imported any more."""
+    assert in_new_process(FIRST_CALLS, name) == "computed"
+
+
 def test_daemon_threads_do_not_keep_python_from_ending():
     at_the_end("""
 def work():

@@ -1,5 +1,6 @@
 """conv2d: every option against the plain loops, exactly on integers; layouts, strides, out, threads, memory."""
 
+import itertools
 import sys
 
 import cases
@@ -302,6 +303,22 @@ def test_nothing_is_touched_outside_the_arrays():
         (1, 32, 8, 8, 32, 3, 1, 1, 4, "NHWC"), (3, 64, 7, 7, 64, 3, 1, 1, 1, "NCHW"),
     ]
     in_new_process(GUARDED.format(configurations=configurations))
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "gemm"])
+def test_one_by_one_filters_that_stride_into_padding(algorithm):
+    """There are as many outputs as pixels, but they do not meet one pixel each."""
+    x = np.array([[[[1, 2, 3, 4]]]], np.float32)
+    y = fc.conv2d(x, np.ones((17, 1, 1, 1), np.float32), stride=(1, 2), padding=((0, 0), (0, 3)), algorithm=algorithm)
+    np.testing.assert_array_equal(y, np.broadcast_to([1.0, 3, 0, 0], (1, 17, 1, 4)))
+    for channels, filters, rows, mode, data_format, dtype in itertools.product(
+            (1, 2, 17, 40), (4, 17, 32), (1, 2, 5), ("constant", "replicate"), ("NCHW", "NHWC"), DTYPES):
+        case = cases.ConvCase((2, channels, rows, 5), (filters, channels, 1, 1), stride=2,
+                              padding=((0, rows - 1), (0, 4)), padding_mode=mode, data_format=data_format)
+        assert case.output_shape()[2:] == (rows, 5)
+        x, weight, bias, _ = case.arrays(dtype=dtype, integers=True)
+        np.testing.assert_array_equal(forward(case, x, weight, bias, algorithm=algorithm),
+                                      reference.conv2d(x, weight, bias, **case.window()), str(case))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import reference
 from processes import peak_memory
 
 import fastconv as fc
+from fastconv._core.runtime import memory
 
 EDGES = cases.conv_edge_cases()
 DTYPES = [np.float32, np.float64]
@@ -203,3 +204,24 @@ def test_peak_memory(mode):
     results_mb = 64 + 64 * 64 * 9 * 4 / 2**20
     call = f'result = fc.conv2d_backward(g, x, weight, padding=1, padding_mode="{mode}")'
     assert peak_memory(prepare, call, 1) <= results_mb + 16
+
+
+@pytest.mark.parametrize("gradients", [
+    lambda g: fc.conv2d_backward(g[:, :, None], np.ones((2, 3, 9, 9), np.float32), np.ones((4, 3, 9, 1), np.float32)),
+    lambda g: fc.linear_backward(g[..., 0], np.ones((2, 5), np.float32), np.ones((4, 5), np.float32)),
+], ids=["conv2d", "linear"])
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_nothing_is_computed_where_a_result_has_no_memory(gradients, missing, monkeypatch):
+    asked, empty = [], memory.empty
+
+    def scarce(shape, dtype):
+        asked.append(empty(shape, dtype))
+        asked[-1].fill(7)
+        if len(asked) == missing + 1:
+            raise MemoryError("no more")
+        return asked[-1]
+
+    monkeypatch.setattr(memory, "empty", scarce)
+    with pytest.raises(MemoryError, match="no more"):
+        gradients(np.ones((2, 4, 9), np.float32))
+    assert all((array == 7).all() for array in asked)

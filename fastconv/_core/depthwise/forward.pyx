@@ -73,7 +73,7 @@ def forget_layouts():
     layouts[:] = [None] * len(layouts)
 
 
-def conv2d(Convolution conv):
+def conv2d(Convolution conv not None):
     """As product's, where a group has one channel."""
     if cnp.PyArray_SIZE(conv.y) == 0:
         return
@@ -96,7 +96,7 @@ cdef convolve(const Problem *p, DepthwiseLayout layout, const floating *x):
         channels_forward.convolve(p, &layout.channels, x)
 
 
-def workspace(Convolution conv, bint alone):
+def workspace(Convolution conv not None, bint alone):
     """As product's, of a call that finds no layout of an earlier one."""
     return forward_bytes(&conv.problem, measured(conv), alone)
 

@@ -38,7 +38,7 @@ cdef struct PairJob:
     Py_ssize_t n_even, n_taps
 
 
-def conv2d_pair(Convolution even, Convolution odd):
+def conv2d_pair(Convolution even not None, Convolution odd not None):
     """Both convolutions of the same x, whose results are the even and the odd columns (one each at least) of one array
     in which columns lie side by side.
 

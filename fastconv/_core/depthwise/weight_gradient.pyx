@@ -35,7 +35,7 @@ cdef enum:
 cdef Py_ssize_t MOST = parts.BACKWARD_BYTES    # of scratch
 
 
-def conv2d_weight_gradient(Convolution conv):
+def conv2d_weight_gradient(Convolution conv not None):
     """As product's. Of groups of several channels each channel by itself: of narrow ones that leaves no lane idle."""
     cdef const Problem *p = &conv.problem
     cdef DepthwiseLayout layout
@@ -74,7 +74,7 @@ cdef correlate(const Problem *p, DepthwiseLayout layout, const floating *x):
         channels_gradient.correlate(p, &layout.channels, x)
 
 
-def gradient_workspace(Convolution conv, bint alone):
+def gradient_workspace(Convolution conv not None, bint alone):
     """As product's workspace, of conv2d_weight_gradient."""
     if conv.problem.c > 1:
         conv = of_channel(conv, 0)

@@ -444,7 +444,7 @@ cdef Problem problem_of(Convolution conv) noexcept:
     return p
 
 
-def conv2d(Convolution conv, tuple prepared=None):
+def conv2d(Convolution conv not None, tuple prepared=None):
     """As product's."""
     if cnp.PyArray_SIZE(conv.y) == 0:
         return
@@ -453,7 +453,7 @@ def conv2d(Convolution conv, tuple prepared=None):
         parts.convolve(conv2d, workspace, conv)
 
 
-def prepare(Convolution conv):
+def prepare(Convolution conv not None):
     """The filters packed once, and whether that is for planes that are read as they are."""
     cdef Problem p = problem_of(conv)
     return packed[float](&p, NULL) if conv.single else packed[double](&p, NULL)
@@ -471,7 +471,7 @@ cdef tuple packed(const Problem *problem, floating *unused):
     return filters, l.in_planes
 
 
-def workspace(Convolution conv, bint alone):
+def workspace(Convolution conv not None, bint alone):
     """As product's."""
     cdef Problem p = problem_of(conv)
     return scratch_bytes[float](&p, alone, NULL) if conv.single else scratch_bytes[double](&p, alone, NULL)

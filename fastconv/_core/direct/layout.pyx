@@ -73,8 +73,9 @@ cdef inline bint reads_planes(const Problem *p, int lanes) noexcept nogil:
 
 
 cdef inline bint pointwise(const Problem *p) noexcept nogil:
-    """1 x 1 filters that meet all pixels, one each."""
-    return p.r == 1 and p.s == 1 and p.top == 0 and p.left == 0 and p.oh == p.h and p.ow == p.w
+    """1 x 1 filters that meet all pixels, one each. With a stride into padding there are as many outputs too."""
+    return (p.r == 1 and p.s == 1 and p.stride_h == 1 and p.stride_w == 1 and p.top == 0 and p.left == 0
+            and p.oh == p.h and p.ow == p.w)
 
 
 cdef inline bint one_piece(Py_ssize_t n, Py_ssize_t h, Py_ssize_t w, Py_ssize_t image, Py_ssize_t row,

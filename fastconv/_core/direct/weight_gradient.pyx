@@ -361,7 +361,7 @@ cdef bint backward(const Problem *given, const floating *unused) except -1:
     return True
 
 
-def conv2d_weight_gradient(Convolution conv):
+def conv2d_weight_gradient(Convolution conv not None):
     """As product's."""
     if cnp.PyArray_SIZE(conv.w) == 0:
         return
@@ -372,7 +372,7 @@ def conv2d_weight_gradient(Convolution conv):
         parts.weight_gradient(conv2d_weight_gradient, gradient_workspace, conv)
 
 
-def gradient_workspace(Convolution conv, bint alone):
+def gradient_workspace(Convolution conv not None, bint alone):
     """As product's."""
     return (gradient_bytes[float](&conv.problem, alone, NULL) if conv.single
             else gradient_bytes[double](&conv.problem, alone, NULL))

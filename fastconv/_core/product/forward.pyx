@@ -319,7 +319,7 @@ cdef bint forward(Problem *p, Block prepared, const floating *unused) except -1:
     return True
 
 
-def conv2d(Convolution conv, Block prepared=None):
+def conv2d(Convolution conv not None, Block prepared=None):
     """Computes y; nothing is checked. prepared: what `prepare` made of w."""
     cdef Problem p = conv.problem
     if not (forward[float](&p, prepared, NULL) if conv.single else forward[double](&p, prepared, NULL)):
@@ -370,7 +370,7 @@ cdef bint product_of(Problem *p, const floating *column_bias) except -1:
     return True
 
 
-def prepare(Convolution conv):
+def prepare(Convolution conv not None):
     """The filters packed once, for conv2d's `prepared`; of x and y the shapes are enough."""
     return packed[float](&conv.problem, NULL) if conv.single else packed[double](&conv.problem, NULL)
 
@@ -385,7 +385,7 @@ cdef Block packed(const Problem *p, floating *unused):
     return filters
 
 
-def workspace(Convolution conv, bint alone):
+def workspace(Convolution conv not None, bint alone):
     """Bytes of scratch that conv2d takes for such arrays, whose elements are not looked at: with the threads that it
     would use now, or on one."""
     cdef Problem p = conv.problem

@@ -258,7 +258,7 @@ cdef bint backward(Problem *p, const floating *unused) except -1:
     return True
 
 
-def conv2d_weight_gradient(Convolution conv):
+def conv2d_weight_gradient(Convolution conv not None):
     """w = the gradient of the weights of a convolution that made y of x, where y is the gradient of that; w is
     overwritten: filters of any stride, each in one piece. Nothing is checked."""
     cdef Problem p = conv.problem
@@ -271,7 +271,7 @@ def conv2d_weight_gradient(Convolution conv):
         parts.weight_gradient(conv2d_weight_gradient, gradient_workspace, conv)
 
 
-def gradient_workspace(Convolution conv, bint alone):
+def gradient_workspace(Convolution conv not None, bint alone):
     """As workspace, of conv2d_weight_gradient."""
     cdef Problem p = conv.problem
     flatten(&p)

@@ -255,7 +255,7 @@ cdef void run(PatchesCall *call, WinogradLayout *l, WinogradBlock *block, floati
     compute(call, block, scratch)
 
 
-def data_gradient(Convolution conv):
+def data_gradient(Convolution conv not None):
     """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K / groups, 3, 3), whose input and output
     channels are swapped; the window is that of the forward pass. Returns the images of y that must be computed
     otherwise."""
@@ -288,7 +288,7 @@ def data_gradient(Convolution conv):
     return [n for n in range(g.n) if flags.data[n]]
 
 
-def workspace(Convolution conv, bint alone):
+def workspace(Convolution conv not None, bint alone):
     """Bytes of scratch that data_gradient takes, on one thread or on those that it would use now."""
     cdef Problem g = problem_with_stride(conv)
     cdef WinogradLayout l = lay_out(&g, cnp.PyArray_ITEMSIZE(conv.x), 1 if alone else threads.team(work(&g)))

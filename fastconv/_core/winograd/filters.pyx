@@ -121,7 +121,7 @@ cdef Py_ssize_t prepared_bytes(Convolution conv) noexcept:
     return l.u_size * l.size
 
 
-def prepare(Convolution conv):
+def prepare(Convolution conv not None):
     """The filters transformed once, for conv2d's `prepared`; of x and y the shapes are enough."""
     cdef Problem g = problem_with_stride(conv)
     cdef WinogradLayout l

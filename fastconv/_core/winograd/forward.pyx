@@ -218,7 +218,7 @@ cdef bint may_be_large(const Problem *g) noexcept:
     return g.c > LARGE_CHANNELS or g.groups * g.k > LARGE_FILTERS or g.n * g.oh > LARGE_ROWS
 
 
-def conv2d(Convolution conv, Block prepared=None, bint any_contrast=False):
+def conv2d(Convolution conv not None, Block prepared=None, bint any_contrast=False):
     """As product's, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1; dilation with stride 1 and
     constant padding. With any_contrast nothing is computed again for the contrast of its inputs."""
     cdef const Problem *g = &conv.problem
@@ -280,7 +280,7 @@ cdef dilated(Convolution conv, Block prepared, bint any_contrast):
                                   conv.y[:, :, i::rows, j::cols], phase, conv.epilogue), prepared, held, any_contrast)
 
 
-def workspace(Convolution conv, bint alone):
+def workspace(Convolution conv not None, bint alone):
     """As product's."""
     cdef Problem g = problem_with_stride(conv)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x), held = 0

@@ -403,7 +403,7 @@ cdef add_strips(Convolution conv, flags):
                 first = last + 1
 
 
-def conv2d_weight_gradient(Convolution conv):
+def conv2d_weight_gradient(Convolution conv not None):
     """As product's, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1; dilation with stride 1 and
     constant padding."""
     cdef const Problem *g = &conv.problem
@@ -437,7 +437,7 @@ cdef bint dilated(Convolution conv) except -1:
     return True
 
 
-def gradient_workspace(Convolution conv, bint alone):
+def gradient_workspace(Convolution conv not None, bint alone):
     """As product's."""
     if not conv.single:
         return product.gradient_workspace(conv, alone)
