@@ -238,6 +238,7 @@ def _read_image(path: Path) -> NDArray[np.float32]:
     with path.open("rb") as file:
         try:
             with library.open(file) as opened:
+                _scale_clear_colour(opened)
                 opened.load()
                 image = ImageOps.exif_transpose(opened)
             if not image.mode.startswith(("I", "F")):
@@ -253,7 +254,18 @@ def _read_image(path: Path) -> NDArray[np.float32]:
     if wide.min() < 0 or wide.max() > 65535:
         raise ValueError(f"{path}: pixels {wide.min()} to {wide.max()}, expected 0 to 65535")
     grey: NDArray[np.float32] = np.divide(wide, 65535, dtype=np.float32)[np.newaxis]
-    return grey
+    clear = image.info.get("transparency")  # one level means: nothing here
+    return _on_what_shows_it(grey, (wide != clear).astype(np.float32)) if isinstance(clear, int) else grey
+
+
+def _scale_clear_colour(opened: Any) -> None:
+    """The colour that means nothing in a PNG file, in the bits that Pillow decodes it to: grey of 2 and 4 bits is
+    spread over 8 bits, and of colour of 16 bits the upper 8 are left."""
+    clear, form = opened.info.get("transparency"), opened.tile[0][3] if opened.tile else None
+    if isinstance(clear, int) and form in ("L;2", "L;4"):
+        opened.info["transparency"] = clear * (85 if form == "L;2" else 17)
+    elif isinstance(clear, tuple) and form == "RGB;16B":
+        opened.info["transparency"] = tuple(value >> 8 for value in clear)
 
 
 def _eight_bits(image: Any) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 The names of parts are known in any case and in their usual forms: ``Train``, ``training_set``, ``trn``, ``testing``,
 ``val``, ``valid``, ``dev``, ``test1``, ``val2017``, ``seg_train`` beside ``seg_test``. They may lie deeper, in the only
-folder of a folder (``images/train``).
+folder of a folder (``images/train``), and in each other (``training_set/training_set``, ``Training/images/train``).
 
 Where part names and others stand side by side, nothing is guessed: it is an error that names them. One exception:
 a folder called as the training or the validation part that holds images itself, beside others that do, is a class
@@ -68,7 +68,27 @@ def find_parts(directory: Path, classes: Container[str] = ()) -> dict[str, Path]
             raise ValueError(f"{directory}: {_list([parts[part], folder])} are both called as "
                              f"the {part} part: keep one here")
         parts[part] = folder
-    return {part: _of_classes(_descend(folder, classes)) for part, folder in parts.items()}
+    return {part: _of_part(folder, part, classes) for part, folder in parts.items()}
+
+
+def _of_part(directory: Path, part: str, classes: Container[str]) -> Path:
+    """The folder of a part that holds those of its classes:
+    deeper where folders called as the part lie in each other."""
+    while True:
+        directory = _descend(directory, classes)
+        folders = [folder for folder in sub_folders(directory) if any(image_files(folder))]
+        found = {folder: inner for folder, inner in _named(folders).items()
+                 if folder.name not in classes and not _holds_images(folder)}
+        if not found:
+            return _of_classes(directory)
+        if len(folders) > 1 or found[folders[0]] != part:
+            others = [folder for folder in folders if folder not in found]
+            raise ValueError(
+                f"{directory} is in the {part} part of a data set, but {_list(found)} in it "
+                f"{'is' if len(found) == 1 else 'are'} called as a part too{', ' * bool(others)}{_list(others)}"
+                f"{' beside it not' * bool(others)}: move the folders of the classes into one folder for each part, or "
+                "give a class another name")
+        directory = folders[0]
 
 
 def _of_classes(directory: Path) -> Path:

@@ -43,7 +43,11 @@ def _check_output(model: Module, loss: Any) -> None:
                    "nn.LogSoftmax() behind the last layer, or loss=nn.CrossEntropyLoss()")
         raise ValueError("loss NLLLoss() takes log-probabilities, "
                          f"but the model returns {model.returns}: write {instead}")
+
+
+def warn_of_probabilities(model: Module, loss: Any) -> None:
+    """Say that a loss for scores gets probabilities, which trains, but badly."""
     if isinstance(loss, CrossEntropyLoss) and model.returns == "probabilities":
         warnings.warn("the model returns probabilities, which CrossEntropyLoss() takes for scores and puts through "
                       "softmax again: leave out nn.Softmax(), predict_proba applies it where it is needed",
-                      stacklevel=4)
+                      stacklevel=3)

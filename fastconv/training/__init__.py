@@ -9,6 +9,7 @@
 `settings`    what a run was made with, for a resumed run to be compared
 `described`   any value in words that are the same in every process
 `checkpoint`  both in a file, and what is wrong with a file
+`alone`       a loss for an evaluation, which shares nothing with that of a training
 `progress`    lines and bars on stderr
 `interrupt`   Ctrl-C between steps, not within
 ============  =============================================================================================

@@ -20,9 +20,10 @@ from fastconv.functional import checks
 from fastconv.functional.foreign import read
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module
-from fastconv.nn.parts import check_parts
+from fastconv.nn.parts import check_parts, warn_of_probabilities
 from fastconv.optim import Optimizer, Schedule
 from fastconv.training import checkpoint as checkpoints
+from fastconv.training.alone import alone
 from fastconv.training.datasets import check_datasets, dataset_of
 from fastconv.training.history import History
 from fastconv.training.interrupt import gated, uninterrupted
@@ -95,6 +96,7 @@ class Trainer:
         if schedule is not None and schedule.optimizer is not optimizer:
             raise ValueError("schedule must be of the same optimizer that the trainer gets, it is of another")
         check_parts(model, optimizer, loss)
+        warn_of_probabilities(model, loss)
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
@@ -161,8 +163,9 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If an argument, or the checkpoint, does not fit, images are not finite, those of `validation` have another
-            shape, a label is not below the number of the model's outputs, or the schedule ends before the run:
+            If an argument, or the checkpoint, does not fit, the optimizer has parameters that a layer of the model had
+            before it was replaced, images are not finite, those of `validation` have another shape, a label is not
+            below the number of the model's outputs, or the schedule ends before the run:
             nothing has changed then, neither the model nor the optimizer nor the schedule nor a generator.
         DivergedError
             If the loss or a parameter is no longer finite (a `FloatingPointError`): the model is as the last good epoch
@@ -170,6 +173,7 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C: never within a step, so that the model is as some step left it.
         """
+        check_parts(self.model, self.optimizer, self.loss)  # a layer may have been replaced since the trainer was made
         epochs = checks.integer(epochs, "epochs", 0)
         checks.flag(progress, "progress")
         checks.flag(resume, "resume")
@@ -243,8 +247,8 @@ class Trainer:
         if not len(loader):
             raise ValueError("dataset must hold at least one image")
         loss, correct, images = 0.0, 0, 0
-        loss_of = copy.copy(self.loss)  # that of the trainer remembers what a training in another thread needs
-        with self.model.evaluating():
+        shared = [self, self.optimizer, self.schedule, *(module for _, module in self.model.named_modules())]
+        with self.model.evaluating(), alone(self.loss, shared) as loss_of:
             for x, y in loader:
                 output = self.model(x)
                 loss += float(loss_of(output, y)) * len(y)

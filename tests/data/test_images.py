@@ -1,7 +1,9 @@
 """Image files and folders of them, written with Pillow and read back."""
 
 import os
+import struct
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -105,6 +107,52 @@ def test_transparent_colours_of_palettes_grey_and_colour(tmp_path):
             np.testing.assert_allclose(got, 1 - want if inverted else want, atol=1e-6)
     path = save(tmp_path / "p.png", Image.fromarray(COLOUR).quantize(16), transparency=bytes(16))
     np.testing.assert_array_equal(data.load_image(path), np.ones((3, 6, 9)))  # an empty canvas is white
+
+
+def png(path, pixels, bits, clear):
+    """A PNG file of one grey or colour level that is nothing, as the format has it: in the bits of the pixels."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    values = pixels.reshape(len(pixels), -1)
+    if bits < 8:
+        spread = (values[..., None] >> np.arange(bits)[::-1]) & 1
+        rows = [np.packbits(row).tobytes() for row in spread.astype(np.uint8).reshape(len(values), -1)]
+    else:
+        rows = [row.astype(f">u{bits // 8}").tobytes() for row in values]
+    header = struct.pack(">IIBBBBB", pixels.shape[1], len(pixels), bits, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+                     + chunk(b"tRNS", np.array(clear, ">u2").tobytes())
+                     + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))) + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_transparent_level_of_any_number_of_bits(tmp_path, bits, dark):
+    """Ink in two levels (one, of a single bit) on a level that is nothing: on white where it is dark, else on black."""
+    most = 2**bits - 1
+    ink, faint, clear = (0, 0 if bits == 1 else 1, most) if dark else (most, most if bits == 1 else most - 1, 0)
+    pixels = np.full((3, 5), clear)
+    pixels[1, 1:4] = ink, faint, ink
+    want = np.full((3, 5), 1.0 if dark else 0.0)
+    want[1, 1:4] = np.array([ink, faint, ink]) / most
+    np.testing.assert_allclose(data.load_image(png(tmp_path / "grey.png", pixels, bits, clear))[0], want, atol=1e-6)
+    if bits > 1:  # a level between them is nothing, and no other
+        between = most // 2 + dark
+        path = png(tmp_path / "between.png", np.where(pixels == clear, between, pixels), bits, between)
+        np.testing.assert_allclose(data.load_image(path)[0], want, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_transparent_colour_of_any_number_of_bits(tmp_path, bits):
+    most = 2**bits - 1
+    pixels = np.full((3, 5, 3), (most, 0, most))  # ink of dark blue on pink, which is nothing
+    pixels[1, 1:4] = 0, 0, most // 2
+    want = np.ones((3, 3, 5))
+    want[:, 1, 1:4] = np.array([[0], [0], [most // 2 / most]])
+    got = data.load_image(png(tmp_path / "colour.png", pixels, bits, (most, 0, most)))
+    np.testing.assert_allclose(got, want, atol=1 / 255)
 
 
 def test_an_opaque_alpha_changes_nothing(tmp_path):

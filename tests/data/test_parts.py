@@ -41,6 +41,49 @@ def test_parts_within_folders_of_their_own_name(tmp_path):
     assert data.load(tmp_path, "all").classes == ["forest", "sea"]
 
 
+NESTED = [("training_set/training_set", "test_set/test_set"), ("train/train", "test/test"), ("train/train", "val/val"),
+          ("Training/train", "Testing/test"), ("train/x/train", "test/x/test"), ("train/x/train", "test"),
+          ("data/train/train", "data/test/test"), ("train/train/train/train", "test/x/y/TestSet"),
+          ("train/images/trn", "test/images"), ("train/seg_train", "test/seg_test")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("train", "test"), NESTED)
+def test_parts_in_folders_that_are_called_as_the_part_too(tmp_path, train, test):
+    write(tmp_path / train, "ant", "bee", "cat")
+    write(tmp_path / test, "ant", "cat", count=2)
+    (tmp_path / train / ".." / "labels").mkdir()  # no image in it
+    assert [len(data.load(tmp_path, split)) for split in ("train", "test", "all")] == [15, 4, 19]
+    assert data.load(tmp_path, "test").classes == ["ant", "bee", "cat"]
+
+
+@pytest.mark.parametrize("name", ["train/train", "training_set/training_set", "Training/train", "train/x/train",
+                                  "data/train/train", "train/train/train"])  # fmt: skip
+def test_a_lone_training_part_in_a_folder_that_is_called_so_too(tmp_path, name):
+    write(tmp_path / name, "ant", "bee")
+    assert [len(data.load(tmp_path, split)) for split in ("train", "test", "all")] == [8, 2, 10]
+    assert data.load(tmp_path).classes == ["ant", "bee"]
+
+
+@pytest.mark.parametrize(("folders", "match"), [
+    (["train/test/ant", "train/test/bee"], "train is in the train part of a data set, but test/ in it is called as"),
+    (["train/ant", "train/bee", "test/val/ant"], "test is in the test part of a data set, but val/ in it is called as"),
+    (["train/train/ant", "train/train/bee", "train/extra"],
+     "train is in the train part of a data set, but train/ in it is called as a part too, extra/ beside it not"),
+    (["train/train/ant", "train/test/ant", "test/ant"], "train part of a data set, but test/, train/ in it are called"),
+])  # fmt: skip
+def test_parts_within_another_part_are_refused_by_name(tmp_path, folders, match):
+    write(tmp_path, *folders)
+    with pytest.raises(ValueError, match=match):
+        data.load(tmp_path, "all")
+
+
+def test_a_class_of_a_part_may_be_called_as_the_part(tmp_path):
+    write(tmp_path, "train/train", "test/train")  # with images in it
+    assert data.load(tmp_path, "train").classes == ["train"]
+    write(tmp_path / "known", "train/train/old", "train/train/new", "train/bus")
+    assert data.load(tmp_path / "known", "all", classes=["bus", "train"]).classes == ["bus", "train"]
+
+
 @pytest.mark.parametrize("name", ["train", "Training", "TRN", "data/train_set"])
 def test_a_lone_training_part_is_divided(tmp_path, name):
     write(tmp_path / name, "ant", "bee")

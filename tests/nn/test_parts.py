@@ -40,6 +40,26 @@ def test_a_parameter_that_was_replaced_after_the_optimizer_was_made():
         Trainer(subject, optimizer, nn.CrossEntropyLoss())
 
 
+@pytest.mark.parametrize("replace", [
+    lambda subject: subject.layers.update({"1": nn.Linear(4, 3)}),
+    lambda subject: setattr(subject[1], "weight", nn.Parameter(np.zeros((3, 4), np.float32))),
+    lambda subject: setattr(subject[1], "bias", None),
+])  # fmt: skip
+def test_a_layer_that_was_replaced_after_the_trainer_was_made(replace):
+    """What the optimizer moves would have no part in the model."""
+    subject = model()
+    made = trainer(subject, nn.CrossEntropyLoss())
+    made.fit((X, LABELS), 1, progress=False)
+    replace(subject)
+    with pytest.raises(ValueError, match=r"optimizer must be of .* made after the model is complete: \d of its 2 "):
+        made.fit((X, LABELS), 1, progress=False)
+    subject = model()
+    made = trainer(subject, nn.CrossEntropyLoss())
+    made.loss = nn.NLLLoss()
+    with pytest.raises(ValueError, match="takes log-probabilities"):
+        made.fit((X, LABELS), 1, progress=False)
+
+
 def test_some_parameters_and_those_of_the_loss_are_fine():
     class Scaled(nn.CrossEntropyLoss):
         def __init__(self):
