@@ -5,7 +5,7 @@ into the one extension module `fastconv._core.runtime.isa`; every other module r
 of function pointers and is compiled for the baseline only. What the compiler cannot do (an instruction set, OpenMP)
 is left out, and `fastconv.show_config()` says so. Generated C goes to build/, never into the source tree.
 
-The kernels' declarations for Cython are written first, from src_c/kernels.h: see declarations.py.
+The kernels' declarations for Cython are written first, from src_c/kernels.h: see src_c/declarations.py.
 
 Switches (environment variables): FASTCONV_DEBUG=1 turns Cython's bounds checks on and optimisation down;
 FASTCONV_SANITIZE=address,undefined compiles everything with these sanitizers.
@@ -67,7 +67,7 @@ elif platform.machine().lower() in ("aarch64", "arm64"):
 else:
     INSTRUCTION_SETS = {"baseline": []}
 
-runpy.run_path("declarations.py")["write"]()  # before the modules are looked for
+runpy.run_path("src_c/declarations.py")["write"]()  # before the modules are looked for
 
 HEADERS = sorted(str(path) for path in Path("src_c").glob("*.h"))
 EXTENSIONS = [  # the largest first, so that no core is left alone with one at the end

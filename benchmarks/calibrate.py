@@ -206,7 +206,8 @@ def refined(drivers, measured, constants, terms):
     """The constants, each changed by small factors where that lessens the expected regret of the planner's choices."""
     names = [driver.name for driver in drivers if driver.name in constants]
     all_times = [times for _, times in measured]
-    costs = np.array([[max(1.0, expected(constants[name], of_layer[name])) if name in times else np.inf for name in names]
+    costs = np.array([[max(1.0, expected(constants[name], of_layer[name])) if name in times else np.inf
+                       for name in names]
                       for of_layer, times in zip(terms, all_times)])
     lost = np.array([[math.log(min(BEHIND, times.get(name, math.inf) / min(times.values()))) for name in names]
                      for times in all_times])
@@ -277,7 +278,8 @@ def main(argv=None):
           f"geometric mean, above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")
     for ratio, taken, best, problem in found[:options.worst]:
         print(f"#   {ratio:.2f} {taken} for {best}: {problem.x_shape} {problem.weight_shape} stride {problem.stride[0]}"
-              f" dilation {problem.dilation[0]} groups {problem.groups}{' channels last' if problem.channels_last else ''}")
+              f" dilation {problem.dilation[0]} "
+              f"groups {problem.groups}{' channels last' if problem.channels_last else ''}")
     if not options.check:
         pprint.pprint(constants, width=120, sort_dicts=False)
 

@@ -275,9 +275,11 @@ def may_be_winograd(case, dtype):
 
 
 def gradient_may_be_winograd(case, dtype):
-    """The same of the gradient of x, by the path that its plan takes: what is not transformed is a direct sum, with a direct sum's error."""
-    plan, _ = planned(case.x_shape, case.weight_shape, case.stride, case.padding, case.dilation, case.groups, case.padding_mode,
-                      case.padding_value, "auto", np.dtype(dtype).itemsize, case.data_format == "NHWC")
+    """The same of the gradient of x, by the path that its plan takes: what is not transformed is a direct sum,
+    with a direct sum's error."""
+    plan, _ = planned(case.x_shape, case.weight_shape, case.stride, case.padding, case.dilation, case.groups,
+                      case.padding_mode, case.padding_value, "auto", np.dtype(dtype).itemsize,
+                      case.data_format == "NHWC")
     return plan.data_gradient.driver.by.algorithm == "winograd"
 
 

@@ -127,7 +127,8 @@ def test_the_walk_of_a_call_is_nine_files_each_led_to_by_one_before():
     assert 5 <= len(steps) <= 9 and len(set(steps)) == len(steps)
     for i, step in enumerate(steps[1:], 1):
         room, name = Path(step).with_suffix("").parts[-2:]
-        uses = rf"from fastconv\.(_core\.)?{room}(\.{name} c?import| import \(?[^)]*\b{name}\b)|cimport .*\b{name}_tile\b"
+        uses = (rf"from fastconv\.(_core\.)?{room}(\.{name} c?import| import \(?[^)]*\b{name}\b)"
+                rf"|cimport .*\b{name}_tile\b")
         assert any(re.search(uses, (ROOT / before).read_text()) for before in steps[:i]), step
 
 

@@ -113,7 +113,8 @@ def test_every_parallel_loop_says_how_many_threads():
 
 
 def code_files():
-    return [*sources("*.py", "*.pyx", "*.pxd", "*.pyi"), *sorted((ROOT / "src_c").glob("*.[ch]")), ROOT / "setup.py", ROOT / "declarations.py",
+    return [*sources("*.py", "*.pyx", "*.pxd", "*.pyi"), *sorted((ROOT / "src_c").glob("*.[ch]")), ROOT / "setup.py",
+            ROOT / "src_c/declarations.py",
             *sorted(path for folder in ("tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))]
 
 
@@ -179,18 +180,21 @@ def test_a_struct_has_a_name_of_its_own():
 
 @pytest.mark.parametrize(("cost", "layout", "names"), [
     ("product/cost.py", "product/layout.pyx", {"FEW_FILTERS"}),
-    ("product/gradient_cost.py", "product/layout.pyx", {"GRADIENT_PIXELS", "PACKED_BYTES", "MOST_CHUNKS", "PARTIAL_BYTES"}),
+    ("product/gradient_cost.py", "product/layout.pyx",
+     {"GRADIENT_PIXELS", "PACKED_BYTES", "MOST_CHUNKS", "PARTIAL_BYTES"}),
     ("direct/gradient_cost.py", "direct/gradient_layout.pyx",
      {"BLOCK_BYTES", "FEWEST_PIXELS", "MOST_PIXELS", "MOST_CHUNKS", "CHUNK_PIXELS", "PARTIAL_BYTES"}),
     ("winograd/gradient_cost.py", "winograd/gradient_layout.pyx",
      {"CHUNK_TILES", "MOST_CHUNKS", "TOTALS_BYTES", "CHUNK_BYTES", "KEPT_BYTES", "FAR_BYTES"}),
     ("winograd/data_gradient_cost.py", "winograd/data_gradient.pyx",
      {"FILTERS_BYTES", "COPY_BYTES", "NEAR_BYTES", "FAR_BYTES", "LARGE_BYTES"}),
-    ("direct/data_gradient_cost.py", "direct/data_gradient.pyx", {"PIXELS", "INPUT_BYTES", "FILTERS_BYTES", "OUTPUT_BYTES"}),
+    ("direct/data_gradient_cost.py", "direct/data_gradient.pyx",
+     {"PIXELS", "INPUT_BYTES", "FILTERS_BYTES", "OUTPUT_BYTES"}),
     ("depthwise/cost.py", "depthwise/layout.pyx", {"TILE_ROWS"}),
 ])
 def test_costs_count_what_the_layouts_lay_out(cost, layout, names):
-    """The planner's counts follow from the same sizes as the driver's loops, where it does not ask the layout itself."""
+    """The planner's counts follow from the same sizes as the driver's loops,
+    where it does not ask the layout itself."""
     module = vars(importlib.import_module("fastconv._core." + cost.removesuffix(".py").replace("/", ".")))
     found = dict(re.findall(r"^    (\w+) = ([\d <]+)", (PACKAGE / "_core" / layout).read_text(), re.M))
     assert {name: module[name] for name in names} == {name: eval(found[name]) for name in names}
@@ -198,7 +202,8 @@ def test_costs_count_what_the_layouts_lay_out(cost, layout, names):
 
 def test_the_table_names_every_kernel():
     """What is not named there is NULL; Cython has its declarations from the header."""
-    struct = re.search(r"fc_winograd_##NAME;(.*)\} fc_kernels_##NAME;", (ROOT / "src_c" / "kernels.h").read_text(), re.S).group(1)
+    struct = re.search(r"fc_winograd_##NAME;(.*)\} fc_kernels_##NAME;",
+                       (ROOT / "src_c" / "kernels.h").read_text(), re.S).group(1)
     declared = re.findall(r"\(\*(\w+)[\[)]", re.sub(r"/\*.*?\*/", "", struct, flags=re.S))
     named = re.findall(r"^    \.(\w+) =", (ROOT / "src_c" / "precision.h").read_text(), re.M)
     assert len(declared) > 50 and set(declared) <= set(named)

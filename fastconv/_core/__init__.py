@@ -15,10 +15,10 @@ Who calls whom
       |                                     |
       |  scratch too large                  |  a band, lanes, blocks    (problem/)
       v                                     v
-    problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in use; its call
-                                                                        is written by a build, from src_c/kernels.h
+    problem/parts.py             runtime/isa.pxd  ->  src_c/            one micro-kernel of the instruction set in
+                                                                        use; src_c/kernels.h declares it, for Cython too
 
-    planner/data_gradient.py     grad_x: a way (data_gradient/) and a driver for its convolutions, laid out with the plan
+    planner/data_gradient.py     grad_x: a way (data_gradient/) and a driver for its convolutions, kept with the plan
     <family>/weight_gradient.pyx chosen as the forward drivers are, by <family>/gradient_cost.py
 
 The rooms

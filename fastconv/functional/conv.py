@@ -108,14 +108,14 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     1e-7 to 4e-7 in float32, 2e-16 to 9e-16 in float64, and below 1e-6 and 2e-15. But it is spread over a tile:
     where the sum would be exactly zero it need not be.
 
-    The error of a transform is relative to the loudest pixel that goes into it, that of a sum to the pixels that an output sees.
-    So "auto" looks at the magnitudes of the image while it reads it (blocks of four pixels and up to 16 channels; exact zeros
-    do not count). Where they differ by a factor of more than 256 within a tile (Winograd), or of more than 16 times the terms
-    of the sum (Fourier), these rows of tiles or this tile are computed as the direct sum. Either each element is then within 16
-    times the rounding bound of the direct sum, n eps sum |x| |weight| with its n terms, or the whole result within the L2
-    error above. The magnitudes of the filters are not looked at: where taps that are louder than the others by such factors meet
-    nothing but zeros or padding, in all of the image, the error is relative to them. Transforms asked for by name are used
-    whatever the data.
+    The error of a transform is relative to the loudest pixel that goes into it, that of a sum to the pixels that
+    an output sees. So "auto" looks at the magnitudes of the image while it reads it (blocks of four pixels and up to 16
+    channels; exact zeros do not count). Where they differ by a factor of more than 256 within a tile (Winograd), or of
+    more than 16 times the terms of the sum (Fourier), these rows of tiles or this tile are computed as the direct sum.
+    Either each element is then within 16 times the rounding bound of the direct sum, n eps sum |x| |weight| with
+    its n terms, or the whole result within the L2 error above. The magnitudes of the filters are not looked at:
+    where taps that are louder than the others by such factors meet nothing but zeros or padding, in all of the image,
+    the error is relative to them. Transforms asked for by name are used whatever the data.
 
     Where a result is not finite, its rows of tiles (with Winograd's algorithm) or its tile (with Fourier transforms)
     are computed again as a direct sum, so NaN and infinity go where that sends them.
@@ -164,19 +164,19 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
 
     Notes
     -----
-    grad_x is computed as convolutions of grad_output with the turned filters, one for each phase of the stride (Dumoulin
-    and Visin, "A guide to convolution arithmetic for deep learning", 2016), all phases together; with a stride also, where that is
-    expected to be faster, as one convolution whose outputs are put side by side (Shi et al., "Is the deconvolution layer the same as a
-    convolutional layer?", 2016), or, of 3 x 3 filters in float32, by the transpose of Winograd's algorithm. At most 16 MB of
-    scratch a thread are used.
+    grad_x is computed as convolutions of grad_output with the turned filters, one for each phase of the stride
+    (Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016), all phases together;
+    with a stride also, where that is expected to be faster, as one convolution whose outputs are put side by side (Shi
+    et al., "Is the deconvolution layer the same as a convolutional layer?", 2016), or, of 3 x 3 filters in float32,
+    by the transpose of Winograd's algorithm. At most 16 MB of scratch a thread are used.
 
-    In float32, grad_weight of 3 x 3 filters with stride 1 or 2 and of 5 x 5 ones with stride 1 is computed by the transpose of
-    Winograd's algorithm where that is expected to be faster. Its relative L2 error is about 1e-6 (5 x 5: 4e-6) however many
-    pixels are summed. Rows of tiles in which the magnitudes of x or of grad_output (measured as in `conv2d`) differ by a factor
-    of more than the number of pixels that are summed (of more than a quarter of it with a stride and for 5 x 5), but at least 32
-    and at most 65536, are summed directly, and all of it is where the result is not finite. Either each element is then within
-    16 times the rounding bound of the direct sum, n eps sum |x| |grad_output| with its n terms, or the whole gradient within a
-    relative L2 error of 1e-5.
+    In float32, grad_weight of 3 x 3 filters with stride 1 or 2 and of 5 x 5 ones with stride 1 is computed by the
+    transpose of Winograd's algorithm where that is expected to be faster. Its relative L2 error is about 1e-6 (5 x 5:
+    4e-6) however many pixels are summed. Rows of tiles in which the magnitudes of x or of grad_output (measured as in
+    `conv2d`) differ by a factor of more than the number of pixels that are summed (of more than a quarter of it with
+    a stride and for 5 x 5), but at least 32 and at most 65536, are summed directly, and all of it is where the result
+    is not finite. Either each element is then within 16 times the rounding bound of the direct sum, n eps sum |x|
+    |grad_output| with its n terms, or the whole gradient within a relative L2 error of 1e-5.
 
     Examples
     --------

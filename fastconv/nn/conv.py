@@ -100,7 +100,8 @@ class Conv2d(Module):
         self._kept = KeptWeights(*self._options.values())  # they are in conv2d's order
 
     def forward(self, x: NDArray[Float], activation: Activation | None = None) -> NDArray[Float]:
-        """The output for the input `x`, through an activation if one is given: `backward` takes the gradient before that."""
+        """The output for the input `x`, through an activation if one is given:
+        `backward` takes the gradient before that."""
         bias = self.bias.data if self.bias else None
         if self.training:
             self.remember(x)

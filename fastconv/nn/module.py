@@ -88,7 +88,8 @@ class Parameter:
         return f"Parameter({name}shape={self.shape}, dtype={self.data.dtype})"
 
 
-#: What the attributes of a layer are that holds no modules: `train` and `eval` look at all layers, before every step as it may be.
+#: What the attributes of a layer are that holds no modules: `train` and `eval` look at all layers,
+#: before every step as it may be.
 _CHILDLESS = PLAIN | {Parameter, KeptWeights}
 
 
@@ -256,7 +257,8 @@ class Module:
             raise
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside this one, in attributes and in lists, tuples and dicts there, with their names."""
+        """The modules directly inside this one, in attributes and in lists,
+        tuples and dicts there, with their names."""
         attributes = vars(self)
         if _CHILDLESS.issuperset(map(type, list(attributes.values()))):
             return iter(())

@@ -53,11 +53,12 @@ class MaxPool2d(Module):
         self.remember(y, indices, np.shape(x))
         return y
 
-    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True, rectified: bool = False) -> NDArray[Float]:
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True,
+                 rectified: bool = False) -> NDArray[Float]:
         """The gradient of the input, or if it is `rectified` the one of what a `ReLU` made the input of.
 
-        A ReLU lets pass what goes to values above 0. All that a window gets goes to its maximum, which is its output: so
-        there are fewer numbers to look at here than there, by the size of a window.
+        A ReLU lets pass what goes to values above 0. All that a window gets goes to its maximum, which is its output:
+        so there are fewer numbers to look at here than there, by the size of a window.
         """
         y, indices, input_shape = self.recall()
         if rectified:

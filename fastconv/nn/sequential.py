@@ -110,7 +110,8 @@ class Sequential(Module):
                     i -= 1
                     layers[i].recall()
                 else:
-                    grad = layers[i].backward(grad) if needs_input_grad or i > first else layers[i].backward(grad, False)
+                    grad = (layers[i].backward(grad) if needs_input_grad or i > first
+                            else layers[i].backward(grad, False))
             except NAMED as error:
                 name_layer(error, self, layers[i], "grad_output", grad)
                 raise

@@ -213,8 +213,9 @@ def test_transposed_scratch_is_bounded():
                                   ((1, 512, 96, 56), (1024, 512, 3, 3)), ((1, 1024, 7, 7), (2048, 1024, 3, 3))]:
         each = problem(x_shape, weight_shape, (2, 2), (1, 1), 1, 4)
         assert TRANSPOSED.refuses(each) is None
-        conv = Convolution(np.empty(each.output_shape, np.float32), swap_channels(np.empty(weight_shape, np.float32), 1),
-                           None, np.empty(x_shape, np.float32), Window((2, 2), (1, 1), (1, 1)))
+        conv = Convolution(np.empty(each.output_shape, np.float32),
+                           swap_channels(np.empty(weight_shape, np.float32), 1), None, np.empty(x_shape, np.float32),
+                           Window((2, 2), (1, 1), (1, 1)))
         assert winograd.workspace(conv, True) <= 16 << 20
 
 
@@ -286,9 +287,11 @@ def random_strided(rng):
     taps, stride, dilation = (tuple(int(n) for n in rng.integers(1, most, 2)) for most in (5, 5, 4))
     pads = tuple((int(a), int(b)) for a, b in rng.integers(0, 6, (2, 2)))
     size = tuple(int(rng.integers(1, 30)) for _ in range(2))
-    outputs = tuple((n + sum(p) - d * (t - 1) - 1) // s + 1 for n, p, t, s, d in zip(size, pads, taps, stride, dilation))
+    outputs = tuple((n + sum(p) - d * (t - 1) - 1) // s + 1
+                    for n, p, t, s, d in zip(size, pads, taps, stride, dilation))
     n, c, k = (int(rng.integers(1, most)) for most in (4, 40, 40))
-    return ConvProblem((n, c, *size), (k, c, *taps), stride, pads, dilation, 1, outputs, 8, bool(rng.integers(2)), "constant")
+    return ConvProblem((n, c, *size), (k, c, *taps), stride, pads, dilation, 1, outputs, 8,
+                       bool(rng.integers(2)), "constant")
 
 
 def test_all_phases_in_one_call_are_those_of_the_passes():
@@ -311,7 +314,8 @@ def at_the_end_of_memory(array):
     memory = mmap.mmap(-1, pages * mmap.PAGESIZE)
     last = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + (pages - 1) * mmap.PAGESIZE
     assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(last), mmap.PAGESIZE, 0) == 0
-    copy = np.frombuffer(memory, array.dtype, array.size, (pages - 1) * mmap.PAGESIZE - array.nbytes).reshape(array.shape)
+    copy = np.frombuffer(memory, array.dtype, array.size,
+                         (pages - 1) * mmap.PAGESIZE - array.nbytes).reshape(array.shape)
     copy[...] = array
     return copy
 
@@ -346,7 +350,8 @@ def test_scratch_of_all_phases_is_bounded():
         taken += 1
         dtype = np.dtype(f"f{size}")
         shapes = (each.output_shape, (c, k, *taps), each.x_shape)
-        grad_output, weight, grad_x = (parts.unbacked(shape, dtype, each.channels_last and i != 1) for i, shape in enumerate(shapes))
+        grad_output, weight, grad_x = (parts.unbacked(shape, dtype, each.channels_last and i != 1)
+                                       for i, shape in enumerate(shapes))
         conv = Convolution(grad_output, weight, None, grad_x, Window(stride, (1, 1), (0, 0)))
         assert direct.workspace(conv, True) <= 16 << 20, each
 
@@ -365,12 +370,13 @@ def test_the_choice():
         each = problem(x_shape, (filters, x_shape[1], 3, 3), (2, 2), (1, 1), 1, 4)
         assert planned(each) == "winograd, transposed"
         assert planned(each._replace(itemsize=8)) != "winograd, transposed"
-    for layer in (((32, 3, 32, 32), (192, 3, 4, 4), (4, 4)), ((8, 3, 224, 224), (96, 3, 16, 16), (16, 16)), ((64, 16, 5, 5), (120, 16, 5, 5), (1, 1)),
-                  ((64, 1, 56, 300), (100, 1, 3, 300), (1, 1))):
+    for layer in (((32, 3, 32, 32), (192, 3, 4, 4), (4, 4)), ((8, 3, 224, 224), (96, 3, 16, 16), (16, 16)),
+                  ((64, 16, 5, 5), (120, 16, 5, 5), (1, 1)), ((64, 1, 56, 300), (100, 1, 3, 300), (1, 1))):
         assert planned(problem(*layer, itemsize=4)).startswith("patches")
     assert planned(problem((8, 64, 56, 56), (64, 64, 3, 3), (1, 1), (1, 1), 1, 4)) == "phases, winograd"
     # Many filters on few pixels: transformed ones, or those of each phase, would take longer to make than they save.
-    for x_shape, filters in (((1, 256, 14, 14), 512), *([((8, 128, 28, 28), 256), ((8, 256, 14, 14), 512)] if isa.in_use() == "avx512" else [])):
+    for x_shape, filters in (((1, 256, 14, 14), 512),
+                             *([((8, 128, 28, 28), 256), ((8, 256, 14, 14), 512)] if isa.in_use() == "avx512" else [])):
         assert planned(problem(x_shape, (filters, x_shape[1], 3, 3), (2, 2), (1, 1), 1, 4)) == "direct, all phases"
     assert planned(problem((1, 16, 5, 5), (120, 16, 5, 5), (1, 1), (0, 0), 1, 4)) == "one output"
 

@@ -1,4 +1,5 @@
-"""What becomes of a sum: a fused activation has the bits of one that follows, and a sum that is added to y is that of both."""
+"""What becomes of a sum: a fused activation has the bits of one that follows,
+and a sum that is added to y is that of both."""
 
 import numpy as np
 import pytest
@@ -145,15 +146,16 @@ def test_many_times_and_as_exactly_as_the_sums(driver):
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_added_in_parts_where_scratch_is_short(driver):
-    check_added(DRIVERS[driver], ((1, 90_000, 1, 3), (17, 90_000, 1, 1), Window()), np.float32, "nchw", elementwise.RELU)
+    check_added(DRIVERS[driver], ((1, 90_000, 1, 3), (17, 90_000, 1, 1), Window()), np.float32, "nchw",
+                elementwise.RELU)
 
 
 def test_the_planner_takes_a_driver_that_can_add():
     for x_shape, weight_shape, groups in (((1, 32, 20, 20), (32, 1, 3, 3), 32), ((1, 64, 20, 20), (64, 64, 3, 3), 1),
                                           ((1, 1, 40, 40), (1, 1, 21, 21), 1), ((1, 64, 1, 1), (10, 64, 1, 1), 1)):
         taps = weight_shape[2] // 2
-        problem = ConvProblem(x_shape, weight_shape, (1, 1), ((taps, taps), (taps, taps)), (1, 1), groups, x_shape[2:], 4, False,
-                              "constant")
+        problem = ConvProblem(x_shape, weight_shape, (1, 1), ((taps, taps), (taps, taps)), (1, 1), groups,
+                              x_shape[2:], 4, False, "constant")
         assert not conv2d_plan(problem, "auto").driver.accumulates or groups == 1
         assert conv2d_plan(problem._replace(accumulate=True), "auto").driver.accumulates
 

@@ -377,8 +377,9 @@ def test_data_gradient(mode, dtype):
     for case in (cases.ConvCase((2, 2, 64, 60), (3, 2, 35, 31), padding=((17, 9), (15, 11)), padding_mode=mode),
                  cases.ConvCase((1, 3, 120, 130), (3, 1, 41, 37), padding=(20, 18), groups=3, padding_mode=mode)):
         x, weight, _, grad_output = case.arrays(dtype=dtype)
-        problem = ConvProblem(x.shape, case.weight_shape, (1, 1), reference.pads(case.padding, x.shape[2:], weight.shape[2:], (1, 1), (1, 1)),
-                              (1, 1), case.groups, grad_output.shape[2:], x.itemsize, False, mode)
+        problem = ConvProblem(x.shape, case.weight_shape, (1, 1),
+                              reference.pads(case.padding, x.shape[2:], weight.shape[2:], (1, 1), (1, 1)), (1, 1),
+                              case.groups, grad_output.shape[2:], x.itemsize, False, mode)
         assert conv2d_plan(problem, "auto").data_gradient.driver.by is FOURIER
         grad_x, grad_weight, _ = fc.conv2d_backward(grad_output, x, weight, **case.window(), needs=(True, False, False))
         assert grad_weight is None

@@ -1,4 +1,5 @@
-"""The weight gradients of 1 x 1 filters, of pixels and of planes: integers exactly, any strides of the arrays, long sums, threads."""
+"""The weight gradients of 1 x 1 filters, of pixels and of planes:
+integers exactly, any strides of the arrays, long sums, threads."""
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ each_driver = pytest.mark.parametrize("driver, view", [("pixels", "nhwc"), ("pla
 def weight_gradient(grad_output, x, weight_shape, stride=1, view="nhwc", driver="pixels"):
     grad_weight = np.full(weight_shape, np.nan, x.dtype)
     window = Window((stride, stride))
-    DRIVERS[driver].conv2d_weight_gradient(Convolution(VIEWS[view](x), grad_weight, None, VIEWS[view](grad_output), window))
+    DRIVERS[driver].conv2d_weight_gradient(Convolution(VIEWS[view](x), grad_weight, None,
+                                                       VIEWS[view](grad_output), window))
     return grad_weight
 
 
@@ -42,13 +44,15 @@ def layer(x_shape, filters, stride=1, groups=1, dtype=np.float32):
 def check_sizes():
     """Channels and filters around whole vectors and tiles, and runs of every length."""
     for dtype in (np.float32, np.float64):
-        for channels, filters, groups in ((1, 1, 1), (2, 15, 1), (16, 14, 1), (17, 33, 1), (40, 5, 1), (64, 70, 1), (12, 20, 4), (66, 34, 2)):
+        for channels, filters, groups in ((1, 1, 1), (2, 15, 1), (16, 14, 1), (17, 33, 1), (40, 5, 1), (64, 70, 1),
+                                          (12, 20, 4), (66, 34, 2)):
             for size, stride in (((1, 1), 1), ((5, 7), 1), ((9, 16), 2), ((2, 300), 1), ((3, 263), 2), ((1, 1030), 2)):
                 grad_output, x, shape = layer((3, channels, *size), filters, stride, groups, dtype)
                 wanted = reference.conv2d_backward(grad_output, x, np.zeros(shape), stride=stride, groups=groups)[1]
                 for driver in DRIVERS:
                     for view in VIEWS:
-                        np.testing.assert_array_equal(weight_gradient(grad_output, x, shape, stride, view, driver), wanted)
+                        np.testing.assert_array_equal(weight_gradient(grad_output, x, shape, stride, view, driver),
+                                                      wanted)
 
 
 @pytest.mark.parametrize("name", isa.known())
@@ -57,14 +61,16 @@ def test_sizes_with_every_instruction_set(name):
 
 
 @each_driver
-@pytest.mark.parametrize("x_shape, filters, groups", [((5, 33, 60, 60), 70, 1), ((2, 200, 20, 20), 300, 1), ((3, 64, 40, 41), 32, 4)])
+@pytest.mark.parametrize("x_shape, filters, groups",
+                         [((5, 33, 60, 60), 70, 1), ((2, 200, 20, 20), 300, 1), ((3, 64, 40, 41), 32, 4)])
 def test_any_number_of_threads_gives_the_same_bits(driver, view, x_shape, filters, groups):
     rng = np.random.default_rng(1)
     x = rng.standard_normal(x_shape, np.float32)
     grad_output = rng.standard_normal((x_shape[0], filters, *x_shape[2:]), np.float32)
     shape = filters, x_shape[1] // groups, 1, 1
     wanted = weight_gradient(grad_output, x, shape, 1, view, driver)
-    exact = fc.conv2d_backward(grad_output.astype(float), x.astype(float), np.zeros(shape), groups=groups, needs=(False, True, False))[1]
+    exact = fc.conv2d_backward(grad_output.astype(float), x.astype(float), np.zeros(shape), groups=groups,
+                               needs=(False, True, False))[1]
     assert np.linalg.norm(wanted - exact) < 1e-6 * np.linalg.norm(exact)
     for threads in (1, 2, 3, 16):
         with fc.num_threads(threads):
@@ -78,7 +84,8 @@ def test_sums_of_millions(driver, view, kind):
     x, grad_output = (np.full(shape, 0.1, np.float32) if kind == "equal" else rng.random(shape, np.float32)
                       for shape in ((2, 3, 1000, 1100), (2, 5, 1000, 1100)))
     wanted = np.einsum("nkhw,nchw->kc", grad_output, x.astype(np.float64), optimize=True)[..., None, None]
-    assert np.abs(weight_gradient(grad_output, x, wanted.shape, 1, view, driver) - wanted).max() < 1.5e-6 * np.abs(wanted).max()
+    assert (np.abs(weight_gradient(grad_output, x, wanted.shape, 1, view, driver) - wanted).max()
+            < 1.5e-6 * np.abs(wanted).max())
 
 
 @each_driver

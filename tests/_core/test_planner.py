@@ -94,7 +94,8 @@ def test_costs_are_counted_from_the_layout_that_a_call_has():
         x, y = (parts.unbacked(shape, dtype, each.channels_last) for shape in (each.x_shape, each.output_shape))
         conv = Convolution(x, parts.unbacked(each.weight_shape, dtype), None, y, window_of(each))
         layout, _ = product_layout.laid_out(each)
-        assert PRODUCT.module.workspace(conv, True) == layout["packed_size"] + layout["scratch_size"] * each.itemsize, each
+        assert (PRODUCT.module.workspace(conv, True) == layout["packed_size"]
+                + layout["scratch_size"] * each.itemsize), each
         if DIRECT.refuses(each) is None:
             layout, _, _ = direct_layout.laid_out(each)
             elements = layout["shared_size"] + layout["scratch_size"]
@@ -115,7 +116,8 @@ def test_constants_are_those_of_the_terms():
                 assert set(of_drivers[driver.name]) <= terms, driver.name
                 assert all(nanoseconds > 0 for nanoseconds in of_drivers[driver.name].values())
     kinds = [*all_kinds(), *(problem((2, 64, 9, 9), (c, 64, 1, 1), stride, itemsize=size, last=last)
-                              for size in (4, 8) for last in (False, True) for c in (3, 32, 640) for stride in ((1, 1), (2, 2)))]
+                              for size in (4, 8) for last in (False, True) for c in (3, 32, 640)
+                              for stride in ((1, 1), (2, 2)))]
     for tables in WEIGHT_GRADIENT_CONSTANTS.values():
         assert set(tables) == {4, 8}
         for itemsize, of_drivers in tables.items():
@@ -146,8 +148,10 @@ def test_the_data_gradient_is_planned_by_its_passes():
 def test_a_driver_is_one_entry(monkeypatch):
     """Another driver in the list is chosen where it says that it is faster, and asked for by its algorithm's name."""
     calls = []
-    module = types.SimpleNamespace(conv2d=lambda conv: calls.append(conv) or DIRECT.module.conv2d(conv), workspace=DIRECT.module.workspace)
-    costs = types.SimpleNamespace(refuses=lambda problem: None if problem.taps == (3, 3) else "not 3 x 3", terms=lambda *_: {"call": 1})
+    module = types.SimpleNamespace(conv2d=lambda conv: calls.append(conv) or DIRECT.module.conv2d(conv),
+                                   workspace=DIRECT.module.workspace)
+    costs = types.SimpleNamespace(refuses=lambda problem: None if problem.taps == (3, 3) else "not 3 x 3",
+                                  terms=lambda *_: {"call": 1})
     toy = DIRECT._replace(name="toy", module=module, costs=costs, prepares=False)
     monkeypatch.setattr(planner, "FORWARD", (*FORWARD, toy))
     for tables in CONSTANTS.values():
@@ -170,7 +174,8 @@ def test_costs_of_enormous_problems_are_found_at_once():
             assert driver.refuses(each) is not None or math.isfinite(driver.cost(each))
 
 
-@pytest.mark.parametrize(("algorithm", "step"), [("auto", 2**30), ("gemm", 2**30), ("auto", 2**30 - 1), ("direct", 2**30 - 1)])
+@pytest.mark.parametrize(("algorithm", "step"),
+                         [("auto", 2**30), ("gemm", 2**30), ("auto", 2**30 - 1), ("direct", 2**30 - 1)])
 def test_steps_whose_product_is_no_number_of_64_bits(algorithm, step):
     """Padding of a step on each side: of the three outputs along each axis that in the middle meets the pixel."""
     in_new_process(f"""
@@ -178,7 +183,8 @@ def test_steps_whose_product_is_no_number_of_64_bits(algorithm, step):
         x, weight = np.full((1, 3, 1, 1), 2, np.float32), np.ones((4, 3, 1, 1), np.float32)
         for data_format in ("NCHW", "NHWC"):
             image = x if data_format == "NCHW" else x.transpose(0, 2, 3, 1)
-            y = fc.conv2d(image, weight, stride={step}, padding={step}, data_format=data_format, algorithm={algorithm!r})
+            y = fc.conv2d(image, weight, stride={step}, padding={step}, data_format=data_format,
+                          algorithm={algorithm!r})
             y = y if data_format == "NCHW" else y.transpose(0, 3, 1, 2)
             assert y.shape == (1, 4, 3, 3) and (y[0, :, 1, 1] == 6).all() and y.sum() == 24
     """)

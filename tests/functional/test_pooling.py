@@ -238,7 +238,8 @@ def test_indices_find_the_maxima():
     np.testing.assert_array_equal(found.reshape(y.shape), y)
 
 
-@pytest.mark.parametrize("options", [dict(kernel_size=2), dict(kernel_size=3, stride=2), dict(kernel_size=3, stride=(2, 1))])
+@pytest.mark.parametrize("options",
+                         [dict(kernel_size=2), dict(kernel_size=3, stride=2), dict(kernel_size=3, stride=(2, 1))])
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_indices_from_elsewhere_in_the_plane(dtype, data_format, options):
@@ -247,8 +248,8 @@ def test_indices_from_elsewhere_in_the_plane(dtype, data_format, options):
     y = fc.max_pool2d(np.zeros(shape, dtype), **options, data_format=data_format)
     indices = np.random.default_rng(0).integers(0, 35, y.shape)
     grad_x = fc.max_pool2d_backward(np.ones(y.shape, dtype), indices, shape, **options, data_format=data_format)
-    expected = reference.max_pool2d_backward(np.ones(cases.to_nchw(y, data_format).shape), cases.to_nchw(indices, data_format),
-                                             (1, 9, 5, 7))
+    expected = reference.max_pool2d_backward(np.ones(cases.to_nchw(y, data_format).shape),
+                                             cases.to_nchw(indices, data_format), (1, 9, 5, 7))
     np.testing.assert_array_equal(cases.to_nchw(grad_x, data_format), expected)
 
 
@@ -261,7 +262,8 @@ def test_indices_outside_the_plane(dtype, data_format, wrong):
         indices.flat[3] = wrong
         shape = (5, 7, channels) if data_format == "NHWC" else (channels, 5, 7)
         with pytest.raises(ValueError, match="indices"):
-            fc.max_pool2d_backward(np.ones(indices.shape, dtype), indices, shape, 2, stride=stride, data_format=data_format)
+            fc.max_pool2d_backward(np.ones(indices.shape, dtype), indices, shape, 2, stride=stride,
+                                   data_format=data_format)
 
 
 def test_windows_without_an_end():

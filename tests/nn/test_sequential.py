@@ -286,7 +286,8 @@ def test_a_layer_with_a_forward_of_its_own_is_asked():
     np.testing.assert_array_equal(plain(x), wanted)
 
 
-@pytest.mark.parametrize("options", [{}, {"kernel_size": 3, "stride": 2, "padding": 1}, {"kernel_size": 3, "stride": 1, "data_format": "NHWC"}])
+@pytest.mark.parametrize("options", [{}, {"kernel_size": 3, "stride": 2, "padding": 1},
+                                     {"kernel_size": 3, "stride": 1, "data_format": "NHWC"}])
 def test_the_gradients_of_a_relu_and_max_pooling_have_the_bits_of_each_by_itself(options):
     model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(**{"kernel_size": 2, **options}), nn.Tanh())
     x = np.random.default_rng(0).integers(-2, 3, (2, 8, 9, 8)).astype(np.float32)

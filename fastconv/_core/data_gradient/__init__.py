@@ -1,1 +1,2 @@
-"""The data gradient as convolutions of grad_output: by phases of the stride, by patches, by Winograd's algorithm transposed."""
+"""The data gradient as convolutions of grad_output: by phases of the stride, by patches,
+by Winograd's algorithm transposed."""

@@ -1,6 +1,8 @@
-"""Shares of the gradient that are computed on positions of the padding, or tap by tap, and added to the pixels that these repeat.
+"""Shares of the gradient that are computed on positions of the padding, or tap by tap,
+and added to the pixels that these repeat.
 
-They go through a scratch of about ``BLOCK_BYTES``, block by block, pass by pass: only positions that a tap meets are computed.
+They go through a scratch of about ``BLOCK_BYTES``, block by block, pass by pass:
+only positions that a tap meets are computed.
 """
 
 import math
@@ -15,15 +17,16 @@ BLOCK_BYTES = 4 << 20
 
 
 def fold_frame(forward, grad_output, turned, grad_x, problem):
-    """Adds the gradient on the frame around the image: rows above and below over the full extended width, columns left and
-    right of the image."""
+    """Adds the gradient on the frame around the image: rows above and below over the full extended width,
+    columns left and right of the image."""
     for rows, columns in _frame(problem):
         for each in passes_on(problem, rows, columns):
             _fold_pass(forward, grad_output, turned, grad_x, each, problem.padding_mode)
 
 
 def tap_by_tap(grad_output, turned, grad_x, problem):
-    """grad_x of filters that are not finite, each tap on what it meets: beside the zeros around grad_output they would make NaN."""
+    """grad_x of filters that are not finite, each tap on what it meets:
+    beside the zeros around grad_output they would make NaN."""
     grad_x.fill(0)
     for each in single_taps(problem):
         _fold_pass(product.conv2d, grad_output, turned, grad_x, each, problem.padding_mode)
@@ -78,7 +81,8 @@ def _fold_channels(forward, grad_output, taps, grad_x, each, mode):
                 shape = images.stop - image, c, len(rows), len(columns)
                 block = memory.scratch(math.prod(shape) * grad_x.itemsize).view(grad_x.dtype).reshape(shape)
                 forward(Convolution(grad_output[images], taps, None, block,
-                                    each.window.with_origin((each.window.origin[0] - row, each.window.origin[1] - column))))
+                                    each.window.with_origin((each.window.origin[0] - row,
+                                                             each.window.origin[1] - column))))
                 _fold(block, rows, columns, grad_x[images], mode)
 
 

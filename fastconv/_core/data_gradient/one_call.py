@@ -1,5 +1,5 @@
-"""The data gradient in one call of a driver that is made for it: ``winograd/data_gradient.pyx``, ``direct/data_gradient.pyx``. The
-driver counts its costs."""
+"""The data gradient in one call of a driver that is made for it: ``winograd/data_gradient.pyx``,
+``direct/data_gradient.pyx``. The driver counts its costs."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,4 +1,5 @@
-"""The data gradient of one output a filter, of few images: see ``product/one_output.py``. The driver counts its costs."""
+"""The data gradient of one output a filter, of few images: see ``product/one_output.py``.
+The driver counts its costs."""
 
 from fastconv._core.problem.convolution import Window
 from fastconv._core.product import one_output
@@ -28,7 +29,8 @@ class OneOutput:
         self.window = Window(problem.stride, problem.dilation, problem.origin)
 
     def __call__(self, grad_output, weight, grad_x):
-        """Fills grad_x (N, C, H, W), a view with any strides; or returns all images, where filters do not lie in one piece."""
+        """Fills grad_x (N, C, H, W), a view with any strides; or returns all images,
+        where filters do not lie in one piece."""
         if not weight.flags.c_contiguous:
             return range(len(grad_x))
         one_output.data_gradient(grad_output, weight, grad_x, self.window)

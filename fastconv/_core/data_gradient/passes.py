@@ -1,4 +1,5 @@
-"""The passes of a data gradient: the convolutions of stride 1 that ``problem/geometry.py`` derives, as slices of its arrays."""
+"""The passes of a data gradient: the convolutions of stride 1 that ``problem/geometry.py`` derives,
+as slices of its arrays."""
 
 from typing import NamedTuple
 
@@ -9,7 +10,8 @@ ALL = slice(None)
 
 
 class Pass(NamedTuple):
-    """A convolution of stride 1 that computes the gradient on some positions, evenly spaced; they may lie in the padding."""
+    """A convolution of stride 1 that computes the gradient on some positions, evenly spaced;
+    they may lie in the padding."""
 
     taps: tuple[slice, ...]     # of filters whose channels are swapped
     rows: range
@@ -34,7 +36,8 @@ def passes_on(problem, rows, columns):
 
 def single_taps(problem):
     """A pass for each tap: the positions that it meets, in the image and its padding."""
-    rows, columns = ([range(first, first + step * outputs, step) for first in range(-before, distance * taps - before, distance)]
+    rows, columns = ([range(first, first + step * outputs, step)
+                      for first in range(-before, distance * taps - before, distance)]
                      for taps, outputs, step, distance, before in zip(problem.weight_shape[2:], problem.output_size,
                                                                       problem.stride, problem.dilation, problem.origin))
     for r, of_rows in enumerate(rows):

@@ -1,9 +1,10 @@
-"""The data gradient by phases of the stride: each is a convolution of grad_output by a forward driver. The derivation stands in
-``problem/geometry.py``.
+"""The data gradient by phases of the stride: each is a convolution of grad_output by a forward driver.
+The derivation stands in ``problem/geometry.py``.
 
-Drivers get strided views of grad_output, weight and grad_x, so nothing but the weights of a grouped convolution is copied, some groups
-at a time. Where the padding repeats pixels the frame around the image is folded back (``folding.py``). Depthwise with a stride of 2
-computes both phases of columns in one call: by itself, each of them would move all of grad_x.
+Drivers get strided views of grad_output, weight and grad_x, so nothing but the weights of a grouped convolution
+is copied, some groups at a time. Where the padding repeats pixels the frame around the image is folded back
+(``folding.py``). Depthwise with a stride of 2 computes both phases of columns in one call: by itself, each of them
+would move all of grad_x.
 """
 
 import functools
@@ -66,14 +67,16 @@ class Phases:
         return ()
 
     def _fill(self, grad_output, turned, grad_x):
-        passes = self.passes if self.passes is not None else tuple(passes_on(self.problem, *map(range, self.problem.size)))
+        passes = (self.passes if self.passes is not None
+                  else tuple(passes_on(self.problem, *map(range, self.problem.size))))
         if not self.meets_all:
             grad_x.fill(0)
         convolutions = [each.on(grad_output, turned, grad_x) for each in passes]
         if self.in_pairs and grad_x.strides[3] == grad_x.itemsize:
             for i in range(0, len(passes), 2):
                 first, second = convolutions[i:i + 2]
-                pair.conv2d_pair(*((first, second) if passes[i].columns.start < passes[i + 1].columns.start else (second, first)))
+                pair.conv2d_pair(*((first, second) if passes[i].columns.start < passes[i + 1].columns.start
+                                   else (second, first)))
         else:
             for each in convolutions:
                 self.convolve(each)

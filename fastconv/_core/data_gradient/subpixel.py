@@ -56,7 +56,8 @@ class Patches(NamedTuple):
 
 
 class Subpixel(NamedTuple):
-    """The way by patches whose filters have their own taps, or are filled up to so many, 3 or 5: those of Winograd's algorithm."""
+    """The way by patches whose filters have their own taps, or are filled up to so many, 3 or 5:
+    those of Winograd's algorithm."""
 
     filled: int | None = None
 
@@ -93,8 +94,8 @@ class ByPatches(NamedTuple):
     driver: Any    # of planner/drivers.py
 
     def __call__(self, grad_output, weight, grad_x):
-        """Fills grad_x (N, C, H, W), a view with any strides; or returns all images, where a filter's zeros met what is not
-        finite."""
+        """Fills grad_x (N, C, H, W), a view with any strides; or returns all images,
+        where a filter's zeros met what is not finite."""
         of_group, all_channels, at_once = weight.shape[1], grad_x.shape[1], self.patches.channels
         k = weight.shape[0] * of_group // all_channels    # filters of a group
         for first in range(0, all_channels, at_once):
@@ -116,7 +117,8 @@ def period(problem):
 
 
 def laid_out(problem, filled):
-    """The patches whose filters have their own taps, or are filled up to so many, and their convolution; or None, None."""
+    """The patches whose filters have their own taps, or are filled up to so many,
+    and their convolution; or None, None."""
     step = period(problem)
     size = tuple(map(min, step, problem.taps))
     own = tuple(-(-taps // s) for taps, s in zip(problem.taps, step))
@@ -126,7 +128,8 @@ def laid_out(problem, filled):
     met = tuple(min(end, outputs + t - 2) for end, outputs, t in zip(last, problem.output_size, own))
     grid = tuple(end - begin + 1 for begin, end in zip(first, met))
     group = problem.filters * math.prod(size) * math.prod(taps) * problem.itemsize    # bytes of one channel's filters
-    if any(t < n for t, n in zip(taps, own)) or (taps == own and filled is not None) or min(grid) < 1 or group > WEIGHT_BYTES:
+    if (any(t < n for t, n in zip(taps, own)) or (taps == own and filled is not None) or min(grid) < 1
+            or group > WEIGHT_BYTES):
         return None, None
     channels = max(1, WEIGHT_BYTES // group)
     if problem.groups > 1:
@@ -134,14 +137,15 @@ def laid_out(problem, filled):
             return None, None
         channels = channels // problem.channels * problem.channels
     padding = tuple(t - 1 - begin for t, begin in zip(taps, first))
-    after = tuple(g + t - 1 - outputs - before for g, t, outputs, before in zip(grid, taps, problem.output_size, padding))
+    after = tuple(g + t - 1 - outputs - before
+                  for g, t, outputs, before in zip(grid, taps, problem.output_size, padding))
     inside = tuple(before - begin * s for before, begin, s in zip(problem.origin, first, step))
     patches = Patches(step, size, taps, grid, inside, padding, met == last and size == step,
                       all(t * s == r for t, s, r in zip(taps, size, problem.taps)), channels)
     filters = problem.groups * problem.channels * math.prod(size)
-    merged = ConvProblem((problem.images, problem.groups * problem.filters, *problem.output_size), (filters, problem.filters, *taps),
-                         (1, 1), tuple(zip(padding, after)), (1, 1), problem.groups, grid, problem.itemsize, problem.channels_last,
-                         "constant")
+    merged = ConvProblem((problem.images, problem.groups * problem.filters, *problem.output_size),
+                         (filters, problem.filters, *taps), (1, 1), tuple(zip(padding, after)), (1, 1), problem.groups,
+                         grid, problem.itemsize, problem.channels_last, "constant")
     return patches, merged
 
 
@@ -153,13 +157,15 @@ def _some_channels(by, grad_output, weight, grad_x, groups):
     turned = _filters(patches, weight, groups, joined)
     sides, steps, (top, left) = (c, rows, columns), patches.step, patches.inside
     if joined:
-        grad_x, sides, steps, left = _with_channels_in_rows(grad_x), (1, rows, columns * c), (steps[0], steps[1] * c), left * c
+        grad_x, sides, steps, left = (_with_channels_in_rows(grad_x), (1, rows, columns * c),
+                                      (steps[0], steps[1] * c), left * c)
     if patches.grid == (1, 1) and sides == grad_x.shape[1:] and (top, left) == (0, 0) and _in_one_piece(grad_x):
         driver.conv2d(_met(grad_output, turned, grad_x.reshape(n, len(turned), 1, 1), patches, (0, 0)))
         return patches.exact or _finite(grad_x)
     prepared = None
     for images, of_rows, of_columns in _blocks(n, patches.grid, len(turned) * size):
-        block = _scratch(images.stop - images.start, len(turned), len(of_rows), len(of_columns), driver.module, grad_x.dtype)
+        block = _scratch(images.stop - images.start, len(turned), len(of_rows), len(of_columns),
+                         driver.module, grad_x.dtype)
         conv = _met(grad_output[images], turned, block, patches, (of_rows.start, of_columns.start))
         if prepared is None:
             prepared = driver.prepared(conv)
@@ -179,7 +185,8 @@ def _finite(array):
 
 
 def _filters(patches, weight, groups, joined):
-    """(K, C, R, S) -> a filter for each channel and pixel of a patch, taps turned: (filters, K / groups, T, T); a view where it can be."""
+    """(K, C, R, S) -> a filter for each channel and pixel of a patch, taps turned: (filters, K / groups, T, T);
+    a view where it can be."""
     (k, c, r, s), (rows, columns), (taps_h, taps_w) = weight.shape, patches.size, patches.taps
     if not patches.exact:
         filled = np.zeros((k, c, taps_h * rows, taps_w * columns), weight.dtype)
@@ -225,7 +232,8 @@ def _scratch(n, filters, rows, columns, module, dtype):
 
 
 def _met(grad_output, turned, y, patches, first):
-    """The convolution of a block of patches, (row, column) first among them, with the part of grad_output that they meet."""
+    """The convolution of a block of patches, (row, column) first among them,
+    with the part of grad_output that they meet."""
     part, origin = [slice(None), slice(None)], []
     for axis in range(2):
         begin = first[axis] - patches.padding[axis]

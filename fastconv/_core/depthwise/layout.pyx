@@ -74,7 +74,8 @@ def planes_pay(problem):
     """Whether a ConvProblem's planes are transposed, so that lanes are channels."""
     cdef Problem p = record_of(problem)
     cdef bint single = problem.itemsize == sizeof(float)
-    return planes.channels_pay(&p, window_of(problem), problem.itemsize, kernels.f32.vector if single else kernels.f64.vector)
+    return planes.channels_pay(&p, window_of(problem), problem.itemsize,
+                               kernels.f32.vector if single else kernels.f64.vector)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""What the sum with channels in the lanes costs: see forward.pyx for the loop nest that is counted here, layout.pyx for the sizes."""
+"""What the sum with channels in the lanes costs: see forward.pyx for the loop nest that is counted here,
+layout.pyx for the sizes."""
 
 import math
 
@@ -30,7 +31,8 @@ def terms(problem, lanes, tile_rows):
         tiles = block["count"] * block["rows"] * block["images"] * ceildiv(block["cols"], tile_rows)
     band_rows = 0
     if not layout["in_place"]:
-        band_rows = block["count"] * groups * block["images"] * layout["band_rows"] * (channels if in_planes else of_channels)
+        band_rows = block["count"] * groups * block["images"] * layout["band_rows"] * (channels
+                                                                                       if in_planes else of_channels)
     band, of_planes = band_rows * layout["band_cols"], not problem.channels_last
     multiply, outputs = images * groups * oh * ow * vectors * lines, images * groups * oh * ow * vectors
     in_steps = r * s == 1 and max(strides(problem)) > 1 and inside(problem)    # only the pixels that are met

@@ -1,10 +1,10 @@
 """The data gradient with a stride, channels of grad_x in the lanes: all phases in one call. problem/geometry.py has the
 derivation.
 
-Each phase is a sum over other taps of the same pixels of grad_output. So these are packed once for all phases, and so is a
-filter, whose taps lie together in memory; and the tiles of a phase go where its pixels lie between those of the others, so that
-whole rows of grad_x are stored. Rows and columns are counted in steps of the stride: row m stands for the rows of grad_x that
-begin at m times the stride, one of each phase.
+Each phase is a sum over other taps of the same pixels of grad_output. So these are packed once for all phases,
+and so is a filter, whose taps lie together in memory; and the tiles of a phase go where its pixels lie between
+those of the others, so that whole rows of grad_x are stored. Rows and columns are counted in steps of the stride:
+row m stands for the rows of grad_x that begin at m times the stride, one of each phase.
 
     for block of rows (of several images where these are small):
         parallel for vector of filters (NHWC: image): bands of grad_output -> X[vector][image][row][column] (L2, L3)
@@ -13,11 +13,12 @@ begin at m times the stride, one of each phase.
             for strip: for phase: for tile of pixels: micro-kernel over all filters and taps
                 -> Y[row of grad_x][column][2 vectors] (L1) -> grad_x (NHWC: straight there)
 
-A strip is one row, or, where rows are shorter than tiles, so many that tiles go on from row to row, over the columns of X
-between them: what is computed there is stored nowhere.
+A strip is one row, or, where rows are shorter than tiles, so many that tiles go on from row to row,
+over the columns of X between them: what is computed there is stored nowhere.
 
-Weights lie as [filter][channel][tap]. The taps of a vector of channels are transposed in registers; where a channel has fewer
-taps than a vector has lanes the loads reach into the next channels, and what comes of that goes to a place behind B.
+Weights lie as [filter][channel][tap]. The taps of a vector of channels are transposed in registers;
+where a channel has fewer taps than a vector has lanes the loads reach into the next channels, and what comes of that
+goes to a place behind B.
 
 Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016).
 """
@@ -53,14 +54,14 @@ cdef enum:
     STRIP_BYTES = 64 << 10       # of Y of a strip of several rows
 
 
-# One phase of rows or columns: its first position and how many there are, its first tap and how many; `at` is where in X the
-# last of these meets position 0.
+# One phase of rows or columns: its first position and how many there are, its first tap and how many;
+# `at` is where in X the last of these meets position 0.
 cdef struct AxisPhase:
     Py_ssize_t first, outputs, tap, taps, at
 
 
-# The phases along one axis, of which there are `count` with taps; `most` positions in steps of the stride; pixels of X before
-# the first and all of them.
+# The phases along one axis, of which there are `count` with taps; `most` positions in steps of the stride;
+# pixels of X before the first and all of them.
 cdef struct PhasedAxis:
     Py_ssize_t stride, tap_step, dilation, count, most, before, length
     AxisPhase *phases
@@ -84,8 +85,9 @@ cdef struct PhasedLayout:
     Py_ssize_t thread_size, shared_size, table_size
 
 
-# What the units of a call share. `positions` is the table of fill_lanes; `offsets` where the taps of all phases lie in X;
-# `places` of each tap of a filter: how many taps the phases before its own have or -1, its number in its own, how many that has.
+# What the units of a call share. `positions` is the table of fill_lanes; `offsets` where the taps of all phases
+# lie in X; `places` of each tap of a filter: how many taps the phases before its own have or -1, its number
+# in its own, how many that has.
 cdef struct PhasedCall:
     const Problem *g         # x is grad_output, y is grad_x
     const PhasedLayout *l
@@ -109,7 +111,8 @@ cdef inline bint taps_follow(const Problem *g) noexcept nogil:
 
 cdef void pack_vector(const PhasedCall *call, const floating *w, int channels, Py_ssize_t reach, const Py_ssize_t *at,
                       floating *b) noexcept nogil:
-    """All taps of one filter, and of at most a vector of channels; `reach` elements may be read from each channel's first."""
+    """All taps of one filter, and of at most a vector of channels;
+    `reach` elements may be read from each channel's first."""
     cdef const Problem *g = call.g
     cdef Py_ssize_t taps = g.r * g.s, lanes = call.l.lanes, t, i
     cdef Py_ssize_t rows[FC_MAX_LANES]
@@ -205,8 +208,8 @@ cdef inline void store_vectors(const PhasedCall *call, const floating *rows, Py_
 
 cdef void store_strip(const PhasedCall *call, Py_ssize_t n, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t panel,
                       floating *y) noexcept nogil:
-    """Y of so many rows of an image, counted in steps of the stride, and one panel, to grad_x. The rows of planes are put in
-    order behind Y before, if these are several, without what stands between them."""
+    """Y of so many rows of an image, counted in steps of the stride, and one panel, to grad_x.
+    The rows of planes are put in order behind Y before, if these are several, without what stands between them."""
     cdef const PhasedLayout *l = call.l
     cdef const Problem *g = call.g
     cdef Py_ssize_t channels = min(l.width, g.k - panel * l.width), first = row * l.rows.stride, i
@@ -281,7 +284,8 @@ cdef void panel_unit(const void *data, Py_ssize_t unit, floating *scratch) noexc
     if not l.covers:    # some pixels are met by no tap
         memset(y, 0, l.y_size * sizeof(floating))
     strips = ceildiv(call.block.rows, l.strip)
-    for i in range(part(call.block.images * strips, l.pieces, piece), part(call.block.images * strips, l.pieces, piece + 1)):
+    for i in range(part(call.block.images * strips, l.pieces, piece),
+                   part(call.block.images * strips, l.pieces, piece + 1)):
         n, row = i // strips, i % strips * l.strip
         x = <const floating *>call.x + n * l.image_pitch + row * l.columns.length * l.lanes
         rows, n, row = min(l.strip, call.block.rows - row), n + call.block.n0, row + call.block.row0
@@ -304,7 +308,8 @@ cdef void compute(PhasedCall *call, floating *shared, floating *scratch) noexcep
         in_parallel(pack_one[floating], call, l.panels, l.team, EVENLY, scratch, l.thread_size)
     for i in range(l.blocking.count):
         call.block = block_at(&steps, &l.blocking, i)
-        in_parallel(fill_unit[floating], call, call.block.images if call.g.xc == 1 else l.vectors, l.team, EVENLY, scratch, 0)
+        in_parallel(fill_unit[floating], call, call.block.images if call.g.xc == 1 else l.vectors, l.team,
+                    EVENLY, scratch, 0)
         in_parallel(panel_unit[floating], call, l.panels * l.pieces, l.team, WHEN_READY, scratch, l.thread_size)
 
 
@@ -415,7 +420,8 @@ cdef void fill_tables(PhasedCall *call, Py_ssize_t *tables) noexcept nogil:
             for r in range(down.taps):
                 for s in range(across.taps):
                     t = r * across.taps + s
-                    place = call.places + 3 * ((down.tap + r * l.rows.tap_step) * g.s + across.tap + s * l.columns.tap_step)
+                    place = call.places + 3 * ((down.tap + r * l.rows.tap_step) * g.s + across.tap
+                                               + s * l.columns.tap_step)
                     place[0], place[1], place[2] = before, t, down.taps * across.taps
                     call.offsets[before + t] = ((down.taps - 1 - r) * l.rows.dilation * l.columns.length
                                                 + (across.taps - 1 - s) * l.columns.dilation) * l.lanes
@@ -437,9 +443,9 @@ cdef Problem problem_of(Convolution conv) noexcept:
 
 
 def data_gradient(Convolution conv):
-    """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K, R, S), whose input and output channels are swapped;
-    the window is that of the forward pass, padding is constant, and there are no groups. Returns the images that must be
-    computed otherwise, which are none."""
+    """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K, R, S), whose input and output channels are
+    swapped; the window is that of the forward pass, padding is constant, and there are no groups. Returns the images
+    that must be computed otherwise, which are none."""
     cdef Problem g = problem_of(conv)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
     cdef Block phases = take((g.r + g.s) * sizeof(AxisPhase))
@@ -464,5 +470,6 @@ def workspace(Convolution conv, bint alone):
     cdef Problem g = problem_of(conv)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
     cdef Block phases = take((g.r + g.s) * sizeof(AxisPhase))
-    cdef PhasedLayout l = lay_out(&g, conv.window, 1 if alone else threads.team(work(&g)), <AxisPhase *>phases.data, size)
+    cdef int team = 1 if alone else threads.team(work(&g))
+    cdef PhasedLayout l = lay_out(&g, conv.window, team, <AxisPhase *>phases.data, size)
     return (l.shared_size + l.team * l.thread_size) * size + l.table_size * <Py_ssize_t>sizeof(Py_ssize_t)

@@ -1,5 +1,6 @@
-"""What the data gradient with channels in the lanes costs, all phases in one call: see data_gradient.pyx for the loop nest that is
-counted here. The problem is that of the forward pass; the constants are those of the forward driver, whose kernels do the same."""
+"""What the data gradient with channels in the lanes costs, all phases in one call: see data_gradient.pyx for the loop
+nest that is counted here. The problem is that of the forward pass; the constants are those of the forward driver,
+whose kernels do the same."""
 
 from fastconv._core.problem.geometry import phases
 from fastconv._core.problem.sizes import block_pixels, ceildiv
@@ -18,7 +19,8 @@ def refuses(problem):
         return "it serves strides, without groups, and constant padding"
     (sh, _), (_, w), size = problem.stride, problem.size, problem.itemsize
     rows, columns = PhaseSizes(problem, 0), PhaseSizes(problem, 1)
-    if (1 + rows.halo) * (columns.most + columns.halo) * (problem.filters + 16) * size > INPUT_BYTES or columns.most > PIXELS:
+    if ((1 + rows.halo) * (columns.most + columns.halo) * (problem.filters + 16) * size > INPUT_BYTES
+            or columns.most > PIXELS):
         return "rows are too long"
     weights = (problem.filters * rows.taps * columns.taps + 16) * PANEL_BYTES
     if max(weights, sh * (columns.most + columns.halo) * problem.stride[1] * PANEL_BYTES) > MOST_BYTES:
@@ -30,7 +32,8 @@ class PhaseSizes:
     """The phases along one axis, as in data_gradient.pyx."""
 
     def __init__(self, problem, axis):
-        size, taps, stride, dilation = (of_axes[axis] for of_axes in (problem.size, problem.taps, problem.stride, problem.dilation))
+        size, taps, stride, dilation = (of_axes[axis]
+                                        for of_axes in (problem.size, problem.taps, problem.stride, problem.dilation))
         found = phases(size, taps, stride, problem.origin[axis], dilation)
         self.most = ceildiv(size, stride)
         self.phases = [(ceildiv(size - each.first, stride), ceildiv(taps - each.tap, each.tap_step)) for each in found]
@@ -54,7 +57,8 @@ def terms(problem, lanes, tile_rows):
     if problem.channels_last and beforehand:
         at_once = max(1, min(at_once, OUTPUT_BYTES // (problem.stride[0] * w * channels * size)))
     block = block_pixels(images, rows.most, columns.most, max(columns.most, min(PIXELS, at_once * columns.most)))
-    goes_on = columns.most < tile_rows and 4 * ceildiv(block.rows * length, tile_rows) <= 3 * block.rows * ceildiv(columns.most, tile_rows)
+    goes_on = (columns.most < tile_rows
+               and 4 * ceildiv(block.rows * length, tile_rows) <= 3 * block.rows * ceildiv(columns.most, tile_rows))
     multiply = loads = taps = 0
     for down, of_down in rows.phases:
         for across, of_across in columns.phases:

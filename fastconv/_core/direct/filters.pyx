@@ -63,8 +63,8 @@ cdef inline bint lies_turned(const Problem *p) noexcept nogil:
 
 cdef void pack_turned(const DirectLayout *l, const Problem *p, const floating *w, Py_ssize_t filters,
                       floating *b) noexcept nogil:
-    """pack_panel, of filters that lie so. Where there are fewer taps than lanes the loads reach into the next filter, and
-    what comes of that goes behind B."""
+    """pack_panel, of filters that lie so. Where there are fewer taps than lanes the loads reach into the next filter,
+    and what comes of that goes behind B."""
     cdef Py_ssize_t taps = p.r * p.s, width = ceildiv(filters, l.lanes) * l.lanes, behind = p.own * taps * width
     cdef Py_ssize_t c, k, t, have, first, reach, i
     cdef bint backwards = taps > 1 and (p.ws if p.s > 1 else p.wr) < 0

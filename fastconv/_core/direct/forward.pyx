@@ -13,10 +13,11 @@ being multiples of 7 or 14.
                 for tile of pixels (of images): micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
 
-With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another. If the
-packed filters fit in L2, they are packed once, and X is small enough to stay there beside them. Each thread packs them
-for itself: to fetch lines from the other's cache takes longer. The same where they fit in L3 and an X of all pixels is
-too large for L2: to read panels from L3, each in one piece, takes less time than X, of which a tile meets little pieces.
+With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another.
+If the packed filters fit in L2, they are packed once, and X is small enough to stay there beside them.
+Each thread packs them for itself: to fetch lines from the other's cache takes longer. The same where they fit
+in L3 and an X of all pixels is too large for L2: to read panels from L3, each in one piece, takes less time than X,
+of which a tile meets little pieces.
 
 The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight
 to y. A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles
@@ -25,9 +26,9 @@ Where pixels lie a multiple of 2 KB apart and so share few sets of L1, a tile ha
 two panels instead. Without AVX-512 the X of 1 x 1 filters is [image][row][column][channel], as NHWC: the few rows of a
 tile are streams then.
 
-Few channels in planes (first layers) are not transposed where layout.pyx says so: X is [image][channel][row][column], a
-copy with padding, or, where there is none, x itself. The sum then runs over the columns of filters, neighbours in a row,
-as it does over channels elsewhere.
+Few channels in planes (first layers) are not transposed where layout.pyx says so: X is [image][channel][row][column],
+a copy with padding, or, where there is none, x itself. The sum then runs over the columns of filters, neighbours
+in a row, as it does over channels elsewhere.
 
 Narrow groups, of as many channels as filters, lie side by side in one vector, as many as fill it and divide the number
 of groups: to fill X and to store they are one group, but B holds a filter's own channels only, and in the tile a lane
@@ -157,8 +158,8 @@ cdef const floating *following(const DirectCall *call, const floating *w, const 
 cdef inline const floating *first_pixel(const DirectUnit *u, const floating *unused) noexcept nogil:
     """Of a block, where it is read in place."""
     cdef const Problem *p = u.call.p
-    return (<const floating *>p.x + u.group * p.c * p.xc + u.block.n0 * p.xn + (u.block.row0 * p.stride_h - p.top) * p.xh
-            + (u.block.col0 * p.stride_w - p.left) * p.xw)
+    return (<const floating *>p.x + u.group * p.c * p.xc + u.block.n0 * p.xn
+            + (u.block.row0 * p.stride_h - p.top) * p.xh + (u.block.col0 * p.stride_w - p.left) * p.xw)
 
 
 cdef inline floating *first_output(const DirectUnit *u, const floating *unused) noexcept nogil:

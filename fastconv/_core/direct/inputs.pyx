@@ -1,4 +1,5 @@
-"""X of the driver with channels in the lanes: the input of a block of outputs, with its padding, in steps that threads can share."""
+"""X of the driver with channels in the lanes: the input of a block of outputs, with its padding,
+in steps that threads can share."""
 
 from cython cimport floating
 
@@ -35,8 +36,8 @@ cdef void fill_plane(const Problem *p, const DirectLayout *l, const PixelBlock *
     fill(&band, plane, p.xc, 1, <floating>p.value, dst)
 
 
-cdef void fill_input(const Problem *p, const DirectLayout *l, const PixelBlock *block, Py_ssize_t step, const Py_ssize_t *at,
-                     const floating *x, floating *dst) noexcept nogil:
+cdef void fill_input(const Problem *p, const DirectLayout *l, const PixelBlock *block, Py_ssize_t step,
+                     const Py_ssize_t *at, const floating *x, floating *dst) noexcept nogil:
     """One step. x: the first image and channel of the block; at: the table of fill_lanes; dst: X."""
     cdef Py_ssize_t i, c = step * l.lanes
     cdef LaneBand band

@@ -15,13 +15,15 @@ cdef struct DirectLayout:
     bint stored                        # tiles go straight to y
     bint beforehand                    # filters are packed before the first block,
     bint far                           # although they do not stay in L2
-    bint in_planes                     # X holds planes as they are, padded: what would be channels are columns of filters
+    # X holds planes as they are, padded: what would be channels are columns of filters.
+    bint in_planes
     bint in_place                      # there is no X: tiles are read from x,
     bint each_tile                     # and each by all panels, one after the other
     Py_ssize_t pixel                   # of X: from one to the next
     Py_ssize_t depth, n_taps           # of the product: where pixels of X lie close, a row of taps counts as one
     Py_ssize_t band_rows, band_cols
-    Py_ssize_t plane_pitch, line_pitch      # from channel to channel, and row to row, of planes that are read as they are
+    # From channel to channel, and row to row, of planes that are read as they are.
+    Py_ssize_t plane_pitch, line_pitch
     Py_ssize_t image_pitch, channel_pitch   # of X
     Py_ssize_t image_step, row_step, pixel_step   # from output to output, where tiles are read
     Py_ssize_t panels, width           # of a group; filters of one

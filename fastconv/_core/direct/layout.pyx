@@ -190,12 +190,13 @@ cdef void leave_out_filters(DirectLayout *l) noexcept nogil:
 
 
 def laid_out(problem):
-    """How a ConvProblem's forward pass is cut on one thread, for cost.py: the layout, how many groups share a vector, and whether
-    tiles take images."""
+    """How a ConvProblem's forward pass is cut on one thread, for cost.py: the layout, how many groups share a vector,
+    and whether tiles take images."""
     cdef Problem p = only_met(record_of(problem))
     if p.c == 1:
         p.xc = 1    # there is no second one
-    return laid_out_of(&p, <const float *>NULL) if problem.itemsize == sizeof(float) else laid_out_of(&p, <const double *>NULL)
+    return (laid_out_of(&p, <const float *>NULL) if problem.itemsize == sizeof(float)
+            else laid_out_of(&p, <const double *>NULL))
 
 
 cdef tuple laid_out_of(const Problem *problem, const floating *unused):

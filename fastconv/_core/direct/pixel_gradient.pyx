@@ -1,6 +1,6 @@
-"""The weight gradient of pointwise convolutions of pixels whose channels follow each other in memory (NHWC): a sum of
-outer products, dW[k, c] = sum over pixels of dY[pixel, k] X[pixel, c]. Both operands are read as they lie, channels of X in
-the lanes:
+"""The weight gradient of pointwise convolutions of pixels whose channels follow each other in memory (NHWC):
+a sum of outer products, dW[k, c] = sum over pixels of dY[pixel, k] X[pixel, c]. Both operands are read as they lie,
+channels of X in the lanes:
 
     parallel for chunk of the pixels, group, panel of filters x channels:
         for run of up to 128 pixels of a row (an image or a batch is one row where it lies so):
@@ -109,13 +109,15 @@ cdef void add_run(const Problem *p, const PixelGradientLayout *l, const PixelGra
         vectors = <int>min(FC_MAX_NV, (whole - c) // lanes)
         for i in range(tiles):
             k = part(filters, tiles, i)
-            gemm_tile(vectors, part(filters, tiles, i + 1) - k, &how, pixels, dy + k, x + c, sums + k * l.channels + c, no_bias)
+            gemm_tile(vectors, part(filters, tiles, i + 1) - k, &how, pixels, dy + k, x + c,
+                      sums + k * l.channels + c, no_bias)
     if whole < channels:
         split_pixels(x + whole, how.b, pixels, channels - whole, last, lanes, 0)
         how.b = lanes
         for i in range(tiles):
             k = part(filters, tiles, i)
-            gemm_tile(1, part(filters, tiles, i + 1) - k, &how, pixels, dy + k, last, sums + k * l.channels + whole, no_bias)
+            gemm_tile(1, part(filters, tiles, i + 1) - k, &how, pixels, dy + k, last,
+                      sums + k * l.channels + whole, no_bias)
 
 
 cdef void finish(const PixelGradientCall *call, const PixelGradientPanel *u, Py_ssize_t chunk, bint is_first,
@@ -183,7 +185,8 @@ cdef Py_ssize_t bytes_of(const PixelGradientLayout *l, int team, Py_ssize_t size
 cdef backward(const Problem *p, const floating *unused):
     cdef int team = threads.team(work(p))
     cdef PixelGradientLayout l = lay_out(p, team, unused)
-    cdef Block scratch = take(team * l.thread_size * sizeof(floating)), totals = take(l.chunks * l.totals * sizeof(double))
+    cdef Block scratch = take(team * l.thread_size * sizeof(floating))
+    cdef Block totals = take(l.chunks * l.totals * sizeof(double))
     cdef PixelGradientCall call
     call.p, call.l, call.totals = p, &l, <double *>totals.data
     with nogil:

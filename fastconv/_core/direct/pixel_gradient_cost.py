@@ -1,4 +1,5 @@
-"""What the weight gradient with channels in the lanes costs: see pixel_gradient.pyx for the loop nest that is counted here."""
+"""What the weight gradient with channels in the lanes costs:
+see pixel_gradient.pyx for the loop nest that is counted here."""
 
 from fastconv._core.problem.sizes import ceildiv, inside
 
@@ -18,7 +19,8 @@ def refuses(problem):
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
     groups, (oh, ow) = problem.groups, problem.output_size
-    vectors, panels, pixels = ceildiv(problem.channels, lanes), ceildiv(problem.filters, tile_rows), problem.images * oh * ow * groups
+    vectors, panels = ceildiv(problem.channels, lanes), ceildiv(problem.filters, tile_rows)
+    pixels = problem.images * oh * ow * groups
     whole = max(problem.stride) == 1
     far = max(problem.channels, problem.filters) * groups * problem.itemsize % FAR_BYTES == 0
     runs = ceildiv(problem.images * oh * ow, RUN) if whole else problem.images * oh * ceildiv(ow, RUN)

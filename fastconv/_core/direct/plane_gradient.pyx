@@ -1,6 +1,6 @@
-"""The weight gradient of pointwise convolutions of planes (NCHW): a product over pixels, dW[k, c] = sum over pixels of
-dY[k, pixel] X[c, pixel], of two matrices whose rows are planes. One of them is transposed to vectors of channels, and the
-tile takes scalars of the other's rows as they lie:
+"""The weight gradient of pointwise convolutions of planes (NCHW): a product over pixels, dW[k, c] = sum over pixels
+of dY[k, pixel] X[c, pixel], of two matrices whose rows are planes. One of them is transposed to vectors of channels,
+and the tile takes scalars of the other's rows as they lie:
 
     parallel for chunk of the blocks of pixels, group, panel of rows x lanes:
         for block of up to 512 pixels (of several images where these are small):
@@ -12,10 +12,10 @@ tile takes scalars of the other's rows as they lie:
 So the larger matrix, which is the rows, comes from memory while the products are computed. Rows are copied first where
 they are short, do not lie pixel by pixel, or are a multiple of 4 KiB apart.
 
-The lanes are the channels of x or the filters, by which there is less to do. A sum over very many pixels is a sum of sums:
-a run in registers, at most 32 of these in the sums of a panel, and what comes of these in double precision. Blocks and
-chunks follow from the sizes alone; panels may follow from the number of threads, as each of their elements is a sum of
-its own.
+The lanes are the channels of x or the filters, by which there is less to do. A sum over very many pixels is a sum
+of sums: a run in registers, at most 32 of these in the sums of a panel, and what comes of these in double precision.
+Blocks and chunks follow from the sizes alone; panels may follow from the number of threads, as each of their
+elements is a sum of its own.
 """
 
 from fastconv._core.problem import parts

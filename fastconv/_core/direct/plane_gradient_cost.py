@@ -1,4 +1,5 @@
-"""What the weight gradient of planes under 1 x 1 filters costs: plane_gradient.pyx has the loop nest that is counted here."""
+"""What the weight gradient of planes under 1 x 1 filters costs:
+plane_gradient.pyx has the loop nest that is counted here."""
 
 import math
 

@@ -1,8 +1,8 @@
 """The nanoseconds of each thing that a driver's loops do, on one thread: drivers.py says how they are used.
 
-CONSTANTS[instruction set][bytes of an element][driver][term], and WEIGHT_GRADIENT_CONSTANTS likewise for the drivers of
-weight gradients. Fitted by ``python -m benchmarks.calibrate``, and with ``--weight-gradient``, to layers that were timed
-on an Intel Xeon at 2.5 GHz (Cascade Lake). An instruction set that is not here is taken for the baseline.
+CONSTANTS[instruction set][bytes of an element][driver][term], and WEIGHT_GRADIENT_CONSTANTS likewise for the drivers
+of weight gradients. Fitted by ``python -m benchmarks.calibrate``, and with ``--weight-gradient``, to layers that were
+timed on an Intel Xeon at 2.5 GHz (Cascade Lake). An instruction set that is not here is taken for the baseline.
 
 DATA_GRADIENT_CONSTANTS[term] is what a data gradient takes beside the driver's convolutions.
 """
@@ -152,8 +152,8 @@ WEIGHT_GRADIENT_CONSTANTS = {
                        "run": 6.09, "store": 2.01, "tile": 98.5},
             "pixels": {"call": 4000.0, "load": 0.185, "load_far": 1.82, "multiply": 0.522, "split": 15.4,
                        "tile": 0.567},
-            "planes": {"block": 500.0, "call": 1500.0, "copy": 0.06, "copy_in_steps": 0.3, "load": 0.3, "multiply": 0.34,
-                       "pack": 3.0, "piece": 10.0, "sum": 1.0, "sum_across": 1.0, "tile": 30.0},
+            "planes": {"block": 500.0, "call": 1500.0, "copy": 0.06, "copy_in_steps": 0.3, "load": 0.3,
+                       "multiply": 0.34, "pack": 3.0, "piece": 10.0, "sum": 1.0, "sum_across": 1.0, "tile": 30.0},
             "winograd": {"band_in_steps": 4.19, "band_of_pixels": 1.47, "band_of_planes": 0.38, "load": 5.72,
                          "multiply": 0.233, "patches": 2.58, "phase": 8000.0, "tile": 0.646, "total": 2.5,
                          "weight": 2.64},
@@ -170,8 +170,8 @@ WEIGHT_GRADIENT_CONSTANTS = {
                        "pack_planes": 1.17, "run": 0.808, "scalar": 0.143, "store": 15.3},
             "pixels": {"call": 4000.0, "load": 0.185, "load_far": 1.82, "multiply": 0.522, "split": 15.4,
                        "tile": 0.567},
-            "planes": {"block": 500.0, "call": 1500.0, "copy": 0.06, "copy_in_steps": 0.3, "load": 0.3, "multiply": 0.34,
-                       "pack": 3.0, "piece": 10.0, "sum": 1.0, "sum_across": 1.0, "tile": 30.0},
+            "planes": {"block": 500.0, "call": 1500.0, "copy": 0.06, "copy_in_steps": 0.3, "load": 0.3,
+                       "multiply": 0.34, "pack": 3.0, "piece": 10.0, "sum": 1.0, "sum_across": 1.0, "tile": 30.0},
             "product": {"band_in_steps": 1.15, "block": 2120.0, "multiply": 0.429, "pack": 1.05,
                         "pack_gradient": 1.43, "pack_run": 4.88, "scatter": 0.567, "tile": 45.2},
         },
@@ -204,8 +204,8 @@ WEIGHT_GRADIENT_CONSTANTS = {
                        "block": 100.0, "call": 1950.0, "load": 2.46, "multiply": 0.0588, "pack_pixels": 5.17,
                        "pack_planes": 0.617, "store": 21.2, "sum": 313.0, "tile": 7.64},
             "pixels": {"load": 1.0, "load_far": 0.8, "multiply": 0.3, "split": 7.61, "tile": 1.67},
-            "planes": {"block": 500.0, "call": 1500.0, "copy": 0.06, "copy_in_steps": 0.3, "load": 0.5, "multiply": 0.16,
-                       "pack": 3.0, "piece": 10.0, "sum": 1.0, "sum_across": 1.0, "tile": 30.0},
+            "planes": {"block": 500.0, "call": 1500.0, "copy": 0.06, "copy_in_steps": 0.3, "load": 0.5,
+                       "multiply": 0.16, "pack": 3.0, "piece": 10.0, "sum": 1.0, "sum_across": 1.0, "tile": 30.0},
             "product": {"band_in_steps": 1.17, "multiply": 0.222, "pack": 4.03, "pack_gradient": 0.618,
                         "scatter": 1.25, "sum": 0.153, "tile": 85.8},
         },
@@ -239,8 +239,8 @@ WEIGHT_GRADIENT_CONSTANTS = {
                        "block": 265.0, "multiply": 0.361, "multiply_taps": 0.465, "pack_pixels": 3.54,
                        "pack_planes": 3.7, "run": 3.88, "store": 20.4, "tile": 192.0},
             "pixels": {"call": 369.0, "load": 2.93, "load_far": 6.7, "multiply": 0.246, "split": 2.85, "tile": 2.45},
-            "planes": {"block": 500.0, "call": 1500.0, "copy": 0.06, "copy_in_steps": 0.3, "load": 0.5, "multiply": 0.23,
-                       "pack": 3.0, "piece": 10.0, "sum": 1.0, "sum_across": 1.0, "tile": 30.0},
+            "planes": {"block": 500.0, "call": 1500.0, "copy": 0.06, "copy_in_steps": 0.3, "load": 0.5,
+                       "multiply": 0.23, "pack": 3.0, "piece": 10.0, "sum": 1.0, "sum_across": 1.0, "tile": 30.0},
             "product": {"band": 0.984, "band_in_steps": 0.777, "band_piece": 9.32, "load": 5.25, "multiply": 0.169,
                         "pack": 0.891, "pack_gradient": 0.738, "pack_run": 1.34, "scatter": 1.04, "sum": 3.66,
                         "tile": 305.0},
@@ -258,5 +258,6 @@ DATA_GRADIENT_CONSTANTS = {
     "interleave": 1.0,        # an element of grad_x put in its place
     "reorder": 2.0,           # a weight put in its place
 }
-BY_PATCHES, WINOGRAD_BY_PATCHES = 1.1, 1.3    # factors: block by block a driver is slower, Winograd's filters overlap in borders;
+# Factors: block by block a driver is slower, Winograd's filters overlap in borders;
+BY_PATCHES, WINOGRAD_BY_PATCHES = 1.1, 1.3
 ALL_PHASES, TRANSPOSED = 1.1, 1.13            # tiles are less full; patches are added up

@@ -14,10 +14,11 @@ LAST = DATA_GRADIENT[-1:]    # it serves all
 
 
 class DataGradient:
-    """How grad_x of one problem is computed: by which driver, in which simpler form of the problem; called with arrays, it does so.
+    """How grad_x of one problem is computed: by which driver, in which simpler form of the problem;
+    called with arrays, it does so.
 
-    What the driver leaves to others goes to the best of those behind it. A weight that is not finite makes NaN of the zeros around
-    grad_output; such filters are taken tap by tap, each on what it meets.
+    What the driver leaves to others goes to the best of those behind it. A weight that is not finite makes NaN of the
+    zeros around grad_output; such filters are taken tap by tap, each on what it meets.
     """
 
     def __init__(self, problem, drivers=DATA_GRADIENT, simple=None):
@@ -48,7 +49,8 @@ class DataGradient:
         if left:
             self._leave(left, grad_output, weight, grad_x)
         # The first pixel of each phase has met all of its taps, be it on the padding.
-        elif self.period is not None and not arrays.begins_finite(grad_x, *self.period) and not np.isfinite(weight).all():
+        elif (self.period is not None and not arrays.begins_finite(grad_x, *self.period)
+                and not np.isfinite(weight).all()):
             for of_output, turned, of_x in in_groups(grad_output, weight, grad_x):
                 if not np.isfinite(turned).all():
                     tap_by_tap(of_output, turned, of_x, self.problem)

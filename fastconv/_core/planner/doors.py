@@ -1,7 +1,8 @@
-"""The way to a driver of a problem that has a simpler form (problem/simpler.py): its arrays are seen as that form's, what idle taps
-add comes to the bias, or to the gradient.
+"""The way to a driver of a problem that has a simpler form (problem/simpler.py):
+its arrays are seen as that form's, what idle taps add comes to the bias, or to the gradient.
 
-Arrays whose strides do not allow it, and padding with what is not finite, are computed as they are, by the product, which serves all.
+Arrays whose strides do not allow it, and padding with what is not finite, are computed as they are,
+by the product, which serves all.
 """
 
 import math

@@ -1,26 +1,29 @@
 """The drivers that the planner chooses from, in order, and what it asks of each.
 
-A new driver is one entry in FORWARD: its module has conv2d(convolution), workspace(convolution, alone) and, where its entry says that it
-prepares weights, prepare(convolution), the result of which its conv2d takes as a second argument; its cost module has
+A new driver is one entry in FORWARD: its module has conv2d(convolution), workspace(convolution, alone) and,
+where its entry says that it prepares weights, prepare(convolution), the result of which its conv2d takes as a second
+argument; its cost module has
 
     refuses(problem)                 why the planner must not take it, or None
     terms(problem, lanes, tile_rows) how often its loops do what takes time, by name
 
-and planner/constants.py has the nanoseconds of each of these, which ``python -m benchmarks.calibrate`` measures. A driver that can add to
-y, as an Epilogue may ask, says so in its entry; others are passed over where that is wanted.
+and planner/constants.py has the nanoseconds of each of these, which ``python -m benchmarks.calibrate`` measures.
+A driver that can add to y, as an Epilogue may ask, says so in its entry; others are passed over where that is wanted.
 
-Weight gradients are chosen in the same way, from WEIGHT_GRADIENT: such a module has conv2d_weight_gradient(convolution) and
-gradient_workspace(convolution, alone), its costs are in gradient_cost.py, its constants in the second table of planner/constants.py.
+Weight gradients are chosen in the same way, from WEIGHT_GRADIENT: such a module has conv2d_weight_gradient(convolution)
+and gradient_workspace(convolution, alone), its costs are in gradient_cost.py, its constants in the second
+table of planner/constants.py.
 
-Data gradients are chosen from DATA_GRADIENT: pairs of a way (data_gradient/) and the driver that computes its convolutions. A way has
+Data gradients are chosen from DATA_GRADIENT: pairs of a way (data_gradient/) and the driver that computes
+its convolutions. A way has
 
     refuses(problem, driver)         why the planner must not take it with that driver, or None
     convolutions(problem)            what the driver computes: pairs (problem, how often)
     terms(problem)                   what is done beside that, by name
-    period(problem)                  among so many first rows and columns of grad_x there is a pixel that meets each tap, be it on
-                                     padding; None where no tap meets padding
-    lay_out(problem, driver)         a door: called with grad_output, weight and grad_x, it fills grad_x and returns the images that
-                                     it leaves to a driver behind it in the list
+    period(problem)                  among so many first rows and columns of grad_x there is a pixel that meets each tap,
+                                     be it on padding; None where no tap meets padding
+    lay_out(problem, driver)         a door: called with grad_output, weight and grad_x, it fills grad_x and returns the
+                                     images that it leaves to a driver behind it in the list
 """
 
 import functools
@@ -89,7 +92,8 @@ class Driver(NamedTuple):
     about: str         # what is peculiar to it
     transforms: bool = False       # whether its error depends on the contrast of the data, and it looks at that
     prepares: bool = False         # whether it can make something of the weights beforehand,
-    keeps_weights: bool = False    # for which it pays to know, call by call, whether they are still the same: see ConvPlan
+    # For which it pays to know, call by call, whether they are still the same: see ConvPlan.
+    keeps_weights: bool = False
     as_it_is: bool = False         # whether it takes a problem as it is, and not in its simpler form
     accumulates: bool = False      # whether it can add to y
 
@@ -112,7 +116,8 @@ class Driver(NamedTuple):
         return _expected(CONSTANTS, self, problem)
 
     def prepared(self, conv) -> tuple:
-        """What it makes of the weights beforehand, as a tuple for its conv2d; empty where it uses them as they are, or in parts."""
+        """What it makes of the weights beforehand, as a tuple for its conv2d;
+        empty where it uses them as they are, or in parts."""
         return (self.module.prepare(conv),) if self.prepares and parts.fits(self.module.workspace, conv) else ()
 
 
@@ -158,7 +163,8 @@ class DataGradientDriver(NamedTuple):
 
 def _expected(tables, driver, problem):
     constants = tables.get(isa.in_use(), tables["baseline"])[problem.itemsize][driver.name]
-    return sum(constants.get(name, 0.0) * count for name, count in driver.costs.terms(problem, *isa.tile(problem.itemsize)).items())
+    return sum(constants.get(name, 0.0) * count
+               for name, count in driver.costs.terms(problem, *isa.tile(problem.itemsize)).items())
 
 
 ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
@@ -166,11 +172,12 @@ ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
 DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True, accumulates=True)
-WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost, "fewer products a tile of 4 x 4 outputs than the sum has",
-                  transforms=True, prepares=True, keeps_weights=True)
+WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost,
+                  "fewer products a tile of 4 x 4 outputs than the sum has", transforms=True, prepares=True,
+                  keeps_weights=True)
 FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles", transforms=True, prepares=True)
-PRODUCT = Driver("product", "gemm", product, product_cost, "the implicit matrix product, neighbouring pixels fill the vectors",
-                 prepares=True, accumulates=True)
+PRODUCT = Driver("product", "gemm", product, product_cost,
+                 "the implicit matrix product, neighbouring pixels fill the vectors", prepares=True, accumulates=True)
 
 MANY_OUTPUTS = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
 FORWARD = (ONE_OUTPUT, *MANY_OUTPUTS)
@@ -186,9 +193,11 @@ WEIGHT_GRADIENT = (
 
 DATA_GRADIENT = (
     DataGradientDriver("one output", one_output_gradient, ONE_OUTPUT),
-    *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver, WINOGRAD_BY_PATCHES if driver is WINOGRAD else BY_PATCHES)
+    *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver,
+                         WINOGRAD_BY_PATCHES if driver is WINOGRAD else BY_PATCHES)
       for driver in MANY_OUTPUTS),
-    *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD, WINOGRAD_BY_PATCHES)
+    *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD,
+                         WINOGRAD_BY_PATCHES)
       for taps in (3, 5)),
     DataGradientDriver("winograd, transposed", OneCall(winograd_data_gradient.data_gradient),
                        WINOGRAD._replace(costs=winograd_data_gradient_cost), TRANSPOSED),

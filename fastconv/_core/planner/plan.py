@@ -1,12 +1,14 @@
-"""The choice of a driver: once for a problem, by what each is expected to take, kept in a bounded cache, printed by ``explain``.
+"""The choice of a driver: once for a problem, by what each is expected to take, kept in a bounded cache,
+printed by ``explain``.
 
-Each driver says why it must not be taken, or predicts its nanoseconds on one thread: it counts what its loops do (`cost.py` in its
-room) and weighs the counts with constants of the instruction set in use (constants.py). The one that is expected to be done first is
-taken. What a driver must not do stands with it: Winograd's algorithm is for single precision, and for filters whose taps meet pixels in
-at least half of the outputs; Fourier transforms are for filters of 49 taps and more.
+Each driver says why it must not be taken, or predicts its nanoseconds on one thread: it counts what its loops
+do (`cost.py` in its room) and weighs the counts with constants of the instruction set in use (constants.py).
+The one that is expected to be done first is taken. What a driver must not do stands with it: Winograd's algorithm
+is for single precision, and for filters whose taps meet pixels in at least half of the outputs; Fourier transforms are
+for filters of 49 taps and more.
 
-The weight gradient is chosen in the same way, from drivers of its own, and so is the data gradient (data_gradient.py). An algorithm
-asked for by name is taken where it applies; ``unavailable`` says why one does not.
+The weight gradient is chosen in the same way, from drivers of its own, and so is the data gradient (data_gradient.py).
+An algorithm asked for by name is taken where it applies; ``unavailable`` says why one does not.
 """
 
 import functools
@@ -42,7 +44,8 @@ class ConvPlan:
 
     def __init__(self, problem: ConvProblem, driver: Driver, convolve: Callable, reason: str,
                  candidates: tuple[Candidate, ...] = (), simple: Simpler | None = None) -> None:
-        self.problem, self.driver, self.reason, self.candidates, self.simple = problem, driver, reason, candidates, simple
+        self.problem, self.driver, self.reason = problem, driver, reason
+        self.candidates, self.simple = candidates, simple
         self.convolve = convolve if simple is None else functools.partial(doors.conv2d, simple, convolve)
 
     @property
@@ -61,18 +64,20 @@ class ConvPlan:
             return WEIGHT_GRADIENT[-1]
         simple = simpler(self.problem)
         problem = self.problem if simple is None else simple.problem
-        driver = min((each for each in WEIGHT_GRADIENT if each.refuses(problem) is None), key=lambda each: each.cost(problem))
+        driver = min((each for each in WEIGHT_GRADIENT if each.refuses(problem) is None),
+                     key=lambda each: each.cost(problem))
         return driver if simple is None else doors.WeightGradient(simple, driver)
 
     def keeps_weights(self):
         """Whether a layer that runs again and again should keep what the driver makes of its weights.
 
-        To know that they are still the same it must compare them with a copy, byte by byte. That takes half of the time in
-        which Winograd transforms them, as long as the caches hold both (128 x 128 x 3 x 3 on 8 x 8 pixels: 106 us with the
-        transform, 78 with the comparison; 512 x 512 x 3 x 3 on 7 x 7: 1840 and 1840), and as much as packing them for a
-        product (512 x 2048 x 1 x 1 on 7 x 7: 1019 and 1082).
+        To know that they are still the same it must compare them with a copy, byte by byte. That takes half of the
+        time in which Winograd transforms them, as long as the caches hold both (128 x 128 x 3 x 3 on 8 x 8 pixels:
+        106 us with the transform, 78 with the comparison; 512 x 512 x 3 x 3 on 7 x 7: 1840 and 1840), and as much
+        as packing them for a product (512 x 2048 x 1 x 1 on 7 x 7: 1019 and 1082).
         """
-        return self.driver.keeps_weights and math.prod(self.problem.weight_shape) * self.problem.itemsize <= MOST_KEPT_BYTES
+        return (self.driver.keeps_weights
+                and math.prod(self.problem.weight_shape) * self.problem.itemsize <= MOST_KEPT_BYTES)
 
     def workspace(self, dtype):
         """Bytes of scratch of a forward call on C-contiguous arrays, with the threads that it would use now."""
@@ -87,13 +92,15 @@ class ConvPlan:
     def _unbacked(self, dtype, weight=None):
         """What a call is to the driver, with no arrays but the weights, or none."""
         problem = self.problem
-        x, y = (parts.unbacked(shape, dtype, problem.channels_last) for shape in (problem.x_shape, problem.output_shape))
+        x, y = (parts.unbacked(shape, dtype, problem.channels_last)
+                for shape in (problem.x_shape, problem.output_shape))
         weight = parts.unbacked(problem.weight_shape, dtype) if weight is None else weight
         conv = Convolution(x, weight, None, y, self.window())
         return conv if self.simple is None else doors.as_simpler(self.simple, conv)
 
     def prepare(self, weight):
-        """What the driver makes of the weights, as a tuple for its conv2d; empty where it uses them as they are, or in parts."""
+        """What the driver makes of the weights, as a tuple for its conv2d;
+        empty where it uses them as they are, or in parts."""
         if not self.driver.prepares or 0 in self.problem.x_shape:
             return ()
         return self.driver.prepared(self._unbacked(weight.dtype, weight))
@@ -114,7 +121,8 @@ def conv2d_plan(problem, algorithm):
     if 0 in problem.output_shape or 0 in problem.weight_shape or 0 in problem.x_shape:    # nothing to be chosen by
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
         return ConvPlan(problem, chosen, chosen.conv2d, "there is nothing to compute")
-    simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None    # a transform that was asked for is used
+    # A transform that was asked for is used.
+    simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None
     candidates = tuple(_candidate(driver, problem if simple is None or driver.as_it_is else simple.problem, algorithm)
                        for driver in FORWARD)
     possible = [each for each in candidates if each.refusal is None]
@@ -123,7 +131,8 @@ def conv2d_plan(problem, algorithm):
     if algorithm == "auto":
         others = sorted((each for each in possible if each is not best), key=lambda each: each.nanoseconds)
         reason = best.driver.about + "".join(
-            f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long" for each in others[:1])
+            f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long"
+            for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
     return ConvPlan(problem, best.driver, convolve, reason, candidates, None if best.driver.as_it_is else simple)
 
@@ -132,6 +141,7 @@ def _candidate(driver, problem, algorithm):
     refusal = None
     if algorithm not in ("auto", driver.algorithm):
         refusal = f"algorithm {algorithm!r} was asked for"
-    elif algorithm not in ("winograd", "fft"):    # there are two direct sums, and two products, of which one may not serve
+    elif algorithm not in ("winograd", "fft"):
+        # There are two direct sums, and two products, of which one may not serve.
         refusal = driver.refuses(problem)
     return Candidate(driver, None if refusal else driver.cost(problem), refusal)

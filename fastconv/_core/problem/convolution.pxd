@@ -23,5 +23,6 @@ cdef class Convolution:
 
 cpdef Window window_of(problem, double padding_value=*)
 cdef Problem record_of(problem)
-cdef Problem problem_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w, const Py_ssize_t *w_strides,
-                        const Py_ssize_t *y, const Py_ssize_t *y_strides, Py_ssize_t size, Window window)
+cdef Problem problem_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const Py_ssize_t *w,
+                        const Py_ssize_t *w_strides, const Py_ssize_t *y, const Py_ssize_t *y_strides,
+                        Py_ssize_t size, Window window)

@@ -41,13 +41,14 @@ cdef class Window:
 
 cpdef Window window_of(problem, double padding_value=0.0):
     """That of a geometry.ConvProblem."""
-    return Window(problem.stride, problem.dilation, problem.origin, PADDING_MODES.index(problem.padding_mode), padding_value)
+    return Window(problem.stride, problem.dilation, problem.origin,
+                  PADDING_MODES.index(problem.padding_mode), padding_value)
 
 
 @cython.final
 cdef class Epilogue:
-    """What becomes of a sum beside its bias: an index into the table's activations, 0 for none, and the slope of a leaky ReLU;
-    with accumulate it is added to what y was, before the activation."""
+    """What becomes of a sum beside its bias: an index into the table's activations, 0 for none,
+    and the slope of a leaky ReLU; with accumulate it is added to what y was, before the activation."""
 
     def __init__(self, int activation=0, double negative_slope=0.0, bint accumulate=False):
         self.activation, self.negative_slope, self.accumulate = activation, negative_slope, accumulate
@@ -63,8 +64,8 @@ PLAIN = plain
 @cython.final
 @cython.freelist(8)
 cdef class Convolution:
-    """y = activation(convolution of x with w + bias), or of that and what y was, of arrays with any strides but a contiguous bias,
-    which may be None.
+    """y = activation(convolution of x with w + bias), or of that and what y was, of arrays with any strides but
+    a contiguous bias, which may be None.
 
     x is (N, C, H, W), w (K, C / groups, R, S), y (N, K, OH, OW).
     """
@@ -95,7 +96,8 @@ cdef void fill(Convolution conv):
                                 cnp.PyArray_ITEMSIZE(conv.x), conv.window)
     p.x, p.weights, p.y = cnp.PyArray_DATA(conv.x), cnp.PyArray_DATA(conv.w), cnp.PyArray_DATA(conv.y)
     p.bias = NULL if conv.bias is None else cnp.PyArray_DATA(conv.bias)
-    p.accumulate, p.activation, p.slope = conv.epilogue.accumulate, conv.epilogue.activation, conv.epilogue.negative_slope
+    p.accumulate, p.activation, p.slope = (conv.epilogue.accumulate, conv.epilogue.activation,
+                                           conv.epilogue.negative_slope)
     conv.problem = p
 
 
@@ -128,8 +130,9 @@ cdef Problem problem_of(const Py_ssize_t *x, const Py_ssize_t *x_strides, const 
 
 
 cdef Problem record_of(problem):
-    """The record of a geometry.ConvProblem, without arrays but as if they were there, in the order of axes that it tells: what
-    layouts are made from before there is a call. Sizes that no memory could hold are cut, so that one can count with them."""
+    """The record of a geometry.ConvProblem, without arrays but as if they were there, in the order of axes that
+    it tells: what layouts are made from before there is a call. Sizes that no memory could hold are cut, so that
+    one can count with them."""
     cdef Py_ssize_t[4] x, w, y, x_strides, w_strides, y_strides
     cdef Py_ssize_t size = problem.itemsize, step = problem.column_step
     cdef bint channels_last = problem.channels_last
@@ -145,9 +148,10 @@ cdef Problem record_of(problem):
     return problem_of(x, x_strides, w, w_strides, y, y_strides, size, window_of(problem))
 
 
-cdef void place(const Py_ssize_t *shape, bint channels_last, Py_ssize_t size, Py_ssize_t step, Py_ssize_t *strides) noexcept:
-    """The strides, in bytes, of an array (N, C, H, W) whose axes follow each other in memory in this order, or with the channels
-    last; of a row only every step-th column."""
+cdef void place(const Py_ssize_t *shape, bint channels_last, Py_ssize_t size, Py_ssize_t step,
+                Py_ssize_t *strides) noexcept:
+    """The strides, in bytes, of an array (N, C, H, W) whose axes follow each other in memory in this order,
+    or with the channels last; of a row only every step-th column."""
     cdef Py_ssize_t pixel = shape[1] * size if channels_last else size
     strides[3] = step * pixel
     strides[2] = shape[3] * strides[3] + (pixel if step > 1 else 0)    # the next row begins elsewhere

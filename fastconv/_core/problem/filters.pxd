@@ -1,5 +1,5 @@
-"""How filters lie in memory. Drivers that find them as [k][c][r][s] read runs of them; with any other strides, as views and a data
-gradient's turned filters have, they gather them tap by tap."""
+"""How filters lie in memory. Drivers that find them as [k][c][r][s] read runs of them;
+with any other strides, as views and a data gradient's turned filters have, they gather them tap by tap."""
 from cython cimport floating
 
 from fastconv._core.problem.problem cimport Problem

@@ -43,9 +43,9 @@ PADDING_MODES = ("constant", "reflect", "replicate", "circular")  # the drivers 
 class ConvProblem(NamedTuple):
     """One two-dimensional convolution, without its arrays: what the planner chooses by.
 
-    Pairs are (rows, columns), `pads` ((top, bottom), (left, right)). channels_last says whether a pixel's channels follow each other in
-    memory, in x and in y; column_step is the distance of two outputs of a row, in pixels, where they do not. accumulate: the sums are
-    added to what is there.
+    Pairs are (rows, columns), `pads` ((top, bottom), (left, right)). channels_last says whether a pixel's channels
+    follow each other in memory, in x and in y; column_step is the distance of two outputs of a row, in pixels,
+    where they do not. accumulate: the sums are added to what is there.
     """
 
     x_shape: tuple[int, int, int, int]

@@ -149,7 +149,8 @@ cdef void store_lanes(const Problem *g, floating *y, int channels, Py_ssize_t ro
 
 cdef void add_lanes(const Problem *g, const floating *y, int channels, Py_ssize_t rows, Py_ssize_t cols, floating *dst,
                     Py_ssize_t step) noexcept nogil:
-    """The way back from store_lanes: what is there is added to the pixels, step elements apart, that are to be stored."""
+    """The way back from store_lanes: what is there is added to the pixels, step elements apart,
+    that are to be stored."""
     cdef floating pixels[FETCHED * FC_MAX_LANES]
     cdef Py_ssize_t planes[FC_MAX_LANES]
     cdef Py_ssize_t at[FETCHED]

@@ -64,7 +64,8 @@ cdef inline fc_activation activation_of(const Problem *p, bint last) noexcept no
 
 
 cdef inline const floating *beyond(const floating *p, Py_ssize_t elements) noexcept nogil:
-    """What lies so many elements behind p, to be prefetched: maybe outside of p's array, where pointers do not reach."""
+    """What lies so many elements behind p, to be prefetched: maybe outside of p's array,
+    where pointers do not reach."""
     return <const floating *>(<uintptr_t>p + <uintptr_t>(elements * <Py_ssize_t>sizeof(floating)))
 
 

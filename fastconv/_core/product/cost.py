@@ -1,4 +1,5 @@
-"""What the implicit matrix product costs: see forward.pyx for the loop nest that is counted here, layout.pyx for the sizes."""
+"""What the implicit matrix product costs: see forward.pyx for the loop nest that is counted here,
+layout.pyx for the sizes."""
 
 from fastconv._core.problem.sizes import ceildiv
 from fastconv._core.product.layout import laid_out
@@ -12,7 +13,8 @@ def refuses(problem):
 
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time; each count has a constant in nanoseconds (planner/constants.py)."""
-    images, groups, channels, filters, taps = problem.images, problem.groups, problem.channels, problem.filters, problem.taps
+    images, groups, channels, filters, taps = (problem.images, problem.groups, problem.channels,
+                                               problem.filters, problem.taps)
     layout, band = laid_out(problem)
     block, panels, stage = layout["blocking"], layout["panels"], layout["stage"]
     taps = taps[0] * taps[1]

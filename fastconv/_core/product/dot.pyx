@@ -44,9 +44,9 @@ cdef Py_ssize_t longest_run() noexcept nogil:
 
 
 def pays(Py_ssize_t rows, Py_ssize_t features):
-    """Whether this is the product to take for so many rows of x: always, where 32 registers hold a tile of 4 x 4. With 16 it is
-    1.1 to 9 times as fast as the packed one below 64 rows, and 0.8 to 1.1 times from there on, where it is taken for so many
-    features that only this one, which adds them up in runs, rounds no more than for few."""
+    """Whether this is the product to take for so many rows of x: always, where 32 registers hold a tile of 4 x 4.
+    With 16 it is 1.1 to 9 times as fast as the packed one below 64 rows, and 0.8 to 1.1 times from there on, where
+    it is taken for so many features that only this one, which adds them up in runs, rounds no more than for few."""
     return rows < MANY_ROWS or dot_most(<float *>NULL) == 4 or features > longest_run()
 
 

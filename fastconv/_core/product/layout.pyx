@@ -85,11 +85,12 @@ cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) n
 
 
 def laid_out(problem):
-    """How a ConvProblem's forward pass is cut on one thread, for cost.py: the layout, and the band of a block where rows of x do not
-    serve in place."""
+    """How a ConvProblem's forward pass is cut on one thread, for cost.py:
+    the layout, and the band of a block where rows of x do not serve in place."""
     cdef Problem p = record_of(problem)
     flatten(&p)
-    return laid_out_of(&p, <const float *>NULL) if problem.itemsize == sizeof(float) else laid_out_of(&p, <const double *>NULL)
+    return (laid_out_of(&p, <const float *>NULL) if problem.itemsize == sizeof(float)
+            else laid_out_of(&p, <const double *>NULL))
 
 
 cdef tuple laid_out_of(const Problem *p, const floating *unused):

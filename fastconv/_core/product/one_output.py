@@ -1,8 +1,8 @@
 """One output a filter, of few images: y = x w^T, with the filters read once, as they lie.
 
-To pack filters takes longer than the product where each meets few images. So an image is laid out as a filter is, with its padding,
-and multiplied as a row of a matrix (dot.pyx); the gradient of x goes the way back. Idle taps are multiplied too: their weights lie
-between the others, so they come at no cost.
+To pack filters takes longer than the product where each meets few images. So an image is laid out as a filter is,
+with its padding, and multiplied as a row of a matrix (dot.pyx); the gradient of x goes the way back. Idle taps are
+multiplied too: their weights lie between the others, so they come at no cost.
 """
 
 

@@ -102,7 +102,8 @@ def is_copy(value, cnp.ndarray original):
 
 
 def begins_finite(cnp.ndarray images, Py_ssize_t rows, Py_ssize_t columns):
-    """Whether the first rows and columns of the first of images (N, C, H, W), which are plain, hold nothing but finite numbers."""
+    """Whether the first rows and columns of the first of images (N, C, H, W), which are plain,
+    hold nothing but finite numbers."""
     cdef Py_ssize_t c, i, j
     cdef bint single = cnp.PyArray_TYPE(images) == cnp.NPY_FLOAT
     cdef const char *row

@@ -1,6 +1,7 @@
 """The table of the instruction set in use, and its kernels in the precision that the arguments have.
 
-Here are the calls that choose among kernels or change an argument; those of all others are in calls.pxi: see declarations.py.
+Here are the calls that choose among kernels or change an argument;
+those of all others are in calls.pxi: see src_c/declarations.py.
 """
 from cython cimport floating
 

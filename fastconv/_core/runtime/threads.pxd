@@ -4,8 +4,8 @@ from cython cimport floating
 cdef int team(double work) noexcept    # threads for a call of so much work: see threads.pyx
 cdef int limit() noexcept              # threads a call may use at most
 
-# Which thread gets which units: each an even part of them, one after the other; or the next one whenever it is ready; or
-# an even part first, and then what is left of the others': see threads.pyx.
+# Which thread gets which units: each an even part of them, one after the other; or the next one whenever it is ready;
+# or an even part first, and then what is left of the others': see threads.pyx.
 cdef enum Schedule:
     EVENLY, WHEN_READY, OWN_FIRST
 

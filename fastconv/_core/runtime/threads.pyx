@@ -52,7 +52,7 @@ cdef extern from *:
     """
     #include <stddef.h>
     typedef struct {
-        ptrdiff_t left;        /* units that nobody has drawn, or less than none: who takes one of them off may draw one */
+        ptrdiff_t left;        /* units that nobody has drawn, or less than none: who takes one off may draw one */
         ptrdiff_t first, last; /* the next one for the share's own thread, and behind the next one for others */
         char rest[64 - 3 * sizeof(ptrdiff_t)]; /* of a cache line */
     } fc_share;
@@ -67,7 +67,8 @@ cdef extern from *:
     static ptrdiff_t fc_draw(fc_share *shares, int team, int thread) {
         for (int t = 0; t < team; t++) {
             fc_share *share = &shares[(thread + t) % team];
-            if (__atomic_load_n(&share->left, __ATOMIC_RELAXED) > 0 && __atomic_fetch_sub(&share->left, 1, __ATOMIC_RELAXED) > 0)
+            if (__atomic_load_n(&share->left, __ATOMIC_RELAXED) > 0
+                && __atomic_fetch_sub(&share->left, 1, __ATOMIC_RELAXED) > 0)
                 return t ? __atomic_sub_fetch(&share->last, 1, __ATOMIC_RELAXED) : share->first++;
         }
         return -1;

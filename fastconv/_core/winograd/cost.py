@@ -1,12 +1,13 @@
-"""What Winograd's algorithm costs, and where it is not taken: see forward.pyx for the loop nest that is counted here, layout.pyx for
-the sizes."""
+"""What Winograd's algorithm costs, and where it is not taken: see forward.pyx for the loop nest that is counted here,
+layout.pyx for the sizes."""
 
 import math
 
 from fastconv._core.problem.sizes import ceildiv
 from fastconv._core.winograd.layout import laid_out
 
-POINTS = {(3, 1): (6, 6, 4), (5, 1): (8, 8, 4), (3, 2): (9, 5, 8)}    # (taps, stride): of patches, of filters, and pixels of a step
+# (taps, stride): of patches, of filters, and pixels of a step.
+POINTS = {(3, 1): (6, 6, 4), (5, 1): (8, 8, 4), (3, 2): (9, 5, 8)}
 
 
 def serves(problem):
@@ -47,7 +48,8 @@ def _taps_meet_pixels(problem):
 
 
 def terms(problem, lanes, tile_rows):
-    """How often the loops do what takes time; with dilation there is such a convolution for each phase of rows and columns."""
+    """How often the loops do what takes time; with dilation there is such a convolution for each
+    phase of rows and columns."""
     images, depth, dilation = problem.images, problem.channels, problem.dilation
     layout = laid_out(problem)
     points, groups, vectors, passes = layout["points"], layout["groups"], layout["vectors"], layout["passes"]
@@ -55,9 +57,11 @@ def terms(problem, lanes, tile_rows):
     oh, ow = (ceildiv(outputs, step) for outputs, step in zip(problem.output_size, dilation))
     phases = math.prod(min(step, outputs) for step, outputs in zip(dilation, problem.output_size))
     tiles = images * layout["tile_rows"] * layout["tiles"] * layout["col_blocks"]
-    pairs = points**2 * layout["blocks"] * ceildiv(layout["block_tiles"], tile_rows) * layout["panels"] * groups * passes
+    pairs = points**2 * layout["blocks"] * ceildiv(layout["block_tiles"],
+                                                   tile_rows) * layout["panels"] * groups * passes
     multiply = points**2 * tiles * depth * of_filters * groups
-    rows, columns = (layout["step"] * count + points - layout["step"] for count in (layout["tile_rows"], ceildiv(ow, 4)))
+    rows, columns = (layout["step"] * count + points - layout["step"]
+                     for count in (layout["tile_rows"], ceildiv(ow, 4)))
     band = images * groups * vectors * passes * rows * columns
     of = "_of_phases" if phases > 1 else ""
     of_phases = {

@@ -19,7 +19,8 @@ NEAR_BYTES, FAR_BYTES, LARGE_BYTES = 512 << 10, 1536 << 10, 6 << 20
 
 def refuses(problem):
     """Why it cannot, or must not, compute this data gradient, or None."""
-    if problem.taps != (3, 3) or problem.stride != (2, 2) or problem.dilation != (1, 1) or problem.padding_mode != "constant":
+    if (problem.taps != (3, 3) or problem.stride != (2, 2) or problem.dilation != (1, 1)
+            or problem.padding_mode != "constant"):
         return "it serves 3 x 3 filters with stride 2 and constant padding"
     if problem.itemsize > 4:
         return "double precision loses accuracy to no transform"

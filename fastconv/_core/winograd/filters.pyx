@@ -90,7 +90,8 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
             continue
         for r in range(l.taps):
             for s in range(l.taps):
-                gather_tap(src + r * g.wr + s * g.ws, g.wk, filters, l.lanes, dst + (c * taps + r * l.taps + s) * l.lanes)
+                gather_tap(src + r * g.wr + s * g.ws, g.wk, filters, l.lanes,
+                           dst + (c * taps + r * l.taps + s) * l.lanes)
 
 
 cdef void transform_panel(const WinogradLayout *l, const Problem *g, Py_ssize_t panel, floating *weights,

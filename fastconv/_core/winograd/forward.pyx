@@ -153,8 +153,8 @@ cdef void convolve(const WinogradLayout *l, const Problem *g, WinogradBlock *blo
     if l.private:
         if l.place == IN_COPIES:
             in_parallel(copy_unit[floating], &call, l.team, l.team, EVENLY, scratch, 0)
-        in_parallel(block_unit[floating], &call, l.blocks * ceildiv(l.groups, l.groups_at_once), l.team, OWN_FIRST, scratch,
-                    l.thread_size)
+        in_parallel(block_unit[floating], &call, l.blocks * ceildiv(l.groups, l.groups_at_once), l.team,
+                    OWN_FIRST, scratch, l.thread_size)
         return
     for i in range(l.blocks):
         block.first, block.last = part(l.strips, l.blocks, i), part(l.strips, l.blocks, i + 1)

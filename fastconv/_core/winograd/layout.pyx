@@ -183,7 +183,8 @@ cdef struct WinogradCounts:
 
 
 def laid_out(problem):
-    """How a ConvProblem is cut on one thread, for cost.py; with dilation the first of its phases, which is the largest."""
+    """How a ConvProblem is cut on one thread, for cost.py; with dilation the first of its phases,
+    which is the largest."""
     cdef Problem g = record_of(problem)
     cdef Py_ssize_t size = problem.itemsize, k = 0
     cdef WinogradLayout l

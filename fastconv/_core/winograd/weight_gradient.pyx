@@ -130,8 +130,8 @@ cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py
                    const float *v, const float *z) noexcept nogil:
     """Adds the products of a block's tiles to the sums of a panel, or begins these with them."""
     cdef int points = l.x.points, of_filter = l.x.filter_points, vectors
-    cdef Py_ssize_t filters = sums.k_end - sums.k, tiles_high = ceildiv(filters, l.mr), row, col, run, done, length, pair, c
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t filters = sums.k_end - sums.k, tiles_high = ceildiv(filters, l.mr)
+    cdef Py_ssize_t row, col, run, done, length, pair, c, i, k
     cdef float *u
     cdef bint more
     cdef const floating *no_bias = NULL

@@ -1,11 +1,12 @@
 """What Cython must know of the micro-kernels, written from src_c/kernels.h, where each is declared once.
 
     fastconv/_core/runtime/kernels.pxd   the enums, the structs and the table, in both precisions
-    fastconv/_core/runtime/calls.pxi     for each kernel a function that calls it in the precision of its arguments; isa.pxd includes it,
-                                         and has those by hand that choose among several, or change an argument
+    fastconv/_core/runtime/calls.pxi     for each kernel a function that calls it in the precision of its arguments;
+                                         isa.pxd includes it, and has those by hand that choose among several, or
+                                         change an argument
 
-setup.py writes both before it compiles; they are not committed. What kernels.h may contain is what it does contain: enums, structs of
-numbers and pointers, and within FC_DECLARE_KERNELS structs with pointers to functions.
+setup.py writes both before it compiles; they are not committed. What kernels.h may contain is what it does contain:
+enums, structs of numbers and pointers, and within FC_DECLARE_KERNELS structs with pointers to functions.
 """
 
 import re
@@ -55,9 +56,11 @@ def wrapped(line, indent):
 
 def declarations(header):
     """The text of kernels.pxd."""
-    before, macro, after = re.match(r"(.*)#define FC_DECLARE_KERNELS\(T, I, NAME\)(.*?)FC_DECLARE_KERNELS\(float.*?f64\)(.*)",
+    before, macro, after = re.match("(.*)#define "
+                                    r"FC_DECLARE_KERNELS\(T, I, NAME\)(.*?)FC_DECLARE_KERNELS\(float.*?f64\)(.*)",
                                     plain(header), re.S).groups()
-    lines = [WRITTEN, "from libc.stdint cimport int32_t, int64_t", "", 'cdef extern from "kernels.h" nogil:', "    enum:"]
+    lines = [WRITTEN, "from libc.stdint cimport int32_t, int64_t", "",
+             'cdef extern from "kernels.h" nogil:', "    enum:"]
     for names in re.findall(r"enum \{(.*?)\};", before):
         lines += [f"        {name.split('=')[0].strip()}" for name in names.split(",")]
     lines += [f"    Py_ssize_t {name}" for name in re.findall(r"#define (FC_\w+) PTRDIFF_\w+", before)]
@@ -67,7 +70,8 @@ def declarations(header):
                     for body, name in re.findall(r"typedef struct \{(.*?)\} ([\w#]+);", macro)]
     for body, name in [*structs, *re.findall(r"typedef struct \{(.*?)\} (\w+);", after)]:
         lines += ["", f"    ctypedef struct {name}:", *(wrapped(member, 8) for member in members(body))]
-    lines += ["", *(f"    {cython(function)}" for function in re.findall(r"\w[\w ]*\*?fc_isa_\w+\([^)]*\)(?=;)", after))]
+    lines += ["", *(f"    {cython(function)}"
+                    for function in re.findall(r"\w[\w ]*\*?fc_isa_\w+\([^)]*\)(?=;)", after))]
     return "\n".join(lines) + "\n"
 
 
@@ -87,7 +91,8 @@ def calls(header, by_hand):
 
 
 def call(result, name, dimensions, parameters):
-    """One function: the places in its table first, then the parameters of the kernel. An I is an int64_t, or behind a void *."""
+    """One function: the places in its table first, then the parameters of the kernel.
+    An I is an int64_t, or behind a void *."""
     indices = list(INDICES[:dimensions])
     outside = [re.sub(r"\bT\b", "floating", re.sub(r"\bI\b(?= ?\*)", "void", parameter)) for parameter in parameters]
     outside = [re.sub(r"\bI\b", "int64_t", parameter) for parameter in outside]
@@ -97,7 +102,8 @@ def call(result, name, dimensions, parameters):
         arguments = []
         for parameter in parameters:
             kind, argument = re.match(r"(.*?)(\w+)$", parameter).groups()
-            arguments.append(f"<{re.sub(r'I', integer, kind).strip()}>{argument}" if re.search(r"\bI\b", kind) else argument)
+            arguments.append(f"<{re.sub(r'I', integer, kind).strip()}>{argument}"
+                             if re.search(r"\bI\b", kind) else argument)
         table = "".join(f"[{index}]" for index in indices)
         lines += [f"    {condition}:", wrapped(("" if result == "void" else "return ")
                                                + f"kernels.{precision}.{name}{table}({', '.join(arguments)})", 8)]
@@ -107,7 +113,8 @@ def call(result, name, dimensions, parameters):
 def write():
     """Writes what has changed, so that only what depends on it is compiled anew."""
     header = HEADER.read_text()
-    for name, text in (("kernels.pxd", declarations(header)), ("calls.pxi", calls(header, (RUNTIME / "isa.pxd").read_text()))):
+    for name, text in (("kernels.pxd", declarations(header)),
+                       ("calls.pxi", calls(header, (RUNTIME / "isa.pxd").read_text()))):
         path = RUNTIME / name
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
