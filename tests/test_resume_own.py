@@ -15,7 +15,7 @@ import pytest
 
 from fastconv import data, nn, optim
 from fastconv.nn.serialization import read_npz, write_npz
-from fastconv.training import Trainer
+from fastconv.training import DivergedError, Trainer
 from fastconv.training.described import UNKNOWN, described
 
 RNG = np.random.default_rng(0)
@@ -214,6 +214,62 @@ def test_the_trainer_that_made_the_file_goes_on_though_its_passes_left_something
     for epochs in (1, 2):
         trainer.fit((IMAGES, LABELS), epochs, 8, progress=False, checkpoint=path, resume=epochs > 1)
     np.testing.assert_equal(model.state_dict(), train(layer=lambda: Scale(1), loss=lambda: Loss(1.0)))
+
+
+class Learning(nn.CrossEntropyLoss):
+    """With a parameter of its own, which the optimizer moves too."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(np.ones(1, np.float32))
+
+    def __call__(self, output, labels):
+        self.output = output
+        return super().__call__(output * self.scale.data, labels)
+
+    def backward(self):
+        grad = super().backward()
+        self.scale.add_grad(np.float32([(grad * self.output).sum()]))
+        return grad * self.scale.data
+
+
+def test_the_parameters_of_the_loss_go_on_where_they_were(tmp_path):
+    def make():
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3, rng=0))
+        loss = Learning()
+        return Trainer(model, optim.SGD([*model.parameters(), loss.scale], 0.05, 0.9), loss)
+
+    path, whole, first, resumed = tmp_path / "run.npz", make(), make(), make()
+    options = dict(batch_size=8, progress=False)
+    whole.fit((IMAGES, LABELS), 3, **options)
+    first.fit((IMAGES, LABELS), 1, **options, checkpoint=path)
+    assert first.loss.scale.data != 1
+    resumed.fit((IMAGES, LABELS), 3, **options, checkpoint=path, resume=True)
+    np.testing.assert_array_equal(resumed.loss.scale.data, whole.loss.scale.data)
+    np.testing.assert_equal(resumed.model.state_dict(), whole.model.state_dict())
+    arrays, document = read_npz(path)
+    del document["checkpoint"]["beside"]["parameter 2 of the optimizer"]
+    write_npz(path, arrays, json.dumps(document))
+    subject = make()
+    with pytest.raises(ValueError, match="cannot be resumed: its state does not fit .* missing parameter 2 of the opt"):
+        subject.fit((IMAGES, LABELS), 3, **options, checkpoint=path, resume=True)
+    assert subject.loss.scale.data == 1
+
+
+def test_the_parameters_of_the_loss_go_back_where_a_run_diverges():
+    model, loss = nn.Sequential(nn.Flatten(), nn.Linear(64, 3, rng=0)), Learning()
+    trainer = Trainer(model, optim.SGD([*model.parameters(), loss.scale], 0.05, 0.9), loss)
+    trainer.fit((IMAGES, LABELS), 1, 8, progress=False)
+    before = loss.scale.data.copy()
+
+    def spoil(images, rng):
+        spoil.left -= 1
+        return images if spoil.left else images * np.float32(np.nan)
+
+    spoil.left = 3
+    with pytest.raises(DivergedError):
+        trainer.fit((IMAGES, LABELS), 1, 8, progress=False, augment=spoil)
+    np.testing.assert_array_equal(loss.scale.data, before)
 
 
 class Locked:
