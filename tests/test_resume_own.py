@@ -314,6 +314,29 @@ def test_a_class_leaves_out_what_does_not_count(tmp_path):
     np.testing.assert_equal(train(path, augment=lambda: Locked(0.9)), train(augment=lambda: Locked(0.9)))
 
 
+class Cached:
+    """Its property is there after the first call alone."""
+
+    def __init__(self, factor):
+        self._factor = factor
+
+    @functools.cached_property
+    def plane(self):
+        return np.full((8, 8), self._factor, np.float32)
+
+    def __call__(self, x, rng):
+        return x * self.plane
+
+
+def test_a_cached_property_does_not_count(tmp_path):
+    path, augment = tmp_path / "run.npz", Cached(0.9)
+    for epochs, one in ((1, augment), (2, augment), (3, Cached(0.9))):
+        found = train(path, epochs, augment=lambda one=one: one)
+    np.testing.assert_equal(found, train(epochs=3, augment=lambda: Cached(0.9)))
+    with pytest.raises(ValueError, match=r"augment Cached\(_factor=0.9; code .*, this one has Cached\(_factor=0.5"):
+        train(path, 4, augment=lambda: Cached(0.5))
+
+
 @pytest.mark.parametrize("emptied", [[0, 1], [1]])
 def test_an_optimizer_whose_state_was_taken_out_of_the_file_is_refused(tmp_path, emptied):
     path = tmp_path / "run.npz"
@@ -361,3 +384,11 @@ np.savez(Path(sys.argv[1], f"{sys.argv[2]}.npz"), **state)
 def test_words_of_what_is_installed_are_short():
     assert described(data.RandomShift(1)) == "RandomShift(pixels=1, fill=0.0)"
     assert described([np.tanh, nn.ReLU, 1, (2.5,), "a"]) == "[numpy.tanh, ReLU, 1, [2.5], 'a']"
+
+
+def test_arrays_of_other_libraries_count_by_their_values():
+    torch = pytest.importorskip("torch")
+    for gradient in (False, True):
+        made = [torch.tensor([1.0, last], requires_grad=gradient) for last in (2.0, 2.0, 3.0)]
+        assert described(made[0]) == described(made[1]) != described(made[2])
+    assert described(np.poly1d([1, 2])) != described(np.poly1d([1, 3]))
