@@ -15,7 +15,7 @@ import pytest
 
 from fastconv import data, nn, optim
 from fastconv.nn.serialization import read_npz, write_npz
-from fastconv.training import Trainer
+from fastconv.training import DivergedError, Trainer
 from fastconv.training.described import UNKNOWN, described
 
 RNG = np.random.default_rng(0)
@@ -216,6 +216,62 @@ def test_the_trainer_that_made_the_file_goes_on_though_its_passes_left_something
     np.testing.assert_equal(model.state_dict(), train(layer=lambda: Scale(1), loss=lambda: Loss(1.0)))
 
 
+class Learning(nn.CrossEntropyLoss):
+    """With a parameter of its own, which the optimizer moves too."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(np.ones(1, np.float32))
+
+    def __call__(self, output, labels):
+        self.output = output
+        return super().__call__(output * self.scale.data, labels)
+
+    def backward(self):
+        grad = super().backward()
+        self.scale.add_grad(np.float32([(grad * self.output).sum()]))
+        return grad * self.scale.data
+
+
+def test_the_parameters_of_the_loss_go_on_where_they_were(tmp_path):
+    def make():
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3, rng=0))
+        loss = Learning()
+        return Trainer(model, optim.SGD([*model.parameters(), loss.scale], 0.05, 0.9), loss)
+
+    path, whole, first, resumed = tmp_path / "run.npz", make(), make(), make()
+    options = dict(batch_size=8, progress=False)
+    whole.fit((IMAGES, LABELS), 3, **options)
+    first.fit((IMAGES, LABELS), 1, **options, checkpoint=path)
+    assert first.loss.scale.data != 1
+    resumed.fit((IMAGES, LABELS), 3, **options, checkpoint=path, resume=True)
+    np.testing.assert_array_equal(resumed.loss.scale.data, whole.loss.scale.data)
+    np.testing.assert_equal(resumed.model.state_dict(), whole.model.state_dict())
+    arrays, document = read_npz(path)
+    del document["checkpoint"]["beside"]["parameter 2 of the optimizer"]
+    write_npz(path, arrays, json.dumps(document))
+    subject = make()
+    with pytest.raises(ValueError, match="cannot be resumed: its state does not fit .* missing parameter 2 of the opt"):
+        subject.fit((IMAGES, LABELS), 3, **options, checkpoint=path, resume=True)
+    assert subject.loss.scale.data == 1
+
+
+def test_the_parameters_of_the_loss_go_back_where_a_run_diverges():
+    model, loss = nn.Sequential(nn.Flatten(), nn.Linear(64, 3, rng=0)), Learning()
+    trainer = Trainer(model, optim.SGD([*model.parameters(), loss.scale], 0.05, 0.9), loss)
+    trainer.fit((IMAGES, LABELS), 1, 8, progress=False)
+    before = loss.scale.data.copy()
+
+    def spoil(images, rng):
+        spoil.left -= 1
+        return images if spoil.left else images * np.float32(np.nan)
+
+    spoil.left = 3
+    with pytest.raises(DivergedError):
+        trainer.fit((IMAGES, LABELS), 1, 8, progress=False, augment=spoil)
+    np.testing.assert_array_equal(loss.scale.data, before)
+
+
 class Locked:
     """A class says itself what does not count."""
 
@@ -256,6 +312,29 @@ def test_a_class_leaves_out_what_does_not_count(tmp_path):
     with pytest.raises(ValueError, match=r"augment Locked\(factor=0.9; code .*, this one has Locked\(factor=0.5"):
         train(path, augment=lambda: Locked(0.5))
     np.testing.assert_equal(train(path, augment=lambda: Locked(0.9)), train(augment=lambda: Locked(0.9)))
+
+
+class Cached:
+    """Its property is there after the first call alone."""
+
+    def __init__(self, factor):
+        self._factor = factor
+
+    @functools.cached_property
+    def plane(self):
+        return np.full((8, 8), self._factor, np.float32)
+
+    def __call__(self, x, rng):
+        return x * self.plane
+
+
+def test_a_cached_property_does_not_count(tmp_path):
+    path, augment = tmp_path / "run.npz", Cached(0.9)
+    for epochs, one in ((1, augment), (2, augment), (3, Cached(0.9))):
+        found = train(path, epochs, augment=lambda one=one: one)
+    np.testing.assert_equal(found, train(epochs=3, augment=lambda: Cached(0.9)))
+    with pytest.raises(ValueError, match=r"augment Cached\(_factor=0.9; code .*, this one has Cached\(_factor=0.5"):
+        train(path, 4, augment=lambda: Cached(0.5))
 
 
 @pytest.mark.parametrize("emptied", [[0, 1], [1]])
@@ -305,3 +384,11 @@ np.savez(Path(sys.argv[1], f"{sys.argv[2]}.npz"), **state)
 def test_words_of_what_is_installed_are_short():
     assert described(data.RandomShift(1)) == "RandomShift(pixels=1, fill=0.0)"
     assert described([np.tanh, nn.ReLU, 1, (2.5,), "a"]) == "[numpy.tanh, ReLU, 1, [2.5], 'a']"
+
+
+def test_arrays_of_other_libraries_count_by_their_values():
+    torch = pytest.importorskip("torch")
+    for gradient in (False, True):
+        made = [torch.tensor([1.0, last], requires_grad=gradient) for last in (2.0, 2.0, 3.0)]
+        assert described(made[0]) == described(made[1]) != described(made[2])
+    assert described(np.poly1d([1, 2])) != described(np.poly1d([1, 3]))

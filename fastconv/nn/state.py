@@ -3,8 +3,11 @@ and how arrays get into them, all or none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap, UserDict, UserList, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple, Protocol, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +22,25 @@ class Options(dict[str, Any]):
     """Arguments of an operation by name, as a layer keeps them: no modules or parameters."""
 
 
-#: What most attributes are, and hold neither modules nor parameters: passed over first.
-PLAIN = frozenset({int, float, bool, str, type(None), np.ndarray, Options})
+#: What most attributes are, and cannot hold a module:
+#: passed over first, since this look is part of every training step.
+PLAIN = frozenset({int, float, bool, str, type(None), Options})
+
+#: What may hold modules beside lists, tuples and dicts, and how their names and values are seen.
+_HOLDERS: dict[type, Callable[[Any], Iterable[tuple[Any, Any]]]] = {
+    deque: enumerate,
+    UserList: enumerate,
+    UserDict: lambda holder: holder.items(),
+    ChainMap: lambda holder: holder.items(),
+    MappingProxyType: lambda holder: holder.items(),
+    SimpleNamespace: lambda holder: vars(holder).items(),
+    np.ndarray: lambda holder: enumerate(holder.flat) if holder.dtype == object else (),
+}
+
+#: What has no order, or no names, that a state dict could go by.
+_UNORDERED = frozenset({set, frozenset, WeakSet, type({}.values()), type({}.items()), type({}.keys())})
+
+_LOOKED_INTO = _UNORDERED.union(_HOLDERS)
 
 
 class Entry(Protocol):
@@ -56,20 +76,43 @@ def new_buffer(name: Any, value: Any) -> NDArray[Any]:
 
 
 def held(items: Iterable[tuple[Any, Any]], kind: type[Kind]) -> list[tuple[str, Kind]]:
-    """The values of a kind among named values, and in the lists, tuples and dicts among these,
-    with their dotted names."""
+    """The values of a kind among named values, and in the lists, tuples, dicts and their like among these,
+    with their dotted names.
+
+    Raises
+    ------
+    TypeError
+        If there are some in a set, which has another order in every process.
+    """
     found = []
     for name, value in list(items):  # taken at once: another thread may add an attribute meanwhile
         if type(value) in PLAIN:
             continue
         if isinstance(value, kind):
             found.append((str(name), value))
-        elif isinstance(value, (dict, list, tuple)):
+            continue
+        if isinstance(value, (dict, list, tuple)):
             if PLAIN.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
                 continue
-            inside = value.items() if isinstance(value, dict) else enumerate(value)
-            found += [(f"{name}.{key}", one) for key, one in held(inside, kind)]
+        elif _LOOKED_INTO.isdisjoint(type(value).__mro__):
+            continue
+        found += held([(f"{name}.{key}", one) for key, one in _inside(name, value, kind)], kind)
     return found
+
+
+def _inside(name: Any, value: Any, kind: type) -> Iterable[tuple[Any, Any]]:
+    """What a value holds, with its names."""
+    if isinstance(value, dict):
+        return value.items()
+    if isinstance(value, (list, tuple)):
+        return enumerate(value)
+    for owner in type(value).__mro__:
+        if owner in _HOLDERS:
+            return _HOLDERS[owner](value)
+        if owner in _UNORDERED and held(enumerate(value), kind):
+            raise TypeError(f"{name} is a {type(value).__name__} that holds a {kind.__name__}, without an order to name "
+                            "it by: write a list, a tuple or a dict")
+    return ()
 
 
 def once(named: Iterable[tuple[str, Kind]]) -> Iterator[tuple[str, Kind]]:

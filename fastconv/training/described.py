@@ -158,6 +158,8 @@ class _Writer:
     def _member(self, value: Any) -> str:
         if isinstance(value, (staticmethod, classmethod)):
             return f"{type(value).__name__} {self.text(value.__func__)}"
+        if isinstance(value, functools.cached_property):
+            return f"cached property {self.text(value.func)}"
         if isinstance(value, property):
             return f"property {self.text([value.fget, value.fset, value.fdel])}"
         if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):
@@ -179,6 +181,8 @@ class _Writer:
             return self._no_words(f"an iterator ({kind.__name__})")
         if isinstance(value, memoryview):
             return f"memoryview {self.text(np.asarray(value))}"
+        if hasattr(kind, "__array__"):  # of another library, which may write an address where it pickles it
+            return f"{kind.__qualname__}({self._foreign(value)})"
         try:
             known = copyreg.dispatch_table.get(kind)
             reduced = known(value) if known else value.__reduce_ex__(4)
@@ -202,6 +206,13 @@ class _Writer:
         elif state is not None:
             inside["state"] = state
         return self.instance(kind, inside)
+
+    def _foreign(self, value: Any) -> str:
+        try:
+            array = np.asarray(value.detach() if hasattr(value, "detach") else value)
+        except Exception as error:  # of that library, as for an array that lies on another device
+            return self._no_words(f"{type(value).__qualname__} ({error})")
+        return self._array(array)
 
     def _module(self, module: Module) -> str:
         inside = [self.instance(type(one), module_attributes(one)) for _, one in module.named_modules()]
@@ -236,8 +247,11 @@ def _only_parts(value: Any) -> bool:
 
 def _not_settings(kind: type) -> set[str]:
     """The attributes of an object that change while it is used: the private ones that classes of fastconv set, and of
-    a class of one's own those in which a pass leaves something for the way back, set without being read before."""
+    a class of one's own cached properties, and those in which a pass leaves something for the way back, set without
+    being read before."""
     found = set().union(*map(_private_of_fastconv, filter(_of_fastconv, kind.__mro__)))
+    found |= {name for owner in kind.__mro__ for name, member in vars(owner).items()
+              if isinstance(member, functools.cached_property)}
     methods = {name: member for owner in reversed(kind.__mro__) if _is_own(owner.__module__)
                for name, member in vars(owner).items()}
     waiting, done = ["forward", "__call__", "backward", "step"], set[str]()

@@ -48,6 +48,7 @@ def state_of(parts: Parts, run: Run) -> dict[str, Any]:
     return {
         "run": {**vars(run), "history": run.history.to_dict()},
         "model": parts.model.state_dict(),
+        "beside": _beside(parts),
         "optimizer": parts.optimizer.state_dict(),
         "schedule": parts.schedule.state_dict() if parts.schedule else None,
         "generators": {name: rng.bit_generator.state for name, rng in _generators(parts.model).items()},
@@ -70,13 +71,14 @@ def prepare(parts: Parts, state: Any, batches: int) -> tuple[Run, Callable[[], N
     TypeError, ValueError
         If the state is not of these parts, or a part of it is missing or not of its kind.
     """
-    names = {"run", "model", "optimizer", "schedule", "generators"}
+    names = {"run", "model", "beside", "optimizer", "schedule", "generators"}
     if not isinstance(state, Mapping) or set(state) != names:
         raise ValueError(f"its state must have {sorted(names)}, got "
                          f"{sorted(map(str, state)) if isinstance(state, Mapping) else type(state).__name__}")
-    own = parts.model.state_dict()
+    own, beside = parts.model.state_dict(), _beside(parts)
     _check_arrays(state["model"], own)
-    for name, array in own.items():
+    _check_arrays(state["beside"], beside)
+    for name, array in {**own, **beside}.items():
         if not array.flags.writeable:
             raise ValueError(f"nothing can be loaded into the model: its {name} is read-only")
     run = _run(state["run"], own, batches)
@@ -90,12 +92,21 @@ def prepare(parts: Parts, state: Any, batches: int) -> tuple[Run, Callable[[], N
 
     def load() -> None:
         parts.model.load_state_dict(state["model"])
+        for name, array in beside.items():
+            array[...] = state["beside"][name]
         for one in loads:
             one()
         for name, rng in generators.items():
             rng.bit_generator.state = state["generators"][name]
 
     return run, load
+
+
+def _beside(parts: Parts) -> dict[str, NDArray[Any]]:
+    """The parameters that the optimiser has beside those of the model (a loss may have some), by their place there."""
+    own = {id(parameter) for parameter in parts.model.parameters()}
+    return {f"parameter {index} of the optimizer": parameter.data
+            for index, parameter in enumerate(parts.optimizer.params) if id(parameter) not in own}
 
 
 def _generators(model: Module) -> dict[str, np.random.Generator]:

@@ -134,7 +134,7 @@ cdef void multiply(const WinogradGradientLayout *l, const WinogradSums *sums, Py
     cdef Py_ssize_t row, col, run, done, length, pair, c, i, k
     cdef float *u
     cdef bint more
-    cdef const floating *no_bias = NULL
+    cdef const float *no_bias = NULL
     cdef fc_product how
     how.a, how.b, how.b_vector, how.c = l.y.v_tiles, l.x.lanes, l.x.mr * l.x.lanes, l.u_row
     how.activation.kind = FC_IDENTITY
