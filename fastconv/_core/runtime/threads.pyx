@@ -11,9 +11,9 @@ forked. So in every forked process everything runs on one thread. This module's 
 that Linux wipes in a child, however that was made, and a handler of the C library's takes it away where there is no
 such page. Where the fork came before this module the kernel says that there was one.
 
-That runtime ends the process where it cannot start a thread. It keeps the threads of a Python thread's teams; so before a
-team that is larger than any that this Python thread has had, the threads that are lacking are started and joined here,
-and the team gets as many as that were.
+That runtime ends the process where it cannot start a thread. It keeps the threads of a Python thread's teams. So before
+a team that is larger than any that this Python thread has had, the threads that it lacks are started and joined here,
+and it gets as many as that were.
 """
 
 import os
@@ -44,8 +44,8 @@ cdef extern from *:
     #endif
         return pthread_atfork(NULL, NULL, fc_mark_forked);
     }
-    /* Of threads besides this one, up to `most`, as many as can be started at a time: each waits for the last. They count
-       until Linux has forgotten them, which may be after the join. */
+    /* Of threads besides this one, up to `most`, as many as can be started at a time: each waits for the last.
+       They count until Linux has forgotten them, which may be after the join. */
     typedef struct { pthread_mutex_t *gate; pthread_t thread; long number; } fc_probe;
     static void *fc_run(void *data) {
         fc_probe *probe = (fc_probe *)data;
