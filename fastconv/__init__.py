@@ -6,7 +6,9 @@ Arrays in, arrays out: `fc.conv2d`, `fc.max_pool2d`, `fc.relu`, ... and their `*
 
 from fastconv import _interrupt  # noqa: I001 (before anything that takes time to import)
 
+import os
 from importlib import import_module
+from threading import active_count
 from typing import TYPE_CHECKING, Any
 
 from fastconv import functional
@@ -57,8 +59,8 @@ if TYPE_CHECKING:
     from fastconv.training import EarlyStopping, History, Trainer
 
 # Layers, data and training are imported when they are first used: a program that only convolves does not wait for them.
-# The operations are imported at once: a process that forks while a thread of it imports them would leave
-# the import's lock locked.
+# A thread that imports holds a lock, which nobody would free in a process that another thread forks meanwhile: so the
+# operations are imported at once, and all the rest before a fork, where there are other threads.
 _MODULES = ("data", "nn", "optim")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
@@ -73,6 +75,16 @@ def __getattr__(name: str) -> Any:
         value = globals()[name] = getattr(import_module(_HOMES[name]), name)
         return value
     raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
+
+
+def _finish_imports() -> None:
+    if active_count() > 1:
+        for home in {*_HOMES.values(), *(f"fastconv.{name}" for name in _MODULES)}:
+            import_module(home)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_finish_imports)
 
 
 def __dir__() -> list[str]:

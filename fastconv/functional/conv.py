@@ -210,15 +210,15 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     grad_x = memory.empty(x.shape, dtype) if needs_x else None
     grad_weight = memory.empty(weight.shape, dtype) if needs_weight else None
     grad_bias = memory.empty(weight.shape[:1], dtype) if needs_bias else None
-    if needs_x and grad_x.size:
+    if grad_x is not None and grad_x.size:
         plan.data_gradient(received, weight, checks.nchw(grad_x, data_format))
-    if needs_weight:
+    if grad_weight is not None:
         if images.size:
             plan.weight_gradient_driver.conv2d_weight_gradient(
                 Convolution(images, grad_weight, None, received, window))
         else:
             grad_weight.fill(0)
-    if needs_bias:
+    if grad_bias is not None:
         if images.size:
             bias_gradient(received, grad_bias)
         else:

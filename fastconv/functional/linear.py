@@ -162,12 +162,12 @@ def linear_backward(grad_output: Any, x: Any, weight: Any, *,
     grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
     grad_weight = memory.empty(weight.shape, x.dtype) if needs_weight else None
     grad_bias = memory.empty(weight.shape[:1], x.dtype) if needs_bias else None
-    if needs_x:
-        for piece in _pieces(grad_output) if grad_x.size else ():
+    if grad_x is not None and grad_x.size:
+        for piece in _pieces(grad_output):
             _product(_rows(grad_output[piece]), weight, _rows(grad_x[piece]))
-    if needs_weight:
+    if grad_weight is not None:
         _weight_gradient(grad_output, x, grad_weight)
-    if needs_bias:
+    if grad_bias is not None:
         _bias_gradient(grad_output, grad_bias)
     return grad_x, grad_weight, grad_bias
 

@@ -3,6 +3,7 @@ whatever the parent was at."""
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -240,6 +241,33 @@ def test_a_child_that_imports_fastconv_itself(library):
     assert int(in_new_process(script, library)) == 0
 
 
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="the number of a system call")
+@pytest.mark.parametrize("used", ["fastconv", "a C library"])
+def test_a_system_call_that_makes_a_process(used, library):
+    """No handler runs, neither Python's nor the C library's."""
+    script = """
+    import ctypes, os, platform, signal, sys
+    import numpy as np
+    import fastconv as fc
+    x, weight = np.ones((2, 16, 64, 64), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    fc.set_num_threads(2)
+    assert fc.get_num_threads() == 2
+    if sys.argv[1] == "fastconv":
+        fc.conv2d(x, weight)
+    else:
+        assert ctypes.CDLL(sys.argv[2]).use() == 2
+    clone = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+    pid = ctypes.PyDLL(None).syscall(clone, int(signal.SIGCHLD), 0, 0, 0, 0)
+    if not pid:
+        signal.alarm(60)
+        correct = np.allclose(fc.conv2d(x, weight), 16 * 9) and fc.get_num_threads() == 1
+        os._exit(0 if correct else 1)
+    print(os.waitpid(pid, 0)[1])
+    assert fc.get_num_threads() == 2
+    """
+    assert int(in_new_process(script, used, library)) == 0
+
+
 def test_a_new_program_uses_threads_again():
     script = """
     import os, sys
@@ -271,3 +299,25 @@ def test_a_child_forked_during_the_first_call_of_a_thread():
                 assert os.waitpid(child, 0)[1] == 0
             os._exit(0)
         """)
+
+
+@pytest.mark.parametrize("name", ["fastconv.nn", "fastconv.training", "fastconv.data"])
+def test_a_child_forked_while_a_thread_imports_for_the_first_time(name):
+    """The thread holds the imports' locks, which nobody would free in the child."""
+    in_new_process("""
+        import importlib, os, signal, sys, threading, time
+        import fastconv as fc
+        thread = threading.Thread(target=importlib.import_module, args=sys.argv[1:])
+        thread.start()
+        while sys.argv[1] not in sys.modules:
+            time.sleep(0.0001)
+        assert not hasattr(sys.modules[sys.argv[1]], "__all__")    # it has only just begun
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            assert fc.nn.Conv2d(1, 1, 3) is not None
+            assert importlib.import_module(sys.argv[1]).__all__
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        thread.join()
+    """, name)

@@ -101,6 +101,46 @@ def test_threads_that_start(allowed, size, wanted):
     assert int(in_new_process(STARTED, allowed, size)) == wanted
 
 
+FEW = """
+import os, resource, sys
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+import numpy as np
+import fastconv as fc
+
+x, weight, large = (np.random.default_rng(0).standard_normal(shape, np.float32)
+                    for shape in ((2, 16, 128, 128), (16, 16, 3, 3), (2, 16, 31, 31)))
+
+def compute():
+    return [fc.conv2d(x, weight, padding=1), fc.conv2d(x, weight, algorithm="direct"), fc.conv2d(x, large),
+            *fc.conv2d_backward(x, x, weight, padding=1), fc.relu(x), fc.softmax(x), fc.max_pool2d(x, 3)]
+
+fc.set_num_threads(1)
+wanted = compute()
+
+def check():
+    assert all(np.array_equal(a, b) for a, b in zip(compute(), wanted, strict=True))
+
+if os.getuid() == 0:    # whom nothing is denied
+    os.setgid(54321)
+    os.setuid(54321)
+resource.setrlimit(resource.RLIMIT_NPROC, (int(sys.argv[1]), resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+for n in (2, 4, 3, 1, 4):
+    fc.set_num_threads(n)
+    check()
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+@without_openmp
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's limits and its list of threads")
+@pytest.mark.parametrize(("most", "wanted"), [(1, 1), (2, 2), (3, 3), (20, 4)])
+def test_fewer_threads_do_where_no_more_can_be_started(most, wanted):
+    """GCC's OpenMP runtime would end the process."""
+    if most > 1 and os.getuid():
+        pytest.skip("other processes of this user count too")
+    assert int(in_new_process(FEW, most)) == wanted
+
+
 WAITING = """
 import os, sys
 for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):

@@ -7,8 +7,13 @@ where it has little work. The split of the work never depends on the number, so 
 
 GCC's OpenMP runtime cannot be used in a process that was forked after it had started threads: it would wait for threads
 that no longer exist. Another library may have started them, since a process has one such runtime, and C code may have
-forked. So in every forked process everything runs on one thread: a handler of the C library's marks the child, and
-where the fork came before this module the kernel says that there was one.
+forked. So in every forked process everything runs on one thread. This module's mark is gone there: it lies in a page
+that Linux wipes in a child, however that was made, and a handler of the C library's takes it away where there is no
+such page. Where the fork came before this module the kernel says that there was one.
+
+That runtime ends the process where it cannot start a thread. It keeps the threads of a Python thread's teams. So before
+a team that is larger than any that this Python thread has had, the threads that it lacks are started and joined here,
+and it gets as many as that were.
 """
 
 import os
@@ -21,9 +26,56 @@ from libc.stdlib cimport free, malloc
 cdef extern from *:
     """
     #include <pthread.h>
-    static int fc_forked; /* whether this process was forked, and has begun no new program since */
-    static void fc_mark_forked(void) { fc_forked = 1; }
-    static int fc_notice_forks(void) { return pthread_atfork(NULL, NULL, fc_mark_forked); }
+    #ifdef __linux__
+    #include <sched.h>
+    #include <sys/mman.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    #endif
+    #define FC_MOST_THREADS 1024
+    static int fc_here = 1, *fc_first = &fc_here; /* the mark of a process that was not forked: see above */
+    static int fc_forked(void) { return !*fc_first; }
+    static void fc_mark_forked(void) { *fc_first = 0; }
+    static int fc_notice_forks(void) {
+    #ifdef MADV_WIPEONFORK
+        void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page != MAP_FAILED && madvise(page, 4096, MADV_WIPEONFORK) == 0) {
+            fc_first = (int *)page;
+            *fc_first = 1;
+        }
+    #endif
+        return pthread_atfork(NULL, NULL, fc_mark_forked);
+    }
+    /* Of threads besides this one, up to `most`, as many as can be started at a time: each waits for the last.
+       They count until Linux has forgotten them, which may be after the join. */
+    typedef struct { pthread_mutex_t *gate; pthread_t thread; long number; } fc_probe;
+    static void *fc_run(void *data) {
+        fc_probe *probe = (fc_probe *)data;
+    #ifdef __linux__
+        probe->number = syscall(SYS_gettid);
+    #endif
+        pthread_mutex_lock(probe->gate);
+        pthread_mutex_unlock(probe->gate);
+        return NULL;
+    }
+    static int fc_count_startable(int most) {
+        pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+        fc_probe probes[FC_MOST_THREADS];
+        int count = 0;
+        pthread_mutex_lock(&gate);
+        for (; count < most; count++) {
+            probes[count].gate = &gate;
+            if (pthread_create(&probes[count].thread, NULL, fc_run, &probes[count])) break;
+        }
+        pthread_mutex_unlock(&gate);
+        for (int i = 0; i < count; i++) pthread_join(probes[i].thread, NULL);
+    #ifdef __linux__
+        for (int i = 0, tries = 1000; i < count; i++)
+            while (tries-- > 0 && syscall(SYS_tgkill, getpid(), probes[i].number, 0) == 0) sched_yield();
+    #endif
+        return count;
+    }
+    static _Thread_local int fc_largest_team = 1; /* that this Python thread was given */
     static _Thread_local int fc_thread_override; /* 0: none */
     static int fc_limit = 1; /* of all threads, one of which may set it while another reads it */
     static int fc_get_limit(void) { return __atomic_load_n(&fc_limit, __ATOMIC_RELAXED); }
@@ -37,8 +89,12 @@ cdef extern from *:
     static void fc_load_openmp(void) {}
     #endif
     """
-    bint fc_forked
+    int FC_MOST_THREADS
+    bint fc_forked()
+    void fc_mark_forked()
     int fc_notice_forks()
+    int fc_count_startable(int most)
+    int fc_largest_team
     void fc_load_openmp()
     int fc_thread_override
     int fc_get_limit()
@@ -82,11 +138,11 @@ cdef extern from *:
 # Under this much work (about the nanoseconds that it takes on one thread) a second thread costs more than it saves.
 cdef double SMALL = 10e3
 
-MOST = 1024
+MOST = FC_MOST_THREADS
 
 
 cdef int limit() noexcept:
-    if FC_OPENMP == 0 or fc_forked:
+    if FC_OPENMP == 0 or fc_forked():
         return 1
     return fc_thread_override if fc_thread_override else fc_get_limit()
 
@@ -97,7 +153,14 @@ cdef int team(double work) noexcept:
         n = <int>(work / SMALL)
         if n < 1:
             n = 1
-    return n
+    return n if n <= fc_largest_team else largest_team(n)
+
+
+cdef int largest_team(int n) noexcept:
+    """A team of n threads, or of as many as there are: more than this Python thread has had."""
+    global fc_largest_team
+    fc_largest_team += fc_count_startable(n - fc_largest_team)
+    return fc_largest_team
 
 
 cdef void in_parallel(void (*unit)(const void *call, Py_ssize_t index, floating *scratch) noexcept nogil,
@@ -191,5 +254,5 @@ fc_exchange_limit(_from_environment())
 if fc_notice_forks():
     raise MemoryError("a handler for forks cannot be registered")
 if _forked_before():
-    fc_forked = True
+    fc_mark_forked()
 fc_load_openmp()    # a linker leaves out a library that nothing is called from; see __init__.py
