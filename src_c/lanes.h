@@ -120,7 +120,7 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
         const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;                                           \
         ptrdiff_t channels = pixels->channels;                                                                         \
         uintptr_t line = (uintptr_t)ahead; /* which may lie outside of its array */                                    \
-        enum { WIDTH = nv < 2 ? nv : 2 }; /* of a panel of B, in vectors */                                            \
+        enum { WIDTH = nv < 2 ? nv : 2 };  /* of a panel of B, in vectors */                                           \
         V acc[m][nv];                                                                                                  \
         int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                      \
         if (channels <= 3 * LANES)                                                                                     \
