@@ -84,7 +84,7 @@ else:
     finally:
         del os.environ["GOMP_SPINCOUNT"]
 
-import numpy as np  # noqa: E402 (it may bring that runtime too)
+import numpy as np  # after that: it may bring the runtime too
 
 _array = np.zeros(1)
 for _method in (_array.all, _array.any, _array.sum, _array.min, _array.max):

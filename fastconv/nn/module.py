@@ -97,9 +97,10 @@ class Module:
     """Base class of layers and models. A subclass defines `forward` and `backward`.
 
     Attributes that are a `Parameter` or a `Module` are found by themselves, in lists, tuples, dicts, deques, namespaces
-    and object arrays too (in a set, which has no order to name them by, they are an error): their names make the names of the state dict (``self.weight`` is ``"weight"``, ``self.conv.weight`` is ``"conv.weight"``, the
-    weight of ``self.blocks[0]`` is ``"blocks.0.weight"``). Arrays that are not learnt but belong to the state, such as
-    running means, are said by `register_buffer`.
+    and object arrays too (in a set, which has no order to name them by, they are an error): their names make the names
+    of the state dict (``self.weight`` is ``"weight"``, ``self.conv.weight`` is ``"conv.weight"``, the weight of
+    ``self.blocks[0]`` is ``"blocks.0.weight"``). Arrays that are not learnt but belong to the state, such as running
+    means, are said by `register_buffer`.
 
     What `forward` keeps for `backward`, it gives to `remember`, or sets only where ``self.training``: then `predict`
     and its like may run in one thread while another one trains. Constructors keep each argument as the attribute of its

@@ -110,8 +110,8 @@ def _inside(name: Any, value: Any, kind: type) -> Iterable[tuple[Any, Any]]:
         if owner in _HOLDERS:
             return _HOLDERS[owner](value)
         if owner in _UNORDERED and held(enumerate(value), kind):
-            raise TypeError(f"{name} is a {type(value).__name__} that holds a {kind.__name__}, without an order to name "
-                            "it by: write a list, a tuple or a dict")
+            raise TypeError(f"{name} is a {type(value).__name__} that holds a {kind.__name__}, without an order to "
+                            "name it by: write a list, a tuple or a dict")
     return ()
 
 

@@ -199,7 +199,7 @@ class _Writer:
         if isinstance(state, tuple) and len(state) == 2 and all(isinstance(one, dict | None) for one in state):
             state = {**(state[0] or {}), **(state[1] or {})}  # attributes, and those in slots
         inside = {name: one for name, one in (("made by", make), ("of", arguments)) if one}
-        inside |= {"items": [*one] for one in items if one is not None}
+        inside |= {name: [*one] for name, one in zip(("items", "keys and values"), items) if one is not None}
         if isinstance(state, dict) and all(isinstance(name, str) for name in state):
             left_out = {*_not_settings(kind), *(self.left_out if len(self.seen) == 1 else ())}
             inside |= {name: one for name, one in state.items() if name not in left_out}

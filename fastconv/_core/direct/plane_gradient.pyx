@@ -64,7 +64,7 @@ cdef struct PlaneGradientLayout:
     int vector, mr
     bint in_place                             # rows are read where they are
     Py_ssize_t chunks, blocks_a_run
-    Py_ssize_t tiles, row_panels, lane_panels # tiles of all rows
+    Py_ssize_t tiles, row_panels, lane_panels    # tiles of all rows
     Py_ssize_t width                          # lanes of a panel, whole vectors
     Py_ssize_t totals                         # of a chunk, or 0 where sums go straight to the gradient
     Py_ssize_t pair                           # of B: from two vectors to the next two

@@ -20,8 +20,8 @@ its convolutions. A way has
     refuses(problem, driver)         why the planner must not take it with that driver, or None
     convolutions(problem)            what the driver computes: pairs (problem, how often)
     terms(problem)                   what is done beside that, by name
-    period(problem)                  among so many first rows and columns of grad_x there is a pixel that meets each tap,
-                                     be it on padding; None where no tap meets padding
+    period(problem)                  among so many first rows and columns of grad_x there is a pixel that meets each
+                                     tap, be it on padding; None where no tap meets padding
     lay_out(problem, driver)         a door: called with grad_output, weight and grad_x, it fills grad_x and returns the
                                      images that it leaves to a driver behind it in the list
 """

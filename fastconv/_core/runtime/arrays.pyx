@@ -104,14 +104,14 @@ def is_copy(value, cnp.ndarray original):
 def begins_finite(cnp.ndarray images, Py_ssize_t rows, Py_ssize_t columns):
     """Whether the first rows and columns of the first of images (N, C, H, W), which are plain,
     hold nothing but finite numbers."""
-    cdef Py_ssize_t c, i, j
+    cdef Py_ssize_t c, i, _
     cdef bint single = cnp.PyArray_TYPE(images) == cnp.NPY_FLOAT
     cdef const char *row
     rows, columns = min(rows, cnp.PyArray_DIM(images, 2)), min(columns, cnp.PyArray_DIM(images, 3))
     for c in range(cnp.PyArray_DIM(images, 1)):
         for i in range(rows):
             row = cnp.PyArray_BYTES(images) + c * cnp.PyArray_STRIDE(images, 1) + i * cnp.PyArray_STRIDE(images, 2)
-            for j in range(columns):
+            for _ in range(columns):
                 if not isfinite((<const float *>row)[0] if single else (<const double *>row)[0]):
                     return False
                 row += cnp.PyArray_STRIDE(images, 3)
