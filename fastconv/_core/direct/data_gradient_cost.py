@@ -17,6 +17,7 @@ def refuses(problem):
     """Why the planner must not take it, or None."""
     if problem.groups > 1 or problem.padding_mode != "constant" or problem.stride == (1, 1):
         return "it serves strides, without groups, and constant padding"
+    sh = problem.stride[0]
     size, rows, columns = problem.itemsize, PhaseSizes(problem, 0), PhaseSizes(problem, 1)
     if ((1 + rows.halo) * (columns.most + columns.halo) * (problem.filters + 16) * size > INPUT_BYTES
             or columns.most > PIXELS):
