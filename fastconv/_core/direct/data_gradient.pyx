@@ -35,7 +35,7 @@ from fastconv._core.problem.lanes cimport (
 from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport channel_tile, tile_rows, to_lanes, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_LANES, FC_MAX_NV, fc_pixels
+from fastconv._core.runtime.kernels cimport FC_IDENTITY, FC_MAX_LANES, FC_MAX_NV, fc_pixels
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 
@@ -247,6 +247,7 @@ cdef void multiply_strip(const PhasedCall *call, const floating *x, Py_ssize_t r
     cdef fc_pixels pixels
     pixels.channels, pixels.block_stride, pixels.step, pixels.b_panel = call.g.c, l.vector_pitch, l.lanes, 0
     pixels.ldc, pixels.taps = l.columns.stride * place.column, call.offsets
+    pixels.activation.kind = FC_IDENTITY
     for i in range(l.rows.count):
         down = &l.rows.phases[i]
         some = min(rows, down.outputs - row)
