@@ -119,7 +119,7 @@ def test_patches_exactly(layer, monkeypatch):
                 continue
             taken += 1
             grad_x = VIEWS[view](np.full(each.x_shape, np.nan))
-            assert not subpixel.ByPatches(patches, driver.module)(VIEWS[view](grad_output), weight, grad_x)
+            assert not subpixel.ByPatches(patches, driver)(VIEWS[view](grad_output), weight, grad_x)
             np.testing.assert_array_equal(grad_x, wanted, err_msg=f"{patches} {view}")
     assert taken
 
@@ -139,7 +139,7 @@ def test_patches_by_winograd(layer):
     assert chosen
     for patches, view in itertools.product(chosen, VIEWS):
         grad_x = VIEWS[view](np.full(each.x_shape, np.nan, np.float32))
-        assert not subpixel.ByPatches(patches, WINOGRAD.module)(VIEWS[view](grad_output), weight, grad_x)
+        assert not subpixel.ByPatches(patches, WINOGRAD)(VIEWS[view](grad_output), weight, grad_x)
         assert relative_error(grad_x, wanted) < 1e-5
 
 
@@ -239,7 +239,7 @@ def check_instruction_set():
                 DataGradient(each, (DIRECTLY,))(grad_output, weight, grad_x)
                 np.testing.assert_array_equal(grad_x, wanted)
             patches, _ = subpixel.laid_out(each, None)
-            assert not subpixel.ByPatches(patches, driver.module)(grad_output, weight, grad_x)
+            assert not subpixel.ByPatches(patches, driver)(grad_output, weight, grad_x)
             np.testing.assert_array_equal(grad_x, wanted)
 
 
