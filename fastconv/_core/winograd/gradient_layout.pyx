@@ -16,9 +16,7 @@ cdef enum:
     TOTALS_BYTES = 4 << 20       # of all chunks
     CHUNK_BYTES = 1280 << 10     # sums of a group up to this size are a thread's own
     KEPT_BYTES = 2560 << 10      # up to this size they stay in a cache from block to block
-    CHUNK_BLOCK_BYTES = 512 << 10  # V and Z of a block beside a thread's own sums, in L2, at least for
-    LEAST_TILES = 32             # so many tiles: the sums are fetched and stored for each block
-    NEAR_BYTES = 2304 << 10      # V and Z of a block beside others that stay
+    NEAR_BYTES = 1536 << 10      # V and Z of a block beside them
     FAR_BYTES = 7 << 20          # V and Z of a block whose sums go to the totals
     PANEL_BYTES = 640 << 10      # sums of a panel, in L2
     PANEL_CHANNEL_BYTES = 256    # channels of a panel
@@ -46,7 +44,7 @@ cdef void lay_out_strips(WinogradLayout *l, const Problem *g, const Problem *ima
 cdef void cut_sums(WinogradGradientLayout *l, const Problem *g) noexcept nogil:
     """Chunks and blocks."""
     cdef Py_ssize_t size = l.x.size, tiles = l.x.tiles, points = l.x.points * l.x.points
-    cdef Py_ssize_t chunk_strips, runs, block_bytes
+    cdef Py_ssize_t chunk_strips, runs
     cdef Py_ssize_t weights = g.groups * g.k * g.c * g.r * g.s
     cdef Py_ssize_t sums = l.x.filter_points * l.x.filter_points * l.x.filters * l.x.vectors * l.x.lanes * size
     cdef Py_ssize_t tile_bytes = points * (l.x.vectors + l.y.vectors) * l.x.lanes * size
@@ -58,11 +56,7 @@ cdef void cut_sums(WinogradGradientLayout *l, const Problem *g) noexcept nogil:
         l.chunks = 1
     l.chunks = min(l.chunks, l.x.strips)
     chunk_strips = ceildiv(l.x.strips, l.chunks)
-    if l.private:
-        block_bytes = max(CHUNK_BLOCK_BYTES, LEAST_TILES * tile_bytes)
-    else:
-        block_bytes = NEAR_BYTES if l.kept else FAR_BYTES
-    l.block_strips = min(chunk_strips, block_bytes // (tile_bytes * tiles))
+    l.block_strips = min(chunk_strips, (NEAR_BYTES if l.kept else FAR_BYTES) // (tile_bytes * tiles))
     l.block_strips = max(1, min(l.block_strips, RUNS * RUN_TILES // tiles))
     l.blocks = ceildiv(chunk_strips, l.block_strips)
     l.block_strips = ceildiv(chunk_strips, l.blocks)
