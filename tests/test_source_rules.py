@@ -112,6 +112,16 @@ def test_every_parallel_loop_says_how_many_threads():
     assert found
 
 
+def test_no_driver_takes_none_for_a_convolution():
+    """Its record would be read from nowhere."""
+    doors = [(path, line) for path in sources("*.pyx") for line in path.read_text().splitlines()
+             if re.match(r"(def|cpdef) .*\bConvolution \w+", line)]
+    assert len(doors) > 20
+    for path, line in doors:
+        for argument in re.findall(r"\bConvolution \w+(?: not None)?", line):
+            assert argument.endswith(" not None"), f"{path.relative_to(ROOT)}: {line}"
+
+
 def code_files():
     return [*sources("*.py", "*.pyx", "*.pxd", "*.pyi"), *sorted((ROOT / "src_c").glob("*.[ch]")), ROOT / "setup.py",
             ROOT / "src_c/declarations.py",

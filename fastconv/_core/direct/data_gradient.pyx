@@ -443,7 +443,7 @@ cdef Problem problem_of(Convolution conv) noexcept:
     return g
 
 
-def data_gradient(Convolution conv):
+def data_gradient(Convolution conv not None):
     """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K, R, S), whose input and output channels are
     swapped; the window is that of the forward pass, padding is constant, and there are no groups. Returns the images
     that must be computed otherwise, which are none."""
@@ -466,7 +466,7 @@ def data_gradient(Convolution conv):
     return ()
 
 
-def workspace(Convolution conv, bint alone):
+def workspace(Convolution conv not None, bint alone):
     """Bytes of scratch that data_gradient takes, on one thread or on those that it would use now."""
     cdef Problem g = problem_of(conv)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)

@@ -295,7 +295,7 @@ cdef backward(const Problem *p, const floating *unused):
             add_chunks(&call, unused)
 
 
-def conv2d_weight_gradient(Convolution conv):
+def conv2d_weight_gradient(Convolution conv not None):
     """As product's, for 1 x 1 filters that meet no padding."""
     cdef Problem p = conv.problem
     flatten(&p)
@@ -311,7 +311,7 @@ def conv2d_weight_gradient(Convolution conv):
         backward[double](&p, NULL)
 
 
-def gradient_workspace(Convolution conv, bint alone):
+def gradient_workspace(Convolution conv not None, bint alone):
     """As product's."""
     cdef Problem p = conv.problem
     flatten(&p)
