@@ -1,17 +1,15 @@
 """The data gradient in one call of a driver that is made for it: ``winograd/data_gradient.pyx``,
 ``direct/data_gradient.pyx``. The driver counts its costs."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from fastconv._core.data_gradient.filters import in_groups
 from fastconv._core.problem.convolution import Convolution, Window
 
 
-class OneCall(NamedTuple):
+class OneCall:
     """The way by a driver's data_gradient."""
 
-    data_gradient: Callable
+    def __init__(self, data_gradient):
+        self.data_gradient = data_gradient
 
     def refuses(self, problem, driver):
         """Why the driver must not compute it, or None."""
@@ -31,11 +29,11 @@ class OneCall(NamedTuple):
         return ByOneCall(self.data_gradient, Window(problem.stride, problem.dilation, problem.origin))
 
 
-class ByOneCall(NamedTuple):
+class ByOneCall:
     """grad_x of a problem."""
 
-    data_gradient: Callable
-    window: Window
+    def __init__(self, data_gradient, window):
+        self.data_gradient, self.window = data_gradient, window
 
     def __call__(self, grad_output, weight, grad_x):
         """Fills grad_x (N, C, H, W), a view with any strides. Returns the images that the driver leaves to others."""

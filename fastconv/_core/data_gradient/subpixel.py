@@ -25,7 +25,7 @@ Source: Shi et al., "Is the deconvolution layer the same as a convolutional laye
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -87,11 +87,11 @@ class Subpixel(NamedTuple):
         return ByPatches(laid_out(problem, self.filled)[0], driver)
 
 
-class ByPatches(NamedTuple):
-    """grad_x of a problem, by patches that a driver computes."""
+class ByPatches:
+    """grad_x of a problem, by patches that a driver (of planner/drivers.py) computes."""
 
-    patches: Patches
-    driver: Any    # of planner/drivers.py
+    def __init__(self, patches, driver):
+        self.patches, self.driver = patches, driver
 
     def __call__(self, grad_output, weight, grad_x):
         """Fills grad_x (N, C, H, W), a view with any strides; or returns all images,
@@ -150,7 +150,7 @@ def laid_out(problem, filled):
 
 
 def _some_channels(by, grad_output, weight, grad_x, groups):
-    patches, driver = by
+    patches, driver = by.patches, by.driver
     (n, c), (rows, columns), size = grad_x.shape[:2], patches.size, grad_x.itemsize
     # Where a pixel's channels follow each other, so do those of a row of a patch: it is copied as a whole.
     joined = groups == 1 and c > 1 and grad_x.strides[1] == size and grad_x.strides[3] == c * size
