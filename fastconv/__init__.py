@@ -17,57 +17,19 @@ gc.disable()  # what an import makes stays: to look for garbage among it takes a
 try:
     from fastconv import functional
     from fastconv.config import __version__, get_num_threads, num_threads, set_num_threads, show_config
-    from fastconv.functional import (
-        adaptive_avg_pool2d,
-        adaptive_avg_pool2d_backward,
-        adaptive_max_pool2d,
-        adaptive_max_pool2d_backward,
-        avg_pool2d,
-        avg_pool2d_backward,
-        conv2d,
-        conv2d_backward,
-        conv_output_size,
-        cross_entropy,
-        cross_entropy_backward,
-        explain,
-        flatten,
-        flatten_backward,
-        global_avg_pool2d,
-        global_avg_pool2d_backward,
-        global_max_pool2d,
-        global_max_pool2d_backward,
-        leaky_relu,
-        leaky_relu_backward,
-        linear,
-        linear_backward,
-        log_softmax,
-        log_softmax_backward,
-        max_pool2d,
-        max_pool2d_backward,
-        nll_loss,
-        nll_loss_backward,
-        plan_conv2d,
-        relu,
-        relu_backward,
-        sigmoid,
-        sigmoid_backward,
-        softmax,
-        softmax_backward,
-        tanh,
-        tanh_backward,
-    )
 finally:
     if _collects:
         gc.enable()
 
 if TYPE_CHECKING:
     from fastconv import data, nn, optim
+    from fastconv.functional import *  # noqa: F403 (its __all__ says which)
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
 
 # Layers, data and training are imported when they are first used: a program that only convolves does not wait for them.
 # A thread that imports holds a lock, which nobody would free in a process that another thread forks meanwhile: so the
-# operations are imported at once, and all the rest before a fork, where there are other threads.
+# operations that most programs use are imported at once, and all the rest before a fork, where there are other threads.
 _MODULES = ("data", "nn", "optim")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
@@ -76,6 +38,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name in functional.__all__:
+        value = globals()[name] = getattr(functional, name)
+        return value
     if name in _MODULES:
         return import_module(f"fastconv.{name}")
     if name in _HOMES:
@@ -86,7 +51,7 @@ def __getattr__(name: str) -> Any:
 
 def _finish_imports() -> None:
     if active_count() > 1:
-        for home in {*_HOMES.values(), *(f"fastconv.{name}" for name in _MODULES)}:
+        for home in {*_HOMES.values(), *(f"fastconv.{name}" for name in _MODULES), *functional.LATER.values()}:
             import_module(home)
 
 
@@ -102,52 +67,16 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Trainer",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool2d_backward",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool2d_backward",
-    "avg_pool2d",
-    "avg_pool2d_backward",
-    "conv2d",
-    "conv2d_backward",
-    "conv_output_size",
-    "cross_entropy",
-    "cross_entropy_backward",
     "data",
-    "explain",
-    "flatten",
-    "flatten_backward",
     "functional",
     "get_num_threads",
-    "global_avg_pool2d",
-    "global_avg_pool2d_backward",
-    "global_max_pool2d",
-    "global_max_pool2d_backward",
-    "leaky_relu",
-    "leaky_relu_backward",
-    "linear",
-    "linear_backward",
     "load",
     "load_weights",
-    "log_softmax",
-    "log_softmax_backward",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "nll_loss",
-    "nll_loss_backward",
     "nn",
     "num_threads",
     "optim",
-    "plan_conv2d",
-    "relu",
-    "relu_backward",
     "save",
     "set_num_threads",
     "show_config",
-    "sigmoid",
-    "sigmoid_backward",
-    "softmax",
-    "softmax_backward",
-    "tanh",
-    "tanh_backward",
 ]
+__all__ += functional.__all__

@@ -1,5 +1,8 @@
 """Stateless operations: arrays in, arrays out. The only floor that checks arguments (all in ``checks``)."""
 
+from importlib import import_module
+from typing import Any
+
 from fastconv.functional.activation import (
     flatten,
     flatten_backward,
@@ -17,7 +20,6 @@ from fastconv.functional.activation import (
     tanh_backward,
 )
 from fastconv.functional.conv import conv2d, conv2d_backward, conv_output_size
-from fastconv.functional.explain import explain
 from fastconv.functional.global_pooling import (
     global_avg_pool2d,
     global_avg_pool2d_backward,
@@ -82,6 +84,19 @@ __all__ = [
     "tanh",
     "tanh_backward",
 ]
+
+
+#: What fewer programs use is imported when it is first used, from these modules.
+LATER = {
+    "explain": "fastconv.functional.explanation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in LATER:
+        value = globals()[name] = getattr(import_module(LATER[name]), name)
+        return value
+    raise AttributeError(f"module 'fastconv.functional' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

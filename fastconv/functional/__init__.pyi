@@ -1,6 +1,7 @@
 """The signatures of the operations as type checkers see them: results have the dtype of the arguments.
 
-Beside them in the modules stands what a reader needs; `tests/test_typing.py` keeps the two in step.
+Beside them in the modules stands what a reader needs; `tests/test_typing.py` keeps the two in step. Operations that
+are imported when they are first used have their signatures in a stub beside their module.
 """
 
 from typing import Any, Literal, overload
@@ -8,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from fastconv.functional.conv import conv_output_size as conv_output_size
-from fastconv.functional.explain import explain as explain
+from fastconv.functional.explanation import explain as explain
 from fastconv.functional.prepared import Conv2dPlan
 from fastconv.functional.typing import (
     Activation,
