@@ -2,7 +2,7 @@
 
     python -m benchmarks.measure [--parts forward-1,small,...] [--json FILE] [--rehearse]
 
-takes about a quarter of an hour on two cores that have nothing else to do. Each part is a comparison, which can
+takes about three quarters of an hour on two cores that have nothing else to do. Each part is a comparison, which can
 be run by itself: `python -m benchmarks.compare` with the arguments below. Peers that are not installed are left out.
 What the file holds of other parts stays, unless another machine measured it. --rehearse takes one layer
 of each part, and no time.

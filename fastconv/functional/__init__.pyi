@@ -26,6 +26,8 @@ from fastconv.functional.typing import (
     Reduction,
 )
 
+LATER: dict[str, str]
+
 __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
