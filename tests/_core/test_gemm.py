@@ -154,3 +154,68 @@ def test_same_bits_for_any_number_of_threads():
 def test_nothing_to_compute(shape):
     y = np.empty((shape[0], 5, 4, shape[3]), np.float32)
     gemm.conv2d(Convolution(np.zeros(shape, np.float32), np.zeros((5, 3, 1, 1), np.float32), None, y, Window()))
+
+
+# x, filters, window: few pixels, which filters meet as they were written; rests of tiles, several slices of the sum,
+# padding, steps, groups, several images.
+FEW_PIXELS = {
+    "one pixel": ((1, 70, 1, 1), (15, 70, 1, 1), Window()),
+    "one image": ((1, 40, 5, 7), (35, 40, 1, 1), Window()),
+    "several images": ((3, 20, 4, 4), (29, 20, 3, 3), Window(origin=(1, 1))),
+    "slices": ((1, 900, 3, 17), (9, 900, 1, 1), Window()),
+    "slices of taps": ((2, 2, 30, 31), (5, 2, 29, 30), Window()),
+    "strided": ((2, 6, 9, 11), (16, 3, 3, 2), Window((2, 3), origin=(1, 0))),
+    "a power of two": ((1, 1024, 2, 9), (30, 1024, 1, 1), Window()),
+    "as many as there may be": ((1, 3, 8, 32), (17, 3, 3, 3), Window(origin=(1, 1))),
+}
+
+
+def few_pixels(name, dtype, channels_last=False):
+    x_shape, weight_shape, window = FEW_PIXELS[name]
+    x, w, bias = (draw(*shape, dtype=dtype, seed=seed)
+                  for seed, shape in enumerate((x_shape, weight_shape, weight_shape[:1])))
+    padding = [(before, before) for before in window.origin]
+    wanted = reference.conv2d(x, w, bias, stride=window.stride, padding=padding,
+                              groups=x_shape[1] // weight_shape[1])
+    y = np.zeros(wanted.shape, dtype)
+    if channels_last:
+        x, y = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for a in (x, y))
+    return x, w, bias, y, window, wanted
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FEW_PIXELS)
+def test_filters_as_they_were_written(name, dtype, channels_last):
+    """Amid others, which are neither read nor written, for any number of threads; with and without an activation."""
+    x, w, bias, y, window, wanted = few_pixels(name, dtype, channels_last)
+    around, w = amid(w, np.nan)
+    assert not w.flags.c_contiguous
+    w = np.ascontiguousarray(w)
+    for kind in (0, 1):
+        for threads in (1, 2, 3):
+            with fc.num_threads(threads):
+                gemm.conv2d(Convolution(x, w, bias, y, window, Epilogue(kind)))
+            np.testing.assert_array_equal(y, np.maximum(wanted, 0) if kind else wanted)
+    gemm.conv2d(Convolution(x, w, None, y, window))
+    np.testing.assert_array_equal(y, wanted - bias[:, None, None])
+    gemm.conv2d(Convolution(x, w, None, y, window, Epilogue(accumulate=True)))
+    np.testing.assert_array_equal(y, 2 * (wanted - bias[:, None, None]))
+    gemm.conv2d(Convolution(x, w, bias, y, window, Epilogue(accumulate=True)))
+    np.testing.assert_array_equal(y, 3 * wanted - 2 * bias[:, None, None])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FEW_PIXELS)
+def test_packed_filters_have_the_same_bits(name, dtype):
+    """Those that were packed beforehand, and those that lie otherwise."""
+    x, w, bias, y, window, _ = few_pixels(name, dtype)
+    rng = np.random.default_rng(5)
+    x, w, bias = (rng.standard_normal(a.shape).astype(dtype) for a in (x, w, bias))
+    x[0, 0, 0, 0] = w[0, 0, 0, 0] = -0.0
+    packed, turned = y.copy(), y.copy()
+    gemm.conv2d(Convolution(x, w, bias, y, window))
+    conv = Convolution(x, w, bias, packed, window)
+    gemm.conv2d(conv, gemm.prepare(conv))
+    gemm.conv2d(Convolution(x, np.asfortranarray(w), bias, turned, window))
+    assert y.tobytes() == packed.tobytes() == turned.tobytes()

@@ -27,7 +27,7 @@ CONSTANTS = {
                         "band_piece_of_channel": 4.52, "block": 4000.0, "call": 3810.0, "filter": 0.587,
                         "multiply": 0.43, "pack_run": 2.77, "pack_run_for_few": 1.71, "scatter": 0.783,
                         "scatter_for_few": 0.783, "tile": 30.5,
-                        "row": 0.6, "row_of_filter": 0.65},
+                        "filter_as_written": 0.35, "row": 0.6, "row_of_filter": 0.65},
         },
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
@@ -47,7 +47,7 @@ CONSTANTS = {
                         "band_piece_of_channel": 5.99, "block": 1650.0, "filter": 0.79, "load_for_few": 0.229,
                         "multiply": 0.419, "pack": 0.0636, "pack_run": 1.68, "pack_run_for_few": 1.28,
                         "scatter": 0.853, "scatter_for_few": 0.853, "tile": 30.1,
-                        "row": 0.6, "row_of_filter": 0.65},
+                        "filter_as_written": 0.5, "row": 0.6, "row_of_filter": 0.65},
         },
     },
     "avx2": {
@@ -69,7 +69,7 @@ CONSTANTS = {
                         "band_piece_of_channel": 5.7, "block": 1950.0, "call": 4390.0, "filter": 0.508, "load": 1.52,
                         "load_for_few": 1.1, "multiply": 0.114, "pack_for_few": 0.974, "pack_run": 1.52,
                         "pack_run_for_few": 0.421, "scatter": 0.841, "scatter_for_few": 1.2, "tile": 27.4,
-                        "row": 1.2, "row_of_filter": 0.42},
+                        "filter_as_written": 0.3, "row": 1.2, "row_of_filter": 0.42},
         },
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
@@ -90,7 +90,7 @@ CONSTANTS = {
                         "load": 0.0827, "load_for_few": 0.081, "multiply": 0.222, "pack_for_few": 0.395,
                         "pack_run": 2.74, "pack_run_for_few": 1.56, "scatter": 1.41, "scatter_for_few": 1.35,
                         "tile": 24.7,
-                        "row": 1.2, "row_of_filter": 0.42},
+                        "filter_as_written": 0.7, "row": 1.2, "row_of_filter": 0.42},
         },
     },
     "avx512": {
@@ -114,7 +114,7 @@ CONSTANTS = {
                         "load_for_few": 4.76, "multiply": 0.192, "pack": 0.0971, "pack_run": 2.96,
                         "pack_run_for_few": 1.55, "scatter": 1.19, "scatter_for_few": 1.7, "store": 2.6,
                         "tile": 26.7,
-                        "row": 2.6, "row_of_filter": 0.5},
+                        "filter_as_written": 0.25, "row": 2.6, "row_of_filter": 0.5},
         },
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
@@ -135,7 +135,7 @@ CONSTANTS = {
                         "band_piece_of_channel": 4.51, "call": 753.0, "filter": 1.08, "load_for_few": 3.49,
                         "multiply": 0.282, "pack": 0.229, "pack_run": 4.27, "pack_run_for_few": 1.25,
                         "scatter": 1.17, "scatter_for_few": 1.52, "store": 1.32, "tile": 53.5,
-                        "row": 2.6, "row_of_filter": 0.5},
+                        "filter_as_written": 0.6, "row": 2.6, "row_of_filter": 0.5},
         },
     },
 }
@@ -254,6 +254,8 @@ WEIGHT_GRADIENT_CONSTANTS = {
         },
     },
 }
+
+PIECE = 6e3               # a call of a plan, for outputs that are computed in pieces
 
 DATA_GRADIENT_CONSTANTS = {
     "pass": 5e3,              # a call of the driver, beside what it does

@@ -1,5 +1,6 @@
 """The way to a driver of a problem that has a simpler form (problem/simpler.py):
 its arrays are seen as that form's, what idle taps add comes to the bias, or to the gradient.
+And of one whose outputs are computed in pieces (problem/stretches.py), each by a plan of its own.
 
 Arrays whose strides do not allow it, and padding with what is not finite, are computed as they are,
 by the product, which serves all.
@@ -39,6 +40,16 @@ def conv2d(simple, convolve, conv, prepared=None):
     if share is not None:
         simpler = simpler.of(bias=share if conv.bias is None else conv.bias + share)
     convolve(simpler, prepared) if prepared is not None else convolve(simpler)
+
+
+def in_pieces(pieces, conv, prepared=None):
+    """Computes y piece by piece: (rows, columns, plan) of each. prepared: of each what its driver made of the weights,
+    as a tuple."""
+    (top, left), (step, column_step) = conv.window.origin, conv.window.stride
+    for i, (rows, columns, plan) in enumerate(pieces):
+        plan.convolve(conv.of(y=conv.y[:, :, rows, columns],
+                              origin=(top - rows.start * step, left - columns.start * column_step)),
+                      *(() if prepared is None else prepared[i]))
 
 
 class WeightGradient:

@@ -48,7 +48,7 @@ def terms(problem, lanes, tile_rows):
         "band_of_pixels": pieces * channels * length if of_pixels else 0,
         "band_piece": pieces,
         "band_piece_of_channel": pieces * channels,
-        "filter": groups * filters * depth,
+        "filter_as_written" if layout["as_written"] else "filter": groups * filters * depth,
         "block": blocks * sums,
         "call": 1,
     }

@@ -13,7 +13,9 @@ are into a channel's plane. No im2col matrix is ever made:
                     for panel of filters: for panel:
                         micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
 
-Few filters of one tap that meet no padding do not pay for packing pixels: rows of x are added up as they lie.
+Few filters of one tap that meet no padding do not pay for packing pixels: rows of x are added up as they lie. Few pixels
+do not pay for packing filters: all pixels of a slice are packed (L2), and the filters of a tile copied as they were
+written (L1), to be a distance apart at which they share no sets of the cache.
 
 A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better,
 as planes are often a power of two apart and share sets of the cache.
@@ -32,6 +34,7 @@ from fastconv._core.problem import parts
 
 cimport numpy as cnp
 from cython cimport floating
+from libc.string cimport memcpy
 
 from fastconv._core.problem.convolution cimport Convolution, Window, problem_of
 from fastconv._core.runtime cimport threads
@@ -42,12 +45,14 @@ from fastconv._core.problem.filters cimport gather_tap, lie_in_order
 from fastconv._core.product.layout cimport (
     MOST_PANELS, WIDEST, ProductLayout, band_of, cut_filters, lay_out, runs_of, work,
 )
-from fastconv._core.runtime.isa cimport gemm_tile, get_tile, pack_rows, put_tile, sum_rows, transpose, vector_length
+from fastconv._core.runtime.isa cimport (
+    gemm_tile, get_tile, outer_tile, pack_rows, put_tile, sum_rows, transpose, vector_length,
+)
 from fastconv._core.runtime.kernels cimport (
-    FC_MAX_MR, FC_MAX_NV, FC_SUM_ROWS, fc_activation, fc_product, fc_row_sums, fc_run, fc_taps,
+    FC_MAX_MR, FC_MAX_NV, FC_SUM_ROWS, fc_activation, fc_outer_steps, fc_product, fc_row_sums, fc_run, fc_taps,
 )
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.problem cimport Problem, activate, activation_of, ceildiv, flatten, part
+from fastconv._core.problem.problem cimport Problem, activate, activation_of, beyond, ceildiv, flatten, part
 
 cnp.import_array()
 
@@ -55,7 +60,11 @@ cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 cdef Window whole = Window()                  # of a matrix product
 
 cdef enum:
-    STREAMS = 8    # rows of x that come from memory at a time
+    STREAMS = 8        # rows of x that come from memory at a time
+    LINE_BYTES = 64    # of a cache
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *address, int write, int locality) noexcept nogil
 
 
 # What the units of a call share; the stage of filters, `panels` of each of so many groups from panel `first` on,
@@ -89,10 +98,12 @@ cdef struct PixelPanel:
     Py_ssize_t count, n_runs
     fc_run runs[WIDEST]
 
-# Filters that are the rows of a tile: their slice, as it is packed, and the bias or NULL.
+# Filters that are the rows of a tile: their slice, as it is packed or as it was written, with so many elements from one
+# filter to the next; and the bias or NULL.
 cdef struct FilterPanel:
     int m
-    const void *packed
+    Py_ssize_t pitch
+    const void *slice
     const void *bias
 
 
@@ -125,7 +136,7 @@ cdef void multiply(const Problem *p, const ProductSlice *s, const FilterPanel *f
                    const floating *pixels, floating *y, floating *scratch) noexcept nogil:
     """One tile of filters x pixels into y, at once where the pixels are one full run, else by way of scratch."""
     cdef Py_ssize_t lanes = vector_length(pixels), width = to.vectors * lanes
-    cdef const floating *packed = <const floating *>filters.packed
+    cdef const floating *packed = <const floating *>filters.slice
     cdef const floating *bias = <const floating *>filters.bias
     cdef fc_product how
     how.a, how.b, how.b_vector, how.c = filters.m, width, lanes, p.yk
@@ -137,6 +148,42 @@ cdef void multiply(const Problem *p, const ProductSlice *s, const FilterPanel *f
     if s.accumulate:
         get_tile(y, p.yk, p.yw, filters.m, to.runs, to.n_runs, scratch, width)
     gemm_tile(to.vectors, filters.m, &how, s.depth, packed, pixels, scratch, bias)
+    put_tile(scratch, width, filters.m, to.runs, to.n_runs, y, p.yk, p.yw)
+
+
+cdef const floating *copied_filters(const Problem *p, const ProductLayout *l, const ProductSlice *s,
+                                    Py_ssize_t filter, int m, floating *scratch) noexcept nogil:
+    """A slice of m filters from `filter` on, counted over all groups, as rows of a tile. That of the next m is fetched
+    meanwhile: rows of memory are too short here for the hardware to do so."""
+    cdef const floating *w = <const floating *>p.weights + filter * p.wk + s.first
+    cdef floating *rows = scratch + l.filters_at
+    cdef Py_ssize_t i, j
+    for i in range(m):
+        memcpy(rows + i * l.filter_pitch, w + i * p.wk, s.depth * sizeof(floating))
+        for j in range(0, s.depth, LINE_BYTES // <int>sizeof(floating)):
+            prefetch(beyond(w, (m + i) * p.wk + j), 0, 2)
+    return rows
+
+
+cdef void multiply_as_written(const Problem *p, const ProductSlice *s, const FilterPanel *filters, const PixelPanel *to,
+                              const floating *pixels, floating *y, floating *scratch) noexcept nogil:
+    """As multiply, to the same bits, of filters that were not packed."""
+    cdef Py_ssize_t lanes = vector_length(pixels), width = to.vectors * lanes, i, j
+    cdef const floating *bias = <const floating *>filters.bias
+    cdef floating first = <floating>-0.0    # which changes no number that is added to it
+    cdef fc_outer_steps steps
+    steps.a_row, steps.b, steps.b_vector, steps.c = filters.pitch, width, lanes, width
+    if s.accumulate:
+        get_tile(y, p.yk, p.yw, filters.m, to.runs, to.n_runs, scratch, width)
+    else:
+        for i in range(filters.m):
+            if bias != NULL:
+                first = bias[i]
+            for j in range(width):
+                scratch[i * width + j] = first
+    outer_tile(to.vectors, filters.m, &steps, s.depth, <const floating *>filters.slice, pixels, scratch)
+    if s.activation.kind:
+        activate(s.activation.kind, scratch, filters.m * width, s.activation.slope)
     put_tile(scratch, width, filters.m, to.runs, to.n_runs, y, p.yk, p.yw)
 
 
@@ -168,10 +215,19 @@ cdef void add_slice(const Problem *p, const ProductLayout *l, const ProductUnit 
         for k in range(u.first_panel, u.last_panel):
             i = part(p.k, l.panels, k)
             filters.m = <int>(part(p.k, l.panels, k + 1) - i)
-            filters.packed = packed + (k - u.first_panel) * l.panel_size + s.first * filters.m
             filters.bias = bias + u.group * p.k + i if bias != NULL and s.first == 0 else NULL
+            if l.as_written:
+                filters.pitch = l.filter_pitch
+                filters.slice = copied_filters(p, l, s, u.group * p.k + i, filters.m, scratch)
+            else:
+                filters.slice = packed + (k - u.first_panel) * l.panel_size + s.first * filters.m
             for q in range(in_group):
-                multiply(p, s, &filters, &panels[q], pixels + q * l.panel_elements, y + i * p.yk, scratch + l.tile_at)
+                if l.as_written:
+                    multiply_as_written(p, s, &filters, &panels[q], pixels + q * l.panel_elements, y + i * p.yk,
+                                        scratch + l.tile_at)
+                else:
+                    multiply(p, s, &filters, &panels[q], pixels + q * l.panel_elements, y + i * p.yk,
+                             scratch + l.tile_at)
 
 
 cdef void add_rows(const Problem *p, const ProductLayout *l, const ProductUnit *u,
@@ -275,7 +331,7 @@ cdef void convolve(ProductCall *call, floating *scratch) noexcept nogil:
             count = min(l.stage // l.panels * l.panels, all_panels - call.first)
         else:
             count = min(l.stage, l.panels - call.first % l.panels)
-        if not call.prepared:
+        if not (call.prepared or l.as_written):
             in_parallel(pack_unit[floating], call, count, l.team, EVENLY, scratch, 0)
         call.groups = max(1, count // l.panels)
         call.panels = count // call.groups
@@ -289,7 +345,7 @@ cdef void convolve(ProductCall *call, floating *scratch) noexcept nogil:
 
 cdef Py_ssize_t scratch_bytes(const Problem *p, bint alone, const floating *unused) noexcept:
     cdef int team = 1 if alone else threads.team(work(p))
-    cdef ProductLayout l = lay_out(p, team, unused)
+    cdef ProductLayout l = lay_out(p, team, False, unused)
     return l.packed_size + team * l.scratch_size * <Py_ssize_t>sizeof(floating)
 
 
@@ -304,11 +360,11 @@ cdef bint forward(Problem *p, Block prepared, const floating *unused) except -1:
         return True
     flatten(p)
     team = threads.team(work(p))
-    l = lay_out(p, 1, unused)
+    l = lay_out(p, 1, False, unused)
     if l.packed_size + l.scratch_size * <Py_ssize_t>sizeof(floating) > MOST:
         return False
-    if team > 1:
-        l = lay_out(p, team, unused)
+    if team > 1 or prepared is not None:
+        l = lay_out(p, team, prepared is not None, unused)
     if prepared is not None:
         l.packed_size, l.stage = 0, p.groups * l.panels
     memory = take(l.packed_size + team * l.scratch_size * sizeof(floating))

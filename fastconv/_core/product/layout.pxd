@@ -16,11 +16,13 @@ cdef struct ProductLayout:
     int team
     Blocking blocking
     bint in_rows                         # rows of x are added up as they lie
+    bint as_written                      # filters are not packed: a tile's are copied as they lie
     Py_ssize_t channels, taps_at_once    # of a slice of the reduction
     Py_ssize_t panels, panel_size        # of the filters of a group
     Py_ssize_t stage                     # filter panels that are packed at a time
     Py_ssize_t group, panel_elements     # panels of pixels that are packed together
     Py_ssize_t band_at, pixels_at, tile_at
+    Py_ssize_t filters_at, filter_pitch  # where a tile's filters are copied to, and how far they are apart
     Py_ssize_t scratch_size              # of a thread
     Py_ssize_t packed_size               # bytes of the packed filters
 
@@ -38,7 +40,7 @@ cdef struct GradientLayout:
 cdef double work(const Problem *p) noexcept nogil    # about the nanoseconds on one thread
 cdef Band band_of(const Problem *p, Py_ssize_t rows, Py_ssize_t cols, int lanes) noexcept nogil
 cdef void cut_filters(const Problem *p, ProductLayout *l, const floating *unused) noexcept
-cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) noexcept
+cdef ProductLayout lay_out(const Problem *p, int team, bint prepared, const floating *unused) noexcept
 cdef GradientLayout lay_out_gradient(const Problem *p, const floating *unused) noexcept
 
 

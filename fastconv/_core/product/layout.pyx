@@ -9,6 +9,7 @@ from cython cimport floating
 from fastconv._core.problem.band cimport Band, axis, layout
 from fastconv._core.problem.blocks cimport block_pixels
 from fastconv._core.problem.convolution cimport record_of
+from fastconv._core.problem.filters cimport lie_in_order
 from fastconv._core.problem.problem cimport ceildiv, flatten, rounded
 from fastconv._core.runtime.isa cimport tile_rows, vector_length
 
@@ -47,9 +48,10 @@ cdef void cut_filters(const Problem *p, ProductLayout *l, const floating *unused
     l.panel_size = rounded(p.c * p.r * p.s * ceildiv(p.k, l.panels))
 
 
-cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) noexcept:
+cdef ProductLayout lay_out(const Problem *p, int team, bint prepared, const floating *unused) noexcept:
     """A forward pass by so many threads. Blocks: enough for all threads, small enough for the band of a useful number
-    of channels to stay in L2."""
+    of channels to stay in L2. So few pixels that they are packed together, in one block, do not pay for packing
+    filters."""
     cdef ProductLayout l
     cdef int lanes = vector_length(unused), mr = tile_rows(unused)
     cdef Py_ssize_t taps = p.r * p.s, depth = DEPTH_BYTES // sizeof(floating)
@@ -69,18 +71,25 @@ cdef ProductLayout lay_out(const Problem *p, int team, const floating *unused) n
         if plane * l.channels > BAND_BYTES:
             l.channels = max(min(l.channels, 8), BAND_BYTES // plane)
             l.channels = ceildiv(p.c, ceildiv(p.c, l.channels))
-    if team > 1:
+    # Where filters are added to what is there, a bias has its place between the two, which packed ones keep.
+    l.as_written = (not prepared and total <= MOST_PANELS * FC_MAX_NV * lanes and l.blocking.count == 1
+                    and lie_in_order(p) and p.own == p.c and not (p.accumulate and p.bias != NULL))
+    if team > 1 and not l.as_written:
         l.blocking = block_pixels(p, max(4 * lanes, min(PIXELS, total // (4 * team))))
         band = band_of(p, l.blocking.rows, l.blocking.cols, lanes)
     cut_filters(p, &l, unused)
     l.stage = min(max(1, STAGE_BYTES // <Py_ssize_t>(l.panel_size * sizeof(floating))), p.groups * l.panels)
     l.panel_elements = rounded(min(p.c * taps, max(l.channels * l.taps_at_once, 1)) * FC_MAX_NV * lanes)
     l.group = max(1, min(MOST_PANELS, GROUP_BYTES // <Py_ssize_t>(l.panel_elements * sizeof(floating))))
+    if l.as_written:
+        l.group, l.stage = ceildiv(total, FC_MAX_NV * lanes), p.groups * l.panels
     l.band_at = 2 * rounded(taps)
     l.pixels_at = l.band_at + (0 if p.in_place else rounded(band.channel_pitch * l.channels * l.blocking.images))
     l.tile_at = l.pixels_at + l.group * l.panel_elements
-    l.scratch_size = l.tile_at + rounded(mr * FC_MAX_NV * lanes)
-    l.packed_size = ceildiv(l.stage * l.panel_size * sizeof(floating), 64) * 64
+    l.filters_at = l.tile_at + rounded(mr * FC_MAX_NV * lanes)
+    l.filter_pitch = rounded(l.channels * l.taps_at_once)
+    l.scratch_size = l.filters_at + (mr * l.filter_pitch if l.as_written else 0)
+    l.packed_size = 0 if l.as_written else ceildiv(l.stage * l.panel_size * sizeof(floating), 64) * 64
     return l
 
 
@@ -94,7 +103,7 @@ def laid_out(problem):
 
 
 cdef tuple laid_out_of(const Problem *p, const floating *unused):
-    cdef ProductLayout l = lay_out(p, 1, unused)
+    cdef ProductLayout l = lay_out(p, 1, False, unused)
     return l, None if p.in_place else band_of(p, l.blocking.rows, l.blocking.cols, vector_length(unused))
 
 
