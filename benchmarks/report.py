@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.accuracy import LIMITS
-from benchmarks.layers import CONV, LARGE, POOL, conv_bytes, conv_flops, pool_bytes
+from benchmarks.layers import CONV, CONV1D, CONV3D, LARGE, POOL, conv_bytes, conv_flops, pool_bytes
 
 
 class Found(NamedTuple):
@@ -61,7 +61,7 @@ def context() -> dict[str, Any]:
 
 def work(layer: str, itemsize: int) -> dict[str, int]:
     """The operations and the bytes of a layer, where it has enough of them to count."""
-    convolutions = {**CONV, **LARGE}
+    convolutions = {**CONV, **LARGE, **CONV1D, **CONV3D}
     if layer in convolutions:
         return {"flops": conv_flops(convolutions[layer]), "bytes": conv_bytes(convolutions[layer], itemsize)}
     return {"bytes": pool_bytes(POOL[layer], itemsize)} if layer in POOL else {}

@@ -21,8 +21,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from benchmarks.accuracy import convolve, relative_error
-from benchmarks.layers import CONV, LARGE, POOL, ConvLayer
+from benchmarks.accuracy import convolve, convolve_axes, relative_error
+from benchmarks.layers import CONV, CONV1D, CONV3D, LARGE, POOL, ROCKET, AxesLayer, ConvLayer, RocketLayer
 from benchmarks.libraries import LIBRARIES, Calls, ConvArrays, Library, Setting
 from benchmarks.networks import CLASSES, NETWORKS
 from benchmarks.small import SMALL
@@ -58,6 +58,12 @@ class Worker:
             calls = self._convolution(library.conv, CONV[name])
         elif name in LARGE:
             calls = self._convolution(library.large, LARGE[name])
+        elif name in CONV1D or name in CONV3D:
+            layer_of_axes = {**CONV1D, **CONV3D}[name]
+            calls = {f"conv{len(layer_of_axes.size)}d{operation.removeprefix('forward') and '_' + operation}": call
+                     for operation, call in self._axes(layer_of_axes).items()}
+        elif name in ROCKET:
+            calls = self._rocket(ROCKET[name])
         elif name in POOL:
             layer = POOL[name]
             calls = library.pool(layer, *(in_layout(array, library.layout)
@@ -80,6 +86,27 @@ class Worker:
         return prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout),
                                               grad=in_layout(arrays.grad, library.layout)))
 
+    def _axes(self, layer: AxesLayer) -> Calls:
+        library = self.library
+        arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
+        arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
+        summed = arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias))
+        self.exact = lambda: convolve_axes(layer, summed)
+        return library.axes(layer, arrays)
+
+    def _rocket(self, layer: RocketLayer) -> Calls:
+        """One filter bank after the other, on the same series; no feature map is kept."""
+        series, nothing = draw(self.library.dtype, (layer.n, 1, layer.size), (0,))
+        parts = [self.library.axes(part, ConvArrays(series, *draw(self.library.dtype, part.weight_shape, (part.k,)),
+                                                    nothing)).get("forward") for part in layer.parts()]
+
+        def run() -> None:
+            for part in parts:
+                assert part is not None
+                part()
+
+        return {"rocket": run} if all(parts) else {}
+
     def times(self, seconds: float) -> dict[str, float]:
         found: dict[int, float] = {}  # of each call, once: an engine's forward and planned are the same
         for call in self.calls.values():
@@ -88,7 +115,8 @@ class Worker:
         return {operation: found[id(call)] for operation, call in self.calls.items()}
 
     def errors(self) -> dict[str, float]:
-        compared = [operation for operation in ("forward", "planned", "large") if operation in self.calls]
+        compared = [operation for operation in ("forward", "planned", "large", "conv1d", "conv3d")
+                    if operation in self.calls]
         if not compared or self.exact is None:
             return {}
         exact, library = self.exact(), self.library

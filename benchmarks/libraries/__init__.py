@@ -16,6 +16,8 @@ from benchmarks.libraries.base import (
                                        LAYOUTS,
                                        NETWORK_OPERATIONS,
                                        POOL_OPERATIONS,
+                                       SIGNAL_OPERATIONS,
+                                       VOLUME_OPERATIONS,
                                        Array,
                                        Calls,
                                        ConvArrays,
@@ -31,4 +33,4 @@ LIBRARIES: dict[str, type[Library]] = {
 }
 
 __all__ = ["CONV_OPERATIONS", "DTYPES", "LAYOUTS", "LIBRARIES", "NETWORK_OPERATIONS", "POOL_OPERATIONS",
-           "Array", "Calls", "ConvArrays", "Library", "Setting"]
+           "SIGNAL_OPERATIONS", "VOLUME_OPERATIONS", "Array", "Calls", "ConvArrays", "Library", "Setting"]

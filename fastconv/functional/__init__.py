@@ -52,8 +52,12 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv3d",
+    "conv3d_backward",
     "conv_output_size",
     "cross_entropy",
     "cross_entropy_backward",
@@ -74,7 +78,9 @@ __all__ = [
     "max_pool2d_backward",
     "nll_loss",
     "nll_loss_backward",
+    "plan_conv1d",
     "plan_conv2d",
+    "plan_conv3d",
     "relu",
     "relu_backward",
     "sigmoid",
@@ -88,7 +94,13 @@ __all__ = [
 
 #: What fewer programs use is imported when it is first used, from these modules.
 LATER = {
+    "conv1d": "fastconv.functional.signals",
+    "conv1d_backward": "fastconv.functional.signals",
+    "conv3d": "fastconv.functional.volumes",
+    "conv3d_backward": "fastconv.functional.volumes",
     "explain": "fastconv.functional.explanation",
+    "plan_conv1d": "fastconv.functional.signals",
+    "plan_conv3d": "fastconv.functional.volumes",
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from fastconv.functional.conv import conv_output_size as conv_output_size
 from fastconv.functional.explanation import explain as explain
 from fastconv.functional.prepared import Conv2dPlan
+from fastconv.functional.signals import conv1d as conv1d, conv1d_backward as conv1d_backward, plan_conv1d as plan_conv1d
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -25,6 +26,7 @@ from fastconv.functional.typing import (
     Pair,
     Reduction,
 )
+from fastconv.functional.volumes import conv3d as conv3d, conv3d_backward as conv3d_backward, plan_conv3d as plan_conv3d
 
 LATER: dict[str, str]
 
@@ -35,8 +37,12 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv3d",
+    "conv3d_backward",
     "conv_output_size",
     "cross_entropy",
     "cross_entropy_backward",
@@ -57,7 +63,9 @@ __all__ = [
     "max_pool2d_backward",
     "nll_loss",
     "nll_loss_backward",
+    "plan_conv1d",
     "plan_conv2d",
+    "plan_conv3d",
     "relu",
     "relu_backward",
     "sigmoid",
@@ -67,6 +75,8 @@ __all__ = [
     "tanh",
     "tanh_backward",
 ]
+
+LATER: dict[str, str]
 
 @overload
 def conv2d(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *, stride: Pair = 1,
