@@ -68,7 +68,7 @@ VALUES = {
 }
 
 # A value that is good by itself may not fit another argument, or give a result that is too large.
-ALSO = r"(x|weight|grad_output|target|padding) must |the result would|grad_x would|Unable to allocate"
+ALSO = r"(x|y|weight|grad_output|indices|target|padding) must |the result would|grad_x would|Unable to allocate"
 
 
 def is_refused_well(call, argument):

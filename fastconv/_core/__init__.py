@@ -35,7 +35,7 @@ depthwise    one input channel a group
 fourier      large filters
 data_gradient  the ways to grad_x by convolutions of grad_output
 volume       volumes as sums of convolutions of planes
-pooling      windows: maxima, averages; global and adaptive
+pooling      windows of images and volumes: maxima, averages; global and adaptive; and back to the maxima's positions
 pointwise    activations, softmax, losses, bias gradients, the optimisers' updates; affine maps of images
 
 Words

@@ -10,6 +10,42 @@ import numpy as np
 
 from fastconv.functional.conv import conv_output_size as conv_output_size
 from fastconv.functional.explanation import explain as explain
+from fastconv.functional.lp_pooling import (
+    lp_pool1d as lp_pool1d,
+    lp_pool1d_backward as lp_pool1d_backward,
+    lp_pool2d as lp_pool2d,
+    lp_pool2d_backward as lp_pool2d_backward,
+    lp_pool3d as lp_pool3d,
+    lp_pool3d_backward as lp_pool3d_backward,
+)
+from fastconv.functional.pooling1d import (
+    adaptive_avg_pool1d as adaptive_avg_pool1d,
+    adaptive_avg_pool1d_backward as adaptive_avg_pool1d_backward,
+    adaptive_max_pool1d as adaptive_max_pool1d,
+    adaptive_max_pool1d_backward as adaptive_max_pool1d_backward,
+    avg_pool1d as avg_pool1d,
+    avg_pool1d_backward as avg_pool1d_backward,
+    global_avg_pool1d as global_avg_pool1d,
+    global_avg_pool1d_backward as global_avg_pool1d_backward,
+    global_max_pool1d as global_max_pool1d,
+    global_max_pool1d_backward as global_max_pool1d_backward,
+    max_pool1d as max_pool1d,
+    max_pool1d_backward as max_pool1d_backward,
+)
+from fastconv.functional.pooling3d import (
+    adaptive_avg_pool3d as adaptive_avg_pool3d,
+    adaptive_avg_pool3d_backward as adaptive_avg_pool3d_backward,
+    adaptive_max_pool3d as adaptive_max_pool3d,
+    adaptive_max_pool3d_backward as adaptive_max_pool3d_backward,
+    avg_pool3d as avg_pool3d,
+    avg_pool3d_backward as avg_pool3d_backward,
+    global_avg_pool3d as global_avg_pool3d,
+    global_avg_pool3d_backward as global_avg_pool3d_backward,
+    global_max_pool3d as global_max_pool3d,
+    global_max_pool3d_backward as global_max_pool3d_backward,
+    max_pool3d as max_pool3d,
+    max_pool3d_backward as max_pool3d_backward,
+)
 from fastconv.functional.prepared import Conv2dPlan
 from fastconv.functional.signals import conv1d as conv1d, conv1d_backward as conv1d_backward, plan_conv1d as plan_conv1d
 from fastconv.functional.typing import (
@@ -25,20 +61,41 @@ from fastconv.functional.typing import (
     PaddingMode,
     Pair,
     Reduction,
+    Rooms,
+)
+from fastconv.functional.unpooling import (
+    max_unpool1d as max_unpool1d,
+    max_unpool1d_backward as max_unpool1d_backward,
+    max_unpool2d as max_unpool2d,
+    max_unpool2d_backward as max_unpool2d_backward,
+    max_unpool3d as max_unpool3d,
+    max_unpool3d_backward as max_unpool3d_backward,
 )
 from fastconv.functional.volumes import conv3d as conv3d, conv3d_backward as conv3d_backward, plan_conv3d as plan_conv3d
 
 LATER: dict[str, str]
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool1d_backward",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "adaptive_avg_pool3d",
+    "adaptive_avg_pool3d_backward",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_backward",
     "adaptive_max_pool2d",
     "adaptive_max_pool2d_backward",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_backward",
+    "avg_pool1d",
+    "avg_pool1d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "conv1d",
     "conv1d_backward",
+    "avg_pool3d",
+    "avg_pool3d_backward",
     "conv2d",
     "conv2d_backward",
     "conv3d",
@@ -49,18 +106,42 @@ __all__ = [
     "explain",
     "flatten",
     "flatten_backward",
+    "global_avg_pool1d",
+    "global_avg_pool1d_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
+    "global_avg_pool3d",
+    "global_avg_pool3d_backward",
+    "global_max_pool1d",
+    "global_max_pool1d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "global_max_pool3d",
+    "global_max_pool3d_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
     "linear_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lp_pool1d",
+    "lp_pool1d_backward",
+    "lp_pool2d",
+    "lp_pool2d_backward",
+    "lp_pool3d",
+    "lp_pool3d_backward",
+    "max_pool1d",
+    "max_pool1d_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "max_pool3d",
+    "max_pool3d_backward",
+    "max_unpool1d",
+    "max_unpool1d_backward",
+    "max_unpool2d",
+    "max_unpool2d_backward",
+    "max_unpool3d",
+    "max_unpool3d_backward",
     "nll_loss",
     "nll_loss_backward",
     "plan_conv1d",
@@ -137,107 +218,130 @@ def linear_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
 @overload
 def max_pool2d(x: NDArray[Float], kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0,
                dilation: Pair = 1, ceil_mode: bool = False, data_format: DataFormat = "NCHW",
-               return_indices: Literal[False] = False) -> NDArray[Float]: ...
+               return_indices: Literal[False] = False, wide_padding: bool = False,
+               out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def max_pool2d(x: NDArray[Float], kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0,
                dilation: Pair = 1, ceil_mode: bool = False, data_format: DataFormat = "NCHW",
-               return_indices: Literal[True]) -> tuple[NDArray[Float], NDArray[np.int64]]: ...
+               return_indices: Literal[True], wide_padding: bool = False,
+               out: Rooms[Float] | None = None) -> tuple[NDArray[Float], NDArray[np.int64]]: ...
 @overload
 def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
-               ceil_mode: bool = False, data_format: DataFormat = "NCHW",
-               return_indices: Literal[False] = False) -> Array: ...
+               ceil_mode: bool = False, data_format: DataFormat = "NCHW", return_indices: Literal[False] = False,
+               wide_padding: bool = False, out: Array | None = None) -> Array: ...
 @overload
 def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
-               ceil_mode: bool = False, data_format: DataFormat = "NCHW",
-               return_indices: Literal[True]) -> tuple[Array, NDArray[np.int64]]: ...
+               ceil_mode: bool = False, data_format: DataFormat = "NCHW", return_indices: Literal[True],
+               wide_padding: bool = False, out: Rooms[Any] | None = None) -> tuple[Array, NDArray[np.int64]]: ...
 @overload
 def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
-               ceil_mode: bool = False, data_format: DataFormat = "NCHW", return_indices: bool) -> Any: ...
+               ceil_mode: bool = False, data_format: DataFormat = "NCHW", return_indices: bool,
+               wide_padding: bool = False, out: Any = None) -> Any: ...
 @overload
 def max_pool2d_backward(grad_output: NDArray[Float], indices: ArrayLike, input_shape: tuple[int, ...],
                         kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1,
-                        ceil_mode: bool = False, data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+                        ceil_mode: bool = False, data_format: DataFormat = "NCHW", wide_padding: bool = False,
+                        out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *,
                         stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1, ceil_mode: bool = False,
-                        data_format: DataFormat = "NCHW") -> Array: ...
+                        data_format: DataFormat = "NCHW", wide_padding: bool = False,
+                        out: Array | None = None) -> Array: ...
 @overload
 def avg_pool2d(x: NDArray[Float], kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0,
-               ceil_mode: bool = False, count_include_pad: bool = True,
-               data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+               ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+               dilation: Pair = 1, data_format: DataFormat = "NCHW", wide_padding: bool = False,
+               out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0,
-               ceil_mode: bool = False, count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> Array: ...
+               ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+               dilation: Pair = 1, data_format: DataFormat = "NCHW", wide_padding: bool = False,
+               out: Array | None = None) -> Array: ...
 @overload
 def avg_pool2d_backward(grad_output: NDArray[Float], input_shape: tuple[int, ...], kernel_size: Pair, *,
                         stride: Pair | None = None, padding: Padding = 0, ceil_mode: bool = False,
-                        count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+                        count_include_pad: bool = True, divisor_override: int | None = None, dilation: Pair = 1,
+                        data_format: DataFormat = "NCHW", wide_padding: bool = False,
+                        out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], kernel_size: Pair, *,
                         stride: Pair | None = None, padding: Padding = 0, ceil_mode: bool = False,
-                        count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> Array: ...
+                        count_include_pad: bool = True, divisor_override: int | None = None, dilation: Pair = 1,
+                        data_format: DataFormat = "NCHW", wide_padding: bool = False,
+                        out: Array | None = None) -> Array: ...
 @overload
 def adaptive_max_pool2d(x: NDArray[Float], output_size: Pair, *, data_format: DataFormat = "NCHW",
-                        return_indices: Literal[False] = False) -> NDArray[Float]: ...
+                        return_indices: Literal[False] = False,
+                        out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def adaptive_max_pool2d(x: NDArray[Float], output_size: Pair, *, data_format: DataFormat = "NCHW",
-                        return_indices: Literal[True]) -> tuple[NDArray[Float], NDArray[np.int64]]: ...
+                        return_indices: Literal[True],
+                        out: Rooms[Float] | None = None) -> tuple[NDArray[Float], NDArray[np.int64]]: ...
 @overload
 def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW",
-                        return_indices: Literal[False] = False) -> Array: ...
+                        return_indices: Literal[False] = False, out: Array | None = None) -> Array: ...
 @overload
 def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW",
-                        return_indices: Literal[True]) -> tuple[Array, NDArray[np.int64]]: ...
+                        return_indices: Literal[True],
+                        out: Rooms[Any] | None = None) -> tuple[Array, NDArray[np.int64]]: ...
 @overload
-def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW",
-                        return_indices: bool) -> Any: ...
+def adaptive_max_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW", return_indices: bool,
+                        out: Any = None) -> Any: ...
 @overload
 def adaptive_max_pool2d_backward(grad_output: NDArray[Float], indices: ArrayLike, input_shape: tuple[int, ...],
-                                 output_size: Pair, *, data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+                                 output_size: Pair, *, data_format: DataFormat = "NCHW",
+                                 out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def adaptive_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...],
-                                 output_size: Pair, *, data_format: DataFormat = "NCHW") -> Array: ...
+                                 output_size: Pair, *, data_format: DataFormat = "NCHW",
+                                 out: Array | None = None) -> Array: ...
 @overload
-def adaptive_avg_pool2d(x: NDArray[Float], output_size: Pair, *,
-                        data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+def adaptive_avg_pool2d(x: NDArray[Float], output_size: Pair, *, data_format: DataFormat = "NCHW",
+                        out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW") -> Array: ...
+def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair, *, data_format: DataFormat = "NCHW",
+                        out: Array | None = None) -> Array: ...
 @overload
 def adaptive_avg_pool2d_backward(grad_output: NDArray[Float], input_shape: tuple[int, ...], output_size: Pair, *,
-                                 data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+                                 data_format: DataFormat = "NCHW",
+                                 out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def adaptive_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], output_size: Pair, *,
-                                 data_format: DataFormat = "NCHW") -> Array: ...
+                                 data_format: DataFormat = "NCHW", out: Array | None = None) -> Array: ...
 @overload
-def global_max_pool2d(x: NDArray[Float], *, data_format: DataFormat = "NCHW",
-                      return_indices: Literal[False] = False) -> NDArray[Float]: ...
+def global_max_pool2d(x: NDArray[Float], *, data_format: DataFormat = "NCHW", return_indices: Literal[False] = False,
+                      out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def global_max_pool2d(x: NDArray[Float], *, data_format: DataFormat = "NCHW",
-                      return_indices: Literal[True]) -> tuple[NDArray[Float], NDArray[np.int64]]: ...
+def global_max_pool2d(x: NDArray[Float], *, data_format: DataFormat = "NCHW", return_indices: Literal[True],
+                      out: Rooms[Float] | None = None) -> tuple[NDArray[Float], NDArray[np.int64]]: ...
 @overload
-def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW",
-                      return_indices: Literal[False] = False) -> Array: ...
+def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_indices: Literal[False] = False,
+                      out: Array | None = None) -> Array: ...
 @overload
-def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW",
-                      return_indices: Literal[True]) -> tuple[Array, NDArray[np.int64]]: ...
+def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_indices: Literal[True],
+                      out: Rooms[Any] | None = None) -> tuple[Array, NDArray[np.int64]]: ...
 @overload
-def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_indices: bool) -> Any: ...
+def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_indices: bool,
+                      out: Any = None) -> Any: ...
 @overload
 def global_max_pool2d_backward(grad_output: NDArray[Float], indices: ArrayLike, input_shape: tuple[int, ...], *,
-                               data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+                               data_format: DataFormat = "NCHW",
+                               out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def global_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], *,
-                               data_format: DataFormat = "NCHW") -> Array: ...
+                               data_format: DataFormat = "NCHW", out: Array | None = None) -> Array: ...
 @overload
-def global_avg_pool2d(x: NDArray[Float], *, data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+def global_avg_pool2d(x: NDArray[Float], *, data_format: DataFormat = "NCHW",
+                      out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def global_avg_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW") -> Array: ...
+def global_avg_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", out: Array | None = None) -> Array: ...
 @overload
 def global_avg_pool2d_backward(grad_output: NDArray[Float], input_shape: tuple[int, ...], *,
-                               data_format: DataFormat = "NCHW") -> NDArray[Float]: ...
+                               data_format: DataFormat = "NCHW",
+                               out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def global_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *,
-                               data_format: DataFormat = "NCHW") -> Array: ...
+                               data_format: DataFormat = "NCHW", out: Array | None = None) -> Array: ...
 
 @overload
 def relu(x: NDArray[Float]) -> NDArray[Float]: ...

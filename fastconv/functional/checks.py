@@ -388,10 +388,8 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
             raise ValueError(f"{names[1]} does not fit into {names[0]}: its {what} {taps}{spread} covers {extent}, "
                              f"but {names[0]} has {what} {length} + padding {before} + {after} "
                              f"= {length + before + after}")
-        count = room // step + 1
-        if ceil_mode and room % step and (count == 0 or count * step < length + before):
-            count += 1
-        outputs.append(count)
+        count = (-(-room // step) if ceil_mode else room // step) + 1
+        outputs.append(count - 1 if ceil_mode and (count - 1) * step >= length + before else count)
     return tuple(outputs)
 
 
@@ -426,47 +424,6 @@ def output_sizes(size, kernel_size, stride, pads, dilation):
     dilation = per_axis(dilation, "dilation", len(size))
     pads = padding(pads, size, kernel_size, stride, dilation)
     return window_output(size, kernel_size, stride, pads, dilation, names=("size", "kernel_size"))
-
-
-def pooling_window(size, kernel_size, stride=None, pads=0, dilation=1, ceil_mode=False):
-    """The options of a pooling over (rows, columns) -> (kernel_size, stride, pads, dilation, output size), all plain.
-
-    `stride` None is the kernel size. At most half of the kernel is padding (PyTorch's rule) and every window must hold
-    a pixel, which a dilated one may miss on a small image.
-    """
-    kernel_size = pair(kernel_size, "kernel_size")
-    stride = kernel_size if stride is None else pair(stride, "stride")
-    dilation = pair(dilation, "dilation")
-    ceil_mode = flag(ceil_mode, "ceil_mode")
-    pads = padding(pads, size, kernel_size, stride, dilation)
-    for (before, after), taps, distance in zip(pads, kernel_size, dilation):
-        half = (distance * (taps - 1) + 1) // 2
-        if max(before, after) > half:
-            raise ValueError(f"padding must be at most half of kernel_size, {half} for {taps}"
-                             f"{f' with dilation {distance}' if distance != 1 else ''}, got {max(before, after)}")
-    outputs = window_output(size, kernel_size, stride, pads, dilation, ceil_mode)
-    for length, count, step, (before, _), distance in zip(size, outputs, stride, pads, dilation):
-        if _misses(length, range(-before, min(0, count * step - before), step), distance):
-            raise ValueError(f"padding {before} with dilation {distance} leaves a window without a pixel of x "
-                             f"(size {length}): reduce the padding or the dilation")
-    return kernel_size, stride, pads, dilation, outputs
-
-
-def _misses(length, starts, distance):
-    """Whether a window that starts at one of `starts`, in the padding before an image, steps over all of it.
-
-    Only taps further apart than the image is long can. Seen from the multiple of `distance` below it,
-    such a window starts at `length` or later; the starts span little more than the image, so these multiples are few.
-    """
-    if distance <= length or not starts:
-        return False
-    for multiple in range(starts[0] // distance * distance, 0, distance):
-        if multiple > starts[-1]:
-            break
-        late = starts[0] + max(0, -(-(multiple + length - starts[0]) // starts.step)) * starts.step
-        if late in starts and late < multiple + distance:
-            return True
-    return False
 
 
 def padding_mode(value, padding_value, pads, size):

@@ -13,12 +13,13 @@ from fastconv.functional.pooling import (
 from fastconv.functional.typing import Array, ArrayLike, DataFormat
 
 
-def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_indices: bool = False) -> Any:
+def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_indices: bool = False,
+                      out: Any = None) -> Any:
     """The maximum of each plane: `adaptive_max_pool2d` to 1 x 1.
 
     Parameters
     ----------
-    x, data_format, return_indices
+    x, data_format, return_indices, out
         As in `adaptive_max_pool2d`.
 
     Returns
@@ -34,16 +35,16 @@ def global_max_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", return_
     >>> fc.global_max_pool2d(np.arange(6.0).reshape(1, 2, 3))
     array([[[5.]]])
     """
-    return adaptive_max_pool2d(x, 1, data_format=data_format, return_indices=return_indices)
+    return adaptive_max_pool2d(x, 1, data_format=data_format, return_indices=return_indices, out=out)
 
 
 def global_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input_shape: tuple[int, ...], *,
-                               data_format: DataFormat = "NCHW") -> Array:
+                               data_format: DataFormat = "NCHW", out: Any = None) -> Array:
     """Gradient of `global_max_pool2d`.
 
     Parameters
     ----------
-    grad_output, indices, input_shape, data_format
+    grad_output, indices, input_shape, data_format, out
         As in `adaptive_max_pool2d_backward`.
 
     Returns
@@ -59,15 +60,15 @@ def global_max_pool2d_backward(grad_output: ArrayLike, indices: ArrayLike, input
     array([[[0., 0., 0.],
             [0., 0., 5.]]])
     """
-    return adaptive_max_pool2d_backward(grad_output, indices, input_shape, 1, data_format=data_format)
+    return adaptive_max_pool2d_backward(grad_output, indices, input_shape, 1, data_format=data_format, out=out)
 
 
-def global_avg_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW") -> Array:
+def global_avg_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW", out: Any = None) -> Array:
     """The average of each plane: `adaptive_avg_pool2d` to 1 x 1.
 
     Parameters
     ----------
-    x, data_format
+    x, data_format, out
         As in `adaptive_avg_pool2d`.
 
     Returns
@@ -85,16 +86,16 @@ def global_avg_pool2d(x: ArrayLike, *, data_format: DataFormat = "NCHW") -> Arra
     >>> fc.global_avg_pool2d(np.arange(6.0).reshape(1, 2, 3))
     array([[[2.5]]])
     """
-    return adaptive_avg_pool2d(x, 1, data_format=data_format)
+    return adaptive_avg_pool2d(x, 1, data_format=data_format, out=out)
 
 
 def global_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *,
-                               data_format: DataFormat = "NCHW") -> Array:
+                               data_format: DataFormat = "NCHW", out: Any = None) -> Array:
     """Gradient of `global_avg_pool2d`.
 
     Parameters
     ----------
-    grad_output, input_shape, data_format
+    grad_output, input_shape, data_format, out
         As in `adaptive_avg_pool2d_backward`.
 
     Returns
@@ -109,4 +110,4 @@ def global_avg_pool2d_backward(grad_output: ArrayLike, input_shape: tuple[int, .
     array([[[1., 1., 1.],
             [1., 1., 1.]]])
     """
-    return adaptive_avg_pool2d_backward(grad_output, input_shape, 1, data_format=data_format)
+    return adaptive_avg_pool2d_backward(grad_output, input_shape, 1, data_format=data_format, out=out)

@@ -14,7 +14,7 @@ Needs = tuple[bool, bool, bool]  # which of the gradients of x, weight and bias 
 Pair = int | tuple[int, int]  # one number for rows and columns, or one for each
 Padding = Literal["same", "valid"] | Pair | tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
 Single = int | tuple[int]  # of a signal
-Padding1d = Literal["same", "valid"] | Single | tuple[tuple[int, int]]  # ((left, right),)
+Padding1d = Literal["same", "valid"] | Single | tuple[int, int] | tuple[tuple[int, int]]
 Triple = int | tuple[int, int, int]  # one number for planes, rows and columns, or one for each
 Padding3d = Literal["same", "valid"] | Triple | tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
@@ -22,6 +22,7 @@ PaddingMode = Literal["constant", "reflect", "replicate", "circular"]
 DataFormat = Literal["NCHW", "NHWC"]
 DataFormat1d = Literal["NCL", "NLC"]
 DataFormat3d = Literal["NCDHW", "NDHWC"]
+Rooms = tuple[NDArray[Float] | None, NDArray[np.int64] | None]  # out= of a maximum and of where it was
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh"]
 Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]
 Reduction = Literal["mean", "sum", "none"]
@@ -30,4 +31,4 @@ FloatDType = (Literal["float32", "float64"] | type[np.float32 | np.float64 | flo
 
 __all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "DataFormat1d", "DataFormat3d", "Float",
            "FloatDType", "Gradients", "NDArray", "Needs", "Padding", "Padding1d", "Padding3d", "PaddingMode", "Pair",
-           "Reduction", "Single", "Triple"]
+           "Reduction", "Rooms", "Single", "Triple"]

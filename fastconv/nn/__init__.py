@@ -4,7 +4,7 @@
     state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
     containers      ModuleList, ModuleDict
-    conv, pooling, activation, linear    the layers
+    conv, pooling, activation, linear    the layers; pooling1d and pooling3d those for rows and volumes
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
@@ -26,27 +26,61 @@ from fastconv.nn.pooling import (
     AvgPool2d,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    LPPool2d,
     MaxPool2d,
+)
+from fastconv.nn.pooling1d import (
+    AdaptiveAvgPool1d,
+    AdaptiveMaxPool1d,
+    AvgPool1d,
+    GlobalAvgPool1d,
+    GlobalMaxPool1d,
+    LPPool1d,
+    MaxPool1d,
+)
+from fastconv.nn.pooling3d import (
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool3d,
+    AvgPool3d,
+    GlobalAvgPool3d,
+    GlobalMaxPool3d,
+    LPPool3d,
+    MaxPool3d,
 )
 from fastconv.nn.sequential import Sequential
 from fastconv.nn.serialization import load, load_metadata, load_weights, save
 
 __all__ = [
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
     "AvgPool2d",
     "Conv1d",
+    "AvgPool3d",
     "Conv2d",
     "Conv3d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool1d",
     "GlobalAvgPool2d",
+    "GlobalAvgPool3d",
+    "GlobalMaxPool1d",
     "GlobalMaxPool2d",
+    "GlobalMaxPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
     "Module",
     "ModuleDict",
     "ModuleList",

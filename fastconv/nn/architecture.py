@@ -29,7 +29,26 @@ from fastconv.nn.pooling import (
     AvgPool2d,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    LPPool2d,
     MaxPool2d,
+)
+from fastconv.nn.pooling1d import (
+    AdaptiveAvgPool1d,
+    AdaptiveMaxPool1d,
+    AvgPool1d,
+    GlobalAvgPool1d,
+    GlobalMaxPool1d,
+    LPPool1d,
+    MaxPool1d,
+)
+from fastconv.nn.pooling3d import (
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool3d,
+    AvgPool3d,
+    GlobalAvgPool3d,
+    GlobalMaxPool3d,
+    LPPool3d,
+    MaxPool3d,
 )
 from fastconv.nn.sequential import Sequential
 
@@ -38,6 +57,11 @@ _LAYERS: dict[str, type[Module]] = {
     for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv1d, Conv2d, Conv3d, Dropout, Flatten,
                   GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax,
                   Tanh)
+    for layer in (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
+                  AdaptiveMaxPool3d, AvgPool1d, AvgPool2d, AvgPool3d, Conv2d, Dropout, Flatten, GlobalAvgPool1d,
+                  GlobalAvgPool2d, GlobalAvgPool3d, GlobalMaxPool1d, GlobalMaxPool2d, GlobalMaxPool3d, LPPool1d,
+                  LPPool2d, LPPool3d, LeakyReLU, Linear, LogSoftmax, MaxPool1d, MaxPool2d, MaxPool3d, ReLU, Sigmoid,
+                  Softmax, Tanh)
 }  # fmt: skip
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}

@@ -1,55 +1,62 @@
-"""Pooling layers: windows that move, the whole image, or a fixed number of outputs."""
+"""Pooling layers: windows that move, the whole of an item, or a fixed number of outputs; here those for images."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.pooling_calls import FORMATS, check_divisor, check_norm, check_window
 from fastconv.functional.typing import DataFormat, Float, NDArray, Padding, Pair
 from fastconv.nn.module import Module
 from fastconv.nn.state import Options
 
+# ---------------------------------------------------------------------------------------------------------------------
+# What the layers for rows, images and volumes share
 
-class MaxPool2d(Module):
-    """The largest value of each window; see `fastconv.max_pool2d`.
 
-    Parameters
-    ----------
-    kernel_size : int or (int, int)
-    stride : int or (int, int), optional
-        By default the kernel size.
-    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
-        At most half of the kernel; padding never wins.
-    dilation : int or (int, int)
-    ceil_mode : bool
-        Round the output size up instead of down.
-    data_format : {"NCHW", "NHWC"}
+class Pooling(Module):
+    """A layer of one operation of `fastconv`, whose options it keeps by their names."""
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv import nn
-    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
-    >>> nn.MaxPool2d(2)(x)
-    array([[[[ 5.,  7.],
-             [13., 15.]]]], dtype=float32)
-    """
+    _operation: ClassVar[str]  # its name
+    _axes: ClassVar[int]  # of the items that it pools
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1, *,
-                 ceil_mode: bool = False, data_format: DataFormat = "NCHW") -> None:
-        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
-        self.ceil_mode, self.data_format = ceil_mode, data_format
-        _check_window(kernel_size, stride, padding, dilation, ceil_mode, data_format)
-        self._options = Options(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
-                                ceil_mode=ceil_mode, data_format=data_format)
+    def _keep(self, **options: Any) -> None:
+        """Check what is asked of every one of them, and keep it as attributes, and for the calls."""
+        checks.choice(options["data_format"], "data_format", FORMATS[self._axes])
+        for name, value in options.items():
+            setattr(self, name, value)
+        self._options = Options(options)
+
+
+class WindowPooling(Pooling):
+    """One of windows that move."""
+
+    def _keep(self, **options: Any) -> None:
+        without = {"padding": 0, "dilation": 1, "wide_padding": False}  # those that have no such options
+        window = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "wide_padding")
+        check_window(self._axes, *((without | options)[name] for name in window))
+        super()._keep(**options)
+
+
+class AdaptivePooling(Pooling):
+    """One to a given output size."""
+
+    def _keep(self, **options: Any) -> None:
+        checks.per_axis(options["output_size"], "output_size", self._axes)
+        super()._keep(**options)
+
+
+class MaxPooling(Pooling):
+    """One of maxima: training remembers where they were."""
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        pool = getattr(F, self._operation)
         if not self.training:
-            return F.max_pool2d(x, **self._options)
-        y, indices = F.max_pool2d(x, **self._options, return_indices=True)
+            return pool(x, **self._options)
+        y, indices = pool(x, **self._options, return_indices=True)
         self.remember(y, indices, np.shape(x))
         return y
 
@@ -63,39 +70,100 @@ class MaxPool2d(Module):
         y, indices, input_shape = self.recall()
         if rectified:
             grad_output = F.relu_backward(grad_output, y)
-        return F.max_pool2d_backward(grad_output, indices, input_shape, **self._options)
+        return getattr(F, f"{self._operation}_backward")(grad_output, indices, input_shape, **self._options)
 
 
-class AvgPool2d(Module):
+class AveragePooling(Pooling):
+    """One of means."""
+
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        self.remember(np.shape(x))
+        return getattr(F, self._operation)(x, **self._options)
+
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
+        return getattr(F, f"{self._operation}_backward")(grad_output, self.recall(), **self._options)
+
+
+class NormPooling(Pooling):
+    """One of power sums."""
+
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        y = getattr(F, self._operation)(x, **self._options)
+        self.remember(x, y)
+        return y
+
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
+        return getattr(F, f"{self._operation}_backward")(grad_output, *self.recall(), **self._options)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Images
+
+
+class MaxPool2d(MaxPooling, WindowPooling):
+    """The largest value of each window; see `fastconv.max_pool2d`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+    stride : int or (int, int), optional
+        By default the kernel size.
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
+        At most half of the kernel; padding never wins.
+    dilation : int or (int, int)
+    ceil_mode : bool
+        Round the output size up instead of down.
+    data_format : {"NCHW", "NHWC"}
+    wide_padding : bool
+        Take more padding than half of the kernel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> nn.MaxPool2d(2)(x)
+    array([[[[ 5.,  7.],
+             [13., 15.]]]], dtype=float32)
+    """
+
+    _operation, _axes = "max_pool2d", 2
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1, *,
+                 ceil_mode: bool = False, data_format: DataFormat = "NCHW", wide_padding: bool = False) -> None:
+        self._keep(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode,
+                   data_format=data_format, wide_padding=wide_padding)
+
+
+class AvgPool2d(AveragePooling, WindowPooling):
     """The mean of each window; see `fastconv.avg_pool2d`.
 
     Parameters
     ----------
-    kernel_size, stride, padding, ceil_mode, data_format
+    kernel_size, stride, padding, ceil_mode, dilation, data_format, wide_padding
         As of `MaxPool2d`.
     count_include_pad : bool
         Whether padded zeros count in the mean.
+    divisor_override : int, optional
+        What sums are divided by, whatever a window holds.
     """
 
+    _operation, _axes = "avg_pool2d", 2
+
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0, *, ceil_mode: bool = False,
-                 count_include_pad: bool = True, data_format: DataFormat = "NCHW") -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.ceil_mode, self.data_format = ceil_mode, data_format
-        self.count_include_pad = checks.flag(count_include_pad, "count_include_pad")
-        _check_window(kernel_size, stride, padding, 1, ceil_mode, data_format)
-        self._options = Options(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
-                                count_include_pad=count_include_pad, data_format=data_format)
-
-    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
-        self.remember(np.shape(x))
-        return F.avg_pool2d(x, **self._options)
-
-    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
-        return F.avg_pool2d_backward(grad_output, self.recall(), **self._options)
+                 count_include_pad: bool = True, divisor_override: int | None = None, dilation: Pair = 1,
+                 data_format: DataFormat = "NCHW", wide_padding: bool = False) -> None:
+        checks.flag(count_include_pad, "count_include_pad")
+        check_divisor(divisor_override)
+        self._keep(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
+                   count_include_pad=count_include_pad, divisor_override=divisor_override, dilation=dilation,
+                   data_format=data_format, wide_padding=wide_padding)
 
 
-class AdaptiveMaxPool2d(Module):
-    """Max pooling to a given output size, from windows that cover the image evenly; see `fastconv.adaptive_max_pool2d`.
+class AdaptiveMaxPool2d(MaxPooling, AdaptivePooling):
+    """Max pooling to a given output size, from windows that cover the image evenly.
+
+    See `fastconv.adaptive_max_pool2d`.
 
     Parameters
     ----------
@@ -104,81 +172,61 @@ class AdaptiveMaxPool2d(Module):
     data_format : {"NCHW", "NHWC"}
     """
 
+    _operation, _axes = "adaptive_max_pool2d", 2
+
     def __init__(self, output_size: Pair, *, data_format: DataFormat = "NCHW") -> None:
-        checks.pair(output_size, "output_size")
-        self.output_size = output_size
-        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
-
-    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
-        if not self.training:
-            return F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format)
-        y, indices = F.adaptive_max_pool2d(x, self.output_size, data_format=self.data_format, return_indices=True)
-        self.remember(indices, np.shape(x))
-        return y
-
-    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
-        indices, input_shape = self.recall()
-        return F.adaptive_max_pool2d_backward(
-            grad_output, indices, input_shape, self.output_size, data_format=self.data_format
-        )
+        self._keep(output_size=output_size, data_format=data_format)
 
 
-class AdaptiveAvgPool2d(Module):
+class AdaptiveAvgPool2d(AveragePooling, AdaptivePooling):
     """The same with means; see `AdaptiveMaxPool2d` and `fastconv.adaptive_avg_pool2d`."""
 
+    _operation, _axes = "adaptive_avg_pool2d", 2
+
     def __init__(self, output_size: Pair, *, data_format: DataFormat = "NCHW") -> None:
-        checks.pair(output_size, "output_size")
-        self.output_size = output_size
-        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
-
-    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
-        self.remember(np.shape(x))
-        return F.adaptive_avg_pool2d(x, self.output_size, data_format=self.data_format)
-
-    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
-        return F.adaptive_avg_pool2d_backward(
-            grad_output, self.recall(), self.output_size, data_format=self.data_format
-        )
+        self._keep(output_size=output_size, data_format=data_format)
 
 
-class GlobalMaxPool2d(Module):
+class GlobalMaxPool2d(MaxPooling):
     """The largest value of each channel of an image, (N, C, 1, 1), or with NHWC (N, 1, 1, C)."""
 
+    _operation, _axes = "global_max_pool2d", 2
+
     def __init__(self, *, data_format: DataFormat = "NCHW") -> None:
-        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
-
-    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
-        if not self.training:
-            return F.global_max_pool2d(x, data_format=self.data_format)
-        y, indices = F.global_max_pool2d(x, data_format=self.data_format, return_indices=True)
-        self.remember(indices, np.shape(x))
-        return y
-
-    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
-        indices, input_shape = self.recall()
-        return F.global_max_pool2d_backward(grad_output, indices, input_shape, data_format=self.data_format)
+        self._keep(data_format=data_format)
 
 
-class GlobalAvgPool2d(Module):
+class GlobalAvgPool2d(AveragePooling):
     """The mean of each channel of an image, (N, C, 1, 1), or with NHWC (N, 1, 1, C).
 
     Source: M. Lin, Q. Chen and S. Yan, "Network in network", 2014.
     """
 
+    _operation, _axes = "global_avg_pool2d", 2
+
     def __init__(self, *, data_format: DataFormat = "NCHW") -> None:
-        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
-
-    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
-        self.remember(np.shape(x))
-        return F.global_avg_pool2d(x, data_format=self.data_format)
-
-    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
-        return F.global_avg_pool2d_backward(grad_output, self.recall(), data_format=self.data_format)
+        self._keep(data_format=data_format)
 
 
-def _check_window(kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, data_format: Any) -> None:
-    taps = checks.pair(kernel_size, "kernel_size")
-    step = taps if stride is None else checks.pair(stride, "stride")
-    checks.padding(padding, (1, 1), taps, step, checks.pair(dilation, "dilation"))
-    checks.flag(ceil_mode, "ceil_mode")
-    checks.choice(data_format, "data_format", checks.DATA_FORMATS)
+class LPPool2d(NormPooling, WindowPooling):
+    """The p-norm of each window; see `fastconv.lp_pool2d`.
+
+    Parameters
+    ----------
+    norm_type : float
+        The power p, above 0.
+    kernel_size : int or (int, int)
+    stride : int or (int, int), optional
+        By default the kernel size.
+    ceil_mode : bool
+        Round the output size up instead of down.
+    data_format : {"NCHW", "NHWC"}
+    """
+
+    _operation, _axes = "lp_pool2d", 2
+
+    def __init__(self, norm_type: float, kernel_size: Pair, stride: Pair | None = None, *, ceil_mode: bool = False,
+                 data_format: DataFormat = "NCHW") -> None:
+        check_norm(norm_type)
+        self._keep(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode,
+                   data_format=data_format)

@@ -21,11 +21,35 @@ def ones(*shape):
 
 
 X, W, Y, SCORES = ones(2, 3, 8, 8), ones(4, 3, 3, 3), ones(2, 4, 6, 6), ones(4, 3)
-POOLED, INDICES = fc.max_pool2d(X, 2, return_indices=True)
-ONE, ONE_INDEX = fc.global_max_pool2d(X, return_indices=True)
+SIGNAL, VOLUME, CUBE = ones(2, 3, 8), ones(2, 3, 4, 5, 6), ones(4, 3, 3, 3, 3)
+ITEMS = {1: SIGNAL, 2: X, 3: ones(2, 3, 4, 4, 4)}
 LABELS = np.array([0, 1, 2, 1])
 
-SIGNAL, VOLUME, CUBE = ones(2, 3, 8), ones(2, 3, 4, 5, 6), ones(4, 3, 3, 3, 3)
+
+
+def poolings(axes, x):
+    """Good calls of the poolings of items with so many axes."""
+    y, indices = getattr(fc, f"max_pool{axes}d")(x, 2, return_indices=True)
+    one, place = getattr(fc, f"global_max_pool{axes}d")(x, return_indices=True)
+    window, sized, found = dict(input_shape=x.shape, kernel_size=2), dict(input_shape=x.shape), dict(indices=indices)
+    few = dict(input_shape=x.shape, output_size=y.shape[-1])
+    of = {
+        "max_pool": dict(x=x, kernel_size=2), "avg_pool": dict(x=x, kernel_size=2),
+        "max_pool_backward": dict(grad_output=y, **found, **window),
+        "avg_pool_backward": dict(grad_output=y, **window),
+        "adaptive_max_pool": dict(x=x, output_size=y.shape[-1]),
+        "adaptive_avg_pool": dict(x=x, output_size=y.shape[-1]),
+        "adaptive_max_pool_backward": dict(grad_output=y, **found, **few),
+        "adaptive_avg_pool_backward": dict(grad_output=y, **few),
+        "global_max_pool": dict(x=x), "global_avg_pool": dict(x=x),
+        "global_max_pool_backward": dict(grad_output=one, indices=place, **sized),
+        "global_avg_pool_backward": dict(grad_output=one, **sized),
+        "max_unpool": dict(x=y, **found, kernel_size=2), "max_unpool_backward": dict(grad_output=x, **found),
+        "lp_pool": dict(x=x, norm_type=2, kernel_size=2),
+        "lp_pool_backward": dict(grad_output=y, x=x, y=y, norm_type=2, kernel_size=2),
+    }
+    return {name.replace("pool", f"pool{axes}d"): call for name, call in of.items()}
+
 
 # A good call of each function: the arguments that have no default. The others are tried beside them.
 GOOD = {
@@ -36,15 +60,7 @@ GOOD = {
     "conv2d": dict(x=X, weight=W), "conv2d_backward": dict(grad_output=Y, x=X, weight=W),
     "plan_conv2d": dict(x_shape=X.shape, weight=W), "explain": dict(x_shape=X.shape, weight_shape=W.shape),
     "conv_output_size": dict(size=8, kernel_size=3),
-    "max_pool2d": dict(x=X, kernel_size=2), "avg_pool2d": dict(x=X, kernel_size=2),
-    "max_pool2d_backward": dict(grad_output=POOLED, indices=INDICES, input_shape=X.shape, kernel_size=2),
-    "avg_pool2d_backward": dict(grad_output=POOLED, input_shape=X.shape, kernel_size=2),
-    "adaptive_max_pool2d": dict(x=X, output_size=4), "adaptive_avg_pool2d": dict(x=X, output_size=4),
-    "adaptive_max_pool2d_backward": dict(grad_output=POOLED, indices=INDICES, input_shape=X.shape, output_size=4),
-    "adaptive_avg_pool2d_backward": dict(grad_output=POOLED, input_shape=X.shape, output_size=4),
-    "global_max_pool2d": dict(x=X), "global_avg_pool2d": dict(x=X),
-    "global_max_pool2d_backward": dict(grad_output=ONE, indices=ONE_INDEX, input_shape=X.shape),
-    "global_avg_pool2d_backward": dict(grad_output=ONE, input_shape=X.shape),
+    **{name: call for axes, item in ITEMS.items() for name, call in poolings(axes, item).items()},
     "linear": dict(x=SCORES, weight=ones(5, 3)),
     "linear_backward": dict(grad_output=ones(4, 5), x=SCORES, weight=ones(5, 3)), "flatten": dict(x=X),
     "flatten_backward": dict(grad_output=ones(2, 192), input_shape=X.shape),

@@ -13,9 +13,11 @@ from fastconv import nn
 # A good call of each class, and of each function of `nn.init`: the arguments that have no default.
 GOOD = {
     nn.Conv2d: dict(in_channels=2, out_channels=2, kernel_size=3), nn.Linear: dict(in_features=2, out_features=2),
-    nn.MaxPool2d: dict(kernel_size=2), nn.AvgPool2d: dict(kernel_size=2),
-    nn.AdaptiveMaxPool2d: dict(output_size=2), nn.AdaptiveAvgPool2d: dict(output_size=2),
-    **{layer: {} for layer in (nn.GlobalMaxPool2d, nn.GlobalAvgPool2d, nn.Dropout, nn.LeakyReLU,
+    **{getattr(nn, f"{kind}{axes}d"): good for axes in (1, 2, 3) for kind, good in (
+        ("MaxPool", dict(kernel_size=2)), ("AvgPool", dict(kernel_size=2)), ("AdaptiveMaxPool", dict(output_size=2)),
+        ("AdaptiveAvgPool", dict(output_size=2)), ("GlobalMaxPool", {}), ("GlobalAvgPool", {}),
+        ("LPPool", dict(norm_type=2, kernel_size=2)))},
+    **{layer: {} for layer in (nn.Dropout, nn.LeakyReLU,
                                nn.Softmax, nn.LogSoftmax, nn.CrossEntropyLoss, nn.init.generator)},
     **{getattr(nn.init, name): dict(shape=(4, 3))
        for name in nn.init.__all__ if name not in ("generator", "initialiser", "seed")},

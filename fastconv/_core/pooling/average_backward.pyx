@@ -29,7 +29,7 @@ from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 from fastconv._core.pooling.banded cimport BandLayout, lay_out_band, pool_from_bands
 from fastconv._core.pooling.problem cimport (
-    CHANNELS, PoolProblem, channels_of_unit, clear_rest, clear_rows, new_images, pool_problem,
+    CHANNELS, PoolProblem, channels_of_unit, clear_rest, clear_rows, pool_problem, set_steps,
 )
 from fastconv._core.pooling.windows cimport (
     BAND, PAIRS, RUNS, PoolAxis, Span, Windows, covered, first_reaching, overlap, overlapping, span,
@@ -51,18 +51,21 @@ cdef enum:
 cdef double COST = 0.6
 
 
-def average_backward(cnp.ndarray grad, shape, Windows windows, bint channels_last):
-    """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; grad is an (N, C, OH, OW) view with any
-    strides."""
-    channels_last = channels_last and shape[1] != 1    # one channel is a plane in either order
-    grad_x = new_images(shape[0], shape[1], shape[2], shape[3], channels_last, cnp.PyArray_TYPE(grad))
-    if grad_x.size == 0:
-        return grad_x
+def average_backward(cnp.ndarray grad, cnp.ndarray grad_x, Windows windows, bint channels_last):
+    """Fills grad_x, an (N, C, H, W) view of planes (with channels_last of images) without gaps; grad is an
+    (N, C, OH, OW) view with any strides."""
+    spread(grad, grad_x, windows, channels_last)
+
+
+cdef spread(cnp.ndarray grad, cnp.ndarray grad_x, Windows windows, bint channels_last):
+    """`average_backward`, for other Cython modules."""
+    if cnp.PyArray_SIZE(grad_x) == 0:
+        return
+    channels_last = channels_last and cnp.PyArray_DIM(grad_x, 1) != 1    # one channel is a plane in either order
     if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
         run_average[float](grad, grad_x, windows, channels_last, NULL)
     else:
         run_average[double](grad, grad_x, windows, channels_last, NULL)
-    return grad_x
 
 
 # How "band" cuts a plane of grad_x into blocks of rows and columns, and what a thread needs for one, in elements:
@@ -88,9 +91,11 @@ cdef run_average(cnp.ndarray grad, cnp.ndarray grad_x, Windows windows, bint cha
     cdef AverageGradient call
     cdef PoolProblem *g = &call.g
     call.g = pool_problem(grad_x, grad, windows)
+    set_steps(g, channels_last)
     cdef floating *target = <floating *>g.x
     cdef int threads = team(COST * g.n * g.c * g.rows.size * g.cols.size)
     cdef bint few = sizeof(floating) == sizeof(double) or overlap(&g.rows) * overlap(&g.cols) <= RUNNING
+    cdef bint dilated = g.rows.dilation != 1 or g.cols.dilation != 1
     cdef Block scratch
     cdef PoolProblem shares
     cdef BandLayout bands
@@ -106,7 +111,7 @@ cdef run_average(cnp.ndarray grad, cnp.ndarray grad_x, Windows windows, bint cha
     if windows.method == PAIRS and not channels_last and g.yw == 1:
         with nogil:
             in_parallel(plane_average_2x2[floating], &call, g.n * g.c, threads, EVENLY, target, 0)
-    elif windows.method != RUNS and not channels_last and call.l.covering * call.l.pitch <= MOST_BUFFER:
+    elif windows.method != RUNS and not (channels_last or dilated) and call.l.covering * call.l.pitch <= MOST_BUFFER:
         scratch = take(threads * call.l.scratch_size * sizeof(floating))
         with nogil:
             in_parallel(block_average_rows[floating], &call, g.n * g.c * call.l.row_blocks * call.l.col_blocks, threads,
@@ -142,8 +147,9 @@ cdef PoolProblem sharing(const PoolProblem *g) noexcept:
 
 cdef PoolAxis meeting(const PoolAxis *a) noexcept:
     cdef PoolAxis b = a[0]
-    b.size, b.outputs, b.start = a.outputs, a.size, -a.start - a.kernel_size + 1
-    b.end = b.size + a.size + 2 * a.kernel_size    # each window counts whole
+    b.size, b.outputs, b.start = a.outputs, a.size, -a.start - (a.kernel_size - 1) * a.dilation
+    b.end = b.size + a.size + 2 * a.kernel_size * a.dilation    # each window counts whole
+    b.divisor = 0
     return b
 
 
@@ -158,7 +164,7 @@ cdef void spread_windows(const void *data, Py_ssize_t unit, floating *unused) no
     cdef const AverageGradient *call = <const AverageGradient *>data
     cdef const PoolProblem *g = &call.g
     cdef Py_ssize_t n = unit // call.groups, first = unit % call.groups * call.channels
-    cdef Py_ssize_t channels = min(call.channels, g.c - first), i, j, c, cleared = 0
+    cdef Py_ssize_t channels = min(call.channels, g.c - first), i, j, c, cleared = 0, reached
     cdef const floating *grad = <const floating *>g.y + n * g.yn + first * g.yc
     cdef floating *grad_x = <floating *>g.x + n * g.xn + first * g.xc
     cdef bint add = overlap(&g.rows) > 1 or overlap(&g.cols) > 1
@@ -167,15 +173,16 @@ cdef void spread_windows(const void *data, Py_ssize_t unit, floating *unused) no
     cdef fc_window window
     cdef const floating *output
     cdef floating near[CHANNELS]
-    window.row, window.column = g.xh, g.xw
+    window.row, window.column = g.rows.dilation * g.xh, g.cols.dilation * g.xw
     if not written and g.rows.size * g.cols.size * channels * <Py_ssize_t>sizeof(floating) <= CLEARED:
         cleared = g.rows.size
         clear_rows(g, grad_x, channels, 0, cleared)
     for i in range(g.rows.outputs):
         rows = span(&g.rows, i)
-        if not written and rows.first + rows.taps > cleared:
-            clear_rows(g, grad_x, channels, cleared, rows.first + rows.taps)
-            cleared = rows.first + rows.taps
+        reached = rows.first + (rows.taps - 1) * g.rows.dilation + 1
+        if not written and reached > cleared:
+            clear_rows(g, grad_x, channels, cleared, reached)
+            cleared = reached
         for j in range(g.cols.outputs):
             cols = span(&g.cols, j)
             output = grad + i * g.yh + j * g.yw
@@ -220,10 +227,14 @@ cdef void plane_average_runs(const void *data, Py_ssize_t plane, floating *unuse
         for j in range(g.cols.outputs):
             cols = span(&g.cols, j)
             share = grad[i * g.yh + j * g.yw] / (<floating>rows.count * <floating>cols.count)
-            for h in range(rows.first, rows.first + rows.taps):
-                row = grad_x + h * g.cols.size + cols.first
-                for w in range(cols.taps):
-                    row[w] += share
+            for h in range(rows.taps):
+                row = grad_x + (rows.first + h * g.rows.dilation) * g.cols.size + cols.first
+                if g.cols.dilation == 1:
+                    for w in range(cols.taps):
+                        row[w] += share
+                else:
+                    for w in range(cols.taps):
+                        row[w * g.cols.dilation] += share
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -323,40 +334,55 @@ cdef void block_average(const void *data, Py_ssize_t unit, floating *scratch) no
     cdef Py_ssize_t channels = min(b.channels, g.c - first)
     cdef Py_ssize_t h0 = block % b.row_blocks * b.rows, h1 = min(h0 + b.rows, g.rows.size)
     cdef Py_ssize_t w0 = unit % b.col_blocks * b.cols, w1 = min(w0 + b.cols, g.cols.size), row = (w1 - w0) * channels
-    cdef Py_ssize_t i, j, c, h, w, top, left, reached = first_reaching(&g.cols, w0)
+    cdef Py_ssize_t i, j, c, h, w, top, left, reached = first_of(&g.cols, w0)
     cdef Span rows, cols
+    cdef fc_window inside
     cdef const floating *grad = <const floating *>g.y + n * g.yn + first * g.yc
     cdef floating *grad_x = <floating *>g.x + n * g.xn + first * g.xc
+    inside.row, inside.column, inside.count = g.rows.dilation * row, g.cols.dilation * channels, 1
     memset(sums, 0, (h1 - h0) * row * sizeof(double))
-    for i in range(first_reaching(&g.rows, h0), g.rows.outputs):
+    for i in range(first_of(&g.rows, h0), g.rows.outputs):
         rows = span(&g.rows, i)
-        if rows.first >= h1:
+        if rows.first >= h1 and g.rows.dilation == 1:
             break
-        top = max(rows.first, h0)
+        top = cut(&rows, g.rows.dilation, h0, h1)
+        if rows.taps <= 0:
+            continue
         for j in range(reached, g.cols.outputs):
             cols = span(&g.cols, j)
-            if cols.first >= w1:
+            if cols.first >= w1 and g.cols.dilation == 1:
                 break
-            left = max(cols.first, w0)
+            left = cut(&cols, g.cols.dilation, w0, w1)
+            if cols.taps <= 0:
+                continue
             for c in range(channels):
                 share[c] = grad[i * g.yh + j * g.yw + c * g.yc] / (<double>rows.count * cols.count)
-            add_share(share, sums + (top - h0) * row + (left - w0) * channels, row,
-                      min(rows.first + rows.taps, h1) - top, min(cols.first + cols.taps, w1) - left, channels)
+            add_share(share, sums + (top - h0) * row + (left - w0) * channels, &inside, rows.taps, cols.taps, channels)
     for h in range(h0, h1):
         for w in range(w0, w1):
             for c in range(channels):
                 grad_x[h * g.xh + w * g.xw + c * g.xc] = <floating>sums[(h - h0) * row + (w - w0) * channels + c]
 
 
-cdef inline void add_share(const double *share, double *sums, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t cols,
+cdef inline Py_ssize_t first_of(const PoolAxis *a, Py_ssize_t position) noexcept nogil:
+    """The first output that may reach a position or what is behind it."""
+    return first_reaching(a, position) if a.dilation == 1 else 0
+
+
+cdef inline Py_ssize_t cut(Span *s, Py_ssize_t dilation, Py_ssize_t first, Py_ssize_t until) noexcept nogil:
+    """Leaves of a window the taps from `first` until `until`, if there are any, and returns where they begin."""
+    cdef Py_ssize_t skipped = max(0, (first - s.first + dilation - 1) // dilation), begin = s.first + skipped * dilation
+    s.taps = min(s.taps - skipped, (until - begin + dilation - 1) // dilation)
+    return begin
+
+
+cdef inline void add_share(const double *share, double *sums, fc_window *inside, Py_ssize_t rows, Py_ssize_t cols,
                            Py_ssize_t channels) noexcept nogil:
-    """To so many pixels, whose rows are `row` apart."""
+    """To so many pixels."""
     cdef Py_ssize_t h, w
-    cdef fc_window window
     if channels > 1:
-        window.row, window.column, window.count = row, channels, 1
-        spread_channels(&window, share, sums, rows, cols, True, channels)
+        spread_channels(inside, share, sums, rows, cols, True, channels)
         return
     for h in range(rows):
         for w in range(cols):
-            sums[h * row + w] += share[0]
+            sums[h * inside.row + w * inside.column] += share[0]

@@ -77,21 +77,55 @@ cdef bint channels_are_lanes(cnp.ndarray x) noexcept:
     return cnp.PyArray_STRIDE(x, 1) == cnp.PyArray_ITEMSIZE(x) and cnp.PyArray_STRIDE(x, 3) != cnp.PyArray_ITEMSIZE(x)
 
 
-def pool(cnp.ndarray x, Windows windows, bint average, bint with_indices):
-    """Pools an (N, C, H, W) view with any strides -> (y, indices or None), (N, C, OH, OW) views, contiguous in the
-    order of axes that x has: NHWC where channels are neighbours in memory and columns are not, else NCHW."""
+cdef bint holds(cnp.ndarray y, bint channels_last) noexcept:
+    """Whether the loops for this order of x can fill y: without gaps in the same order."""
+    cdef Py_ssize_t step = cnp.PyArray_ITEMSIZE(y)
+    cdef int axis
+    if not channels_last:
+        return cnp.PyArray_CHKFLAGS(y, cnp.NPY_ARRAY_C_CONTIGUOUS)
+    for axis in (1, 3, 2, 0):
+        if cnp.PyArray_DIM(y, axis) != 1 and cnp.PyArray_STRIDE(y, axis) != step:
+            return False
+        step *= cnp.PyArray_DIM(y, axis)
+    return True
+
+
+def pool(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, cnp.ndarray indices):
+    """Pools an (N, C, H, W) view with any strides into y, and into indices where these are not None: (N, C, OH, OW)
+    views of memory without gaps, NCHW or NHWC, both the same. Where x has the other order the results are computed in
+    that of x first."""
+    pool_planes(x, windows, average, y, indices)
+
+
+cdef pool_planes(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, cnp.ndarray indices):
+    """`pool`, for other Cython modules."""
     cdef bint channels_last = channels_are_lanes(x)
-    cdef Py_ssize_t n = cnp.PyArray_DIM(x, 0), c = cnp.PyArray_DIM(x, 1), size = cnp.PyArray_ITEMSIZE(x)
+    if cnp.PyArray_DIM(x, 0) == 0:
+        return
+    if holds(y, channels_last):
+        pool_in_order(x, windows, average, y, indices, channels_last)
+        return
+    cdef Py_ssize_t n = cnp.PyArray_DIM(x, 0), c = cnp.PyArray_DIM(x, 1)
     cdef Py_ssize_t oh = windows.rows.outputs, ow = windows.cols.outputs
-    cdef cnp.ndarray y = new_images(n, c, oh, ow, channels_last, cnp.PyArray_TYPE(x))
-    cdef cnp.ndarray indices = new_images(n, c, oh, ow, channels_last, cnp.NPY_INT64) if with_indices else None
-    if n == 0:
-        return y, indices
+    cdef cnp.ndarray found = new_images(n, c, oh, ow, channels_last, cnp.PyArray_TYPE(x))
+    cdef cnp.ndarray positions = None
+    if indices is not None:
+        positions = new_images(n, c, oh, ow, channels_last, cnp.NPY_INT64)
+    pool_in_order(x, windows, average, found, positions, channels_last)
+    y[...] = found
+    if indices is not None:
+        indices[...] = positions
+
+
+cdef pool_in_order(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, cnp.ndarray indices,
+                   bint channels_last):
+    """The order of y is that of x: channels_last where channels are neighbours in memory and columns are not."""
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
     cdef PoolProblem g = pool_problem(x, y, windows)
     cdef Method method = windows.method
     cdef BandLayout b
     cdef PoolLayout l
-    if with_indices:
+    if indices is not None:
         g.index = <int64_t *>cnp.PyArray_DATA(indices)
     if channels_last:
         method = BAND if method != RUNS and (g.c <= THIN or overlapping(&g.rows, &g.cols)) else CHANNELS
@@ -109,7 +143,7 @@ def pool(cnp.ndarray x, Windows windows, bint average, bint with_indices):
             pool_from_bands[float](&g, &b, NULL)
         else:
             pool_from_bands[double](&g, &b, NULL)
-        return y, indices
+        return
     if method == BAND:
         method = CHANNELS if channels_last else RUNS
     l = lay_out(&g, method, average, size)
@@ -117,7 +151,6 @@ def pool(cnp.ndarray x, Windows windows, bint average, bint with_indices):
         run[float](&g, &l, NULL)
     else:
         run[double](&g, &l, NULL)
-    return y, indices
 
 
 cdef run(const PoolProblem *g, const PoolLayout *l, floating *unused):

@@ -26,7 +26,7 @@ from fastconv._core.runtime.kernels cimport fc_scatter, fc_window
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, mark, team
 from fastconv._core.pooling.problem cimport (
-    PoolProblem, channels_of_unit, clear_pixels, clear_rest, clear_rows, new_images, pool_problem,
+    PoolProblem, channels_of_unit, clear_pixels, clear_rest, clear_rows, pool_problem, set_steps,
 )
 from fastconv._core.pooling.windows cimport PAIRS, Span, Windows, covered, overlap, span
 
@@ -55,26 +55,26 @@ cdef struct MaxGradient:
     int wrong                      # whether an index was outside its plane
 
 
-def max_backward(cnp.ndarray grad, cnp.ndarray indices, shape, Windows windows, bint channels_last):
-    """grad_x of an (N, C, H, W) shape, its memory in NCHW or NHWC order; None where an index is not in the plane.
+def max_backward(cnp.ndarray grad, cnp.ndarray indices, cnp.ndarray grad_x, Windows windows, bint channels_last):
+    """Fills grad_x, an (N, C, H, W) view of memory without gaps in NCHW or NHWC order; False where an index is not in
+    the plane: then what is in grad_x is of no use.
 
     grad and indices are (N, C, OH, OW) views with any strides.
     """
-    channels_last = channels_last and shape[1] != 1    # one channel is a plane in either order
     cdef MaxGradient call
-    cdef bint fine
-    grad_x = new_images(shape[0], shape[1], shape[2], shape[3], channels_last, cnp.PyArray_TYPE(grad))
-    if grad_x.size == 0:
-        return grad_x
+    if cnp.PyArray_SIZE(grad_x) == 0:
+        return True
+    channels_last = channels_last and cnp.PyArray_DIM(grad_x, 1) != 1    # one channel is a plane in either order
     call.g = pool_problem(grad_x, grad, windows)
+    set_steps(&call.g, channels_last)
     call.g.index = <int64_t *>cnp.PyArray_DATA(indices)
     call.index_n, call.index_channel = cnp.PyArray_STRIDE(indices, 0) // 8, cnp.PyArray_STRIDE(indices, 1) // 8
     call.index_row, call.index_col = cnp.PyArray_STRIDE(indices, 2) // 8, cnp.PyArray_STRIDE(indices, 3) // 8
+    if call.g.c == 1:
+        call.index_channel = call.index_n
     if cnp.PyArray_TYPE(grad) == cnp.NPY_FLOAT:
-        fine = run_max[float](&call, windows.method == PAIRS, channels_last, NULL)
-    else:
-        fine = run_max[double](&call, windows.method == PAIRS, channels_last, NULL)
-    return grad_x if fine else None
+        return run_max[float](&call, windows.method == PAIRS, channels_last, NULL)
+    return run_max[double](&call, windows.method == PAIRS, channels_last, NULL)
 
 
 cdef bint run_max(MaxGradient *call, bint pairs, bint channels_last, const floating *unused) except -1:

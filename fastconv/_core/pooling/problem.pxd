@@ -34,7 +34,17 @@ cdef inline PoolProblem pool_problem(cnp.ndarray x, cnp.ndarray y, Windows windo
     g.xh, g.xw = elements(cnp.PyArray_STRIDE(x, 2), size), elements(cnp.PyArray_STRIDE(x, 3), size)
     g.yn, g.yc = elements(cnp.PyArray_STRIDE(y, 0), size), elements(cnp.PyArray_STRIDE(y, 1), size)
     g.yh, g.yw = elements(cnp.PyArray_STRIDE(y, 2), size), elements(cnp.PyArray_STRIDE(y, 3), size)
+    if g.c == 1:    # planes follow each other as images do
+        g.xc, g.yc = g.xn, g.yn
     return g
+
+
+cdef inline void set_steps(PoolProblem *g, bint channels_last) noexcept nogil:
+    """Of x without gaps: NumPy leaves open what they are along an axis of one element."""
+    if channels_last:
+        g.xc, g.xw, g.xh = 1, g.c, g.cols.size * g.c
+    else:
+        g.xw, g.xh = 1, g.cols.size
 
 
 cdef inline void join_images(PoolProblem *g) noexcept nogil:

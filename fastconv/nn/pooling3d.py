@@ -1,0 +1,142 @@
+"""Pooling layers for volumes: see those for images."""
+
+from __future__ import annotations
+
+from fastconv.functional import checks
+from fastconv.functional.pooling_calls import check_divisor, check_norm
+from fastconv.functional.typing import DataFormat3d, Padding3d, Triple
+from fastconv.nn.pooling import (
+    AdaptivePooling,
+    AveragePooling,
+    MaxPooling,
+    NormPooling,
+    WindowPooling,
+)
+
+
+class MaxPool3d(MaxPooling, WindowPooling):
+    """The largest value of each window; see `fastconv.max_pool3d`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int, int)
+    stride : int or (int, int, int), optional
+        By default the kernel size.
+    padding : int, (int, int, int), three pairs (before, after), "same" or "valid"
+        At most half of the kernel; padding never wins.
+    dilation : int or (int, int, int)
+    ceil_mode : bool
+        Round the output size up instead of down.
+    data_format : {"NCDHW", "NDHWC"}
+    wide_padding : bool
+        Take more padding than half of the kernel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 2, 2, 4)
+    >>> nn.MaxPool3d(2)(x)
+    array([[[[[13., 15.]]]]], dtype=float32)
+    """
+
+    _operation, _axes = "max_pool3d", 3
+
+    def __init__(self, kernel_size: Triple, stride: Triple | None = None, padding: Padding3d = 0, dilation: Triple = 1,
+                 *, ceil_mode: bool = False, data_format: DataFormat3d = "NCDHW", wide_padding: bool = False) -> None:
+        self._keep(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode,
+                   data_format=data_format, wide_padding=wide_padding)
+
+
+class AvgPool3d(AveragePooling, WindowPooling):
+    """The mean of each window; see `fastconv.avg_pool3d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode, dilation, data_format, wide_padding
+        As of `MaxPool3d`.
+    count_include_pad : bool
+        Whether padded zeros count in the mean.
+    divisor_override : int, optional
+        What sums are divided by, whatever a window holds.
+    """
+
+    _operation, _axes = "avg_pool3d", 3
+
+    def __init__(self, kernel_size: Triple, stride: Triple | None = None, padding: Padding3d = 0, *,
+                 ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+                 dilation: Triple = 1, data_format: DataFormat3d = "NCDHW", wide_padding: bool = False) -> None:
+        checks.flag(count_include_pad, "count_include_pad")
+        check_divisor(divisor_override)
+        self._keep(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
+                   count_include_pad=count_include_pad, divisor_override=divisor_override, dilation=dilation,
+                   data_format=data_format, wide_padding=wide_padding)
+
+
+class AdaptiveMaxPool3d(MaxPooling, AdaptivePooling):
+    """Max pooling to a given output size, from windows that cover the volume evenly.
+
+    See `fastconv.adaptive_max_pool3d`.
+
+    Parameters
+    ----------
+    output_size : int or (int, int, int)
+        Depths, rows and columns of the output, for volumes of any size.
+    data_format : {"NCDHW", "NDHWC"}
+    """
+
+    _operation, _axes = "adaptive_max_pool3d", 3
+
+    def __init__(self, output_size: Triple, *, data_format: DataFormat3d = "NCDHW") -> None:
+        self._keep(output_size=output_size, data_format=data_format)
+
+
+class AdaptiveAvgPool3d(AveragePooling, AdaptivePooling):
+    """The same with means; see `AdaptiveMaxPool3d` and `fastconv.adaptive_avg_pool3d`."""
+
+    _operation, _axes = "adaptive_avg_pool3d", 3
+
+    def __init__(self, output_size: Triple, *, data_format: DataFormat3d = "NCDHW") -> None:
+        self._keep(output_size=output_size, data_format=data_format)
+
+
+class GlobalMaxPool3d(MaxPooling):
+    """The largest value of each channel of a volume, (N, C, 1, 1, 1), or with NDHWC (N, 1, 1, 1, C)."""
+
+    _operation, _axes = "global_max_pool3d", 3
+
+    def __init__(self, *, data_format: DataFormat3d = "NCDHW") -> None:
+        self._keep(data_format=data_format)
+
+
+class GlobalAvgPool3d(AveragePooling):
+    """The mean of each channel of a volume, (N, C, 1, 1, 1), or with NDHWC (N, 1, 1, 1, C)."""
+
+    _operation, _axes = "global_avg_pool3d", 3
+
+    def __init__(self, *, data_format: DataFormat3d = "NCDHW") -> None:
+        self._keep(data_format=data_format)
+
+
+class LPPool3d(NormPooling, WindowPooling):
+    """The p-norm of each window; see `fastconv.lp_pool3d`.
+
+    Parameters
+    ----------
+    norm_type : float
+        The power p, above 0.
+    kernel_size : int or (int, int, int)
+    stride : int or (int, int, int), optional
+        By default the kernel size.
+    ceil_mode : bool
+        Round the output size up instead of down.
+    data_format : {"NCDHW", "NDHWC"}
+    """
+
+    _operation, _axes = "lp_pool3d", 3
+
+    def __init__(self, norm_type: float, kernel_size: Triple, stride: Triple | None = None, *, ceil_mode: bool = False,
+                 data_format: DataFormat3d = "NCDHW") -> None:
+        check_norm(norm_type)
+        self._keep(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode,
+                   data_format=data_format)
