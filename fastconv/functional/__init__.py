@@ -52,6 +52,8 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
@@ -64,6 +66,10 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
@@ -88,7 +94,13 @@ __all__ = [
 
 #: What fewer programs use is imported when it is first used, from these modules.
 LATER = {
+    "batch_norm": "fastconv.functional.batch_normalisation",
+    "batch_norm_backward": "fastconv.functional.batch_normalisation",
     "explain": "fastconv.functional.explanation",
+    "group_norm": "fastconv.functional.layer_normalisation",
+    "group_norm_backward": "fastconv.functional.layer_normalisation",
+    "layer_norm": "fastconv.functional.layer_normalisation",
+    "layer_norm_backward": "fastconv.functional.layer_normalisation",
 }
 
 

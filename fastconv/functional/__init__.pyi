@@ -8,8 +8,18 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from fastconv.functional.batch_normalisation import (
+    batch_norm as batch_norm,
+    batch_norm_backward as batch_norm_backward,
+)
 from fastconv.functional.conv import conv_output_size as conv_output_size
 from fastconv.functional.explanation import explain as explain
+from fastconv.functional.layer_normalisation import (
+    group_norm as group_norm,
+    group_norm_backward as group_norm_backward,
+    layer_norm as layer_norm,
+    layer_norm_backward as layer_norm_backward,
+)
 from fastconv.functional.prepared import Conv2dPlan
 from fastconv.functional.typing import (
     Activation,
@@ -33,6 +43,8 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
@@ -45,6 +57,10 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",

@@ -4,7 +4,7 @@
     state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
     containers      ModuleList, ModuleDict
-    conv, pooling, activation, linear    the layers
+    conv, pooling, activation, linear, norm    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
@@ -20,6 +20,7 @@ from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
+from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
 from fastconv.nn.pooling import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -35,12 +36,17 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
+    "GroupNorm",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",

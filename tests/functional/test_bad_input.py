@@ -4,6 +4,7 @@ import re
 import warnings
 
 import bad_convolutions as convolutions
+import bad_normalisations as normalisations
 import bad_poolings as poolings
 import numpy as np
 import pytest
@@ -144,6 +145,7 @@ def smoothing(function):
 TABLE = {
     **convolutions.TABLE,
     **poolings.TABLE,
+    **normalisations.TABLE,
     "relu": activation(fc.relu),
     "leaky_relu": activation(fc.leaky_relu, *slope(fc.leaky_relu, SCORES)),
     "sigmoid": activation(fc.sigmoid),

@@ -15,6 +15,8 @@ GOOD = {
     nn.Conv2d: dict(in_channels=2, out_channels=2, kernel_size=3), nn.Linear: dict(in_features=2, out_features=2),
     nn.MaxPool2d: dict(kernel_size=2), nn.AvgPool2d: dict(kernel_size=2),
     nn.AdaptiveMaxPool2d: dict(output_size=2), nn.AdaptiveAvgPool2d: dict(output_size=2),
+    nn.BatchNorm1d: dict(num_features=2), nn.BatchNorm2d: dict(num_features=2), nn.BatchNorm3d: dict(num_features=2),
+    nn.GroupNorm: dict(num_groups=1, num_channels=2), nn.LayerNorm: dict(normalized_shape=2),
     **{layer: {} for layer in (nn.GlobalMaxPool2d, nn.GlobalAvgPool2d, nn.Dropout, nn.LeakyReLU,
                                nn.Softmax, nn.LogSoftmax, nn.CrossEntropyLoss, nn.init.generator)},
     **{getattr(nn.init, name): dict(shape=(4, 3))
