@@ -36,6 +36,7 @@ fourier      large filters
 data_gradient  the ways to grad_x by convolutions of grad_output
 volume       volumes as sums of convolutions of planes
 pooling      windows of images and volumes: maxima, averages; global and adaptive; and back to the maxima's positions
+norm         batch, group and layer normalisation
 pointwise    activations, softmax, losses, bias gradients, the optimisers' updates; affine maps of images
 
 Words

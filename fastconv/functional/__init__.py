@@ -66,6 +66,8 @@ __all__ = [
     "conv1d_backward",
     "avg_pool3d",
     "avg_pool3d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "conv2d",
     "conv2d_backward",
     "conv3d",
@@ -88,6 +90,10 @@ __all__ = [
     "global_max_pool2d_backward",
     "global_max_pool3d",
     "global_max_pool3d_backward",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
@@ -144,6 +150,13 @@ LATER = {
        for axes in (1, 2, 3) for suffix in ("", "_backward")},
     **{f"max_unpool{axes}d{suffix}": "fastconv.functional.unpooling"
        for axes in (1, 2, 3) for suffix in ("", "_backward")},
+    "batch_norm": "fastconv.functional.batch_normalisation",
+    "batch_norm_backward": "fastconv.functional.batch_normalisation",
+    "explain": "fastconv.functional.explanation",
+    "group_norm": "fastconv.functional.layer_normalisation",
+    "group_norm_backward": "fastconv.functional.layer_normalisation",
+    "layer_norm": "fastconv.functional.layer_normalisation",
+    "layer_norm_backward": "fastconv.functional.layer_normalisation",
 }
 
 

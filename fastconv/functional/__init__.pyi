@@ -8,6 +8,10 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from fastconv.functional.batch_normalisation import (
+    batch_norm as batch_norm,
+    batch_norm_backward as batch_norm_backward,
+)
 from fastconv.functional.conv import conv_output_size as conv_output_size
 from fastconv.functional.explanation import explain as explain
 from fastconv.functional.lp_pooling import (
@@ -45,6 +49,11 @@ from fastconv.functional.pooling3d import (
     global_max_pool3d_backward as global_max_pool3d_backward,
     max_pool3d as max_pool3d,
     max_pool3d_backward as max_pool3d_backward,
+from fastconv.functional.layer_normalisation import (
+    group_norm as group_norm,
+    group_norm_backward as group_norm_backward,
+    layer_norm as layer_norm,
+    layer_norm_backward as layer_norm_backward,
 )
 from fastconv.functional.prepared import Conv2dPlan
 from fastconv.functional.signals import conv1d as conv1d, conv1d_backward as conv1d_backward, plan_conv1d as plan_conv1d
@@ -96,6 +105,8 @@ __all__ = [
     "conv1d_backward",
     "avg_pool3d",
     "avg_pool3d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "conv2d",
     "conv2d_backward",
     "conv3d",
@@ -118,6 +129,10 @@ __all__ = [
     "global_max_pool2d_backward",
     "global_max_pool3d",
     "global_max_pool3d_backward",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",

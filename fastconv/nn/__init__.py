@@ -5,6 +5,7 @@
     sequential      Sequential: a model as a chain of layers
     containers      ModuleList, ModuleDict
     conv, pooling, activation, linear    the layers; pooling1d and pooling3d those for rows and volumes
+    conv, pooling, activation, linear, norm    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
@@ -20,6 +21,7 @@ from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
+from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
 from fastconv.nn.pooling import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -61,6 +63,9 @@ __all__ = [
     "AvgPool2d",
     "Conv1d",
     "AvgPool3d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Conv2d",
     "Conv3d",
     "CrossEntropyLoss",
@@ -75,6 +80,8 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "GroupNorm",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",

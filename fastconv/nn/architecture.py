@@ -23,6 +23,7 @@ from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.module import Module
+from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
 from fastconv.nn.pooling import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -62,6 +63,9 @@ _LAYERS: dict[str, type[Module]] = {
                   GlobalAvgPool2d, GlobalAvgPool3d, GlobalMaxPool1d, GlobalMaxPool2d, GlobalMaxPool3d, LPPool1d,
                   LPPool2d, LPPool3d, LeakyReLU, Linear, LogSoftmax, MaxPool1d, MaxPool2d, MaxPool3d, ReLU, Sigmoid,
                   Softmax, Tanh)
+    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv2d,
+                  Dropout, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, GroupNorm, LayerNorm, LeakyReLU, Linear,
+                  LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
 }  # fmt: skip
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}

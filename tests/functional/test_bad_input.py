@@ -4,6 +4,7 @@ import re
 import warnings
 
 import bad_convolutions as convolutions
+import bad_normalisations as normalisations
 import bad_poolings as poolings
 import bad_volumes as volumes
 import numpy as np
@@ -146,6 +147,7 @@ TABLE = {
     **convolutions.TABLE,
     **poolings.TABLE,
     **volumes.TABLE,
+    **normalisations.TABLE,
     "relu": activation(fc.relu),
     "leaky_relu": activation(fc.leaky_relu, *slope(fc.leaky_relu, SCORES)),
     "sigmoid": activation(fc.sigmoid),
