@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._core.problem.geometry import PADDING_MODES
 from fastconv._core.runtime import arrays
 from fastconv.functional.foreign import advice, read, shown
 from fastconv.functional.typing import Array
 
 DATA_FORMATS = ("NCHW", "NHWC")
-PADDING_MODES = ("constant", "reflect", "replicate", "circular")
 REDUCTIONS = ("mean", "sum", "none")
 
 # Strides, pads and dilations beyond this are refused, so that a driver may multiply any of them by an index in 64 bits.
@@ -457,7 +457,7 @@ def _misses(length, starts, distance):
 
 
 def padding_mode(value, padding_value, pads, size):
-    """The padding mode and the padding value; reflect and circular need an image as large as the padding asks."""
+    """The padding mode and the padding value; what repeats pixels needs some."""
     choice(value, "padding_mode", PADDING_MODES)
     fill = number(padding_value, "padding_value")
     if value == "constant":
@@ -465,8 +465,7 @@ def padding_mode(value, padding_value, pads, size):
     if fill != 0:
         raise ValueError(f"padding_value must be left at 0 with padding_mode={value!r}, got {fill}")
     for index, ((before, after), length) in enumerate(zip(pads, size)):
-        largest = {"reflect": length - 1, "circular": length, "replicate": LARGEST_OPTION}[value]
-        if max(before, after) > largest:
-            raise ValueError(f"padding must be at most {largest} with padding_mode={value!r} "
-                             f"on {_axis_name(index, len(size))} {length}, got {max(before, after)}")
+        if length == 0 and before + after > 0:
+            raise ValueError(f"padding must be 0 with padding_mode={value!r} on {_axis_name(index, len(size))} 0, "
+                             f"where there is no pixel to repeat, got {max(before, after)}")
     return value, fill

@@ -62,9 +62,9 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     groups : int
         Input and output channels are cut into this many groups that do not see each other; C gives a depthwise
         convolution.
-    padding_mode : {"constant", "reflect", "replicate", "circular"}
-        What stands in the padding: padding_value, or the image mirrored without its edge pixel, its edge pixel
-        repeated, or the image repeated. Reflect needs less padding than pixels, circular no more.
+    padding_mode : {"constant", "reflect", "symmetric", "replicate", "circular"}
+        What stands in the padding: padding_value, or the image mirrored without its edge pixel or with it, its edge
+        pixel repeated, or the image repeated; beyond that it is mirrored, or repeated, again, as `numpy.pad` does.
     padding_value : float
         The constant of ``padding_mode="constant"``.
     data_format : {"NCHW", "NHWC"}

@@ -14,7 +14,7 @@ Needs = tuple[bool, bool, bool]  # which of the gradients of x, weight and bias 
 Pair = int | tuple[int, int]  # one number for rows and columns, or one for each
 Padding = Literal["same", "valid"] | Pair | tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
 
-PaddingMode = Literal["constant", "reflect", "replicate", "circular"]
+PaddingMode = Literal["constant", "reflect", "replicate", "circular", "symmetric"]
 DataFormat = Literal["NCHW", "NHWC"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh"]
 Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]

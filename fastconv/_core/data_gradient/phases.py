@@ -14,12 +14,16 @@ from fastconv._core.data_gradient.filters import in_groups
 from fastconv._core.data_gradient.folding import fold_frame
 from fastconv._core.data_gradient.passes import passes_on
 from fastconv._core.depthwise import forward as depthwise, pair
+from fastconv._core.product import forward as product
 
 MOST_KEPT = 16    # passes of a problem that are remembered
 
 
 def refuses(problem, driver):
-    """Why this driver must not compute the passes, or None."""
+    """Why this driver must not compute the passes, or None. Those on the frame around the image have the same channels,
+    and where there are no others nothing is known of them."""
+    if not convolutions(problem) and driver.module is not product:
+        return "taps meet the padding alone"
     return next((reason for each, _ in convolutions(problem) if (reason := driver.refuses(each)) is not None), None)
 
 
