@@ -128,24 +128,25 @@ def fits_memory(sizes, dtype, name="the result"):
         raise MemoryError(f"{name} would have shape {tuple(sizes)}: more bytes than can be addressed")
 
 
-def out(value, expected_shape, dtype, *inputs):
+def out(value, expected_shape, dtype, *inputs, name="out"):
     """`out=` as it is, or None: writable, C-contiguous, of the result's shape and dtype, apart from every input."""
     if value is None or arrays.is_room(value, expected_shape, dtype, inputs):
         return value
     if not isinstance(value, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, got {type(value).__name__}")
+        raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
     if value.dtype != dtype or not value.dtype.isnative:
-        raise ValueError(f"out must have the dtype of the result, {np.dtype(dtype)}, got {value.dtype}")
-    shape(value, "out", expected_shape)
+        raise ValueError(f"{name} must have the dtype of the result, {np.dtype(dtype)}, got {value.dtype}")
+    shape(value, name, expected_shape)
     if not value.flags.c_contiguous:
-        raise ValueError(f"out must be C-contiguous, got strides {value.strides} for shape {value.shape}")
+        raise ValueError(f"{name} must be C-contiguous, got strides {value.strides} for shape {value.shape}")
     if not value.flags.aligned:
-        raise ValueError("out must be aligned to its dtype")
+        raise ValueError(f"{name} must be aligned to its dtype")
     if not value.flags.writeable:
-        raise ValueError("out must be writable, got a read-only array")
+        raise ValueError(f"{name} must be writable, got a read-only array")
     for given in inputs:
         if given is not None and _overlap(value, given):
-            raise ValueError("out must not overlap an input: pass a separate array")
+            raise ValueError(f"{name} must not overlap an input{' or another result' if name != 'out' else ''}: "
+                             "pass a separate array")
     return value
 
 

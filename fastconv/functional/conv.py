@@ -17,7 +17,8 @@ from fastconv._core.problem.convolution import Convolution, Epilogue
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
-from fastconv.functional import checks
+from fastconv.functional import checks, results
+from fastconv.functional.results import NO_OUTS
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -26,6 +27,7 @@ from fastconv.functional.typing import (
     DataFormat,
     Gradients,
     Needs,
+    Outs,
     Padding,
     PaddingMode,
     Pair,
@@ -138,7 +140,7 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, padding: Padding = 0,
                     dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
                     padding_value: float = 0.0, data_format: DataFormat = "NCHW",
-                    needs: Needs = (True, True, True)) -> Gradients:
+                    needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `conv2d` with respect to x, weight and bias, by the chain rule.
 
     Parameters
@@ -151,6 +153,9 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
         The options of the forward call. Its fused activation, if any, is undone before: see `relu_backward`.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, each as `out` of `conv2d`, and apart from the others; where there is None
+        a new array is made. One of a gradient that is not wanted must be None.
 
     Returns
     -------
@@ -206,10 +211,13 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     plan, window, (needs_x, needs_weight, needs_bias) = found
     dtype, images, received = x.dtype, checks.nchw(x, data_format), checks.nchw(grad_output, data_format)
 
+    of_x, of_weight, of_bias = NO_OUTS if out is None else results.outs(
+        out, (x.shape, weight.shape, weight.shape[:1]), (needs_x, needs_weight, needs_bias), dtype,
+        grad_output, x, weight)
     # All results are asked for first: a call for which there is too little memory has computed nothing.
-    grad_x = memory.empty(x.shape, dtype) if needs_x else None
-    grad_weight = memory.empty(weight.shape, dtype) if needs_weight else None
-    grad_bias = memory.empty(weight.shape[:1], dtype) if needs_bias else None
+    grad_x = (memory.empty(x.shape, dtype) if of_x is None else of_x) if needs_x else None
+    grad_weight = (memory.empty(weight.shape, dtype) if of_weight is None else of_weight) if needs_weight else None
+    grad_bias = (memory.empty(weight.shape[:1], dtype) if of_bias is None else of_bias) if needs_bias else None
     if grad_x is not None and grad_x.size:
         plan.data_gradient(received, weight, checks.nchw(grad_x, data_format))
     if grad_weight is not None:
