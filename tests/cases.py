@@ -4,7 +4,6 @@ Edges come from the tile sizes of the kernels: one, tile - 1, tile, tile + 1 and
 is cut into tiles, channels that do not fill a vector, images that do not fill a filter.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np

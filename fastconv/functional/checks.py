@@ -19,6 +19,7 @@ import numpy as np
 
 from fastconv._core.problem.geometry import PADDING_MODES
 from fastconv._core.runtime import arrays
+from fastconv.functional import expressions
 from fastconv.functional.foreign import advice, read, shown
 from fastconv.functional.typing import Array
 
@@ -70,28 +71,38 @@ def same_dtype(**arrays: Array | None) -> Any:
     return first
 
 
-def shape(value, name, expected, reason=""):
-    """The array `value` has exactly the shape `expected`; `reason` says in the error where that shape comes from."""
+def shape(value, name, expected, reason="", instead=""):
+    """The array `value` has exactly the shape `expected`; `reason` says in the error where that shape comes from,
+    `instead` what to write."""
     if value.shape != tuple(expected):
-        raise ValueError(f"{name} must have shape {tuple(expected)}{' ' + reason if reason else ''}, got {value.shape}")
+        raise ValueError(f"{name} must have shape {tuple(expected)}{' ' + reason if reason else ''}, got {value.shape}"
+                         f"{instead}")
     return value
 
 
-def images(x, data_format, name="x"):
+def images(x, data_format, name="x", filters=()):
     """A batch or one image in either data format -> (its (N, C, H, W) view, whether it was a batch).
 
-    `x` is an array already. A batch may be empty; channels, rows and columns may not.
+    `x` is an array already, `filters` the shape of what it shall meet. A batch may be empty; channels, rows and columns
+    may not, but that of a convolution (see `_may_be_empty`).
     """
     choice(data_format, "data_format", DATA_FORMATS)
     if x.ndim not in (3, 4):
         axes = ", ".join(data_format[1:])
         raise ValueError(f"{name} must be a batch (N, {axes}) or one image ({axes}), "
-                         f"got {x.ndim} dimension{'' if x.ndim == 1 else 's'}, shape {x.shape}")
+                         f"got {x.ndim} dimension{'' if x.ndim == 1 else 's'}, shape {x.shape}"
+                         f"{expressions.image(x.shape, data_format, name, filters)}")
     batched = x.ndim == 4
     view = nchw(x, data_format)
-    if 0 in view.shape[1:]:
+    if 0 in view.shape[1:] and not _may_be_empty(view.shape, filters):
         raise ValueError(f"{name} must have at least one channel, row and column, got shape {x.shape} in {data_format}")
     return view, batched
+
+
+def _may_be_empty(sizes, filters):
+    """Whether images (N, C, ...) without channels or pixels make sense for filters: those without channels add nothing
+    to the bias, and of no image there is nothing to be computed."""
+    return len(filters) == len(sizes) and (sizes[1] > 0 or filters[1] == 0) and (sizes[0] == 0 or 0 not in sizes[2:])
 
 
 def nchw(array, data_format):
@@ -100,17 +111,18 @@ def nchw(array, data_format):
     return view if data_format == "NCHW" else view.transpose(0, 3, 1, 2)
 
 
-def image_shape(value, data_format, name):
+def image_shape(value, data_format, name, filters=()):
     """Like `images`, for a shape: four or three sizes -> ((N, C, H, W), whether it was a batch)."""
     choice(data_format, "data_format", DATA_FORMATS)
     sizes = integers(value, name, minimum=0)
     if len(sizes) not in (3, 4):
-        raise ValueError(f"{name} must have 4 sizes (a batch) or 3 (one image), got {shown(value)}")
+        raise ValueError(f"{name} must have 4 sizes (a batch) or 3 (one image), got {shown(value)}"
+                         f"{expressions.image(sizes, data_format, name)}")
     batched = len(sizes) == 4
     sizes = sizes if batched else (1, *sizes)
     if data_format == "NHWC":
         sizes = (sizes[0], sizes[3], sizes[1], sizes[2])
-    if 0 in sizes[1:]:
+    if 0 in sizes[1:] and not _may_be_empty(sizes, filters):
         raise ValueError(f"{name} must have at least one channel, row and column, got {shown(value)}")
     return sizes, batched
 
@@ -254,7 +266,8 @@ def choice(value, name, choices):
     if value is not None and not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}"
+                         f"{'' if value is None else expressions.spelled(value, choices)}")
     return value
 
 
@@ -376,7 +389,7 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
             spread = f" with dilation {distance}" if distance != 1 else ""
             raise ValueError(f"{names[1]} does not fit into {names[0]}: its {what} {taps}{spread} covers {extent}, "
                              f"but {names[0]} has {what} {length} + padding {before} + {after} "
-                             f"= {length + before + after}")
+                             f"= {length + before + after}{expressions.thin(size, index)}")
         count = room // step + 1
         if ceil_mode and room % step and (count == 0 or count * step < length + before):
             count += 1
@@ -384,19 +397,22 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
     return tuple(outputs)
 
 
-def convolution_window(x_shape, weight_shape, stride, pads, dilation, groups):
+def convolution_window(x_shape, weight_shape, stride, pads, dilation, groups, channels_last=False):
     """The options of a two-dimensional convolution -> (stride, pads, dilation, groups, output size), all plain."""
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     groups = integer(groups, "groups", 1)
     channels = x_shape[1]
-    if len(weight_shape) != 4 or 0 in weight_shape:
-        raise ValueError(f"weight must have shape (K, C/groups, R, S) without an empty axis, got {weight_shape}")
+    if len(weight_shape) != 4 or 0 in (weight_shape[0], *weight_shape[2:]):
+        raise ValueError(f"weight must have shape (K, C/groups, R, S) with at least one filter, row and column, "
+                         f"got {weight_shape}"
+                         f"{expressions.filters(weight_shape, x_shape, groups, channels_last)}")
     if channels % groups or weight_shape[0] % groups:
         raise ValueError(f"groups must divide the channels of x and the filters of weight, "
                          f"got groups {groups} for {channels} channels and {weight_shape[0]} filters")
     if weight_shape[1] * groups != channels:
         raise ValueError(f"weight must have shape (K, C/groups, R, S) with C/groups = {channels // groups} "
-                         f"(x has {channels} channels, groups is {groups}), got {weight_shape}")
+                         f"(x has {channels} channels, groups is {groups}), got {weight_shape}"
+                         f"{expressions.filters(weight_shape, x_shape, groups, channels_last)}")
     pads = padding(pads, x_shape[2:], weight_shape[2:], stride, dilation)
     outputs = window_output(x_shape[2:], weight_shape[2:], stride, pads, dilation, names=("x", "weight"))
     return stride, pads, dilation, groups, outputs

@@ -17,7 +17,7 @@ from fastconv._core.problem.convolution import Convolution, Epilogue
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
-from fastconv.functional import checks, results
+from fastconv.functional import checks, expressions, results
 from fastconv.functional.results import NO_OUTS
 from fastconv.functional.typing import (
     Activation,
@@ -49,7 +49,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     Parameters
     ----------
     x : array (N, C, H, W) or (C, H, W), float32 or float64
-        A batch or one image; with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C). Any strides.
+        A batch or one image; with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C). Any strides. There may be no image,
+        and no channel, where the result is the bias.
     weight : array (K, C/groups, R, S)
         K filters, in this order of axes whatever data_format says. Any strides.
     bias : array (K,), optional
@@ -200,7 +201,7 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
         grad_output, x, weight = (checks.array(grad_output, "grad_output"), checks.array(x, "x"),
                                   checks.array(weight, "weight"))
         dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
-        images, batched = checks.images(x, data_format)
+        images, batched = checks.images(x, data_format, filters=weight.shape)
         plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode,
                              padding_value, "auto", dtype.itemsize, data_format == "NHWC")
         checks.shape(grad_output, "grad_output", checks.result_shape(plan.problem.output_shape, data_format, batched),
@@ -227,7 +228,7 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
         else:
             grad_weight.fill(0)
     if grad_bias is not None:
-        if images.size:
+        if received.size:
             bias_gradient(received, grad_bias)
         else:
             grad_bias.fill(0)
@@ -275,7 +276,7 @@ def find_call(x, weight, bias, stride=1, padding=0, dilation=1, groups=1, paddin
         x, weight = checks.array(x, "x"), checks.array(weight, "weight")
         bias = None if bias is None else np.ascontiguousarray(checks.array(bias, "bias"))
         dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
-        images, batched = checks.images(x, data_format)
+        images, batched = checks.images(x, data_format, filters=weight.shape)
         call = checked_call(images.shape, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode,
                             padding_value, data_format, activation, algorithm)
         _calls.keep(call, x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format,
@@ -289,7 +290,8 @@ def checked_call(sizes, batched, dtype, weight, bias, stride, padding, dilation,
     plan, fill = planned(sizes, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm,
                          dtype.itemsize, data_format == "NHWC")
     if bias is not None:
-        checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
+        checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)",
+                     expressions.for_each(bias.shape, weight.shape[0]))
     checks.choice(activation, "activation", ACTIVATIONS)
     shape = checks.result_shape(plan.problem.output_shape, data_format, batched)
     checks.fits_memory(shape, dtype)
@@ -302,7 +304,7 @@ def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mo
             channels_last):
     """The options of a convolution, checked against the shapes -> its plan and the padding value."""
     stride, pads, dilation, groups, output_size = checks.convolution_window(
-        x_shape, weight_shape, stride, padding, dilation, groups)
+        x_shape, weight_shape, stride, padding, dilation, groups, channels_last)
     _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
     checks.choice(algorithm, "algorithm", ALGORITHMS)
     problem = ConvProblem(x_shape, weight_shape, stride, pads, dilation, groups, output_size, itemsize,

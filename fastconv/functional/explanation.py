@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fastconv.functional import checks
+from fastconv.functional import checks, expressions
 from fastconv.functional.conv import planned
 from fastconv.functional.typing import Algorithm, DataFormat, FloatDType, Padding, PaddingMode, Pair
 
@@ -72,7 +72,8 @@ class ConvExplanation(NamedTuple):
             *(("" if row else "candidates", text) for row, text in enumerate(map(_candidate, self.candidates))),
             ("FLOPs", f"{self.flops:,} (2 for each multiplication with its addition)"),
             ("bytes",
-             f"{self.bytes:,} (input, weights and output once each), {self.flops / self.bytes:.1f} FLOPs a byte"),
+             f"{self.bytes:,} (input, weights and output once each), "
+             f"{self.flops / max(1, self.bytes):.1f} FLOPs a byte"),
             ("workspace", f"{self.workspace:,} bytes besides the output"),
         ]
         return "\n".join(f"{name:<10} {text}" for name, text in rows)
@@ -114,8 +115,11 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     >>> explanation.flops
     236027904
     """
-    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
-    weight_shape = checks.integers(weight_shape, "weight_shape", 1)
+    x_shape, weight_shape = checks.integers(x_shape, "x_shape", 0), checks.integers(weight_shape, "weight_shape", 0)
+    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape", weight_shape)
+    if len(weight_shape) != 4 or 0 in (weight_shape[0], *weight_shape[2:]):
+        raise ValueError(f"weight_shape must be that of weight, (K, C/groups, R, S), with at least one filter, row and "
+                         f"column, got {weight_shape}{expressions.filter_sizes(weight_shape, sizes[1])}")
     dtype = checks.float_dtype(dtype, "dtype")
     plan, _ = planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
                       dtype.itemsize, data_format == "NHWC")

@@ -12,7 +12,7 @@ from fastconv._core.pointwise.bias_gradient import bias_gradient
 from fastconv._core.product import dot, forward as gemm, row_sums
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
-from fastconv.functional import checks, results
+from fastconv.functional import checks, expressions, results
 from fastconv.functional.results import NO_OUTS
 from fastconv.functional.typing import Array, Gradients, Needs, Outs
 
@@ -59,11 +59,12 @@ def _arguments(x: Any, weight: Any, **others: Any) -> tuple[Array, ...]:
     x, weight = checks.array(x, "x"), checks.array(weight, "weight")
     others = {name: value if value is None else checks.array(value, name) for name, value in others.items()}
     checks.same_dtype(x=x, weight=weight, **others)
-    if weight.ndim != 2 or 0 in weight.shape:
-        raise ValueError(f"weight must be (out_features, in_features), each at least 1, got shape {weight.shape}")
+    if weight.ndim != 2:
+        raise ValueError(f"weight must be (out_features, in_features), got shape {weight.shape}")
     if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"x must have {weight.shape[1]} features in its last dimension, as weight has "
-                         f"(shape {weight.shape}), got shape {x.shape}")
+                         f"(shape {weight.shape}), got shape {x.shape}"
+                         f"{expressions.rows(x.shape, weight.shape[1], weight.shape)}")
     return x, weight, *others.values()
 
 
@@ -73,7 +74,8 @@ def linear(x: Any, weight: Any, bias: Any = None, *, out: Array | None = None) -
     Parameters
     ----------
     x : array (N, in_features), float32 or float64
-        More leading dimensions, or none, are allowed. Any strides.
+        More leading dimensions, or none, are allowed. Any strides. Any size may be 0; without features the result is
+        the bias.
     weight : array (out_features, in_features)
         As in PyTorch. Any strides.
     bias : array (out_features,), optional
@@ -105,12 +107,15 @@ def linear(x: Any, weight: Any, bias: Any = None, *, out: Array | None = None) -
         x, weight, bias = _arguments(x, weight, bias=bias)
         if bias is not None:
             bias = np.ascontiguousarray(checks.shape(bias, "bias", weight.shape[:1],
-                                                     "(one number for each output feature)"))
+                                                     "(one number for each output feature)",
+                                                     expressions.for_each(bias.shape, weight.shape[0])))
         shape = (*x.shape[:-1], weight.shape[0])
         checks.fits_memory(shape, x.dtype)
         _shapes.keep(shape, x, weight, bias)
     result = memory.empty(shape, x.dtype) if out is None else checks.out(out, shape, x.dtype, x, weight, bias)
-    if result.size:
+    if not x.shape[-1]:
+        result[...] = 0 if bias is None else bias
+    elif result.size:
         if x.ndim == 2:
             _multiply(x, weight, bias, result)
         else:
@@ -169,7 +174,9 @@ def linear_backward(grad_output: Any, x: Any, weight: Any, *, needs: Needs = (Tr
     grad_x = (memory.empty(x.shape, x.dtype) if of_x is None else of_x) if needs_x else None
     grad_weight = (memory.empty(weight.shape, x.dtype) if of_weight is None else of_weight) if needs_weight else None
     grad_bias = (memory.empty(weight.shape[:1], x.dtype) if of_bias is None else of_bias) if needs_bias else None
-    if grad_x is not None and grad_x.size:
+    if grad_x is not None and not grad_output.size:
+        grad_x.fill(0)
+    elif grad_x is not None and grad_x.size:
         for piece in _pieces(grad_output):
             _product(_rows(grad_output[piece]), weight, _rows(grad_x[piece]))
     if grad_weight is not None:
@@ -188,7 +195,7 @@ def _product(a, b, y):
 
 
 def _weight_gradient(grad_output, x, grad_weight):
-    if not x.size:
+    if not x.size or not grad_output.size:
         grad_weight.fill(0)
         return
     pieces = list(_pieces(grad_output, x))

@@ -18,7 +18,7 @@ def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction) -> 
     the labels themselves are looked at by the loops."""
     if not (arrays.are_labelled(scores, target) and type(reduction) is str and reduction in checks.REDUCTIONS):
         scores = checks.array(scores, name)
-        if scores.ndim != 2 or scores.shape[1] == 0:
+        if scores.ndim != 2 or (scores.shape[1] == 0 and len(scores)):
             raise ValueError(f"{name} must be (N, classes) with at least one class, got shape {scores.shape}")
         checks.choice(reduction, "reduction", checks.REDUCTIONS)
         target = checks.labels(target, "target", *scores.shape)

@@ -10,7 +10,7 @@ from typing import Any, Generic
 import numpy as np
 
 from fastconv._core.runtime import arrays
-from fastconv.functional import checks
+from fastconv.functional import checks, expressions
 from fastconv.functional.conv import ConvCall, checked_call, find_call
 from fastconv.functional.typing import (
     Activation,
@@ -66,7 +66,7 @@ def plan_conv2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     weight = checks.array(weight, "weight").copy()
     bias = None if bias is None else checks.array(bias, "bias").copy()
     dtype = checks.same_dtype(weight=weight, bias=bias)
-    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
+    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape", weight.shape)
     checks.fits_memory(sizes, dtype, "x")
     options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=padding_mode,
                    padding_value=padding_value, data_format=data_format, activation=activation, algorithm=algorithm)
@@ -98,7 +98,7 @@ class Conv2dPlan(Generic[Float]):
             x = checks.array(x, "x")
             if x.dtype != self.dtype:
                 raise TypeError(f"x must be {self.dtype}, as the weights of this plan, got {x.dtype}")
-            checks.shape(x, "x", self.x_shape, "(that of this plan)")
+            checks.shape(x, "x", self.x_shape, "(that of this plan)", expressions.lacking(x.shape, self.x_shape))
         return self._call.run(x, self._weight, self._bias, out, *self._prepared)
 
     def __reduce__(self) -> tuple[Any, ...]:

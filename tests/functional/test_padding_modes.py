@@ -1,4 +1,4 @@
-"""Padding that repeats pixels, as far as it goes: beside NumPy's and SciPy's, forward and backward, near and very far."""
+"""Padding that repeats pixels: beside NumPy's and SciPy's, forward and backward, near and very far."""
 
 import time
 
@@ -187,3 +187,11 @@ def test_non_finite_pixels_go_where_they_are_repeated():
     grad_x = fc.conv2d_backward(grad_output, x, np.ones((1, 1, 1, 1)), padding=((0, 0), (4, 4)),
                                 padding_mode="symmetric")[0]
     np.testing.assert_array_equal(grad_x[0, 0, 0], [0, 0, np.nan])
+
+
+@pytest.mark.parametrize("theirs, ours", [
+    ("zeros", "constant"), ("edge", "replicate"), ("nearest", "replicate"), ("wrap", "circular"), ("mirror", "reflect"),
+])
+def test_names_of_others_are_known(theirs, ours):
+    with pytest.raises(ValueError, match=f"padding_mode.*{theirs}.*{ours}"):
+        fc.conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), padding=1, padding_mode=theirs)

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from fastconv._core.pointwise import elementwise
 from fastconv._core.problem import idle
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.product import forward as product, weight_gradient as product_gradient
@@ -39,6 +40,16 @@ def conv2d(simple, convolve, conv, prepared=None):
     if share is not None:
         simpler = simpler.of(bias=share if conv.bias is None else conv.bias + share)
     convolve(simpler, prepared) if prepared is not None else convolve(simpler)
+
+
+def bias_alone(conv):
+    """Computes y where there is nothing to add up, as x has no channels."""
+    if not conv.epilogue.accumulate:
+        conv.y[...] = 0
+    if conv.bias is not None:
+        conv.y[...] += conv.bias[:, None, None]
+    if conv.epilogue.activation:
+        elementwise.activate_in_place(conv.y, conv.epilogue.activation, conv.epilogue.negative_slope)
 
 
 class WeightGradient:

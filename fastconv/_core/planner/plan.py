@@ -120,7 +120,7 @@ def conv2d_plan(problem, algorithm):
     """The plan for a checked problem and an algorithm that is not unavailable."""
     if 0 in problem.output_shape or 0 in problem.weight_shape or 0 in problem.x_shape:    # nothing to be chosen by
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
-        return ConvPlan(problem, chosen, chosen.conv2d, "there is nothing to compute")
+        return ConvPlan(problem, chosen, doors.bias_alone, "there is nothing to compute")
     # A transform that was asked for is used.
     simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None
     candidates = tuple(_candidate(driver, problem if simple is None or driver.as_it_is else simple.problem, algorithm)

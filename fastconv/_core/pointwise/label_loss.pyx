@@ -50,7 +50,7 @@ cdef LossCall call_of(cnp.ndarray scores, cnp.ndarray target, bint softmax, doub
     call.scores, call.target = cnp.PyArray_DATA(scores), <const int64_t *>cnp.PyArray_DATA(target)
     call.rows, call.classes = cnp.PyArray_DIM(scores, 0), cnp.PyArray_DIM(scores, 1)
     call.row_stride, call.step = cnp.PyArray_STRIDE(scores, 0) // size, cnp.PyArray_STRIDE(scores, 1) // size
-    call.rows_at_once = max(1, max(CHUNK // call.classes, call.rows // UNITS))
+    call.rows_at_once = max(1, max(CHUNK // max(1, call.classes), call.rows // UNITS))
     call.softmax, call.smoothing, call.weight, call.wrong = softmax, smoothing, 0, False
     call.weights = call.grad = call.losses = NULL
     call.sums = NULL

@@ -10,8 +10,8 @@ cdef enum Padding:      # as geometry.PADDING_MODES names them
 
 
 cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept nogil:
-    """The coordinate inside 0 .. n - 1 that stands for i, or -1 for the padding value. What is mirrored, or repeated, is
-    so again and again, as far as i goes."""
+    """The coordinate inside 0 .. n - 1 that stands for i, or -1 for the padding value. An image is mirrored, or
+    repeated, again and again, as far as i goes."""
     if 0 <= i < n:
         return i
     if padding == CONSTANT:
