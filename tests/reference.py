@@ -49,7 +49,11 @@ def sources(length, before_after, mode):
         elif mode == "constant":
             result.append(None)
         elif mode == "reflect":
-            result.append(-u if u < 0 else 2 * (length - 1) - u)
+            there_and_back = [*range(length), *range(length - 2, 0, -1)]
+            result.append(there_and_back[u % len(there_and_back)])
+        elif mode == "symmetric":
+            there_and_back = [*range(length), *range(length - 1, -1, -1)]
+            result.append(there_and_back[u % len(there_and_back)])
         elif mode == "replicate":
             result.append(0 if u < 0 else length - 1)
         elif mode == "circular":

@@ -9,15 +9,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from fastconv._core.pointwise import elementwise
 from fastconv._core.runtime import arrays
 from fastconv._core.runtime.memo import Memo
-from fastconv.functional import checks
+from fastconv.functional import checks, results
 from fastconv.functional.typing import Array, ArrayLike
 
 
-def _unary(x, kind, slope=0.0):
-    return elementwise.activation(checks.array(x, "x"), kind, slope)
+def _unary(x, kind, slope=0.0, out=None):
+    x = checks.array(x, "x")
+    if out is not None:
+        results.out_or_input(out, x.shape, x.dtype, x)
+    return elementwise.activation(x, kind, slope, out)
 
 
 def _alike(grad_output, value, name):
@@ -29,18 +34,22 @@ def _alike(grad_output, value, name):
     return grad_output, value
 
 
-def _gradient(grad_output, value, name, kind, slope=0.0):
+def _gradient(grad_output, value, name, kind, slope=0.0, out=None):
     grad_output, value = _alike(grad_output, value, name)
-    return elementwise.activation_backward(grad_output, value, kind, slope)
+    if out is not None:
+        results.out_or_input(out, value.shape, value.dtype, grad_output, value)
+    return elementwise.activation_backward(grad_output, value, kind, slope, out)
 
 
-def relu(x: ArrayLike) -> Array:
+def relu(x: ArrayLike, *, out: Array | None = None) -> Array:
     """Rectified linear unit: ``max(x, 0)``, element by element; NaN stays NaN.
 
     Parameters
     ----------
     x : array, float32 or float64
         Any shape.
+    out : array, optional
+        Filled and returned, as in `conv2d`, but it may be x itself.
 
     Returns
     -------
@@ -57,10 +66,10 @@ def relu(x: ArrayLike) -> Array:
     >>> fc.relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    return _unary(x, elementwise.RELU)
+    return _unary(x, elementwise.RELU, out=out)
 
 
-def relu_backward(grad_output: ArrayLike, x: ArrayLike) -> Array:
+def relu_backward(grad_output: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Array:
     """Gradient of `relu`: grad_output where x is above 0, else 0.
 
     Parameters
@@ -69,6 +78,8 @@ def relu_backward(grad_output: ArrayLike, x: ArrayLike) -> Array:
         Gradient with respect to ``relu(x)``, of its shape and dtype.
     x : array
         The input of the forward call; its result serves as well.
+    out : array, optional
+        Filled and returned, as in `conv2d`, but it may be grad_output or x itself.
 
     Returns
     -------
@@ -81,10 +92,10 @@ def relu_backward(grad_output: ArrayLike, x: ArrayLike) -> Array:
     >>> fc.relu_backward(np.array([5.0, 6.0]), np.array([-1.0, 2.0]))
     array([0., 6.])
     """
-    return _gradient(grad_output, x, "x", elementwise.RELU)
+    return _gradient(grad_output, x, "x", elementwise.RELU, out=out)
 
 
-def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Array:
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.01, *, out: Array | None = None) -> Array:
     """Leaky ReLU: x where it is above 0, else ``negative_slope * x``.
 
     Parameters
@@ -93,6 +104,8 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Array:
         Any shape.
     negative_slope : float
         Slope of the negative part.
+    out : array, optional
+        Filled and returned, as in `conv2d`, but it may be x itself.
 
     Returns
     -------
@@ -109,10 +122,11 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Array:
     >>> fc.leaky_relu(np.array([-1.0, 2.0]), 0.5)
     array([-0.5,  2. ])
     """
-    return _unary(x, elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"))
+    return _unary(x, elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"), out)
 
 
-def leaky_relu_backward(grad_output: ArrayLike, x: ArrayLike, negative_slope: float = 0.01) -> Array:
+def leaky_relu_backward(grad_output: ArrayLike, x: ArrayLike, negative_slope: float = 0.01, *,
+                        out: Array | None = None) -> Array:
     """Gradient of `leaky_relu`: grad_output where x is above 0, else ``negative_slope * grad_output``.
 
     Parameters
@@ -123,6 +137,8 @@ def leaky_relu_backward(grad_output: ArrayLike, x: ArrayLike, negative_slope: fl
         The input of the forward call.
     negative_slope : float
         That of the forward call.
+    out : array, optional
+        Filled and returned, as in `conv2d`, but it may be grad_output or x itself.
 
     Returns
     -------
@@ -135,16 +151,18 @@ def leaky_relu_backward(grad_output: ArrayLike, x: ArrayLike, negative_slope: fl
     >>> fc.leaky_relu_backward(np.array([5.0, 6.0]), np.array([-1.0, 2.0]), 0.5)
     array([2.5, 6. ])
     """
-    return _gradient(grad_output, x, "x", elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"))
+    return _gradient(grad_output, x, "x", elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"), out)
 
 
-def sigmoid(x: ArrayLike) -> Array:
+def sigmoid(x: ArrayLike, *, out: Array | None = None) -> Array:
     """Logistic function: ``1 / (1 + exp(-x))``, within 3 units in the last place and without overflow.
 
     Parameters
     ----------
     x : array, float32 or float64
         Any shape.
+    out : array, optional
+        Filled and returned, as in `conv2d`, but it may be x itself.
 
     Returns
     -------
@@ -157,10 +175,10 @@ def sigmoid(x: ArrayLike) -> Array:
     >>> fc.sigmoid(np.array([0.0, 1000.0, -1000.0]))
     array([0.5, 1. , 0. ])
     """
-    return _unary(x, elementwise.SIGMOID)
+    return _unary(x, elementwise.SIGMOID, out=out)
 
 
-def sigmoid_backward(grad_output: ArrayLike, y: ArrayLike) -> Array:
+def sigmoid_backward(grad_output: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
     """Gradient of `sigmoid` from its result: ``grad_output * y * (1 - y)``.
 
     Parameters
@@ -169,6 +187,8 @@ def sigmoid_backward(grad_output: ArrayLike, y: ArrayLike) -> Array:
         Gradient with respect to y, of its shape and dtype.
     y : array
         The result of the forward call.
+    out : array, optional
+        Filled and returned, as in `conv2d`, but it may be grad_output or y itself.
 
     Returns
     -------
@@ -181,16 +201,18 @@ def sigmoid_backward(grad_output: ArrayLike, y: ArrayLike) -> Array:
     >>> fc.sigmoid_backward(np.array([4.0]), fc.sigmoid(np.array([0.0])))
     array([1.])
     """
-    return _gradient(grad_output, y, "y", elementwise.SIGMOID)
+    return _gradient(grad_output, y, "y", elementwise.SIGMOID, out=out)
 
 
-def tanh(x: ArrayLike) -> Array:
+def tanh(x: ArrayLike, *, out: Array | None = None) -> Array:
     """Hyperbolic tangent, within 3 units in the last place.
 
     Parameters
     ----------
     x : array, float32 or float64
         Any shape.
+    out : array, optional
+        Filled and returned, as in `conv2d`, but it may be x itself.
 
     Returns
     -------
@@ -203,10 +225,10 @@ def tanh(x: ArrayLike) -> Array:
     >>> fc.tanh(np.array([0.0, 1000.0]))
     array([0., 1.])
     """
-    return _unary(x, elementwise.TANH)
+    return _unary(x, elementwise.TANH, out=out)
 
 
-def tanh_backward(grad_output: ArrayLike, y: ArrayLike) -> Array:
+def tanh_backward(grad_output: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
     """Gradient of `tanh` from its result: ``grad_output * (1 - y**2)``.
 
     Parameters
@@ -215,6 +237,8 @@ def tanh_backward(grad_output: ArrayLike, y: ArrayLike) -> Array:
         Gradient with respect to y, of its shape and dtype.
     y : array
         The result of the forward call.
+    out : array, optional
+        Filled and returned, as in `conv2d`, but it may be grad_output or y itself.
 
     Returns
     -------
@@ -227,21 +251,27 @@ def tanh_backward(grad_output: ArrayLike, y: ArrayLike) -> Array:
     >>> fc.tanh_backward(np.array([4.0]), fc.tanh(np.array([0.0])))
     array([4.])
     """
-    return _gradient(grad_output, y, "y", elementwise.TANH)
+    return _gradient(grad_output, y, "y", elementwise.TANH, out=out)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Softmax
 
 
-def _softmax(x, axis, logarithm):
+def _softmax(x, axis, logarithm, out):
     x = checks.array(x, "x")
-    return elementwise.softmax(x, _axis(axis, x, "x"), logarithm)
+    axis = _axis(axis, x, "x")
+    if out is not None:
+        checks.out(out, x.shape, x.dtype, x)
+    return elementwise.softmax(x, axis, logarithm, out)
 
 
-def _softmax_gradient(grad_output, y, axis, logarithm):
+def _softmax_gradient(grad_output, y, axis, logarithm, out):
     grad_output, y = _alike(grad_output, y, "y")
-    return elementwise.softmax_backward(grad_output, y, _axis(axis, y, "y"), logarithm)
+    axis = _axis(axis, y, "y")
+    if out is not None:
+        checks.out(out, y.shape, y.dtype, grad_output, y)
+    return elementwise.softmax_backward(grad_output, y, axis, logarithm, out)
 
 
 def _axis(axis, array, name):
@@ -250,7 +280,7 @@ def _axis(axis, array, name):
     return checks.axis(axis, "axis", array.ndim)
 
 
-def softmax(x: ArrayLike, axis: int = -1) -> Array:
+def softmax(x: ArrayLike, axis: int = -1, *, out: Array | None = None) -> Array:
     """``exp(x) / sum of exp(x)`` along an axis: numbers become probabilities that add up to 1.
 
     Parameters
@@ -259,6 +289,8 @@ def softmax(x: ArrayLike, axis: int = -1) -> Array:
         Any shape with at least one dimension.
     axis : int
         The axis of the classes.
+    out : array, optional
+        Filled and returned, as in `conv2d`.
 
     Returns
     -------
@@ -272,10 +304,10 @@ def softmax(x: ArrayLike, axis: int = -1) -> Array:
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
-    return _softmax(x, axis, False)
+    return _softmax(x, axis, False, out)
 
 
-def softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -> Array:
+def softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1, *, out: Array | None = None) -> Array:
     """Gradient of `softmax` from its result: ``y * (grad_output - sum of grad_output * y)`` along the axis.
 
     Parameters
@@ -286,6 +318,8 @@ def softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -> Ar
         The result of the forward call.
     axis : int
         That of the forward call.
+    out : array, optional
+        Filled and returned, as in `conv2d`.
 
     Returns
     -------
@@ -298,10 +332,10 @@ def softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -> Ar
     >>> fc.softmax_backward(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
     array([ 0.25, -0.25])
     """
-    return _softmax_gradient(grad_output, y, axis, False)
+    return _softmax_gradient(grad_output, y, axis, False, out)
 
 
-def log_softmax(x: ArrayLike, axis: int = -1) -> Array:
+def log_softmax(x: ArrayLike, axis: int = -1, *, out: Array | None = None) -> Array:
     """The logarithm of `softmax`, computed without leaving it: ``x - log(sum of exp(x))``.
 
     Parameters
@@ -310,6 +344,8 @@ def log_softmax(x: ArrayLike, axis: int = -1) -> Array:
         Any shape with at least one dimension.
     axis : int
         The axis of the classes.
+    out : array, optional
+        Filled and returned, as in `conv2d`.
 
     Returns
     -------
@@ -322,10 +358,10 @@ def log_softmax(x: ArrayLike, axis: int = -1) -> Array:
     >>> fc.log_softmax(np.array([1000.0, 0.0]))
     array([    0., -1000.])
     """
-    return _softmax(x, axis, True)
+    return _softmax(x, axis, True, out)
 
 
-def log_softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -> Array:
+def log_softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1, *, out: Array | None = None) -> Array:
     """Gradient of `log_softmax` from its result: ``grad_output - exp(y) * sum of grad_output`` along the axis.
 
     Parameters
@@ -336,6 +372,8 @@ def log_softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -
         The result of the forward call.
     axis : int
         That of the forward call.
+    out : array, optional
+        Filled and returned, as in `conv2d`.
 
     Returns
     -------
@@ -348,7 +386,7 @@ def log_softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -
     >>> fc.log_softmax_backward(np.array([1.0, 1.0]), fc.log_softmax(np.array([0.0, 0.0])))
     array([0., 0.])
     """
-    return _softmax_gradient(grad_output, y, axis, True)
+    return _softmax_gradient(grad_output, y, axis, True, out)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -357,13 +395,15 @@ def log_softmax_backward(grad_output: ArrayLike, y: ArrayLike, axis: int = -1) -
 _flattened = Memo(arrays=1)    # the shape of the input, for arguments of the gradient that were checked
 
 
-def flatten(x: ArrayLike) -> Array:
+def flatten(x: ArrayLike, *, out: Array | None = None) -> Array:
     """A batch of images as a batch of vectors: (N, C, H, W) -> (N, C*H*W).
 
     Parameters
     ----------
     x : array, float32 or float64
         The first axis is the batch.
+    out : array, optional
+        Filled, with a copy, and returned, as in `conv2d`.
 
     Returns
     -------
@@ -379,10 +419,11 @@ def flatten(x: ArrayLike) -> Array:
     x = checks.array(x, "x")
     if x.ndim == 0:
         raise ValueError("x must have at least one dimension, got a number")
-    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+    shape = x.shape[0], math.prod(x.shape[1:])
+    return x.reshape(shape) if out is None else _copied(x, out, shape)
 
 
-def flatten_backward(grad_output: Any, input_shape: tuple[int, ...]) -> Array:
+def flatten_backward(grad_output: Any, input_shape: tuple[int, ...], *, out: Array | None = None) -> Array:
     """Gradient of `flatten`: grad_output in the shape of its input.
 
     Parameters
@@ -391,6 +432,8 @@ def flatten_backward(grad_output: Any, input_shape: tuple[int, ...]) -> Array:
         Gradient with respect to the result of the forward call.
     input_shape : tuple of int
         The shape of x.
+    out : array, optional
+        Filled, with a copy, and returned, as in `conv2d`.
 
     Returns
     -------
@@ -411,4 +454,11 @@ def flatten_backward(grad_output: Any, input_shape: tuple[int, ...]) -> Array:
             raise ValueError("input_shape must have at least one size, got ()")
         checks.shape(grad_output, "grad_output", (sizes[0], math.prod(sizes[1:])), f"for input_shape {sizes}")
         _flattened.keep(sizes, grad_output, input_shape)
-    return grad_output.reshape(sizes)
+    return grad_output.reshape(sizes) if out is None else _copied(grad_output, out, sizes)
+
+
+def _copied(array, out, shape):
+    """`out`, checked here, with the elements of the array in their order."""
+    checks.out(out, shape, array.dtype, array)
+    np.copyto(out.reshape(array.shape), array)
+    return out

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._core.problem.geometry import PADDING_MODES
 from fastconv._core.runtime import arrays
+from fastconv.functional import expressions
 from fastconv.functional.foreign import advice, read, shown
 from fastconv.functional.typing import Array
 
 DATA_FORMATS = ("NCHW", "NHWC")
 FORMATS = {1: ("NCL", "NLC"), 2: DATA_FORMATS, 3: ("NCDHW", "NDHWC")}  # by the number of axes beside N and C
-PADDING_MODES = ("constant", "reflect", "replicate", "circular")
 REDUCTIONS = ("mean", "sum", "none")
 
 # Strides, pads and dilations beyond this are refused, so that a driver may multiply any of them by an index in 64 bits.
@@ -71,10 +72,12 @@ def same_dtype(**arrays: Array | None) -> Any:
     return first
 
 
-def shape(value, name, expected, reason=""):
-    """The array `value` has exactly the shape `expected`; `reason` says in the error where that shape comes from."""
+def shape(value, name, expected, reason="", instead=""):
+    """The array `value` has exactly the shape `expected`; `reason` says in the error where that shape comes from,
+    `instead` what to write."""
     if value.shape != tuple(expected):
-        raise ValueError(f"{name} must have shape {tuple(expected)}{' ' + reason if reason else ''}, got {value.shape}")
+        raise ValueError(f"{name} must have shape {tuple(expected)}{' ' + reason if reason else ''}, got {value.shape}"
+                         f"{instead}")
     return value
 
 
@@ -82,23 +85,31 @@ _ONE = {1: ("signal", "channel and one sample"), 2: ("image", "channel, row and 
         3: ("volume", "channel, plane, row and column")}
 
 
-def images(x, data_format, name="x", axes=2):
+def images(x, data_format, name="x", axes=2, filters=()):
     """A batch or one image in either data format -> (its (N, C, H, W) view, whether it was a batch).
 
-    `x` is an array already. A batch may be empty; channels, rows and columns may not. With `axes` 1 and 3 it is a
-    signal, (N, C, L), or a volume, (N, C, D, H, W).
+    `x` is an array already, `filters` the shape of what it shall meet. A batch may be empty; channels, rows and columns
+    may not, but that of a convolution (see `_may_be_empty`). With `axes` 1 and 3 it is a signal, (N, C, L), or a volume,
+    (N, C, D, H, W).
     """
     choice(data_format, "data_format", FORMATS[axes])
     one, parts = _ONE[axes]
     if x.ndim not in (axes + 1, axes + 2):
         sizes = ", ".join(data_format[1:])
         raise ValueError(f"{name} must be a batch (N, {sizes}) or one {one} ({sizes}), "
-                         f"got {x.ndim} dimension{'' if x.ndim == 1 else 's'}, shape {x.shape}")
+                         f"got {x.ndim} dimension{'' if x.ndim == 1 else 's'}, shape {x.shape}"
+                         f"{expressions.image(x.shape, data_format, name, filters)}")
     batched = x.ndim == axes + 2
     view = nchw(x, data_format)
-    if 0 in view.shape[1:]:
+    if 0 in view.shape[1:] and not _may_be_empty(view.shape, filters):
         raise ValueError(f"{name} must have at least one {parts}, got shape {x.shape} in {data_format}")
     return view, batched
+
+
+def _may_be_empty(sizes, filters):
+    """Whether images (N, C, ...) without channels or pixels make sense for filters: those without channels add nothing
+    to the bias, and of no image there is nothing to be computed."""
+    return len(filters) == len(sizes) and (sizes[1] > 0 or filters[1] == 0) and (sizes[0] == 0 or 0 not in sizes[2:])
 
 
 _CHANNELS_FIRST = {"NLC": (0, 2, 1), "NHWC": (0, 3, 1, 2), "NDHWC": (0, 4, 1, 2, 3)}
@@ -111,18 +122,19 @@ def nchw(array, data_format):
     return view if order is None else view.transpose(order)
 
 
-def image_shape(value, data_format, name, axes=2):
+def image_shape(value, data_format, name, axes=2, filters=()):
     """Like `images`, for a shape -> (its sizes in the order (N, C, H, W), whether it was a batch)."""
     choice(data_format, "data_format", FORMATS[axes])
     sizes = integers(value, name, minimum=0)
     one, parts = _ONE[axes]
     if len(sizes) not in (axes + 1, axes + 2):
-        raise ValueError(f"{name} must have {axes + 2} sizes (a batch) or {axes + 1} (one {one}), got {shown(value)}")
+        raise ValueError(f"{name} must have {axes + 2} sizes (a batch) or {axes + 1} (one {one}), got {shown(value)}"
+                         f"{expressions.image(sizes, data_format, name)}")
     batched = len(sizes) == axes + 2
     sizes = sizes if batched else (1, *sizes)
     if data_format in _CHANNELS_FIRST:
         sizes = (sizes[0], sizes[-1], *sizes[1:-1])
-    if 0 in sizes[1:]:
+    if 0 in sizes[1:] and not _may_be_empty(sizes, filters):
         raise ValueError(f"{name} must have at least one {parts}, got {shown(value)}")
     return sizes, batched
 
@@ -140,24 +152,25 @@ def fits_memory(sizes, dtype, name="the result"):
         raise MemoryError(f"{name} would have shape {tuple(sizes)}: more bytes than can be addressed")
 
 
-def out(value, expected_shape, dtype, *inputs):
+def out(value, expected_shape, dtype, *inputs, name="out"):
     """`out=` as it is, or None: writable, C-contiguous, of the result's shape and dtype, apart from every input."""
     if value is None or arrays.is_room(value, expected_shape, dtype, inputs):
         return value
     if not isinstance(value, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, got {type(value).__name__}")
+        raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
     if value.dtype != dtype or not value.dtype.isnative:
-        raise ValueError(f"out must have the dtype of the result, {np.dtype(dtype)}, got {value.dtype}")
-    shape(value, "out", expected_shape)
+        raise ValueError(f"{name} must have the dtype of the result, {np.dtype(dtype)}, got {value.dtype}")
+    shape(value, name, expected_shape)
     if not value.flags.c_contiguous:
-        raise ValueError(f"out must be C-contiguous, got strides {value.strides} for shape {value.shape}")
+        raise ValueError(f"{name} must be C-contiguous, got strides {value.strides} for shape {value.shape}")
     if not value.flags.aligned:
-        raise ValueError("out must be aligned to its dtype")
+        raise ValueError(f"{name} must be aligned to its dtype")
     if not value.flags.writeable:
-        raise ValueError("out must be writable, got a read-only array")
+        raise ValueError(f"{name} must be writable, got a read-only array")
     for given in inputs:
         if given is not None and _overlap(value, given):
-            raise ValueError("out must not overlap an input: pass a separate array")
+            raise ValueError(f"{name} must not overlap an input{' or another result' if name != 'out' else ''}: "
+                             "pass a separate array")
     return value
 
 
@@ -266,7 +279,8 @@ def choice(value, name, choices):
     if value is not None and not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}"
+                         f"{'' if value is None else expressions.spelled(value, choices)}")
     return value
 
 
@@ -387,26 +401,36 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
             spread = f" with dilation {distance}" if distance != 1 else ""
             raise ValueError(f"{names[1]} does not fit into {names[0]}: its {what} {taps}{spread} covers {extent}, "
                              f"but {names[0]} has {what} {length} + padding {before} + {after} "
-                             f"= {length + before + after}")
-        count = (-(-room // step) if ceil_mode else room // step) + 1
-        outputs.append(count - 1 if ceil_mode and (count - 1) * step >= length + before else count)
+                             f"= {length + before + after}{expressions.thin(size, index)}")
+        count = room // step + 1
+        if ceil_mode and room % step and (count == 0 or count * step < length + before):
+            count += 1
+        outputs.append(count)
     return tuple(outputs)
 
 
-def convolution_window(x_shape, weight_shape, stride, pads, dilation, groups):
+def filters_form(axes):
+    """The shape of weight, in words."""
+    return f"(K, C/groups, {', '.join('TRS'[3 - axes:])})"
+
+
+def convolution_window(x_shape, weight_shape, stride, pads, dilation, groups, channels_last=False):
     """The options of a convolution of x (N, C, ...) -> (stride, pads, dilation, groups, output size), all plain."""
     axes = len(x_shape) - 2
     stride, dilation = per_axis(stride, "stride", axes), per_axis(dilation, "dilation", axes)
     groups = integer(groups, "groups", 1)
-    channels, form = x_shape[1], f"(K, C/groups, {', '.join('TRS'[3 - axes:])})"
-    if len(weight_shape) != axes + 2 or 0 in weight_shape:
-        raise ValueError(f"weight must have shape {form} without an empty axis, got {weight_shape}")
+    channels, form = x_shape[1], filters_form(axes)
+    if len(weight_shape) != axes + 2 or 0 in (weight_shape[0], *weight_shape[2:]):
+        at_least = ("filter and one sample", "filter, row and column", "filter, plane, row and column")[axes - 1]
+        raise ValueError(f"weight must have shape {form} with at least one {at_least}, got {weight_shape}"
+                         f"{expressions.filters(weight_shape, x_shape, groups, channels_last)}")
     if channels % groups or weight_shape[0] % groups:
         raise ValueError(f"groups must divide the channels of x and the filters of weight, "
                          f"got groups {groups} for {channels} channels and {weight_shape[0]} filters")
     if weight_shape[1] * groups != channels:
         raise ValueError(f"weight must have shape {form} with C/groups = {channels // groups} "
-                         f"(x has {channels} channels, groups is {groups}), got {weight_shape}")
+                         f"(x has {channels} channels, groups is {groups}), got {weight_shape}"
+                         f"{expressions.filters(weight_shape, x_shape, groups, channels_last)}")
     pads = padding(pads, x_shape[2:], weight_shape[2:], stride, dilation)
     outputs = window_output(x_shape[2:], weight_shape[2:], stride, pads, dilation, names=("x", "weight"))
     return stride, pads, dilation, groups, outputs
@@ -427,7 +451,7 @@ def output_sizes(size, kernel_size, stride, pads, dilation):
 
 
 def padding_mode(value, padding_value, pads, size):
-    """The padding mode and the padding value; reflect and circular need an image as large as the padding asks."""
+    """The padding mode and the padding value; what repeats pixels needs some."""
     choice(value, "padding_mode", PADDING_MODES)
     fill = number(padding_value, "padding_value")
     if value == "constant":
@@ -435,8 +459,7 @@ def padding_mode(value, padding_value, pads, size):
     if fill != 0:
         raise ValueError(f"padding_value must be left at 0 with padding_mode={value!r}, got {fill}")
     for index, ((before, after), length) in enumerate(zip(pads, size)):
-        largest = {"reflect": length - 1, "circular": length, "replicate": LARGEST_OPTION}[value]
-        if max(before, after) > largest:
-            raise ValueError(f"padding must be at most {largest} with padding_mode={value!r} "
-                             f"on {_axis_name(index, len(size))} {length}, got {max(before, after)}")
+        if length == 0 and before + after > 0:
+            raise ValueError(f"padding must be 0 with padding_mode={value!r} on {_axis_name(index, len(size))} 0, "
+                             f"where there is no pixel to repeat, got {max(before, after)}")
     return value, fill

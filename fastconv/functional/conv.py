@@ -14,6 +14,7 @@ from fastconv.functional.typing import (
     DataFormat,
     Gradients,
     Needs,
+    Outs,
     Padding,
     PaddingMode,
     Pair,
@@ -43,7 +44,8 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     Parameters
     ----------
     x : array (N, C, H, W) or (C, H, W), float32 or float64
-        A batch or one image; with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C). Any strides.
+        A batch or one image; with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C). Any strides. There may be no image,
+        and no channel, where the result is the bias.
     weight : array (K, C/groups, R, S)
         K filters, in this order of axes whatever data_format says. Any strides.
     bias : array (K,), optional
@@ -58,9 +60,9 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     groups : int
         Input and output channels are cut into this many groups that do not see each other; C gives a depthwise
         convolution.
-    padding_mode : {"constant", "reflect", "replicate", "circular"}
-        What stands in the padding: padding_value, or the image mirrored without its edge pixel, its edge pixel
-        repeated, or the image repeated. Reflect needs less padding than pixels, circular no more.
+    padding_mode : {"constant", "reflect", "symmetric", "replicate", "circular"}
+        What stands in the padding: padding_value, or the image mirrored without its edge pixel or with it, its edge
+        pixel repeated, or the image repeated; beyond that it is mirrored, or repeated, again, as `numpy.pad` does.
     padding_value : float
         The constant of ``padding_mode="constant"``.
     data_format : {"NCHW", "NHWC"}
@@ -134,7 +136,7 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, padding: Padding = 0,
                     dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
                     padding_value: float = 0.0, data_format: DataFormat = "NCHW",
-                    needs: Needs = (True, True, True)) -> Gradients:
+                    needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `conv2d` with respect to x, weight and bias, by the chain rule.
 
     Parameters
@@ -147,6 +149,9 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
         The options of the forward call. Its fused activation, if any, is undone before: see `relu_backward`.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, each as `out` of `conv2d`, and apart from the others; where there is None
+        a new array is made. One of a gradient that is not wanted must be None.
 
     Returns
     -------
@@ -184,7 +189,7 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     ((2, 3, 8, 8), (4, 3, 3, 3), array([128., 128., 128., 128.]))
     """
     return IMAGES.backward(grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
-                           data_format, needs)
+                           data_format, needs, out)
 
 
 @overload

@@ -16,7 +16,8 @@ from fastconv._core.problem.convolution import Convolution, Epilogue
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
-from fastconv.functional import checks
+from fastconv.functional import checks, expressions, results
+from fastconv.functional.results import NO_OUTS
 
 ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh")  # the drivers take the index
 NEGATIVE_SLOPE = 0.01  # of activation="leaky_relu", as the default of fc.leaky_relu
@@ -102,7 +103,7 @@ class Convolutions:
             x, weight = checks.array(x, "x"), checks.array(weight, "weight")
             bias = None if bias is None else np.ascontiguousarray(checks.array(bias, "bias"))
             dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
-            images, batched = checks.images(x, data_format, axes=self.axes)
+            images, batched = checks.images(x, data_format, axes=self.axes, filters=weight.shape)
             call = self.checked_call(images.shape, batched, dtype, weight, bias, stride, padding, dilation, groups,
                                      padding_mode, padding_value, data_format, activation, algorithm)
             self._calls.keep(call, x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
@@ -115,7 +116,8 @@ class Convolutions:
         plan, fill = self.planned(sizes, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value,
                                   algorithm, dtype.itemsize, data_format == checks.FORMATS[self.axes][1])
         if bias is not None:
-            checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
+            checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)",
+                         expressions.for_each(bias.shape, weight.shape[0]))
         checks.choice(activation, "activation", ACTIVATIONS)
         shape = checks.result_shape(self.output_shape(plan.problem), data_format, batched)
         checks.fits_memory(shape, dtype)
@@ -126,7 +128,7 @@ class Convolutions:
                 itemsize, channels_last):
         """The options of a convolution, checked against the shapes -> its plan and the padding value."""
         stride, pads, dilation, groups, output_size = checks.convolution_window(
-            x_shape, weight_shape, stride, padding, dilation, groups)
+            x_shape, weight_shape, stride, padding, dilation, groups, channels_last)
         _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
         checks.choice(algorithm, "algorithm", ALGORITHMS)
         problem = self.problem(x_shape, weight_shape, stride, pads, dilation, groups, output_size, itemsize,
@@ -139,7 +141,7 @@ class Convolutions:
     # -- backward
 
     def backward(self, grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
-                 data_format, needs):
+                 data_format, needs, out=None):
         """The gradients of a forward function."""
         # Three constants, in a tuple that may be new.
         flags = needs if type(needs) is tuple and len(needs) == 3 else (needs,)
@@ -149,7 +151,7 @@ class Convolutions:
             grad_output, x, weight = (checks.array(grad_output, "grad_output"), checks.array(x, "x"),
                                       checks.array(weight, "weight"))
             dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
-            images, batched = checks.images(x, data_format, axes=self.axes)
+            images, batched = checks.images(x, data_format, axes=self.axes, filters=weight.shape)
             plan, fill = self.planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode,
                                       padding_value, "auto", dtype.itemsize,
                                       data_format == checks.FORMATS[self.axes][1])
@@ -161,14 +163,20 @@ class Convolutions:
                                       padding_mode, padding_value, data_format, *flags)
         plan, view, window, (needs_x, needs_weight, needs_bias) = found
 
+        of_x, of_weight, of_bias = NO_OUTS if out is None else results.outs(
+            out, (x.shape, weight.shape, weight.shape[:1]), (needs_x, needs_weight, needs_bias), x.dtype,
+            grad_output, x, weight)
         # All results are asked for first: a call for which there is too little memory has computed nothing.
-        grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
-        grad_weight = memory.empty(weight.shape, x.dtype) if needs_weight else None
-        grad_bias = memory.empty(weight.shape[:1], x.dtype) if needs_bias else None
-        if x.size == 0:    # there are no images
-            for gradient in (grad_weight, grad_bias):
-                if gradient is not None:
-                    gradient.fill(0)
+        grad_x = (memory.empty(x.shape, x.dtype) if of_x is None else of_x) if needs_x else None
+        grad_weight = (memory.empty(weight.shape, x.dtype) if of_weight is None else of_weight) if needs_weight else None
+        grad_bias = (memory.empty(weight.shape[:1], x.dtype) if of_bias is None else of_bias) if needs_bias else None
+        if x.size == 0:    # there are no images, or no channels
+            if grad_weight is not None:
+                grad_weight.fill(0)
+            if grad_bias is not None and grad_output.size == 0:
+                grad_bias.fill(0)
+            elif grad_bias is not None:
+                self.bias_gradient(grad_output if view is None else view(grad_output), grad_bias)
             return grad_x, grad_weight, grad_bias
         filters = weight
         if view is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fastconv.functional import checks
+from fastconv.functional import checks, expressions
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.signals import SIGNALS
 from fastconv.functional.typing import (
@@ -92,7 +92,8 @@ class ConvExplanation(NamedTuple):
             *(("" if row else "candidates", text) for row, text in enumerate(map(_candidate, self.candidates))),
             ("FLOPs", f"{self.flops:,} (2 for each multiplication with its addition)"),
             ("bytes",
-             f"{self.bytes:,} (input, weights and output once each), {self.flops / self.bytes:.1f} FLOPs a byte"),
+             f"{self.bytes:,} (input, weights and output once each), "
+             f"{self.flops / max(1, self.bytes):.1f} FLOPs a byte"),
             ("workspace", f"{self.workspace:,} bytes besides the output"),
         ]
         return "\n".join(f"{name:<10} {text}" for name, text in rows)
@@ -137,13 +138,16 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     236027904
     """
     x_shape = checks.integers(x_shape, "x_shape", 0)
-    weight_shape = checks.integers(weight_shape, "weight_shape", 1)
+    weight_shape = checks.integers(weight_shape, "weight_shape", 0)
     of = CONVOLUTIONS.get(len(weight_shape), IMAGES)
     if of is not IMAGES and len(x_shape) not in (of.axes + 1, of.axes + 2):
         raise ValueError("weight_shape must have 3 sizes for signals, 4 for images and 5 for volumes, "
                          f"got {weight_shape} beside x_shape {x_shape}")
     form: str = checks.FORMATS[of.axes][0] if data_format is None else data_format
-    sizes, batched = checks.image_shape(x_shape, form, "x_shape", of.axes)
+    sizes, batched = checks.image_shape(x_shape, form, "x_shape", of.axes, weight_shape)
+    if len(weight_shape) != of.axes + 2 or 0 in (weight_shape[0], *weight_shape[2:]):
+        raise ValueError(f"weight_shape must be that of weight, {checks.filters_form(of.axes)}, without an empty axis but "
+                         f"that of the channels, got {weight_shape}{expressions.filter_sizes(weight_shape, sizes[1])}")
     dtype = checks.float_dtype(dtype, "dtype")
     plan, _ = of.planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
                          dtype.itemsize, form == checks.FORMATS[of.axes][1])

@@ -7,6 +7,7 @@ an argument is read as an array of whatever dtype it has, and `advice` says how 
 from __future__ import annotations
 
 import numbers
+import os
 import sys
 from typing import Any
 
@@ -26,8 +27,10 @@ def shown(value: Any, longest: int = 60) -> str:
 
 def read(value: Any, name: str) -> np.ndarray[Any, Any]:
     """Something that is no plain ndarray as one, of any dtype: a view where possible."""
-    if value is None or isinstance(value, (str, bytes, type)):
-        raise TypeError(f"{name} must be an array, got {shown(value)}")
+    if value is None or isinstance(value, (str, bytes, os.PathLike, type)):
+        is_file = isinstance(value, (str, os.PathLike)) and os.path.splitext(value)[1][1:].isalnum()
+        raise TypeError(f"{name} must be an array, got {shown(value)}"
+                        f"{f': for the image in a file pass fc.data.load_image({name})' if is_file else ''}")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be lost: fill it, for example {name}.filled(0)")
     if isinstance(value, (np.ndarray, np.generic)):
@@ -63,6 +66,8 @@ def advice(array: np.ndarray[Any, Any], value: Any, name: str) -> str:
     dtype = array.dtype
     if steps := _steps(value):
         return f"pass {name}{steps}"
+    if dtype.itemsize == 1 and dtype.kind in "iub" and isinstance(value, np.ndarray):    # a photo, a mask
+        return f"pass {name}.astype(np.float32)"
     if dtype.kind in "iub" or dtype == np.float16:
         return f"convert it with np.asarray({name}, dtype=np.float32)"
     if dtype.kind == "f":

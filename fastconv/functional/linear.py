@@ -12,8 +12,9 @@ from fastconv._core.pointwise.bias_gradient import bias_gradient
 from fastconv._core.product import dot, forward as gemm, row_sums
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
-from fastconv.functional import checks
-from fastconv.functional.typing import Array, Gradients, Needs
+from fastconv.functional import checks, expressions, results
+from fastconv.functional.results import NO_OUTS
+from fastconv.functional.typing import Array, Gradients, Needs, Outs
 
 # Where weight is transposed in memory: from this many rows on the lanes of the vectors run over the rows, below it over
 # the output features. For 400 -> 120 features in float32 64 rows take 78 us against 87, and 1 row 28 us against 17.
@@ -58,24 +59,28 @@ def _arguments(x: Any, weight: Any, **others: Any) -> tuple[Array, ...]:
     x, weight = checks.array(x, "x"), checks.array(weight, "weight")
     others = {name: value if value is None else checks.array(value, name) for name, value in others.items()}
     checks.same_dtype(x=x, weight=weight, **others)
-    if weight.ndim != 2 or 0 in weight.shape:
-        raise ValueError(f"weight must be (out_features, in_features), each at least 1, got shape {weight.shape}")
+    if weight.ndim != 2:
+        raise ValueError(f"weight must be (out_features, in_features), got shape {weight.shape}")
     if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"x must have {weight.shape[1]} features in its last dimension, as weight has "
-                         f"(shape {weight.shape}), got shape {x.shape}")
+                         f"(shape {weight.shape}), got shape {x.shape}"
+                         f"{expressions.rows(x.shape, weight.shape[1], weight.shape)}")
     return x, weight, *others.values()
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Array:
+def linear(x: Any, weight: Any, bias: Any = None, *, out: Array | None = None) -> Array:
     """Fully connected layer: ``y = x weight^T + bias``.
 
     Parameters
     ----------
     x : array (N, in_features), float32 or float64
-        More leading dimensions, or none, are allowed. Any strides.
+        More leading dimensions, or none, are allowed. Any strides. Any size may be 0; without features the result is
+        the bias.
     weight : array (out_features, in_features)
         As in PyTorch. Any strides.
     bias : array (out_features,), optional
+    out : array, optional
+        Filled and returned, as in `conv2d`.
 
     Returns
     -------
@@ -102,12 +107,15 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Array:
         x, weight, bias = _arguments(x, weight, bias=bias)
         if bias is not None:
             bias = np.ascontiguousarray(checks.shape(bias, "bias", weight.shape[:1],
-                                                     "(one number for each output feature)"))
+                                                     "(one number for each output feature)",
+                                                     expressions.for_each(bias.shape, weight.shape[0])))
         shape = (*x.shape[:-1], weight.shape[0])
         checks.fits_memory(shape, x.dtype)
         _shapes.keep(shape, x, weight, bias)
-    result = memory.empty(shape, x.dtype)
-    if result.size:
+    result = memory.empty(shape, x.dtype) if out is None else checks.out(out, shape, x.dtype, x, weight, bias)
+    if not x.shape[-1]:
+        result[...] = 0 if bias is None else bias
+    elif result.size:
         if x.ndim == 2:
             _multiply(x, weight, bias, result)
         else:
@@ -125,8 +133,8 @@ def _multiply(rows, weight, bias, y):
         gemm.product(weight, rows.T, bias, y.T, False)
 
 
-def linear_backward(grad_output: Any, x: Any, weight: Any, *,
-                    needs: Needs = (True, True, True)) -> Gradients:
+def linear_backward(grad_output: Any, x: Any, weight: Any, *, needs: Needs = (True, True, True),
+                    out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `linear` with respect to x, weight and bias.
 
     Parameters
@@ -137,6 +145,8 @@ def linear_backward(grad_output: Any, x: Any, weight: Any, *,
         The arguments of the forward call.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -158,11 +168,15 @@ def linear_backward(grad_output: Any, x: Any, weight: Any, *,
         checks.shape(grad_output, "grad_output", (*x.shape[:-1], weight.shape[0]), "(that of the result)")
         _gradients.keep(wanted, grad_output, x, weight, *flags)
     needs_x, needs_weight, needs_bias = wanted
+    of_x, of_weight, of_bias = NO_OUTS if out is None else results.outs(
+        out, (x.shape, weight.shape, weight.shape[:1]), wanted, x.dtype, grad_output, x, weight)
     # All results are asked for first, as in conv2d_backward.
-    grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
-    grad_weight = memory.empty(weight.shape, x.dtype) if needs_weight else None
-    grad_bias = memory.empty(weight.shape[:1], x.dtype) if needs_bias else None
-    if grad_x is not None and grad_x.size:
+    grad_x = (memory.empty(x.shape, x.dtype) if of_x is None else of_x) if needs_x else None
+    grad_weight = (memory.empty(weight.shape, x.dtype) if of_weight is None else of_weight) if needs_weight else None
+    grad_bias = (memory.empty(weight.shape[:1], x.dtype) if of_bias is None else of_bias) if needs_bias else None
+    if grad_x is not None and not grad_output.size:
+        grad_x.fill(0)
+    elif grad_x is not None and grad_x.size:
         for piece in _pieces(grad_output):
             _product(_rows(grad_output[piece]), weight, _rows(grad_x[piece]))
     if grad_weight is not None:
@@ -181,7 +195,7 @@ def _product(a, b, y):
 
 
 def _weight_gradient(grad_output, x, grad_weight):
-    if not x.size:
+    if not x.size or not grad_output.size:
         grad_weight.fill(0)
         return
     pieces = list(_pieces(grad_output, x))

@@ -18,7 +18,7 @@ def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction) -> 
     the labels themselves are looked at by the loops."""
     if not (arrays.are_labelled(scores, target) and type(reduction) is str and reduction in checks.REDUCTIONS):
         scores = checks.array(scores, name)
-        if scores.ndim != 2 or scores.shape[1] == 0:
+        if scores.ndim != 2 or (scores.shape[1] == 0 and len(scores)):
             raise ValueError(f"{name} must be (N, classes) with at least one class, got shape {scores.shape}")
         checks.choice(reduction, "reduction", checks.REDUCTIONS)
         target = checks.labels(target, "target", *scores.shape)
@@ -41,7 +41,7 @@ def _loss(scores, target, reduction, softmax, smoothing):
     return scores.dtype.type(total)
 
 
-def _gradient(scores, target, reduction, softmax, smoothing, grad_output):
+def _gradient(scores, target, reduction, softmax, smoothing, grad_output, out):
     weight, weights = 0.0, None
     if reduction == "none" and np.ndim(grad_output) != 0:
         weights = checks.array(grad_output, "grad_output")
@@ -51,7 +51,11 @@ def _gradient(scores, target, reduction, softmax, smoothing, grad_output):
         weight = checks.number(grad_output, "grad_output")
         if reduction == "mean" and len(target):
             weight /= len(target)
-    return _found(label_loss.label_loss_backward(scores, target, softmax, smoothing, weight, weights), scores, target)
+    if out is not None:
+        checks.out(out, scores.shape, scores.dtype, scores, target, weights)
+        checks.labels(target, "target", *scores.shape)    # which the loops would find when some rows are written
+    return _found(label_loss.label_loss_backward(scores, target, softmax, smoothing, weight, weights, out),
+                  scores, target)
 
 
 def _smoothing(label_smoothing):
@@ -89,7 +93,7 @@ def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = 
 
 
 def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
-                      grad_output: ArrayLike = 1.0) -> Array:
+                      grad_output: ArrayLike = 1.0, out: Array | None = None) -> Array:
     """Gradient of `nll_loss` with respect to log_probs.
 
     Parameters
@@ -98,6 +102,8 @@ def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Red
         The arguments of the forward call.
     grad_output : float, or array (N,) with ``reduction="none"``
         Gradient with respect to the loss.
+    out : array, optional
+        Filled and returned, as in `conv2d`.
 
     Returns
     -------
@@ -112,7 +118,7 @@ def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Red
            [ 0. , -0.5]])
     """
     log_probs, target = _class_scores(log_probs, "log_probs", target, reduction)
-    return _gradient(log_probs, target, reduction, False, 0.0, grad_output)
+    return _gradient(log_probs, target, reduction, False, 0.0, grad_output, out)
 
 
 def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
@@ -150,7 +156,8 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction 
 
 
 def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
-                           label_smoothing: float = 0.0, grad_output: ArrayLike = 1.0) -> Array:
+                           label_smoothing: float = 0.0, grad_output: ArrayLike = 1.0,
+                           out: Array | None = None) -> Array:
     """Gradient of `cross_entropy` with respect to logits: softmax(logits) minus the target.
 
     Parameters
@@ -159,6 +166,8 @@ def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: R
         The arguments of the forward call.
     grad_output : float, or array (N,) with ``reduction="none"``
         Gradient with respect to the loss.
+    out : array, optional
+        Filled and returned, as in `conv2d`.
 
     Returns
     -------
@@ -172,4 +181,4 @@ def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: R
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
     logits, target = _class_scores(logits, "logits", target, reduction)
-    return _gradient(logits, target, reduction, True, _smoothing(label_smoothing), grad_output)
+    return _gradient(logits, target, reduction, True, _smoothing(label_smoothing), grad_output, out)

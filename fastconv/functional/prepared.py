@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic
 import numpy as np
 
 from fastconv._core.runtime import arrays
-from fastconv.functional import checks
+from fastconv.functional import checks, expressions
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import ConvCall, Convolutions
 from fastconv.functional.typing import (
@@ -76,7 +76,7 @@ def planned_weights(kind: Callable[..., Any], convolutions: Convolutions, x_shap
     bias = None if bias is None else checks.array(bias, "bias").copy()
     dtype = checks.same_dtype(weight=weight, bias=bias)
     data_format = options["data_format"]
-    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape", convolutions.axes)
+    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape", convolutions.axes, weight.shape)
     checks.fits_memory(sizes, dtype, "x")
     call = convolutions.checked_call(sizes, batched, dtype, weight, bias, *options.values())
     return kind(call, checks.result_shape(sizes, data_format, batched), weight, bias, options)
@@ -105,7 +105,7 @@ class ConvolutionPlan(Generic[Float]):
             x = checks.array(x, "x")
             if x.dtype != self.dtype:
                 raise TypeError(f"x must be {self.dtype}, as the weights of this plan, got {x.dtype}")
-            checks.shape(x, "x", self.x_shape, "(that of this plan)")
+            checks.shape(x, "x", self.x_shape, "(that of this plan)", expressions.lacking(x.shape, self.x_shape))
         return self._call.run(x, self._weight, self._bias, out, *self._prepared)
 
     def __reduce__(self) -> tuple[Any, ...]:

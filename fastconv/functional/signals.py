@@ -21,6 +21,7 @@ from fastconv.functional.typing import (
     Float,
     Gradients,
     Needs,
+    Outs,
     Padding1d,
     PaddingMode,
     Single,
@@ -114,7 +115,7 @@ _find_call = SIGNALS.find_call
 def conv1d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Single = 1, padding: Padding1d = 0,
                     dilation: Single = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
                     padding_value: float = 0.0, data_format: DataFormat1d = "NCL",
-                    needs: Needs = (True, True, True)) -> Gradients:
+                    needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `conv1d` with respect to x, weight and bias.
 
     Parameters
@@ -127,6 +128,8 @@ def conv1d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Single = 1
         The options of the forward call. Its fused activation, if any, is undone before: see `relu_backward`.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -148,7 +151,7 @@ def conv1d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Single = 1
     ((2, 3, 16), (4, 3, 5), array([32., 32., 32., 32.]))
     """
     return SIGNALS.backward(grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
-                            data_format, needs)
+                            data_format, needs, out)
 
 
 def plan_conv1d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Single = 1,

@@ -13,6 +13,7 @@ from fastconv.functional.typing import (
     Float,
     NDArray,
     Needs,
+    Outs,
     Padding1d,
     PaddingMode,
     Single,
@@ -36,24 +37,28 @@ def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 def conv1d_backward(grad_output: NDArray[Float], x: NDArray[Float], weight: NDArray[Float], *, stride: Single = 1,
                     padding: Padding1d = 0, dilation: Single = 1, groups: int = 1,
                     padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
-                    data_format: DataFormat1d = "NCL") -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
+                    data_format: DataFormat1d = "NCL",
+                    out: Outs[Float] | None = None) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
 @overload
 def conv1d_backward(grad_output: NDArray[Float], x: NDArray[Float], weight: NDArray[Float], *, stride: Single = 1,
                     padding: Padding1d = 0, dilation: Single = 1, groups: int = 1,
                     padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
                     data_format: DataFormat1d = "NCL",
-                    needs: Needs) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
-@overload
-def conv1d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Single = 1,
-                    padding: Padding1d = 0, dilation: Single = 1, groups: int = 1,
-                    padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
-                    data_format: DataFormat1d = "NCL") -> tuple[Array, Array, Array]: ...
+                    needs: Needs, out: Outs[Float] | None = None,
+                    ) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
 @overload
 def conv1d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Single = 1,
                     padding: Padding1d = 0, dilation: Single = 1, groups: int = 1,
                     padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
                     data_format: DataFormat1d = "NCL",
-                    needs: Needs) -> tuple[Array | Any, Array | Any, Array | Any]: ...
+                    out: Outs[Any] | None = None) -> tuple[Array, Array, Array]: ...
+@overload
+def conv1d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Single = 1,
+                    padding: Padding1d = 0, dilation: Single = 1, groups: int = 1,
+                    padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
+                    data_format: DataFormat1d = "NCL",
+                    needs: Needs, out: Outs[Any] | None = None,
+                    ) -> tuple[Array | Any, Array | Any, Array | Any]: ...
 @overload
 def plan_conv1d(x_shape: tuple[int, ...], weight: NDArray[Float], bias: NDArray[Float] | None = None, *,
                 stride: Single = 1, padding: Padding1d = 0, dilation: Single = 1, groups: int = 1,

@@ -10,6 +10,8 @@ Float = TypeVar("Float", np.float32, np.float64)  # the dtype of the arguments, 
 Array = NDArray[Any]  # float32 or float64, as the arguments
 # Each is None where it is not needed; Any spares the caller a check for that.
 Gradients = tuple[Array | Any, Array | Any, Array | Any]
+# The arrays that the three gradients go to; a new one is made for None.
+Outs = tuple[NDArray[Float] | None, NDArray[Float] | None, NDArray[Float] | None]
 Needs = tuple[bool, bool, bool]  # which of the gradients of x, weight and bias are wanted
 Pair = int | tuple[int, int]  # one number for rows and columns, or one for each
 Padding = Literal["same", "valid"] | Pair | tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
@@ -18,7 +20,7 @@ Padding1d = Literal["same", "valid"] | Single | tuple[int, int] | tuple[tuple[in
 Triple = int | tuple[int, int, int]  # one number for planes, rows and columns, or one for each
 Padding3d = Literal["same", "valid"] | Triple | tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
-PaddingMode = Literal["constant", "reflect", "replicate", "circular"]
+PaddingMode = Literal["constant", "reflect", "replicate", "circular", "symmetric"]
 DataFormat = Literal["NCHW", "NHWC"]
 DataFormat1d = Literal["NCL", "NLC"]
 DataFormat3d = Literal["NCDHW", "NDHWC"]
@@ -30,5 +32,5 @@ FloatDType = (Literal["float32", "float64"] | type[np.float32 | np.float64 | flo
               | np.dtype[np.float64])
 
 __all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "DataFormat1d", "DataFormat3d", "Float",
-           "FloatDType", "Gradients", "NDArray", "Needs", "Padding", "Padding1d", "Padding3d", "PaddingMode", "Pair",
+           "FloatDType", "Gradients", "NDArray", "Needs", "Outs", "Padding", "Padding1d", "Padding3d", "PaddingMode", "Pair",
            "Reduction", "Rooms", "Single", "Triple"]

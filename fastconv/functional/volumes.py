@@ -17,6 +17,7 @@ from fastconv.functional.typing import (
     Float,
     Gradients,
     Needs,
+    Outs,
     Padding3d,
     PaddingMode,
     Triple,
@@ -109,7 +110,7 @@ _find_call = VOLUMES.find_call
 def conv3d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Triple = 1, padding: Padding3d = 0,
                     dilation: Triple = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
                     padding_value: float = 0.0, data_format: DataFormat3d = "NCDHW",
-                    needs: Needs = (True, True, True)) -> Gradients:
+                    needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `conv3d` with respect to x, weight and bias.
 
     Parameters
@@ -122,6 +123,8 @@ def conv3d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Triple = 1
         The options of the forward call. Its fused activation, if any, is undone before: see `relu_backward`.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -143,7 +146,7 @@ def conv3d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Triple = 1
     ((2, 3, 4, 8, 8), (4, 3, 3, 3, 3), array([512., 512., 512., 512.]))
     """
     return VOLUMES.backward(grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
-                            data_format, needs)
+                            data_format, needs, out)
 
 
 def plan_conv3d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Triple = 1,

@@ -13,6 +13,7 @@ from fastconv.functional.typing import (
     Float,
     NDArray,
     Needs,
+    Outs,
     Padding3d,
     PaddingMode,
     Triple,
@@ -36,24 +37,28 @@ def conv3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 def conv3d_backward(grad_output: NDArray[Float], x: NDArray[Float], weight: NDArray[Float], *, stride: Triple = 1,
                     padding: Padding3d = 0, dilation: Triple = 1, groups: int = 1,
                     padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
-                    data_format: DataFormat3d = "NCDHW") -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
+                    data_format: DataFormat3d = "NCDHW",
+                    out: Outs[Float] | None = None) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
 @overload
 def conv3d_backward(grad_output: NDArray[Float], x: NDArray[Float], weight: NDArray[Float], *, stride: Triple = 1,
                     padding: Padding3d = 0, dilation: Triple = 1, groups: int = 1,
                     padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
                     data_format: DataFormat3d = "NCDHW",
-                    needs: Needs) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
-@overload
-def conv3d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Triple = 1,
-                    padding: Padding3d = 0, dilation: Triple = 1, groups: int = 1,
-                    padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
-                    data_format: DataFormat3d = "NCDHW") -> tuple[Array, Array, Array]: ...
+                    needs: Needs, out: Outs[Float] | None = None,
+                    ) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
 @overload
 def conv3d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Triple = 1,
                     padding: Padding3d = 0, dilation: Triple = 1, groups: int = 1,
                     padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
                     data_format: DataFormat3d = "NCDHW",
-                    needs: Needs) -> tuple[Array | Any, Array | Any, Array | Any]: ...
+                    out: Outs[Any] | None = None) -> tuple[Array, Array, Array]: ...
+@overload
+def conv3d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Triple = 1,
+                    padding: Padding3d = 0, dilation: Triple = 1, groups: int = 1,
+                    padding_mode: PaddingMode = "constant", padding_value: float = 0.0,
+                    data_format: DataFormat3d = "NCDHW",
+                    needs: Needs, out: Outs[Any] | None = None,
+                    ) -> tuple[Array | Any, Array | Any, Array | Any]: ...
 @overload
 def plan_conv3d(x_shape: tuple[int, ...], weight: NDArray[Float], bias: NDArray[Float] | None = None, *,
                 stride: Triple = 1, padding: Padding3d = 0, dilation: Triple = 1, groups: int = 1,

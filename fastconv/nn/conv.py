@@ -175,7 +175,7 @@ class Conv2d(Convolution):
         Must divide both channel counts; ``groups=in_channels`` is a depthwise convolution.
     bias : bool
         Whether a number is added to each output channel.
-    padding_mode : {"constant", "reflect", "replicate", "circular"}
+    padding_mode : {"constant", "reflect", "symmetric", "replicate", "circular"}
     padding_value : float
         What "constant" pads with.
     data_format : {"NCHW", "NHWC"}

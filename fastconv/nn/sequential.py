@@ -8,7 +8,7 @@ from typing import Any, TypeGuard, overload
 
 import numpy as np
 
-from fastconv.functional import checks
+from fastconv.functional import checks, expressions
 from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Float, NDArray
 from fastconv.nn.activation import ReLU
@@ -170,7 +170,8 @@ class Sequential(Module):
         """
         sizes = checks.integers(input_shape, "input_shape", 1)
         if len(sizes) != 3 and (form := self._image_form()):
-            raise ValueError(f"input_shape must be ({form}), got {sizes}")
+            raise ValueError(f"input_shape must be ({form}), got {sizes}"
+                             f"{expressions.image(sizes, f'N{form}'.replace(', ', ''), 'input_shape')}")
         dtype = next((parameter.data.dtype for parameter in self.parameters()), np.dtype(np.float32))
         names = {id(layer): name for name, layer in self._rows()}
         rows: list[SummaryRow] = []

@@ -15,7 +15,7 @@ from fastconv._core.depthwise import forward as depthwise
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.product import forward as product
 
-MODES = ("constant", "reflect", "replicate", "circular")
+MODES = ("constant", "reflect", "replicate", "circular", "symmetric")
 VALUE = 7.0
 
 LAYOUTS = {

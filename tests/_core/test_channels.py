@@ -19,7 +19,7 @@ VIEWS = {
     "every second": lambda a: np.repeat(np.repeat(a, 2, axis=2), 2, axis=3)[:, :, ::2, ::2],
     "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
 }
-MODES = ("constant", "reflect", "replicate", "circular")
+MODES = ("constant", "reflect", "replicate", "circular", "symmetric")
 
 
 def check(x_shape, weight_shape, stride=(1, 1), dilation=(1, 1), padding=((0, 0), (0, 0)), mode=0, view="nchw", seed=0,

@@ -22,7 +22,7 @@ VIEWS = {
     "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
     "rows of more": lambda a: np.pad(a, ((0, 1), (0, 1), (0, 1), (0, 3)))[:-1, :-1, :-1, :-3],
 }
-MODES = ("constant", "reflect", "replicate", "circular")
+MODES = ("constant", "reflect", "replicate", "circular", "symmetric")
 TILES = (1, 2, 3, 6, 7, 8, 13, 14, 15, 16, 17, 31, 32, 33, 37)
 
 

@@ -120,14 +120,14 @@ def test_planes(scheme, height, width):
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("mode", range(4))
+@pytest.mark.parametrize("mode", range(len(cases.PADDING_MODES)))
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_padding_modes(scheme, mode, groups):
     size, stride = SCHEMES[scheme]
     rng = np.random.default_rng(mode)
     x = rng.standard_normal((2, 8, 9, 11)).astype(np.float32)
     weight = rng.standard_normal((8, 8 // groups, size, size)).astype(np.float32)
-    name = ("constant", "reflect", "replicate", "circular")[mode]
+    name = cases.PADDING_MODES[mode]
     wanted = reference.conv2d(x, weight, None, stride=stride, padding=3, padding_mode=name,
                               padding_value=1.5, groups=groups)
     for view in VIEWS:

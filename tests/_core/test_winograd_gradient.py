@@ -109,12 +109,12 @@ def test_planes(scheme, height, width):
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("mode", range(4))
+@pytest.mark.parametrize("mode", range(len(cases.PADDING_MODES)))
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_padding_modes(scheme, mode, groups):
     size, stride = SCHEMES[scheme]
     grad_output, x, shape = layer(mode, (2, 8, 9, 11), 8, size, stride, 3, groups)
-    name = ("constant", "reflect", "replicate", "circular")[mode]
+    name = cases.PADDING_MODES[mode]
     wanted = exact(grad_output, x, shape, stride=stride, padding=3, padding_mode=name, padding_value=1.5, groups=groups)
     for view in VIEWS:
         assert relative_error(weight_gradient(grad_output, x, shape, stride, 3, view, mode=mode, value=1.5),

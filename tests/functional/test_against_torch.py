@@ -31,11 +31,13 @@ def close(got, wanted, terms, what):
 
 
 def padded(x, pads, mode="constant", value=0.0):
-    """PyTorch's own padding, which its conv2d does not take uneven and its pooling not at all."""
+    """PyTorch's own padding, which its conv2d does not take uneven and its pooling not at all; of pixels that are
+    repeated by an index, as it has no symmetric padding and none that is wider than the image."""
     (top, bottom), (left, right) = pads
     if mode == "constant":
         return functional.pad(x, (left, right, top, bottom), "constant", value)
-    return functional.pad(x, (left, right, top, bottom), mode)
+    rows, columns = (reference.sources(size, of_axis, mode) for size, of_axis in zip(x.shape[2:], pads))
+    return x[:, :, rows][:, :, :, columns]
 
 
 TORCH_ACTIVATIONS = {None: lambda y: y, "relu": torch.relu, "leaky_relu": functional.leaky_relu,

@@ -57,7 +57,7 @@ def test_every_stride_with_every_dilation_exactly():
                                          dilation=(dilation, dilation), padding=((3, 1), (0, 4))), np.float64)
 
 
-@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("mode", cases.PADDING_MODES[1:])
 def test_padding_modes_fold_in_blocks(mode):
     # Rows so long that the frame is folded a few rows and images at a time.
     case = cases.ConvCase((3, 40, 12, 2500), (2, 40, 3, 3), padding=((11, 4), (2, 9)), padding_mode=mode)

@@ -46,7 +46,7 @@ def random_problem(rng, most_work):
             (taps, stride), groups = WINOGRADS[rng.integers(3)], scale(rng, 4)
             dilation = [int(rng.choice([1, 2, 6]))] * 2 if stride == [1, 1] else [1, 1]
             c, k = (max(1, scale(rng, 4000) // groups) for _ in range(2))
-        mode = str(rng.choice(["constant", "constant", "reflect", "replicate", "circular"]))
+        mode = str(rng.choice(["constant", "constant", "reflect", "replicate", "circular", "symmetric"]))
         most_padding = min(size) - 1 if mode != "constant" else max(taps)
         padding = tuple(tuple(scale(rng, min(most_padding, 50) + 1) - 1 for _ in range(2)) for _ in range(2))
         extent = [sum(padding[i]) + size[i] - dilation[i] * (taps[i] - 1) - 1 for i in range(2)]

@@ -1,17 +1,16 @@
 """Shares of the gradient that are computed on positions of the padding, or tap by tap,
 and added to the pixels that these repeat.
 
-They go through a scratch of about ``BLOCK_BYTES``, block by block, pass by pass:
-only positions that a tap meets are computed.
+They go through a scratch of about ``BLOCK_BYTES``, block by block, pass by pass.
 """
 
 import math
 
 import numpy as np
 
-from fastconv._core.data_gradient.passes import passes_on, single_taps
+from fastconv._core.data_gradient.passes import passes_around, single_taps
 from fastconv._core.problem.convolution import Convolution
-from fastconv._core.problem.geometry import parts
+from fastconv._core.problem.geometry import stretches
 from fastconv._core.product import forward as product
 from fastconv._core.runtime import memory
 
@@ -19,11 +18,9 @@ BLOCK_BYTES = 4 << 20
 
 
 def fold_frame(forward, grad_output, turned, grad_x, problem):
-    """Adds the gradient on the frame around the image: rows above and below over the full extended width,
-    columns left and right of the image."""
-    for rows, columns in _frame(problem):
-        for each in passes_on(problem, rows, columns):
-            _fold_pass(forward, grad_output, turned, grad_x, each, problem.padding_mode)
+    """Adds the gradient on the frame around the image."""
+    for each in passes_around(problem):
+        _fold_pass(forward, grad_output, turned, grad_x, each, problem.padding_mode)
 
 
 def tap_by_tap(grad_output, turned, grad_x, problem):
@@ -32,20 +29,6 @@ def tap_by_tap(grad_output, turned, grad_x, problem):
     grad_x.fill(0)
     for each in single_taps(problem):
         _fold_pass(product.conv2d, grad_output, turned, grad_x, each, problem.padding_mode)
-
-
-def _frame(problem):
-    """The positions around the image that a tap may meet: pairs of ranges (rows, columns) that do not overlap."""
-    (top, _), (left, _) = problem.pads
-    h, w = problem.x_shape[2:]
-    bottom, right = (
-        max((outputs - 1) * step + distance * (taps - 1) + 1 - before, length)
-        for outputs, step, distance, taps, before, length in zip(
-            problem.output_size, problem.stride, problem.dilation, problem.weight_shape[2:], problem.origin, (h, w)))
-    yield range(-top, 0), range(-left, right)
-    yield range(h, bottom), range(-left, right)
-    yield range(h), range(-left, 0)
-    yield range(h), range(w, right)
 
 
 def _channels(grad_output, taps, grad_x):
@@ -91,11 +74,25 @@ def _fold_channels(forward, grad_output, taps, grad_x, each, mode):
 def _fold(block, rows, columns, grad_x, mode):
     """Adds the gradient on these positions to the pixels that they repeat."""
     h, w = grad_x.shape[2:]
+    of_columns = tuple(stretches(columns, w, mode))
     with np.errstate(invalid="ignore", over="ignore"):
-        for from_rows, to_rows, one_row in parts(rows, h, mode):
-            part = block[:, :, from_rows]
-            if one_row:
-                part = part.sum(axis=2, keepdims=True)
-            for from_columns, to_columns, one_column in parts(columns, w, mode):
-                share = part[..., from_columns]
-                grad_x[:, :, to_rows, to_columns] += share.sum(axis=3, keepdims=True) if one_column else share
+        for high in stretches(rows, h, mode):
+            part = _turns_added(block[:, :, high.positions], 2, high.turn)
+            for wide in of_columns:
+                share = _turns_added(part[..., wide.positions], 3, wide.turn)
+                for from_rows, to_rows in high.runs:
+                    for from_columns, to_columns in wide.runs:
+                        grad_x[:, :, to_rows, to_columns] += share[:, :, from_rows, from_columns]
+
+
+def _turns_added(share, axis, turn):
+    """What lies whole turns further on along an axis falls on the same pixels: the sum of it,
+    in double precision where there is more than one turn."""
+    count = share.shape[axis]
+    if count == turn:
+        return share
+    share = np.moveaxis(share, axis, 0)
+    whole = count // turn * turn
+    total = share[:whole].reshape(-1, turn, *share.shape[1:]).sum(axis=0, dtype=np.float64)
+    total[:count - whole] += share[whole:]
+    return np.moveaxis(total, 0, axis)

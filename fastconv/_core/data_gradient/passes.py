@@ -1,12 +1,15 @@
 """The passes of a data gradient: the convolutions of stride 1 that ``problem/geometry.py`` derives,
 as slices of its arrays."""
 
+import itertools
+import math
 from typing import NamedTuple
 
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.problem.geometry import phases
 
 ALL = slice(None)
+FAR = 1 << 16    # positions between taps that no tap meets, from which on each tap is a pass of its own
 
 
 class Pass(NamedTuple):
@@ -24,30 +27,74 @@ class Pass(NamedTuple):
         return Convolution(grad_output, turned[self.taps], None, grad_x[self.pixels], self.window)
 
 
+class AxisPass(NamedTuple):
+    """That along one axis."""
+
+    taps: slice
+    positions: range
+    dilation: int = 1
+    padding: int = 0
+
+
 def passes_on(problem, rows, columns):
     """The passes that compute the gradient on these rows and columns: one for each pair of phases with taps."""
-    taps_h, taps_w = problem.weight_shape[2:]
-    (sh, sw), (dh, dw), (top, left) = problem.stride, problem.dilation, problem.origin
-    for i in phases(len(rows), taps_h, sh, top + rows.start, dh):
-        for j in phases(len(columns), taps_w, sw, left + columns.start, dw):
-            yield _pass((backwards(i, taps_h), backwards(j, taps_w)), rows[i.first::sh], columns[j.first::sw],
-                        Window((1, 1), (i.dilation, j.dilation), (i.padding, j.padding)))
+    for of_rows, of_columns in itertools.product(_by_phase(problem, 0, rows), _by_phase(problem, 1, columns)):
+        yield _pass(of_rows, of_columns)
+
+
+def passes_around(problem):
+    """Those that compute it on the frame around the image, as far as a tap meets it, each position once: rows above and
+    below over the full extended width, columns left and right of the image."""
+    (above, rows, below, _), (left, _, right, columns) = (_along(problem, axis) for axis in range(2))
+    for of_rows, of_columns in (*itertools.product(above + below, columns), *itertools.product(rows, left + right)):
+        yield _pass(of_rows, of_columns)
 
 
 def single_taps(problem):
     """A pass for each tap: the positions that it meets, in the image and its padding."""
-    rows, columns = ([range(first, first + step * outputs, step)
-                      for first in range(-before, distance * taps - before, distance)]
-                     for taps, outputs, step, distance, before in zip(problem.weight_shape[2:], problem.output_size,
-                                                                      problem.stride, problem.dilation, problem.origin))
-    for r, of_rows in enumerate(rows):
-        for s, of_columns in enumerate(columns):
-            yield _pass((slice(r, r + 1), slice(s, s + 1)), of_rows, of_columns, Window())
+    for of_rows, of_columns in itertools.product(*(_by_tap(problem, axis) for axis in range(2))):
+        yield _pass(of_rows, of_columns)
 
 
-def _pass(taps, rows, columns, window):
-    pixels = (slice(max(0, of_axis.start), None, of_axis.step) for of_axis in (rows, columns))
-    return Pass((ALL, ALL, *taps), rows, columns, (ALL, ALL, *pixels), window)
+def _along(problem, axis):
+    """The passes before the image, on it, behind it, and on all of that, as lists."""
+    size, taps, outputs = problem.size[axis], problem.taps[axis], problem.output_size[axis]
+    step, distance, before = problem.stride[axis], problem.dilation[axis], problem.origin[axis]
+    end = max((outputs - 1) * step + distance * (taps - 1) + 1 - before, size)
+    of_phases = min(step // math.gcd(step, distance), taps)
+    if (end + before) // step * of_phases > 2 * outputs * taps + FAR:
+        everywhere = list(_by_tap(problem, axis))
+        parts = [[part for each in everywhere if (part := _within(each, *bounds)).positions]
+                 for bounds in ((-before, 0), (0, size), (size, end))]
+        return *parts, everywhere
+    return [list(_by_phase(problem, axis, positions))
+            for positions in (range(-before, 0), range(size), range(size, end), range(-before, end))]
+
+
+def _by_phase(problem, axis, positions):
+    taps, stride = problem.taps[axis], problem.stride[axis]
+    for phase in phases(len(positions), taps, stride, problem.origin[axis] + positions.start, problem.dilation[axis]):
+        yield AxisPass(backwards(phase, taps), positions[phase.first::stride], phase.dilation, phase.padding)
+
+
+def _by_tap(problem, axis):
+    stride = problem.stride[axis]
+    for tap in range(problem.taps[axis]):
+        first = tap * problem.dilation[axis] - problem.origin[axis]
+        yield AxisPass(slice(tap, tap + 1), range(first, first + stride * problem.output_size[axis], stride))
+
+
+def _within(each, start, stop):
+    """The part of a tap's pass whose positions lie there."""
+    positions = each.positions
+    first, last = (len(range(positions.start, min(end, positions.stop), positions.step)) for end in (start, stop))
+    return each._replace(positions=positions[first:last], padding=-first)
+
+
+def _pass(rows, columns):
+    pixels = (slice(max(0, each.positions.start), None, each.positions.step) for each in (rows, columns))
+    return Pass((ALL, ALL, rows.taps, columns.taps), rows.positions, columns.positions, (ALL, ALL, *pixels),
+                Window((1, 1), (rows.dilation, columns.dilation), (rows.padding, columns.padding)))
 
 
 def backwards(phase, taps):

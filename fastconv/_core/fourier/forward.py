@@ -43,7 +43,7 @@ from fastconv._core.fourier.layout import CACHE_LINE, NUMPY_1, FourierSizes, apa
 from fastconv._core.pointwise import elementwise
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, Window
-from fastconv._core.problem.geometry import PADDING_MODES, parts as parts_of_padding
+from fastconv._core.problem.geometry import PADDING_MODES, stretches
 from fastconv._core.product import forward as gemm
 from fastconv._core.runtime import memory, threads
 
@@ -385,14 +385,19 @@ class _Call:
         """The samples (..., H, W) -> (..., rows, columns) at these positions, which may lie in the padding."""
         samples = _real(scratch, (*x.shape[:-2], len(rows), self.layout.columns.length), x.dtype)
         samples[..., len(columns):] = 0
-        row_parts, column_parts = (list(parts_of_padding(positions, size, self.padding_mode))
-                                   for positions, size in ((rows, x.shape[-2]), (columns, x.shape[-1])))
-        # parts that are a constant are left out
-        if sum(to.stop - to.start for to, _, _ in row_parts + column_parts) < len(rows) + len(columns):
+        of_rows, of_columns = (tuple(stretches(positions, size, self.padding_mode))
+                               for positions, size in ((rows, x.shape[-2]), (columns, x.shape[-1])))
+        # what is a constant is left out
+        if sum(each.positions.stop - each.positions.start for each in of_rows + of_columns) < len(rows) + len(columns):
             samples[..., :len(columns)] = self.padding_value
-        for to_rows, from_rows, _ in row_parts:
-            for to_columns, from_columns, _ in column_parts:
-                samples[..., to_rows, to_columns] = x[..., from_rows, from_columns]
+        for high in of_rows:
+            for wide in of_columns:
+                part = samples[..., high.positions, wide.positions]
+                for to_rows, from_rows in high.runs:
+                    for to_columns, from_columns in wide.runs:
+                        part[..., to_rows, to_columns] = x[..., from_rows, from_columns]
+                _repeat(part[..., :high.turn, :], wide.turn)
+                _repeat(part.swapaxes(-1, -2), high.turn)
         return samples
 
     def _store(self, scratch, planes, block, groups, filters, directly):
@@ -422,6 +427,14 @@ class _Call:
         driver.conv2d(Convolution(x.reshape(1, -1, *x.shape[3:]), w.reshape(-1, *w.shape[2:]),
                                   None if bias is None else bias[groups, filters].reshape(-1),
                                   _seen_as(y, 1, -1, *y.shape[3:]), window, self.epilogue))
+
+
+def _repeat(samples, turn):
+    """Copies the first `turn` of the last axis over the rest of it, again and again."""
+    while turn < samples.shape[-1]:
+        more = min(turn, samples.shape[-1] - turn)
+        samples[..., turn:turn + more] = samples[..., :more]
+        turn += more
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -255,7 +255,7 @@ WEIGHT_GRADIENT_CONSTANTS = {
     },
 }
 
-PIECE = 6e3               # a call of a plan, for outputs that are computed in pieces
+REGION = 6e3              # a call of a plan, for outputs that are computed in regions
 
 DATA_GRADIENT_CONSTANTS = {
     "pass": 5e3,              # a call of the driver, beside what it does

@@ -1,6 +1,6 @@
 """The way to a driver of a problem that has a simpler form (problem/simpler.py):
 its arrays are seen as that form's, what idle taps add comes to the bias, or to the gradient.
-And of one whose outputs are computed in pieces (problem/stretches.py), each by a plan of its own.
+And of one whose outputs are computed in regions (problem/regions.py), each by a plan of its own.
 
 Arrays whose strides do not allow it, and padding with what is not finite, are computed as they are,
 by the product, which serves all.
@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from fastconv._core.pointwise import elementwise
 from fastconv._core.problem import idle
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.product import forward as product, weight_gradient as product_gradient
@@ -41,14 +42,24 @@ def conv2d(simple, convolve, conv, prepared=None):
     return convolve(simpler, prepared) if prepared is not None else convolve(simpler)
 
 
-def in_pieces(pieces, conv, prepared=None):
-    """Computes y piece by piece: (rows, columns, plan) of each. prepared: of each what its driver made of the weights,
+def in_regions(regions, conv, prepared=None):
+    """Computes y region by region: (rows, columns, plan) of each. prepared: of each what its driver made of the weights,
     as a tuple."""
     (top, left), (step, column_step) = conv.window.origin, conv.window.stride
-    for i, (rows, columns, plan) in enumerate(pieces):
+    for i, (rows, columns, plan) in enumerate(regions):
         plan.convolve(conv.of(y=conv.y[:, :, rows, columns],
                               origin=(top - rows.start * step, left - columns.start * column_step)),
                       *(() if prepared is None else prepared[i]))
+
+
+def bias_alone(conv):
+    """Computes y where there is nothing to add up, as x has no channels."""
+    if not conv.epilogue.accumulate:
+        conv.y[...] = 0
+    if conv.bias is not None:
+        conv.y[...] += conv.bias[:, None, None]
+    if conv.epilogue.activation:
+        elementwise.activate_in_place(conv.y, conv.epilogue.activation, conv.epilogue.negative_slope)
 
 
 class WeightGradient:

@@ -19,12 +19,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastconv._core.planner import doors
-from fastconv._core.planner.constants import PIECE
+from fastconv._core.planner.constants import REGION
 from fastconv._core.planner.data_gradient import DataGradient
 from fastconv._core.planner.drivers import FORWARD, WEIGHT_GRADIENT, Driver, GradientDriver
-from fastconv._core.problem import parts, stretches
+from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
+from fastconv._core.problem.regions import of_outputs, regions as regions_of
 from fastconv._core.problem.simpler import Simpler, simpler
 from fastconv._core.winograd import cost as winograd_cost
 
@@ -44,16 +45,16 @@ class Candidate(NamedTuple):
 class ConvPlan:
     """How one problem is computed: by which driver, why, and what it was chosen from; convolve is the driver's conv2d.
     Where the problem has a simpler form, that is what the driver is chosen for, and what it gets. Where its outputs are
-    computed in pieces, (rows, columns, plan) of each, the driver is that of the first, the largest."""
+    computed in regions, (rows, columns, plan) of each, the driver is that of the first, the largest."""
 
     def __init__(self, problem: ConvProblem, driver: Driver, convolve: Callable, reason: str,
                  candidates: tuple[Candidate, ...] = (), simple: Simpler | None = None,
-                 pieces: tuple[tuple[slice, slice, ConvPlan], ...] = ()) -> None:
+                 regions: tuple[tuple[slice, slice, ConvPlan], ...] = ()) -> None:
         self.problem, self.driver, self.reason = problem, driver, reason
-        self.candidates, self.simple, self.pieces = candidates, simple, pieces
+        self.candidates, self.simple, self.regions = candidates, simple, regions
         self.convolve = convolve if simple is None else functools.partial(doors.conv2d, simple, convolve)
-        if pieces:
-            self.convolve = functools.partial(doors.in_pieces, pieces)
+        if regions:
+            self.convolve = functools.partial(doors.in_regions, regions)
 
     @property
     def nanoseconds(self) -> float:
@@ -97,15 +98,15 @@ class ConvPlan:
         106 us with the transform, 78 with the comparison; 512 x 512 x 3 x 3 on 7 x 7: 1840 and 1840), and as much
         as packing them for a product (512 x 2048 x 1 x 1 on 7 x 7: 1019 and 1082).
         """
-        return (self.driver.keeps_weights and not self.pieces
+        return (self.driver.keeps_weights and not self.regions
                 and math.prod(self.problem.weight_shape) * self.problem.itemsize <= MOST_KEPT_BYTES)
 
     def workspace(self, dtype):
         """Bytes of scratch of a forward call on C-contiguous arrays, with the threads that it would use now."""
         if 0 in self.problem.x_shape:
             return 0
-        if self.pieces:
-            return max(plan.workspace(dtype) for _, _, plan in self.pieces)
+        if self.regions:
+            return max(plan.workspace(dtype) for _, _, plan in self.regions)
         return parts.scratch_bytes(self.driver.module.workspace, self._unbacked(dtype))
 
     def window(self, padding_value=0.0):
@@ -124,8 +125,8 @@ class ConvPlan:
     def prepare(self, weight):
         """What the driver makes of the weights, as a tuple for its conv2d;
         empty where it uses them as they are, or in parts."""
-        if self.pieces:
-            return ([plan.prepare(weight) for _, _, plan in self.pieces],)
+        if self.regions:
+            return ([plan.prepare(weight) for _, _, plan in self.regions],)
         if not self.driver.prepares or 0 in self.problem.x_shape:
             return ()
         conv = self._unbacked(weight.dtype, weight)
@@ -146,7 +147,7 @@ def conv2d_plan(problem, algorithm):
     """The plan for a checked problem and an algorithm that is not unavailable."""
     if 0 in problem.output_shape or 0 in problem.weight_shape or 0 in problem.x_shape:    # nothing to be chosen by
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
-        return ConvPlan(problem, chosen, chosen.conv2d, "there is nothing to compute")
+        return ConvPlan(problem, chosen, doors.bias_alone, "there is nothing to compute")
     # A transform that was asked for is used.
     simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None
     candidates = tuple(_candidate(driver, problem if simple is None or driver.as_it_is else simple.problem, algorithm)
@@ -161,24 +162,24 @@ def conv2d_plan(problem, algorithm):
             for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
     plan = ConvPlan(problem, best.driver, convolve, reason, candidates, None if best.driver.as_it_is else simple)
-    return _in_pieces(plan) if algorithm == "auto" else plan
+    return _in_regions(plan) if algorithm == "auto" else plan
 
 
-def _in_pieces(whole):
-    """A plan that computes the outputs in pieces, if that is expected to be faster than the one given, else that one."""
-    pieces = tuple((rows, columns, conv2d_plan(stretches.of_outputs(whole.problem, rows, columns), "auto"))
-                   for rows, columns in stretches.pieces(whole.problem))
-    if not pieces:
+def _in_regions(whole):
+    """A plan that computes the outputs in regions, if that is expected to be faster than the one given, else that one."""
+    regions = tuple((rows, columns, conv2d_plan(of_outputs(whole.problem, rows, columns), "auto"))
+                   for rows, columns in regions_of(whole.problem))
+    if not regions:
         return whole
-    driver, expected = pieces[0][2].driver, sum(PIECE + plan.nanoseconds for _, _, plan in pieces)
+    driver, expected = regions[0][2].driver, sum(REGION + plan.nanoseconds for _, _, plan in regions)
     times = whole.nanoseconds / expected
     if times < 1:
         return whole
-    reason = (f"{len(pieces)} pieces of outputs that meet pixels with the same taps, the largest of which: "
-              f"{pieces[0][2].reason}; all at once is expected to take {times:.1f} times as long")
+    reason = (f"{len(regions)} regions of outputs that meet pixels with the same taps, the largest of which: "
+              f"{regions[0][2].reason}; all at once is expected to take {times:.1f} times as long")
     candidates = tuple(Candidate(driver, expected, None) if each.driver is driver else each
                        for each in whole.candidates)
-    return ConvPlan(whole.problem, driver, driver.conv2d, reason, candidates, None, pieces)
+    return ConvPlan(whole.problem, driver, driver.conv2d, reason, candidates, None, regions)
 
 
 def _candidate(driver, problem, algorithm):

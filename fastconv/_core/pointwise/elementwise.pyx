@@ -55,9 +55,10 @@ cdef void *source_of(cnp.ndarray x, cnp.ndarray y) except? NULL:
     return cnp.PyArray_DATA(y)
 
 
-def activation(cnp.ndarray x, int kind, double slope=0.0):
-    """y = f(x) of an array of any shape and strides; kind is FC_RELU, ... of kernels.h."""
-    cdef cnp.ndarray y = result_like(x)
+def activation(cnp.ndarray x, int kind, double slope=0.0, cnp.ndarray out=None):
+    """y = f(x) of an array of any shape and strides; kind is FC_RELU, ... of kernels.h. y is `out`, C-contiguous, which
+    may be x."""
+    cdef cnp.ndarray y = result_like(x) if out is None else out
     activate(source_of(x, y), y, kind, slope)
     return y
 
@@ -87,10 +88,15 @@ cdef void activation_chunk(const void *data, Py_ssize_t index, floating *unused)
                       call.slope)
 
 
-def activation_backward(cnp.ndarray grad, cnp.ndarray v, int kind, double slope=0.0):
-    """grad_x = grad f'(x); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh."""
-    cdef cnp.ndarray grad_x = result_like(grad)
-    if cnp.PyArray_CHKFLAGS(v, cnp.NPY_ARRAY_C_CONTIGUOUS):
+def activation_backward(cnp.ndarray grad, cnp.ndarray v, int kind, double slope=0.0, cnp.ndarray out=None):
+    """grad_x = grad f'(x); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh. grad_x is `out`, C-contiguous, which
+    may be grad or v."""
+    cdef cnp.ndarray grad_x = result_like(grad) if out is None else out
+    cdef bint in_v = cnp.PyArray_DATA(grad_x) == cnp.PyArray_DATA(v)
+    if in_v and not cnp.PyArray_CHKFLAGS(grad, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        for piece in pieces((<object>grad).shape, BLOCK_BYTES // cnp.PyArray_ITEMSIZE(v)):
+            backward_of_piece(np.ascontiguousarray(grad[piece]), v[piece], grad_x[piece], kind, slope)
+    elif cnp.PyArray_CHKFLAGS(v, cnp.NPY_ARRAY_C_CONTIGUOUS):
         backward_of_piece(grad, v, grad_x, kind, slope)
     else:
         for piece in pieces((<object>grad).shape, BLOCK_BYTES // cnp.PyArray_ITEMSIZE(v)):
@@ -173,9 +179,9 @@ cdef SoftmaxAxes around(cnp.ndarray array, int axis) noexcept:
     return a
 
 
-def softmax(cnp.ndarray x, int axis, bint logarithm):
-    """Softmax or log-softmax along an axis counted from 0."""
-    cdef cnp.ndarray y = result_like(x)
+def softmax(cnp.ndarray x, int axis, bint logarithm, cnp.ndarray out=None):
+    """Softmax or log-softmax along an axis counted from 0, in `out`, C-contiguous."""
+    cdef cnp.ndarray y = result_like(x) if out is None else out
     cdef SoftmaxCall call
     call.x, call.y, call.axes, call.logarithm = source_of(x, y), cnp.PyArray_DATA(y), around(x, axis), logarithm
     if cnp.PyArray_SIZE(x) == 0:
@@ -203,9 +209,9 @@ cdef void normalise(const void *data, Py_ssize_t unit, floating *unused) noexcep
         softmax_columns(x, y, a.n, a.inner, min(COLUMNS, a.inner - column), call.logarithm)
 
 
-def softmax_backward(cnp.ndarray grad, cnp.ndarray y, int axis, bint logarithm):
-    """grad_x of softmax or log-softmax from its result y."""
-    cdef cnp.ndarray grad_x = result_like(grad)
+def softmax_backward(cnp.ndarray grad, cnp.ndarray y, int axis, bint logarithm, cnp.ndarray out=None):
+    """grad_x of softmax or log-softmax from its result y, in `out`, C-contiguous."""
+    cdef cnp.ndarray grad_x = result_like(grad) if out is None else out
     if cnp.PyArray_SIZE(grad) == 0:
         return grad_x
     if not cnp.PyArray_CHKFLAGS(y, cnp.NPY_ARRAY_C_CONTIGUOUS):

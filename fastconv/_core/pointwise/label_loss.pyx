@@ -50,7 +50,7 @@ cdef LossCall call_of(cnp.ndarray scores, cnp.ndarray target, bint softmax, doub
     call.scores, call.target = cnp.PyArray_DATA(scores), <const int64_t *>cnp.PyArray_DATA(target)
     call.rows, call.classes = cnp.PyArray_DIM(scores, 0), cnp.PyArray_DIM(scores, 1)
     call.row_stride, call.step = cnp.PyArray_STRIDE(scores, 0) // size, cnp.PyArray_STRIDE(scores, 1) // size
-    call.rows_at_once = max(1, max(CHUNK // call.classes, call.rows // UNITS))
+    call.rows_at_once = max(1, max(CHUNK // max(1, call.classes), call.rows // UNITS))
     call.softmax, call.smoothing, call.weight, call.wrong = softmax, smoothing, 0, False
     call.weights = call.grad = call.losses = NULL
     call.sums = NULL
@@ -186,12 +186,14 @@ cdef double sum_of_pieces(const LossCall *call, const floating *x, floating *scr
 
 
 def label_loss_backward(cnp.ndarray scores, cnp.ndarray target, bint softmax, double smoothing, double weight,
-                        cnp.ndarray weights):
+                        cnp.ndarray weights, cnp.ndarray out=None):
     """weights[i] (softmax(scores[i]) - target of row i), or without softmax weights[i] (0 - target of row i): the
     gradient with respect to the scores; None where a label is no class. weights, C-contiguous, may be None: then it is
-    `weight`."""
+    `weight`. The gradient is `out`, C-contiguous."""
     cdef LossCall call = call_of(scores, target, softmax, smoothing)
-    cdef cnp.ndarray grad = new_array(2, cnp.PyArray_DIMS(scores), cnp.PyArray_TYPE(scores))
+    cdef cnp.ndarray grad = out
+    if out is None:
+        grad = new_array(2, cnp.PyArray_DIMS(scores), cnp.PyArray_TYPE(scores))
     call.grad, call.weight = cnp.PyArray_DATA(grad), weight
     call.weights = NULL if weights is None else cnp.PyArray_DATA(weights)
     cdef int threads = threads_of(&call, TRANSCENDENTAL if softmax else READING)

@@ -1,15 +1,17 @@
 """The padded band: see band.pyx."""
 from cython cimport floating
 
-cdef enum Padding:
+cdef enum Padding:      # as geometry.PADDING_MODES names them
     CONSTANT = 0
     REFLECT = 1
     REPLICATE = 2
     CIRCULAR = 3
+    SYMMETRIC = 4
 
 
 cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept nogil:
-    """The coordinate inside 0 .. n - 1 that stands for i, or -1 for the padding value."""
+    """The coordinate inside 0 .. n - 1 that stands for i, or -1 for the padding value. An image is mirrored, or
+    repeated, again and again, as far as i goes."""
     if 0 <= i < n:
         return i
     if padding == CONSTANT:
@@ -19,6 +21,11 @@ cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int padding) noexcept 
     if padding == CIRCULAR:
         i %= n
         return i + n if i < 0 else i
+    if padding == SYMMETRIC:
+        i %= 2 * n
+        if i < 0:
+            i += 2 * n
+        return i if i < n else 2 * n - 1 - i
     if n == 1:
         return 0
     i %= 2 * (n - 1)

@@ -1,1 +1,2 @@
-# For other Cython modules only: band.pxd.
+# What else it has is for other Cython modules: band.pxd.
+def pixel_of(position: int, size: int, padding: int) -> int: ...

@@ -20,6 +20,11 @@ from fastconv._core.runtime.isa cimport copy_rows, transpose, vector_length
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 
 
+def pixel_of(Py_ssize_t position, Py_ssize_t size, int padding):
+    """`source`, for Python."""
+    return source(position, size, padding)
+
+
 cdef Axis axis(Py_ssize_t extent, Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride,
                Py_ssize_t dilation) noexcept nogil:
     cdef Axis a

@@ -29,7 +29,7 @@ without taps get zero. For S = 1 there is one phase: step 1, D' = D, padding D (
 convolution with the turned filter.
 
 The same formula serves any stretch of positions starting at u0, with P + u0 in place of P. So where the padding repeats
-pixels (reflect, replicate, circular), the gradient on the frame around the image is computed block by block and added
+pixels (all modes but "constant"), the gradient on the frame around the image is computed block by block and added
 to the pixels that the frame repeats; see ``data_gradient``.
 """
 
@@ -37,7 +37,10 @@ import itertools
 import math
 from typing import NamedTuple
 
-PADDING_MODES = ("constant", "reflect", "replicate", "circular")  # the drivers take the index
+from fastconv._core.problem.band import pixel_of
+
+# The drivers take the index (band.pxd); docs/padding.md says what others call them.
+PADDING_MODES = ("constant", "reflect", "replicate", "circular", "symmetric")
 
 
 class ConvProblem(NamedTuple):
@@ -158,30 +161,62 @@ def phases(size, taps, stride, padding, dilation):
 
 
 def source(position, size, mode):
-    """The pixel that a position inside the image is, or beyond it repeats."""
-    if 0 <= position < size:
-        return position
-    if mode == "reflect":
-        return -position if position < 0 else 2 * (size - 1) - position
-    if mode == "replicate":
-        return 0 if position < 0 else size - 1
-    return position % size
+    """The pixel that a position inside the image is, or beyond it repeats; None for the constant."""
+    pixel = pixel_of(position, size, PADDING_MODES.index(mode))
+    return None if pixel < 0 else pixel
 
 
-def parts(positions, size, mode):
-    """Cuts a range of positions before, inside and after the image: which of them, their pixels,
-    whether that is one pixel.
+class Stretch(NamedTuple):
+    """Positions before, inside or after an image, evenly spaced, of which none is a constant."""
 
-    Padding repeats a pixel at most once on each side (evenly spaced ones, so a slice),
-    or it repeats the one at the edge. With "constant" it repeats none, and there is the part inside alone.
-    """
+    positions: slice    # which of those that were asked for
+    turn: int           # after so many of them the pixels come again, where there are more
+    runs: tuple[tuple[slice, slice], ...]    # pairs (which of the turn, their pixels), the pixels evenly spaced
+
+
+def stretches(positions, size, mode):
+    """Cuts a range of positions before, inside and after the image. With "constant" there is what is inside alone."""
     inside = len(range(positions.start, min(0, positions.stop), positions.step))
     after = len(range(positions.start, min(size, positions.stop), positions.step))
-    cuts = ((inside, after),) if mode == "constant" else ((0, inside), (inside, after), (after, len(positions)))
-    for begin, end in cuts:
-        if begin < end:
-            first, last = (source(positions[i], size, mode) for i in (begin, end - 1))
-            one_pixel = mode == "replicate" and first == last
-            step = 1 if first == last else (last - first) // (end - begin - 1)
-            stop = last + (1 if step > 0 else -1)
-            yield slice(begin, end), slice(first, stop if stop >= 0 else None, step), one_pixel
+    if mode != "constant" and inside:
+        yield _outside(positions, slice(0, inside), size, mode)
+    if inside < after:
+        pixels = slice(positions[inside], positions[after - 1] + 1, positions.step)
+        yield Stretch(slice(inside, after), after - inside, ((slice(0, after - inside), pixels),))
+    if mode != "constant" and after < len(positions):
+        yield _outside(positions, slice(after, len(positions)), size, mode)
+
+
+def runs(positions, size, mode):
+    """The same one by one: triples (which positions, the first of their pixels, how far these are apart), 0 where all are
+    one pixel."""
+    for each in stretches(positions, size, mode):
+        begin, end = each.positions.start, each.positions.stop
+        if each.turn == 1 < end - begin:
+            yield each.positions, each.runs[0][1].start, 0
+            continue
+        for turn in range(begin, end, each.turn):
+            for some, pixels in each.runs:
+                if turn + some.start < end:
+                    yield slice(turn + some.start, min(turn + some.stop, end)), pixels.start, pixels.step or 1
+
+
+def _outside(positions, some, size, mode):
+    """The stretch of these positions, before the image or after it."""
+    period = {"reflect": max(1, 2 * (size - 1)), "symmetric": 2 * size, "circular": size, "replicate": 1}[mode]
+    turn, count = period // math.gcd(period, positions.step), some.stop - some.start
+    turn = turn if 2 * turn <= count else count
+    return Stretch(some, turn, tuple(_runs(positions[some][:turn], size, mode)))
+
+
+def _runs(positions, size, mode):
+    """Cuts positions outside the image where their pixels turn back, or begin anew."""
+    straight, first = max(1, size - 1) if mode == "reflect" else size, 0
+    while first < len(positions):
+        edge = (positions[first] // straight + 1) * straight
+        count = len(range(positions[first], min(edge, positions.stop), positions.step))
+        begin, last = (source(positions[i], size, mode) for i in (first, first + count - 1))
+        step = 1 if count == 1 else (last - begin) // (count - 1)
+        stop = last + (1 if step > 0 else -1)
+        yield slice(first, first + count), slice(begin, stop if stop >= 0 else None, step)
+        first += count

@@ -1,4 +1,4 @@
-"""Outputs computed in pieces that meet pixels with the same taps: that the pieces are all of the outputs, each once,
+"""Outputs computed in regions that meet pixels with the same taps: that the regions are all of the outputs, each once,
 that the results are those of the plain loops, and when it is done."""
 
 import cases
@@ -8,7 +8,7 @@ import reference
 
 import fastconv as fc
 from fastconv._core.problem.geometry import ConvProblem
-from fastconv._core.problem.stretches import of_outputs, pieces
+from fastconv._core.problem.regions import of_outputs, regions
 
 # x, filters, options: planes that are smaller than the reach of the filters, or a few times as large.
 FAR = {
@@ -37,18 +37,18 @@ def taps_met(size, taps, stride, before, dilation, output):
 
 
 @pytest.mark.parametrize("name", FAR)
-def test_pieces_are_all_outputs_and_meet_the_same_taps(name):
+def test_regions_are_all_outputs_and_meet_the_same_taps(name):
     of = problem(*FAR[name])
-    cut = pieces(of)
+    cut = regions(of)
     assert len(cut) > 1
     seen = np.zeros(of.output_size, int)
-    for piece in cut:
-        seen[piece] += 1
+    for region in cut:
+        seen[region] += 1
         for axis in range(2):
             met = {tuple(taps_met(of.size[axis], of.taps[axis], of.stride[axis], of.origin[axis], of.dilation[axis], i))
-                   for i in range(piece[axis].start, piece[axis].stop)}
+                   for i in range(region[axis].start, region[axis].stop)}
             assert len(met) == 1
-        part = of_outputs(of, *piece)
+        part = of_outputs(of, *region)
         for axis, (before, after) in enumerate(part.pads):
             assert reference.output_size(of.size[axis], of.taps[axis], of.stride[axis], (before, after),
                                          of.dilation[axis]) == part.output_size[axis]
@@ -77,13 +77,13 @@ def test_results(name, dtype, data_format):
         np.testing.assert_array_equal(fc.plan_conv2d(given.shape, weight, bias, **asked)(given), wanted)
 
 
-def test_the_planner_takes_pieces_where_they_pay():
+def test_the_planner_takes_regions_where_they_pay():
     told = fc.explain((8, 64, 13, 13), (192, 64, 3, 3), padding=12, dilation=12)
-    assert "9 pieces" in told.reason and told.workspace <= (8 << 20) * fc.get_num_threads()
+    assert "9 regions" in told.reason and told.workspace <= (8 << 20) * fc.get_num_threads()
     expected = {name: nanoseconds for name, nanoseconds, _ in told.candidates if nanoseconds is not None}
     assert min(expected, key=expected.get) == told.driver
-    assert "pieces" not in fc.explain((8, 64, 56, 56), (64, 64, 3, 3), padding=1).reason
-    assert "pieces" not in fc.explain((8, 64, 13, 13), (192, 64, 3, 3), padding=12, dilation=12,
+    assert "regions" not in fc.explain((8, 64, 56, 56), (64, 64, 3, 3), padding=1).reason
+    assert "regions" not in fc.explain((8, 64, 13, 13), (192, 64, 3, 3), padding=12, dilation=12,
                                       padding_mode="replicate").reason
 
 

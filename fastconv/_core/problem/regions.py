@@ -9,25 +9,25 @@ outputs, which simpler.py leaves out.
 
 import itertools
 
-MOST_STRETCHES = 3      # of an axis: more are cut too small
+MOST_INTERVALS = 3      # of an axis: more are cut too small
 MOST_SHARE = 0.7        # of all products with taps, of those that meet pixels: above it is not worth while
 
 
-def pieces(problem):
+def regions(problem):
     """The rows and columns of outputs, as slices, of the convolutions that a problem is cut into,
     the largest first; none where it does not pay."""
     if problem.padding_mode != "constant":
         return []
-    axes = [_stretches(*of_axis) for of_axis in zip(problem.size, problem.output_size, problem.taps, problem.stride,
+    axes = [_intervals(*of_axis) for of_axis in zip(problem.size, problem.output_size, problem.taps, problem.stride,
                                                     problem.origin, problem.dilation)]
-    axes = [axis if len(axis) <= MOST_STRETCHES else [(slice(0, outputs), taps)]
+    axes = [axis if len(axis) <= MOST_INTERVALS else [(slice(0, outputs), taps)]
             for axis, outputs, taps in zip(axes, problem.output_size, problem.taps)]
     cut = [((rows, columns), (rows.stop - rows.start) * row_taps * (columns.stop - columns.start) * column_taps)
            for (rows, row_taps), (columns, column_taps) in itertools.product(*axes)]
     outputs, taps = problem.output_size, problem.taps
     if len(cut) == 1 or sum(share for _, share in cut) > MOST_SHARE * outputs[0] * outputs[1] * taps[0] * taps[1]:
         return []
-    return [piece for piece, _ in sorted(cut, key=lambda each: -each[1])]
+    return [region for region, _ in sorted(cut, key=lambda each: -each[1])]
 
 
 def of_outputs(problem, rows, columns):
@@ -40,9 +40,9 @@ def of_outputs(problem, rows, columns):
     return problem._replace(pads=tuple(pads), output_size=(rows.stop - rows.start, columns.stop - columns.start))
 
 
-def _stretches(size, outputs, taps, stride, before, dilation):
+def _intervals(size, outputs, taps, stride, before, dilation):
     """Outputs that meet pixels with the same taps, and how many of these there are."""
-    if taps > 2 * MOST_STRETCHES:    # each of them begins and ends somewhere
+    if taps > 2 * MOST_INTERVALS:    # each of them begins and ends somewhere
         return [(slice(0, outputs), taps)]
     met = [(max(0, -((at - before) // stride)), min(outputs, (size - 1 + before - at) // stride + 1))
            for at in range(0, taps * dilation, dilation)]
