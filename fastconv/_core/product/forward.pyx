@@ -164,8 +164,8 @@ cdef const floating *copied_filters(const Problem *p, const ProductLayout *l, co
     cdef Py_ssize_t i, j
     for i in range(m):
         memcpy(rows + i * l.filter_pitch, w + i * p.wk, s.depth * sizeof(floating))
-        for j in range(0, s.depth, LINE_BYTES // <int>sizeof(floating)):
-            prefetch(beyond(w, (m + i) * p.wk + j), 0, 2)
+        for j in range(ceildiv(s.depth * sizeof(floating), LINE_BYTES)):
+            prefetch(beyond(w, (m + i) * p.wk + j * LINE_BYTES // <Py_ssize_t>sizeof(floating)), 0, 2)
     return rows
 
 
