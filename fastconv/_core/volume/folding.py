@@ -9,8 +9,6 @@ import math
 
 import numpy as np
 
-import numpy as np
-
 from fastconv._core.problem.geometry import parts
 from fastconv._core.runtime import memory
 from fastconv._core.volume.geometry import Volumes, passes_on, single_taps, window_of
