@@ -8,6 +8,8 @@ Input is read once, and tiles are not left to one filter. It is for data gradien
 whose padding is zeros.
 """
 
+import math
+
 import numpy as np
 
 from fastconv._core.planner.plan import conv2d_plan
@@ -17,17 +19,19 @@ from fastconv._core.runtime import memory
 from fastconv._core.volume.forward import CALL_NANOSECONDS, expected
 
 BLOCK_BYTES = 1 << 20        # of results at a time
-WEIGHT_BYTES = 1 << 20       # of filters that are put in order
+WEIGHT_BYTES = 1 << 18       # of filters that are put in order
 MOST_FILTERS = 32            # with all taps along the depth
 PLANE_NANOSECONDS = 2000.0   # of an addition
 NANOSECONDS_A_NUMBER = 0.5
 
 
 def serves(problem):
-    """Whether there are few enough filters, each of whose results belongs to an output plane."""
+    """Whether there are few enough filters, each of whose results belongs to an output plane, and those of a plane fit
+    into a block."""
     k, own, taps, r, s = problem.weight_shape
     return (1 < taps and k * taps <= MOST_FILTERS and problem.groups == 1 and problem.stride == (1, 1, 1)
-            and problem.padding_mode == "constant" and k * taps * own * r * s * problem.itemsize <= WEIGHT_BYTES)
+            and problem.padding_mode == "constant" and k * taps * own * r * s * problem.itemsize <= WEIGHT_BYTES
+            and k * taps * math.prod(problem.output_size[1:]) * problem.itemsize <= BLOCK_BYTES)
 
 
 class Spread:
@@ -35,8 +39,8 @@ class Spread:
 
     def __init__(self, problem):
         self.problem = problem
-        filters, rows, columns = problem.weight_shape[0] * problem.taps[0], *problem.output_size[1:]
-        self.of_plane = filters * rows * columns
+        filters = problem.weight_shape[0] * problem.taps[0]
+        self.of_plane = filters * math.prod(problem.output_size[1:])
         self.planes = min(problem.size[0], max(1, BLOCK_BYTES // (self.of_plane * problem.itemsize)))
         planes = problem.planes(self.planes)
         self.plan = conv2d_plan(planes._replace(weight_shape=(filters, *planes.weight_shape[1:]), column_step=1),
