@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv._core.volume.geometry import VolumeProblem, Volumes
-from fastconv._core.volume.plan import bias_gradient, conv3d_plan, unavailable
+from fastconv._core.volume.gradient import bias_gradient
+from fastconv._core.volume.plan import conv3d_plan, unavailable
 from fastconv.functional.convolution import Convolutions
 from fastconv.functional.prepared import ConvolutionPlan, planned_weights
 from fastconv.functional.typing import (

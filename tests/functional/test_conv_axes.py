@@ -12,6 +12,7 @@ import reference_volumes as volumes
 
 import fastconv as fc
 from fastconv import nn
+from fastconv._core.runtime import memory
 
 DTYPES = [np.float32, np.float64]
 FORMS = {1: ("NCL", "NLC"), 3: ("NCDHW", "NDHWC")}
@@ -357,6 +358,34 @@ def test_loud_pixels_do_not_drown_others(last, algorithm):
         np.testing.assert_array_equal(np.isnan(y), np.isnan(wanted))
         quiet = ~np.isnan(wanted) & (np.abs(wanted) < 1e3)
         assert np.abs(y - wanted)[quiet].max() < 2e-4
+
+
+LARGE = {    # sizes at which a block, a plane or filters are large
+    "planes": ((1, 64, 4, 120, 120), (64, 64, 3, 3, 3), {"padding": 1}),
+    "large planes of few channels": ((1, 2, 5, 900, 900), (2, 2, 2, 3, 3), {}),
+    "large planes, reflected": ((2, 8, 3, 300, 300), (3, 8, 3, 5, 5), {"padding": 2, "padding_mode": "reflect"}),
+    "many taps along the depth": ((1, 3, 60, 8, 8), (300, 3, 9, 3, 3), {"padding": 4}),
+    "many channels": ((1, 3000, 2, 3, 3), (40, 3000, 3, 3, 3), {"padding": 1}),
+    "many filters": ((1, 700, 3, 12, 12), (700, 700, 3, 3, 3), {"padding": 1}),
+    "signal, many channels": ((1, 3000, 100), (300, 3000, 9), {"padding": 4}),
+    "signal, many taps": ((1, 1, 70000), (4, 1, 5000), {"padding": 9}),
+    "signal, far taps": ((3, 64, 9000), (64, 1, 3), {"groups": 64, "dilation": 512, "padding": 512}),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_scratch_is_bounded(name):
+    x_shape, weight_shape, options = LARGE[name]
+    rng = np.random.default_rng(8)
+    x, w = (rng.standard_normal(shape, np.float32) for shape in (x_shape, weight_shape))
+    axes = len(x_shape) - 2
+    with fc.num_threads(1):
+        memory.scratch_taken()
+        y = FORWARD[axes](x, w, **options)
+        assert memory.scratch_taken()[1] <= min(8 << 20, fc.explain(x_shape, weight_shape, **options).workspace + 4096)
+        for i in range(3):
+            BACKWARD[axes](y, x, w, **options, needs=tuple(j == i for j in range(3)))
+            assert memory.scratch_taken()[1] <= 16 << 20
 
 
 def test_items_of_a_batch_have_the_bits_of_the_batch_in_threads():

@@ -55,9 +55,10 @@ cdef void place_weights(const DirectLayout *l, const Problem *p, Py_ssize_t *at)
 
 
 cdef inline bint lies_turned(const Problem *p) noexcept nogil:
-    """Filters in memory as [c][k][r][s] without gaps between k, r and s, taps forwards or backwards."""
+    """Filters in memory as [c][k][r][s] without gaps between r and s, taps forwards or backwards; between filters there
+    may be the taps of a volume's other planes."""
     cdef Py_ssize_t step = p.ws if p.s > 1 else p.wr, taps = p.r * p.s
-    return (p.groups == 1 and p.own == p.c and p.wk == taps and p.wc >= p.k * taps
+    return (p.groups == 1 and p.own == p.c and p.wk >= taps and p.wc >= p.k * p.wk and (p.wk == 1 or taps > 1)
             and (taps == 1 or ((step == 1 or step == -1) and (p.r == 1 or p.s == 1 or p.wr == p.s * step))))
 
 
@@ -74,7 +75,7 @@ cdef void pack_turned(const DirectLayout *l, const Problem *p, const floating *w
     if backwards:
         w -= taps - 1
     for i in range(l.lanes):
-        rows[i] = i * taps
+        rows[i] = i * p.wk
     for t in range(taps, l.lanes):
         at[t] = behind
     for c in range(p.own):
@@ -89,9 +90,9 @@ cdef void pack_turned(const DirectLayout *l, const Problem *p, const floating *w
                 memcpy(b + at[0] + i, w + c * p.wc + i, l.lanes * sizeof(floating))
                 continue
             reach = max(taps, l.lanes)
-            if (p.own - 1 - c) * p.wc + (p.k - before - i - have + 1) * taps < reach:
+            if (p.own - 1 - c) * p.wc + (p.k - before - i - have) * p.wk + taps < reach:
                 reach = taps    # the last filters of the last channels have not as much behind them
-            to_lanes(w + c * p.wc + i * taps, rows, <int>have, reach, b + i, at)
+            to_lanes(w + c * p.wc + i * p.wk, rows, <int>have, reach, b + i, at)
 
 
 cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w, Py_ssize_t filters,

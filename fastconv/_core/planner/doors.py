@@ -68,6 +68,10 @@ class WeightGradient:
     def __init__(self, simple, driver):
         self.simple, self.driver, self.name = simple, driver, driver.name
 
+    def cost(self, problem):
+        """The expected nanoseconds on one thread, of the problem that has this simpler form."""
+        return self.driver.cost(self.simple.problem)
+
     def conv2d_weight_gradient(self, conv):
         simpler = as_simpler(self.simple, conv)
         if simpler is None:

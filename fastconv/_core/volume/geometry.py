@@ -30,6 +30,7 @@ class VolumeProblem(NamedTuple):
     channels_last: bool
     padding_mode: str
     column_step: int = 1
+    turned: bool = False    # whether filters are read backwards, as a data gradient's
 
     @property
     def output_shape(self):
@@ -144,7 +145,7 @@ def _pass(problem, taps, positions, dilation, padding):
     turned = VolumeProblem((problem.x_shape[0], k, *problem.output_size), (problem.x_shape[1], k // problem.groups,
                                                                            *counts), (1, 1, 1),
                            tuple(zip(padding, after)), dilation, problem.groups, size, problem.itemsize,
-                           problem.channels_last, "constant", problem.stride[2])
+                           problem.channels_last, "constant", problem.stride[2], True)
     pixels = (slice(max(0, of_axis.start), None, of_axis.step) for of_axis in positions)
     return VolumePass(turned, (ALL, ALL, *taps), positions, (ALL, ALL, *pixels))
 

@@ -1,9 +1,9 @@
 """The plan of a convolution of volumes: the way that is expected to be done first, kept in a bounded cache.
 
 Where a problem is one convolution of images (flat.py) it is that; else the taps along the depth are added up
-(forward.py), the images being the planes of an item or the items at a plane. The data gradient is a convolution of
-grad_output by the turned filters for each triple of phases of the stride, by plans as these; the weight gradient of a
-tap along the depth is the sum of those of its planes, in a fixed order.
+(forward.py), the images being the planes of an item or the items at a plane, or they are channels of planes that are
+gathered (gathered.py), or filters (spread.py). The data gradient is a convolution of grad_output by the turned filters
+for each triple of phases of the stride, by plans as these.
 """
 
 import functools
@@ -14,18 +14,18 @@ import numpy as np
 
 from fastconv._core.data_gradient.filters import in_groups
 from fastconv._core.planner import plan as images
-from fastconv._core.planner.doors import in_parts
 from fastconv._core.planner.drivers import FORWARD, Driver
 from fastconv._core.planner.plan import ConvPlan, conv2d_plan
-from fastconv._core.pointwise import bias_gradient as of_images
 from fastconv._core.problem.convolution import Convolution
 from fastconv._core.problem.simpler import joined
-from fastconv._core.runtime import memory
+from fastconv._core.volume import spread
 from fastconv._core.volume.flat import Flat, flat
 from fastconv._core.volume.folding import fold_frame, tap_by_tap
-from fastconv._core.volume.forward import Sum, expected, is_finite, planes_of, planes_of_items
-from fastconv._core.volume.geometry import Volumes, VolumeProblem, VolumeWindow, passes_on, window_of
-from fastconv._core.volume.planes import planes_met
+from fastconv._core.volume.forward import Sum, expected, is_finite
+from fastconv._core.volume.gathered import BLOCK_BYTES, Gathered
+from fastconv._core.volume.geometry import VolumeProblem, Volumes, VolumeWindow, passes_on, window_of
+from fastconv._core.volume.gradient import gradient_cost, weight_gradient
+from fastconv._core.volume.spread import Spread
 
 MOST_KEPT = 64    # passes of a data gradient that are remembered
 
@@ -35,7 +35,7 @@ class Way(NamedTuple):
 
     name: str
     nanoseconds: float
-    by: ConvPlan | Sum
+    by: ConvPlan | Sum | Gathered | Spread
 
 
 class VolumePlan:
@@ -59,8 +59,21 @@ class VolumePlan:
         if self.problem.x_shape[1] == 1 and self.problem.taps[0] > 1 and self.problem.padding_mode == "constant":
             yield _way("taps along the depth as channels", Sum(self.problem, self.asked, joined=True))
         yield _way("taps along the depth", Sum(self.problem, self.asked))
+        if self.problem.turned and spread.serves(self.problem):
+            yield _way("taps along the depth as filters", Spread(self.problem))
+        if self._may_gather():
+            yield _way("taps along the depth as channels of planes that are gathered",
+                       Gathered(self.problem, self.asked))
         if self.problem.x_shape[0] > 1:
             yield _way("taps along the depth, of all items", Sum(self.problem, self.asked, of_items=True))
+
+    def _may_gather(self):
+        """Whether planes may be gathered: those that fit into a block, where channels are planes."""
+        _, c, _, h, w = self.problem.x_shape
+        taps = self.problem.taps[0]
+        in_planes = not self.problem.channels_last or c == 1
+        return (taps > 1 and self.problem.groups == 1 and in_planes and not self.problem.turned
+                and c * taps * h * w * self.problem.itemsize <= BLOCK_BYTES)
 
     @property
     def algorithm(self) -> str:
@@ -85,7 +98,8 @@ class VolumePlan:
     def convolve(self, volumes: Volumes, prepared=None) -> None:
         """Fills y."""
         if self.flat is None:
-            self.best(volumes, prepared)
+            if self.best(volumes, prepared) is False:
+                self.otherwise(volumes)
             return
         views = self.flat.views(volumes.x, volumes.w, volumes.y)
         if views is None:
@@ -97,7 +111,7 @@ class VolumePlan:
 
     def finite(self, volumes: Volumes) -> None:
         """Fills y, of filters that are finite, with zeros as padding."""
-        if self.flat is None:
+        if isinstance(self.best, Sum | Spread):
             self.best.run(volumes)
         else:
             self.convolve(volumes)
@@ -123,7 +137,8 @@ class VolumePlan:
         if self.problem.is_empty:
             return ()
         if self.flat is None:
-            return (self.best.prepare(weight),)
+            prepared = self.best.prepare(weight)
+            return () if prepared is None else (prepared,)
         views = self.flat.views(np.empty((0, *self.problem.x_shape[1:]), weight.dtype), weight,
                                 np.empty((0, *self.problem.output_shape[1:]), weight.dtype))
         return () if views is None else (self.best.prepare(views[1]),)
@@ -145,8 +160,18 @@ class VolumePlan:
         if views is not None and views[1][0].flags.c_contiguous:
             x, w, y = views
             self.best.weight_gradient(Convolution(x, w, None, y, self._window(volumes.window)))
+        elif self._gathers_for_gradient and joined(volumes.w, 1, 2) is not None:
+            self._gathered.weight_gradient(volumes)
         else:
-            _weight_gradient(self.problem, volumes)
+            weight_gradient(self.problem, volumes)
+
+    @functools.cached_property
+    def _gathered(self):
+        return Gathered(self.problem)
+
+    @functools.cached_property
+    def _gathers_for_gradient(self):
+        return self._may_gather() and self._gathered.gradient_cost < gradient_cost(self.problem)
 
 
 def _way(name, by):
@@ -169,21 +194,6 @@ def unavailable(algorithm, problem):
 def conv3d_plan(problem, algorithm):
     """The plan for a checked problem and an algorithm that is not unavailable."""
     return VolumePlan(problem, algorithm)
-
-
-def bias_gradient(grad_output, grad_bias):
-    """grad_bias[k] = the sum of grad_output (N, K, OD, OH, OW), with any strides, over items and pixels."""
-    for first in (3, 2):
-        view = joined(grad_output, first, first + 1)
-        if view is not None:
-            of_images.bias_gradient(view, grad_bias)
-            return
-    grad_bias.fill(0)
-    one = np.empty_like(grad_bias)
-    for plane in range(grad_output.shape[2]):
-        of_images.bias_gradient(grad_output[:, :, plane], one)
-        with np.errstate(invalid="ignore", over="ignore"):
-            grad_bias += one
 
 
 class VolumeDataGradient:
@@ -221,39 +231,3 @@ class VolumeDataGradient:
 
 def _convolve(problem, volumes):
     conv3d_plan(problem, "auto").finite(volumes)
-
-
-def _weight_gradient(problem, volumes):
-    """Tap by tap along the depth, and plane by plane, or item by item, whichever are fewer."""
-    whole = volumes.window.padding_value != 0
-    if not whole and problem.padding_mode == "constant":
-        sums = np.empty(len(volumes.w), volumes.w.dtype)
-        bias_gradient(volumes.y, sums)
-        whole = not np.isfinite(sums).all()
-    items, planes = len(volumes.x), volumes.y.shape[2]
-    for tap in range(problem.taps[0]):
-        gradient, begun = volumes.w[:, :, tap], False
-        for step in planes_met(problem, tap, whole):
-            plan = conv2d_plan(problem.planes(items if planes < items else step.last - step.first), "auto")
-            for x, y in _images(step, volumes, planes < items):
-                for part in in_parts(Convolution(x, gradient, None, y, volumes.window.planes), problem.groups):
-                    share = memory.scratch(part.w.nbytes).view(part.w.dtype).reshape(part.w.shape)
-                    plan.weight_gradient(part.of(w=share))
-                    if begun:
-                        with np.errstate(invalid="ignore", over="ignore"):
-                            part.w[...] += share
-                    else:
-                        np.copyto(part.w, share)
-                begun = True
-        if not begun:
-            gradient.fill(0)
-
-
-def _images(step, volumes, of_items):
-    """What a step meets, and where it goes: pairs of images."""
-    if of_items:
-        yield from planes_of_items(step, volumes)
-        return
-    for x, y in zip(volumes.x, volumes.y):
-        yield (planes_of(x.swapaxes(0, 1), step, volumes.window.padding_value),
-               y.swapaxes(0, 1)[step.first:step.last])
