@@ -55,6 +55,8 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "explain",
@@ -75,6 +77,7 @@ __all__ = [
     "nll_loss",
     "nll_loss_backward",
     "plan_conv2d",
+    "plan_conv_transpose2d",
     "relu",
     "relu_backward",
     "sigmoid",
@@ -88,7 +91,10 @@ __all__ = [
 
 #: What fewer programs use is imported when it is first used, from these modules.
 LATER = {
+    "conv_transpose2d": "fastconv.functional.transposed_images",
+    "conv_transpose2d_backward": "fastconv.functional.transposed_images",
     "explain": "fastconv.functional.explanation",
+    "plan_conv_transpose2d": "fastconv.functional.transposed_images",
 }
 
 

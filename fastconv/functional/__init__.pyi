@@ -9,6 +9,11 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from fastconv.functional.conv import conv_output_size as conv_output_size
+from fastconv.functional.transposed_images import (
+    conv_transpose2d as conv_transpose2d,
+    conv_transpose2d_backward as conv_transpose2d_backward,
+    plan_conv_transpose2d as plan_conv_transpose2d,
+)
 from fastconv.functional.explanation import explain as explain
 from fastconv.functional.prepared import Conv2dPlan
 from fastconv.functional.typing import (
@@ -36,6 +41,8 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "explain",
@@ -56,6 +63,7 @@ __all__ = [
     "nll_loss",
     "nll_loss_backward",
     "plan_conv2d",
+    "plan_conv_transpose2d",
     "relu",
     "relu_backward",
     "sigmoid",

@@ -4,7 +4,7 @@
     state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
     containers      ModuleList, ModuleDict
-    conv, pooling, activation, linear    the layers
+    conv, conv_transpose, pooling, activation, linear    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
@@ -17,6 +17,7 @@ from fastconv.nn import init, models
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
+from fastconv.nn.conv_transpose import ConvTranspose2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
@@ -36,6 +37,7 @@ __all__ = [
     "AdaptiveMaxPool2d",
     "AvgPool2d",
     "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",

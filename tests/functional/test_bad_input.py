@@ -5,6 +5,7 @@ import warnings
 
 import bad_convolutions as convolutions
 import bad_poolings as poolings
+import bad_transposed as transposed
 import numpy as np
 import pytest
 from bad_convolutions import F32, F64, W, X, Y, ones
@@ -144,6 +145,7 @@ def smoothing(function):
 TABLE = {
     **convolutions.TABLE,
     **poolings.TABLE,
+    **transposed.TABLE,
     "relu": activation(fc.relu),
     "leaky_relu": activation(fc.leaky_relu, *slope(fc.leaky_relu, SCORES)),
     "sigmoid": activation(fc.sigmoid),
