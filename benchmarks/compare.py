@@ -10,8 +10,8 @@ slower for a while is so for all of them; the time of a layer is the shortest of
 milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's: above 1, fastconv is the fastest.
 A library that is not installed, or cannot do what is asked for, is left out, with a note.
 
-The results of forward, planned, large and conv_transpose are compared with the sum in float64. A library that is further off than
-`benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
+The results of forward, planned, large and conv_transpose are compared with the sum in float64. A library that is
+further off than `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "conv_transpose": T
               "pool": POOL_OPERATIONS, "large": ("large",),
               "networks": NETWORK_OPERATIONS, "small": ("small",)}
 IN_NCHW = {"networks": "networks", "small": "small calls"}  # only
-TABLES = ((CONV, CONV_OPERATIONS), (TRANSPOSED, TRANSPOSED_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS),
-          (SMALL, ("small",)))
+TABLES = ((CONV, CONV_OPERATIONS), (TRANSPOSED, TRANSPOSED_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)),
+          (NETWORKS, NETWORK_OPERATIONS), (SMALL, ("small",)))
 SECONDS = 0.06  # for an operation of a layer, in each round
 MOST_THREADS = 1024
 

@@ -236,7 +236,8 @@ def test_forms():
     options = dict(stride=2, padding=1, activation="relu")
     wanted = fc.conv_transpose2d(x, weight, bias, **options)
     np.testing.assert_array_equal(fc.conv_transpose2d(x[1], weight, bias, **options), wanted[1])
-    for view in (np.repeat(x, 2, axis=3)[..., ::2], np.ascontiguousarray(x[..., ::-1])[..., ::-1], np.asfortranarray(x)):
+    backwards = np.ascontiguousarray(x[..., ::-1])[..., ::-1]
+    for view in (np.repeat(x, 2, axis=3)[..., ::2], backwards, np.asfortranarray(x)):
         np.testing.assert_allclose(fc.conv_transpose2d(view, weight, bias, **options), wanted, rtol=1e-12, atol=1e-12)
     turned = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
     np.testing.assert_allclose(fc.conv_transpose2d(x, turned, bias[::-1][::-1], **options), wanted, rtol=1e-12,
@@ -287,10 +288,9 @@ def test_a_pixel_that_is_not_finite_reaches_its_filter():
 def test_plans_have_the_same_bits():
     for case in LAYERS:
         x, weight, bias = case.arrays(7, F32)
-        wanted = getattr(fc, FORWARD[case.axes])(case.form(x), weight, bias, **case.window(), activation=case.activation,
-                                                 data_format=case.data_format)
-        plan = getattr(fc, "plan_" + FORWARD[case.axes])(case.form(x).shape, weight, bias, **case.window(),
-                                                         activation=case.activation, data_format=case.data_format)
+        options = {**case.window(), "activation": case.activation, "data_format": case.data_format}
+        wanted = getattr(fc, FORWARD[case.axes])(case.form(x), weight, bias, **options)
+        plan = getattr(fc, "plan_" + FORWARD[case.axes])(case.form(x).shape, weight, bias, **options)
         assert plan.output_shape == wanted.shape and plan.dtype == F32
         weight[...], again = 0, pickle.loads(pickle.dumps(plan))
         for each in (plan, again, copy.copy(plan)):

@@ -17,7 +17,7 @@ ACTIVATE = {None: lambda y: y, "relu": torch.relu, "leaky_relu": functional.leak
 
 
 def torch_result(case, x, weight, bias):
-    """PyTorch has even padding alone: what is uneven is cut off afterwards, and output_padding comes to what was cut."""
+    """PyTorch has even padding alone: what is uneven is cut off afterwards, and what is missing comes to it."""
     axes = case.axes
     stride, dilation = (transposed.per_axis(value, axes) for value in (case.stride, case.dilation))
     pads = transposed.pads_of(case.padding, x.shape[2:], weight.shape[2:], stride, dilation)

@@ -1,8 +1,8 @@
 """The data gradient of one output a filter, of few images: see ``product/one_output.py``.
 The driver counts its costs."""
 
-from fastconv._core.problem.finish import finish
 from fastconv._core.problem.convolution import PLAIN, Window
+from fastconv._core.problem.finish import finish
 from fastconv._core.product import one_output
 
 

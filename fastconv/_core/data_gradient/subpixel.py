@@ -31,8 +31,8 @@ import numpy as np
 
 from fastconv._core.direct import forward as direct
 from fastconv._core.problem.convolution import PLAIN, Convolution, Window
-from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.finish import lay_ground
+from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.interleave import interleave
 from fastconv._core.problem.parts import scratch_bytes
 from fastconv._core.problem.sizes import block_pixels
