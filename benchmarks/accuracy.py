@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.layers import ConvLayer, TransposedLayer
+from benchmarks.layers import AxesLayer, ConvLayer, TransposedLayer
 from benchmarks.libraries.base import Array, ConvArrays
 
 # What a result may be off and still count: for float32 what fastconv promises of its fast algorithms,
@@ -38,6 +40,20 @@ def transposed(layer: TransposedLayer, arrays: ConvArrays) -> NDArray[np.float64
             whole[..., i:i + stride * layer.h:stride, j:j + stride * layer.w:stride] += added.reshape(
                 n, k, layer.h, layer.w)
     return whole[..., padding:padding + oh, padding:padding + ow] + bias[:, None, None]
+
+
+def convolve_axes(layer: AxesLayer, arrays: ConvArrays) -> NDArray[np.float64]:
+    """The same of signals or volumes."""
+    x, weight, bias, _ = (array.astype(np.float64) for array in arrays)
+    padding, stride, dilation = map(layer.of_axes, (layer.padding, layer.stride, layer.dilation))
+    x = np.pad(x, [(0, 0), (0, 0), *((each, each) for each in padding)])
+    n, k, *size = layer.y_shape
+    y = np.zeros((n, k, int(np.prod(size))))
+    for tap in itertools.product(*map(range, layer.taps)):
+        seen = x[(..., *(slice(t * distance, t * distance + step * outputs, step)
+                         for t, distance, step, outputs in zip(tap, dilation, stride, size)))]
+        y += weight[(..., *tap)] @ seen.reshape(n, layer.c, -1)
+    return (y + bias[:, None]).reshape(layer.y_shape)
 
 
 def _directly(layer: ConvLayer, x: Array, weight: Array) -> Array:

@@ -1,7 +1,8 @@
 """fastconv beside its peers, layer by layer.
 
     python -m benchmarks.compare [--threads 1] [--rounds 5]
-                                 [--ops forward,planned,grad_x,grad_weight,conv_transpose,pool,large,networks,small]
+                                 [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small,conv1d,conv3d,
+                                        conv_transpose]
                                  [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT] [--first N]
                                  [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.svg]
 
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import chart
-from benchmarks.layers import CONV, LARGE, POOL, TRANSPOSED
+from benchmarks.layers import CONV, CONV1D, CONV3D, LARGE, POOL, ROCKET, TRANSPOSED
 from benchmarks.libraries import (
     CONV_OPERATIONS,
     DTYPES,
@@ -34,19 +35,22 @@ from benchmarks.libraries import (
     LIBRARIES,
     NETWORK_OPERATIONS,
     POOL_OPERATIONS,
+    SIGNAL_OPERATIONS,
     TRANSPOSED_OPERATIONS,
+    VOLUME_OPERATIONS,
 )
 from benchmarks.networks import NETWORKS
 from benchmarks.process import Failed, Process
 from benchmarks.report import Found, print_table, summarise
 from benchmarks.small import SMALL
 
-OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "conv_transpose": TRANSPOSED_OPERATIONS,
-              "pool": POOL_OPERATIONS, "large": ("large",),
-              "networks": NETWORK_OPERATIONS, "small": ("small",)}
-IN_NCHW = {"networks": "networks", "small": "small calls"}  # only
-TABLES = ((CONV, CONV_OPERATIONS), (TRANSPOSED, TRANSPOSED_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)),
-          (NETWORKS, NETWORK_OPERATIONS), (SMALL, ("small",)))
+OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS, "large": ("large",),
+              "networks": NETWORK_OPERATIONS, "small": ("small",), "conv1d": SIGNAL_OPERATIONS,
+              "conv3d": VOLUME_OPERATIONS, "conv_transpose": TRANSPOSED_OPERATIONS}
+IN_NCHW = {"networks": "networks", "small": "small calls", "conv1d": "signals", "conv3d": "volumes"}  # only
+TABLES = ((CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS),
+          (SMALL, ("small",)), ({**CONV1D, **ROCKET}, SIGNAL_OPERATIONS), (CONV3D, VOLUME_OPERATIONS),
+          (TRANSPOSED, TRANSPOSED_OPERATIONS))
 SECONDS = 0.06  # for an operation of a layer, in each round
 MOST_THREADS = 1024
 

@@ -1,11 +1,13 @@
 """The layers that are timed: convolution and pooling of well-known networks, at the sizes of training and of one image,
-and convolutions with filters so large that Fourier transforms are the way."""
+convolutions with filters so large that Fourier transforms are the way, and convolutions of signals and of volumes."""
 
 from __future__ import annotations
 
+import math
+import random
 from typing import NamedTuple
 
-Shape = tuple[int, int, int, int]
+Shape = tuple[int, ...]
 
 
 class ConvLayer(NamedTuple):
@@ -63,6 +65,37 @@ class TransposedLayer(NamedTuple):
         return self.n, self.k, (self.h - 1) * self.stride + self.r - cut, (self.w - 1) * self.stride + self.s - cut
 
 
+class AxesLayer(NamedTuple):
+    """n signals, or volumes, of c channels and some size under k filters of so many taps along each axis; padding and
+    dilation are those of all axes, or of each."""
+
+    n: int
+    c: int
+    size: Shape
+    k: int
+    taps: Shape
+    stride: int | Shape = 1
+    padding: int | Shape = 0
+    dilation: int | Shape = 1
+
+    def of_axes(self, value: int | Shape) -> Shape:
+        return (value,) * len(self.size) if isinstance(value, int) else value
+
+    @property
+    def x_shape(self) -> Shape:
+        return self.n, self.c, *self.size
+
+    @property
+    def weight_shape(self) -> Shape:
+        return self.k, self.c, *self.taps
+
+    @property
+    def y_shape(self) -> Shape:
+        window = zip(self.size, self.taps, *map(self.of_axes, (self.stride, self.padding, self.dilation)))
+        return self.n, self.k, *((length + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
+                                 for length, taps, stride, padding, dilation in window)
+
+
 class PoolLayer(NamedTuple):
     """Windows of kernel x kernel pixels over n images of c channels and h x w pixels."""
 
@@ -87,34 +120,29 @@ def _output_size(h: int, w: int, r: int, s: int, stride: int, padding: int) -> t
     return (h + 2 * padding - r) // stride + 1, (w + 2 * padding - s) // stride + 1
 
 
-def _size(shape: Shape) -> int:
-    n, c, h, w = shape
-    return n * c * h * w
-
-
-def conv_flops(layer: ConvLayer) -> int:
+def conv_flops(layer: ConvLayer | AxesLayer) -> int:
     """Operations of the direct sum: a multiplication and an addition for each output and element of its filter.
 
     Either gradient of a convolution needs as many. A fast algorithm needs fewer,
     so its rate may pass the peak of the CPU.
     """
-    return 2 * _size(layer.y_shape) * (layer.c // layer.groups) * layer.r * layer.s
+    return 2 * math.prod(layer.y_shape) * math.prod(layer.weight_shape[1:])
 
 
 def transposed_flops(layer: TransposedLayer) -> int:
     """Of each pixel with all of its filters."""
-    return 2 * _size(layer.x_shape) * layer.k * layer.r * layer.s
+    return 2 * math.prod(layer.x_shape) * layer.k * layer.r * layer.s
 
 
-def conv_bytes(layer: ConvLayer | TransposedLayer, itemsize: int = 4) -> int:
+def conv_bytes(layer: ConvLayer | AxesLayer | TransposedLayer, itemsize: int = 4) -> int:
     """Bytes that must move at least: images, filters and feature maps, once each."""
-    return itemsize * (_size(layer.x_shape) + _size(layer.weight_shape) + _size(layer.y_shape))
+    return itemsize * (math.prod(layer.x_shape) + math.prod(layer.weight_shape) + math.prod(layer.y_shape))
 
 
 def pool_bytes(layer: PoolLayer, itemsize: int = 4) -> int:
     """Bytes that must move at least: images and pooled images, once each;
     the indices of max pooling are not counted."""
-    return itemsize * (_size(layer.x_shape) + _size(layer.y_shape))
+    return itemsize * (math.prod(layer.x_shape) + math.prod(layer.y_shape))
 
 
 def describe(name: str) -> str:
@@ -194,3 +222,61 @@ POOL = {
     "resnet-pool": PoolLayer(4, 64, 112, 112, 3, 2, padding=1),
     "inception-pool": PoolLayer(4, 256, 28, 28, 3, 1, padding=1),
 }
+
+CONV1D = {
+    # WaveNet: 64 to 256 channels of 16,000 samples, dilations 1 to 512 (padded on both sides here)
+    "wavenet-64-d1": AxesLayer(1, 64, (16000,), 64, (2,), dilation=1),
+    "wavenet-64-d16": AxesLayer(1, 64, (16000,), 64, (2,), dilation=16),
+    "wavenet-64-d512": AxesLayer(1, 64, (16000,), 64, (2,), dilation=512),
+    "wavenet-128-d4": AxesLayer(1, 128, (16000,), 128, (3,), padding=4, dilation=4),
+    "wavenet-128-1": AxesLayer(1, 128, (16000,), 256, (1,)),
+    "wavenet-256-d64": AxesLayer(1, 256, (16000,), 256, (2,), dilation=64),
+    # M5 (Dai et al., 2017): raw sound of one second at 8 kHz
+    "m5-1": AxesLayer(16, 1, (8000,), 128, (80,), stride=4, padding=38),
+    "m5-2": AxesLayer(16, 128, (500,), 128, (3,), padding=1),
+    "m5-3": AxesLayer(16, 128, (125,), 256, (3,), padding=1),
+    "m5-4": AxesLayer(16, 256, (31,), 512, (3,), padding=1),
+    # a text CNN (Kim, 2014): words of 300 numbers
+    "text-3": AxesLayer(32, 300, (64,), 100, (3,)),
+    "text-5": AxesLayer(32, 300, (64,), 100, (5,)),
+}
+
+CONV3D = {
+    # C3D (Tran et al., 2015): clips of 16 frames
+    "c3d-1": AxesLayer(1, 3, (16, 112, 112), 64, (3, 3, 3), padding=1),
+    "c3d-2": AxesLayer(1, 64, (16, 56, 56), 128, (3, 3, 3), padding=1),
+    "c3d-3b": AxesLayer(1, 256, (8, 28, 28), 256, (3, 3, 3), padding=1),
+    "c3d-5": AxesLayer(1, 512, (2, 7, 7), 512, (3, 3, 3), padding=1),
+    # ResNet3D-18 (Tran et al., 2018)
+    "r3d-stem": AxesLayer(1, 3, (16, 112, 112), 64, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3)),
+    "r3d-2": AxesLayer(1, 64, (16, 56, 56), 64, (3, 3, 3), padding=1),
+    "r3d-3-s2": AxesLayer(1, 64, (16, 56, 56), 128, (3, 3, 3), stride=2, padding=1),
+    "r3d-3-1x1": AxesLayer(1, 64, (16, 56, 56), 128, (1, 1, 1), stride=2),
+    # a 3-D U-Net (Cicek et al., 2016) on one channel
+    "unet3d-1": AxesLayer(1, 1, (64, 64, 64), 32, (3, 3, 3), padding=1),
+    "unet3d-2": AxesLayer(1, 32, (64, 64, 64), 32, (3, 3, 3), padding=1),
+}
+
+
+class RocketLayer(NamedTuple):
+    """Random filters of one channel on series (Dempster, Petitjean and Webb, "ROCKET", 2020): of 7, 9 or 11 taps, with
+    a dilation of 2^u, u from 0 to what still fits into a series; half of them padded. Those of a length, a dilation and
+    a padding are one convolution."""
+
+    n: int
+    size: int
+    filters: int
+
+    def parts(self) -> list[AxesLayer]:
+        drawn = random.Random(0)
+        found: dict[tuple[int, int, int], int] = {}
+        for _ in range(self.filters):
+            taps = drawn.choice((7, 9, 11))
+            dilation = int(2 ** drawn.uniform(0, math.log2((self.size - 1) / (taps - 1))))
+            padding = drawn.choice((0, (taps - 1) * dilation // 2))
+            found[taps, dilation, padding] = found.get((taps, dilation, padding), 0) + 1
+        return [AxesLayer(self.n, 1, (self.size,), count, (taps,), 1, padding, dilation)
+                for (taps, dilation, padding), count in sorted(found.items())]
+
+
+ROCKET = {"rocket-10000": RocketLayer(100, 500, 10000)}

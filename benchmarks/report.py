@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.accuracy import LIMITS
-from benchmarks.layers import CONV, LARGE, POOL, TRANSPOSED, conv_bytes, conv_flops, pool_bytes, transposed_flops
+from benchmarks.layers import (
+    CONV,
+    CONV1D,
+    CONV3D,
+    LARGE,
+    POOL,
+    TRANSPOSED,
+    conv_bytes,
+    conv_flops,
+    pool_bytes,
+    transposed_flops,
+)
 
 
 class Found(NamedTuple):
@@ -61,7 +72,7 @@ def context() -> dict[str, Any]:
 
 def work(layer: str, itemsize: int) -> dict[str, int]:
     """The operations and the bytes of a layer, where it has enough of them to count."""
-    convolutions = {**CONV, **LARGE}
+    convolutions = {**CONV, **LARGE, **CONV1D, **CONV3D}
     if layer in convolutions:
         return {"flops": conv_flops(convolutions[layer]), "bytes": conv_bytes(convolutions[layer], itemsize)}
     if layer in TRANSPOSED:

@@ -21,8 +21,20 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from benchmarks.accuracy import convolve, relative_error, transposed
-from benchmarks.layers import CONV, LARGE, POOL, TRANSPOSED, ConvLayer, TransposedLayer
+from benchmarks.accuracy import convolve, convolve_axes, relative_error, transposed
+from benchmarks.layers import (
+    CONV,
+    CONV1D,
+    CONV3D,
+    LARGE,
+    POOL,
+    ROCKET,
+    TRANSPOSED,
+    AxesLayer,
+    ConvLayer,
+    RocketLayer,
+    TransposedLayer,
+)
 from benchmarks.libraries import LIBRARIES, Calls, ConvArrays, Library, Setting
 from benchmarks.networks import CLASSES, NETWORKS
 from benchmarks.small import SMALL
@@ -43,7 +55,7 @@ def in_nchw(maps: Any, layout: str) -> Any:
 
 
 # The operations whose results are compared with the sum in float64.
-EXACT = "forward", "planned", "large", "conv_transpose", "conv_transpose_planned"
+EXACT = "forward", "planned", "large", "conv1d", "conv3d", "conv_transpose", "conv_transpose_planned"
 
 
 class Worker:
@@ -64,6 +76,12 @@ class Worker:
             calls = self._convolution(library.large, LARGE[name])
         elif name in TRANSPOSED:
             calls = self._convolution(library.transposed, TRANSPOSED[name])
+        elif name in CONV1D or name in CONV3D:
+            layer_of_axes = {**CONV1D, **CONV3D}[name]
+            calls = {f"conv{len(layer_of_axes.size)}d{operation.removeprefix('forward') and '_' + operation}": call
+                     for operation, call in self._axes(layer_of_axes).items()}
+        elif name in ROCKET:
+            calls = self._rocket(ROCKET[name])
         elif name in POOL:
             layer = POOL[name]
             calls = library.pool(layer, *(in_layout(array, library.layout)
@@ -85,6 +103,27 @@ class Worker:
         self.exact = lambda: (transposed if isinstance(layer, TransposedLayer) else convolve)(layer, summed)
         return prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout),
                                               grad=in_layout(arrays.grad, library.layout)))
+
+    def _axes(self, layer: AxesLayer) -> Calls:
+        library = self.library
+        arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
+        arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
+        summed = arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias))
+        self.exact = lambda: convolve_axes(layer, summed)
+        return library.axes(layer, arrays)
+
+    def _rocket(self, layer: RocketLayer) -> Calls:
+        """One filter bank after the other, on the same series; no feature map is kept."""
+        series, nothing = draw(self.library.dtype, (layer.n, 1, layer.size), (0,))
+        parts = [self.library.axes(part, ConvArrays(series, *draw(self.library.dtype, part.weight_shape, (part.k,)),
+                                                    nothing)).get("forward") for part in layer.parts()]
+
+        def run() -> None:
+            for part in parts:
+                assert part is not None
+                part()
+
+        return {"rocket": run} if all(parts) else {}
 
     def times(self, seconds: float) -> dict[str, float]:
         found: dict[int, float] = {}  # of each call, once: an engine's forward and planned are the same

@@ -170,6 +170,6 @@ def plan(axes):
 
 
 # Function -> its bad inputs.
-TABLE = {name.format(axes): rows(axes) for axes in (2,)
+TABLE = {name.format(axes): rows(axes) for axes in (1, 2, 3)
          for name, rows in (("conv_transpose{}d", forward), ("conv_transpose{}d_backward", backward),
                             ("plan_conv_transpose{}d", plan))}

@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import reference
 
-from fastconv.functional.conv import planned
+from fastconv.functional.conv import IMAGES
+
+planned = IMAGES.planned
 
 PADDING_MODES = ("constant", "reflect", "replicate", "circular")
 ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh")

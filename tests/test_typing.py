@@ -17,7 +17,7 @@ import pytest
 import fastconv
 from fastconv import _core, functional, nn
 from fastconv._core.planner import plan
-from fastconv.functional import checks, conv, typing
+from fastconv.functional import checks, convolution, typing
 
 CORE = Path(_core.__file__).parent
 COMPILED = sorted(f"{path.parent.name}.{path.name.split('.')[0]}" for path in CORE.rglob("*.so"))
@@ -193,7 +193,7 @@ CHOOSES = {"needs", "return_indices", "reduction"}
 @pytest.mark.parametrize(("type_", "values"), [
     (typing.Algorithm, plan.ALGORITHMS), (typing.PaddingMode, checks.PADDING_MODES),
     (typing.DataFormat, checks.DATA_FORMATS), (typing.Reduction, checks.REDUCTIONS),
-    (typing.Activation, conv.ACTIVATIONS[1:]), (nn.init.InitName, tuple(nn.init._BY_NAME))])
+    (typing.Activation, convolution.ACTIVATIONS[1:]), (nn.init.InitName, tuple(nn.init._BY_NAME))])
 def test_the_literals_are_what_is_accepted(type_, values):
     assert get_args(type_) == values
 

@@ -16,7 +16,9 @@ from benchmarks.libraries.base import (
                                        LAYOUTS,
                                        NETWORK_OPERATIONS,
                                        POOL_OPERATIONS,
+                                       SIGNAL_OPERATIONS,
                                        TRANSPOSED_OPERATIONS,
+                                       VOLUME_OPERATIONS,
                                        Array,
                                        Calls,
                                        ConvArrays,
@@ -32,4 +34,5 @@ LIBRARIES: dict[str, type[Library]] = {
 }
 
 __all__ = ["CONV_OPERATIONS", "DTYPES", "LAYOUTS", "LIBRARIES", "NETWORK_OPERATIONS", "POOL_OPERATIONS",
-           "TRANSPOSED_OPERATIONS",           "Array", "Calls", "ConvArrays", "Library", "Setting"]
+           "SIGNAL_OPERATIONS", "TRANSPOSED_OPERATIONS", "VOLUME_OPERATIONS", "Array", "Calls", "ConvArrays", "Library",
+           "Setting"]

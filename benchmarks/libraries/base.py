@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.layers import ConvLayer, PoolLayer, TransposedLayer
+from benchmarks.layers import AxesLayer, ConvLayer, PoolLayer, TransposedLayer
 from benchmarks.networks import Network
 from benchmarks.small import SmallCall
 
@@ -21,6 +21,8 @@ CONV_OPERATIONS = "forward", "planned", "grad_x", "grad_weight"
 TRANSPOSED_OPERATIONS = tuple(f"conv_transpose{suffix}" for suffix in ("", "_planned", "_grad_x", "_grad_weight"))
 POOL_OPERATIONS = "max_pool", "max_pool_backward", "avg_pool", "avg_pool_backward"
 NETWORK_OPERATIONS = "training_step", "prediction"
+SIGNAL_OPERATIONS = "conv1d", "conv1d_grad_x", "conv1d_grad_weight", "rocket"
+VOLUME_OPERATIONS = "conv3d", "conv3d_grad_x", "conv3d_grad_weight"
 LAYOUTS = "nchw", "nhwc"
 DTYPES = "float32", "float64"
 
@@ -62,6 +64,10 @@ class Library:
         return {}
 
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
+        return {}
+
+    def axes(self, layer: AxesLayer, arrays: ConvArrays) -> Calls:
+        """Of signals or volumes: "forward", "grad_x" and "grad_weight", or as many of these as it has."""
         return {}
 
     def large(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:

@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.layers import ConvLayer, TransposedLayer
+from benchmarks.layers import AxesLayer, ConvLayer, TransposedLayer
 from benchmarks.libraries.base import LAYOUTS, Array, Calls, ConvArrays, Library, Setting
 from benchmarks.libraries.tflite import tflite_model
 
 
-def onnx_model(layer: ConvLayer, arrays: ConvArrays) -> bytes:
+def onnx_model(layer: ConvLayer | AxesLayer, arrays: ConvArrays) -> bytes:
     """A graph of one node; opset 17 in format 9 is read by every version of the last years."""
     from onnx import TensorProto, helper, numpy_helper
 
-    node = helper.make_node("Conv", ["x", "weight", "bias"], ["y"], strides=[layer.stride] * 2,
-                            pads=[layer.padding] * 4, group=layer.groups)
+    if isinstance(layer, AxesLayer):
+        options = dict(strides=layer.of_axes(layer.stride), pads=2 * layer.of_axes(layer.padding),
+                       dilations=layer.of_axes(layer.dilation))
+    else:
+        options = dict(strides=[layer.stride] * 2, pads=[layer.padding] * 4, group=layer.groups)
+    node = helper.make_node("Conv", ["x", "weight", "bias"], ["y"], **options)
     fixed = [numpy_helper.from_array(getattr(arrays, name), name) for name in ("weight", "bias")]
     graph = helper.make_graph([node], "conv", [helper.make_tensor_value_info("x", TensorProto.FLOAT, layer.x_shape)],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, layer.y_shape)], fixed)
@@ -62,6 +66,9 @@ class OnnxRuntime(Engine):
 
     def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
         return self.in_both(self._run(onnx_model(layer, arrays), arrays.x))
+
+    def axes(self, layer: AxesLayer, arrays: ConvArrays) -> Calls:
+        return {"forward": self._run(onnx_model(layer, arrays), arrays.x)}
 
     def transposed(self, layer: TransposedLayer, arrays: ConvArrays) -> Calls:
         call = self._run(onnx_transposed(layer, arrays), arrays.x)

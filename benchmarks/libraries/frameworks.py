@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.layers import ConvLayer, PoolLayer, TransposedLayer
+from benchmarks.layers import AxesLayer, ConvLayer, PoolLayer, TransposedLayer
 from benchmarks.libraries.base import DTYPES, LAYOUTS, Array, Call, Calls, ConvArrays, Library, Setting
 from benchmarks.networks import Conv, Linear, Network
 from benchmarks.small import SmallCall
@@ -76,6 +76,17 @@ class FastConv(Library):
             "conv_transpose_planned": lambda: plan(x),
             "conv_transpose_grad_x": lambda: backward(grad, x, weight, needs=(True, False, False), **options),
             "conv_transpose_grad_weight": lambda: backward(grad, x, weight, needs=(False, True, True), **options),
+        }
+
+    def axes(self, layer: AxesLayer, arrays: ConvArrays) -> Calls:
+        x, weight, bias, grad = arrays
+        forward = getattr(self.fc, f"conv{len(layer.size)}d")
+        backward = getattr(self.fc, f"conv{len(layer.size)}d_backward")
+        options = {name: layer.of_axes(getattr(layer, name)) for name in ("stride", "padding", "dilation")}
+        return {
+            "forward": lambda: forward(x, weight, bias, **options),
+            "grad_x": lambda: backward(grad, x, weight, needs=(True, False, False), **options),
+            "grad_weight": lambda: backward(grad, x, weight, needs=(False, True, True), **options),
         }
 
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
@@ -178,6 +189,22 @@ class Torch(Library):
             "conv_transpose_grad_weight": lambda: gradients(False, True, True),
         }
 
+    def axes(self, layer: AxesLayer, arrays: ConvArrays) -> Calls:
+        x, weight, bias, grad = map(self.torch.from_numpy, arrays)
+        convolve = getattr(self.torch.nn.functional, f"conv{len(layer.size)}d")
+        backward = self.torch.ops.aten.convolution_backward
+        stride, padding, dilation = (list(layer.of_axes(value))
+                                     for value in (layer.stride, layer.padding, layer.dilation))
+
+        def gradients(*needs: bool) -> Any:
+            return backward(grad, x, weight, [layer.k], stride, padding, dilation, False, [0] * len(stride), 1, needs)
+
+        return {
+            "forward": lambda: convolve(x, weight, bias, stride, padding, dilation),
+            "grad_x": lambda: gradients(True, False, False),
+            "grad_weight": lambda: gradients(False, True, True),
+        }
+
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
         images, gradient = self._images(x), self._images(grad)
         kernel, stride, padding = [layer.kernel] * 2, [layer.stride] * 2, [layer.padding] * 2
@@ -233,6 +260,9 @@ class TorchCompiled(Torch):
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
         return {}
 
+    def axes(self, layer: AxesLayer, arrays: ConvArrays) -> Calls:
+        return {}
+
     def large(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
         return {}
 
@@ -262,14 +292,27 @@ class Jax(Library):
         jax.config.update("jax_enable_x64", setting.dtype == "float64")
 
     def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
-        jax, form = self.jax, self.layout.upper()
-        x, weight, grad = (jax.numpy.array(array) for array in (arrays.x, arrays.weight, arrays.grad))
+        form, padding = self.layout.upper(), [(layer.padding, layer.padding)] * 2
 
         def convolve(x: Any, weight: Any) -> Any:
-            return jax.lax.conv_general_dilated(x, weight, [layer.stride] * 2, [(layer.padding, layer.padding)] * 2,
-                                                dimension_numbers=(form, "OIHW", form),
-                                                feature_group_count=layer.groups)
+            return self.jax.lax.conv_general_dilated(x, weight, [layer.stride] * 2, padding,
+                                                     dimension_numbers=(form, "OIHW", form),
+                                                     feature_group_count=layer.groups)
 
+        return self._calls(convolve, arrays)
+
+    def axes(self, layer: AxesLayer, arrays: ConvArrays) -> Calls:
+        padding = [(each, each) for each in layer.of_axes(layer.padding)]
+
+        def convolve(x: Any, weight: Any) -> Any:
+            return self.jax.lax.conv_general_dilated(x, weight, layer.of_axes(layer.stride), padding,
+                                                     rhs_dilation=layer.of_axes(layer.dilation))
+
+        return self._calls(convolve, arrays)
+
+    def _calls(self, convolve: Callable[[Any, Any], Any], arrays: ConvArrays) -> Calls:
+        jax = self.jax
+        x, weight, grad = (jax.numpy.array(array) for array in (arrays.x, arrays.weight, arrays.grad))
         forward = jax.jit(convolve)
         grad_x = jax.jit(lambda x, weight, grad: jax.vjp(lambda x: convolve(x, weight), x)[1](grad))
         grad_weight = jax.jit(lambda x, weight, grad: jax.vjp(lambda weight: convolve(x, weight), weight)[1](grad))

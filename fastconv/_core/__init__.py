@@ -4,7 +4,7 @@ Who calls whom
 --------------
 ::
 
-    functional/conv.py
+    functional/convolution.py
       |  a ConvProblem: sizes, window, layout, dtype                    (problem/geometry.py)
       v
     planner/plan.py  ->  planner/drivers.py  ->  <family>/cost.py       which driver, by expected nanoseconds
@@ -21,6 +21,8 @@ Who calls whom
     planner/data_gradient.py     grad_x: a way (data_gradient/) and a driver for its convolutions, kept with the plan
     <family>/weight_gradient.pyx chosen as the forward drivers are, by <family>/gradient_cost.py
 
+    volume/plan.py               volumes: plans of images, for their planes
+
 The rooms
 ---------
 runtime      what runs under everything: the table of kernels, threads, memory, arrays, the memo of calls
@@ -32,6 +34,7 @@ winograd     minimal filtering: transforms of inputs, filters and outputs, with 
 depthwise    one input channel a group
 fourier      large filters
 data_gradient  the ways to grad_x by convolutions of grad_output
+volume       volumes as sums of convolutions of planes
 pooling      windows: maxima, averages; global and adaptive
 pointwise    activations, softmax, losses, bias gradients, the optimisers' updates; affine maps of images
 
@@ -45,6 +48,7 @@ chunk     a part of a sum, added up with the others in a fixed order
 filter    all weights of one output channel; a *tap* is one position of it, with its weights for all channels
 group     channels and filters that see each other alone; *narrow* where several fit into one vector
 idle      of a tap: that meets nothing but constant padding
+item      of a batch: one signal, image or volume
 lane      an element of a vector register
 layout    how a driver cuts a problem: blocks, sizes and places of its scratch
 pack      to copy filters, or patches, into the order in which a tile reads them
@@ -53,6 +57,7 @@ patch     pixels of an image that lie in one rectangle: those that a Winograd ti
 part      of an even split: part i of n begins at i * total / n
 phase     rows or columns that a stride or a dilation keeps apart
 piece     of a band: one phase of its rows or columns, the elements of which follow each other
+plane     of a volume, or of one channel of an image: its rows and columns
 prepared  of weights: what a driver makes of them once, for many calls
 run       pixels that follow each other in memory; of a sum: terms that are added one after the other
 share     the units of a thread's own, from whose end others draw when they have none left

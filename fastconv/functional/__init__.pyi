@@ -14,8 +14,19 @@ from fastconv.functional.transposed_images import (
     conv_transpose2d_backward as conv_transpose2d_backward,
     plan_conv_transpose2d as plan_conv_transpose2d,
 )
+from fastconv.functional.transposed_signals import (
+    conv_transpose1d as conv_transpose1d,
+    conv_transpose1d_backward as conv_transpose1d_backward,
+    plan_conv_transpose1d as plan_conv_transpose1d,
+)
+from fastconv.functional.transposed_volumes import (
+    conv_transpose3d as conv_transpose3d,
+    conv_transpose3d_backward as conv_transpose3d_backward,
+    plan_conv_transpose3d as plan_conv_transpose3d,
+)
 from fastconv.functional.explanation import explain as explain
 from fastconv.functional.prepared import Conv2dPlan
+from fastconv.functional.signals import conv1d as conv1d, conv1d_backward as conv1d_backward, plan_conv1d as plan_conv1d
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -30,6 +41,7 @@ from fastconv.functional.typing import (
     Pair,
     Reduction,
 )
+from fastconv.functional.volumes import conv3d as conv3d, conv3d_backward as conv3d_backward, plan_conv3d as plan_conv3d
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -38,11 +50,19 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv3d",
+    "conv3d_backward",
     "conv_output_size",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
     "conv_transpose2d",
     "conv_transpose2d_backward",
+    "conv_transpose3d",
+    "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "explain",
@@ -62,8 +82,12 @@ __all__ = [
     "max_pool2d_backward",
     "nll_loss",
     "nll_loss_backward",
+    "plan_conv1d",
     "plan_conv2d",
+    "plan_conv_transpose1d",
     "plan_conv_transpose2d",
+    "plan_conv_transpose3d",
+    "plan_conv3d",
     "relu",
     "relu_backward",
     "sigmoid",
@@ -73,6 +97,8 @@ __all__ = [
     "tanh",
     "tanh_backward",
 ]
+
+LATER: dict[str, str]
 
 @overload
 def conv2d(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *, stride: Pair = 1,

@@ -22,6 +22,7 @@ from fastconv.functional.foreign import advice, read, shown
 from fastconv.functional.typing import Array
 
 DATA_FORMATS = ("NCHW", "NHWC")
+FORMATS = {1: ("NCL", "NLC"), 2: DATA_FORMATS, 3: ("NCDHW", "NDHWC")}  # by the number of axes beside N and C
 PADDING_MODES = ("constant", "reflect", "replicate", "circular")
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -77,48 +78,59 @@ def shape(value, name, expected, reason=""):
     return value
 
 
-def images(x, data_format, name="x"):
+_ONE = {1: ("signal", "channel and one sample"), 2: ("image", "channel, row and column"),
+        3: ("volume", "channel, plane, row and column")}
+
+
+def images(x, data_format, name="x", axes=2):
     """A batch or one image in either data format -> (its (N, C, H, W) view, whether it was a batch).
 
-    `x` is an array already. A batch may be empty; channels, rows and columns may not.
+    `x` is an array already. A batch may be empty; channels, rows and columns may not. With `axes` 1 and 3 it is a
+    signal, (N, C, L), or a volume, (N, C, D, H, W).
     """
-    choice(data_format, "data_format", DATA_FORMATS)
-    if x.ndim not in (3, 4):
-        axes = ", ".join(data_format[1:])
-        raise ValueError(f"{name} must be a batch (N, {axes}) or one image ({axes}), "
+    choice(data_format, "data_format", FORMATS[axes])
+    one, parts = _ONE[axes]
+    if x.ndim not in (axes + 1, axes + 2):
+        sizes = ", ".join(data_format[1:])
+        raise ValueError(f"{name} must be a batch (N, {sizes}) or one {one} ({sizes}), "
                          f"got {x.ndim} dimension{'' if x.ndim == 1 else 's'}, shape {x.shape}")
-    batched = x.ndim == 4
+    batched = x.ndim == axes + 2
     view = nchw(x, data_format)
     if 0 in view.shape[1:]:
-        raise ValueError(f"{name} must have at least one channel, row and column, got shape {x.shape} in {data_format}")
+        raise ValueError(f"{name} must have at least one {parts}, got shape {x.shape} in {data_format}")
     return view, batched
 
 
+_CHANNELS_FIRST = {"NLC": (0, 2, 1), "NHWC": (0, 3, 1, 2), "NDHWC": (0, 4, 1, 2, 3)}
+
+
 def nchw(array, data_format):
-    """An image or a batch in either format, already checked, as an (N, C, H, W) view."""
-    view = array if array.ndim == 4 else array[None]
-    return view if data_format == "NCHW" else view.transpose(0, 3, 1, 2)
+    """One image or a batch in any data format, already checked, as a view (N, C, ...)."""
+    view = array if array.ndim == len(data_format) else array[None]
+    order = _CHANNELS_FIRST.get(data_format)
+    return view if order is None else view.transpose(order)
 
 
-def image_shape(value, data_format, name):
-    """Like `images`, for a shape: four or three sizes -> ((N, C, H, W), whether it was a batch)."""
-    choice(data_format, "data_format", DATA_FORMATS)
+def image_shape(value, data_format, name, axes=2):
+    """Like `images`, for a shape -> (its sizes in the order (N, C, H, W), whether it was a batch)."""
+    choice(data_format, "data_format", FORMATS[axes])
     sizes = integers(value, name, minimum=0)
-    if len(sizes) not in (3, 4):
-        raise ValueError(f"{name} must have 4 sizes (a batch) or 3 (one image), got {shown(value)}")
-    batched = len(sizes) == 4
+    one, parts = _ONE[axes]
+    if len(sizes) not in (axes + 1, axes + 2):
+        raise ValueError(f"{name} must have {axes + 2} sizes (a batch) or {axes + 1} (one {one}), got {shown(value)}")
+    batched = len(sizes) == axes + 2
     sizes = sizes if batched else (1, *sizes)
-    if data_format == "NHWC":
-        sizes = (sizes[0], sizes[3], sizes[1], sizes[2])
+    if data_format in _CHANNELS_FIRST:
+        sizes = (sizes[0], sizes[-1], *sizes[1:-1])
     if 0 in sizes[1:]:
-        raise ValueError(f"{name} must have at least one channel, row and column, got {shown(value)}")
+        raise ValueError(f"{name} must have at least one {parts}, got {shown(value)}")
     return sizes, batched
 
 
-def result_shape(nchw, data_format, batched):
-    """The shape a result is returned in, from its (N, C, H, W) sizes."""
-    n, c, h, w = nchw
-    sizes = (c, h, w) if data_format == "NCHW" else (h, w, c)
+def result_shape(sizes, data_format, batched):
+    """The shape a result is returned in, from its sizes (N, C, ...)."""
+    n, c, *axes = sizes
+    sizes = (*axes, c) if data_format in _CHANNELS_FIRST else (c, *axes)
     return (n, *sizes) if batched else sizes
 
 
@@ -205,7 +217,8 @@ def per_axis(value, name, axes=2, minimum=1):
     if items is None:
         return (integer(value, name, minimum),) * axes
     if len(items) != axes:
-        raise ValueError(f"{name} must be one integer or {axes} of them, got {len(items)}: {shown(value)}")
+        forms = f"or {axes} of them" if axes > 1 else "or (integer,)"
+        raise ValueError(f"{name} must be one integer {forms}, got {len(items)}: {shown(value)}")
     return tuple(integer(item, name, minimum) for item in items)
 
 
@@ -332,16 +345,15 @@ def padding(value, size, kernel_size, stride, dilation):
     if items is None:
         each = integer(value, "padding", 0)
         return ((each, each),) * axes
+    forms = f"{axes} integers or {axes} pairs (before, after)" if axes > 1 else "(integer,) or ((before, after),)"
     if len(items) != axes:
-        raise ValueError(f"padding must be an integer, {axes} integers or {axes} pairs (before, after), "
-                         f"got {len(items)} entries: {shown(value)}")
+        raise ValueError(f"padding must be an integer, {forms}, got {len(items)} entries: {shown(value)}")
     pairs = [_sequence(item) for item in items]
     if all(of_axis is None for of_axis in pairs):
         each_axis = [integer(item, "padding", 0) for item in items]
         return tuple((each, each) for each in each_axis)
     if any(of_axis is None or len(of_axis) != 2 for of_axis in pairs):
-        raise ValueError(f"padding must be an integer, {axes} integers or {axes} pairs (before, after), "
-                         f"got {shown(value)}")
+        raise ValueError(f"padding must be an integer, {forms}, got {shown(value)}")
     return tuple((integer(before, "padding", 0), integer(after, "padding", 0)) for before, after in pairs)
 
 
@@ -384,17 +396,18 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
 
 
 def convolution_window(x_shape, weight_shape, stride, pads, dilation, groups):
-    """The options of a two-dimensional convolution -> (stride, pads, dilation, groups, output size), all plain."""
-    stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
+    """The options of a convolution of x (N, C, ...) -> (stride, pads, dilation, groups, output size), all plain."""
+    axes = len(x_shape) - 2
+    stride, dilation = per_axis(stride, "stride", axes), per_axis(dilation, "dilation", axes)
     groups = integer(groups, "groups", 1)
-    channels = x_shape[1]
-    if len(weight_shape) != 4 or 0 in weight_shape:
-        raise ValueError(f"weight must have shape (K, C/groups, R, S) without an empty axis, got {weight_shape}")
+    channels, form = x_shape[1], f"(K, C/groups, {', '.join('TRS'[3 - axes:])})"
+    if len(weight_shape) != axes + 2 or 0 in weight_shape:
+        raise ValueError(f"weight must have shape {form} without an empty axis, got {weight_shape}")
     if channels % groups or weight_shape[0] % groups:
         raise ValueError(f"groups must divide the channels of x and the filters of weight, "
                          f"got groups {groups} for {channels} channels and {weight_shape[0]} filters")
     if weight_shape[1] * groups != channels:
-        raise ValueError(f"weight must have shape (K, C/groups, R, S) with C/groups = {channels // groups} "
+        raise ValueError(f"weight must have shape {form} with C/groups = {channels // groups} "
                          f"(x has {channels} channels, groups is {groups}), got {weight_shape}")
     pads = padding(pads, x_shape[2:], weight_shape[2:], stride, dilation)
     outputs = window_output(x_shape[2:], weight_shape[2:], stride, pads, dilation, names=("x", "weight"))

@@ -1,23 +1,11 @@
-"""Convolution in two dimensions, forward and backward.
-
-A call is: check the arguments, find the plan, make the output, run the plan's driver. Below this file an image is
-always an (N, C, H, W) view with any strides: NHWC arrays are seen through a transpose and never copied.
-"""
+"""Convolution in two dimensions, forward and backward."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Literal, overload
 
-import numpy as np
-
-from fastconv._core.planner.plan import ALGORITHMS, conv2d_plan, unavailable
-from fastconv._core.pointwise.bias_gradient import bias_gradient
-from fastconv._core.problem.convolution import Convolution, Epilogue
-from fastconv._core.problem.geometry import ConvProblem
-from fastconv._core.runtime import memory
-from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks
+from fastconv.functional.convolution import Convolutions
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -31,8 +19,16 @@ from fastconv.functional.typing import (
     Pair,
 )
 
-ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh")  # the drivers take the index
-NEGATIVE_SLOPE = 0.01  # of activation="leaky_relu", as the default of fc.leaky_relu
+
+class Images(Convolutions):
+    """Those of images (N, C, H, W)."""
+
+    def __reduce__(self):
+        return "IMAGES"
+
+
+IMAGES = Images()
+find_call = IMAGES.find_call
 
 
 def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Pair = 1, padding: Padding = 0,
@@ -187,122 +183,8 @@ def conv2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, 
     >>> grad_x.shape, grad_weight.shape, grad_bias
     ((2, 3, 8, 8), (4, 3, 3, 3), array([128., 128., 128., 128.]))
     """
-    # Three constants, in a tuple that may be new.
-    flags = needs if type(needs) is tuple and len(needs) == 3 else (needs,)
-    found = _gradient_calls.find(grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
-                                 data_format, *flags)
-    if found is None:
-        grad_output, x, weight = (checks.array(grad_output, "grad_output"), checks.array(x, "x"),
-                                  checks.array(weight, "weight"))
-        dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
-        images, batched = checks.images(x, data_format)
-        plan, fill = planned(images.shape, weight.shape, stride, padding, dilation, groups, padding_mode,
-                             padding_value, "auto", dtype.itemsize, data_format == "NHWC")
-        checks.shape(grad_output, "grad_output", checks.result_shape(plan.problem.output_shape, data_format, batched),
-                     "(that of the result of conv2d)")
-        found = plan, plan.window(fill), checks.needs(needs)
-        _gradient_calls.keep(found, grad_output, x, weight, stride, padding, dilation, groups,
-                             padding_mode, padding_value, data_format, *flags)
-    plan, window, (needs_x, needs_weight, needs_bias) = found
-    dtype, images, received = x.dtype, checks.nchw(x, data_format), checks.nchw(grad_output, data_format)
-
-    # All results are asked for first: a call for which there is too little memory has computed nothing.
-    grad_x = memory.empty(x.shape, dtype) if needs_x else None
-    grad_weight = memory.empty(weight.shape, dtype) if needs_weight else None
-    grad_bias = memory.empty(weight.shape[:1], dtype) if needs_bias else None
-    if grad_x is not None and grad_x.size:
-        plan.data_gradient(received, weight, checks.nchw(grad_x, data_format))
-    if grad_weight is not None:
-        if images.size:
-            plan.weight_gradient_driver.conv2d_weight_gradient(
-                Convolution(images, grad_weight, None, received, window))
-        else:
-            grad_weight.fill(0)
-    if grad_bias is not None:
-        if images.size:
-            bias_gradient(received, grad_bias)
-        else:
-            grad_bias.fill(0)
-    return grad_x, grad_weight, grad_bias
-
-
-class ConvCall:
-    """A checked convolution: its plan, the form of its result, and the options as the driver takes them."""
-
-    __slots__ = ("plan", "shape", "dtype", "empty", "view", "keeps_weights", "convolve", "window", "epilogue")
-
-    def __init__(self, plan, shape, dtype, view, window, epilogue):
-        self.plan, self.shape, self.dtype, self.view, self.empty = plan, shape, dtype, view, 0 in shape
-        self.keeps_weights, self.convolve = plan.keeps_weights(), plan.convolve
-        self.window, self.epilogue = window, epilogue
-
-    def run(self, x, weight, bias, out, *prepared):
-        """The convolution of arrays that were checked, into `out`, which is checked here, or a new array.
-
-        prepared: what the driver's `prepare` made of the weights.
-        """
-        if out is None:
-            out = memory.empty(self.shape, self.dtype)
-        else:
-            checks.out(out, self.shape, self.dtype, x, weight, bias)
-        if not self.empty:
-            x, y = (x, out) if self.view is None else (self.view(x), self.view(out))
-            self.convolve(Convolution(x, weight, bias, y, self.window, self.epilogue), *prepared)
-        return out
-
-    def prepare(self, weight):
-        """What the driver makes of the weights, as a tuple for `run`; empty where it uses them as they are."""
-        return self.plan.prepare(weight)
-
-
-_calls, _gradient_calls = Memo(arrays=3), Memo(arrays=3)
-
-
-def find_call(x, weight, bias, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant", padding_value=0.0,
-              data_format="NCHW", activation=None, algorithm="auto"):
-    """The arguments of `conv2d`, checked -> the call, and the arrays that it runs on."""
-    call = _calls.find(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                       data_format, activation, algorithm)
-    if call is None:
-        x, weight = checks.array(x, "x"), checks.array(weight, "weight")
-        bias = None if bias is None else np.ascontiguousarray(checks.array(bias, "bias"))
-        dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
-        images, batched = checks.images(x, data_format)
-        call = checked_call(images.shape, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode,
-                            padding_value, data_format, activation, algorithm)
-        _calls.keep(call, x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format,
-                    activation, algorithm)
-    return call, x, weight, bias
-
-
-def checked_call(sizes, batched, dtype, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                 data_format, activation, algorithm):
-    """The call for images of these (N, C, H, W) sizes, after all checks but those of x itself and of `out`."""
-    plan, fill = planned(sizes, weight.shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm,
-                         dtype.itemsize, data_format == "NHWC")
-    if bias is not None:
-        checks.shape(bias, "bias", weight.shape[:1], "(one number for each filter)")
-    checks.choice(activation, "activation", ACTIVATIONS)
-    shape = checks.result_shape(plan.problem.output_shape, data_format, batched)
-    checks.fits_memory(shape, dtype)
-    view = None if batched and data_format == "NCHW" else functools.partial(checks.nchw, data_format=data_format)
-    return ConvCall(plan, shape, dtype, view, plan.window(fill),
-                    Epilogue(ACTIVATIONS.index(activation), NEGATIVE_SLOPE))
-
-
-def planned(x_shape, weight_shape, stride, padding, dilation, groups, padding_mode, padding_value, algorithm, itemsize,
-            channels_last):
-    """The options of a convolution, checked against the shapes -> its plan and the padding value."""
-    stride, pads, dilation, groups, output_size = checks.convolution_window(
-        x_shape, weight_shape, stride, padding, dilation, groups)
-    _, fill = checks.padding_mode(padding_mode, padding_value, pads, x_shape[2:])
-    checks.choice(algorithm, "algorithm", ALGORITHMS)
-    problem = ConvProblem(x_shape, weight_shape, stride, pads, dilation, groups, output_size, itemsize,
-                          channels_last, padding_mode)
-    reason = unavailable(algorithm, problem)
-    if reason is not None:
-        raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
-    return conv2d_plan(problem, algorithm), fill
+    return IMAGES.backward(grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,
+                           data_format, needs)
 
 
 @overload

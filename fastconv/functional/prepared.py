@@ -4,14 +4,15 @@ or for as long as they are the same."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any, Generic
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic
 
 import numpy as np
 
 from fastconv._core.runtime import arrays
 from fastconv.functional import checks
-from fastconv.functional.conv import ConvCall, checked_call, find_call
+from fastconv.functional.conv import IMAGES
+from fastconv.functional.convolution import ConvCall, Convolutions
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -63,22 +64,28 @@ def plan_conv2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     >>> plan(np.ones((1, 8, 32, 32), np.float32))[0, 0, 0, :3].round(3)
     array([32., 48., 48.], dtype=float32)
     """
+    return planned_weights(Conv2dPlan, IMAGES, x_shape, weight, bias, dict(
+        stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=padding_mode,
+        padding_value=padding_value, data_format=data_format, activation=activation, algorithm=algorithm))
+
+
+def planned_weights(kind: Callable[..., Any], convolutions: Convolutions, x_shape: Any, weight: Any, bias: Any,
+                    options: Mapping[str, Any]) -> Any:
+    """A plan of this kind, from the arguments of its function; the options in the order of the forward function."""
     weight = checks.array(weight, "weight").copy()
     bias = None if bias is None else checks.array(bias, "bias").copy()
     dtype = checks.same_dtype(weight=weight, bias=bias)
-    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
+    data_format = options["data_format"]
+    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape", convolutions.axes)
     checks.fits_memory(sizes, dtype, "x")
-    options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=padding_mode,
-                   padding_value=padding_value, data_format=data_format, activation=activation, algorithm=algorithm)
-    call = checked_call(sizes, batched, dtype, weight, bias, *options.values())
-    return Conv2dPlan(call, checks.result_shape(sizes, data_format, batched), weight, bias, options)
+    call = convolutions.checked_call(sizes, batched, dtype, weight, bias, *options.values())
+    return kind(call, checks.result_shape(sizes, data_format, batched), weight, bias, options)
 
 
-class Conv2dPlan(Generic[Float]):
-    """What `plan_conv2d` returns. Attributes: x_shape, output_shape, dtype, algorithm, reason.
+class ConvolutionPlan(Generic[Float]):
+    """A convolution with fixed weights. Attributes: x_shape, output_shape, dtype, algorithm, reason."""
 
-    A copy or a pickle of it is planned anew where it arrives, for the instruction set there.
-    """
+    made_by: ClassVar[Callable[..., Any]]    # the function that returns it
 
     def __init__(self, call: ConvCall, x_shape: tuple[int, ...], weight: NDArray[Float], bias: NDArray[Float] | None,
                  options: Mapping[str, Any]) -> None:
@@ -102,32 +109,44 @@ class Conv2dPlan(Generic[Float]):
         return self._call.run(x, self._weight, self._bias, out, *self._prepared)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(plan_conv2d, **self._options), (self.x_shape, self._weight, self._bias)
+        return functools.partial(type(self).made_by, **self._options), (self.x_shape, self._weight, self._bias)
 
     def __repr__(self) -> str:
-        return f"<Conv2dPlan {self.x_shape} -> {self.output_shape}, {self.dtype}, {self.algorithm}>"
+        return f"<{type(self).__name__} {self.x_shape} -> {self.output_shape}, {self.dtype}, {self.algorithm}>"
+
+
+class Conv2dPlan(ConvolutionPlan[Float]):
+    """What `plan_conv2d` returns. Attributes: x_shape, output_shape, dtype, algorithm, reason.
+
+    A copy or a pickle of it is planned anew where it arrives, for the instruction set there.
+    """
+
+    made_by = staticmethod(plan_conv2d)
 
 
 class KeptWeights:
-    """`conv2d` for a layer that runs again and again: keeps what the driver made of its weights where that saves time.
+    """A convolution for a layer that runs again and again: keeps what the driver made of its weights where that saves
+    time.
 
     Nobody says when an array is changed in place, so each call compares the weights with a copy, byte by byte,
     and starts anew where they differ. Results have the bits of `conv2d`. A copy or a pickle of it is empty.
 
     Parameters
     ----------
+    convolutions
+        Of signals, images or volumes.
     options
         Those of `conv2d`, in their order: stride, padding, ...
     """
 
-    def __init__(self, *options: Any) -> None:
-        self._options = options
+    def __init__(self, convolutions: Convolutions, *options: Any) -> None:
+        self._convolutions, self._options = convolutions, options
         # A copy of the weights, and what each driver made of them; replaced as one, for other threads.
         self._kept: tuple[Array, dict[Any, Any]] | None = None
 
-    def conv2d(self, x: ArrayLike, weight: Array, bias: Array | None, activation: Activation | None = None) -> Array:
-        """`conv2d` of these arrays."""
-        call, x, weight, bias = find_call(x, weight, bias, *(*self._options, activation))
+    def convolve(self, x: ArrayLike, weight: Array, bias: Array | None, activation: Activation | None = None) -> Array:
+        """The convolution of these arrays."""
+        call, x, weight, bias = self._convolutions.find_call(x, weight, bias, *(*self._options, activation))
         if not call.keeps_weights:
             return call.run(x, weight, bias, None)
         kept = self._kept
@@ -146,4 +165,4 @@ class KeptWeights:
         self._kept = None
 
     def __reduce__(self):
-        return KeptWeights, self._options
+        return KeptWeights, (self._convolutions, *self._options)

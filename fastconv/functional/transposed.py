@@ -16,22 +16,26 @@ from fastconv._core.pointwise.bias_gradient import bias_gradient
 from fastconv._core.problem.convolution import Convolution, Epilogue
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import memory
+from fastconv._core.runtime.arrays import as_rows
 from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks
-from fastconv.functional.conv import ACTIVATIONS, NEGATIVE_SLOPE
+from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE
 from fastconv.functional.foreign import shown
 
 
 class TransposedCall:
-    """A checked transposed convolution: its plan, the form of its result, and what comes to the sums."""
+    """A checked transposed convolution: its plan, the form of its result, and what comes to the sums.
 
-    __slots__ = ("plan", "shape", "dtype", "empty", "view", "epilogue")
+    view, filters: how the plan sees x and y, and the weights, or None where as they are.
+    """
 
-    def __init__(self, plan, shape, dtype, view, epilogue):
-        self.plan, self.shape, self.dtype, self.view, self.empty = plan, shape, dtype, view, 0 in shape
-        self.epilogue = epilogue
+    __slots__ = ("plan", "shape", "dtype", "empty", "view", "filters", "epilogue")
 
-    def run(self, x, weight, bias, out, prepared=None):
+    def __init__(self, plan, shape, dtype, view, filters, epilogue):
+        self.plan, self.shape, self.dtype, self.empty = plan, shape, dtype, 0 in shape
+        self.view, self.filters, self.epilogue = view, filters, epilogue
+
+    def run(self, x, weight, bias, out, *prepared):
         """The result for arrays that were checked, in `out`, which is checked here, or a new array.
 
         prepared: what `prepare` made of the weights.
@@ -41,26 +45,50 @@ class TransposedCall:
         else:
             checks.out(out, self.shape, self.dtype, x, weight, bias)
         if not self.empty:
-            x, y = (x, out) if self.view is None else (self.view(x), self.view(out))
-            self.plan(x, weight, y, bias, self.epilogue, prepared)
+            y = out
+            if self.view is not None:
+                x, y = self.view(x), self.view(out)
+                if self.filters is not None:
+                    weight = self.filters(weight)
+            self.plan(x, weight, y, bias, self.epilogue, *prepared)
         return out
 
     def prepare(self, weight):
-        """What the plan makes of the weights, for `run`."""
-        return self.plan.prepare(weight)
+        """What the plan makes of the weights, as a tuple for `run`."""
+        return self.plan.prepare(weight if self.filters is None else self.filters(weight))
 
 
 class TransposedConvolutions:
-    """The transposed convolutions over so many axes: their checks, and the calls that are remembered."""
+    """The transposed convolutions over so many axes: their checks, and the calls that are remembered.
+
+    What stands here is that of images; signals and volumes say how their arrays, problems and plans differ.
+    """
 
     axes = 2
+    record = Convolution    # of the arrays of a gradient, for the plan
+    filters = None          # how the plan sees weights, where not as they are
+    unavailable = staticmethod(unavailable)
+    bias_gradient = staticmethod(bias_gradient)
 
     def __init__(self):
         self._calls, self._gradient_calls = Memo(arrays=3), Memo(arrays=3)
 
+    def problem(self, *sizes):
+        """The problem of the convolution that leads back, of checked sizes in the order of the fields of
+        ConvProblem."""
+        return ConvProblem(*sizes)
+
+    def transposed_plan(self, problem, algorithm):
+        return transposed_plan(problem, algorithm)
+
+    def plan(self, problem):
+        """That of the convolution that leads back."""
+        return conv2d_plan(problem, "auto")
+
     def view(self, batched, data_format):
         """How the plan sees x and y, or None where as they are."""
-        return None if batched and data_format == "NCHW" else functools.partial(checks.nchw, data_format=data_format)
+        plain = batched and data_format == checks.FORMATS[self.axes][0]
+        return None if plain else functools.partial(checks.nchw, data_format=data_format)
 
     # -- forward
 
@@ -73,7 +101,7 @@ class TransposedConvolutions:
             x, weight = checks.array(x, "x"), checks.array(weight, "weight")
             bias = None if bias is None else np.ascontiguousarray(checks.array(bias, "bias"))
             dtype = checks.same_dtype(x=x, weight=weight, bias=bias)
-            images, batched = checks.images(x, data_format)
+            images, batched = checks.images(x, data_format, axes=self.axes)
             call = self.checked_call(images.shape, batched, dtype, weight, bias, stride, padding, output_padding,
                                      output_size, dilation, groups, data_format, activation, algorithm)
             self._calls.keep(call, x, weight, bias, stride, padding, output_padding, output_size, dilation, groups,
@@ -83,34 +111,33 @@ class TransposedConvolutions:
     def checked_call(self, sizes, batched, dtype, weight, bias, stride, padding, output_padding, output_size, dilation,
                      groups, data_format, activation, algorithm):
         """The call for images of these (N, C, ...) sizes, after all checks but those of x itself and of `out`."""
-        problem = self.problem(sizes, weight.shape, stride, padding, output_padding, output_size, dilation, groups,
-                               dtype, data_format)
+        problem, result = self.checked(sizes, weight.shape, stride, padding, output_padding, output_size, dilation,
+                                       groups, dtype, data_format)
         if bias is not None:
-            checks.shape(bias, "bias", problem.x_shape[1:2], "(one number for each channel of the result)")
+            checks.shape(bias, "bias", result[1:2], "(one number for each channel of the result)")
         checks.choice(activation, "activation", ACTIVATIONS)
-        plan = self.plan(problem, algorithm)
-        return TransposedCall(plan, checks.result_shape(problem.x_shape, data_format, batched), dtype,
-                              self.view(batched, data_format),
+        return TransposedCall(self.planned(problem, algorithm), checks.result_shape(result, data_format, batched),
+                              dtype, self.view(batched, data_format), self.filters,
                               Epilogue(ACTIVATIONS.index(activation), NEGATIVE_SLOPE))
 
-    def plan(self, problem, algorithm):
+    def planned(self, problem, algorithm):
         """The plan for a problem, after the check of the algorithm."""
         checks.choice(algorithm, "algorithm", ALGORITHMS)
-        reason = unavailable(algorithm, problem)
+        reason = self.unavailable(algorithm, problem)
         if reason is not None:
             raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
-        return transposed_plan(problem, algorithm)
+        return self.transposed_plan(problem, algorithm)
 
-    def problem(self, x_shape, weight_shape, stride, padding, output_padding, output_size, dilation, groups, dtype,
+    def checked(self, x_shape, weight_shape, stride, padding, output_padding, output_size, dilation, groups, dtype,
                 data_format):
-        """The options of a transposed convolution, checked against the shapes -> the problem of the convolution
-        that leads back."""
-        stride, pads, dilation, groups, result = transposed_window(
+        """The options of a transposed convolution, checked against the shapes -> the problem of the convolution that
+        leads back, and the (N, K, ...) sizes of the result."""
+        stride, pads, dilation, groups, size = transposed_window(
             x_shape, weight_shape, stride, padding, output_padding, output_size, dilation, groups)
-        result_shape = (x_shape[0], weight_shape[1] * groups, *result)
-        checks.fits_memory(result_shape, dtype)
-        return ConvProblem(result_shape, tuple(weight_shape), stride, pads, dilation, groups, tuple(x_shape[2:]),
-                           dtype.itemsize, data_format[-1] == "C", "constant")
+        result = x_shape[0], weight_shape[1] * groups, *size
+        checks.fits_memory(result, dtype)
+        return self.problem(result, tuple(weight_shape), stride, pads, dilation, groups, tuple(x_shape[2:]),
+                            dtype.itemsize, data_format == checks.FORMATS[self.axes][1], "constant"), result
 
     # -- backward
 
@@ -125,36 +152,55 @@ class TransposedConvolutions:
             grad_output, x, weight = (checks.array(grad_output, "grad_output"), checks.array(x, "x"),
                                       checks.array(weight, "weight"))
             dtype = checks.same_dtype(x=x, weight=weight, grad_output=grad_output)
-            images, batched = checks.images(x, data_format)
-            problem = self.problem(images.shape, weight.shape, stride, padding, output_padding, output_size, dilation,
-                                   groups, dtype, data_format)
-            checks.shape(grad_output, "grad_output", checks.result_shape(problem.x_shape, data_format, batched),
+            images, batched = checks.images(x, data_format, axes=self.axes)
+            problem, result = self.checked(images.shape, weight.shape, stride, padding, output_padding, output_size,
+                                           dilation, groups, dtype, data_format)
+            checks.shape(grad_output, "grad_output", checks.result_shape(result, data_format, batched),
                          f"(that of the result of conv_transpose{self.axes}d)")
-            plan = conv2d_plan(problem, "auto")
-            found = plan, self.view(batched, data_format), plan.window(), checks.needs(needs)
+            plan = self.plan(problem)
+            found = plan, self.view(batched, data_format), plan.window(), result[1:2], checks.needs(needs)
             self._gradient_calls.keep(found, grad_output, x, weight, stride, padding, output_padding, output_size,
                                       dilation, groups, data_format, *flags)
-        plan, view, window, (needs_x, needs_weight, needs_bias) = found
+        plan, view, window, channels, (needs_x, needs_weight, needs_bias) = found
 
         # All results are asked for first: a call for which there is too little memory has computed nothing.
         grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
         grad_weight = memory.empty(weight.shape, x.dtype) if needs_weight else None
-        grad_bias = memory.empty(plan.problem.x_shape[1:2], x.dtype) if needs_bias else None
+        grad_bias = memory.empty(channels, x.dtype) if needs_bias else None
         if x.size == 0:    # there are no images
             for gradient in (grad_weight, grad_bias):
                 if gradient is not None:
                     gradient.fill(0)
             return grad_x, grad_weight, grad_bias
+        filters = weight
         if view is not None:
             x, grad_output = view(x), view(grad_output)
+            if self.filters is not None:
+                filters = self.filters(weight)
         # The roles of x and grad_output are exchanged: the convolution leads from the one to the other.
         if grad_x is not None:
-            plan.convolve(Convolution(grad_output, weight, None, grad_x if view is None else view(grad_x), window))
+            plan.convolve(self.record(grad_output, filters, None, grad_x if view is None else view(grad_x), window))
         if grad_weight is not None:
-            plan.weight_gradient_driver.conv2d_weight_gradient(Convolution(grad_output, grad_weight, None, x, window))
+            plan.weight_gradient(self.record(
+                grad_output, grad_weight if self.filters is None else self.filters(grad_weight), None, x, window))
         if grad_bias is not None:
-            bias_gradient(grad_output, grad_bias)
+            self.bias_gradient(grad_output, grad_bias)
         return grad_x, grad_weight, grad_bias
+
+
+class TransposedSignals(TransposedConvolutions):
+    """Those of signals (N, C, L), as images of one row."""
+
+    axes = 1
+    filters = staticmethod(functools.partial(as_rows, channels_last=False))
+
+    def problem(self, result, weight_shape, stride, pads, dilation, groups, size, *kind):
+        (n, k, length), (c, own, taps) = result, weight_shape
+        return ConvProblem((n, k, 1, length), (c, own, 1, taps), (1, *stride), ((0, 0), *pads), (1, *dilation), groups,
+                           (1, *size), *kind)
+
+    def view(self, batched, data_format):
+        return functools.partial(as_rows, channels_last=data_format == "NLC")
 
 
 _WEIGHT_SHAPES = {1: "(C, K/groups, S)", 2: "(C, K/groups, R, S)", 3: "(C, K/groups, T, R, S)"}
@@ -225,4 +271,4 @@ def _larger(smallest, stride, dilation, output_padding, output_size):
     return wanted
 
 
-IMAGES = TransposedConvolutions()
+SIGNALS, IMAGES = TransposedSignals(), TransposedConvolutions()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastconv.functional.prepared import ConvolutionPlan, planned_weights
 from fastconv.functional.transposed import IMAGES
-from fastconv.functional.transposed_plan import TransposedPlan, planned
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -189,13 +189,15 @@ def plan_conv_transpose2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: Arr
     >>> plan(np.ones((1, 64, 16, 16), np.float32))[0, 0, 0, :3].round(3)
     array([128., 256., 256.], dtype=float32)
     """
-    options = dict(stride=stride, padding=padding, output_padding=output_padding, output_size=output_size,
-                   dilation=dilation, groups=groups, data_format=data_format, activation=activation,
-                   algorithm=algorithm)
-    return planned(IMAGES, ConvTranspose2dPlan, x_shape, weight, bias, options)
+    return planned_weights(ConvTranspose2dPlan, IMAGES, x_shape, weight, bias, dict(
+        stride=stride, padding=padding, output_padding=output_padding, output_size=output_size, dilation=dilation,
+        groups=groups, data_format=data_format, activation=activation, algorithm=algorithm))
 
 
-class ConvTranspose2dPlan(TransposedPlan[Float]):
-    """What `plan_conv_transpose2d` returns. Attributes: x_shape, output_shape, dtype, algorithm."""
+class ConvTranspose2dPlan(ConvolutionPlan[Float]):
+    """What `plan_conv_transpose2d` returns. Attributes: x_shape, output_shape, dtype, algorithm, reason.
 
-    _planner = staticmethod(plan_conv_transpose2d)
+    A copy or a pickle of it is planned anew where it arrives, for the instruction set there.
+    """
+
+    made_by = staticmethod(plan_conv_transpose2d)

@@ -1,6 +1,6 @@
 from typing import Any, overload
 
-from fastconv.functional.transposed_plan import TransposedPlan
+from fastconv.functional.prepared import ConvolutionPlan
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -14,7 +14,7 @@ from fastconv.functional.typing import (
     Pair,
 )
 
-class ConvTranspose2dPlan(TransposedPlan[Float]): ...
+class ConvTranspose2dPlan(ConvolutionPlan[Float]): ...
 
 @overload
 def conv_transpose2d(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *, stride: Pair = 1,

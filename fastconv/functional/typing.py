@@ -13,14 +13,21 @@ Gradients = tuple[Array | Any, Array | Any, Array | Any]
 Needs = tuple[bool, bool, bool]  # which of the gradients of x, weight and bias are wanted
 Pair = int | tuple[int, int]  # one number for rows and columns, or one for each
 Padding = Literal["same", "valid"] | Pair | tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
+Single = int | tuple[int]  # of a signal
+Padding1d = Literal["same", "valid"] | Single | tuple[tuple[int, int]]  # ((left, right),)
+Triple = int | tuple[int, int, int]  # one number for planes, rows and columns, or one for each
+Padding3d = Literal["same", "valid"] | Triple | tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 PaddingMode = Literal["constant", "reflect", "replicate", "circular"]
 DataFormat = Literal["NCHW", "NHWC"]
+DataFormat1d = Literal["NCL", "NLC"]
+DataFormat3d = Literal["NCDHW", "NDHWC"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh"]
 Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]
 Reduction = Literal["mean", "sum", "none"]
 FloatDType = (Literal["float32", "float64"] | type[np.float32 | np.float64 | float] | np.dtype[np.float32]
               | np.dtype[np.float64])
 
-__all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "Float", "FloatDType", "Gradients", "NDArray",
-           "Needs", "Padding", "PaddingMode", "Pair", "Reduction"]
+__all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "DataFormat1d", "DataFormat3d", "Float",
+           "FloatDType", "Gradients", "NDArray", "Needs", "Padding", "Padding1d", "Padding3d", "PaddingMode", "Pair",
+           "Reduction", "Single", "Triple"]

@@ -16,8 +16,8 @@
 from fastconv.nn import init, models
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastconv.nn.containers import ModuleDict, ModuleList
-from fastconv.nn.conv import Conv2d
-from fastconv.nn.conv_transpose import ConvTranspose2d
+from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
+from fastconv.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
@@ -36,8 +36,12 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AvgPool2d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",

@@ -20,8 +20,8 @@ import numpy as np
 from fastconv.functional.foreign import shown
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastconv.nn.containers import ModuleDict, ModuleList
-from fastconv.nn.conv import Conv2d
-from fastconv.nn.conv_transpose import ConvTranspose2d
+from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
+from fastconv.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.module import Module
 from fastconv.nn.pooling import (
@@ -36,9 +36,9 @@ from fastconv.nn.sequential import Sequential
 
 _LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv2d, ConvTranspose2d, Dropout, Flatten,
-                  GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax,
-                  Tanh)
+    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv1d, Conv2d, Conv3d, ConvTranspose1d,
+                  ConvTranspose2d, ConvTranspose3d, Dropout, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU,
+                  Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
 }  # fmt: skip
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}

@@ -377,7 +377,7 @@ class Module:
         images = checks.array(x, "x")
         if images.ndim == 0:
             raise ValueError("x must be a batch of images, got a number")
-        if images.ndim == 3 and (form := self._image_form()):
+        if (form := self._image_form()) and images.ndim == form.count(",") + 1:
             raise ValueError(f"x must be a batch (N, {form}), "
                              f"got shape {images.shape}: write x[None] for one image ({form})")
         batch_size = checks.integer(batch_size, "batch_size", 1)
@@ -386,10 +386,11 @@ class Module:
         return np.concatenate(outputs)
 
     def _image_form(self) -> str | None:
-        """The sizes of one image, "C, H, W" or "H, W, C", where the module begins with a layer
-        that takes images alone."""
-        data_format = getattr(self, "data_format", None)
-        return ", ".join(data_format[1:]) if data_format in checks.DATA_FORMATS else None
+        """The sizes of one image, "C, H, W" or "H, W, C", or of a signal or a volume, where the module begins with a
+        layer that takes these alone."""
+        data_format: str = getattr(self, "data_format", "")
+        known = any(data_format in formats for formats in checks.FORMATS.values())
+        return ", ".join(data_format[1:]) if known else None
 
     # -- a module from its settings, and back
 

@@ -13,7 +13,7 @@ from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Float, NDArray
 from fastconv.nn.activation import ReLU
 from fastconv.nn.blame import NAMED, name_layer
-from fastconv.nn.conv import Conv2d
+from fastconv.nn.conv import Conv1d, Conv2d, Conv3d, Convolution
 from fastconv.nn.linear import Flatten
 from fastconv.nn.module import Module, Parameter, is_watched, watched
 from fastconv.nn.pooling import MaxPool2d
@@ -86,8 +86,8 @@ class Sequential(Module):
         for layer, following in zip(layers, [*layers[1:], None]):
             if layer is done:
                 continue
-            if (not apart and type(layer) is Conv2d and type(following) is ReLU and _unchanged(layer)
-                    and _unchanged(following)):
+            if (not apart and isinstance(layer, Convolution) and type(layer) in (Conv1d, Conv2d, Conv3d)
+                    and type(following) is ReLU and _unchanged(layer) and _unchanged(following)):
                 x = _rectified(layer, x)
                 following.remember(x)
                 done = following
@@ -245,7 +245,7 @@ def _rectifies(layer: Module, following: Module) -> bool:
     return type(layer) is ReLU and type(following) is MaxPool2d and _unchanged(layer) and _unchanged(following)
 
 
-def _rectified(layer: Conv2d, x: NDArray[Any]) -> NDArray[Any]:
+def _rectified(layer: Convolution, x: NDArray[Any]) -> NDArray[Any]:
     """What a convolution and the `ReLU` behind it give, the latter while the former's result is in the cache."""
     try:
         return layer.forward(x, "relu")

@@ -13,7 +13,9 @@ from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.product import weight_gradient as product
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import weight_gradient as winograd
-from fastconv.functional.conv import planned
+from fastconv.functional.conv import IMAGES
+
+planned = IMAGES.planned
 
 BOUND = {3: 2e-6, 5: 8e-6}    # of the relative L2 error, by the size of the filter
 SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}

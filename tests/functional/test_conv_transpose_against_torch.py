@@ -39,7 +39,7 @@ def torch_result(case, x, weight, bias):
 
 @pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("axes", [2])
+@pytest.mark.parametrize("axes", [1, 2, 3])
 def test_against_torch(axes, dtype, count):
     forward, backward = (getattr(fc, f"conv_transpose{axes}d{name}") for name in ("", "_backward"))
     for number, case in enumerate(transposed.random_cases(count, axes, 90 + axes, 14 if axes < 3 else 7)):

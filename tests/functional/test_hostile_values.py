@@ -25,9 +25,21 @@ POOLED, INDICES = fc.max_pool2d(X, 2, return_indices=True)
 ONE, ONE_INDEX = fc.global_max_pool2d(X, return_indices=True)
 LABELS = np.array([0, 1, 2, 1])
 
+SIGNAL, VOLUME, CUBE = ones(2, 3, 8), ones(2, 3, 4, 5, 6), ones(4, 3, 3, 3, 3)
+
 # A good call of each function: the arguments that have no default. The others are tried beside them.
 GOOD = {
+    "conv1d": dict(x=SIGNAL, weight=W[..., 0]), "plan_conv1d": dict(x_shape=SIGNAL.shape, weight=W[..., 0]),
+    "conv1d_backward": dict(grad_output=ones(2, 4, 6), x=SIGNAL, weight=W[..., 0]),
+    "conv3d": dict(x=VOLUME, weight=CUBE), "plan_conv3d": dict(x_shape=VOLUME.shape, weight=CUBE),
+    "conv3d_backward": dict(grad_output=ones(2, 4, 2, 3, 4), x=VOLUME, weight=CUBE),
     "conv2d": dict(x=X, weight=W), "conv2d_backward": dict(grad_output=Y, x=X, weight=W),
+    "conv_transpose1d": dict(x=Y[..., 0], weight=W[..., 0]),
+    "conv_transpose1d_backward": dict(grad_output=X[..., 0], x=Y[..., 0], weight=W[..., 0]),
+    "conv_transpose3d": dict(x=VOLUME, weight=CUBE[:3]),
+    "conv_transpose3d_backward": dict(grad_output=fc.conv_transpose3d(VOLUME, CUBE[:3]), x=VOLUME, weight=CUBE[:3]),
+    "plan_conv_transpose3d": dict(x_shape=VOLUME.shape, weight=CUBE[:3]),
+    "plan_conv_transpose1d": dict(x_shape=Y[..., 0].shape, weight=W[..., 0]),
     "conv_transpose2d": dict(x=Y, weight=W), "conv_transpose2d_backward": dict(grad_output=X, x=Y, weight=W),
     "plan_conv_transpose2d": dict(x_shape=Y.shape, weight=W),
     "plan_conv2d": dict(x_shape=X.shape, weight=W), "explain": dict(x_shape=X.shape, weight_shape=W.shape),

@@ -6,7 +6,7 @@ import pytest
 import fastconv as fc
 from fastconv import nn
 
-LAYERS = {2: nn.ConvTranspose2d}
+LAYERS = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 def decoder():

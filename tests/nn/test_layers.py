@@ -17,6 +17,8 @@ LAYERS = [
     (nn.Conv2d(4, 2, 3, padding=1, padding_mode="reflect", dtype="float64", rng=0), IMAGES, (2, 2, 6, 5)),
     (nn.Conv2d(4, 2, 3, padding=1, padding_value=0.5, dtype="float64", rng=0), IMAGES, (2, 2, 6, 5)),
     (nn.Conv2d(5, 3, 3, stride=2, data_format="NHWC", dtype="float64", rng=0), IMAGES, (2, 1, 2, 3)),
+    (nn.ConvTranspose3d(2, 3, 2, (1, 2, 2), (1, 0, 0), dtype="float64", rng=0), (1, 2, 3, 2, 4), (1, 3, 2, 4, 8)),
+    (nn.ConvTranspose1d(7, 4, 3, 2, 1, 1, dtype="float64", rng=0), (3, 7, 5), (3, 4, 10)),
     (nn.ConvTranspose2d(4, 3, 3, dtype="float64", rng=0), IMAGES, (2, 3, 8, 7)),
     (nn.ConvTranspose2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 0), 2, dtype="float64", rng=0), IMAGES, (2, 6, 12, 6)),
     (nn.ConvTranspose2d(4, 2, 4, 2, "same", bias=False, dtype="float64", rng=0), IMAGES, (2, 2, 12, 10)),

@@ -4,9 +4,10 @@ WEIGHT_BYTES = 1 << 20    # that are copied at a time
 
 
 def swap_channels(weight, groups):
-    """(K, C/groups, R, S) -> (C, K/groups, R, S): a view, or a copy where groups do not lie evenly in memory."""
-    k, c, r, s = weight.shape
-    return weight.reshape(groups, k // groups, c, r, s).swapaxes(1, 2).reshape(groups * c, k // groups, r, s)
+    """(K, C/groups, R, S) -> (C, K/groups, R, S): a view, or a copy where groups do not lie evenly in memory;
+    so are filters of volumes, with any axes behind the channels."""
+    k, c, *taps = weight.shape
+    return weight.reshape(groups, k // groups, c, *taps).swapaxes(1, 2).reshape(groups * c, k // groups, *taps)
 
 
 def in_groups(grad_output, weight, grad_x, bias=None):

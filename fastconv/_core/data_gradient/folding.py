@@ -7,6 +7,8 @@ only positions that a tap meets are computed.
 
 import math
 
+import numpy as np
+
 from fastconv._core.data_gradient.passes import passes_on, single_taps
 from fastconv._core.problem.convolution import Convolution
 from fastconv._core.problem.geometry import parts
@@ -89,10 +91,11 @@ def _fold_channels(forward, grad_output, taps, grad_x, each, mode):
 def _fold(block, rows, columns, grad_x, mode):
     """Adds the gradient on these positions to the pixels that they repeat."""
     h, w = grad_x.shape[2:]
-    for from_rows, to_rows, one_row in parts(rows, h, mode):
-        part = block[:, :, from_rows]
-        if one_row:
-            part = part.sum(axis=2, keepdims=True)
-        for from_columns, to_columns, one_column in parts(columns, w, mode):
-            share = part[..., from_columns]
-            grad_x[:, :, to_rows, to_columns] += share.sum(axis=3, keepdims=True) if one_column else share
+    with np.errstate(invalid="ignore", over="ignore"):
+        for from_rows, to_rows, one_row in parts(rows, h, mode):
+            part = block[:, :, from_rows]
+            if one_row:
+                part = part.sum(axis=2, keepdims=True)
+            for from_columns, to_columns, one_column in parts(columns, w, mode):
+                share = part[..., from_columns]
+                grad_x[:, :, to_rows, to_columns] += share.sum(axis=3, keepdims=True) if one_column else share

@@ -30,7 +30,7 @@ def passes_on(problem, rows, columns):
     (sh, sw), (dh, dw), (top, left) = problem.stride, problem.dilation, problem.origin
     for i in phases(len(rows), taps_h, sh, top + rows.start, dh):
         for j in phases(len(columns), taps_w, sw, left + columns.start, dw):
-            yield _pass((_backwards(i, taps_h), _backwards(j, taps_w)), rows[i.first::sh], columns[j.first::sw],
+            yield _pass((backwards(i, taps_h), backwards(j, taps_w)), rows[i.first::sh], columns[j.first::sw],
                         Window((1, 1), (i.dilation, j.dilation), (i.padding, j.padding)))
 
 
@@ -50,7 +50,7 @@ def _pass(taps, rows, columns, window):
     return Pass((ALL, ALL, *taps), rows, columns, (ALL, ALL, *pixels), window)
 
 
-def _backwards(phase, taps):
+def backwards(phase, taps):
     """The taps of a phase, the last one first."""
     last = phase.tap + (taps - 1 - phase.tap) // phase.tap_step * phase.tap_step
     return slice(last, phase.tap - 1 if phase.tap else None, -phase.tap_step)

@@ -18,12 +18,16 @@ from fastconv._core.depthwise import forward as depthwise, pair
 from fastconv._core.problem.convolution import PLAIN, Convolution
 from fastconv._core.problem.finish import lay_ground
 from fastconv._core.problem.parts import scratch_bytes
+from fastconv._core.product import forward as product
 
 MOST_KEPT = 16    # passes of a problem that are remembered
 
 
 def refuses(problem, driver):
-    """Why this driver must not compute the passes, or None."""
+    """Why this driver must not compute the passes, or None. Those on the frame around the image have the same channels,
+    and where there are no others nothing is known of them."""
+    if not convolutions(problem) and driver.module is not product:
+        return "taps meet the padding alone"
     return next((reason for each, _ in convolutions(problem) if (reason := driver.refuses(each)) is not None), None)
 
 

@@ -9,7 +9,7 @@ gradient's), the taps of a channel at a time; others are copied one number at a 
 from cython cimport floating
 from libc.string cimport memcpy
 
-from fastconv._core.problem.filters cimport gather_tap, lie_in_order
+from fastconv._core.problem.filters cimport gather_tap, lie_in_order, taps_in_order
 from fastconv._core.problem.problem cimport ceildiv
 from fastconv._core.runtime.isa cimport to_lanes
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
@@ -100,6 +100,7 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
     cdef Py_ssize_t vectors = ceildiv(filters, l.lanes), width = vectors * l.lanes
     cdef Py_ssize_t v, k, c, n, i, r, s, taps = p.r * p.s, whole = p.own // l.lanes * l.lanes
     cdef Py_ssize_t rows[FC_MAX_LANES]
+    cdef const Py_ssize_t *places
     cdef int have
     if not l.in_planes and taps <= TURNED_TAPS and not lie_in_order(p) and lies_turned(p):
         pack_turned(l, p, w, filters, b)
@@ -114,12 +115,16 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
         if l.in_planes and lie_in_order(p):
             to_lanes(w, rows, have, p.c * taps, b + k, at)
             continue
-        if lie_in_order(p):
+        if lie_in_order(p) or (taps > 1 and taps_in_order(p) and not l.in_planes):
             c = 0
             while c < p.own:
                 n = min(l.chunk, whole - c) if c < whole else p.own - c
-                to_lanes(w + c * p.wc, rows, have, n * taps, b + c * taps * width + k,
-                         at if c < whole else at + l.chunk * taps)
+                places = at if c < whole else at + l.chunk * taps
+                if lie_in_order(p):
+                    to_lanes(w + c * p.wc, rows, have, n * taps, b + c * taps * width + k, places)
+                else:
+                    for i in range(n):
+                        to_lanes(w + (c + i) * p.wc, rows, have, taps, b + c * taps * width + k, places + i * taps)
                 c += n
             continue
         for c in range(p.own):

@@ -10,7 +10,6 @@ import numpy as np
 from fastconv._core.data_gradient.filters import in_groups
 from fastconv._core.data_gradient.folding import tap_by_tap
 from fastconv._core.planner.drivers import DATA_GRADIENT
-from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import PLAIN
 from fastconv._core.problem.finish import finish, lay_ground
 from fastconv._core.problem.simpler import simpler
@@ -28,7 +27,7 @@ class DataGradient:
     """
 
     def __init__(self, problem, drivers=DATA_GRADIENT, simple=None):
-        costs, self.drivers, self.offered = {}, drivers, simple
+        costs = {}
         if 0 not in problem.weight_shape and 0 not in problem.output_shape:    # else there is nothing to be chosen by
             for driver in drivers:
                 each = problem if simple is None or driver.by.as_it_is else simple.problem
@@ -40,11 +39,6 @@ class DataGradient:
         self.problem = problem if self.simple is None else simple.problem
         self.period = self.driver.way.period(self.problem)
         self.fill = self.driver.lay_out(self.problem)
-
-    @property
-    def algorithm(self):
-        """Of the driver, as it is asked for."""
-        return self.driver.by.algorithm
 
     def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
         """Fills grad_x (N, C, H, W), a view with any strides.
@@ -80,38 +74,6 @@ class DataGradient:
         if epilogue.activation:
             return arrays.has_finite_corners(grad_x, *self.period)
         return arrays.begins_finite(grad_x, *self.period)
-
-    def prepare(self, weight):
-        """What the driver makes of the weights, for many calls on arrays that are C-contiguous but for channels last;
-        None where it makes nothing of them."""
-        seen = self._unbacked(weight)
-        return None if seen is None else self.fill.prepare(*seen)
-
-    def workspace(self, dtype):
-        """Bytes of scratch of a call on such arrays, with the threads that it would use now."""
-        seen = self._unbacked(parts.unbacked(self.whole.weight_shape, dtype))
-        return 0 if seen is None else self.fill.workspace(*seen)
-
-    def _unbacked(self, weight):
-        """What a call is to the driver, with no arrays but the weights: grad_output, weight, grad_x; or None."""
-        if 0 in self.whole.x_shape:
-            return None
-        grad_x, grad_output = (parts.unbacked(shape, weight.dtype, self.whole.channels_last)
-                               for shape in (self.whole.x_shape, self.whole.output_shape))
-        if self.simple is not None:
-            views = self.simple.views(grad_x, weight, grad_output)
-            if views is None:
-                return None
-            grad_x, weight, grad_output = views
-        return grad_output, weight, grad_x
-
-    def candidates(self):
-        """Of each driver its name, and the nanoseconds that it is expected to take or the reason why it is not
-        taken."""
-        for driver in self.drivers:
-            problem = self.whole if self.offered is None or driver.by.as_it_is else self.offered.problem
-            refusal = driver.refuses(problem)
-            yield driver.name, None if refusal else driver.cost(problem), refusal
 
     def _leave(self, images, of_call, bias, epilogue):
         """What the driver left: images of grad_output, weight and grad_x."""

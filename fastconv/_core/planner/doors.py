@@ -30,15 +30,14 @@ def as_simpler(simple, conv):
 
 
 def conv2d(simple, convolve, conv, prepared=None):
-    """Computes y by a driver's conv2d, the first two arguments being bound with the plan."""
+    """Computes y by a driver's conv2d, the first two arguments being bound with the plan; returns what that does."""
     simpler = as_simpler(simple, conv)
     if simpler is None:
-        product.conv2d(conv)
-        return
+        return product.conv2d(conv)
     share = idle.share(conv.w, simple.kept, conv.window.padding_value) if simple.idle else None
     if share is not None:
         simpler = simpler.of(bias=share if conv.bias is None else conv.bias + share)
-    convolve(simpler, prepared) if prepared is not None else convolve(simpler)
+    return convolve(simpler, prepared) if prepared is not None else convolve(simpler)
 
 
 class WeightGradient:
@@ -57,13 +56,13 @@ class WeightGradient:
         if simpler.w[0].flags.c_contiguous:
             self.driver.conv2d_weight_gradient(simpler)
             return
-        for part in _parts(simpler, self.simple.problem.groups):
+        for part in in_parts(simpler, self.simple.problem.groups):
             gradient = memory.scratch(part.w.nbytes).view(part.w.dtype).reshape(part.w.shape)
             self.driver.conv2d_weight_gradient(part.of(w=gradient))
             np.copyto(part.w, gradient)
 
 
-def _parts(conv, groups):
+def in_parts(conv, groups):
     """The filters of a convolution, or its groups, some at a time."""
     if groups == 1:
         at_once = max(1, WEIGHT_BYTES * len(conv.w) // conv.w.nbytes)

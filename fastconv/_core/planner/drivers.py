@@ -9,6 +9,8 @@ argument; its cost module has
 
 and planner/constants.py has the nanoseconds of each of these, which ``python -m benchmarks.calibrate`` measures.
 A driver that can add to y, as an Epilogue may ask, says so in its entry; others are passed over where that is wanted.
+Where it adds, its conv2d may return rows of y, (image, first, last + 1), that the caller must compute anew, with all
+that was added to them: those that a transform may not be trusted with.
 
 Weight gradients are chosen in the same way, from WEIGHT_GRADIENT: such a module has conv2d_weight_gradient(convolution)
 and gradient_workspace(convolution, alone), its costs are in gradient_cost.py, its constants in the second
@@ -178,7 +180,7 @@ DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
 DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True, accumulates=True)
 WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost,
                   "fewer products a tile of 4 x 4 outputs than the sum has", transforms=True, prepares=True,
-                  keeps_weights=True)
+                  keeps_weights=True, accumulates=True)
 FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of tiles", transforms=True, prepares=True)
 PRODUCT = Driver("product", "gemm", product, product_cost,
                  "the implicit matrix product, neighbouring pixels fill the vectors", prepares=True, accumulates=True)

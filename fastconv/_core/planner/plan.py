@@ -52,6 +52,10 @@ class ConvPlan:
     def algorithm(self) -> str:
         return self.driver.algorithm
 
+    def considered(self):
+        """What it was chosen from: names, and expected nanoseconds or the reason why it is not taken."""
+        return tuple((each.driver.name, each.nanoseconds, each.refusal) for each in self.candidates)
+
     @functools.cached_property
     def data_gradient(self) -> DataGradient:
         """Computes grad_x, of grad_output and the weights."""
@@ -67,6 +71,11 @@ class ConvPlan:
         driver = min((each for each in WEIGHT_GRADIENT if each.refuses(problem) is None),
                      key=lambda each: each.cost(problem))
         return driver if simple is None else doors.WeightGradient(simple, driver)
+
+    @functools.cached_property
+    def weight_gradient(self) -> Callable:
+        """Fills the weights of a Convolution with grad_weight, where its y is grad_output."""
+        return self.weight_gradient_driver.conv2d_weight_gradient
 
     def keeps_weights(self):
         """Whether a layer that runs again and again should keep what the driver makes of its weights.
@@ -103,7 +112,8 @@ class ConvPlan:
         empty where it uses them as they are, or in parts."""
         if not self.driver.prepares or 0 in self.problem.x_shape:
             return ()
-        return self.driver.prepared(self._unbacked(weight.dtype, weight))
+        conv = self._unbacked(weight.dtype, weight)
+        return () if conv is None else self.driver.prepared(conv)
 
 
 def unavailable(algorithm, problem):

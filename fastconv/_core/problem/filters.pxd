@@ -5,9 +5,15 @@ from cython cimport floating
 from fastconv._core.problem.problem cimport Problem
 
 
+cdef inline bint taps_in_order(const Problem *p) noexcept nogil:
+    """Whether the taps of a channel follow each other without gaps, as [r][s]."""
+    return (p.s == 1 or p.ws == 1) and (p.r == 1 or p.wr == p.s)
+
+
 cdef inline bint lie_in_order(const Problem *p) noexcept nogil:
-    """Whether channels and taps of a filter follow each other without gaps, as [c][r][s]."""
-    return (p.s == 1 or p.ws == 1) and (p.r == 1 or p.wr == p.s) and (p.own == 1 or p.wc == p.r * p.s)
+    """Whether channels and taps of a filter follow each other without gaps, as [c][r][s]; channels of volumes do not,
+    the taps of the other planes are between them."""
+    return taps_in_order(p) and (p.own == 1 or p.wc == p.r * p.s)
 
 
 cdef inline void gather_tap(const floating *w, Py_ssize_t filter, Py_ssize_t filters, Py_ssize_t width,

@@ -9,14 +9,14 @@ from fastconv._core.pointwise import elementwise
 
 
 def finish(y, bias, epilogue):
-    """Adds the bias to sums y (N, K, H, W), with any strides, and applies the activation, image by image."""
+    """Adds the bias to sums y (N, K, ...), with any strides, and applies the activation, item by item."""
     if bias is None and not epilogue.activation:
         return
-    for image in y:
+    for item in y:
         if bias is not None:
-            image += bias[:, None, None]
+            item += _of_channels(bias, y)
         if epilogue.activation:
-            _activate(image, epilogue)
+            _activate(item, epilogue)
 
 
 def lay_ground(y, bias, epilogue):
@@ -25,9 +25,14 @@ def lay_ground(y, bias, epilogue):
     if epilogue.activation:
         _activate(ground, epilogue)
     if ground.any():
-        y[...] = ground[:, None, None]
+        y[...] = _of_channels(ground, y)
     else:
         y.fill(0)
+
+
+def _of_channels(numbers, y):
+    """One number for each channel, to be broadcast over the pixels of y (N, K, ...)."""
+    return numbers.reshape(-1, *(1,) * (y.ndim - 2))
 
 
 def _activate(y, epilogue):

@@ -16,7 +16,7 @@ from fastconv._core.pointwise.bias_gradient import bias_gradient
 def share(w, kept, value):
     """What idle taps add to the outputs of each filter, or None where that is nothing;
     kept: the rows and columns of the others."""
-    if value == 0 and w.flags.c_contiguous and math.isfinite(_total(w)):
+    if value == 0 and w.flags.c_contiguous and math.isfinite(total(w)):
         return None
     rows, columns = kept
     idle = [w[:, :, :rows.start], w[:, :, rows.stop:], w[:, :, rows, :columns.start], w[:, :, rows, columns.stop:]]
@@ -39,8 +39,8 @@ def gradient(grad_output, value):
         return (value * grad_output.sum(axis=(0, 2, 3), dtype=np.float64)).astype(sums.dtype)
 
 
-def _total(w):
-    """The sum of all weights: it is not finite where one of them is not, and may overflow."""
-    total = np.empty(1, w.dtype)
-    bias_gradient(w.reshape(1, 1, 1, w.size), total)
-    return total[0]
+def total(w):
+    """The sum of all weights, which are contiguous: it is not finite where one of them is not, and may overflow."""
+    result = np.empty(1, w.dtype)
+    bias_gradient(w.reshape(1, 1, 1, w.size), result)
+    return result[0]

@@ -51,18 +51,18 @@ class Simpler(NamedTuple):
             return x, w, y
         x = x[:, :, self.met[0], self.met[1]]
         if self.shape == POINT:
-            x, w, y = _joined(x, 1, 3), _joined(w, 1, 3), y[:, :, 0, 0]
+            x, w, y = joined(x, 1, 3), joined(w, 1, 3), y[:, :, 0, 0]
             return None if x is None or w is None else (x.T[None, :, None], w[:, :, None, None], y.T[None, :, None])
         if self.shape == POINT_OF_PIXELS:
-            x, w, y = _joined(x.transpose(0, 2, 3, 1), 0, 2), _joined(w, 2, 3), y[:, :, 0, 0]
+            x, w, y = joined(x.transpose(0, 2, 3, 1), 0, 2), joined(w, 2, 3), y[:, :, 0, 0]
             return None if x is None or w is None else (x.T[None, :, None], w[:, :, None], y.T[None, :, None])
         if self.shape == ROWS:
-            x, w = _joined(x, 1, 2), _joined(w, 1, 2)
+            x, w = joined(x, 1, 2), joined(w, 1, 2)
             return None if x is None or w is None else (x[:, :, None], w[:, :, None], y)
         y = y[:, :, None, :, 0]
         if self.shape == COLUMNS:
             return x[:, 0].transpose(0, 2, 1)[:, :, None], w[:, 0].transpose(0, 2, 1)[:, :, None], y
-        x, w = _joined(x, 2, 3), _joined(w, 2, 3)
+        x, w = joined(x, 2, 3), joined(w, 2, 3)
         return None if x is None or w is None else (x[:, :, None], w[:, :, None], y)
 
 
@@ -163,7 +163,7 @@ def _remade(problem, x_shape, taps, stride, origin, output_size, last):
     return made._replace(padding_mode="constant") if all(_inside(*of_axis) for of_axis in _axes(made)) else made
 
 
-def _joined(array, first, last):
+def joined(array, first, last):
     """Axes first .. last of an array as one, or None where they do not follow each other evenly in memory."""
     step = None
     for size, stride in zip(reversed(array.shape[first:last + 1]), reversed(array.strides[first:last + 1])):

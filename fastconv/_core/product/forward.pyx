@@ -38,7 +38,7 @@ from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 from fastconv._core.problem.band cimport Band, fill, tap_offsets
 from fastconv._core.problem.blocks cimport PixelBlock, block_at
-from fastconv._core.problem.filters cimport gather_tap, lie_in_order
+from fastconv._core.problem.filters cimport gather_tap, lie_in_order, taps_in_order
 from fastconv._core.product.layout cimport (
     MOST_PANELS, WIDEST, ProductLayout, band_of, cut_filters, lay_out, runs_of, work,
 )
@@ -99,11 +99,15 @@ cdef struct FilterPanel:
 cdef void pack_filters(const Problem *p, const floating *w, Py_ssize_t m, floating *dst) noexcept nogil:
     """m filters, the first at w, as [c, r, s][m]."""
     cdef Py_ssize_t rows[FC_MAX_MR]
-    cdef Py_ssize_t i, c, r, s
+    cdef Py_ssize_t i, c, r, s, taps = p.r * p.s
+    for i in range(m):
+        rows[i] = i * p.wk
     if lie_in_order(p):
-        for i in range(m):
-            rows[i] = i * p.wk
-        transpose(w, rows, <int>m, p.c * p.r * p.s, dst, m)
+        transpose(w, rows, <int>m, p.c * taps, dst, m)
+        return
+    if taps > 1 and taps_in_order(p):
+        for c in range(p.c):
+            transpose(w + c * p.wc, rows, <int>m, taps, dst + c * taps * m, m)
         return
     for c in range(p.c):
         for r in range(p.r):

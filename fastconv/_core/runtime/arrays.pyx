@@ -133,3 +133,26 @@ cdef bint corner_is_finite(cnp.ndarray images, Py_ssize_t first, Py_ssize_t left
                     return False
                 row += cnp.PyArray_STRIDE(images, 3)
     return True
+
+
+def as_rows(cnp.ndarray signals, bint channels_last):
+    """Signals (N, C, L), or with channels last (N, L, C), or one of them without N, which are plain, as images of one
+    row: a view (N, C, 1, L)."""
+    cdef cnp.npy_intp shape[4]
+    cdef cnp.npy_intp strides[4]
+    cdef int i, batched = cnp.PyArray_NDIM(signals) - 2, channels = batched + channels_last
+    cdef int samples = batched + (not channels_last)
+    shape[0] = cnp.PyArray_DIM(signals, 0) if batched else 1
+    shape[1], shape[2], shape[3] = cnp.PyArray_DIM(signals, channels), 1, cnp.PyArray_DIM(signals, samples)
+    strides[1], strides[3] = cnp.PyArray_STRIDE(signals, channels), cnp.PyArray_STRIDE(signals, samples)
+    strides[2] = shape[3] * strides[3]
+    strides[0] = cnp.PyArray_STRIDE(signals, 0) if batched else shape[1] * strides[1]
+    cdef cnp.ndarray rows = cnp.PyArray_SimpleNewFromData(4, shape, cnp.PyArray_TYPE(signals),
+                                                          cnp.PyArray_DATA(signals))
+    for i in range(4):
+        (<cnp.npy_intp *>cnp.PyArray_STRIDES(rows))[i] = strides[i]
+    cnp.set_array_base(rows, signals)
+    if not cnp.PyArray_CHKFLAGS(signals, cnp.NPY_ARRAY_WRITEABLE):
+        cnp.PyArray_CLEARFLAGS(rows, cnp.NPY_ARRAY_WRITEABLE)
+    cnp.PyArray_UpdateFlags(rows, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS)
+    return rows

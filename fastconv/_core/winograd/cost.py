@@ -74,7 +74,7 @@ def terms(problem, lanes, tile_rows):
         "band_of_planes": 0 if problem.channels_last else band,
         "band_of_pixels": band if problem.channels_last else 0,
         "band_in_steps": band if dilation[1] > 1 and not problem.channels_last else 0,
-        "store_planes": 0 if problem.channels_last else images * groups * of_filters * oh * ow,
+        "store_planes": images * groups * of_filters * oh * ow * ((not problem.channels_last) + problem.accumulate),
         "scatter": images * groups * of_filters * oh * ow * lanes
         if not problem.channels_last and (dilation[1] > 1 or problem.column_step > 1) else 0,
         "phase": 1,

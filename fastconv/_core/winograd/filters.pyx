@@ -39,10 +39,9 @@ cdef inline void filter_channels(int scheme, const floating *w, Py_ssize_t chann
 
 
 cdef inline bint lies_turned(const Problem *g) noexcept nogil:
-    """Filters in memory as [c][k][r][s], or as [k][c][r][s], without gaps, to be read with their taps backwards: those
-    of a data gradient."""
-    return g.ws == -1 and g.wr == -g.s and ((g.wk == g.r * g.s and g.wc == g.k * g.wk)
-                                            or (g.wc == g.r * g.s and g.wk == g.c * g.wc))
+    """Filters in memory as [c][k][r][s], or as [k][c][r][s], to be read with their taps backwards: those of a data
+    gradient. Between the taps of two channels may lie what is no tap: those of a volume's other planes."""
+    return g.ws == -1 and g.wr == -g.s and g.wk >= g.r * g.s and g.wc >= g.r * g.s
 
 
 cdef void place_taps(const WinogradLayout *l, Py_ssize_t *at) noexcept nogil:

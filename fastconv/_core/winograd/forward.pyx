@@ -27,7 +27,7 @@ With dilation each phase of rows and columns is such a convolution, of views of 
 An output is not finite where an input, a filter or the sum is not, but a transform spreads it over its tile; and it
 spreads the rounding error of a pixel that is louder than others by far (src_c/contrast.h) to outputs that do not see
 it. So rows of tiles of which one came out not finite, or has such a contrast among its inputs, are computed again as a
-matrix product.
+matrix product; or, where they were added to y, are left to the caller, who knows what else was added.
 
 Source: Lavin, Gray, "Fast algorithms for convolutional neural networks" (2016); the blocking follows Jia, Zlateski,
 Durand, Li, "Optimizing N-dimensional, Winograd-based convolution for manycore CPUs" (2018).
@@ -220,53 +220,63 @@ cdef bint may_be_large(const Problem *g) noexcept:
 
 def conv2d(Convolution conv not None, Block prepared=None, bint any_contrast=False):
     """As product's, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1; dilation with stride 1 and
-    constant padding. With any_contrast nothing is computed again for the contrast of its inputs."""
+    constant padding. With any_contrast nothing is computed again for the contrast of its inputs. Returns rows of y,
+    (image, first, last + 1), that must be computed anew with all that was added to them: none where it only writes."""
     cdef const Problem *g = &conv.problem
     cdef Py_ssize_t first, step
+    left = []
     if cnp.PyArray_SIZE(conv.y) == 0:
-        return
+        return left
     if may_be_large(g) and workspace(conv, True) > MOST:
-        parts.convolve(functools.partial(conv2d, any_contrast=any_contrast), workspace, conv)
+        if g.accumulate:
+            gemm.conv2d(conv)
+        else:
+            parts.convolve(functools.partial(conv2d, any_contrast=any_contrast), workspace, conv)
     elif g.dilation_h == 1 and g.dilation_w == 1:
         step = cnp.PyArray_DIM(conv.w, 0)
         if prepared is None and cnp.PyArray_NBYTES(conv.w) > LARGE_BYTES:
             step = pass_of(conv)
         if step >= cnp.PyArray_DIM(conv.w, 0):
-            undilated(conv, prepared, 0, any_contrast)
-            return
+            return undilated(conv, prepared, 0, any_contrast)
         for first in range(0, cnp.PyArray_DIM(conv.w, 0), step):
             some = slice(first, first + step)
-            undilated(conv.of(w=conv.w[some], y=conv.y[:, some], bias=None if conv.bias is None else conv.bias[some]),
-                      None, 0, any_contrast)
+            left += undilated(conv.of(w=conv.w[some], y=conv.y[:, some],
+                                      bias=None if conv.bias is None else conv.bias[some]), None, 0, any_contrast)
     else:
-        dilated(conv, prepared, any_contrast)
+        return dilated(conv, prepared, any_contrast)
+    return left
 
 
-cdef undilated(Convolution conv, Block prepared, Py_ssize_t held, bint any_contrast):
+cdef list undilated(Convolution conv, Block prepared, Py_ssize_t held, bint any_contrast):
     cdef Problem g = problem_with_stride(conv)
     cdef Block flags = forward(conv, &g, prepared, held, any_contrast)
     cdef Py_ssize_t image, first, last, rows = ceildiv(g.oh, 4)
     cdef char *again
+    cdef list left = []
     if memchr(flags.data, 1, g.n * rows) == NULL:
-        return
+        return left
     for image in range(g.n):
         again, first = flags.data + image * rows, 0
         while first < rows:
             last = first
             while last < rows and again[last]:
                 last += 1
-            if last > first:
+            if last > first and g.accumulate:
+                left.append((image, 4 * first, min(4 * last, g.oh)))
+            elif last > first:
                 gemm.conv2d(conv.of(x=conv.x[image:image + 1], y=conv.y[image:image + 1, :, 4 * first:4 * last],
                                     origin=(conv.window.top - 4 * first * g.stride_h, conv.window.left)))
             first = last + 1
+    return left
 
 
-cdef dilated(Convolution conv, Block prepared, bint any_contrast):
+cdef list dilated(Convolution conv, Block prepared, bint any_contrast):
     """Every dilation-th output meets every dilation-th pixel: so many convolutions without dilation, of parts of x and
     y. Where the transformed filters are small they are made once."""
     cdef Py_ssize_t rows = conv.window.dilation_h, cols = conv.window.dilation_w
     cdef Py_ssize_t row, col, i, j, first_row, first_col, held = 0
     cdef Window phase
+    cdef list left = []
     if prepared is None and prepared_bytes(conv) <= HELD_BYTES:
         prepared = prepare(conv)
         held = prepared.size
@@ -276,8 +286,11 @@ cdef dilated(Convolution conv, Block prepared, bint any_contrast):
             first_row, first_col = (row % rows + rows) % rows, (col % cols + cols) % cols
             phase = Window((1, 1), (1, 1), ((first_row - row) // rows, (first_col - col) // cols),
                            conv.window.padding_mode, conv.window.padding_value)
-            undilated(Convolution(conv.x[:, :, first_row::rows, first_col::cols], conv.w, conv.bias,
-                                  conv.y[:, :, i::rows, j::cols], phase, conv.epilogue), prepared, held, any_contrast)
+            for image, first, last in undilated(
+                    Convolution(conv.x[:, :, first_row::rows, first_col::cols], conv.w, conv.bias,
+                                conv.y[:, :, i::rows, j::cols], phase, conv.epilogue), prepared, held, any_contrast):
+                left.append((image, i + first * rows, i + (last - 1) * rows + 1))
+    return left
 
 
 def workspace(Convolution conv not None, bint alone):

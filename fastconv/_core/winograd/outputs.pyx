@@ -1,15 +1,15 @@
 """The products of Winograd's algorithm transformed back: M[point][tile][vectors of a panel] to y, for forward.pyx.
 
-    for strip, vector of output channels: M -> transform, + bias, activation -> y
+    for strip, vector of output channels: M -> transform, + bias (+ y), activation -> y
 
-For NHWC it goes there from registers, for NCHW by way of 4 rows of one vector (L1). A transform
+For NHWC it goes there from registers, for NCHW, or to be added to y, by way of 4 rows of one vector (L1). A transform
 spreads a value that is not finite over its tile: rows of tiles that have one are marked, to be computed again.
 """
 
 from cython cimport floating
 
-from fastconv._core.problem.lanes cimport store_lanes
-from fastconv._core.problem.problem cimport Problem, activation_of, ceildiv
+from fastconv._core.problem.lanes cimport add_lanes, store_lanes
+from fastconv._core.problem.problem cimport Problem, activate, activation_of, ceildiv
 from fastconv._core.runtime.isa cimport kernels
 from fastconv._core.runtime.kernels cimport fc_winograd_steps
 from fastconv._core.runtime.threads cimport mark_byte
@@ -49,7 +49,7 @@ cdef void transform_outputs(const WinogradLayout *l, const Problem *g, const Win
     cdef floating *place
     if l.bias != NULL:
         bias = <const floating *>l.bias + (block.group * l.panels + panel) * l.width
-    steps.m_point, steps.m_tile, steps.activation = l.m_point, l.width, activation_of(g, True)
+    steps.m_point, steps.m_tile, steps.activation = l.m_point, l.width, activation_of(g, not g.accumulate)
     for i in range(strips * vectors):
         if g.yk == 1:    # strip by strip, or plane by plane
             strip, k = block.first + i // vectors, i % vectors * l.lanes
@@ -64,7 +64,7 @@ cdef void transform_outputs(const WinogradLayout *l, const Problem *g, const Win
             continue
         place = y + n * g.yn + k * g.yk + row * g.yh + col * g.yw
         channels = <int>min(l.lanes, filters - k)
-        in_place = g.yk == 1 and channels == l.lanes
+        in_place = g.yk == 1 and channels == l.lanes and not g.accumulate
         if in_place:
             out, steps.y_row, steps.y_col = place, g.yh, g.yw
         else:
@@ -72,5 +72,9 @@ cdef void transform_outputs(const WinogradLayout *l, const Problem *g, const Win
         if not output_tiles(l.scheme, &steps, m + (strip - block.first) * l.tiles * l.width + k,
                             bias + k if bias != NULL else bias, out, rows, cols):
             mark_byte(&l.again[n * l.tile_rows + strip % l.tile_rows])
+        if g.accumulate:
+            add_lanes(g, place, channels, rows, cols, out, l.lanes)
+            if g.activation:
+                activate(g.activation, out, rows * cols * l.lanes, g.slope)
         if not in_place:
             store_lanes(g, place, channels, rows, cols, out, l.lanes)
