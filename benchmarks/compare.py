@@ -11,8 +11,9 @@ slower for a while is so for all of them; the time of a layer is the shortest of
 milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's: above 1, fastconv is the fastest.
 A library that is not installed, or cannot do what is asked for, is left out, with a note.
 
-The results of forward, planned, large and conv_transpose are compared with the sum in float64. A library that is
-further off than `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
+The results of forward, planned, large, conv1d, conv3d and conv_transpose are compared with the sum in float64.
+A library that is further off than `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not
+count as the best peer.
 """
 
 from __future__ import annotations

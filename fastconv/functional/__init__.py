@@ -103,6 +103,10 @@ __all__ = [
 
 #: What fewer programs use is imported when it is first used, from these modules.
 LATER = {
+    "conv1d": "fastconv.functional.signals",
+    "conv1d_backward": "fastconv.functional.signals",
+    "conv3d": "fastconv.functional.volumes",
+    "conv3d_backward": "fastconv.functional.volumes",
     "conv_transpose1d": "fastconv.functional.transposed_signals",
     "conv_transpose1d_backward": "fastconv.functional.transposed_signals",
     "conv_transpose2d": "fastconv.functional.transposed_images",
@@ -110,16 +114,11 @@ LATER = {
     "conv_transpose3d": "fastconv.functional.transposed_volumes",
     "conv_transpose3d_backward": "fastconv.functional.transposed_volumes",
     "explain": "fastconv.functional.explanation",
+    "plan_conv1d": "fastconv.functional.signals",
+    "plan_conv3d": "fastconv.functional.volumes",
     "plan_conv_transpose1d": "fastconv.functional.transposed_signals",
     "plan_conv_transpose2d": "fastconv.functional.transposed_images",
     "plan_conv_transpose3d": "fastconv.functional.transposed_volumes",
-    "conv1d": "fastconv.functional.signals",
-    "conv1d_backward": "fastconv.functional.signals",
-    "conv3d": "fastconv.functional.volumes",
-    "conv3d_backward": "fastconv.functional.volumes",
-    "explain": "fastconv.functional.explanation",
-    "plan_conv1d": "fastconv.functional.signals",
-    "plan_conv3d": "fastconv.functional.volumes",
 }
 
 

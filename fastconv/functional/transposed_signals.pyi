@@ -17,8 +17,9 @@ from fastconv.functional.typing import (
 class ConvTranspose1dPlan(ConvolutionPlan[Float]): ...
 
 @overload
-def conv_transpose1d(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *, stride: Single = 1,
-                     padding: Padding1d = 0, output_padding: Single = 0, output_size: Single | None = None,
+def conv_transpose1d(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *,
+                     stride: Single = 1, padding: Padding1d = 0, output_padding: Single = 0,
+                     output_size: Single | None = None,
                      dilation: Single = 1, groups: int = 1, data_format: DataFormat1d = "NCL",
                      activation: Activation | None = None, algorithm: Algorithm = "auto",
                      out: NDArray[Float] | None = None) -> NDArray[Float]: ...

@@ -17,8 +17,9 @@ from fastconv.functional.typing import (
 class ConvTranspose3dPlan(ConvolutionPlan[Float]): ...
 
 @overload
-def conv_transpose3d(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *, stride: Triple = 1,
-                     padding: Padding3d = 0, output_padding: Triple = 0, output_size: Triple | None = None,
+def conv_transpose3d(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *,
+                     stride: Triple = 1, padding: Padding3d = 0, output_padding: Triple = 0,
+                     output_size: Triple | None = None,
                      dilation: Triple = 1, groups: int = 1, data_format: DataFormat3d = "NCDHW",
                      activation: Activation | None = None, algorithm: Algorithm = "auto",
                      out: NDArray[Float] | None = None) -> NDArray[Float]: ...
