@@ -1,7 +1,8 @@
 """fastconv beside its peers, layer by layer.
 
     python -m benchmarks.compare [--threads 1] [--rounds 5]
-                                 [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small,conv1d,conv3d]
+                                 [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small,conv1d,conv3d,
+                                        conv_transpose]
                                  [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT] [--first N]
                                  [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.svg]
 
@@ -10,8 +11,9 @@ slower for a while is so for all of them; the time of a layer is the shortest of
 milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's: above 1, fastconv is the fastest.
 A library that is not installed, or cannot do what is asked for, is left out, with a note.
 
-The results of forward, planned and large are compared with the sum in float64. A library that is further off than
-`benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
+The results of forward, planned, large, conv1d, conv3d and conv_transpose are compared with the sum in float64.
+A library that is further off than `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not
+count as the best peer.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import chart
-from benchmarks.layers import CONV, CONV1D, CONV3D, LARGE, POOL, ROCKET
+from benchmarks.layers import CONV, CONV1D, CONV3D, LARGE, POOL, ROCKET, TRANSPOSED
 from benchmarks.libraries import (
     CONV_OPERATIONS,
     DTYPES,
@@ -35,6 +37,7 @@ from benchmarks.libraries import (
     NETWORK_OPERATIONS,
     POOL_OPERATIONS,
     SIGNAL_OPERATIONS,
+    TRANSPOSED_OPERATIONS,
     VOLUME_OPERATIONS,
 )
 from benchmarks.networks import NETWORKS
@@ -44,10 +47,11 @@ from benchmarks.small import SMALL
 
 OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS, "large": ("large",),
               "networks": NETWORK_OPERATIONS, "small": ("small",), "conv1d": SIGNAL_OPERATIONS,
-              "conv3d": VOLUME_OPERATIONS}
+              "conv3d": VOLUME_OPERATIONS, "conv_transpose": TRANSPOSED_OPERATIONS}
 IN_NCHW = {"networks": "networks", "small": "small calls", "conv1d": "signals", "conv3d": "volumes"}  # only
 TABLES = ((CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS),
-          (SMALL, ("small",)), ({**CONV1D, **ROCKET}, SIGNAL_OPERATIONS), (CONV3D, VOLUME_OPERATIONS))
+          (SMALL, ("small",)), ({**CONV1D, **ROCKET}, SIGNAL_OPERATIONS), (CONV3D, VOLUME_OPERATIONS),
+          (TRANSPOSED, TRANSPOSED_OPERATIONS))
 SECONDS = 0.06  # for an operation of a layer, in each round
 MOST_THREADS = 1024
 

@@ -17,6 +17,7 @@ from benchmarks.libraries.base import (
                                        NETWORK_OPERATIONS,
                                        POOL_OPERATIONS,
                                        SIGNAL_OPERATIONS,
+                                       TRANSPOSED_OPERATIONS,
                                        VOLUME_OPERATIONS,
                                        Array,
                                        Calls,
@@ -33,4 +34,5 @@ LIBRARIES: dict[str, type[Library]] = {
 }
 
 __all__ = ["CONV_OPERATIONS", "DTYPES", "LAYOUTS", "LIBRARIES", "NETWORK_OPERATIONS", "POOL_OPERATIONS",
-           "SIGNAL_OPERATIONS", "VOLUME_OPERATIONS", "Array", "Calls", "ConvArrays", "Library", "Setting"]
+           "SIGNAL_OPERATIONS", "TRANSPOSED_OPERATIONS", "VOLUME_OPERATIONS", "Array", "Calls", "ConvArrays", "Library",
+           "Setting"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.layers import AxesLayer, ConvLayer, PoolLayer
+from benchmarks.layers import AxesLayer, ConvLayer, PoolLayer, TransposedLayer
 from benchmarks.networks import Network
 from benchmarks.small import SmallCall
 
@@ -18,6 +18,7 @@ Call = Callable[[], Any]  # what is timed
 Calls = dict[str, Call]  # by operation
 
 CONV_OPERATIONS = "forward", "planned", "grad_x", "grad_weight"
+TRANSPOSED_OPERATIONS = tuple(f"conv_transpose{suffix}" for suffix in ("", "_planned", "_grad_x", "_grad_weight"))
 POOL_OPERATIONS = "max_pool", "max_pool_backward", "avg_pool", "avg_pool_backward"
 NETWORK_OPERATIONS = "training_step", "prediction"
 SIGNAL_OPERATIONS = "conv1d", "conv1d_grad_x", "conv1d_grad_weight", "rocket"
@@ -58,6 +59,9 @@ class Library:
 
     def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
         raise NotImplementedError
+
+    def transposed(self, layer: TransposedLayer, arrays: ConvArrays) -> Calls:
+        return {}
 
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
         return {}

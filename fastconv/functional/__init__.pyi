@@ -13,6 +13,21 @@ from fastconv.functional.batch_normalisation import (
     batch_norm_backward as batch_norm_backward,
 )
 from fastconv.functional.conv import conv_output_size as conv_output_size
+from fastconv.functional.transposed_images import (
+    conv_transpose2d as conv_transpose2d,
+    conv_transpose2d_backward as conv_transpose2d_backward,
+    plan_conv_transpose2d as plan_conv_transpose2d,
+)
+from fastconv.functional.transposed_signals import (
+    conv_transpose1d as conv_transpose1d,
+    conv_transpose1d_backward as conv_transpose1d_backward,
+    plan_conv_transpose1d as plan_conv_transpose1d,
+)
+from fastconv.functional.transposed_volumes import (
+    conv_transpose3d as conv_transpose3d,
+    conv_transpose3d_backward as conv_transpose3d_backward,
+    plan_conv_transpose3d as plan_conv_transpose3d,
+)
 from fastconv.functional.explanation import explain as explain
 from fastconv.functional.lp_pooling import (
     lp_pool1d as lp_pool1d,
@@ -49,6 +64,7 @@ from fastconv.functional.pooling3d import (
     global_max_pool3d_backward as global_max_pool3d_backward,
     max_pool3d as max_pool3d,
     max_pool3d_backward as max_pool3d_backward,
+)
 from fastconv.functional.layer_normalisation import (
     group_norm as group_norm,
     group_norm_backward as group_norm_backward,
@@ -102,17 +118,23 @@ __all__ = [
     "avg_pool1d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
-    "conv1d",
-    "conv1d_backward",
     "avg_pool3d",
     "avg_pool3d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
     "conv3d",
     "conv3d_backward",
     "conv_output_size",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "conv_transpose3d",
+    "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "explain",
@@ -163,6 +185,9 @@ __all__ = [
     "plan_conv1d",
     "plan_conv2d",
     "plan_conv3d",
+    "plan_conv_transpose1d",
+    "plan_conv_transpose2d",
+    "plan_conv_transpose3d",
     "relu",
     "relu_backward",
     "sigmoid",

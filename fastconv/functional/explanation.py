@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from fastconv.functional import checks, expressions
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.signals import SIGNALS
+from fastconv.functional.transposed_explanation import explained
 from fastconv.functional.typing import (
     Algorithm,
     DataFormat,
@@ -102,21 +103,29 @@ class ConvExplanation(NamedTuple):
 def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: Pair | Single | Triple = 1,
             padding: Padding | Padding1d | Padding3d = 0, dilation: Pair | Single | Triple = 1, groups: int = 1,
             padding_mode: PaddingMode = "constant", data_format: DataFormat | DataFormat1d | DataFormat3d | None = None,
-            dtype: FloatDType = "float32", algorithm: Algorithm = "auto") -> ConvExplanation:
-    """Explain what `conv2d` does with inputs of these shapes, without computing it; or `conv1d`, or `conv3d`.
+            dtype: FloatDType = "float32", algorithm: Algorithm = "auto", transposed: bool = False,
+            output_padding: Pair | Single | Triple = 0,
+            output_size: Pair | Single | Triple | None = None) -> ConvExplanation:
+    """Explain what `conv2d` does with inputs of these shapes, without computing it; or `conv1d`, or `conv3d`, or one
+    of the transposed convolutions.
 
     Parameters
     ----------
     x_shape : tuple of int
         (N, C, H, W) or (C, H, W); with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C).
     weight_shape : tuple of int
-        (K, C/groups, R, S); of a signal (K, C/groups, S), of a volume (K, C/groups, T, R, S).
+        (K, C/groups, R, S); of a signal (K, C/groups, S), of a volume (K, C/groups, T, R, S). With
+        ``transposed=True`` (C, K/groups, ...).
     stride, padding, dilation, groups, padding_mode, algorithm
         As in `conv2d`.
     data_format : str, optional
         As in the function; by default channels first, "NCL", "NCHW" or "NCDHW".
     dtype : {"float32", "float64"}
         Type of the arrays.
+    transposed : bool
+        Whether it is `conv_transpose2d`: `driver` and `candidates` are then ways to the data gradient.
+    output_padding, output_size
+        As in `conv_transpose2d`.
 
     Returns
     -------
@@ -126,7 +135,7 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     Raises
     ------
     TypeError, ValueError, MemoryError
-        As `conv2d`; MemoryError for arrays that no memory could hold.
+        As `conv2d` or `conv_transpose2d`; MemoryError for arrays that no memory could hold.
 
     Examples
     --------
@@ -136,6 +145,8 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     OH = floor((H + 2P - FH) / S) + 1 = floor((224 + 2*3 - 7) / 2) + 1 = floor(111.5) + 1 = 112
     >>> explanation.flops
     236027904
+    >>> print(fc.explain((512, 4, 4), (512, 256, 4, 4), stride=2, padding=1, transposed=True).formula[0])
+    OH = (H - 1) S - 2P + FH = (4 - 1) * 2 - 2*1 + 4 = 8
     """
     x_shape = checks.integers(x_shape, "x_shape", 0)
     weight_shape = checks.integers(weight_shape, "weight_shape", 0)
@@ -149,6 +160,16 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
         raise ValueError(f"weight_shape must be that of weight, {checks.filters_form(of.axes)}, without an empty axis but "
                          f"that of the channels, got {weight_shape}{expressions.filter_sizes(weight_shape, sizes[1])}")
     dtype = checks.float_dtype(dtype, "dtype")
+    if checks.flag(transposed, "transposed"):
+        if checks.choice(padding_mode, "padding_mode", checks.PADDING_MODES) != "constant":
+            raise ValueError(f"padding_mode must be 'constant' with transposed=True, got {padding_mode!r}")
+        options = stride, padding, output_padding, output_size, dilation, groups
+        return ConvExplanation(dtype=f"float{8 * dtype.itemsize}", data_format=form, padding_mode=padding_mode,
+                               **explained(sizes, batched, weight_shape, dtype, form, algorithm, options))
+    if output_size is not None:
+        raise ValueError("output_size must be left out without transposed=True: the convolution has one size")
+    if any(checks.per_axis(output_padding, "output_padding", of.axes, 0)):
+        raise ValueError("output_padding must be left at 0 without transposed=True: the convolution has one size")
     plan, _ = of.planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
                          dtype.itemsize, form == checks.FORMATS[of.axes][1])
     problem = plan.problem

@@ -4,8 +4,8 @@
     state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
     containers      ModuleList, ModuleDict
-    conv, pooling, activation, linear    the layers; pooling1d and pooling3d those for rows and volumes
-    conv, pooling, activation, linear, norm    the layers
+    conv, conv_transpose, pooling, norm, activation, linear    the layers; pooling1d and pooling3d those for signals
+                    and volumes
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
@@ -18,6 +18,7 @@ from fastconv.nn import init, models
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
+from fastconv.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
@@ -61,13 +62,16 @@ __all__ = [
     "AdaptiveMaxPool3d",
     "AvgPool1d",
     "AvgPool2d",
-    "Conv1d",
     "AvgPool3d",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
@@ -77,10 +81,10 @@ __all__ = [
     "GlobalMaxPool1d",
     "GlobalMaxPool2d",
     "GlobalMaxPool3d",
+    "GroupNorm",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
-    "GroupNorm",
     "LayerNorm",
     "LeakyReLU",
     "Linear",

@@ -18,55 +18,18 @@ from typing import Any
 import numpy as np
 
 from fastconv.functional.foreign import shown
-from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastconv.nn import activation, conv, conv_transpose, linear, norm, pooling, pooling1d, pooling3d
 from fastconv.nn.containers import ModuleDict, ModuleList
-from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
-from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.module import Module
-from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
-from fastconv.nn.pooling import (
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool2d,
-    AvgPool2d,
-    GlobalAvgPool2d,
-    GlobalMaxPool2d,
-    LPPool2d,
-    MaxPool2d,
-)
-from fastconv.nn.pooling1d import (
-    AdaptiveAvgPool1d,
-    AdaptiveMaxPool1d,
-    AvgPool1d,
-    GlobalAvgPool1d,
-    GlobalMaxPool1d,
-    LPPool1d,
-    MaxPool1d,
-)
-from fastconv.nn.pooling3d import (
-    AdaptiveAvgPool3d,
-    AdaptiveMaxPool3d,
-    AvgPool3d,
-    GlobalAvgPool3d,
-    GlobalMaxPool3d,
-    LPPool3d,
-    MaxPool3d,
-)
 from fastconv.nn.sequential import Sequential
 
 _LAYERS: dict[str, type[Module]] = {
-    layer.__name__: layer
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv1d, Conv2d, Conv3d, Dropout, Flatten,
-                  GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax,
-                  Tanh)
-    for layer in (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
-                  AdaptiveMaxPool3d, AvgPool1d, AvgPool2d, AvgPool3d, Conv2d, Dropout, Flatten, GlobalAvgPool1d,
-                  GlobalAvgPool2d, GlobalAvgPool3d, GlobalMaxPool1d, GlobalMaxPool2d, GlobalMaxPool3d, LPPool1d,
-                  LPPool2d, LPPool3d, LeakyReLU, Linear, LogSoftmax, MaxPool1d, MaxPool2d, MaxPool3d, ReLU, Sigmoid,
-                  Softmax, Tanh)
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv2d,
-                  Dropout, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, GroupNorm, LayerNorm, LeakyReLU, Linear,
-                  LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
-}  # fmt: skip
+    name: layer
+    for module in (activation, conv, conv_transpose, linear, norm, pooling, pooling1d, pooling3d)
+    for name, layer in vars(module).items()
+    # What others are made of is no layer.
+    if isinstance(layer, type) and issubclass(layer, Module) and layer is not Module and not layer.__subclasses__()
+}
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}
 

@@ -6,6 +6,7 @@ import warnings
 import bad_convolutions as convolutions
 import bad_normalisations as normalisations
 import bad_poolings as poolings
+import bad_transposed as transposed
 import bad_volumes as volumes
 import numpy as np
 import pytest
@@ -147,6 +148,7 @@ def smoothing(function):
 TABLE = {
     **convolutions.TABLE,
     **poolings.TABLE,
+    **transposed.TABLE,
     **volumes.TABLE,
     **normalisations.TABLE,
     "relu": activation(fc.relu),

@@ -38,6 +38,15 @@ def of_images(x, data_format):
     large = random((6, channels, 7, 7), dtype)
     y = fc.conv2d(x, weight, bias, padding=1, **form)
     grad_x, grad_weight, grad_bias = fc.conv2d_backward(y, x, weight, padding=1, **form)
+    back = fc.conv_transpose2d_backward(x, y, weight, padding=1, **form)
+    signal, rows = y[..., 0, :] if data_format == "NCHW" else y[..., 0, :, :], weight[:, :, 0]
+    of_signals = {"data_format": data_format.replace("H", "").replace("W", "L")}
+    volume, cube = y[..., None, :, :] if data_format == "NCHW" else y[..., None, :, :, :], weight[:, :, None]
+    of_volumes = {"data_format": data_format.replace("H", "DH")}
+    deeper = fc.conv_transpose3d(volume, cube, stride=2, **of_volumes)
+    volume_back = fc.conv_transpose3d_backward(deeper, volume, cube, stride=2, **of_volumes)
+    longer = fc.conv_transpose1d(signal, rows, stride=2, **of_signals)
+    signal_back = fc.conv_transpose1d_backward(longer, signal, rows, stride=2, **of_signals)
     maximum, index = fc.max_pool2d(x, 3, stride=2, **form, return_indices=True)
     pair, pair_index = fc.max_pool2d(x, 2, **form, return_indices=True)
     mean = fc.avg_pool2d(x, 3, stride=1, padding=1, **form)
@@ -51,6 +60,17 @@ def of_images(x, data_format):
         "conv2d, winograd": fc.conv2d(x, weight, algorithm="winograd", **form),
         "conv2d, depthwise": fc.conv2d(x, weight[:channels, :1], groups=channels, **form),
         "plan_conv2d": fc.plan_conv2d(x.shape, weight, **form)(x), "max_pool2d": maximum, "max_pool2d, indices": index,
+        "conv_transpose2d": fc.conv_transpose2d(y, weight, padding=1, **form),
+        "conv_transpose2d, stride 2": fc.conv_transpose2d(y, weight, stride=2, padding="same", **form),
+        "conv_transpose2d_backward, x": back[0], "conv_transpose2d_backward, weight": back[1],
+        "conv_transpose2d_backward, bias": back[2],
+        "conv_transpose1d": longer, "conv_transpose1d_backward, x": signal_back[0],
+        "conv_transpose1d_backward, weight": signal_back[1], "conv_transpose1d_backward, bias": signal_back[2],
+        "conv_transpose3d": deeper, "conv_transpose3d_backward, x": volume_back[0],
+        "conv_transpose3d_backward, weight": volume_back[1], "conv_transpose3d_backward, bias": volume_back[2],
+        "plan_conv_transpose3d": fc.plan_conv_transpose3d(volume.shape, cube, **of_volumes)(volume),
+        "plan_conv_transpose1d": fc.plan_conv_transpose1d(signal.shape, rows, **of_signals)(signal),
+        "plan_conv_transpose2d": fc.plan_conv_transpose2d(y.shape, weight, **form)(y),
         "max_pool2d, 2 x 2": pair, "max_pool2d, 2 x 2, indices": pair_index,
         "max_pool2d_backward": fc.max_pool2d_backward(maximum, index, x.shape, 3, stride=2, **form),
         "max_pool2d_backward, 2 x 2": fc.max_pool2d_backward(pair, pair_index, x.shape, 2, **form), "avg_pool2d": mean,

@@ -19,6 +19,7 @@ GOOD = {
         ("LPPool", dict(norm_type=2, kernel_size=2)))},
     nn.BatchNorm1d: dict(num_features=2), nn.BatchNorm2d: dict(num_features=2), nn.BatchNorm3d: dict(num_features=2),
     nn.GroupNorm: dict(num_groups=1, num_channels=2), nn.LayerNorm: dict(normalized_shape=2),
+    **{getattr(nn, f"ConvTranspose{axes}d"): dict(in_channels=2, out_channels=2, kernel_size=3) for axes in (1, 2, 3)},
     **{layer: {} for layer in (nn.Dropout, nn.LeakyReLU,
                                nn.Softmax, nn.LogSoftmax, nn.CrossEntropyLoss, nn.init.generator)},
     **{getattr(nn.init, name): dict(shape=(4, 3))

@@ -41,6 +41,10 @@ def flat(problem):
     (front, back), rows, columns = problem.pads
     od = problem.output_size[0]
     no_padding = ((0, 0), (0, 0))
+    if any((length + before + after - distance * (count - 1) - 1) // step + 1 != outputs
+           for length, (before, after), distance, count, step, outputs in zip(
+               problem.size, problem.pads, problem.dilation, problem.taps, problem.stride, problem.output_size)):
+        return None    # of a transposed convolution, whose output padding is a stride or more
     whole_planes = (r == s == 1 and problem.stride[1:] == (1, 1) and (rows, columns) == no_padding
                     and problem.column_step == 1)
     in_depth = problem.stride[0] == 1 and (front, back) == (0, 0)

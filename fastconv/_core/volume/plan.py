@@ -16,7 +16,8 @@ from fastconv._core.data_gradient.filters import in_groups
 from fastconv._core.planner import plan as images
 from fastconv._core.planner.drivers import FORWARD, Driver
 from fastconv._core.planner.plan import ConvPlan, conv2d_plan
-from fastconv._core.problem.convolution import Convolution
+from fastconv._core.problem.convolution import PLAIN, Convolution
+from fastconv._core.problem.finish import finish, lay_ground
 from fastconv._core.problem.simpler import joined
 from fastconv._core.volume import spread
 from fastconv._core.volume.flat import Flat, flat
@@ -200,33 +201,45 @@ class VolumeDataGradient:
     """How grad_x of one problem is computed; called with arrays, it does so. By itself it is a transposed
     convolution."""
 
-    def __init__(self, problem: VolumeProblem, form: Flat | None = None) -> None:
-        self.problem, self.form = problem, form
+    def __init__(self, problem: VolumeProblem, form: Flat | None = None, algorithm: str = "auto") -> None:
+        self.problem, self.form, self.asked = problem, form, algorithm
         few = math.prod(map(min, problem.stride, problem.taps)) <= MOST_KEPT
         self.kept = tuple(self._passes()) if few and not problem.is_empty else None
         self.meets_all = self.kept is not None and len(self.kept) == math.prod(map(min, problem.stride, problem.size))
 
     def _passes(self):
-        return ((each, conv3d_plan(each.problem, "auto")) for each in passes_on(self.problem,
-                                                                               tuple(map(range, self.problem.size))))
+        return ((each, conv3d_plan(each.problem, self.asked)) for each in passes_on(
+            self.problem, tuple(map(range, self.problem.size))))
 
-    def __call__(self, grad_output, weight, grad_x) -> None:
-        """Fills grad_x (N, C, D, H, W), a view with any strides."""
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN) -> None:
+        """Fills grad_x (N, C, D, H, W), a view with any strides.
+
+        bias, a number for each channel of grad_x, and epilogue: what comes to the sums, as a transposed convolution
+        has it.
+        """
         if self.form is not None and (views := self.form.views(grad_x, weight, grad_output)) is not None:
             x, w, y = views
-            conv2d_plan(self.form.problem, "auto").data_gradient(y, w, x)
+            if bias is not None and x.shape[1] != len(bias):    # planes have become channels
+                bias = np.repeat(bias, x.shape[1] // len(bias))
+            self.of_images(y, w, x, bias, epilogue)
             return
         finite = is_finite(weight)
-        for of_output, turned, of_x in in_groups(grad_output, weight, grad_x):
+        for of_output, turned, of_x, of_bias in in_groups(grad_output, weight, grad_x, bias):
             if not finite:
                 tap_by_tap(_convolve, of_output, turned, of_x, self.problem)
+                finish(of_x, of_bias, epilogue)
                 continue
             if not self.meets_all:
-                of_x.fill(0)
+                lay_ground(of_x, of_bias, epilogue)
             for each, plan in self.kept if self.kept is not None else self._passes():
-                plan.finite(Volumes(of_output, turned[each.taps], None, of_x[each.pixels], plan.window()))
+                plan.finite(Volumes(of_output, turned[each.taps], of_bias, of_x[each.pixels], plan.window(), epilogue))
             if self.problem.padding_mode != "constant":
                 fold_frame(_convolve, of_output, turned, of_x, self.problem)
+
+    @functools.cached_property
+    def of_images(self):
+        """That of the convolution of images that does the same."""
+        return conv2d_plan(self.form.problem, "auto").data_gradient
 
 
 def _convolve(problem, volumes):
