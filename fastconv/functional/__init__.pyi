@@ -9,8 +9,38 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from fastconv.functional.conv import conv_output_size as conv_output_size
+from fastconv.functional.curves import (
+    elu as elu,
+    elu_backward as elu_backward,
+    gelu as gelu,
+    gelu_backward as gelu_backward,
+    hardsigmoid as hardsigmoid,
+    hardsigmoid_backward as hardsigmoid_backward,
+    hardswish as hardswish,
+    hardswish_backward as hardswish_backward,
+    silu as silu,
+    silu_backward as silu_backward,
+    softplus as softplus,
+    softplus_backward as softplus_backward,
+)
 from fastconv.functional.explanation import explain as explain
+from fastconv.functional.pair_losses import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward as binary_cross_entropy_with_logits_backward,
+    huber_loss as huber_loss,
+    huber_loss_backward as huber_loss_backward,
+    l1_loss as l1_loss,
+    l1_loss_backward as l1_loss_backward,
+    mse_loss as mse_loss,
+    mse_loss_backward as mse_loss_backward,
+    smooth_l1_loss as smooth_l1_loss,
+    smooth_l1_loss_backward as smooth_l1_loss_backward,
+)
 from fastconv.functional.prepared import Conv2dPlan
+from fastconv.functional.rectifier import (
+    prelu as prelu,
+    prelu_backward as prelu_backward,
+)
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -33,18 +63,32 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
     "cross_entropy",
     "cross_entropy_backward",
+    "elu",
+    "elu_backward",
     "explain",
     "flatten",
     "flatten_backward",
+    "gelu",
+    "gelu_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "hardsigmoid",
+    "hardsigmoid_backward",
+    "hardswish",
+    "hardswish_backward",
+    "huber_loss",
+    "huber_loss_backward",
+    "l1_loss",
+    "l1_loss_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
@@ -53,15 +97,25 @@ __all__ = [
     "log_softmax_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "mse_loss",
+    "mse_loss_backward",
     "nll_loss",
     "nll_loss_backward",
     "plan_conv2d",
+    "prelu",
+    "prelu_backward",
     "relu",
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
     "softmax",
     "softmax_backward",
+    "softplus",
+    "softplus_backward",
     "tanh",
     "tanh_backward",
 ]
@@ -286,34 +340,45 @@ def flatten_backward(grad_output: NDArray[Float], input_shape: tuple[int, ...]) 
 def flatten_backward(grad_output: ArrayLike, input_shape: tuple[int, ...]) -> Array: ...
 
 @overload
-def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, reduction: Literal["mean", "sum"] = "mean") -> Float: ...
+def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+             ignore_index: int = -100, reduction: Literal["mean", "sum"] = "mean", out: None = None) -> Float: ...
 @overload
-def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, reduction: Literal["none"]) -> NDArray[Float]: ...
+def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+             ignore_index: int = -100, reduction: Literal["none"],
+             out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Literal["none"]) -> Array: ...
+def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
+             reduction: Literal["none"], out: Array | None = None) -> Array: ...
 @overload
-def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean") -> Any: ...
+def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
+             reduction: Reduction = "mean", out: Array | None = None) -> Any: ...
 @overload
-def nll_loss_backward(log_probs: NDArray[Float], target: ArrayLike, *, reduction: Reduction = "mean",
-                      grad_output: ArrayLike = 1.0) -> NDArray[Float]: ...
+def nll_loss_backward(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+                      ignore_index: int = -100, reduction: Reduction = "mean", grad_output: ArrayLike = 1.0,
+                      out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
-                      grad_output: ArrayLike = 1.0) -> Array: ...
+def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None,
+                      ignore_index: int = -100, reduction: Reduction = "mean", grad_output: ArrayLike = 1.0,
+                      out: Array | None = None) -> Array: ...
 @overload
-def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, reduction: Literal["mean", "sum"] = "mean",
-                  label_smoothing: float = 0.0) -> Float: ...
+def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+                  ignore_index: int = -100, reduction: Literal["mean", "sum"] = "mean", label_smoothing: float = 0.0,
+                  out: None = None) -> Float: ...
 @overload
-def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, reduction: Literal["none"],
-                  label_smoothing: float = 0.0) -> NDArray[Float]: ...
+def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+                  ignore_index: int = -100, reduction: Literal["none"], label_smoothing: float = 0.0,
+                  out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Literal["none"],
-                  label_smoothing: float = 0.0) -> Array: ...
+def cross_entropy(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
+                  reduction: Literal["none"], label_smoothing: float = 0.0, out: Array | None = None) -> Array: ...
 @overload
-def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
-                  label_smoothing: float = 0.0) -> Any: ...
+def cross_entropy(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
+                  reduction: Reduction = "mean", label_smoothing: float = 0.0, out: Array | None = None) -> Any: ...
 @overload
-def cross_entropy_backward(logits: NDArray[Float], target: ArrayLike, *, reduction: Reduction = "mean",
-                           label_smoothing: float = 0.0, grad_output: ArrayLike = 1.0) -> NDArray[Float]: ...
+def cross_entropy_backward(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+                           ignore_index: int = -100, reduction: Reduction = "mean", label_smoothing: float = 0.0,
+                           grad_output: ArrayLike = 1.0, out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
-                           label_smoothing: float = 0.0, grad_output: ArrayLike = 1.0) -> Array: ...
+def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None,
+                           ignore_index: int = -100, reduction: Reduction = "mean", label_smoothing: float = 0.0,
+                           grad_output: ArrayLike = 1.0, out: Array | None = None) -> Array: ...

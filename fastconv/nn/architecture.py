@@ -18,11 +18,27 @@ from typing import Any
 import numpy as np
 
 from fastconv.functional.foreign import shown
-from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastconv.nn.activation import (
+    ELU,
+    GELU,
+    Hardsigmoid,
+    Hardswish,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
-from fastconv.nn.linear import Dropout, Flatten, Linear
+from fastconv.nn.linear import Dropout, Dropout2d, Flatten, Linear
 from fastconv.nn.module import Module
+from fastconv.nn.padding import ZeroPad2d
 from fastconv.nn.pooling import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -35,8 +51,9 @@ from fastconv.nn.sequential import Sequential
 
 _LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d,
-                  GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
+    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv2d, Dropout, Dropout2d, ELU, Flatten, GELU,
+                  GlobalAvgPool2d, GlobalMaxPool2d, Hardsigmoid, Hardswish, Identity, LeakyReLU, Linear, LogSoftmax,
+                  MaxPool2d, PReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh, ZeroPad2d)
 }  # fmt: skip
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}
@@ -164,7 +181,7 @@ def build(description: Any, classes: Mapping[str, type[Module]]) -> Module:
     signature = inspect.signature(_LAYERS[name]).parameters
     if unknown := sorted(set(settings) - (set(signature) - _AT_BIRTH)):
         raise ValueError(f"{name} has no argument {', '.join(unknown)}")
-    if "init" in signature:
+    if "init" in signature and isinstance(signature["init"].default, str):
         settings["init"] = "zeros"
     return _LAYERS[name](**{key: _tuples(value) for key, value in settings.items()})
 
