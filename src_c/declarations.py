@@ -1,4 +1,5 @@
-"""What Cython must know of the micro-kernels, written from src_c/kernels.h, where each is declared once.
+"""What Cython must know of the micro-kernels, written from src_c/kernels.h, where each is declared once, and from
+pointwise.h, which is a part of it.
 
     fastconv/_core/runtime/kernels.pxd   the enums, the structs and the table, in both precisions
     fastconv/_core/runtime/calls.pxi     for each kernel a function that calls it in the precision of its arguments;
@@ -12,7 +13,7 @@ enums, structs of numbers and pointers, and within FC_DECLARE_KERNELS structs wi
 import re
 from pathlib import Path
 
-HEADER, RUNTIME = Path("src_c/kernels.h"), Path("fastconv/_core/runtime")
+HEADERS, RUNTIME = (Path("src_c/pointwise.h"), Path("src_c/kernels.h")), Path("fastconv/_core/runtime")
 POINTER = re.compile(r"(\w[\w ]*\*?) ?\(\*(\w+)((?:\[[^]]+\])*)\)\((.*)\)$")
 INDICES = "ijk"
 WIDTH = 120
@@ -112,7 +113,7 @@ def call(result, name, dimensions, parameters):
 
 def write():
     """Writes what has changed, so that only what depends on it is compiled anew."""
-    header = HEADER.read_text()
+    header = "".join(path.read_text() for path in HEADERS)
     for name, text in (("kernels.pxd", declarations(header)),
                        ("calls.pxi", calls(header, (RUNTIME / "isa.pxd").read_text()))):
         path = RUNTIME / name

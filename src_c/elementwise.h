@@ -13,7 +13,7 @@ static const struct {
              0.693359375f,
              -2.12194440e-4f,
              0x1.8p23f + 127,
-             -105,
+             -120,
              89,
              {1.f / 5040, 1.f / 720, 1.f / 120, 1.f / 24, 1.f / 6, 1.f / 2}};
 static const struct {
@@ -22,7 +22,7 @@ static const struct {
              0.693145751953125,
              1.42860682030941723212e-6,
              0x1.8p52 + 1023,
-             -750,
+             -760,
              710,
              {1. / 6227020800, 1. / 479001600, 1. / 39916800, 1. / 3628800, 1. / 362880, 1. / 40320, 1. / 5040,
               1. / 720, 1. / 120, 1. / 24, 1. / 6, 1. / 2}};
@@ -58,14 +58,25 @@ INLINE V NAME(exp_range)(V x) {
     return NAME(smaller)(NAME(broadcast)(NAME(exp).highest), NAME(larger)(NAME(broadcast)(NAME(exp).lowest), x));
 }
 
-/* x = *n ln 2 + r; returns e^r - 1, to the relative accuracy of its own size. */
-INLINE V NAME(exp_reduced)(V x, V *n) {
-    *n = (x * NAME(exp).log2e + NAME(exp).round) - NAME(exp).round;
-    V r = x - *n * NAME(exp).ln2_hi;
-    r = r - *n * NAME(exp).ln2_lo;
+/* e^r - 1 for |r| <= 0.4, to the relative accuracy of its own size. */
+INLINE V NAME(exp_of_rest)(V r) {
     V p = NAME(broadcast)(NAME(exp).taylor[0]);
     UNROLL for (unsigned i = 1; i < sizeof NAME(exp).taylor / sizeof(T); i++) p = p * r + NAME(exp).taylor[i];
     return r + r * r * p;
+}
+
+/* x = *n ln 2 + r; returns e^r - 1. */
+INLINE V NAME(exp_reduced)(V x, V *n) {
+    *n = (x * NAME(exp).log2e + NAME(exp).round) - NAME(exp).round;
+    V r = x - *n * NAME(exp).ln2_hi;
+    return NAME(exp_of_rest)(r - *n * NAME(exp).ln2_lo);
+}
+
+/* The same for x + low, of which x alone would not tell enough digits. */
+INLINE V NAME(exp_reduced_sum)(V x, V low, V *n) {
+    *n = ((x + low) * NAME(exp).log2e + NAME(exp).round) - NAME(exp).round;
+    V r = x - *n * NAME(exp).ln2_hi;
+    return NAME(exp_of_rest)((r - *n * NAME(exp).ln2_lo) + low);
 }
 
 /* x 2^n for whole n; results that are subnormal or infinite come out rightly: by one instruction, or else by two factors, each of
@@ -92,7 +103,7 @@ INLINE V NAME(exp_below_one)(V x) {
     return NAME(times_power_of_two)(p + 1, n);
 }
 
-/* 1 / x for x from 1 to 2, to an ulp. A division of 16 numbers takes as long as all else that makes a sigmoid; an approximation to
+/* 1 / x for x from 1 to 100, to an ulp. A division of 16 numbers takes as long as all else that makes a sigmoid; an approximation to
  * 2^-14 and a step of Newton's method do not. */
 INLINE V NAME(reciprocal)(V x) {
 #if defined(__AVX512F__) && BITS == 32

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pointwise.h"
+
 enum { FC_MAX_LANES = 16 };             /* elements of the longest vector of any instruction set */
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
 enum { FC_MAX_PAIR_MR = 7 };            /* the tallest tile of two panels of FC_MAX_NV vectors */
@@ -126,16 +128,6 @@ typedef struct {
     ptrdiff_t grad_step, grad_plane, index_step, index_plane, pixel, plane;
     int64_t pixels;
 } fc_scatter;
-
-/* The update rules, by PyTorch's names. */
-typedef struct {
-    double lr, momentum, dampening, weight_decay;
-    int nesterov, first; /* first: the velocity holds nothing yet */
-} fc_sgd;
-typedef struct {
-    double step_size, root; /* lr over the first moment's bias correction, the square root of the second's */
-    double beta1, beta2, eps, weight_decay, shrink; /* shrink: what a parameter is multiplied by first */
-} fc_adam;
 
 /* depthwise.h, filling a band: how the rows of a block's band come from a plane. Row b comes from src + rows[b], or is
  * all padding where that is FC_OUTSIDE, and goes to band + places[b]. */
@@ -350,6 +342,23 @@ typedef struct {
         /* elementwise.h: grad_x[i] = grad[i] f'(x[i]); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh. */                       \
         void (*activation_backward[FC_ACTIVATIONS])(const T *grad, const T *v, T *grad_x, ptrdiff_t n, T slope);                         \
                                                                                                                                          \
+        /* curves.h: y[i] = f(x[i]), and grad_x[i] = grad[i] f'(x[i]), i < n; results may be arguments. Index: FC_ELU ... */             \
+        void (*curve[FC_CURVES])(const T *x, T *y, ptrdiff_t n, const fc_curve *how);                                                    \
+        void (*curve_backward[FC_CURVES])(const T *grad, const T *x, T *grad_x, ptrdiff_t n, const fc_curve *how);                       \
+
+        /* prelu.h: x where it is above 0, else its slope times x: of pixels that have a slope for each channel. Backward of n           \
+         * elements of one slope, of which it returns the gradient, and of pixels, whose are in sums. */                                 \
+        void (*prelu_pixels)(const T *x, const T *slopes, T *y, ptrdiff_t pixels, ptrdiff_t channels);                                   \
+        double (*prelu_backward)(const T *grad, const T *x, T *grad_x, ptrdiff_t n, T slope);                                            \
+        void (*prelu_pixels_backward)(const T *grad, const T *x, const T *slopes, T *grad_x, ptrdiff_t pixels,                           \
+                                      ptrdiff_t channels, double *sums);                                                                 \
+
+        /* pair_loss.h: the sum of n losses, each of which goes to y where that is not NULL; and the gradients with respect to           \
+         * x, times grad, or how->share where that is NULL. Index: FC_SQUARED ... */                                                     \
+        double (*pair_loss[FC_PAIR_LOSSES])(const fc_pair_loss *how, const T *x, const T *target, T *y, ptrdiff_t n);                    \
+        void (*pair_loss_backward[FC_PAIR_LOSSES])(const fc_pair_loss *how, const T *x, const T *target,                                 \
+                                                   const T *grad, T *grad_x, ptrdiff_t n);                                               \
+
         /* softmax.h: y = softmax(x) of one contiguous row, or its logarithm; x == y is allowed. Backward takes y. */                    \
         void (*softmax_row)(const T *x, T *y, ptrdiff_t n, int logarithm);                                                               \
         void (*softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, int logarithm);                                  \
@@ -373,9 +382,14 @@ typedef struct {
         void (*normalise[2])(const fc_norm *how, const T *x, T *y);                                                                      \
         void (*normalise_backward[2])(const fc_norm *how, const T *x, const T *grad, T *grad_x);                                         \
                                                                                                                                          \
-        /* update.h: one step on n parameters, in place. velocity may be NULL. */                                                        \
+        /* softmax.h: the same as log_sum_exp down the n rows, `step` apart, of each of `columns` contiguous columns. */                 \
+        void (*log_sum_exp_columns)(const T *x, ptrdiff_t n, ptrdiff_t step, ptrdiff_t columns, T *top, T *shift);                       \
+                                                                                                                                         \
+        /* update.h: one step on n parameters, in place. velocity may be NULL, and so may m of rmsprop. */                               \
         void (*sgd)(const fc_sgd *rule, T *param, const T *grad, T *velocity, ptrdiff_t n);                                              \
         void (*adam)(const fc_adam *rule, T *param, const T *grad, T *m, T *v, ptrdiff_t n);                                             \
+        void (*rmsprop)(const fc_rmsprop *rule, T *param, const T *grad, T *v, T *m, T *velocity, ptrdiff_t n);                          \
+        void (*adagrad)(const fc_adagrad *rule, T *param, const T *grad, T *sum, ptrdiff_t n);                                           \
                                                                                                                                          \
         /* depthwise.h, filling a band with rows of whole vectors (how->width is a multiple of vector), padding being value.  \
          * band_copy: a row's elements side by side. band_split: the even ones to its place, the odd ones to place + width.   \

@@ -11,6 +11,9 @@
 #include "reduce.h"
 #include "softmax.h"
 #include "norm.h"
+#include "curves.h"
+#include "prelu.h"
+#include "pair_loss.h"
 #include "update.h"
 #include "row_sums.h"
 #include "pool.h"
@@ -55,11 +58,21 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .activation = {NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh)},
     .activation_backward = {NULL, NAME(relu_backward), NAME(leaky_relu_backward), NAME(sigmoid_backward),
                             NAME(tanh_backward)},
+    .curve = {NAME(elu), NAME(gelu), NAME(gelu_tanh), NAME(silu), NAME(hardswish), NAME(hardsigmoid), NAME(softplus)},
+    .curve_backward = {NAME(elu_backward), NAME(gelu_backward), NAME(gelu_tanh_backward), NAME(silu_backward),
+                       NAME(hardswish_backward), NAME(hardsigmoid_backward), NAME(softplus_backward)},
+    .prelu_pixels = NAME(prelu_pixels),
+    .prelu_backward = NAME(prelu_backward),
+    .prelu_pixels_backward = NAME(prelu_pixels_backward),
+    .pair_loss = {NAME(squared_loss), NAME(absolute_loss), NAME(huber_loss), NAME(logistic_loss)},
+    .pair_loss_backward = {NAME(squared_loss_backward), NAME(absolute_loss_backward), NAME(huber_loss_backward),
+                           NAME(logistic_loss_backward)},
     .softmax_row = NAME(softmax_row),
     .softmax_row_backward = NAME(softmax_row_backward),
     .softmax_columns = NAME(softmax_columns),
     .softmax_columns_backward = NAME(softmax_columns_backward),
     .log_sum_exp = NAME(log_sum_exp),
+    .log_sum_exp_columns = NAME(log_sum_exp_columns),
     .softmax_less = NAME(softmax_less),
     .norm_moments = {NAME(plane_moments), NAME(channel_moments)},
     .norm_gradient_sums = {NAME(plane_gradient_sums), NAME(channel_gradient_sums)},
@@ -68,6 +81,8 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .normalise_backward = {NAME(plane_gradient), NAME(channel_gradient)},
     .sgd = NAME(sgd),
     .adam = NAME(adam),
+    .rmsprop = NAME(rmsprop),
+    .adagrad = NAME(adagrad),
     .max_across = NAME(max_across),
     .max_widen = NAME(max_widen),
     .max_down = NAME(max_down),

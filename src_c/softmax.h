@@ -161,6 +161,17 @@ static void NAME(softmax_columns)(const T *x, T *y, ptrdiff_t n, ptrdiff_t step,
     }
 }
 
+static void NAME(log_sum_exp_columns)(const T *x, ptrdiff_t n, ptrdiff_t step, ptrdiff_t columns, T *top, T *shift) {
+    for (ptrdiff_t i = 0; i < columns; i += LANES) {
+        V most = NAME(broadcast)(-__builtin_inf());
+        TOTAL sum = {{0}, {0}, {0}, 0};
+        FOR_ROWS(most = NAME(larger)(COLUMN(x), most);)
+        FOR_ROWS(NAME(add_term)(&sum, NAME(exp_below_one)(COLUMN(x) - most));)
+        NAME(store_row)(top, i, columns, most);
+        NAME(store_row)(shift, i, columns, NAME(vector_log)(NAME(sum_of)(sum)));
+    }
+}
+
 static void NAME(softmax_columns_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, ptrdiff_t step,
                                            ptrdiff_t columns, int logarithm) {
     for (ptrdiff_t i = 0; i < columns; i += LANES) {

@@ -358,3 +358,70 @@ def cross_entropy_backward(logits, target, reduction="mean", label_smoothing=0.0
     wanted = _smoothed(target, logits.shape[1], label_smoothing)
     each = np.broadcast_to(grad_output, len(target)) / (len(target) if reduction == "mean" else 1)
     return (softmax(logits) - wanted) * each[:, None]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Activations that stand by themselves: (f, f'), x in float64
+
+normal_distribution = np.vectorize(lambda x: math.erfc(-x / math.sqrt(2)) / 2, otypes=[np.float64])
+
+
+def elu(x, alpha=1.0):
+    below = np.minimum(x, 0)
+    return np.where(x > 0, x, alpha * np.expm1(below)), np.where(x > 0, 1.0, alpha * np.exp(below))
+
+
+def gelu(x, approximate="none"):
+    if approximate == "none":
+        density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+        return x * normal_distribution(x), normal_distribution(x) + x * density
+    factor = 2 * math.sqrt(2 / math.pi)
+    s = sigmoid(factor * (x + 0.044715 * x**3))
+    return x * s, s + x * s * sigmoid(-factor * (x + 0.044715 * x**3)) * factor * (1 + 3 * 0.044715 * x**2)
+
+
+def silu(x):
+    return x * sigmoid(x), sigmoid(x) * (1 + x * sigmoid(-x))
+
+
+def hardswish(x):
+    return (np.where(x <= -3, 0.0, np.where(x >= 3, x, x * (x + 3) / 6)),
+            np.where(x <= -3, 0.0, np.where(x >= 3, 1.0, x / 3 + 0.5)))
+
+
+def hardsigmoid(x):
+    return np.clip((x + 3) / 6, 0, 1), np.where((x > -3) & (x < 3), 1 / 6, 0.0)
+
+
+def softplus(x, beta=1.0, threshold=20.0):
+    straight = beta * x > threshold
+    return np.where(straight, x, np.logaddexp(0, beta * x) / beta), np.where(straight, 1.0, sigmoid(beta * x))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Losses of numbers: (the loss of each, its derivative with respect to x)
+
+
+def squared(x, t):
+    return (x - t) ** 2, 2 * (x - t)
+
+
+def absolute(x, t):
+    return np.abs(x - t), np.sign(x - t)
+
+
+def huber(x, t, delta=1.0):
+    d = np.abs(x - t)
+    return np.where(d <= delta, d**2 / 2, delta * (d - delta / 2)), np.clip(x - t, -delta, delta)
+
+
+def smooth_l1(x, t, beta=1.0):
+    if beta == 0:
+        return absolute(x, t)
+    loss, derivative = huber(x, t, beta)
+    return loss / beta, derivative / beta
+
+
+def logistic(x, t, weight=1.0, pos_weight=1.0):
+    loss = (1 - t) * np.logaddexp(0, x) + pos_weight * t * np.logaddexp(0, -x)
+    return weight * loss, weight * ((1 - t) * sigmoid(x) - pos_weight * t * sigmoid(-x))

@@ -21,6 +21,12 @@ OPTIMIZERS = [
     ("Adam", dict(lr=0.01, betas=(0.8, 0.99), eps=1e-3, weight_decay=0.1)),
     ("AdamW", dict(lr=0.01)),
     ("AdamW", dict(lr=0.01, betas=(0.5, 0.9), eps=1e-6, weight_decay=0.3)),
+    ("RMSprop", dict(lr=0.01)),
+    ("RMSprop", dict(lr=0.01, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.8)),
+    ("RMSprop", dict(lr=0.01, centered=True, eps=1e-2)),
+    ("RMSprop", dict(lr=0.01, centered=True, momentum=0.9, eps=1e-2, weight_decay=0.01)),
+    ("Adagrad", dict(lr=0.1)),
+    ("Adagrad", dict(lr=0.1, lr_decay=0.1, weight_decay=0.05, initial_accumulator_value=0.2, eps=1e-4)),
 ]
 IDS = [f"{name}-{'-'.join(options)}" for name, options in OPTIMIZERS]
 
@@ -89,6 +95,41 @@ def test_adam_by_hand():
     p.grad = np.array([-4.0])
     optimizer.step()  # m = 0.5 - 2 = -1.5 of 0.75, v = 0.75 + 4 = 4.75 of 0.4375
     np.testing.assert_allclose(p.data, [0.9 + 0.1 * (1.5 / 0.75) / math.sqrt(4.75 / 0.4375)])
+
+
+def test_rmsprop_and_adagrad_by_hand():
+    p, q = nn.Parameter(np.array([1.0])), nn.Parameter(np.array([1.0]))
+    rmsprop = optim.RMSprop([p], lr=0.1, alpha=0.75, eps=0.0)
+    adagrad = optim.Adagrad([q], lr=0.1, lr_decay=1.0, eps=0.0)
+    p.grad = q.grad = np.array([2.0])
+    rmsprop.step()  # v = 0.25 * 4, along 2 / 1
+    adagrad.step()  # along 2 / 2
+    np.testing.assert_allclose([p.data[0], q.data[0]], [0.8, 0.9])
+    rmsprop.step()  # v = 0.75 + 1
+    adagrad.step()  # the sum is 8, the rate 0.05
+    np.testing.assert_allclose([p.data[0], q.data[0]], [0.8 - 0.2 / math.sqrt(1.75), 0.9 - 0.1 / math.sqrt(8)])
+
+
+def test_centred_rmsprop_of_a_constant_gradient_has_no_negative_variance():
+    p = nn.Parameter(np.zeros(1000, np.float32))
+    p.grad = np.linspace(0.1, 3, 1000, dtype=np.float32)
+    optimizer = optim.RMSprop([p], lr=1e-3, alpha=0.5, centered=True)
+    for _ in range(100):
+        optimizer.step()
+    assert np.isfinite(p.data).all()
+
+
+def test_settings_of_rmsprop_that_are_changed_between_steps():
+    params = parameters()
+    optimizer = optim.RMSprop(params, lr=0.01)
+    run(optimizer, 2)
+    assert set(optimizer.state[0]) == {"v"}
+    optimizer.momentum, optimizer.centered = 0.9, True
+    run(optimizer, 2, 2)
+    assert set(optimizer.state[0]) == {"v", "m", "velocity"}
+    optimizer.momentum, optimizer.centered = 0.0, False
+    run(optimizer, 2, 4)
+    optim.RMSprop(parameters()).load_state_dict(optimizer.state_dict())
 
 
 def test_adamw_decays_the_parameter_not_the_gradient():
@@ -264,6 +305,18 @@ class Plain(optim.Optimizer):
     (lambda: optim.Adam(parameters(), betas=(0.9, 1.0)), ValueError, "betas must be at least 0 and less than 1"),
     (lambda: optim.Adam(parameters(), eps=-1), ValueError, "eps must be at least 0"),
     (lambda: optim.AdamW(parameters(), weight_decay=-1), ValueError, "weight_decay must be at least 0"),
+    (lambda: optim.RMSprop(parameters(), alpha=1.0), ValueError, "alpha must be at least 0 and less than 1"),
+    (lambda: optim.RMSprop(parameters(), alpha=None), TypeError, "alpha must be a real number"),
+    (lambda: optim.RMSprop(parameters(), eps=-1), ValueError, "eps must be at least 0"),
+    (lambda: optim.RMSprop(parameters(), momentum=-1), ValueError, "momentum must be at least 0"),
+    (lambda: optim.RMSprop(parameters(), centered=1), TypeError, "centered must be True or False"),
+    (lambda: optim.Adagrad(parameters(), lr_decay=-1), ValueError, "lr_decay must be at least 0"),
+    (lambda: optim.Adagrad(parameters(), initial_accumulator_value=-1), ValueError, "initial_accumulator_value must"),
+    (lambda: optim.Adagrad(parameters(), eps="x"), TypeError, "eps must be a real number"),
+    (lambda: optim.RMSprop(parameters()).load_state_dict(optim.Adagrad(parameters()).state_dict()), ValueError,
+     "state must be what RMSprop.state_dict returned"),
+    (lambda: optim.RMSprop(parameters()).load_state_dict(optim.RMSprop(parameters()).state_dict() | {
+        "state": [{"m": np.zeros(SHAPES[0])}] * 4}), ValueError, "state of parameter 0 must have"),
     (lambda: optim.StepLR(None, 1), TypeError, "optimizer must be a fastconv.optim optimizer, got NoneType"),
     (lambda: optim.StepLR(sgd(), 0), ValueError, "step_size must be at least 1"),
     (lambda: optim.StepLR(sgd(), 1, gamma="x"), TypeError, "gamma must be a real number"),

@@ -15,6 +15,8 @@ KINDS = {
     "Nesterov": lambda params: optim.SGD(params, lr=0.1, momentum=0.9, nesterov=True),
     "Adam": lambda params: optim.Adam(params, lr=0.1),
     "AdamW": lambda params: optim.AdamW(params, lr=0.1, weight_decay=0.5),
+    "RMSprop": lambda params: optim.RMSprop(params, lr=0.1, momentum=0.9, centered=True),
+    "Adagrad": lambda params: optim.Adagrad(params, lr=0.1),
 }
 
 
@@ -100,7 +102,7 @@ def test_a_step_that_is_refused_changes_nothing(case, kind, steps):
 
 
 @pytest.mark.parametrize("data", [np.ones((5, 4)), np.ones((4, 5), np.float32), np.ones(20)])
-@pytest.mark.parametrize("kind", ["momentum", "Nesterov", "Adam", "AdamW"])
+@pytest.mark.parametrize("kind", ["momentum", "Nesterov", "Adam", "AdamW", "RMSprop", "Adagrad"])
 def test_state_that_no_longer_fits_its_parameter_is_refused(kind, data):
     params = three()
     optimizer = KINDS[kind](params)

@@ -8,27 +8,29 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from fastconv.functional.batch_normalisation import (
-    batch_norm as batch_norm,
-    batch_norm_backward as batch_norm_backward,
-)
+from fastconv.functional.batch_normalisation import batch_norm as batch_norm, batch_norm_backward as batch_norm_backward
 from fastconv.functional.conv import conv_output_size as conv_output_size
-from fastconv.functional.transposed_images import (
-    conv_transpose2d as conv_transpose2d,
-    conv_transpose2d_backward as conv_transpose2d_backward,
-    plan_conv_transpose2d as plan_conv_transpose2d,
-)
-from fastconv.functional.transposed_signals import (
-    conv_transpose1d as conv_transpose1d,
-    conv_transpose1d_backward as conv_transpose1d_backward,
-    plan_conv_transpose1d as plan_conv_transpose1d,
-)
-from fastconv.functional.transposed_volumes import (
-    conv_transpose3d as conv_transpose3d,
-    conv_transpose3d_backward as conv_transpose3d_backward,
-    plan_conv_transpose3d as plan_conv_transpose3d,
+from fastconv.functional.curves import (
+    elu as elu,
+    elu_backward as elu_backward,
+    gelu as gelu,
+    gelu_backward as gelu_backward,
+    hardsigmoid as hardsigmoid,
+    hardsigmoid_backward as hardsigmoid_backward,
+    hardswish as hardswish,
+    hardswish_backward as hardswish_backward,
+    silu as silu,
+    silu_backward as silu_backward,
+    softplus as softplus,
+    softplus_backward as softplus_backward,
 )
 from fastconv.functional.explanation import explain as explain
+from fastconv.functional.layer_normalisation import (
+    group_norm as group_norm,
+    group_norm_backward as group_norm_backward,
+    layer_norm as layer_norm,
+    layer_norm_backward as layer_norm_backward,
+)
 from fastconv.functional.lp_pooling import (
     lp_pool1d as lp_pool1d,
     lp_pool1d_backward as lp_pool1d_backward,
@@ -36,6 +38,18 @@ from fastconv.functional.lp_pooling import (
     lp_pool2d_backward as lp_pool2d_backward,
     lp_pool3d as lp_pool3d,
     lp_pool3d_backward as lp_pool3d_backward,
+)
+from fastconv.functional.pair_losses import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward as binary_cross_entropy_with_logits_backward,
+    huber_loss as huber_loss,
+    huber_loss_backward as huber_loss_backward,
+    l1_loss as l1_loss,
+    l1_loss_backward as l1_loss_backward,
+    mse_loss as mse_loss,
+    mse_loss_backward as mse_loss_backward,
+    smooth_l1_loss as smooth_l1_loss,
+    smooth_l1_loss_backward as smooth_l1_loss_backward,
 )
 from fastconv.functional.pooling1d import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
@@ -65,14 +79,24 @@ from fastconv.functional.pooling3d import (
     max_pool3d as max_pool3d,
     max_pool3d_backward as max_pool3d_backward,
 )
-from fastconv.functional.layer_normalisation import (
-    group_norm as group_norm,
-    group_norm_backward as group_norm_backward,
-    layer_norm as layer_norm,
-    layer_norm_backward as layer_norm_backward,
-)
 from fastconv.functional.prepared import Conv2dPlan
+from fastconv.functional.rectifier import prelu as prelu, prelu_backward as prelu_backward
 from fastconv.functional.signals import conv1d as conv1d, conv1d_backward as conv1d_backward, plan_conv1d as plan_conv1d
+from fastconv.functional.transposed_images import (
+    conv_transpose2d as conv_transpose2d,
+    conv_transpose2d_backward as conv_transpose2d_backward,
+    plan_conv_transpose2d as plan_conv_transpose2d,
+)
+from fastconv.functional.transposed_signals import (
+    conv_transpose1d as conv_transpose1d,
+    conv_transpose1d_backward as conv_transpose1d_backward,
+    plan_conv_transpose1d as plan_conv_transpose1d,
+)
+from fastconv.functional.transposed_volumes import (
+    conv_transpose3d as conv_transpose3d,
+    conv_transpose3d_backward as conv_transpose3d_backward,
+    plan_conv_transpose3d as plan_conv_transpose3d,
+)
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -122,6 +146,8 @@ __all__ = [
     "avg_pool3d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -137,9 +163,13 @@ __all__ = [
     "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "elu",
+    "elu_backward",
     "explain",
     "flatten",
     "flatten_backward",
+    "gelu",
+    "gelu_backward",
     "global_avg_pool1d",
     "global_avg_pool1d_backward",
     "global_avg_pool2d",
@@ -154,6 +184,14 @@ __all__ = [
     "global_max_pool3d_backward",
     "group_norm",
     "group_norm_backward",
+    "hardsigmoid",
+    "hardsigmoid_backward",
+    "hardswish",
+    "hardswish_backward",
+    "huber_loss",
+    "huber_loss_backward",
+    "l1_loss",
+    "l1_loss_backward",
     "layer_norm",
     "layer_norm_backward",
     "leaky_relu",
@@ -180,6 +218,8 @@ __all__ = [
     "max_unpool2d_backward",
     "max_unpool3d",
     "max_unpool3d_backward",
+    "mse_loss",
+    "mse_loss_backward",
     "nll_loss",
     "nll_loss_backward",
     "plan_conv1d",
@@ -188,12 +228,20 @@ __all__ = [
     "plan_conv_transpose1d",
     "plan_conv_transpose2d",
     "plan_conv_transpose3d",
+    "prelu",
+    "prelu_backward",
     "relu",
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
     "softmax",
     "softmax_backward",
+    "softplus",
+    "softplus_backward",
     "tanh",
     "tanh_backward",
 ]
@@ -457,36 +505,45 @@ def flatten_backward(grad_output: NDArray[Float], input_shape: tuple[int, ...], 
 def flatten_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *, out: Array | None = None) -> Array: ...
 
 @overload
-def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, reduction: Literal["mean", "sum"] = "mean") -> Float: ...
+def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+             ignore_index: int = -100, reduction: Literal["mean", "sum"] = "mean", out: None = None) -> Float: ...
 @overload
-def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, reduction: Literal["none"]) -> NDArray[Float]: ...
+def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+             ignore_index: int = -100, reduction: Literal["none"],
+             out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Literal["none"]) -> Array: ...
+def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
+             reduction: Literal["none"], out: Array | None = None) -> Array: ...
 @overload
-def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean") -> Any: ...
+def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
+             reduction: Reduction = "mean", out: Array | None = None) -> Any: ...
 @overload
-def nll_loss_backward(log_probs: NDArray[Float], target: ArrayLike, *, reduction: Reduction = "mean",
-                      grad_output: ArrayLike = 1.0, out: NDArray[Float] | None = None) -> NDArray[Float]: ...
+def nll_loss_backward(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+                      ignore_index: int = -100, reduction: Reduction = "mean", grad_output: ArrayLike = 1.0,
+                      out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
-                      grad_output: ArrayLike = 1.0, out: Array | None = None) -> Array: ...
+def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None,
+                      ignore_index: int = -100, reduction: Reduction = "mean", grad_output: ArrayLike = 1.0,
+                      out: Array | None = None) -> Array: ...
 @overload
-def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, reduction: Literal["mean", "sum"] = "mean",
-                  label_smoothing: float = 0.0) -> Float: ...
+def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+                  ignore_index: int = -100, reduction: Literal["mean", "sum"] = "mean", label_smoothing: float = 0.0,
+                  out: None = None) -> Float: ...
 @overload
-def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, reduction: Literal["none"],
-                  label_smoothing: float = 0.0) -> NDArray[Float]: ...
+def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+                  ignore_index: int = -100, reduction: Literal["none"], label_smoothing: float = 0.0,
+                  out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Literal["none"],
-                  label_smoothing: float = 0.0) -> Array: ...
+def cross_entropy(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
+                  reduction: Literal["none"], label_smoothing: float = 0.0, out: Array | None = None) -> Array: ...
 @overload
-def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
-                  label_smoothing: float = 0.0) -> Any: ...
+def cross_entropy(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
+                  reduction: Reduction = "mean", label_smoothing: float = 0.0, out: Array | None = None) -> Any: ...
 @overload
-def cross_entropy_backward(logits: NDArray[Float], target: ArrayLike, *, reduction: Reduction = "mean",
-                           label_smoothing: float = 0.0, grad_output: ArrayLike = 1.0,
-                           out: NDArray[Float] | None = None) -> NDArray[Float]: ...
+def cross_entropy_backward(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
+                           ignore_index: int = -100, reduction: Reduction = "mean", label_smoothing: float = 0.0,
+                           grad_output: ArrayLike = 1.0, out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
-def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean",
-                           label_smoothing: float = 0.0, grad_output: ArrayLike = 1.0,
-                           out: Array | None = None) -> Array: ...
+def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None,
+                           ignore_index: int = -100, reduction: Reduction = "mean", label_smoothing: float = 0.0,
+                           grad_output: ArrayLike = 1.0, out: Array | None = None) -> Array: ...

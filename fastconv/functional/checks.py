@@ -88,9 +88,9 @@ _ONE = {1: ("signal", "channel and one sample"), 2: ("image", "channel, row and 
 def images(x, data_format, name="x", axes=2, filters=()):
     """A batch or one image in either data format -> (its (N, C, H, W) view, whether it was a batch).
 
-    `x` is an array already, `filters` the shape of what it shall meet. A batch may be empty; channels, rows and columns
-    may not, but that of a convolution (see `_may_be_empty`). With `axes` 1 and 3 it is a signal, (N, C, L), or a volume,
-    (N, C, D, H, W).
+    `x` is an array already, `filters` the shape of what it shall meet. A batch may be empty; channels, rows and
+    columns may not, but that of a convolution (see `_may_be_empty`). With `axes` 1 and 3 it is a signal, (N, C, L),
+    or a volume, (N, C, D, H, W).
     """
     choice(data_format, "data_format", FORMATS[axes])
     one, parts = _ONE[axes]

@@ -168,7 +168,8 @@ class Convolutions:
             grad_output, x, weight)
         # All results are asked for first: a call for which there is too little memory has computed nothing.
         grad_x = (memory.empty(x.shape, x.dtype) if of_x is None else of_x) if needs_x else None
-        grad_weight = (memory.empty(weight.shape, x.dtype) if of_weight is None else of_weight) if needs_weight else None
+        grad_weight = ((memory.empty(weight.shape, x.dtype) if of_weight is None else of_weight)
+                       if needs_weight else None)
         grad_bias = (memory.empty(weight.shape[:1], x.dtype) if of_bias is None else of_bias) if needs_bias else None
         if x.size == 0:    # there are no images, or no channels
             if grad_weight is not None:

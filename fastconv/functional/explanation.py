@@ -157,8 +157,9 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     form: str = checks.FORMATS[of.axes][0] if data_format is None else data_format
     sizes, batched = checks.image_shape(x_shape, form, "x_shape", of.axes, weight_shape)
     if len(weight_shape) != of.axes + 2 or 0 in (weight_shape[0], *weight_shape[2:]):
-        raise ValueError(f"weight_shape must be that of weight, {checks.filters_form(of.axes)}, without an empty axis but "
-                         f"that of the channels, got {weight_shape}{expressions.filter_sizes(weight_shape, sizes[1])}")
+        raise ValueError(f"weight_shape must be that of weight, {checks.filters_form(of.axes)}, "
+                         "without an empty axis but that of the channels, "
+                         f"got {weight_shape}{expressions.filter_sizes(weight_shape, sizes[1])}")
     dtype = checks.float_dtype(dtype, "dtype")
     if checks.flag(transposed, "transposed"):
         if checks.choice(padding_mode, "padding_mode", checks.PADDING_MODES) != "constant":

@@ -28,9 +28,10 @@ Rooms = tuple[NDArray[Float] | None, NDArray[np.int64] | None]  # out= of a maxi
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh"]
 Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]
 Reduction = Literal["mean", "sum", "none"]
+Approximation = Literal["none", "tanh"]  # of GELU
 FloatDType = (Literal["float32", "float64"] | type[np.float32 | np.float64 | float] | np.dtype[np.float32]
               | np.dtype[np.float64])
 
-__all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "DataFormat1d", "DataFormat3d", "Float",
-           "FloatDType", "Gradients", "NDArray", "Needs", "Outs", "Padding", "Padding1d", "Padding3d", "PaddingMode", "Pair",
-           "Reduction", "Rooms", "Single", "Triple"]
+__all__ = ["Activation", "Algorithm", "Approximation", "Array", "ArrayLike", "DataFormat", "DataFormat1d",
+           "DataFormat3d", "Float", "FloatDType", "Gradients", "NDArray", "Needs", "Outs", "Padding", "Padding1d",
+           "Padding3d", "PaddingMode", "Pair", "Reduction", "Rooms", "Single", "Triple"]

@@ -4,9 +4,9 @@
     state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
     containers      ModuleList, ModuleDict
-    conv, conv_transpose, pooling, norm, activation, linear    the layers; pooling1d and pooling3d those for signals
-                    and volumes
-    loss            NLLLoss, CrossEntropyLoss
+    conv, conv_transpose, pooling, norm, padding, activation, linear    the layers; pooling1d and pooling3d those for
+                    signals and volumes
+    loss            losses of classes and of numbers
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
     models          ready-made models
@@ -15,14 +15,30 @@
 """
 
 from fastconv.nn import init, models
-from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastconv.nn.activation import (
+    ELU,
+    GELU,
+    Hardsigmoid,
+    Hardswish,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
 from fastconv.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from fastconv.nn.linear import Dropout, Flatten, Linear
-from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
+from fastconv.nn.linear import Dropout, Dropout2d, Flatten, Linear
+from fastconv.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from fastconv.nn.module import Module, Parameter
 from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
+from fastconv.nn.padding import ZeroPad2d
 from fastconv.nn.pooling import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -63,6 +79,7 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -74,7 +91,10 @@ __all__ = [
     "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
+    "ELU",
     "Flatten",
+    "GELU",
     "GlobalAvgPool1d",
     "GlobalAvgPool2d",
     "GlobalAvgPool3d",
@@ -82,6 +102,11 @@ __all__ = [
     "GlobalMaxPool2d",
     "GlobalMaxPool3d",
     "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
+    "HuberLoss",
+    "Identity",
+    "L1Loss",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
@@ -89,6 +114,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MSELoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -96,12 +122,17 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "NLLLoss",
+    "PReLU",
     "Parameter",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
+    "Softplus",
     "Tanh",
+    "ZeroPad2d",
     "init",
     "load",
     "load_metadata",

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from fastconv.functional.foreign import shown
-from fastconv.nn import activation, conv, conv_transpose, linear, norm, pooling, pooling1d, pooling3d
+from fastconv.nn import activation, conv, conv_transpose, linear, norm, padding, pooling, pooling1d, pooling3d
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.module import Module
 from fastconv.nn.sequential import Sequential
 
 _LAYERS: dict[str, type[Module]] = {
     name: layer
-    for module in (activation, conv, conv_transpose, linear, norm, pooling, pooling1d, pooling3d)
+    for module in (activation, conv, conv_transpose, linear, norm, padding, pooling, pooling1d, pooling3d)
     for name, layer in vars(module).items()
     # What others are made of is no layer.
     if isinstance(layer, type) and issubclass(layer, Module) and layer is not Module and not layer.__subclasses__()
@@ -156,7 +156,7 @@ def build(description: Any, classes: Mapping[str, type[Module]]) -> Module:
     signature = inspect.signature(_LAYERS[name]).parameters
     if unknown := sorted(set(settings) - (set(signature) - _AT_BIRTH)):
         raise ValueError(f"{name} has no argument {', '.join(unknown)}")
-    if "init" in signature:
+    if "init" in signature and isinstance(signature["init"].default, str):
         settings["init"] = "zeros"
     return _LAYERS[name](**{key: _tuples(value) for key, value in settings.items()})
 

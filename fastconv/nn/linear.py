@@ -6,7 +6,7 @@ import numpy as np
 
 from fastconv import functional as F
 from fastconv.functional import checks
-from fastconv.functional.typing import Float, FloatDType, NDArray
+from fastconv.functional.typing import DataFormat, Float, FloatDType, NDArray
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
 from fastconv.nn.module import Module, Parameter, float_dtype
 
@@ -110,10 +110,8 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:
-        self.p = checks.number(p, "p")
-        if not 0 <= self.p < 1:
-            raise ValueError(f"p must be at least 0 and less than 1, got {p}")
-        self.generator = generator(int(generator().integers(2**63)) if rng is None else rng)
+        self.p = _probability(p)
+        self.generator = _own_generator(rng)
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         if not self.training or self.p == 0:
@@ -126,3 +124,63 @@ class Dropout(Module):
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         mask = self.recall()
         return grad_output if mask is None else grad_output * mask
+
+
+class Dropout2d(Module):
+    """In training, sets whole channels of each image to zero with probability `p`; the rest is times 1 / (1 - p).
+
+    In evaluation mode the input passes unchanged. Neighbouring pixels of a feature map say much the same, so that
+    `Dropout`, which takes them one by one, takes little away.
+
+    Parameters
+    ----------
+    p, rng
+        As of `Dropout`.
+    data_format : {"NCHW", "NHWC"}
+
+    Notes
+    -----
+    Source: J. Tompson et al., "Efficient object localization using convolutional networks", 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> y = nn.Dropout2d(0.5, rng=0)(np.ones((1, 1000, 2, 2), np.float32))
+    >>> sorted({tuple(channel.ravel().tolist()) for channel in y[0]})
+    [(0.0, 0.0, 0.0, 0.0), (2.0, 2.0, 2.0, 2.0)]
+    """
+
+    def __init__(self, p: float = 0.5, *, data_format: DataFormat = "NCHW", rng: Rng = None) -> None:
+        self.p = _probability(p)
+        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
+        self.generator = _own_generator(rng)
+
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        view, batched = checks.images(checks.array(x, "x"), self.data_format)
+        if not self.training or self.p == 0:
+            self.remember(None)
+            return x
+        kept = self.generator.random(view.shape[:2], np.float32) >= self.p
+        mask = kept * x.dtype.type(1 / (1 - self.p))
+        mask = mask[:, :, None, None] if self.data_format == "NCHW" else mask[:, None, None]
+        mask = mask if batched else mask[0]
+        self.remember(mask)
+        return x * mask
+
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
+        mask = self.recall()
+        return grad_output if mask is None else grad_output * mask
+
+
+def _probability(p: float) -> float:
+    """That a value is dropped."""
+    probability: float = checks.number(p, "p")
+    if not 0 <= probability < 1:
+        raise ValueError(f"p must be at least 0 and less than 1, got {p}")
+    return probability
+
+
+def _own_generator(rng: Rng) -> np.random.Generator:
+    """What decides in one layer."""
+    return generator(int(generator().integers(2**63)) if rng is None else rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -11,13 +12,149 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import functional as F
 from fastconv._core.pointwise import elementwise
 from fastconv.functional import checks
+from fastconv.functional.loss import IGNORED
+from fastconv.functional.typing import Reduction
 
 #: Log-probabilities above this are none: rounding brings them a little above zero at most.
 _ROUNDING = 1e-3
 
 
-class NLLLoss:
+class Loss:
+    """What all losses share: a function of what a model returns and what it should, and its gradient.
+
+    A subclass defines `_value` and `_gradient`, both as the functions of `fastconv` take their arguments.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        One number for a batch, as a training needs it, or with "none" one for each sample, position or number.
+    """
+
+    _inputs: tuple[Any, Any, NDArray[Any] | None] | None = None
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self.reduction: Reduction = checks.choice(reduction, "reduction", checks.REDUCTIONS)
+
+    def __call__(self, x: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        """The loss of a batch.
+
+        Parameters
+        ----------
+        x, target : array
+            What the model returned, and what it should have.
+        sample_weight : array (N,), optional
+            How much each sample counts in the mean.
+        """
+        shares = None
+        if sample_weight is None:
+            value = self._value(x, target, self.reduction)
+        else:
+            value, shares = self._weighted(x, target, sample_weight)
+        self._inputs = x, target, shares
+        return value
+
+    def backward(self, grad_output: Any = 1.0) -> NDArray[Any]:
+        """The gradient with respect to the `x` of the last call, times that with respect to the loss."""
+        if self._inputs is None:
+            raise RuntimeError(f"{type(self).__name__}.backward needs a call before it: value = loss(y, target)")
+        x, target, shares = self._inputs
+        if shares is None:
+            return self._gradient(x, target, self.reduction, grad_output)
+        return self._gradient(x, target, "none", shares * checks.number(grad_output, "grad_output"))
+
+    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+        raise NotImplementedError
+
+    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def _counts(self, x: Any, target: Any) -> Any:
+        """For what each of the losses counts in their mean."""
+        return 1.0
+
+    def _weighted(self, x: Any, target: Any, sample_weight: Any) -> tuple[Any, NDArray[Any]]:
+        """The mean in which each sample counts for its weight, and what each loss adds to it."""
+        if self.reduction != "mean":
+            raise ValueError(f"sample_weight must be left None with reduction={self.reduction!r}")
+        losses = self._value(x, target, "none")
+        weights = sample_weights(sample_weight, losses.shape[0] if losses.ndim else 1)
+        weights = weights.reshape(-1, *[1] * (losses.ndim - 1)) if losses.ndim else weights[0]
+        counted = np.broadcast_to(weights * self._counts(x, target), losses.shape)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = counted.sum()
+            shares = np.broadcast_to(weights / total, losses.shape).astype(losses.dtype)
+            return losses.dtype.type((losses * weights).sum() / total), shares
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            value = getattr(self, name)
+            if isinstance(value, np.ndarray) or value != parameter.default:
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def sample_weights(value: Any, count: int) -> NDArray[np.float64]:
+    """The argument `sample_weight`: so many finite numbers, at least 0 and not all 0."""
+    weights = np.asarray(value)
+    if weights.shape != (count,):
+        raise ValueError(f"sample_weight must have shape ({count},), one number for each sample, got {weights.shape}")
+    if weights.dtype.kind not in "fiu":
+        raise TypeError(f"sample_weight must be real numbers, got {weights.dtype}")
+    weights = weights.astype(np.float64)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError("sample_weight must be finite and at least 0, got "
+                         f"{weights[~(np.isfinite(weights) & (weights >= 0))][0]}")
+    return weights
+
+
+def _like(x: Any, weight: NDArray[Any] | None) -> NDArray[Any] | None:
+    """Weights in the dtype of x."""
+    return None if weight is None else weight.astype(checks.array(x, "x").dtype, copy=False)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Of classes
+
+
+class ClassLoss(Loss):
+    """What the losses of classes share.
+
+    Parameters
+    ----------
+    weight : array (classes,), optional
+        How much each class counts.
+    ignore_index : int
+        The class number of what does not count.
+    """
+
+    def __init__(self, weight: ArrayLike | None, ignore_index: int, reduction: Reduction) -> None:
+        super().__init__(reduction)
+        self.weight = None if weight is None else checks.array(weight, "weight")
+        self.ignore_index = checks.integer(ignore_index, "ignore_index", -(2**31))
+
+    def _options(self, x: Any) -> dict[str, Any]:
+        """What the functions take beside reduction."""
+        if self.weight is None and self.ignore_index == IGNORED:
+            return {}
+        return {"weight": _like(x, self.weight), "ignore_index": self.ignore_index}
+
+    def _counts(self, x: Any, target: Any) -> Any:
+        labels = np.asarray(target)
+        if labels.dtype.kind == "f":
+            return 1.0
+        ignored = labels == self.ignore_index
+        weights = np.ones(()) if self.weight is None else self.weight[np.where(ignored, 0, labels)]
+        return np.where(ignored, 0.0, weights)
+
+
+class NLLLoss(ClassLoss):
     """Negative log-likelihood, the mean of ``-log_probs[i, target[i]]``: for a model that ends in `LogSoftmax`.
+
+    Parameters
+    ----------
+    weight, ignore_index, reduction
+        As of `fastconv.nll_loss`.
 
     Examples
     --------
@@ -32,30 +169,20 @@ class NLLLoss:
            [ 0. , -0.5]])
     """
 
-    _inputs: tuple[Any, Any] | None = None
+    def __init__(self, weight: ArrayLike | None = None, *, ignore_index: int = IGNORED,
+                 reduction: Reduction = "mean") -> None:
+        super().__init__(weight, ignore_index, reduction)
 
-    def __call__(self, log_probs: ArrayLike, target: ArrayLike) -> float:
-        """The loss of a batch: log-probabilities (N, classes), class numbers (N,).
-
-        Raises
-        ------
-        ValueError
-            If they do not fit together, or a value is positive: log-probabilities never are, NaN may be among them.
-        """
-        value = F.nll_loss(log_probs, target)
-        _check_log_probabilities(log_probs)
-        self._inputs = log_probs, target
+    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+        value = F.nll_loss(x, target, reduction=reduction, **self._options(x))
+        _check_log_probabilities(x)
         return value
 
-    def backward(self) -> NDArray[Any]:
-        """The gradient with respect to the log-probabilities of the last call, (N, classes)."""
-        return F.nll_loss_backward(*_last(self))
-
-    def __repr__(self) -> str:
-        return "NLLLoss()"
+    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+        return F.nll_loss_backward(x, target, reduction=reduction, grad_output=grad_output, **self._options(x))
 
 
-class CrossEntropyLoss:
+class CrossEntropyLoss(ClassLoss):
     """Log-softmax and negative log-likelihood in one: for a model whose last layer returns scores (logits).
 
     Parameters
@@ -63,6 +190,8 @@ class CrossEntropyLoss:
     label_smoothing : float
         This much of the target probability, 0 to 1, is spread over all classes (C. Szegedy et al., "Rethinking the
         Inception architecture for computer vision", 2016).
+    weight, ignore_index, reduction
+        As of `fastconv.cross_entropy`.
 
     Examples
     --------
@@ -76,26 +205,19 @@ class CrossEntropyLoss:
     array([[ 0.5, -0.5]])
     """
 
-    _inputs: tuple[Any, Any] | None = None
-
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0, *, weight: ArrayLike | None = None, ignore_index: int = IGNORED,
+                 reduction: Reduction = "mean") -> None:
+        super().__init__(weight, ignore_index, reduction)
         self.label_smoothing = checks.number(label_smoothing, "label_smoothing")
         if not 0 <= self.label_smoothing <= 1:
             raise ValueError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
 
-    def __call__(self, logits: ArrayLike, target: ArrayLike) -> float:
-        """The loss of a batch: scores (N, classes), class numbers (N,)."""
-        value = F.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
-        self._inputs = logits, target
-        return value
+    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+        return F.cross_entropy(x, target, reduction=reduction, label_smoothing=self.label_smoothing, **self._options(x))
 
-    def backward(self) -> NDArray[Any]:
-        """The gradient with respect to the scores of the last call, (N, classes)."""
-        return F.cross_entropy_backward(*_last(self), label_smoothing=self.label_smoothing)
-
-    def __repr__(self) -> str:
-        smoothing = f"label_smoothing={self.label_smoothing}" if self.label_smoothing else ""
-        return f"CrossEntropyLoss({smoothing})"
+    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+        return F.cross_entropy_backward(x, target, reduction=reduction, label_smoothing=self.label_smoothing,
+                                        grad_output=grad_output, **self._options(x))
 
 
 def _check_log_probabilities(log_probs: Any) -> None:
@@ -109,7 +231,109 @@ def _check_log_probabilities(log_probs: Any) -> None:
                          "or take nn.CrossEntropyLoss() for a model that returns scores")
 
 
-def _last(loss: NLLLoss | CrossEntropyLoss) -> tuple[Any, Any]:
-    if loss._inputs is None:
-        raise RuntimeError(f"{type(loss).__name__}.backward needs a call before it: value = loss(y, target)")
-    return loss._inputs
+# ---------------------------------------------------------------------------------------------------------------------
+# Of numbers
+
+
+class PairLoss(Loss):
+    """What the losses of numbers share: the target has the shape and the dtype of what the model returns."""
+
+    def _weighted(self, x: Any, target: Any, sample_weight: Any) -> tuple[Any, NDArray[Any]]:
+        if np.ndim(x) == 0:
+            raise ValueError("x must have an axis of samples with sample_weight, got a number")
+        return super()._weighted(x, target, sample_weight)
+
+
+class MSELoss(PairLoss):
+    """The mean of ``(x - target)**2``: regression; see `fastconv.mse_loss`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> loss = nn.MSELoss()
+    >>> float(loss(np.array([[1.0], [4.0]]), np.array([[1.0], [2.0]])))
+    2.0
+    >>> loss.backward()
+    array([[0.],
+           [2.]])
+    """
+
+    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+        return F.mse_loss(x, target, reduction=reduction)
+
+    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+        return F.mse_loss_backward(x, target, reduction=reduction, grad_output=grad_output)
+
+
+class L1Loss(PairLoss):
+    """The mean of ``|x - target|``: regression that a few outliers do not spoil; see `fastconv.l1_loss`."""
+
+    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+        return F.l1_loss(x, target, reduction=reduction)
+
+    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+        return F.l1_loss_backward(x, target, reduction=reduction, grad_output=grad_output)
+
+
+class HuberLoss(PairLoss):
+    """`MSELoss` over 2 for differences up to delta, straight beyond; see `fastconv.huber_loss`."""
+
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = checks.number(delta, "delta")
+        F.huber_loss(np.empty(0), np.empty(0), delta=self.delta)  # whether it may be that
+
+    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+        return F.huber_loss(x, target, reduction=reduction, delta=self.delta)
+
+    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+        return F.huber_loss_backward(x, target, reduction=reduction, delta=self.delta, grad_output=grad_output)
+
+
+class SmoothL1Loss(PairLoss):
+    """`L1Loss`, but a parabola for differences up to beta; see `fastconv.smooth_l1_loss`."""
+
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = checks.number(beta, "beta")
+        F.smooth_l1_loss(np.empty(0), np.empty(0), beta=self.beta)  # whether it may be that
+
+    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+        return F.smooth_l1_loss(x, target, reduction=reduction, beta=self.beta)
+
+    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+        return F.smooth_l1_loss_backward(x, target, reduction=reduction, beta=self.beta, grad_output=grad_output)
+
+
+class BCEWithLogitsLoss(PairLoss):
+    """Cross-entropy of sigmoid, for questions of yes or no: of a model whose last layer returns scores (logits).
+
+    Parameters
+    ----------
+    weight, pos_weight, reduction
+        As of `fastconv.binary_cross_entropy_with_logits`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> loss = nn.BCEWithLogitsLoss()
+    >>> round(float(loss(np.array([[0.0, 1000.0]]), np.array([[1.0, 1.0]]))), 4)
+    0.3466
+    """
+
+    def __init__(self, weight: ArrayLike | None = None, *, pos_weight: ArrayLike | None = None,
+                 reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.weight = None if weight is None else checks.array(weight, "weight")
+        self.pos_weight = None if pos_weight is None else checks.array(pos_weight, "pos_weight")
+
+    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+        weight, pos_weight = _like(x, self.weight), _like(x, self.pos_weight)
+        return F.binary_cross_entropy_with_logits(x, target, weight=weight, pos_weight=pos_weight, reduction=reduction)
+
+    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+        weight, pos_weight = _like(x, self.weight), _like(x, self.pos_weight)
+        return F.binary_cross_entropy_with_logits_backward(x, target, weight=weight, pos_weight=pos_weight,
+                                                           reduction=reduction, grad_output=grad_output)

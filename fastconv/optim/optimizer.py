@@ -39,6 +39,8 @@ class Optimizer:
     settings: tuple[str, ...] = ("lr",)
     #: Names of the arrays kept for each parameter, in its shape.
     buffers: tuple[str, ...] = ()
+    #: Those of them that are only there where the settings need them.
+    optional: tuple[str, ...] = ()
     #: Those of them that are never below zero.
     squares: tuple[str, ...] = ()
     #: Names of the whole numbers kept for each parameter.
@@ -167,7 +169,7 @@ class Optimizer:
         expected = {*self.buffers, *self.counts}
         if not isinstance(entry, Mapping):
             raise TypeError(f"state of parameter {index} must map names to arrays, got {type(entry).__name__}")
-        if entry and set(entry) != expected:
+        if entry and set(entry) | set(self.optional) != expected:
             raise ValueError(f"state of parameter {index} must have {sorted(expected)} or nothing, got "
                              f"{sorted(map(str, entry))}")
         data, checked = self.params[index].data, {}

@@ -26,3 +26,10 @@ def above_zero(value: float, name: str) -> float:
     if number == 0:
         raise ValueError(f"{name} must be above 0, got {value!r}")
     return number
+
+
+def below_one(value: float, name: str) -> float:
+    number: float = checks.number(value, name)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be at least 0 and less than 1, got {value!r}")
+    return number

@@ -23,6 +23,7 @@ class Parts(Protocol):
     model: Module
     optimizer: Optimizer
     schedule: Schedule | None
+    clip_grad_norm: float | None
 
 
 @dataclass

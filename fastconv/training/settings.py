@@ -28,6 +28,7 @@ def settings_of(
                                                        *getattr(parts.schedule, "settings", ()))),
         **_of_optimizer(parts.optimizer, parts.schedule, elsewhere),
         "optimizer's parameters": _of_parameters(parts, loss),
+        "clip_grad_norm": parts.clip_grad_norm,
         **_of_schedule(parts.schedule),
         "validation": None if validation is None else ", ".join(f"{name} {value}" for name, value in
                                                                 _of_data(validation.dataset).items()),

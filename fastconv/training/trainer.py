@@ -21,7 +21,8 @@ from fastconv.functional.foreign import read
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module
 from fastconv.nn.parts import check_parts, warn_of_probabilities
-from fastconv.optim import Optimizer, Schedule
+from fastconv.optim import Optimizer, Schedule, clip_grad_norm_
+from fastconv.optim.ranges import above_zero
 from fastconv.training import checkpoint as checkpoints
 from fastconv.training.alone import alone
 from fastconv.training.datasets import check_datasets, dataset_of
@@ -60,6 +61,9 @@ class Trainer:
         Or anything with ``loss(output, labels) -> mean over the batch`` and ``loss.backward() -> grad_output``.
     schedule : Schedule, optional
         Of the optimiser's learning rate; stepped after each epoch or batch, as its `interval` says.
+    clip_grad_norm : float, optional
+        The norm of the gradients of all the optimiser's parameters is held to this before each step: see
+        `fastconv.optim.clip_grad_norm_`. A norm that is not finite ends the training as a loss that is not does.
 
     Raises
     ------
@@ -84,6 +88,8 @@ class Trainer:
         optimizer: Optimizer,
         loss: NLLLoss | CrossEntropyLoss | Any,
         schedule: Schedule | None = None,
+        *,
+        clip_grad_norm: float | None = None,
     ) -> None:
         if not isinstance(model, Module):
             raise TypeError(f"model must be a fastconv.nn module, got {type(model).__name__}")
@@ -95,12 +101,15 @@ class Trainer:
             raise TypeError(f"schedule must be a fastconv.optim schedule or None, got {type(schedule).__name__}")
         if schedule is not None and schedule.optimizer is not optimizer:
             raise ValueError("schedule must be of the same optimizer that the trainer gets, it is of another")
+        if clip_grad_norm is not None:
+            clip_grad_norm = above_zero(clip_grad_norm, "clip_grad_norm")
         check_parts(model, optimizer, loss)
         warn_of_probabilities(model, loss)
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
         self.schedule = schedule
+        self.clip_grad_norm = clip_grad_norm
 
     def fit(
         self,
@@ -292,6 +301,10 @@ class Trainer:
         if not math.isfinite(value):
             raise _diverged(run, f"the loss of batch {run.batch + 1} is {value}")
         self.model.backward(self.loss.backward(), needs_input_grad=False)
+        if self.clip_grad_norm is not None:
+            norm = clip_grad_norm_(self.optimizer.params, self.clip_grad_norm)
+            if not math.isfinite(norm):
+                raise _diverged(run, f"the norm of the gradients of batch {run.batch + 1} is {norm}")
         run.lr = self.optimizer.lr
         self.optimizer.step()
         run.batch += 1

@@ -230,7 +230,8 @@ def test_many_windows_over_a_voxel_in_single_precision(data_format):
         (fc.max_pool3d_backward(grad, indices, shape, 7, **options),
          fc.max_pool3d_backward(np.float64(grad), indices, shape, 7, **options)),
         (fc.avg_pool3d(x, 7, **options), fc.avg_pool3d(np.float64(x), 7, **options)),
-        (fc.avg_pool3d_backward(grad, shape, 7, **options), fc.avg_pool3d_backward(np.float64(grad), shape, 7, **options)),
+        (fc.avg_pool3d_backward(grad, shape, 7, **options),
+         fc.avg_pool3d_backward(np.float64(grad), shape, 7, **options)),
     ):
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
@@ -276,7 +277,8 @@ def test_a_row_is_an_image_of_one_row():
 def test_padding_wider_than_half_the_window(rank):
     x = np.arange(5.0**rank).reshape(1, 1, *(5,) * rank)
     for name in ("max_poolNd", "avg_poolNd"):
-        with pytest.raises(ValueError, match="padding must be at most half of kernel_size, 1 for 3, got 2.*wide_padding"):
+        with pytest.raises(ValueError,
+                           match="padding must be at most half of kernel_size, 1 for 3, got 2.*wide_padding"):
             operation(name, rank)(x, 3, padding=2)
         assert operation(name, rank)(x, 3, stride=1, padding=2, wide_padding=True).shape == (1, 1, *(7,) * rank)
         with pytest.raises(ValueError, match="leaves a window without a pixel"):

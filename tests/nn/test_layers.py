@@ -63,6 +63,23 @@ LAYERS = [
     (nn.LeakyReLU(0.2), IMAGES, IMAGES),
     (nn.Sigmoid(), IMAGES, IMAGES),
     (nn.Tanh(), IMAGES, IMAGES),
+    (nn.ELU(), IMAGES, IMAGES),
+    (nn.ELU(0.5), ROWS, ROWS),
+    (nn.GELU(), IMAGES, IMAGES),
+    (nn.GELU("tanh"), ROWS, ROWS),
+    (nn.SiLU(), IMAGES, IMAGES),
+    (nn.Hardswish(), IMAGES, IMAGES),
+    (nn.Hardsigmoid(), IMAGES, IMAGES),
+    (nn.Softplus(), IMAGES, IMAGES),
+    (nn.Softplus(2.0, 1.0), ROWS, ROWS),
+    (nn.PReLU(dtype="float64"), ROWS, ROWS),
+    (nn.PReLU(4, 0.1, dtype="float64"), IMAGES, IMAGES),
+    (nn.PReLU(5, data_format="NHWC", dtype="float64"), IMAGES, IMAGES),
+    (nn.Identity(), IMAGES, IMAGES),
+    (nn.ZeroPad2d(2), IMAGES, (2, 4, 10, 9)),
+    (nn.ZeroPad2d((1, 0, 2, 3)), IMAGES, (2, 4, 11, 6)),
+    (nn.ZeroPad2d((1, 0, 2, 3), data_format="NHWC"), IMAGES, (2, 9, 7, 5)),
+    (nn.Dropout2d(0.0), IMAGES, IMAGES),
     (nn.Softmax(), ROWS, ROWS),
     (nn.Softmax(axis=0), ROWS, ROWS),
     (nn.LogSoftmax(), ROWS, ROWS),
@@ -164,6 +181,34 @@ def test_dropout_drops_in_training_only():
     assert layer.eval()(x) is x
 
 
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_dropout2d_drops_whole_channels_in_training_only(data_format):
+    x = np.ones((50, 60, 3, 4) if data_format == "NCHW" else (50, 3, 4, 60), np.float32)
+    layer = nn.Dropout2d(0.25, data_format=data_format, rng=3)
+    y = layer(x)
+    assert y.dtype == np.float32 and set(np.unique(y)) == {np.float32(0), np.float32(4 / 3)}
+    pixels = y.reshape(50, 60, 12) if data_format == "NCHW" else y.reshape(50, 12, 60).transpose(0, 2, 1)
+    np.testing.assert_array_equal(pixels, np.broadcast_to(pixels[..., :1], pixels.shape))
+    assert abs((pixels == 0).mean() - 0.25) < 0.04
+    np.testing.assert_array_equal(layer.backward(x), y)
+    assert layer(x[0]).shape == x[0].shape and not np.array_equal(layer(x), y)
+    assert layer.eval()(x) is x
+    with pytest.raises(ValueError, match=r"x must be a batch \(N, .*\) or one image"):
+        layer(x[0, 0])
+
+
+@pytest.mark.parametrize("layer", [nn.ELU(), nn.GELU(), nn.GELU("tanh"), nn.SiLU(), nn.Hardswish(), nn.Hardsigmoid(),
+                                   nn.Softplus(0.5, 1.0), nn.PReLU(3), nn.ZeroPad2d((1, 0, 2, 3)), nn.Identity()],
+                         ids=repr)
+def test_a_layer_is_that_of_pytorch(layer):
+    torch = pytest.importorskip("torch")
+    theirs = eval(f"torch.nn.{layer!r}", {"torch": torch})
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 4)).astype(np.float32)
+    state = {name: tuple(value.shape) for name, value in theirs.state_dict().items()}
+    assert {name: value.shape for name, value in layer.state_dict().items()} == state
+    np.testing.assert_allclose(layer(x), theirs(torch.tensor(x)).detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
 def test_dropout_repeats_with_its_seed():
     x = np.ones((10, 10))
     np.testing.assert_array_equal(nn.Dropout(rng=5)(x), nn.Dropout(rng=5)(x))
@@ -231,6 +276,18 @@ def test_repr_is_the_call_that_makes_the_layer():
     (lambda: nn.LogSoftmax(axis="1"), TypeError, "axis must be an integer"),
     (lambda: nn.Dropout(1), ValueError, "p must be at least 0 and less than 1, got 1"),
     (lambda: nn.Dropout(float("nan")), ValueError, "p must be at least 0 and less than 1"),
+    (lambda: nn.Dropout2d(1.0), ValueError, "p must be at least 0 and less than 1, got 1.0"),
+    (lambda: nn.Dropout2d(data_format="NCWH"), ValueError, "data_format must be one of"),
+    (lambda: nn.ELU("1"), TypeError, "alpha must be a real number"),
+    (lambda: nn.GELU("erf"), ValueError, "approximate must be one of 'none', 'tanh'"),
+    (lambda: nn.Softplus(0), ValueError, "beta must be finite and not 0"),
+    (lambda: nn.Softplus(threshold=None), TypeError, "threshold must be a real number"),
+    (lambda: nn.PReLU(0), ValueError, "num_parameters must be at least 1"),
+    (lambda: nn.PReLU(1, None), TypeError, "init must be a real number"),
+    (lambda: nn.PReLU(dtype="float16"), TypeError, "dtype must be float32 or float64"),
+    (lambda: nn.ZeroPad2d((1, 2)), ValueError, "padding must be one integer or 4 of them"),
+    (lambda: nn.ZeroPad2d(-1), ValueError, "padding must be at least 0"),
+    (lambda: nn.ZeroPad2d(1.0), TypeError, "padding must be an integer"),
     (lambda: nn.models.lenet5(input_size=11), ValueError, "input_size must be at least 12"),
     (lambda: nn.models.lenet5(classes=0), ValueError, "classes must be at least 1"),
 ])  # fmt: skip

@@ -43,8 +43,8 @@ def conv2d(simple, convolve, conv, prepared=None):
 
 
 def in_regions(regions, conv, prepared=None):
-    """Computes y region by region: (rows, columns, plan) of each. prepared: of each what its driver made of the weights,
-    as a tuple."""
+    """Computes y region by region: (rows, columns, plan) of each. prepared:
+    of each what its driver made of the weights, as a tuple."""
     (top, left), (step, column_step) = conv.window.origin, conv.window.stride
     for i, (rows, columns, plan) in enumerate(regions):
         plan.convolve(conv.of(y=conv.y[:, :, rows, columns],

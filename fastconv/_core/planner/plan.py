@@ -166,7 +166,8 @@ def conv2d_plan(problem, algorithm):
 
 
 def _in_regions(whole):
-    """A plan that computes the outputs in regions, if that is expected to be faster than the one given, else that one."""
+    """A plan that computes the outputs in regions, if that is expected to be faster than the
+    one given, else that one."""
     regions = tuple((rows, columns, conv2d_plan(of_outputs(whole.problem, rows, columns), "auto"))
                    for rows, columns in regions_of(whole.problem))
     if not regions:

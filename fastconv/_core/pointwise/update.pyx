@@ -10,8 +10,8 @@ from cython cimport floating
 from libc.math cimport pow, sqrt
 
 from fastconv._core.runtime.arrays cimport plain
-from fastconv._core.runtime.isa cimport adam, sgd
-from fastconv._core.runtime.kernels cimport fc_adam, fc_sgd
+from fastconv._core.runtime.isa cimport adagrad, adam, rmsprop, sgd
+from fastconv._core.runtime.kernels cimport fc_adagrad, fc_adam, fc_rmsprop, fc_sgd
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 
@@ -22,8 +22,12 @@ cdef enum:
     READY = cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_WRITEABLE
 
 
-# One parameter of n elements, of single precision or not, with its rule: that of Adam where there are moments. `chunk`
-# is the number of its first chunk among those of all.
+# Which rule a parameter moves by.
+cdef enum Rule:
+    SGD, ADAM, RMSPROP, ADAGRAD
+
+# One parameter of n elements, of single precision or not, with its rule and the buffers of that. `chunk` is the number
+# of its first chunk among those of all.
 cdef struct Move:
     void *param
     const void *grad
@@ -32,8 +36,11 @@ cdef struct Move:
     void *v
     Py_ssize_t n, chunk
     bint single
+    Rule rule
     fc_sgd sgd
     fc_adam adam
+    fc_rmsprop rmsprop
+    fc_adagrad adagrad
 
 # What the chunks of a step share.
 cdef struct StepCall:
@@ -60,6 +67,25 @@ cdef class AdamRule:
         self.lr = lr
         self.rule.beta1, self.rule.beta2 = betas
         self.rule.eps, self.rule.weight_decay, self.rule.shrink = eps, weight_decay, shrink
+
+
+cdef class RmspropRule:
+    """RMSprop, the arguments as PyTorch's."""
+    cdef fc_rmsprop rule
+
+    def __init__(self, double lr, double alpha, double eps, double weight_decay, double momentum):
+        self.rule.lr, self.rule.alpha, self.rule.eps = lr, alpha, eps
+        self.rule.weight_decay, self.rule.momentum = weight_decay, momentum
+
+
+cdef class AdagradRule:
+    """Adagrad, the arguments as PyTorch's."""
+    cdef fc_adagrad rule
+    cdef double lr_decay
+
+    def __init__(self, double lr, double lr_decay, double eps, double weight_decay):
+        self.rule.lr, self.lr_decay = lr, lr_decay
+        self.rule.eps, self.rule.weight_decay = eps, weight_decay
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -109,7 +135,7 @@ def sgd_step(SgdRule rule, list params, list grads, list velocities, list first)
     cdef Move *moves = <Move *>memory.data
     cdef Py_ssize_t i
     for i in range(len(params)):
-        begin(moves, i, params[i], grads[i])
+        begin(moves, i, params[i], grads[i], SGD)
         moves[i].sgd = rule.rule
         moves[i].sgd.first = first[i]
         if velocities[i] is not None:
@@ -125,7 +151,7 @@ def adam_step(AdamRule rule, list params, list grads, list m, list v, list count
     cdef Py_ssize_t i
     cdef double count
     for i in range(len(params)):
-        begin(moves, i, params[i], grads[i])
+        begin(moves, i, params[i], grads[i], ADAM)
         moves[i].m, moves[i].v = cnp.PyArray_DATA(<cnp.ndarray>m[i]), cnp.PyArray_DATA(<cnp.ndarray>v[i])
         count = counts[i]
         moves[i].adam = rule.rule
@@ -134,9 +160,38 @@ def adam_step(AdamRule rule, list params, list grads, list m, list v, list count
     step(moves, len(params), 0.6)
 
 
-cdef void begin(Move *moves, Py_ssize_t i, cnp.ndarray param, cnp.ndarray grad) noexcept:
-    """All of move i but its rule and its state."""
+def rmsprop_step(RmspropRule rule, list params, list grads, list v, list m, list velocities):
+    """param -= lr * RMSprop's step, C-contiguous arrays, each parameter's of one dtype, and buffers that begin as
+    zeros: m is None where the mean is not taken off, a velocity is None without momentum."""
+    cdef Block memory = take(len(params) * sizeof(Move))
+    cdef Move *moves = <Move *>memory.data
+    cdef Py_ssize_t i
+    for i in range(len(params)):
+        begin(moves, i, params[i], grads[i], RMSPROP)
+        moves[i].rmsprop, moves[i].v = rule.rule, cnp.PyArray_DATA(<cnp.ndarray>v[i])
+        if m[i] is not None:
+            moves[i].m = cnp.PyArray_DATA(<cnp.ndarray>m[i])
+        if velocities[i] is not None:
+            moves[i].velocity = cnp.PyArray_DATA(<cnp.ndarray>velocities[i])
+    step(moves, len(params), 0.6)
+
+
+def adagrad_step(AdagradRule rule, list params, list grads, list sums, list counts):
+    """param -= lr * Adagrad's step, C-contiguous arrays, each parameter's of one dtype; steps count from 1."""
+    cdef Block memory = take(len(params) * sizeof(Move))
+    cdef Move *moves = <Move *>memory.data
+    cdef Py_ssize_t i
+    for i in range(len(params)):
+        begin(moves, i, params[i], grads[i], ADAGRAD)
+        moves[i].v, moves[i].adagrad = cnp.PyArray_DATA(<cnp.ndarray>sums[i]), rule.rule
+        moves[i].adagrad.lr = rule.rule.lr / (1 + (<double>counts[i] - 1) * rule.lr_decay)
+    step(moves, len(params), 0.5)
+
+
+cdef void begin(Move *moves, Py_ssize_t i, cnp.ndarray param, cnp.ndarray grad, Rule rule) noexcept:
+    """All of move i but its options and its state."""
     cdef Move *move = &moves[i]
+    move.rule = rule
     move.param, move.grad, move.n = cnp.PyArray_DATA(param), cnp.PyArray_DATA(grad), cnp.PyArray_SIZE(param)
     move.velocity = move.m = move.v = NULL
     move.single = cnp.PyArray_TYPE(param) == cnp.NPY_FLOAT
@@ -186,9 +241,14 @@ cdef void step_chunk(const void *data, Py_ssize_t index, float *unused) noexcept
 cdef void move_chunk(const Move *move, Py_ssize_t at, const floating *grad) noexcept nogil:
     cdef floating *param = <floating *>move.param + at
     cdef Py_ssize_t n = min(CHUNK, move.n - at)
-    if move.m != NULL:
-        adam(&move.adam, param, grad + at, <floating *>move.m + at, <floating *>move.v + at, n)
-    elif move.velocity != NULL:
-        sgd(&move.sgd, param, grad + at, <floating *>move.velocity + at, n)
+    cdef floating *velocity = NULL if move.velocity == NULL else <floating *>move.velocity + at
+    cdef floating *m = NULL if move.m == NULL else <floating *>move.m + at
+    cdef floating *v = NULL if move.v == NULL else <floating *>move.v + at
+    if move.rule == SGD:
+        sgd(&move.sgd, param, grad + at, velocity, n)
+    elif move.rule == ADAM:
+        adam(&move.adam, param, grad + at, m, v, n)
+    elif move.rule == RMSPROP:
+        rmsprop(&move.rmsprop, param, grad + at, v, m, velocity, n)
     else:
-        sgd(&move.sgd, param, grad + at, <floating *>NULL, n)
+        adagrad(&move.adagrad, param, grad + at, v, n)

@@ -188,8 +188,8 @@ def stretches(positions, size, mode):
 
 
 def runs(positions, size, mode):
-    """The same one by one: triples (which positions, the first of their pixels, how far these are apart), 0 where all are
-    one pixel."""
+    """The same one by one: triples (which positions, the first of their pixels, how far these are apart),
+    0 where all are one pixel."""
     for each in stretches(positions, size, mode):
         begin, end = each.positions.start, each.positions.stop
         if each.turn == 1 < end - begin:

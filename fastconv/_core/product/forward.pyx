@@ -13,9 +13,9 @@ are into a channel's plane. No im2col matrix is ever made:
                     for panel of filters: for panel:
                         micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
 
-Few filters of one tap that meet no padding do not pay for packing pixels: rows of x are added up as they lie. Few pixels
-do not pay for packing filters: all pixels of a slice are packed (L2), and the filters of a tile copied as they were
-written (L1), to be a distance apart at which they share no sets of the cache.
+Few filters of one tap that meet no padding do not pay for packing pixels: rows of x are added up as they lie.
+Few pixels do not pay for packing filters: all pixels of a slice are packed (L2), and the filters of a tile copied
+as they were written (L1), to be a distance apart at which they share no sets of the cache.
 
 A group is as many panels as L1 and the near part of L2 hold: the more of a plane of y is written at a time, the better,
 as planes are often a power of two apart and share sets of the cache.

@@ -1,0 +1,40 @@
+/* Which activations, losses and update rules there are, and their options: a part of the contract in kernels.h. */
+#ifndef FASTCONV_POINTWISE_H
+#define FASTCONV_POINTWISE_H
+
+/* The activations that no epilogue has: see curves.h. */
+enum { FC_ELU, FC_GELU, FC_GELU_TANH, FC_SILU, FC_HARDSWISH, FC_HARDSIGMOID, FC_SOFTPLUS, FC_CURVES };
+
+/* The losses of pairs of numbers: see pair_loss.h. */
+enum { FC_SQUARED, FC_ABSOLUTE, FC_HUBER, FC_LOGISTIC, FC_PAIR_LOSSES };
+
+/* curve: alpha of FC_ELU, the others of FC_SOFTPLUS. */
+typedef struct {
+    double alpha, beta, threshold;
+} fc_curve;
+
+/* pair_loss: where FC_HUBER ends to be a parabola, by what that is multiplied, and its slope beyond. Of FC_LOGISTIC for each pair
+ * how it counts, and how its positive part counts; either may be NULL. `share` is the gradient with respect to each loss. */
+typedef struct {
+    double delta, scale, slope;
+    const void *weight, *pos_weight;
+    double share;
+} fc_pair_loss;
+
+/* The update rules, by PyTorch's names. */
+typedef struct {
+    double lr, momentum, dampening, weight_decay;
+    int nesterov, first; /* first: the velocity holds nothing yet */
+} fc_sgd;
+typedef struct {
+    double step_size, root; /* lr over the first moment's bias correction, the square root of the second's */
+    double beta1, beta2, eps, weight_decay, shrink; /* shrink: what a parameter is multiplied by first */
+} fc_adam;
+typedef struct {
+    double lr, alpha, eps, weight_decay, momentum;
+} fc_rmsprop;
+typedef struct {
+    double lr, eps, weight_decay; /* lr: that of this step */
+} fc_adagrad;
+
+#endif
