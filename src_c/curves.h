@@ -116,7 +116,8 @@ INLINE V NAME(vector_elu_backward)(V x, const fc_curve *how) {
 INLINE V NAME(vector_gelu)(V x, const fc_curve *how) {
     (void)how;
     V n, a = NAME(size_up_to)(x, NAME(normal).far), p = NAME(bell)(a, &n) * NAME(tail)(a);
-    return NAME(select)(x < 0, NAME(times_power_of_two)(-a * p, n), x * (1 - NAME(times_power_of_two)(p, n)));
+    V part = NAME(times_power_of_two)(NAME(select)(x < 0, -a * p, p), n);
+    return NAME(select)(x < 0, part, x * (1 - part));
 }
 INLINE V NAME(vector_gelu_backward)(V x, const fc_curve *how) {
     (void)how;

@@ -345,20 +345,20 @@ typedef struct {
         /* curves.h: y[i] = f(x[i]), and grad_x[i] = grad[i] f'(x[i]), i < n; results may be arguments. Index: FC_ELU ... */             \
         void (*curve[FC_CURVES])(const T *x, T *y, ptrdiff_t n, const fc_curve *how);                                                    \
         void (*curve_backward[FC_CURVES])(const T *grad, const T *x, T *grad_x, ptrdiff_t n, const fc_curve *how);                       \
-
+                                                                                                                                         \
         /* prelu.h: x where it is above 0, else its slope times x: of pixels that have a slope for each channel. Backward of n           \
          * elements of one slope, of which it returns the gradient, and of pixels, whose are in sums. */                                 \
         void (*prelu_pixels)(const T *x, const T *slopes, T *y, ptrdiff_t pixels, ptrdiff_t channels);                                   \
         double (*prelu_backward)(const T *grad, const T *x, T *grad_x, ptrdiff_t n, T slope);                                            \
         void (*prelu_pixels_backward)(const T *grad, const T *x, const T *slopes, T *grad_x, ptrdiff_t pixels,                           \
                                       ptrdiff_t channels, double *sums);                                                                 \
-
+                                                                                                                                         \
         /* pair_loss.h: the sum of n losses, each of which goes to y where that is not NULL; and the gradients with respect to           \
          * x, times grad, or how->share where that is NULL. Index: FC_SQUARED ... */                                                     \
         double (*pair_loss[FC_PAIR_LOSSES])(const fc_pair_loss *how, const T *x, const T *target, T *y, ptrdiff_t n);                    \
         void (*pair_loss_backward[FC_PAIR_LOSSES])(const fc_pair_loss *how, const T *x, const T *target,                                 \
                                                    const T *grad, T *grad_x, ptrdiff_t n);                                               \
-
+                                                                                                                                         \
         /* softmax.h: y = softmax(x) of one contiguous row, or its logarithm; x == y is allowed. Backward takes y. */                    \
         void (*softmax_row)(const T *x, T *y, ptrdiff_t n, int logarithm);                                                               \
         void (*softmax_row_backward)(const T *grad, const T *y, T *grad_x, ptrdiff_t n, int logarithm);                                  \

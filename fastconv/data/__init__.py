@@ -2,6 +2,7 @@
 
 ==================  ================================================================================================
 `datasets`          `ArrayDataset`, images with labels
+`targets`           `TargetDataset`, images with numbers, or with a class for each pixel
 `files`             `digits` (bundled), `idx` and `mnist`, `cifar10`, `npz`
 `images`            `image_folder` and `load_image`, through Pillow
 `framing`           one way from a picture of any size to an image, for training and prediction: `ArrayDataset.framing`
@@ -28,6 +29,7 @@ from fastconv.data.files import cifar10, digits, idx, mnist, npz
 from fastconv.data.images import image_folder, load_image
 from fastconv.data.loader import DataLoader
 from fastconv.data.sources import load
+from fastconv.data.targets import TargetDataset
 
 __all__ = [
     "ArrayDataset",
@@ -38,6 +40,7 @@ __all__ = [
     "RandomAffine",
     "RandomFlip",
     "RandomShift",
+    "TargetDataset",
     "cifar10",
     "digits",
     "idx",

@@ -69,11 +69,7 @@ class ArrayDataset:
     def __init__(
         self, images: ArrayLike, labels: ArrayLike, classes: Sequence[str] | None = None, *, fit: Fit | None = None
     ) -> None:
-        pixels = read(images, "images")
-        if pixels.ndim == 3:
-            pixels = pixels[:, np.newaxis]
-        if pixels.ndim != 4 or 0 in pixels.shape[1:]:
-            raise ValueError(f"images must have shape (N, C, H, W) or (N, H, W), got {np.shape(images)}")
+        pixels = as_batch(images)
         targets = read(labels, "labels")
         count = _number_of_classes(targets, classes)
         self.labels = checks.labels(targets, "labels", len(pixels), count)
@@ -102,9 +98,20 @@ class ArrayDataset:
                 position = operator.index(index)
             except TypeError:
                 raise TypeError(f"index must be an integer, a slice or an array, got {index!r}") from None
-            return self.images[position], int(self.labels[position])
+            return self.images[position], self._target(position)
         chosen = index if isinstance(index, slice) else np.asarray(index, dtype=None if len(index) else np.intp)
-        return ArrayDataset(self.images[chosen], self.labels[chosen], self.classes, fit=self.fit)
+        return self._with(self.images[chosen], self.labels[chosen])
+
+    def _target(self, position: int) -> Any:
+        return int(self.labels[position])
+
+    def _strata(self) -> NDArray[Any]:
+        """A number for each image: of images of one number a split takes its share."""
+        return self.labels
+
+    def _with(self, images: NDArray[Any], labels: NDArray[Any]) -> ArrayDataset:
+        """Other images and labels of the same kind."""
+        return ArrayDataset(images, labels, self.classes, fit=self.fit)
 
     @property
     def framing(self) -> dict[str, Any]:
@@ -163,9 +170,9 @@ class ArrayDataset:
         # Each class is spread evenly over 0 to 1, in a random order. The smallest `first` of all are then as many of
         # each class as its share.
         order = np.random.default_rng(seed).permutation(len(self))
-        place = np.empty(len(self))
-        for label in np.unique(self.labels):
-            members = order[self.labels[order] == label]
+        place, strata = np.empty(len(self)), self._strata()
+        for label in np.unique(strata):
+            members = order[strata[order] == label]
             place[members] = (np.arange(len(members)) + 0.5) / len(members)
         ranked = order[np.argsort(place[order], kind="stable")]
         return self[np.sort(ranked[:first])], self[np.sort(ranked[first:])]
@@ -215,7 +222,17 @@ class ArrayDataset:
             values.append(number.reshape(-1, 1, 1))
         if not (values[1] > 0).all():
             raise ValueError(f"std must be above 0, got {std!r}")
-        return ArrayDataset((self.images - values[0]) / values[1], self.labels, self.classes, fit=self.fit)
+        return self._with((self.images - values[0]) / values[1], self.labels)
+
+
+def as_batch(images: ArrayLike) -> NDArray[Any]:
+    """(N, C, H, W) of images in any form that a dataset takes."""
+    pixels = read(images, "images")
+    if pixels.ndim == 3:
+        pixels = pixels[:, np.newaxis]
+    if pixels.ndim != 4 or 0 in pixels.shape[1:]:
+        raise ValueError(f"images must have shape (N, C, H, W) or (N, H, W), got {np.shape(images)}")
+    return pixels
 
 
 def as_float32(images: NDArray[Any], name: str) -> NDArray[np.float32]:

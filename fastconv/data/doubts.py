@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.data.datasets import ArrayDataset
+from fastconv.data.targets import TargetDataset
 
 __all__ = ["DataWarning", "check_finite", "doubts"]
 
@@ -50,7 +51,10 @@ def doubts(dataset: ArrayDataset) -> list[str]:
     >>> doubts(ArrayDataset(bytes_as_floats, [0, 1, 0, 1]))
     ['the images reach from 0 to 255, where 0 to 1 is expected: write images / 255']
     """
-    return [*_doubts_of_images(dataset.images), *_doubts_of_labels(dataset)] if len(dataset) else []
+    if not len(dataset):
+        return []
+    of_labels = [] if isinstance(dataset, TargetDataset) else _doubts_of_labels(dataset)
+    return [*_doubts_of_images(dataset.images), *of_labels]
 
 
 def _ranges(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

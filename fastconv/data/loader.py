@@ -127,9 +127,13 @@ class DataLoader:
         epoch, start = checks.integer(epoch, "epoch", 0, maximum=None), checks.integer(start, "start", 0, maximum=None)
         return self._generate(epoch, start)
 
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """The numbers of the images in the order in which an epoch takes them."""
+        epoch, count = checks.integer(epoch, "epoch", 0, maximum=None), len(self.dataset)
+        return self._rng(epoch).permutation(count) if self.shuffle else np.arange(count)
+
     def _generate(self, epoch: int, start: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        images, labels = self.dataset.images, self.dataset.labels
-        order = self._rng(epoch).permutation(len(labels)) if self.shuffle else np.arange(len(labels))
+        images, labels, order = self.dataset.images, self.dataset.labels, self.order(epoch)
         for batch in range(start, len(self)):
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             x: NDArray[Any] = images[chosen]

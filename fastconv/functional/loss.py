@@ -26,14 +26,24 @@ _PLAIN = {softmax: label_loss.ClassLoss(softmax, 0.0, IGNORED, None) for softmax
 # Arguments
 
 
+def _arguments(softmax, scores, target, weight, ignore_index, reduction, smoothing=0.0):
+    """Scores and target as the loops take them, the shape of the scores as they were given, and the loss.
+
+    Where they are (N, classes) and (N,) of int64, and nothing else is said, a glance is enough: the labels themselves
+    are looked at by the loops.
+    """
+    if (weight is None and type(smoothing) is float and smoothing == 0 and type(ignore_index) is int
+            and ignore_index == IGNORED and arrays.are_labelled(scores, target) and type(reduction) is str
+            and reduction in checks.REDUCTIONS):
+        return scores, target, scores.shape, _PLAIN[softmax]
+    ignore_index = checks.integer(ignore_index, "ignore_index", -(2**31))
+    scores, target, shape = _class_scores(scores, "logits" if softmax else "log_probs", target, reduction, ignore_index)
+    return scores, target, shape, _how(softmax, scores, weight, ignore_index, _smoothing(smoothing))
+
+
 def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction,
                   ignore_index: int) -> tuple[Array, Array, tuple[int, ...]]:
-    """Both as the loops take them, and the shape of the scores as they were given.
-
-    Where they are (N, classes) and (N,) of int64 a glance is enough: the labels themselves are looked at by the loops.
-    """
-    if arrays.are_labelled(scores, target) and type(reduction) is str and reduction in checks.REDUCTIONS:
-        return scores, target, scores.shape
+    """Both as the loops take them, and the shape of the scores as they were given."""
     scores = checks.array(scores, name)
     if scores.ndim == 0 or scores.shape[min(1, scores.ndim - 1)] == 0:
         raise ValueError(f"{name} must be (N, classes), (N, classes, d1, ...) or (classes,) with at least one class, "
@@ -77,19 +87,13 @@ def _class_numbers(target, shape, ignore_index):
     return np.where(ignored, np.int64(ignore_index), found)
 
 
-def _how(softmax, scores, weight, ignore_index, smoothing=0.0):
+def _how(softmax, scores, weight, ignore_index, smoothing):
     """The loss as the loops take it."""
-    if weight is None and smoothing == 0 and ignore_index == IGNORED:
-        return _PLAIN[softmax]
     if weight is not None:
         weight = checks.array(weight, "weight")
         checks.same_dtype(**{"logits" if softmax else "log_probs": scores, "weight": weight})
         weight = np.ascontiguousarray(checks.shape(weight, "weight", scores.shape[1:2], "(one weight for each class)"))
     return label_loss.ClassLoss(softmax, smoothing, ignore_index, weight)
-
-
-def _ignore_index(value):
-    return value if type(value) is int and value == IGNORED else checks.integer(value, "ignore_index", -(2**31))
 
 
 def _smoothing(label_smoothing):
@@ -137,11 +141,13 @@ def _gradient(scores, target, shape, how, reduction, grad_output, out):
         weights = np.ascontiguousarray(checks.shape(weights, "grad_output", _of_target(shape), "(that of the loss)"))
     else:
         weight = checks.number(grad_output, "grad_output")
-    grad = checks.out(out, shape, scores.dtype, scores, target, weights)
-    if grad is None:
+    grad = None
+    if out is not None:
+        grad = checks.out(out, shape, scores.dtype, scores, target, weights)
+        if target.dtype.kind != "f":    # wrong labels, which the loops would find when some rows are written
+            _found(None, how, scores, target)
+    elif shape != scores.shape:
         grad = memory.empty(shape, scores.dtype)
-    elif target.dtype.kind != "f":    # which the loops would find when some rows are written
-        _found(None, how, scores, target)
     found = label_loss.class_loss_backward(how, scores, target, weight, weights, reduction == "mean", grad)
     return _found(found, how, scores, target)
 
@@ -176,9 +182,8 @@ def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | Non
     >>> print(fc.nll_loss(np.log([[0.5, 0.5], [0.25, 0.75]]), [0, 1], reduction="none").round(4))
     [0.6931 0.2877]
     """
-    ignore_index = _ignore_index(ignore_index)
-    log_probs, target, shape = _class_scores(log_probs, "log_probs", target, reduction, ignore_index)
-    return _loss(log_probs, target, shape, _how(False, log_probs, weight, ignore_index), reduction, out)
+    log_probs, target, shape, how = _arguments(False, log_probs, target, weight, ignore_index, reduction)
+    return _loss(log_probs, target, shape, how, reduction, out)
 
 
 def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None,
@@ -207,9 +212,7 @@ def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayL
     array([[-0.5,  0. ],
            [ 0. , -0.5]])
     """
-    ignore_index = _ignore_index(ignore_index)
-    log_probs, target, shape = _class_scores(log_probs, "log_probs", target, reduction, ignore_index)
-    how = _how(False, log_probs, weight, ignore_index)
+    log_probs, target, shape, how = _arguments(False, log_probs, target, weight, ignore_index, reduction)
     return _gradient(log_probs, target, shape, how, reduction, grad_output, out)
 
 
@@ -252,9 +255,7 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | N
     >>> print(fc.cross_entropy(np.zeros((3, 4)), [0, 1, 2]).round(4))
     1.3863
     """
-    ignore_index = _ignore_index(ignore_index)
-    logits, target, shape = _class_scores(logits, "logits", target, reduction, ignore_index)
-    how = _how(True, logits, weight, ignore_index, _smoothing(label_smoothing))
+    logits, target, shape, how = _arguments(True, logits, target, weight, ignore_index, reduction, label_smoothing)
     return _loss(logits, target, shape, how, reduction, out)
 
 
@@ -283,7 +284,5 @@ def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, weight: Arra
     >>> fc.cross_entropy_backward(np.zeros((1, 4)), [2])
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
-    ignore_index = _ignore_index(ignore_index)
-    logits, target, shape = _class_scores(logits, "logits", target, reduction, ignore_index)
-    how = _how(True, logits, weight, ignore_index, _smoothing(label_smoothing))
+    logits, target, shape, how = _arguments(True, logits, target, weight, ignore_index, reduction, label_smoothing)
     return _gradient(logits, target, shape, how, reduction, grad_output, out)

@@ -404,7 +404,7 @@ def binary_cross_entropy_with_logits_backward(x: ArrayLike, target: ArrayLike, *
     --------
     >>> import numpy as np, fastconv as fc
     >>> fc.binary_cross_entropy_with_logits_backward(np.array([0.0, 1000.0]), np.array([1.0, 1.0]))
-    array([-0.25, -0.  ])
+    array([-0.25,  0.  ])
     """
     x, target = _pair(x, target, reduction)
     return _gradient(_logistic(x, weight, pos_weight), x, target, reduction, grad_output, out)

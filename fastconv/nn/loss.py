@@ -22,7 +22,7 @@ _ROUNDING = 1e-3
 class Loss:
     """What all losses share: a function of what a model returns and what it should, and its gradient.
 
-    A subclass defines `_value` and `_gradient`, both as the functions of `fastconv` take their arguments.
+    A subclass defines `_loss_of` and `_gradient_of`, both as the functions of `fastconv` take their arguments.
 
     Parameters
     ----------
@@ -30,10 +30,12 @@ class Loss:
         One number for a batch, as a training needs it, or with "none" one for each sample, position or number.
     """
 
+    reduction: Reduction = "mean"
     _inputs: tuple[Any, Any, NDArray[Any] | None] | None = None
 
     def __init__(self, reduction: Reduction = "mean") -> None:
-        self.reduction: Reduction = checks.choice(reduction, "reduction", checks.REDUCTIONS)
+        if checks.choice(reduction, "reduction", checks.REDUCTIONS) != "mean":  # what is as usual, the class has
+            self.reduction = reduction
 
     def __call__(self, x: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """The loss of a batch.
@@ -47,7 +49,7 @@ class Loss:
         """
         shares = None
         if sample_weight is None:
-            value = self._value(x, target, self.reduction)
+            value = self._loss_of(x, target, self.reduction)
         else:
             value, shares = self._weighted(x, target, sample_weight)
         self._inputs = x, target, shares
@@ -59,13 +61,13 @@ class Loss:
             raise RuntimeError(f"{type(self).__name__}.backward needs a call before it: value = loss(y, target)")
         x, target, shares = self._inputs
         if shares is None:
-            return self._gradient(x, target, self.reduction, grad_output)
-        return self._gradient(x, target, "none", shares * checks.number(grad_output, "grad_output"))
+            return self._gradient_of(x, target, self.reduction, grad_output)
+        return self._gradient_of(x, target, "none", shares * checks.number(grad_output, "grad_output"))
 
-    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+    def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         raise NotImplementedError
 
-    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+    def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
         raise NotImplementedError
 
     def _counts(self, x: Any, target: Any) -> Any:
@@ -76,7 +78,7 @@ class Loss:
         """The mean in which each sample counts for its weight, and what each loss adds to it."""
         if self.reduction != "mean":
             raise ValueError(f"sample_weight must be left None with reduction={self.reduction!r}")
-        losses = self._value(x, target, "none")
+        losses = self._loss_of(x, target, "none")
         weights = sample_weights(sample_weight, losses.shape[0] if losses.ndim else 1)
         weights = weights.reshape(-1, *[1] * (losses.ndim - 1)) if losses.ndim else weights[0]
         counted = np.broadcast_to(weights * self._counts(x, target), losses.shape)
@@ -128,10 +130,15 @@ class ClassLoss(Loss):
         The class number of what does not count.
     """
 
+    weight: NDArray[Any] | None = None
+    ignore_index: int = IGNORED
+
     def __init__(self, weight: ArrayLike | None, ignore_index: int, reduction: Reduction) -> None:
         super().__init__(reduction)
-        self.weight = None if weight is None else checks.array(weight, "weight")
-        self.ignore_index = checks.integer(ignore_index, "ignore_index", -(2**31))
+        if weight is not None:
+            self.weight = checks.array(weight, "weight")
+        if checks.integer(ignore_index, "ignore_index", -(2**31)) != IGNORED:
+            self.ignore_index = int(ignore_index)
 
     def _options(self, x: Any) -> dict[str, Any]:
         """What the functions take beside reduction."""
@@ -173,12 +180,12 @@ class NLLLoss(ClassLoss):
                  reduction: Reduction = "mean") -> None:
         super().__init__(weight, ignore_index, reduction)
 
-    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+    def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         value = F.nll_loss(x, target, reduction=reduction, **self._options(x))
         _check_log_probabilities(x)
         return value
 
-    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+    def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
         return F.nll_loss_backward(x, target, reduction=reduction, grad_output=grad_output, **self._options(x))
 
 
@@ -212,10 +219,10 @@ class CrossEntropyLoss(ClassLoss):
         if not 0 <= self.label_smoothing <= 1:
             raise ValueError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
 
-    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+    def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         return F.cross_entropy(x, target, reduction=reduction, label_smoothing=self.label_smoothing, **self._options(x))
 
-    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+    def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
         return F.cross_entropy_backward(x, target, reduction=reduction, label_smoothing=self.label_smoothing,
                                         grad_output=grad_output, **self._options(x))
 
@@ -259,20 +266,20 @@ class MSELoss(PairLoss):
            [2.]])
     """
 
-    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+    def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         return F.mse_loss(x, target, reduction=reduction)
 
-    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+    def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
         return F.mse_loss_backward(x, target, reduction=reduction, grad_output=grad_output)
 
 
 class L1Loss(PairLoss):
     """The mean of ``|x - target|``: regression that a few outliers do not spoil; see `fastconv.l1_loss`."""
 
-    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+    def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         return F.l1_loss(x, target, reduction=reduction)
 
-    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+    def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
         return F.l1_loss_backward(x, target, reduction=reduction, grad_output=grad_output)
 
 
@@ -284,10 +291,10 @@ class HuberLoss(PairLoss):
         self.delta = checks.number(delta, "delta")
         F.huber_loss(np.empty(0), np.empty(0), delta=self.delta)  # whether it may be that
 
-    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+    def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         return F.huber_loss(x, target, reduction=reduction, delta=self.delta)
 
-    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+    def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
         return F.huber_loss_backward(x, target, reduction=reduction, delta=self.delta, grad_output=grad_output)
 
 
@@ -299,10 +306,10 @@ class SmoothL1Loss(PairLoss):
         self.beta = checks.number(beta, "beta")
         F.smooth_l1_loss(np.empty(0), np.empty(0), beta=self.beta)  # whether it may be that
 
-    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+    def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         return F.smooth_l1_loss(x, target, reduction=reduction, beta=self.beta)
 
-    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+    def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
         return F.smooth_l1_loss_backward(x, target, reduction=reduction, beta=self.beta, grad_output=grad_output)
 
 
@@ -329,11 +336,11 @@ class BCEWithLogitsLoss(PairLoss):
         self.weight = None if weight is None else checks.array(weight, "weight")
         self.pos_weight = None if pos_weight is None else checks.array(pos_weight, "pos_weight")
 
-    def _value(self, x: Any, target: Any, reduction: Reduction) -> Any:
+    def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         weight, pos_weight = _like(x, self.weight), _like(x, self.pos_weight)
         return F.binary_cross_entropy_with_logits(x, target, weight=weight, pos_weight=pos_weight, reduction=reduction)
 
-    def _gradient(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
+    def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
         weight, pos_weight = _like(x, self.weight), _like(x, self.pos_weight)
         return F.binary_cross_entropy_with_logits_backward(x, target, weight=weight, pos_weight=pos_weight,
                                                            reduction=reduction, grad_output=grad_output)

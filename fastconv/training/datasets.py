@@ -6,18 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.data import ArrayDataset
+from fastconv.data import ArrayDataset, TargetDataset
 from fastconv.functional.foreign import shown
-from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
+from fastconv.nn.loss import ClassLoss, Loss, PairLoss
 from fastconv.nn.module import Module
 
 
-def dataset_of(value: Any, name: str) -> ArrayDataset:
+def pair_kind(loss: Any, targets: Any) -> type[ArrayDataset]:
+    """What a pair (images, targets) is for a loss: labels, or numbers or maps."""
+    numbers = isinstance(loss, PairLoss) or (np.ndim(targets) > 1 and np.asarray(targets).dtype.kind == "f")
+    maps = isinstance(loss, Loss) and np.ndim(targets) > 2
+    return TargetDataset if numbers or maps else ArrayDataset
+
+
+def dataset_of(value: Any, name: str, loss: Any) -> ArrayDataset:
     """The argument `name` of a run, a dataset or a pair (images, labels), as a dataset;
     errors have the name of the argument."""
     if isinstance(value, tuple) and len(value) == 2:
         try:
-            return ArrayDataset(*value)
+            return pair_kind(loss, value[1])(*value)
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{name}: {error}") from error
@@ -43,11 +50,41 @@ def check_datasets(model: Module, loss: Any, train_set: ArrayDataset, validation
                          f"got {validation.images.shape[1:]}")
     with model.evaluating(), np.errstate(over="ignore", invalid="ignore"):
         output = model(train_set.images[:1])
-    if not isinstance(loss, (NLLLoss, CrossEntropyLoss)) or output.ndim != 2:
-        return
     for name, dataset in (("train_set", train_set), ("validation", validation)):
-        if dataset is not None and dataset.labels.max() >= output.shape[1]:
+        if dataset is None or not isinstance(loss, Loss):
+            continue
+        if isinstance(loss, PairLoss) or dataset.labels.dtype.kind == "f":
+            _check_numbers(dataset, name, output.shape[1:])
+        elif dataset.labels.ndim > 1 or output.ndim > 2:
+            _check_maps(dataset, name, output.shape, loss.ignore_index if isinstance(loss, ClassLoss) else None)
+        elif output.ndim == 2 and dataset.labels.max() >= output.shape[1]:
             _refuse_labels(dataset, name, output.shape[1])
+
+
+def _check_numbers(dataset: ArrayDataset, name: str, shape: tuple[int, ...]) -> None:
+    """Targets of the shape of the model's outputs, all finite."""
+    targets = dataset.labels
+    if targets.dtype.kind != "f":
+        raise ValueError(f"{name}: targets must be numbers for this loss, such as (images, targets) with float32 "
+                         f"targets, got class numbers {targets.dtype}")
+    if targets.shape[1:] != shape:
+        hint = ": write targets[:, None]" if shape == (1,) and targets.ndim == 1 else ""
+        raise ValueError(f"{name}: targets must have the shape of the model's outputs, (N, "
+                         f"{', '.join(map(str, shape))}), got {targets.shape}{hint}")
+    if not np.isfinite(targets).all():
+        raise ValueError(f"{name}: targets must be finite, they hold NaN or infinity")
+
+
+def _check_maps(dataset: ArrayDataset, name: str, shape: tuple[int, ...], ignored: int | None) -> None:
+    """A class number for each position of the model's outputs."""
+    targets = dataset.labels
+    if targets.shape[1:] != shape[2:]:
+        raise ValueError(f"{name}: targets must have a class number for each position of the model's outputs, "
+                         f"of shape {shape[1:]} for an image: {('N', *shape[2:])}, got {targets.shape}")
+    wrong = targets[((targets < 0) | (targets >= shape[1])) & (targets != ignored)]
+    if wrong.size:
+        raise ValueError(f"{name}: targets must be class numbers from 0 to {shape[1] - 1}, or {ignored} for what does "
+                         f"not count, got {wrong[0]}")
 
 
 def _refuse_labels(dataset: ArrayDataset, name: str, outputs: int) -> None:

@@ -15,7 +15,8 @@ class History:
     epoch : list of int
         From 1.
     train_loss, train_accuracy : list of float
-        Means over the epoch's images, each as the model was when it saw the image.
+        Means over the epoch's images, each as the model was when it saw the image. The accuracy of maps is that of
+        their pixels; where the targets are numbers it is None.
     validation_loss, validation_accuracy : list of float or None
         After the epoch; None without validation.
     lr : list of float
@@ -26,7 +27,7 @@ class History:
 
     epoch: list[int] = field(default_factory=list)
     train_loss: list[float] = field(default_factory=list)
-    train_accuracy: list[float] = field(default_factory=list)
+    train_accuracy: list[float | None] = field(default_factory=list)
     validation_loss: list[float | None] = field(default_factory=list)
     validation_accuracy: list[float | None] = field(default_factory=list)
     lr: list[float] = field(default_factory=list)

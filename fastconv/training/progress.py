@@ -33,7 +33,11 @@ class Progress:
     def line(self, history: History) -> None:
         last = {name: values[-1] for name, values in history.to_dict().items()}
         text = (f"epoch {last['epoch']:{len(str(self.epochs))}}/{self.epochs}  "
-                f"loss {last['train_loss']:.4f}  accuracy {last['train_accuracy']:.4f}")
+                f"loss {last['train_loss']:.4f}{_accuracy(last['train_accuracy'])}")
         if last["validation_loss"] is not None:
-            text += f"  validation loss {last['validation_loss']:.4f}  accuracy {last['validation_accuracy']:.4f}"
+            text += f"  validation loss {last['validation_loss']:.4f}{_accuracy(last['validation_accuracy'])}"
         print(f"{text}  lr {last['lr']:.3g}  {last['seconds']:.2f} s", file=sys.stderr, flush=True)
+
+
+def _accuracy(value: float | None) -> str:
+    return "" if value is None else f"  accuracy {value:.4f}"

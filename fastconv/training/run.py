@@ -22,6 +22,7 @@ class Parts(Protocol):
 
     model: Module
     optimizer: Optimizer
+    loss: Any
     schedule: Schedule | None
     clip_grad_norm: float | None
 
@@ -35,6 +36,7 @@ class Run:
     images: int = 0
     loss: float = 0.0
     correct: int = 0
+    judged: int = 0
     seconds: float = 0.0
     lr: float = 0.0
     history: History = field(default_factory=History)
@@ -151,9 +153,11 @@ def _check_generators(saved: Any, own: Mapping[str, np.random.Generator]) -> Non
 
 def _run(saved: Any, own: Mapping[str, NDArray[Any]], batches: int) -> Run:
     names = {entry.name for entry in fields(Run)}
+    if isinstance(saved, Mapping) and "images" in saved:  # before there were maps, images were what is judged
+        saved = {"judged": saved["images"], **saved}
     if not isinstance(saved, Mapping) or set(saved) != names:
         raise ValueError(f"its run must have {sorted(names)}")
-    for name in ("epoch", "batch", "images", "correct", "epochs_without_best"):
+    for name in ("epoch", "batch", "images", "correct", "judged", "epochs_without_best"):
         checks.integer(saved[name], f"its run: {name}", 0, None)
     for name in ("loss", "seconds", "lr", "best"):
         checks.number(saved[name], f"its run: {name}")
@@ -173,6 +177,6 @@ def _history(saved: Any, epochs: int) -> History:
         if not isinstance(values, list) or len(values) != epochs:
             raise ValueError(f"its history: {name} must be a list of {epochs} entries, one for each epoch")
         for value in values:
-            if value is not None or not name.startswith("validation"):
+            if value is not None or not (name.startswith("validation") or name == "train_accuracy"):
                 checks.number(value, f"its history: {name}")
     return History(**{name: list(values) for name, values in saved.items()})

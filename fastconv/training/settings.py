@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import NDArray
+
 from fastconv.data import ArrayDataset, DataLoader
 from fastconv.nn.module import Module
 from fastconv.optim import Optimizer, Schedule
@@ -13,14 +15,17 @@ from fastconv.training.stopping import EarlyStopping
 
 
 def settings_of(
-    parts: Parts, loss: Any, loader: DataLoader, validation: DataLoader | None, stopping: EarlyStopping | None
+    parts: Parts, loader: DataLoader, validation: DataLoader | None, stopping: EarlyStopping | None,
+    sample_weight: NDArray[Any] | None
 ) -> dict[str, Any]:
     """By names that a message can show; the order is that in which differences are reported."""
+    loss = parts.loss
     elsewhere = [parts, parts.optimizer, parts.schedule, *_parts_of(parts.model), *parts.optimizer.params]
     return {
         "seed": loader.seed,
         "batch_size": loader.batch_size,
         **_of_data(loader.dataset),
+        "sample_weight": None if sample_weight is None else f"of checksum {checksum(sample_weight)}",
         "augment": described(loader.augment, elsewhere),
         **_of_model(parts.model),
         "loss": described(loss, elsewhere),

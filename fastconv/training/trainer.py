@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv.data import Augmentation, DataLoader, DataWarning
+from fastconv.data import Augmentation, DataLoader, DataWarning, TargetDataset
 from fastconv.data.datasets import as_float32
 from fastconv.data.doubts import check_finite, doubts
 from fastconv.functional import checks
 from fastconv.functional.foreign import read
-from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
+from fastconv.functional.loss import IGNORED
+from fastconv.nn.loss import Loss, sample_weights
 from fastconv.nn.module import Module
 from fastconv.nn.parts import check_parts, warn_of_probabilities
 from fastconv.optim import Optimizer, Schedule, clip_grad_norm_
 from fastconv.optim.ranges import above_zero
 from fastconv.training import checkpoint as checkpoints
 from fastconv.training.alone import alone
-from fastconv.training.datasets import check_datasets, dataset_of
+from fastconv.training.datasets import check_datasets, dataset_of, pair_kind
 from fastconv.training.history import History
 from fastconv.training.interrupt import gated, uninterrupted
 from fastconv.training.progress import Progress
@@ -50,14 +51,14 @@ class DivergedError(FloatingPointError):
 
 
 class Trainer:
-    """Trains a classifier.
+    """Trains a model: a classifier, or with a loss of numbers a regression, or with maps for labels a segmentation.
 
     Parameters
     ----------
     model : Module
     optimizer : Optimizer
         Of the model's parameters.
-    loss : NLLLoss or CrossEntropyLoss
+    loss : a loss of `fastconv.nn`
         Or anything with ``loss(output, labels) -> mean over the batch`` and ``loss.backward() -> grad_output``.
     schedule : Schedule, optional
         Of the optimiser's learning rate; stepped after each epoch or batch, as its `interval` says.
@@ -86,7 +87,7 @@ class Trainer:
         self,
         model: Module,
         optimizer: Optimizer,
-        loss: NLLLoss | CrossEntropyLoss | Any,
+        loss: Loss | Any,
         schedule: Schedule | None = None,
         *,
         clip_grad_norm: float | None = None,
@@ -118,6 +119,7 @@ class Trainer:
         batch_size: int = 64,
         *,
         validation: Any = None,
+        sample_weight: ArrayLike | None = None,
         augment: Augmentation | None = None,
         seed: int = 0,
         progress: bool = True,
@@ -130,12 +132,16 @@ class Trainer:
         Parameters
         ----------
         train_set : dataset or (images, labels)
-            See `fastconv.data`.
+            See `fastconv.data`. For a loss of numbers, such as `fastconv.nn.MSELoss`, (images, targets) with targets in
+            the shape of the model's outputs; for outputs (N, classes, H, W), labels (N, H, W).
         epochs : int
             Of the whole run, those before a checkpoint included.
         batch_size : int
         validation : dataset or (images, labels), optional
             Evaluated after each epoch.
+        sample_weight : array (N,), optional
+            How much each image of `train_set` counts in the loss of its batch, which is the mean by these weights; with
+            the losses of `fastconv.nn`.
         augment : callable, optional
             ``augment(images, rng) -> images`` for each batch, see `fastconv.data`.
         seed : int
@@ -186,18 +192,24 @@ class Trainer:
         epochs = checks.integer(epochs, "epochs", 0)
         checks.flag(progress, "progress")
         checks.flag(resume, "resume")
-        loader = DataLoader(dataset_of(train_set, "train_set"), batch_size, shuffle=True, seed=seed, augment=augment)
+        loader = DataLoader(dataset_of(train_set, "train_set", self.loss), batch_size, shuffle=True, seed=seed,
+                            augment=augment)
         if not len(loader):
             raise ValueError("train_set must hold at least one image")
         check_finite(loader.dataset, "train_set")
-        validator = None if validation is None else DataLoader(dataset_of(validation, "validation"), batch_size)
+        validator = (None if validation is None
+                     else DataLoader(dataset_of(validation, "validation", self.loss), batch_size))
         if validator is not None:
             if not len(validator):
                 raise ValueError("validation must hold at least one image")
             check_finite(validator.dataset, "validation")
         stopping = stopping_of(early_stopping, validation is not None)
+        if stopping and stopping.monitor.endswith("accuracy") and loader.dataset.labels.dtype.kind == "f":
+            raise ValueError(f"early_stopping must not watch {stopping.monitor} where the targets are numbers: "
+                             "write fc.EarlyStopping(monitor='validation_loss')")
+        weights = None if sample_weight is None else self._checked_weights(sample_weight, len(loader.dataset))
         path = checkpoints.checkpoint_path(checkpoint, resume)
-        settings = settings_of(self, self.loss, loader, validator, stopping) if path else {}
+        settings = settings_of(self, loader, validator, stopping, weights) if path else {}
         for doubt in doubts(loader.dataset):
             warnings.warn(doubt, DataWarning, stacklevel=2)
         report = Progress(epochs) if progress else None
@@ -221,7 +233,7 @@ class Trainer:
         good = copy.deepcopy(state_of(self, run))
         try:
             while run.epoch < epochs and not run.stopped:
-                self._train_epoch(run, loader, report)
+                self._train_epoch(run, loader, report, weights)
                 start = time.perf_counter()
                 scores = self.evaluate(validator.dataset) if validator is not None else {}
                 run.seconds += time.perf_counter() - start
@@ -250,20 +262,23 @@ class Trainer:
         Returns
         -------
         dict
-            ``{"loss": float, "accuracy": float}``.
+            ``{"loss": float, "accuracy": float}``; the accuracy of maps is that of their pixels, and there is none
+            where the targets are numbers.
         """
+        if isinstance(dataset, tuple) and len(dataset) == 2 and pair_kind(self.loss, dataset[1]) is TargetDataset:
+            dataset = TargetDataset(*dataset)
         loader = DataLoader(dataset, batch_size)
         if not len(loader):
             raise ValueError("dataset must hold at least one image")
-        loss, correct, images = 0.0, 0, 0
+        loss, correct, judged, images = 0.0, 0, 0, 0
         shared = [self, self.optimizer, self.schedule, *(module for _, module in self.model.named_modules())]
         with self.model.evaluating(), alone(self.loss, shared) as loss_of:
             for x, y in loader:
                 output = self.model(x)
                 loss += float(loss_of(output, y)) * len(y)
-                correct += _hits(output, y)
-                images += len(y)
-        return {"loss": loss / images, "accuracy": correct / images}
+                right, looked_at = _hits(output, y, self.loss)
+                correct, judged, images = correct + right, judged + looked_at, images + len(y)
+        return {"loss": loss / images, **({"accuracy": correct / judged} if judged else {})}
 
     def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray[np.int64]:
         """The class of each image, (N,): see `Module.predict`; uint8 is divided by 255, as in training."""
@@ -280,8 +295,20 @@ class Trainer:
             raise ValueError(f"epochs must fit the schedule: {epochs} take {wanted} steps of "
                              f"it, {type(schedule).__name__} was made for total_steps={schedule.total_steps}{gone}")
 
-    def _train_epoch(self, run: Run, loader: DataLoader, report: Progress | None) -> None:
+    def _checked_weights(self, sample_weight: Any, count: int) -> NDArray[np.float64]:
+        """The argument `sample_weight` of a run."""
+        if not isinstance(self.loss, Loss):
+            raise TypeError("sample_weight needs a loss of fastconv.nn, whose mean is weighted, "
+                            f"got {type(self.loss).__name__}")
+        weights = sample_weights(sample_weight, count)
+        if not weights.any():
+            raise ValueError("sample_weight must be above 0 for some images, all are 0")
+        return weights
+
+    def _train_epoch(self, run: Run, loader: DataLoader, report: Progress | None,
+                     weights: NDArray[np.float64] | None) -> None:
         """The batches of the present epoch that are not done yet."""
+        order = None if weights is None else loader.order(run.epoch)
         batches: Iterable[Any] = loader.batches(run.epoch, run.batch)
         if report:
             batches = report.bar(batches, run.epoch, run.batch, len(loader))
@@ -290,14 +317,19 @@ class Trainer:
         # A loss that is not finite is an error of its own.
         with gated() as gate, np.errstate(over="ignore", invalid="ignore"):
             for x, y in batches:
+                first = run.batch * loader.batch_size
+                some = () if order is None else (weights[order[first : first + len(y)]],)  # type: ignore[index]
                 with gate:
-                    self._step(run, x, y)
+                    self._step(run, x, y, *some)
                     run.seconds = before + time.perf_counter() - start
 
-    def _step(self, run: Run, x: NDArray[Any], y: NDArray[np.int64]) -> None:
+    def _step(self, run: Run, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> None:
         self.optimizer.zero_grad()
         output = self.model(x)
-        value = float(self.loss(output, y))
+        if weights is not None and not weights.any():  # a batch that counts for nothing teaches nothing
+            self._count(run, output, y, 0.0)
+            return
+        value = float(self.loss(output, y) if weights is None else self.loss(output, y, weights))
         if not math.isfinite(value):
             raise _diverged(run, f"the loss of batch {run.batch + 1} is {value}")
         self.model.backward(self.loss.backward(), needs_input_grad=False)
@@ -305,12 +337,15 @@ class Trainer:
             norm = clip_grad_norm_(self.optimizer.params, self.clip_grad_norm)
             if not math.isfinite(norm):
                 raise _diverged(run, f"the norm of the gradients of batch {run.batch + 1} is {norm}")
-        run.lr = self.optimizer.lr
         self.optimizer.step()
-        run.batch += 1
-        run.images += len(y)
-        run.loss += value * len(y)
-        run.correct += _hits(output, y)
+        self._count(run, output, y, value)
+
+    def _count(self, run: Run, output: NDArray[Any], y: NDArray[Any], value: float) -> None:
+        """That a batch is done."""
+        right, looked_at = _hits(output, y, self.loss)
+        run.batch, run.images, run.loss = run.batch + 1, run.images + len(y), run.loss + value * len(y)
+        run.correct, run.judged = run.correct + right, run.judged + looked_at
+        run.lr = self.optimizer.lr
         self._schedule_step("batch")
 
     def _end_epoch(self, run: Run, scores: dict[str, float], stopping: EarlyStopping | None) -> None:
@@ -326,7 +361,7 @@ class Trainer:
         run.history.append(
             epoch=run.epoch + 1,
             train_loss=run.loss / run.images,
-            train_accuracy=run.correct / run.images,
+            train_accuracy=run.correct / run.judged if run.judged else None,
             validation_loss=scores.get("loss"),
             validation_accuracy=scores.get("accuracy"),
             lr=run.lr,
@@ -343,7 +378,7 @@ class Trainer:
                 run.epochs_without_best += 1
                 run.stopped = run.epochs_without_best >= stopping.patience
         run.epoch += 1
-        run.batch = run.images = run.correct = 0
+        run.batch = run.images = run.correct = run.judged = 0
         run.loss = run.seconds = 0.0
         self._schedule_step("epoch")
 
@@ -358,8 +393,13 @@ class Trainer:
             self.schedule.step()
 
 
-def _hits(output: NDArray[Any], labels: NDArray[np.int64]) -> int:
-    return int(np.count_nonzero(output.argmax(axis=-1) == labels))
+def _hits(output: NDArray[Any], labels: NDArray[Any], loss: Any) -> tuple[int, int]:
+    """How many labels a model's output has right, and of how many that count; none where the targets are numbers."""
+    if labels.dtype.kind == "f":
+        return 0, 0
+    right = output.argmax(axis=1 if labels.ndim > 1 else -1) == labels
+    counting = labels != getattr(loss, "ignore_index", IGNORED)
+    return int(np.count_nonzero(right & counting)), int(np.count_nonzero(counting))
 
 
 def _diverged(run: Run, what: str) -> DivergedError:

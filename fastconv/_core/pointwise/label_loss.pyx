@@ -19,7 +19,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from fastconv._core.runtime.isa cimport log_sum_exp, log_sum_exp_columns, softmax_columns, softmax_less, sum_of_run
-from fastconv._core.runtime.memory cimport Block, take
+from fastconv._core.runtime.memory cimport Block, new_array, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, mark, team
 
 cnp.import_array()
@@ -125,7 +125,16 @@ cdef Py_ssize_t together(const LossCall *call, Py_ssize_t row, Py_ssize_t last) 
 
 cdef const floating *row_at(const LossCall *call, const ScoreStrides *at, const floating *array,
                             Py_ssize_t row) noexcept nogil:
+    if call.positions == 1:    # without divisions, which take longer than all else there is
+        return array + row * at.item
     return array + row // call.positions * at.item + row % call.positions * at.position
+
+
+cdef floating *gradient_at(const LossCall *call, Py_ssize_t row, floating *grad) noexcept nogil:
+    """Where the gradient of a row begins; its classes are `positions` apart."""
+    if call.positions == 1:
+        return grad + row * call.classes
+    return grad + row // call.positions * call.classes * call.positions + row % call.positions
 
 
 cdef bint is_label(LossCall *call, Py_ssize_t row) noexcept nogil:
@@ -303,10 +312,12 @@ cdef double log_sum_exp_of_pieces(const LossCall *call, const floating *x, float
 def class_loss_backward(ClassLoss how not None, cnp.ndarray scores, cnp.ndarray target, double weight,
                         cnp.ndarray weights, bint mean, cnp.ndarray grad):
     """The gradient with respect to the scores, times the weights of the rows: weights, C-contiguous, or where that is
-    None `weight`, with `mean` over what all rows count for. To grad, C-contiguous in the shape of the scores; None
-    where a label is no class."""
+    None `weight`, with `mean` over what all rows count for. To grad, C-contiguous in the shape of the scores, or a new
+    array where that is None; None where a label is no class."""
     cdef LossCall call = call_of(how, scores, target)
     cdef double count
+    if grad is None:
+        grad = new_array(cnp.PyArray_NDIM(scores), cnp.PyArray_DIMS(scores), cnp.PyArray_TYPE(scores))
     call.grad, call.weight = cnp.PyArray_DATA(grad), weight
     call.weights = NULL if weights is None else cnp.PyArray_DATA(weights)
     if mean:
@@ -353,7 +364,7 @@ cdef void gradient_unit(const void *data, Py_ssize_t unit, floating *scratch) no
     for row in range(row, last):
         if call.wrong:
             return
-        grad = <floating *>call.grad + row // call.positions * call.classes * call.positions + row % call.positions
+        grad = gradient_at(call, row, <floating *>call.grad)
         if not call.softmax:
             if call.positions == 1:
                 memset(grad, 0, call.classes * sizeof(floating))
@@ -422,8 +433,7 @@ cdef void gradient_of_columns(LossCall *call, Py_ssize_t first, Py_ssize_t colum
     """The same of rows side by side, from the first on: in place in the gradient, class by class."""
     cdef Py_ssize_t c, i, row
     cdef const floating *x = row_at(call, &call.at, scores, first)
-    cdef floating *grad = (<floating *>call.grad + first // call.positions * call.classes * call.positions
-                           + first % call.positions)
+    cdef floating *grad = gradient_at(call, first, <floating *>call.grad)
     cdef floating scale[COLUMNS]
     cdef floating less[COLUMNS]
     cdef floating of_class
