@@ -7,6 +7,8 @@ from typing import Any
 from fastconv.functional import pooling_calls as calls
 from fastconv.functional.typing import Array, ArrayLike, DataFormat, Padding, Pair
 
+_max_calls, _average_calls = calls.MAX_CALLS[2], calls.AVERAGE_CALLS[2]
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Windows that move over the image
 
@@ -67,6 +69,10 @@ def max_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
     >>> y, indices
     (array([[[8., 6.]]]), array([[[4, 6]]]))
     """
+    call = _max_calls.find(x, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices,
+                           wide_padding)
+    if call is not None:    # the short way, for small images
+        return call.run(x, out)
     return calls.max_pool(2, x, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices,
                           wide_padding, out)
 
@@ -148,6 +154,10 @@ def avg_pool2d(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, p
     >>> fc.avg_pool2d(x, 2)
     array([[[4.5, 4.5]]])
     """
+    call = _average_calls.find(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override,
+                               dilation, data_format, wide_padding)
+    if call is not None:    # the short way, for small images
+        return call.run(x, out)
     return calls.avg_pool(2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation,
                           data_format, wide_padding, out)
 

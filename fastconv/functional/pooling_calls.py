@@ -7,7 +7,6 @@ volumes (N, C, D, H, W).
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -24,8 +23,8 @@ FORMATS = {1: ("NCL", "NLC"), 2: checks.DATA_FORMATS, 3: ("NCDHW", "NDHWC")}
 _INT64 = np.dtype(np.int64)
 
 # What the checks of whole calls found, for the next call like it.
-_max_calls, _average_calls, _adaptive_calls, _max_gradients, _average_gradients, _adaptive_gradients = (
-    Memo(arrays=1) for _ in range(6))
+_adaptive_calls, _max_gradients, _average_gradients, _adaptive_gradients = (Memo(arrays=1) for _ in range(4))
+MAX_CALLS, AVERAGE_CALLS = ({rank: Memo(arrays=1) for rank in FORMATS} for _ in range(2))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -59,14 +58,26 @@ def as_images(view):
     return view[:, :, None] if view.ndim == 3 else view
 
 
-def core_view(array, data_format):
-    """An item or a batch, already checked, as the core takes it."""
-    return as_images(channels_first(array, data_format))
+# (data_format, whether it is a batch) -> what makes a checked array what the core takes.
+CORE_VIEWS = {
+    ("NCL", True): lambda array: array[:, :, None],
+    ("NCL", False): lambda array: array[None, :, None],
+    ("NLC", True): lambda array: array.transpose(0, 2, 1)[:, :, None],
+    ("NLC", False): lambda array: array.transpose(1, 0)[None, :, None],
+    ("NCHW", True): lambda array: array,
+    ("NCHW", False): lambda array: array[None],
+    ("NHWC", True): lambda array: array.transpose(0, 3, 1, 2),
+    ("NHWC", False): lambda array: array.transpose(2, 0, 1)[None],
+    ("NCDHW", True): lambda array: array,
+    ("NCDHW", False): lambda array: array[None],
+    ("NDHWC", True): lambda array: array.transpose(0, 4, 1, 2, 3),
+    ("NDHWC", False): lambda array: array.transpose(3, 0, 1, 2)[None],
+}
 
 
 def volume_view(array, data_format):
     """The same as volumes: a row, or an image, as one of one depth."""
-    view = core_view(array, data_format)
+    view = as_images(channels_first(array, data_format))
     return view[:, :, None] if view.ndim == 4 else view
 
 
@@ -217,7 +228,7 @@ def adaptive(size, output_size):
 class PoolCall:
     """A checked pooling: its windows, and the form of its result."""
 
-    __slots__ = ("windows", "shape", "dtype", "view", "average", "with_indices", "pool")
+    __slots__ = ("windows", "shape", "dtype", "view", "average", "with_indices", "pool", "plain")
 
     def __init__(self, view, windows, dtype, data_format, batched, average, with_indices=False):
         rank = len(data_format) - 2
@@ -227,20 +238,19 @@ class PoolCall:
             checks.fits_memory(sizes, _INT64, "the indices")
         self.windows, self.dtype, self.average, self.with_indices = windows, dtype, average, with_indices
         self.shape, self.pool = result_shape(sizes, data_format, batched), core_loops(rank).pool
-        self.view = None if batched and data_format == "NCHW" else functools.partial(core_view, data_format=data_format)
+        self.view, self.plain = CORE_VIEWS[data_format, batched], batched and data_format == "NCHW"
 
     def run(self, x, out):
         """The pooling of an array that was checked, into `out`, which is checked here, or new arrays."""
+        if self.plain and out is None:
+            return planes.pooled(x, self.windows, self.average, self.with_indices)
         y, indices = (None, None) if out is None else self.rooms(x, out)
         if y is None:
             y = memory.empty(self.shape, self.dtype)
         if self.with_indices and indices is None:
             indices = memory.empty(self.shape, _INT64)
-        if self.view is None:
-            self.pool(x, self.windows, self.average, y, indices)
-        else:
-            self.pool(self.view(x), self.windows, self.average, self.view(y),
-                      None if indices is None else self.view(indices))
+        self.pool(self.view(x), self.windows, self.average, self.view(y),
+                  None if indices is None else self.view(indices))
         return (y, indices) if self.with_indices else y
 
     def rooms(self, x, out):
@@ -258,11 +268,12 @@ class PoolCall:
 class GradientCall:
     """A checked gradient of a pooling: its windows, and the forms of grad_output and of the result."""
 
-    __slots__ = ("windows", "sizes", "shape", "dtype", "received", "data_format", "batched", "core")
+    __slots__ = ("windows", "sizes", "shape", "dtype", "received", "channels_last", "view", "core")
 
     def __init__(self, grad_output, sizes, batched, data_format, windows):
         rank = len(data_format) - 2
-        self.windows, self.sizes, self.data_format, self.batched = windows, sizes, data_format, batched
+        self.windows, self.sizes, self.view = windows, sizes, CORE_VIEWS[data_format, batched]
+        self.channels_last = data_format[1] != "C"
         self.shape, self.dtype = result_shape(sizes, data_format, batched), grad_output.dtype
         self.received = result_shape((*sizes[:2], *windows.output_size[-rank:]), data_format, batched)
         self.core = core_loops(rank)
@@ -273,8 +284,7 @@ class GradientCall:
         if out is not None:
             checks.out(out, self.shape, self.dtype, grad_output)
         grad_x = memory.empty(self.shape, self.dtype) if out is None else out
-        self.core.average_backward(core_view(grad_output, self.data_format), core_view(grad_x, self.data_format),
-                                   self.windows, self.data_format[1] != "C")
+        self.core.average_backward(self.view(grad_output), self.view(grad_x), self.windows, self.channels_last)
         return grad_x
 
     def run_max(self, grad_output, indices, out):
@@ -283,8 +293,8 @@ class GradientCall:
             checks.out(out, self.shape, self.dtype, grad_output, indices)
             check_positions(indices, self.sizes[2:])    # before anything is written; else while it is
         grad_x = memory.empty(self.shape, self.dtype) if out is None else out
-        if not self.core.max_backward(core_view(grad_output, self.data_format), core_view(indices, self.data_format),
-                                      core_view(grad_x, self.data_format), self.windows, self.data_format[1] != "C"):
+        if not self.core.max_backward(self.view(grad_output), self.view(indices), self.view(grad_x), self.windows,
+                                      self.channels_last):
             check_positions(indices, self.sizes[2:])
         return grad_x
 
@@ -325,7 +335,7 @@ def check_positions(indices, size):
 
 def max_pool(rank, x, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices, wide_padding,
              out):
-    call = _max_calls.find(x, rank, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices,
+    call = MAX_CALLS[rank].find(x, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices,
                            wide_padding)
     if call is None:
         x = checks.array(x, "x")
@@ -333,7 +343,7 @@ def max_pool(rank, x, kernel_size, stride, padding, dilation, ceil_mode, data_fo
         with_indices = checks.flag(return_indices, "return_indices")
         windows = sliding(view.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, wide_padding)
         call = PoolCall(view, windows, x.dtype, data_format, batched, False, with_indices)
-        _max_calls.keep(call, x, rank, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices,
+        MAX_CALLS[rank].keep(call, x, kernel_size, stride, padding, dilation, ceil_mode, data_format, return_indices,
                         wide_padding)
     return call.run(x, out)
 
@@ -354,7 +364,7 @@ def max_pool_backward(rank, grad_output, indices, input_shape, kernel_size, stri
 
 def avg_pool(rank, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation,
              data_format, wide_padding, out):
-    call = _average_calls.find(x, rank, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override,
+    call = AVERAGE_CALLS[rank].find(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override,
                                dilation, data_format, wide_padding)
     if call is None:
         x = checks.array(x, "x")
@@ -362,7 +372,7 @@ def avg_pool(rank, x, kernel_size, stride, padding, ceil_mode, count_include_pad
         windows = sliding(view.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, wide_padding,
                           count_include_pad, divisor_override)
         call = PoolCall(view, windows, x.dtype, data_format, batched, True)
-        _average_calls.keep(call, x, rank, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override,
+        AVERAGE_CALLS[rank].keep(call, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override,
                             dilation, data_format, wide_padding)
     return call.run(x, out)
 

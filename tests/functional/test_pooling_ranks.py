@@ -291,3 +291,63 @@ def test_windows_that_step_over_an_image_are_found_at_once():
     x = np.zeros((1, 1, 3))
     with pytest.raises(ValueError, match="without a pixel"):
         fc.max_pool1d(x, 2**28, dilation=7, padding=2**30, stride=1, wide_padding=True)
+
+
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_many_dilated_windows_over_a_pixel_in_single_precision(data_format, stride):
+    x = np.random.default_rng(0).random((2, 5, 40, 41) if data_format == "NCHW" else (2, 40, 41, 5), np.float32)
+    options = {"stride": stride, "padding": 9, "dilation": 2, "data_format": data_format}
+    for counted in (True, False):
+        y = fc.avg_pool2d(x, 10, **options, count_include_pad=counted)
+        wanted = fc.avg_pool2d(np.float64(x), 10, **options, count_include_pad=counted)
+        np.testing.assert_allclose(y, wanted, rtol=1e-6)
+        grad_x, wanted = (fc.avg_pool2d_backward(grad, x.shape, 10, **options, count_include_pad=counted)
+                          for grad in (y, np.float64(y)))
+        np.testing.assert_allclose(grad_x, wanted, rtol=1e-6)
+        np.testing.assert_allclose((np.float64(y) * y).sum(), (np.float64(x) * grad_x).sum(), rtol=1e-6)
+
+
+SCRATCH = """
+    import numpy as np
+    import fastconv as fc
+    from fastconv._core.runtime import memory
+
+    def wide(shape):
+        return np.lib.stride_tricks.as_strided(np.ones(1, np.float32), shape, (0,) * len(shape))
+
+    def taken(call):
+        memory.scratch_taken()
+        call()
+        return memory.scratch_taken()[1] / fc.get_num_threads()
+
+    fc.set_num_threads(2)
+    for shape, kernel_size, stride in [((1, 2, 30, 700, 700), 3, 1), ((1, 1, 4000, 30, 30), (4000, 2, 2), 1),
+                                       ((1, 1, 3, 2, 400_000), (2, 1, 3), 1),
+                                       ((1, 3, 1_000_000, 1, 2), (1_000_000, 1, 1), 1),
+                                       ((1, 3, 20, 2000, 2), (19, 1000, 1), 1)]:
+        for data_format in ("NCDHW", "NDHWC"):
+            x = wide(shape if data_format == "NCDHW" else (shape[0], *shape[2:], shape[1]))
+            options = {"stride": stride, "data_format": data_format}
+            y, indices = fc.max_pool3d(x, kernel_size, **options, return_indices=True)
+            assert (y == 1).all()
+            assert taken(lambda: fc.max_pool3d(x, kernel_size, **options, return_indices=True)) <= 8 << 20, shape
+            assert taken(lambda: fc.avg_pool3d(x, kernel_size, **options)) <= 8 << 20, shape
+            assert taken(lambda: fc.avg_pool3d_backward(y, x.shape, kernel_size, **options)) <= 16 << 20, shape
+            assert taken(lambda: fc.max_pool3d_backward(y, indices, x.shape, kernel_size, **options)) <= 16 << 20, shape
+"""
+
+
+def test_scratch_of_volumes_is_bounded():
+    in_new_process(SCRATCH)
+
+
+def test_positions_beyond_32_bits():
+    """The last voxel of a volume of 2**33, which takes no memory."""
+    depths = np.zeros(2**13, np.float32)
+    depths[-1] = 1
+    x = np.lib.stride_tricks.as_strided(depths, (1, 1, 2**13, 2**10, 2**10), (0, 0, 4, 0, 0))
+    y, indices = fc.max_pool3d(x, (2, 1, 1), stride=(2**13 - 2, 2**9, 2**9), return_indices=True)
+    np.testing.assert_array_equal(y[0, 0, :, 0, 0], [0, 1])
+    in_plane = np.array([[0, 2**9], [2**19, 2**19 + 2**9]])
+    np.testing.assert_array_equal(indices[0, 0], [in_plane, (2**13 - 1) * 2**20 + in_plane])

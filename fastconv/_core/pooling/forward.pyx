@@ -12,7 +12,8 @@ Which loop serves a call follows from the memory of x and from the windows (wind
         "2x2"    parallel for image, block of channels, block of rows:
                      for row of outputs: straight from two rows of x -> y
         "band"   from a padded band of planes (banded.pyx)
-        "lanes"  small windows of unequal sizes: parallel for image, vector of channels, row of outputs:
+        "lanes"  small windows, of unequal sizes or on small planes:
+                 parallel for image, vector of channels, row of outputs:
                      the rows of its windows, transposed so that channels are lanes -> a buffer
                      for output: all pixels of the window -> registers -> a buffer -> y
         "runs"   parallel for image, channel: for output: for row of its window: best (or sum) of a run of x -> y
@@ -47,6 +48,7 @@ cdef enum:
     PIECE = 64                 # channels whose maxima are put together from pieces of a window
     UNITS = 16                 # of CHANNELS; where rows of outputs are fewer, channels are cut into blocks
     THIN = 8                   # channels up to which a pixel of its own wastes most of a vector
+    NARROW = 28                # columns of x up to which LANES serves windows of one size as well: twice as fast there
     LONG = 64                  # pixels of a run from which on it is rather compared by itself than with other channels
     TRANSPOSED = 1 << 17       # elements of LANES' buffer at most
 
@@ -97,6 +99,16 @@ def pool(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, cnp.ndarra
     pool_planes(x, windows, average, y, indices)
 
 
+def pooled(cnp.ndarray x, Windows windows, bint average, bint with_indices):
+    """The same into new arrays in NCHW order: y, or (y, indices)."""
+    cdef Py_ssize_t n = cnp.PyArray_DIM(x, 0), c = cnp.PyArray_DIM(x, 1)
+    cdef Py_ssize_t oh = windows.rows.outputs, ow = windows.cols.outputs
+    cdef cnp.ndarray y = new_images(n, c, oh, ow, False, cnp.PyArray_TYPE(x))
+    cdef cnp.ndarray indices = new_images(n, c, oh, ow, False, cnp.NPY_INT64) if with_indices else None
+    pool_planes(x, windows, average, y, indices)
+    return (y, indices) if with_indices else y
+
+
 cdef pool_planes(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, cnp.ndarray indices):
     """`pool`, for other Cython modules."""
     cdef bint channels_last = channels_are_lanes(x)
@@ -135,7 +147,7 @@ cdef pool_in_order(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, 
             method = WHOLE
         elif method == PAIRS and g.xw != 1:
             method = BAND
-        elif method == RUNS and g.xw == 1 and fits_lanes(&g):
+        elif g.xw == 1 and fits_lanes(&g) and (method == RUNS or method == BAND and narrow(&g)):
             method = LANES
     b.average, b.lanes, b.shares = average, channels_last, NULL
     if method == BAND and lay_out_band(&g, &b, size):
@@ -166,6 +178,12 @@ cdef run(const PoolProblem *g, const PoolLayout *l, floating *unused):
 cdef bint fits_lanes(const PoolProblem *g) noexcept:
     return (g.c > 1 and longest(&g.cols) < LONG
             and <double>longest(&g.rows) * g.cols.size * FC_MAX_LANES <= TRANSPOSED)
+
+
+cdef bint narrow(const PoolProblem *g) noexcept:
+    """Whether rows are so short that most of a band would be slack and borders, and windows share few of them."""
+    return (g.cols.size <= NARROW and g.c >= FC_MAX_LANES and g.rows.dilation == g.cols.dilation == 1
+            and g.rows.kernel_size <= 2 * g.rows.stride and g.cols.kernel_size <= 2 * g.cols.stride)
 
 
 cdef PoolLayout lay_out(const PoolProblem *g, Method method, bint average, Py_ssize_t size) noexcept:

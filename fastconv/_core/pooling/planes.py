@@ -2,4 +2,5 @@
 
 from fastconv._core.pooling.average_backward import average_backward as average_backward
 from fastconv._core.pooling.forward import pool as pool
+from fastconv._core.pooling.forward import pooled as pooled
 from fastconv._core.pooling.max_backward import max_backward as max_backward

@@ -39,6 +39,7 @@ cnp.import_array()
 cdef enum:
     AT_ONCE = 1024             # elements of a row that are put together at a time
     SLACK = 2 * FC_MAX_LANES   # elements behind a buffer that whole vectors may touch
+    MOST_TAPS = 1 << 17        # depths of a window, whose planes each thread has a table of
     PIXEL = 16                 # channels of a block at least, unless even these are too many
 
 # About the nanoseconds of an element of the buffer, and of a tap of a window by itself, for the thread policy.
@@ -202,7 +203,7 @@ cdef bint lay_out(cnp.ndarray x, VolumeWindows windows, VolumeLayout *l) noexcep
             return False
     if not l.channels_last:
         l.volumes = max(1, min(l.channels, <Py_ssize_t>(NEAR / size)))
-    return True
+    return min(windows.depth.size, longest(&windows.depth)) <= MOST_TAPS
 
 
 cdef pool_block(cnp.ndarray x, VolumeWindows windows, const VolumeLayout *l, tuple at, cnp.ndarray y,
@@ -282,7 +283,8 @@ cdef void set_rows(DepthCall *call, const VolumeLayout *l, VolumeWindows windows
 
 cdef join_depths(const DepthCall *call, Py_ssize_t volumes, floating *unused):
     cdef int threads = team(COST * volumes * call.planes * call.size)
-    cdef Py_ssize_t scratch_size = ((AT_ONCE + SLACK) * sizeof(floating) + call.planes * sizeof(Py_ssize_t) + 127) \
+    cdef Py_ssize_t taps = min(call.planes, longest(&call.depth))
+    cdef Py_ssize_t scratch_size = ((AT_ONCE + SLACK) * sizeof(floating) + taps * sizeof(Py_ssize_t) + 127) \
         // 64 * 64 // sizeof(floating)
     cdef Block scratch = take(threads * scratch_size * sizeof(floating))
     cdef floating *data = <floating *>scratch.data
