@@ -7,6 +7,7 @@ this floor it is one, of that convolution's `ConvProblem`, with a bias and an ac
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class TransposedConvolutions:
 
     axes = 2
     record = Convolution    # of the arrays of a gradient, for the plan
-    filters = None          # how the plan sees weights, where not as they are
+    filters: Any = None     # how the plan sees weights, where not as they are
     unavailable = staticmethod(unavailable)
     bias_gradient = staticmethod(bias_gradient)
 

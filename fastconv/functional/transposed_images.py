@@ -187,7 +187,7 @@ def plan_conv_transpose2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: Arr
     >>> plan.x_shape, plan.output_shape
     ((1, 64, 16, 16), (1, 32, 32, 32))
     >>> plan(np.ones((1, 64, 16, 16), np.float32))[0, 0, 0, :3].round(3)
-    array([128., 256., 256.], dtype=float32)
+    array([ 64., 128., 128.], dtype=float32)
     """
     return planned_weights(ConvTranspose2dPlan, IMAGES, x_shape, weight, bias, dict(
         stride=stride, padding=padding, output_padding=output_padding, output_size=output_size, dilation=dilation,

@@ -1,6 +1,7 @@
 from typing import Any, overload
 
 from fastconv.functional.prepared import ConvolutionPlan
+from fastconv.functional.transposed import TransposedConvolutions
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -13,6 +14,8 @@ from fastconv.functional.typing import (
     Padding3d,
     Triple,
 )
+
+VOLUMES: TransposedConvolutions
 
 class ConvTranspose3dPlan(ConvolutionPlan[Float]): ...
 

@@ -96,8 +96,8 @@ class ConvTranspose(Module):
     def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
         """Those of all pixels of the input, those too whose products are cut off."""
         size = output_shape[1:] if self.data_format[1] == "C" else output_shape[:-1]
-        window, step, distance, more = (self.weight.data.shape[2:], *map(self._options.get, (
-            "stride", "dilation", "output_padding")))
+        window, step, distance, more = self.weight.data.shape[2:], *(
+            self._options[name] for name in ("stride", "dilation", "output_padding"))
         pads = checks.padding(self.padding, step, window, step, distance)
         pixels = checks.window_output([length - each for length, each in zip(size, more)], window, step, pads, distance)
         return math.prod(pixels) * self.weight.data.size

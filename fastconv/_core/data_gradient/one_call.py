@@ -35,7 +35,7 @@ class ByOneCall:
     def __init__(self, module, window):
         self.module, self.window = module, window
 
-    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
         """Fills grad_x (N, C, H, W), a view with any strides. Returns the images that the driver leaves to others."""
         left = set()
         for of_output, turned, of_x, of_bias in in_groups(grad_output, weight, grad_x, bias):
@@ -44,6 +44,7 @@ class ByOneCall:
 
     def prepare(self, grad_output, weight, grad_x):
         """Nothing: the driver packs the weights in each call."""
+        return ()
 
     def workspace(self, grad_output, weight, grad_x):
         """Bytes of scratch that a call takes at a time."""

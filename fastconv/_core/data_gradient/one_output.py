@@ -29,7 +29,7 @@ class OneOutput:
     def __init__(self, problem, driver):
         self.window = Window(problem.stride, problem.dilation, problem.origin)
 
-    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
         """Fills grad_x (N, C, H, W), a view with any strides; or returns all images,
         where filters do not lie in one piece."""
         if not weight.flags.c_contiguous:
@@ -40,6 +40,7 @@ class OneOutput:
 
     def prepare(self, grad_output, weight, grad_x):
         """Nothing: weights are read once, as they lie."""
+        return ()
 
     def workspace(self, grad_output, weight, grad_x):
         """Bytes of scratch that a call takes at a time, beside what a product of few rows takes."""

@@ -19,6 +19,7 @@ from fastconv._core.problem.convolution import PLAIN, Convolution
 from fastconv._core.problem.finish import lay_ground
 from fastconv._core.problem.parts import scratch_bytes
 from fastconv._core.product import forward as product
+from fastconv._core.runtime.arrays import turned
 
 MOST_KEPT = 16    # passes of a problem that are remembered
 
@@ -63,32 +64,26 @@ class Phases:
         self.folds = problem.padding_mode != "constant"
         self.meets_all = few and len(self.passes) == min(sh, h) * min(sw, w)    # or else some pixels are met by no tap
         self.in_pairs = few and sw == 2 and driver.conv2d is depthwise.conv2d and _in_column_pairs(self.passes)
-        self.whole = few and problem.stride == (1, 1) and not self.folds    # one pass computes all
         self.driver = driver
 
-    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
         """Fills grad_x (N, C, H, W), a view with any strides; there is nothing that it leaves to others.
 
         bias and epilogue: what comes to the sums, as a transposed convolution has it; prepared: what `prepare` made.
         """
-        for i, (of_output, turned, of_x, of_bias) in enumerate(in_groups(grad_output, weight, grad_x, bias)):
-            made = itertools.repeat(()) if prepared is None else prepared[i]
-            if self.whole:
-                one = self.passes[0]
-                self.convolve(Convolution(of_output, turned[one.taps], of_bias, of_x, one.window, epilogue),
-                              *next(iter(made)))
-            else:
-                if not self.meets_all:
-                    lay_ground(of_x, of_bias, epilogue)
-                self._fill([each.on(of_output, turned, of_x, of_bias, epilogue) for each in self._all_passes()],
-                           (of_output, turned, of_x), made)
+        for i, (of_output, swapped, of_x, of_bias) in enumerate(in_groups(grad_output, weight, grad_x, bias)):
+            made = itertools.repeat(()) if not prepared else prepared[i]
+            if not self.meets_all:
+                lay_ground(of_x, of_bias, epilogue)
+            self._fill([each.on(of_output, swapped, of_x, of_bias, epilogue) for each in self._all_passes()],
+                       (of_output, swapped, of_x), made)
         return ()
 
     def _all_passes(self):
         return self.passes if self.passes is not None else passes_on(self.problem, *map(range, self.problem.size))
 
     def _fill(self, convolutions, arrays, prepared):
-        grad_output, turned, grad_x = arrays
+        grad_output, swapped, grad_x = arrays
         if self.in_pairs and grad_x.strides[3] == grad_x.itemsize:
             for i in range(0, len(convolutions), 2):
                 even, odd = self.passes[i:i + 2]
@@ -98,24 +93,53 @@ class Phases:
             for each, made in zip(convolutions, prepared):
                 self.convolve(each, *made)
         if self.folds:
-            fold_frame(self.convolve, grad_output, turned, grad_x, self.problem)
+            fold_frame(self.convolve, grad_output, swapped, grad_x, self.problem)
 
     def prepare(self, grad_output, weight, grad_x):
         """What the driver makes of the weights beforehand: for each part of the groups a tuple for each pass.
         Of the other arrays the shapes are enough."""
         if not self.driver.prepares:
-            return None
-        return [[self.driver.prepared(each.on(of_output, turned, of_x)) for each in self._all_passes()]
-                for of_output, turned, of_x, _ in in_groups(grad_output, weight, grad_x)]
+            return ()
+        return [[self.driver.prepared(each.on(of_output, swapped, of_x)) for each in self._all_passes()]
+                for of_output, swapped, of_x, _ in in_groups(grad_output, weight, grad_x)]
 
     def workspace(self, grad_output, weight, grad_x):
         """Bytes of scratch that a call takes at a time."""
-        return max((scratch_bytes(self.driver.module.workspace, each.on(of_output, turned, of_x))
-                    for of_output, turned, of_x, _ in in_groups(grad_output, weight, grad_x)
+        return max((scratch_bytes(self.driver.module.workspace, each.on(of_output, swapped, of_x))
+                    for of_output, swapped, of_x, _ in in_groups(grad_output, weight, grad_x)
                     for each in self._all_passes()), default=0)
 
 
-lay_out = Phases
+class OnePass:
+    """grad_x of a problem without stride and groups, whose other padding is none: one convolution, of the turned
+    filters."""
+
+    def __init__(self, problem, driver):
+        self.driver, self.convolve = driver, driver.conv2d
+        only, = passes_on(problem, *map(range, problem.size))
+        self.window = only.window
+
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
+        """As Phases."""
+        self.convolve(Convolution(grad_output, turned(weight), bias, grad_x, self.window, epilogue), *prepared)
+        return ()
+
+    def prepare(self, grad_output, weight, grad_x):
+        """As Phases, a tuple for a call."""
+        return self.driver.prepared(self._convolution(grad_output, weight, grad_x))
+
+    def workspace(self, grad_output, weight, grad_x):
+        """As Phases."""
+        return scratch_bytes(self.driver.module.workspace, self._convolution(grad_output, weight, grad_x))
+
+    def _convolution(self, grad_output, weight, grad_x):
+        return Convolution(grad_output, turned(weight), None, grad_x, self.window)
+
+
+def lay_out(problem, driver):
+    """The door."""
+    one = problem.stride == (1, 1) and problem.groups == 1 and problem.padding_mode == "constant"
+    return (OnePass if one and convolutions(problem) else Phases)(problem, driver)
 
 
 def _in_column_pairs(passes):

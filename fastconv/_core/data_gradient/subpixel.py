@@ -95,7 +95,7 @@ class ByPatches:
     def __init__(self, patches, driver):
         self.patches, self.driver = patches, driver
 
-    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
         """Fills grad_x (N, C, H, W), a view with any strides; or returns all images,
         where a filter's zeros met what is not finite.
 
@@ -103,7 +103,7 @@ class ByPatches:
         """
         for i, (some, part) in enumerate(self._parts(grad_output, weight, grad_x)):
             of_bias = None if bias is None else bias[some]
-            if not part.compute(of_bias, epilogue, None if prepared is None else prepared[i]):
+            if not part.compute(of_bias, epilogue, None if not prepared else prepared[i]):
                 return range(len(grad_x))
         return ()
 
@@ -111,7 +111,7 @@ class ByPatches:
         """What the driver makes of the weights beforehand, a tuple for each part of the channels.
         Of the other arrays the shapes are enough."""
         if not self.driver.prepares:
-            return None
+            return ()
         return [part.prepare() for _, part in self._parts(grad_output, weight, grad_x)]
 
     def workspace(self, grad_output, weight, grad_x):

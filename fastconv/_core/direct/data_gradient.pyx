@@ -13,15 +13,12 @@ row m stands for the rows of grad_x that begin at m times the stride, one of eac
             for strip: for phase: for tile of pixels: micro-kernel over all filters and taps
                 -> Y[row of grad_x][column][2 vectors] (L1) -> grad_x (NHWC: straight there)
 
-What a transposed convolution adds, a bias and an activation, is done in registers; where no tap meets a pixel there is
-the activation of the bias alone, which Y is filled with before.
-
 A strip is one row, or, where rows are shorter than tiles, so many that tiles go on from row to row,
-over the columns of X between them: what is computed there is stored nowhere.
+over the columns of X between them: what is computed there is stored nowhere. Where pixels are met by no tap Y is filled
+before, with what a transposed convolution has there.
 
-Weights lie as [filter][channel][tap]. The taps of a vector of channels are transposed in registers;
-where a channel has fewer taps than a vector has lanes the loads reach into the next channels, and what comes of that
-goes to a place behind B.
+Weights lie as [filter][channel][tap]. The taps of a vector of channels are transposed in registers; where there are
+fewer taps than lanes the loads reach into the next channels, and what comes of that goes to a place behind B.
 
 Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016).
 """
@@ -278,21 +275,19 @@ cdef void multiply_strip(const PhasedCall *call, const floating *x, Py_ssize_t r
 cdef const floating *bias_of_panel(const PhasedCall *call, Py_ssize_t panel, floating *bias) noexcept nogil:
     """The bias of a panel, zeros in its last lanes, or NULL."""
     cdef Py_ssize_t width = call.l.width, before = panel * width, i
-    if call.g.bias == NULL:
-        return NULL
-    for i in range(width):
+    for i in range(width if call.g.bias != NULL else 0):
         bias[i] = (<const floating *>call.g.bias)[before + i] if before + i < call.g.k else 0
-    return bias
+    return bias if call.g.bias != NULL else <const floating *>NULL
 
 
 cdef void lay_strip(const PhasedCall *call, Py_ssize_t width, const floating *bias, floating *y) noexcept nogil:
     """Y where no tap meets its pixels."""
-    cdef Py_ssize_t pixels = (call.l.y_size - call.l.ordered_size) // call.l.width, i
+    cdef Py_ssize_t i
     for i in range(width):
         y[i] = bias[i] if bias != NULL else 0
     if call.g.activation:
         activation(call.g.activation, y, y, width, call.g.slope)
-    for i in range(1, pixels):
+    for i in range(1, (call.l.y_size - call.l.ordered_size) // call.l.width):
         memcpy(y + i * width, y, width * sizeof(floating))
 
 

@@ -15,8 +15,13 @@ from fastconv._core.runtime.isa cimport to_lanes
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
+
 cdef enum:
     TURNED_TAPS = 128    # of a filter, at most: room for a number for each
+    LINE = 64            # bytes of a line of the caches
+    LINES_AHEAD = 24     # that are fetched before they are packed: the channels of turned filters are far apart
 
 
 cdef inline Py_ssize_t place(int lanes, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t c,
@@ -67,7 +72,7 @@ cdef void pack_turned(const DirectLayout *l, const Problem *p, const floating *w
     """pack_panel, of filters that lie so. Where there are fewer taps than lanes the loads reach into the next filter,
     and what comes of that goes behind B."""
     cdef Py_ssize_t taps = p.r * p.s, width = ceildiv(filters, l.lanes) * l.lanes, behind = p.own * taps * width
-    cdef Py_ssize_t c, k, t, have, first, reach, i
+    cdef Py_ssize_t c, k, t, have, first, reach, i, lines
     cdef bint backwards = taps > 1 and (p.ws if p.s > 1 else p.wr) < 0
     cdef Py_ssize_t before = (w - <const floating *>p.weights) // p.wk    # filters of other panels
     cdef Py_ssize_t rows[FC_MAX_LANES]
@@ -78,7 +83,11 @@ cdef void pack_turned(const DirectLayout *l, const Problem *p, const floating *w
         rows[i] = i * p.wk
     for t in range(taps, l.lanes):
         at[t] = behind
+    lines = filters * taps * <Py_ssize_t>sizeof(floating) // LINE + 1
     for c in range(p.own):
+        if c + max(2, LINES_AHEAD // lines) < p.own:
+            for i in range(lines):
+                prefetch(<const char *>(w + (c + max(2, LINES_AHEAD // lines)) * p.wc) + i * LINE)
         first = c // l.lanes * l.lanes
         i = min(l.lanes, p.own - first)
         for t in range(taps):

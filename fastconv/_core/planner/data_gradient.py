@@ -40,7 +40,7 @@ class DataGradient:
         self.period = self.driver.way.period(self.problem)
         self.fill = self.driver.lay_out(self.problem)
 
-    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
         """Fills grad_x (N, C, H, W), a view with any strides.
 
         bias, a number for each channel of grad_x, and epilogue: what comes to the sums, as a transposed convolution

@@ -28,7 +28,7 @@ its convolutions. A way has
                                      convolution has beside them (a bias, an Epilogue, prepared weights), it fills
                                      grad_x and returns the images that it leaves to a driver behind it in the list;
                                      its prepare(grad_output, weight, grad_x) makes what can be made of the weights
-                                     beforehand, or None, its workspace counts the bytes of scratch
+                                     beforehand, or nothing, its workspace counts the bytes of scratch
 """
 
 import functools

@@ -68,8 +68,8 @@ class TransposedPlan(DataGradient):
         """What the driver makes of the weights, for many calls on arrays that are C-contiguous but for channels last:
         a tuple for a call, empty where it makes nothing of them."""
         seen = self._unbacked(weight)
-        prepared = None if seen is None else self.fill.prepare(*seen)
-        return () if prepared is None else (prepared,)
+        prepared = () if seen is None else self.fill.prepare(*seen)
+        return (prepared,) if prepared else ()
 
     def workspace(self, dtype):
         """Bytes of scratch of a call on such arrays, with the threads that it would use now."""

@@ -101,6 +101,24 @@ def is_copy(value, cnp.ndarray original):
     return same
 
 
+def turned(cnp.ndarray weight):
+    """Filters (K, C, R, S), which are plain, as those of the way back: a view (C, K, R, S), the last taps first."""
+    cdef cnp.npy_intp shape[4]
+    cdef cnp.npy_intp strides[4]
+    cdef int i
+    for i in range(4):
+        shape[i], strides[i] = cnp.PyArray_DIM(weight, i ^ 1 if i < 2 else i), cnp.PyArray_STRIDE(weight, i ^ 1)
+    strides[2], strides[3] = -cnp.PyArray_STRIDE(weight, 2), -cnp.PyArray_STRIDE(weight, 3)
+    cdef char *last = cnp.PyArray_BYTES(weight) - (shape[2] - 1) * strides[2] - (shape[3] - 1) * strides[3]
+    cdef cnp.ndarray view = cnp.PyArray_SimpleNewFromData(4, shape, cnp.PyArray_TYPE(weight), last)
+    for i in range(4):
+        (<cnp.npy_intp *>cnp.PyArray_STRIDES(view))[i] = strides[i]
+    cnp.set_array_base(view, weight)
+    cnp.PyArray_CLEARFLAGS(view, cnp.NPY_ARRAY_WRITEABLE)
+    cnp.PyArray_UpdateFlags(view, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS)
+    return view
+
+
 def begins_finite(cnp.ndarray images, Py_ssize_t rows, Py_ssize_t columns):
     """Whether the first rows and columns of the first of images (N, C, H, W), which are plain,
     hold nothing but finite numbers."""

@@ -85,7 +85,7 @@ class TransposedVolumes:
         return max((conv3d_plan(each.problem, self.by_phases.asked).workspace(dtype)
                     for each in ([] if self.problem.is_empty else _passes(self.problem))), default=0)
 
-    def __call__(self, x, weight, y, bias=None, epilogue=PLAIN, prepared=None):
+    def __call__(self, x, weight, y, bias=None, epilogue=PLAIN, prepared=()):
         """Fills y (N, K, D, H, W), a view with any strides."""
         if self.by_planes is None:
             self.by_phases(x, weight, y, bias, epilogue)
@@ -97,7 +97,7 @@ class TransposedVolumes:
         for tap, (first, last) in enumerate(places):
             if first < last:
                 begin = tap * distance - front + first * step
-                made = () if prepared is None else prepared[tap]
+                made = prepared[tap] if prepared else ()
                 for planes, result in zip(x, y):
                     self.by_planes(planes[:, first:last].swapaxes(0, 1), weight[:, :, tap],
                                    result[:, begin:begin + step * (last - first - 1) + 1:step].swapaxes(0, 1), bias,
