@@ -96,7 +96,7 @@ def conv3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     >>> y = fc.conv3d(x, np.ones((3, 2, 3, 3, 3), np.float32), padding=1)
     >>> y.shape
     (1, 3, 4, 8, 8)
-    >>> y[0, 0, :, 4, 4]
+    >>> y[0, 0, :, 4, 4].round(3)
     array([36., 54., 54., 36.], dtype=float32)
     """
     call, x, weight, bias = _find_call(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
