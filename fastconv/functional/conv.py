@@ -29,7 +29,7 @@ class Images(Convolutions):
 
 
 IMAGES = Images()
-find_call = IMAGES.find_call
+_known = IMAGES.calls.find  # asked first: a small call that comes again goes no further
 
 
 def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Pair = 1, padding: Padding = 0,
@@ -128,8 +128,11 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     >>> fc.conv2d(x, edge, padding="same", padding_mode="replicate")[0, 0, 0]
     array([1., 1., 1., 0.], dtype=float32)
     """
-    call, x, weight, bias = find_call(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                                      data_format, activation, algorithm)
+    call = _known(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format,
+                  activation, algorithm)
+    if call is None:
+        call, x, weight, bias = IMAGES.find_call(x, weight, bias, stride, padding, dilation, groups, padding_mode,
+                                                 padding_value, data_format, activation, algorithm)
     return call.run(x, weight, bias, out)
 
 

@@ -74,7 +74,7 @@ class Convolutions:
     bias_gradient = staticmethod(bias_gradient)
 
     def __init__(self):
-        self._calls, self._gradient_calls = Memo(arrays=3), Memo(arrays=3)
+        self.calls, self._gradient_calls = Memo(arrays=3), Memo(arrays=3)
 
     def problem(self, *sizes):
         """The problem of checked sizes, in the order of the fields of ConvProblem."""
@@ -97,7 +97,7 @@ class Convolutions:
     def find_call(self, x, weight, bias, stride=1, padding=0, dilation=1, groups=1, padding_mode="constant",
                   padding_value=0.0, data_format="NCHW", activation=None, algorithm="auto"):
         """The arguments of a forward function, checked -> the call, and the arrays that it runs on."""
-        call = self._calls.find(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
+        call = self.calls.find(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
                                 data_format, activation, algorithm)
         if call is None:
             x, weight = checks.array(x, "x"), checks.array(weight, "weight")
@@ -106,7 +106,7 @@ class Convolutions:
             images, batched = checks.images(x, data_format, axes=self.axes, filters=weight.shape)
             call = self.checked_call(images.shape, batched, dtype, weight, bias, stride, padding, dilation, groups,
                                      padding_mode, padding_value, data_format, activation, algorithm)
-            self._calls.keep(call, x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
+            self.calls.keep(call, x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
                              data_format, activation, algorithm)
         return call, x, weight, bias
 

@@ -51,6 +51,7 @@ class Signals(Convolutions):
 
 
 SIGNALS = Signals()
+_known = SIGNALS.calls.find
 
 
 def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Single = 1,
@@ -104,12 +105,12 @@ def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     >>> fc.conv1d(x, np.ones((4, 1, 3)), padding=((4, 0),), dilation=2).shape
     (1, 4, 6)
     """
-    call, x, weight, bias = _find_call(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                                       data_format, activation, algorithm)
+    call = _known(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, data_format,
+                  activation, algorithm)
+    if call is None:
+        call, x, weight, bias = SIGNALS.find_call(x, weight, bias, stride, padding, dilation, groups, padding_mode,
+                                                  padding_value, data_format, activation, algorithm)
     return call.run(x, weight, bias, out)
-
-
-_find_call = SIGNALS.find_call
 
 
 def conv1d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Single = 1, padding: Padding1d = 0,

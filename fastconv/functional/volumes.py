@@ -97,15 +97,12 @@ def conv3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     >>> y = fc.conv3d(x, np.ones((3, 2, 3, 3, 3), np.float32), padding=1)
     >>> y.shape
     (1, 3, 4, 8, 8)
-    >>> y[0, 0, :, 4, 4]
+    >>> y[0, 0, :, 4, 4].round(3)
     array([36., 54., 54., 36.], dtype=float32)
     """
-    call, x, weight, bias = _find_call(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                                       data_format, activation, algorithm)
+    call, x, weight, bias = VOLUMES.find_call(x, weight, bias, stride, padding, dilation, groups, padding_mode,
+                                              padding_value, data_format, activation, algorithm)
     return call.run(x, weight, bias, out)
-
-
-_find_call = VOLUMES.find_call
 
 
 def conv3d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Triple = 1, padding: Padding3d = 0,

@@ -44,7 +44,7 @@ SUMS = {
     "halves": ((1, 32, 6, 17), (32, 8, 3, 3), Window(origin=(1, 1))),
 }
 DRIVERS = {"product": product.conv2d, "direct": direct.conv2d}
-WITHOUT_SUMS = {    # drivers that overwrite
+WITHOUT_SUMS = {    # drivers that overwrite, or whose sums of whole numbers are not exact
     "winograd": (winograd.conv2d, (2, 17, 9, 19), (40, 17, 3, 3), Window(origin=(1, 1))),
     "winograd with stride 2": (winograd.conv2d, (1, 16, 13, 10), (19, 16, 3, 3), Window((2, 2), origin=(1, 1))),
     "depthwise": (depthwise.conv2d, (2, 17, 9, 19), (17, 1, 3, 3), Window(origin=(1, 1))),
@@ -129,6 +129,24 @@ def test_the_sum_is_added_to_y(name, driver, dtype, view):
             check_added(DRIVERS[driver], SUMS[name], dtype, view)
     for kind in KINDS:
         check_added(DRIVERS[driver], SUMS[name], dtype, view, kind)
+
+
+@pytest.mark.parametrize("kind", (0, *KINDS))
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", [name for name in WITHOUT_SUMS if "winograd" in name])
+def test_a_transform_is_added_to_y_but_for_rows_that_it_returns(name, view, kind):
+    convolve, *sizes = WITHOUT_SUMS[name]
+    x, w, bias, sums = whole(*sizes)
+    before = np.random.default_rng(2).integers(-9, 10, sums.shape).astype(float)
+    wanted = FUNCTIONS[kind](before + sums)
+    x[0, 1, -1, -1] = np.inf    # its rows of tiles are left: those behind the fourth, or the last ones
+    y = VIEWS[view](before.astype(np.float32))
+    left = convolve(Convolution(VIEWS[view](x.astype(np.float32)), w.astype(np.float32), bias.astype(np.float32), y,
+                                sizes[2], Epilogue(kind, SLOPE, accumulate=True)))
+    assert [image for image, _, _ in left] == [0] and left[0][2] == y.shape[2]
+    for image, first, last in left:
+        y[image, :, first:last] = wanted[image, :, first:last]
+    np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
