@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastconv._core.problem.geometry import PADDING_MODES, source, stretches
+from fastconv._core.problem.geometry import PADDING_MODES, parts, source, stretches
 
 IN_NUMPY = {"reflect": "reflect", "symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
 REPEATING = PADDING_MODES[1:]
@@ -48,6 +48,9 @@ def test_stretches_are_all_positions_in_order(mode):
                 got[at] = int(pixels[i % each.turn])
             assert each.turn == len(some) or 2 * each.turn <= len(some)
         assert got == wanted
+        again = [pixel for some, pixels, one in parts(positions, size, mode)
+                 for pixel in np.broadcast_to(np.arange(size)[pixels], len(range(count)[some]))]
+        assert again == [pixel for pixel in wanted if pixel is not None]
 
 
 @pytest.mark.parametrize("mode", REPEATING)

@@ -4,6 +4,7 @@ and added to the pixels that these repeat.
 They go through a scratch of about ``BLOCK_BYTES``, block by block, pass by pass.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -16,11 +17,30 @@ from fastconv._core.runtime import memory
 
 BLOCK_BYTES = 4 << 20
 
+# Up to which the passes of a problem, and what its positions repeat, are remembered.
+MOST_PHASES, MOST_TAPS, MOST_POSITIONS = 16, 64, 4096
+
 
 def fold_frame(forward, grad_output, turned, grad_x, problem):
     """Adds the gradient on the frame around the image."""
-    for each in passes_around(problem):
+    few = math.prod(map(min, problem.stride, problem.taps)) <= MOST_PHASES and max(problem.taps) <= MOST_TAPS
+    for each in _kept_passes(problem) if few else passes_around(problem):
         _fold_pass(forward, grad_output, turned, grad_x, each, problem.padding_mode)
+
+
+@functools.lru_cache(maxsize=16)
+def _kept_passes(problem):
+    return tuple(passes_around(problem))
+
+
+@functools.lru_cache(maxsize=256)    # a few small tuples each
+def _kept_stretches(positions, size, mode):
+    return tuple(stretches(positions, size, mode))
+
+
+def _stretches(positions, size, mode):
+    """Those of some positions, which are mostly the same in each call."""
+    return (_kept_stretches if len(positions) <= MOST_POSITIONS else stretches)(positions, size, mode)
 
 
 def tap_by_tap(grad_output, turned, grad_x, problem):
@@ -74,9 +94,9 @@ def _fold_channels(forward, grad_output, taps, grad_x, each, mode):
 def _fold(block, rows, columns, grad_x, mode):
     """Adds the gradient on these positions to the pixels that they repeat."""
     h, w = grad_x.shape[2:]
-    of_columns = tuple(stretches(columns, w, mode))
+    of_columns = tuple(_stretches(columns, w, mode))
     with np.errstate(invalid="ignore", over="ignore"):
-        for high in stretches(rows, h, mode):
+        for high in _stretches(rows, h, mode):
             part = _turns_added(block[:, :, high.positions], 2, high.turn)
             for wide in of_columns:
                 share = _turns_added(part[..., wide.positions], 3, wide.turn)

@@ -217,6 +217,24 @@ def _runs(positions, size, mode):
         count = len(range(positions[first], min(edge, positions.stop), positions.step))
         begin, last = (source(positions[i], size, mode) for i in (first, first + count - 1))
         step = 1 if count == 1 else (last - begin) // (count - 1)
-        stop = last + (1 if step > 0 else -1)
-        yield slice(first, first + count), slice(begin, stop if stop >= 0 else None, step)
+        yield slice(first, first + count), _slice_of(range(begin, last + (1 if step > 0 else -1), step))
         first += count
+
+
+def _slice_of(pixels):
+    """A range of pixels, which may end before the first, as a slice."""
+    return slice(pixels.start, pixels.stop if pixels.stop >= 0 else None, pixels.step)
+
+
+def parts(positions, size, mode):
+    """The stretches turn by turn and run by run: triples (which of the positions, their pixels, whether that is one
+    pixel, which all of them repeat)."""
+    for each in stretches(positions, size, mode):
+        if each.turn == 1:
+            yield each.positions, each.runs[0][1], True
+            continue
+        for begin in range(each.positions.start, each.positions.stop, each.turn):
+            for some, pixels in each.runs:
+                there = range(begin + some.start, min(begin + some.stop, each.positions.stop))
+                if there:
+                    yield (slice(there.start, there.stop), _slice_of(range(size)[pixels][:len(there)]), False)
