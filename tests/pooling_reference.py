@@ -7,7 +7,6 @@ Everything is (N, C, D, H, W) in here; `of_rank` is the door for the others.
 import math
 
 import numpy as np
-
 import reference
 
 

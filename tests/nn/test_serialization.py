@@ -42,8 +42,9 @@ def everything():
 @pytest.mark.parametrize("layers, x", [
     ((nn.MaxPool1d(3, 2, (1, 0)), nn.AvgPool1d(2, divisor_override=3), nn.LPPool1d(2.5, 2), nn.AdaptiveMaxPool1d(3),
       nn.AdaptiveAvgPool1d((2,)), nn.GlobalMaxPool1d(), nn.GlobalAvgPool1d()), (2, 3, 40)),
-    ((nn.MaxPool3d((1, 2, 2)), nn.AvgPool3d(2, 1, wide_padding=True), nn.LPPool3d(2, 2), nn.AdaptiveMaxPool3d((1, 2, 2)),
-      nn.AdaptiveAvgPool3d(1), nn.GlobalMaxPool3d(), nn.GlobalAvgPool3d()), (2, 3, 6, 12, 12)),
+    ((nn.MaxPool3d((1, 2, 2)), nn.AvgPool3d(2, 1, wide_padding=True), nn.LPPool3d(2, 2),
+      nn.AdaptiveMaxPool3d((1, 2, 2)), nn.AdaptiveAvgPool3d(1), nn.GlobalMaxPool3d(), nn.GlobalAvgPool3d()),
+     (2, 3, 6, 12, 12)),
     ((nn.LPPool2d(2, 2), nn.AvgPool2d(3, 1, 2, dilation=2, divisor_override=4, wide_padding=True)), (2, 3, 8, 8))],
     ids=["rows", "volumes", "images"])
 def test_poolings_come_back(path, layers, x):
