@@ -277,8 +277,7 @@ def test_a_row_is_an_image_of_one_row():
 def test_padding_wider_than_half_the_window(rank):
     x = np.arange(5.0**rank).reshape(1, 1, *(5,) * rank)
     for name in ("max_poolNd", "avg_poolNd"):
-        with pytest.raises(ValueError,
-                           match="padding must be at most half of kernel_size, 1 for 3, got 2.*wide_padding"):
+        with pytest.raises(ValueError, match="at most half of kernel_size, 1 for 3, got 2.*wide_padding"):
             operation(name, rank)(x, 3, padding=2)
         assert operation(name, rank)(x, 3, stride=1, padding=2, wide_padding=True).shape == (1, 1, *(7,) * rank)
         with pytest.raises(ValueError, match="leaves a window without a pixel"):
