@@ -122,9 +122,8 @@ def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, w
     received = maps_view(grad_output, data_format)
     for some in _images(view, number):
         statistics = np.empty((len(view[some]), number)), np.empty((len(view[some]), number))
-        groups.backward(received[some], view[some],
-                        (None if grad_x is None else maps_view(grad_x, data_format)[some], *more), statistics, True, True,
-                        affine)
+        into = None if grad_x is None else maps_view(grad_x, data_format)[some]
+        groups.backward(received[some], view[some], (into, *more), statistics, True, True, affine)
         for total, part in zip(totals, more):
             if total is not None:
                 total += part
@@ -145,7 +144,8 @@ def _images(view: Array, number: int) -> list[slice]:
 
 def _row_size(x: Array, normalized_shape: Any) -> tuple[int, ...]:
     several = isinstance(normalized_shape, (tuple, list)) or getattr(normalized_shape, "ndim", 0) > 0
-    sizes: tuple[int, ...] = checks.integers(normalized_shape if several else (normalized_shape,), "normalized_shape", 0)
+    shape = normalized_shape if several else (normalized_shape,)
+    sizes: tuple[int, ...] = checks.integers(shape, "normalized_shape", 0)
     if not sizes or x.shape[-len(sizes):] != sizes:
         raise ValueError(f"normalized_shape must be the last sizes of x, one or more of {x.shape}, got {sizes}")
     return sizes
