@@ -3,6 +3,7 @@
     module          Parameter and Module: what every layer is
     state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
+    fusing          which of them run together; folding: batch normalisation made part of weights
     containers      ModuleList, ModuleDict
     conv, pooling, activation, linear, norm    the layers
     loss            NLLLoss, CrossEntropyLoss
@@ -17,6 +18,7 @@ from fastconv.nn import init, models
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
+from fastconv.nn.folding import fold_batch_norm
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
@@ -61,6 +63,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "fold_batch_norm",
     "init",
     "load",
     "load_metadata",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.folding import FoldedWeights, Normalisation
 from fastconv.functional.prepared import KeptWeights
 from fastconv.functional.typing import Activation, DataFormat, Float, FloatDType, NDArray, Padding, PaddingMode, Pair
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
@@ -98,6 +101,7 @@ class Conv2d(Module):
         self._options = Options(stride=step, padding=padding, dilation=distance, groups=self.groups,
                                 padding_mode=padding_mode, padding_value=padding_value, data_format=data_format)
         self._kept = KeptWeights(*self._options.values())  # they are in conv2d's order
+        self._folded = FoldedWeights(*self._options.values())
 
     def forward(self, x: NDArray[Float], activation: Activation | None = None) -> NDArray[Float]:
         """The output for the input `x`, through an activation if one is given:
@@ -108,8 +112,15 @@ class Conv2d(Module):
             return F.conv2d(x, self.weight.data, bias, **self._options, activation=activation)
         return self._kept.conv2d(x, self.weight.data, bias, activation)
 
+    def normalised(self, x: NDArray[Float], norm: Normalisation,
+                   activation: Literal["relu"] | None = None) -> NDArray[Float]:
+        """In evaluation mode: the output, normalised as a layer behind this one would, and through a ReLU if asked for.
+        """
+        return self._folded.conv2d(x, self.weight.data, self.bias.data if self.bias else None, norm, activation)
+
     def release(self) -> None:
         self._kept.forget()
+        self._folded.forget()
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         x = self.recall()
