@@ -143,8 +143,8 @@ def _images(view: Array, number: int) -> list[slice]:
 
 
 def _row_size(x: Array, normalized_shape: Any) -> tuple[int, ...]:
-    several = isinstance(normalized_shape, (tuple, list)) or getattr(normalized_shape, "ndim", 0) > 0
-    shape = normalized_shape if several else (normalized_shape,)
+    array = isinstance(normalized_shape, np.ndarray) and normalized_shape.ndim > 0
+    shape = normalized_shape if array or isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     sizes: tuple[int, ...] = checks.integers(shape, "normalized_shape", 0)
     if not sizes or x.shape[-len(sizes):] != sizes:
         raise ValueError(f"normalized_shape must be the last sizes of x, one or more of {x.shape}, got {sizes}")
