@@ -27,8 +27,8 @@ INLINE W NAME(widened)(const T *p) { return *(const W *)p; }
 INLINE double NAME(sum_of_lanes)(W v) {
     double lanes[WIDE_LANES];
     *(W *)lanes = v;
-    UNROLL for (int half = WIDE_LANES / 2; half; half /= 2)
-        UNROLL for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    UNROLL for (int half = WIDE_LANES / 2; half; half /= 2) UNROLL for (int l = 0; l < half; l++)
+        lanes[l] += lanes[l + half];
     return lanes[0];
 }
 
@@ -53,13 +53,13 @@ typedef struct {
     V centre, scale, shift, slope, offset;
 } NAME(affine);
 
-INLINE V NAME(affine_of)(const NAME(affine) *a, V x) { return (x - a->centre) * a->scale + a->shift; }
-INLINE V NAME(affine_gradient_of)(const NAME(affine) *a, V x, V grad) {
+INLINE V NAME(affine_of)(const NAME(affine) * a, V x) { return (x - a->centre) * a->scale + a->shift; }
+INLINE V NAME(affine_gradient_of)(const NAME(affine) * a, V x, V grad) {
     return grad * a->scale + ((x - a->centre) * a->slope + a->offset);
 }
 
 /* The gradient in front of a ReLU behind the map. */
-INLINE V NAME(rectified_gradient)(const NAME(affine) *a, V x, V grad) {
+INLINE V NAME(rectified_gradient)(const NAME(affine) * a, V x, V grad) {
     return NAME(vector_relu_backward)(grad, NAME(affine_of)(a, x), 0);
 }
 
@@ -132,7 +132,7 @@ static void NAME(plane_normalise)(const fc_norm *how, const T *x, T *y) {
 }
 
 /* The gradient that a plane is summed with, of a vector of elements. */
-INLINE V NAME(inner_gradient)(const NAME(affine) *a, V x, V grad, V weight, const int along, const int relu) {
+INLINE V NAME(inner_gradient)(const NAME(affine) * a, V x, V grad, V weight, const int along, const int relu) {
     if (along) grad *= weight;
     return relu ? NAME(rectified_gradient)(a, x, grad) : grad;
 }
@@ -154,8 +154,7 @@ INLINE void NAME(sum_plane)(const fc_norm *how, ptrdiff_t p, const T *x, const T
     while (i < how->n) {
         const ptrdiff_t end = how->n - i < 2 * RUN * LANES ? how->n : i + 2 * RUN * LANES;
         V sums[2] = {{0}, {0}}, products[2] = {{0}, {0}};
-        for (; i + 2 * LANES <= end; i += 2 * LANES)
-            UNROLL for (int j = 0; j < 2; j++) {
+        for (; i + 2 * LANES <= end; i += 2 * LANES) UNROLL for (int j = 0; j < 2; j++) {
                 const V v = NAME(load)(x + i + j * LANES),
                         g = NAME(inner_gradient)(&a, v, NAME(load)(grad + i + j * LANES),
                                                  along ? NAME(load)(weight + i + j * LANES) : a.scale, along, relu);
@@ -166,7 +165,9 @@ INLINE void NAME(sum_plane)(const fc_norm *how, ptrdiff_t p, const T *x, const T
             const int rest = end - i < LANES ? (int)(end - i) : LANES;
             const V v = rest == LANES ? NAME(load)(x + i) : NAME(load_lanes)(x + i, 0, rest, a.centre),
                     g = rest == LANES ? NAME(load)(grad + i) : NAME(load_part)(grad + i, rest),
-                    w = !along ? a.scale : rest == LANES ? NAME(load)(weight + i) : NAME(load_part)(weight + i, rest),
+                    w = !along          ? a.scale
+                        : rest == LANES ? NAME(load)(weight + i)
+                                        : NAME(load_part)(weight + i, rest),
                     inner = NAME(inner_gradient)(&a, v, g, w, along, relu);
             sums[0] += inner;
             products[0] += inner * (v - a.centre);

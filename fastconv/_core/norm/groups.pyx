@@ -97,7 +97,7 @@ def backward(cnp.ndarray grad, cnp.ndarray x, tuple gradients, tuple statistics,
     for channels, some in slices(x, statistics):
         run(x[:, channels], grad[:, channels], None if grad_x is None else grad_x[:, channels], some, measure, training,
             inside(affine, channels),
-            (None if grad_weight is None else grad_weight[channels], None if grad_bias is None else grad_bias[channels]))
+            tuple([None if array is None else array[channels] for array in (grad_weight, grad_bias)]))
 
 
 cdef list slices(x, tuple statistics):
@@ -148,7 +148,8 @@ cdef run(cnp.ndarray x, cnp.ndarray grad, cnp.ndarray y, tuple statistics, bint 
 
 cdef void lay_out(NormCall *call, Py_ssize_t size) noexcept:
     cdef Py_ssize_t each, unit, largest = 4 * UNIT_BYTES
-    if call.lanes and call.samples == 1 and joined(call, &call.x) and joined(call, &call.grad) and joined(call, &call.y):
+    if (call.lanes and call.samples == 1 and joined(call, &call.x) and joined(call, &call.grad)
+            and joined(call, &call.y)):
         call.pixels, call.images = call.pixels * call.images, 1
         call.x.sizes[2] = call.pixels
     each = call.images * call.pixels * size * (2 if call.backward else 1)
