@@ -1,9 +1,9 @@
 /* Normalisation: the sums that it needs of maps and of their gradients, and the affine maps that come of them.
  *
  *   planes:    for plane: for vector of its elements:                   one centre, scale, ... a plane, in all lanes
- *   channels:  for 4 pixels: for vector of channels: for pixel:         a centre, scale, ... in each lane
+ *   channels:  for pixel, of sums for 4 pixels together: for vector of channels:     a centre, scale, ... in each lane
  *
- * Sums are taken in double precision about a centre, the mean of a few elements: where that is near the mean, nothing cancels in the
+ * Sums are taken in double precision, those of x about a centre, the mean of a few elements: where that is near the mean, nothing cancels in the
  * variance (T. Chan, G. Golub and R. LeVeque, "Algorithms for computing the sample variance: analysis and recommendations", 1983).
  * So are the maps written, (x - centre) * scale + shift: where x lies far from zero, x * scale + shift would lose the digits in
  * which it differs from the mean.
@@ -27,8 +27,8 @@ INLINE W NAME(widened)(const T *p) { return *(const W *)p; }
 INLINE double NAME(sum_of_lanes)(W v) {
     double lanes[WIDE_LANES];
     *(W *)lanes = v;
-    UNROLL for (int half = WIDE_LANES / 2; half; half /= 2)
-        UNROLL for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    UNROLL for (int half = WIDE_LANES / 2; half; half /= 2) UNROLL for (int l = 0; l < half; l++)
+        lanes[l] += lanes[l + half];
     return lanes[0];
 }
 
@@ -39,19 +39,12 @@ INLINE const T *NAME(whole)(const T *p, ptrdiff_t n, V others, T *room) {
     return room;
 }
 
-/* The sums of a term, and of its product with the distance of x from the centre, of a vector of elements. */
+/* The sums of distances from the centre, and of their squares, of a vector of elements. */
 INLINE void NAME(add_moments)(W *sum, W *product, const T *x, const W *centre) {
     UNROLL for (int h = 0; h < WIDE_PARTS; h++) {
         const W distance = NAME(widened)(x + h * WIDE_LANES) - centre[h];
         sum[h] += distance;
         product[h] += distance * distance;
-    }
-}
-INLINE void NAME(add_products)(W *sum, W *product, const T *x, const T *grad, const W *centre) {
-    UNROLL for (int h = 0; h < WIDE_PARTS; h++) {
-        const W term = NAME(widened)(grad + h * WIDE_LANES);
-        sum[h] += term;
-        product[h] += term * (NAME(widened)(x + h * WIDE_LANES) - centre[h]);
     }
 }
 
@@ -60,13 +53,13 @@ typedef struct {
     V centre, scale, shift, slope, offset;
 } NAME(affine);
 
-INLINE V NAME(affine_of)(const NAME(affine) *a, V x) { return (x - a->centre) * a->scale + a->shift; }
-INLINE V NAME(affine_gradient_of)(const NAME(affine) *a, V x, V grad) {
+INLINE V NAME(affine_of)(const NAME(affine) * a, V x) { return (x - a->centre) * a->scale + a->shift; }
+INLINE V NAME(affine_gradient_of)(const NAME(affine) * a, V x, V grad) {
     return grad * a->scale + ((x - a->centre) * a->slope + a->offset);
 }
 
 /* The gradient in front of a ReLU behind the map. */
-INLINE V NAME(rectified_gradient)(const NAME(affine) *a, V x, V grad) {
+INLINE V NAME(rectified_gradient)(const NAME(affine) * a, V x, V grad) {
     return NAME(vector_relu_backward)(grad, NAME(affine_of)(a, x), 0);
 }
 
@@ -139,40 +132,51 @@ static void NAME(plane_normalise)(const fc_norm *how, const T *x, T *y) {
 }
 
 /* The gradient that a plane is summed with, of a vector of elements. */
-INLINE V NAME(inner_gradient)(const NAME(affine) *a, V x, V grad, V weight, const int along, const int relu) {
+INLINE V NAME(inner_gradient)(const NAME(affine) * a, V x, V grad, V weight, const int along, const int relu) {
     if (along) grad *= weight;
     return relu ? NAME(rectified_gradient)(a, x, grad) : grad;
 }
 
+/* Adds a vector of short sums to longer ones. */
+INLINE void NAME(add_wide)(W *sum, V v) {
+    T lanes[LANES];
+    NAME(store)(lanes, v);
+    UNROLL for (int h = 0; h < WIDE_PARTS; h++) sum[h] += NAME(widened)(lanes + h * WIDE_LANES);
+}
+
+/* About the mean itself few digits cancel: RUN terms are summed in their own precision. */
 INLINE void NAME(sum_plane)(const fc_norm *how, ptrdiff_t p, const T *x, const T *grad, const int along,
                             const int relu) {
     const NAME(affine) a = NAME(affine_of_plane)(how, p);
-    const W wide = (W){0} + ((const T *)how->centre)[p], centres[2] = {wide, wide};
     const T *weight = how->weight;
-    T inner[LANES], room[LANES];
-    W sum[4] = {{0}, {0}, {0}, {0}}, product[4] = {{0}, {0}, {0}, {0}};
+    W sum[2] = {{0}, {0}}, product[2] = {{0}, {0}};
     ptrdiff_t i = 0;
-    for (; i + LANES <= how->n; i += LANES)
-        if (along || relu) {
-            NAME(store)(inner, NAME(inner_gradient)(&a, NAME(load)(x + i), NAME(load)(grad + i),
-                                                    along ? NAME(load)(weight + i) : a.scale, along, relu));
-            NAME(add_products)(sum, product, x + i, inner, centres);
-        } else if (i + 2 * LANES <= how->n) {
-            NAME(add_products)(sum, product, x + i, grad + i, centres);
-            i += LANES;
-            NAME(add_products)(sum + 2, product + 2, x + i, grad + i, centres);
-        } else
-            NAME(add_products)(sum, product, x + i, grad + i, centres);
-    if (i < how->n) {
-        const ptrdiff_t rest = how->n - i;
-        const V last = NAME(load_lanes)(x + i, 0, (int)rest, a.centre);
-        NAME(store)(room, last);
-        NAME(store)(inner, NAME(inner_gradient)(&a, last, NAME(load_part)(grad + i, rest),
-                                                along ? NAME(load_part)(weight + i, rest) : a.scale, along, relu));
-        NAME(add_products)(sum, product, room, inner, centres);
+    while (i < how->n) {
+        const ptrdiff_t end = how->n - i < 2 * RUN * LANES ? how->n : i + 2 * RUN * LANES;
+        V sums[2] = {{0}, {0}}, products[2] = {{0}, {0}};
+        for (; i + 2 * LANES <= end; i += 2 * LANES) UNROLL for (int j = 0; j < 2; j++) {
+                const V v = NAME(load)(x + i + j * LANES),
+                        g = NAME(inner_gradient)(&a, v, NAME(load)(grad + i + j * LANES),
+                                                 along ? NAME(load)(weight + i + j * LANES) : a.scale, along, relu);
+                sums[j] += g;
+                products[j] += g * (v - a.centre);
+            }
+        for (; i < end; i += LANES) {
+            const int rest = end - i < LANES ? (int)(end - i) : LANES;
+            const V v = rest == LANES ? NAME(load)(x + i) : NAME(load_lanes)(x + i, 0, rest, a.centre),
+                    g = rest == LANES ? NAME(load)(grad + i) : NAME(load_part)(grad + i, rest),
+                    w = !along          ? a.scale
+                        : rest == LANES ? NAME(load)(weight + i)
+                                        : NAME(load_part)(weight + i, rest),
+                    inner = NAME(inner_gradient)(&a, v, g, w, along, relu);
+            sums[0] += inner;
+            products[0] += inner * (v - a.centre);
+        }
+        NAME(add_wide)(sum, sums[0] + sums[1]);
+        NAME(add_wide)(product, products[0] + products[1]);
     }
-    how->sums[p] += NAME(sum_of_lanes)((sum[0] + sum[1]) + (sum[2] + sum[3]));
-    how->products[p] += NAME(sum_of_lanes)((product[0] + product[1]) + (product[2] + product[3]));
+    how->sums[p] += NAME(sum_of_lanes)(sum[0] + sum[1]);
+    how->products[p] += NAME(sum_of_lanes)(product[0] + product[1]);
 }
 
 static void NAME(plane_gradient_sums)(const fc_norm *how, const T *x, const T *grad) {
@@ -218,27 +222,18 @@ static void NAME(plane_gradient)(const fc_norm *how, const T *x, const T *grad, 
 
 /* Of layer normalisation: sums and products of its gradient with what came out of the rows, for each element of a row. */
 INLINE void NAME(add_rows)(const fc_norm *how, ptrdiff_t p, const T *x, const T *grad, const int rows) {
-    T room[LANES], normal[LANES];
     for (ptrdiff_t i = 0; i < how->n; i += LANES) {
-        W sum[WIDE_PARTS], product[WIDE_PARTS];
-        UNROLL for (int h = 0; h < WIDE_PARTS; h++) {
-            sum[h] = *(W *)(how->sums + i + h * WIDE_LANES);
-            product[h] = *(W *)(how->products + i + h * WIDE_LANES);
-        }
+        const ptrdiff_t rest = how->n - i;
+        V sums = {0}, products = {0};
         UNROLL for (int r = 0; r < rows; r++) {
             const NAME(affine) a = NAME(affine_of_plane)(how, p + r);
-            const T *g = NAME(whole)(grad + r * how->grad + i, how->n - i, (V){0}, room);
-            NAME(store)(normal, NAME(affine_of)(&a, NAME(load)(NAME(whole)(x + r * how->x + i, how->n - i, a.centre, normal))));
-            UNROLL for (int h = 0; h < WIDE_PARTS; h++) {
-                const W term = NAME(widened)(g + h * WIDE_LANES);
-                sum[h] += term;
-                product[h] += term * NAME(widened)(normal + h * WIDE_LANES);
-            }
+            const T *v = x + r * how->x + i, *g = grad + r * how->grad + i;
+            const V inner = rest >= LANES ? NAME(load)(g) : NAME(load_part)(g, rest);
+            sums += inner;
+            products += inner * NAME(affine_of)(&a, rest >= LANES ? NAME(load)(v) : NAME(load_part)(v, rest));
         }
-        UNROLL for (int h = 0; h < WIDE_PARTS; h++) {
-            *(W *)(how->sums + i + h * WIDE_LANES) = sum[h];
-            *(W *)(how->products + i + h * WIDE_LANES) = product[h];
-        }
+        NAME(add_wide)((W *)(how->sums + i), sums);
+        NAME(add_wide)((W *)(how->products + i), products);
     }
 }
 
@@ -290,21 +285,21 @@ static void NAME(channel_moments)(const fc_norm *given, const T *x) {
 
 INLINE void NAME(sums_of_pixels)(const fc_norm *how, ptrdiff_t p, const T *x, const T *grad, const int relu,
                                  const int rows) {
-    T room[LANES], inner[LANES];
     x += p * how->x, grad += p * how->grad;
     for (ptrdiff_t c = 0; c < how->n; c += LANES) {
         const NAME(affine) a = NAME(affine_of_channels)(how, c);
-        TAKE_UP(c)
+        const ptrdiff_t rest = how->n - c;
+        V sums = {0}, products = {0};
         UNROLL for (int r = 0; r < rows; r++) {
-            const T *v = NAME(whole)(x + r * how->x + c, how->n - c, a.centre, room);
-            const T *g = NAME(whole)(grad + r * how->grad + c, how->n - c, (V){0}, inner);
-            if (relu) {
-                NAME(store)(inner, NAME(rectified_gradient)(&a, NAME(load)(v), NAME(load)(g)));
-                g = inner;
-            }
-            NAME(add_products)(sum, product, v, g, centres);
+            const T *at = x + r * how->x + c, *from = grad + r * how->grad + c;
+            const V v = rest >= LANES ? NAME(load)(at) : NAME(load_part)(at, rest),
+                    g = rest >= LANES ? NAME(load)(from) : NAME(load_part)(from, rest),
+                    inner = relu ? NAME(rectified_gradient)(&a, v, g) : g;
+            sums += inner;
+            products += inner * (v - a.centre);
         }
-        PUT_BACK(c)
+        NAME(add_wide)((W *)(how->sums + c), sums);
+        NAME(add_wide)((W *)(how->products + c), products);
     }
 }
 static void NAME(channel_gradient_sums)(const fc_norm *given, const T *x, const T *grad) {
@@ -316,63 +311,52 @@ static void NAME(channel_gradient_sums)(const fc_norm *given, const T *x, const 
     }
 }
 
-INLINE void NAME(normalise_pixels)(const fc_norm *how, ptrdiff_t p, const T *x, T *y, const int relu, const int rows) {
-    ptrdiff_t c = 0;
-    x += p * how->x, y += p * how->y;
-    for (; c + LANES <= how->n; c += LANES) {
-        const NAME(affine) a = NAME(affine_of_channels)(how, c);
-        UNROLL for (int r = 0; r < rows; r++) {
-            const V v = NAME(affine_of)(&a, NAME(load)(x + r * how->x + c));
-            NAME(store)(y + r * how->y + c, relu ? NAME(vector_relu)(v, 0) : v);
+/* Pixel by pixel, in the order of memory: the channels' maps stay in L1. */
+INLINE void NAME(normalise_pixels)(const fc_norm *how, const T *x, T *y, const int relu) {
+    for (ptrdiff_t p = 0; p < how->planes; p++, x += how->x, y += how->y) {
+        ptrdiff_t c = 0;
+        for (; c + LANES <= how->n; c += LANES) {
+            const NAME(affine) a = NAME(affine_of_channels)(how, c);
+            const V v = NAME(affine_of)(&a, NAME(load)(x + c));
+            NAME(store)(y + c, relu ? NAME(vector_relu)(v, 0) : v);
         }
-    }
-    if (c < how->n) {
-        const NAME(affine) a = NAME(affine_of_channels)(how, c);
-        UNROLL for (int r = 0; r < rows; r++) {
-            const V v = NAME(affine_of)(&a, NAME(load_part)(x + r * how->x + c, how->n - c));
-            NAME(store_part)(y + r * how->y + c, relu ? NAME(vector_relu)(v, 0) : v, how->n - c);
+        if (c < how->n) {
+            const NAME(affine) a = NAME(affine_of_channels)(how, c);
+            const V v = NAME(affine_of)(&a, NAME(load_part)(x + c, how->n - c));
+            NAME(store_part)(y + c, relu ? NAME(vector_relu)(v, 0) : v, how->n - c);
         }
     }
 }
 static void NAME(channel_normalise)(const fc_norm *given, const T *x, T *y) {
-    const fc_norm copy = *given, *how = &copy;
-    if (how->relu) {
-        FOR_PIXELS(normalise_pixels, x, y, 1)
-    } else {
-        FOR_PIXELS(normalise_pixels, x, y, 0)
-    }
+    const fc_norm copy = *given;
+    if (copy.relu)
+        NAME(normalise_pixels)(&copy, x, y, 1);
+    else
+        NAME(normalise_pixels)(&copy, x, y, 0);
 }
 
-INLINE void NAME(gradient_of_pixels)(const fc_norm *how, ptrdiff_t p, const T *x, const T *grad, T *grad_x,
-                                     const int relu, const int rows) {
-    ptrdiff_t c = 0;
-    x += p * how->x, grad += p * how->grad, grad_x += p * how->y;
-    for (; c + LANES <= how->n; c += LANES) {
-        const NAME(affine) a = NAME(affine_of_channels)(how, c);
-        UNROLL for (int r = 0; r < rows; r++) {
-            const V v = NAME(load)(x + r * how->x + c), g = NAME(load)(grad + r * how->grad + c);
-            NAME(store)(grad_x + r * how->y + c,
-                        NAME(affine_gradient_of)(&a, v, relu ? NAME(rectified_gradient)(&a, v, g) : g));
+INLINE void NAME(gradient_of_pixels)(const fc_norm *how, const T *x, const T *grad, T *grad_x, const int relu) {
+    for (ptrdiff_t p = 0; p < how->planes; p++, x += how->x, grad += how->grad, grad_x += how->y) {
+        ptrdiff_t c = 0;
+        for (; c + LANES <= how->n; c += LANES) {
+            const NAME(affine) a = NAME(affine_of_channels)(how, c);
+            const V v = NAME(load)(x + c), g = NAME(load)(grad + c);
+            NAME(store)(grad_x + c, NAME(affine_gradient_of)(&a, v, relu ? NAME(rectified_gradient)(&a, v, g) : g));
         }
-    }
-    if (c < how->n) {
-        const NAME(affine) a = NAME(affine_of_channels)(how, c);
-        UNROLL for (int r = 0; r < rows; r++) {
-            const V v = NAME(load_part)(x + r * how->x + c, how->n - c),
-                    g = NAME(load_part)(grad + r * how->grad + c, how->n - c);
-            NAME(store_part)(grad_x + r * how->y + c,
-                             NAME(affine_gradient_of)(&a, v, relu ? NAME(rectified_gradient)(&a, v, g) : g),
+        if (c < how->n) {
+            const NAME(affine) a = NAME(affine_of_channels)(how, c);
+            const V v = NAME(load_part)(x + c, how->n - c), g = NAME(load_part)(grad + c, how->n - c);
+            NAME(store_part)(grad_x + c, NAME(affine_gradient_of)(&a, v, relu ? NAME(rectified_gradient)(&a, v, g) : g),
                              how->n - c);
         }
     }
 }
 static void NAME(channel_gradient)(const fc_norm *given, const T *x, const T *grad, T *grad_x) {
-    const fc_norm copy = *given, *how = &copy;
-    if (how->relu) {
-        FOR_PIXELS(gradient_of_pixels, x, grad, grad_x, 1)
-    } else {
-        FOR_PIXELS(gradient_of_pixels, x, grad, grad_x, 0)
-    }
+    const fc_norm copy = *given;
+    if (copy.relu)
+        NAME(gradient_of_pixels)(&copy, x, grad, grad_x, 1);
+    else
+        NAME(gradient_of_pixels)(&copy, x, grad, grad_x, 0);
 }
 #undef FOR_PIXELS
 #undef TAKE_UP

@@ -8,6 +8,11 @@ import fastconv as fc
 MEAN, VAR, G = np.zeros(3, F32), ones(3), ones(2, 3, 8, 8)
 
 
+def like(x):
+    """A gradient that has nothing wrong of its own."""
+    return np.ones(x.shape, x.dtype if x.dtype in (F32, F64) else F32) if isinstance(x, np.ndarray) else G
+
+
 def maps(function):
     """As a function of x, and of the options."""
     return [
@@ -106,7 +111,7 @@ BATCH = (
          lambda: fc.batch_norm(X, MEAN, VAR, return_statistics=None)),
     ])
 BATCH_BACKWARD = (
-    maps(lambda x, **options: fc.batch_norm_backward(np.ones_like(x) if isinstance(x, np.ndarray) else G, x, MEAN, VAR,
+    maps(lambda x, **options: fc.batch_norm_backward(like(x), x, MEAN, VAR,
                                                      **options))
     + affine(lambda **options: fc.batch_norm_backward(G, X, MEAN, VAR, **options))
     + bias(lambda **options: fc.batch_norm_backward(G, X, MEAN, VAR, **options))
@@ -141,7 +146,7 @@ GROUP = (maps(lambda x, **options: fc.group_norm(x, 3, **options))
          + out(lambda **options: fc.group_norm(X, 3, **options), X)
          + cut(lambda number: fc.group_norm(X, number)))
 GROUP_BACKWARD = (
-    maps(lambda x, **options: fc.group_norm_backward(np.ones_like(x) if isinstance(x, np.ndarray) else G, x, 3,
+    maps(lambda x, **options: fc.group_norm_backward(like(x), x, 3,
                                                      **options))
     + affine(lambda **options: fc.group_norm_backward(G, X, 3, **options))
     + gradient(lambda grad, **options: fc.group_norm_backward(grad, X, 3, **options))
@@ -171,7 +176,7 @@ LAYER = (rows(fc.layer_norm) + affine(lambda **options: fc.layer_norm(ROWS, 3, *
          + out(lambda **options: fc.layer_norm(ROWS, 3, **options), ROWS))
 LAYER_BACKWARD = (
     rows(lambda x, *arguments, **options: fc.layer_norm_backward(
-        np.ones_like(x) if isinstance(x, np.ndarray) else ROWS, x, *arguments, **options))
+        like(x), x, *arguments, **options))
     + affine(lambda **options: fc.layer_norm_backward(ROWS, ROWS, 3, **options))
     + gradient(lambda grad, **options: fc.layer_norm_backward(grad, G, 8, **options)))
 

@@ -104,7 +104,7 @@ def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, w
     >>> import numpy as np, fastconv as fc
     >>> x = np.array([[1.0, 2.0, 4.0]])
     >>> fc.group_norm_backward(np.array([[1.0, 0.0, 0.0]]), x, 1)[0].round(3)
-    array([[ 0.191, -0.287,  0.096]])
+    array([[ 0.229, -0.344,  0.115]])
     """
     needs_x, needs_weight, needs_bias = checks.needs(needs)
     grad_output, x = checks.array(grad_output, "grad_output"), checks.array(x, "x")
@@ -122,9 +122,8 @@ def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, w
     received = maps_view(grad_output, data_format)
     for some in _images(view, number):
         statistics = np.empty((len(view[some]), number)), np.empty((len(view[some]), number))
-        groups.backward(received[some], view[some],
-                        (None if grad_x is None else maps_view(grad_x, data_format)[some], *more),
-                        statistics, True, True, affine)
+        into = None if grad_x is None else maps_view(grad_x, data_format)[some]
+        groups.backward(received[some], view[some], (into, *more), statistics, True, True, affine)
         for total, part in zip(totals, more):
             if total is not None:
                 total += part
@@ -144,9 +143,9 @@ def _images(view: Array, number: int) -> list[slice]:
 
 
 def _row_size(x: Array, normalized_shape: Any) -> tuple[int, ...]:
-    several = isinstance(normalized_shape, (tuple, list)) or getattr(normalized_shape, "ndim", 0) > 0
-    sizes: tuple[int, ...] = checks.integers(normalized_shape if several else (normalized_shape,),
-                                             "normalized_shape", 0)
+    array = isinstance(normalized_shape, np.ndarray) and normalized_shape.ndim > 0
+    shape = normalized_shape if array or isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    sizes: tuple[int, ...] = checks.integers(shape, "normalized_shape", 0)
     if not sizes or x.shape[-len(sizes):] != sizes:
         raise ValueError(f"normalized_shape must be the last sizes of x, one or more of {x.shape}, got {sizes}")
     return sizes
@@ -246,7 +245,7 @@ def layer_norm_backward(grad_output: ArrayLike, x: ArrayLike, normalized_shape: 
     >>> import numpy as np, fastconv as fc
     >>> x = np.array([[1.0, 2.0, 4.0]])
     >>> fc.layer_norm_backward(np.array([[1.0, 0.0, 0.0]]), x, 3)[0].round(3)
-    array([[ 0.191, -0.287,  0.096]])
+    array([[ 0.229, -0.344,  0.115]])
     """
     needs_x, needs_weight, needs_bias = checks.needs(needs)
     grad_output, x = checks.array(grad_output, "grad_output"), checks.array(x, "x")

@@ -26,8 +26,8 @@ def maps_view(x: Any, data_format: Any, name: str = "x") -> Array:
         return x
     checks.choice(data_format, "data_format", [one for some in FORMATS.values() for one in some])
     if len(data_format) != x.ndim:
-        raise ValueError(f"data_format must be {' or '.join(map(repr, FORMATS[x.ndim]))} for {name} of "
-                         f"shape {x.shape}, got {data_format!r}")
+        possible = " or ".join(map(repr, FORMATS[x.ndim]))
+        raise ValueError(f"data_format must be {possible} for {name} of shape {x.shape}, got {data_format!r}")
     return x if data_format[1] == "C" else np.moveaxis(x, -1, 1)
 
 
@@ -35,8 +35,8 @@ def per_channel(value: Any, name: str, channels: int) -> Any:
     """One number for each channel, contiguous; or None."""
     if value is None:
         return None
-    return np.ascontiguousarray(checks.shape(checks.array(value, name), name, (channels,),
-                                             "(one for each channel of x)"))
+    array = checks.shape(checks.array(value, name), name, (channels,), "(one for each channel of x)")
+    return np.ascontiguousarray(array)
 
 
 def affine_of(x: Array, weight: Any, bias: Any, channels: int, eps: Any, relu: bool = False, **others: Any) -> Any:

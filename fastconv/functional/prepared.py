@@ -144,16 +144,18 @@ class KeptWeights:
         # A copy of the weights, and what each driver made of them; replaced as one, for other threads.
         self._kept: tuple[Array, dict[Any, Any]] | None = None
 
-    def convolve(self, x: ArrayLike, weight: Array, bias: Array | None, activation: Activation | None = None) -> Array:
-        """The convolution of these arrays."""
+    def convolve(self, x: ArrayLike, weight: Array, bias: Array | None, activation: Activation | None = None,
+                 own: bool = False) -> Array:
+        """The convolution of these arrays. `own`: the weights are an array that nobody changes, and no copy of it is
+        made."""
         call, x, weight, bias = self._convolutions.find_call(x, weight, bias, *(*self._options, activation))
         if not call.keeps_weights:
             return call.run(x, weight, bias, None)
         kept = self._kept
-        if kept is None or not arrays.is_copy(weight, kept[0]):
+        if kept is None or not (weight is kept[0] or (not own and arrays.is_copy(weight, kept[0]))):
             if not weight.flags.c_contiguous:  # such a copy would never be found again
                 return call.run(x, weight, bias, None)
-            self._kept = kept = weight.copy(), {}
+            self._kept = kept = weight if own else weight.copy(), {}
         copy, made = kept
         prepared = made.get(call.convolve)
         if prepared is None:

@@ -3,6 +3,7 @@
     module          Parameter and Module: what every layer is
     state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
+    fusing          which of them run together; folding: batch normalisation made part of weights
     containers      ModuleList, ModuleDict
     conv, conv_transpose, pooling, norm, padding, activation, linear    the layers; pooling1d and pooling3d those for
                     signals and volumes
@@ -36,6 +37,10 @@ from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
 from fastconv.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.nn.linear import Dropout, Dropout2d, Flatten, Linear
 from fastconv.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
+from fastconv.nn.conv import Conv2d
+from fastconv.nn.folding import fold_batch_norm
+from fastconv.nn.linear import Dropout, Flatten, Linear
+from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
 from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
 from fastconv.nn.padding import ZeroPad2d
@@ -133,6 +138,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "ZeroPad2d",
+    "fold_batch_norm",
     "init",
     "load",
     "load_metadata",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from fastconv.functional import checks
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import Convolutions
+from fastconv.functional.folding import FoldedWeights, Normalisation
 from fastconv.functional.prepared import KeptWeights
 from fastconv.functional.signals import SIGNALS
 from fastconv.functional.typing import (
@@ -232,6 +233,17 @@ class Conv2d(Convolution):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
                          padding_mode=padding_mode, padding_value=padding_value, data_format=data_format, init=init,
                          rng=rng, dtype=dtype)
+        self._folded = FoldedWeights(*self._options.values())
+
+    def normalised(self, x: NDArray[Float], norm: Normalisation,
+                   activation: Literal["relu"] | None = None) -> NDArray[Float]:
+        """In evaluation mode: the output, normalised as a layer behind this one would, and through a ReLU if asked for.
+        """
+        return self._folded.conv2d(x, self.weight.data, self.bias.data if self.bias else None, norm, activation)
+
+    def release(self) -> None:
+        super().release()
+        self._folded.forget()
 
 
 class Conv3d(Convolution):

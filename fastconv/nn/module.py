@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.folding import FoldedWeights
 from fastconv.functional.prepared import KeptWeights
 from fastconv.functional.typing import Float
 from fastconv.nn.blame import NAMED, name_layer
@@ -90,7 +91,7 @@ class Parameter:
 
 #: What the attributes of a layer are that holds no modules: `train` and `eval` look at all layers,
 #: before every step as it may be.
-_CHILDLESS = PLAIN | {Parameter, KeptWeights}
+_CHILDLESS = PLAIN | {Parameter, KeptWeights, FoldedWeights}
 
 
 class Module:

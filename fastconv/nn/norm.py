@@ -9,6 +9,7 @@ import numpy as np
 
 from fastconv import functional as F
 from fastconv.functional import checks
+from fastconv.functional.folding import Normalisation
 from fastconv.functional.typing import Float, FloatDType, NDArray
 from fastconv.nn.module import Module, Parameter, float_dtype
 
@@ -95,6 +96,16 @@ class _BatchNorm(_Affine):
     def _share(self) -> float:
         """Of this batch in the running statistics: with momentum None all batches have the same."""
         return 1 / (int(self.num_batches_tracked) + 1) if self.momentum is None else self.momentum
+
+    def in_evaluation(self) -> Normalisation | None:
+        """What the layer does in evaluation mode, where that does not depend on the batch; None in training mode."""
+        if self.training or not self.track_running_stats:
+            return None
+        return Normalisation(*self._arrays(), self.running_mean, self.running_var, self.eps)
+
+    def went_through_relu(self) -> bool:
+        """Whether the last forward pass did, so that `backward` will."""
+        return self._remembered is not None and self._remembered[2]["activation"] is not None
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         x, statistics, options = self.recall()

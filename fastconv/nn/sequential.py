@@ -11,12 +11,10 @@ import numpy as np
 from fastconv.functional import checks, expressions
 from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Float, NDArray
-from fastconv.nn.activation import ReLU
 from fastconv.nn.blame import NAMED, name_layer
-from fastconv.nn.conv import Conv1d, Conv2d, Conv3d, Convolution
+from fastconv.nn.fusing import in_one_pass, is_rectified, rectifies, run_in_one_pass
 from fastconv.nn.linear import Flatten
 from fastconv.nn.module import Module, Parameter, is_watched, watched
-from fastconv.nn.pooling import MaxPool2d
 
 
 class Sequential(Module):
@@ -82,17 +80,11 @@ class Sequential(Module):
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         layers: list[Module] = list(self.layers.values())
         apart = is_watched()
-        done: Module | None = None
-        for layer, following in zip(layers, [*layers[1:], None]):
-            if layer is done:
-                continue
-            if (not apart and isinstance(layer, Convolution) and type(layer) in (Conv1d, Conv2d, Conv3d)
-                    and type(following) is ReLU and _unchanged(layer) and _unchanged(following)):
-                x = _rectified(layer, x)
-                following.remember(x)
-                done = following
-            else:
-                x = layer(x)
+        i = 0
+        while i < len(layers):
+            together = 1 if apart else in_one_pass(layers, i, x)
+            x = layers[i](x) if together == 1 else run_in_one_pass(layers[i : i + together], x)
+            i += together
         return x
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
@@ -105,10 +97,12 @@ class Sequential(Module):
         while i > first:
             i -= 1
             try:
-                if i > first and _rectifies(layers[i - 1], layers[i]):
+                if i > first and rectifies(layers[i - 1], layers[i]):
                     grad = layers[i].backward(grad, rectified=True)  # type: ignore[call-arg]  # it is a MaxPool2d
                     i -= 1
                     layers[i].recall()
+                elif i > first and is_rectified(layers[i - 1], layers[i]):
+                    layers[i].recall()  # the layer before it does that too
                 else:
                     grad = (layers[i].backward(grad) if needs_input_grad or i > first
                             else layers[i].backward(grad, False))
@@ -233,26 +227,6 @@ class Sequential(Module):
 def is_chain(module: Module) -> TypeGuard[Sequential]:
     """Whether the module is a Sequential that does nothing but run its layers: a subclass may do more."""
     return isinstance(module, Sequential) and type(module).forward is Sequential.forward
-
-
-def _unchanged(layer: Module) -> bool:
-    """Whether a layer does what its class does: an object may have been given a `forward` or `backward` of its own."""
-    own = vars(layer)
-    return "forward" not in own and "backward" not in own
-
-
-def _rectifies(layer: Module, following: Module) -> bool:
-    """Whether it is a `ReLU` before a `MaxPool2d`, which needs fewer numbers for the gradient of both."""
-    return type(layer) is ReLU and type(following) is MaxPool2d and _unchanged(layer) and _unchanged(following)
-
-
-def _rectified(layer: Convolution, x: NDArray[Any]) -> NDArray[Any]:
-    """What a convolution and the `ReLU` behind it give, the latter while the former's result is in the cache."""
-    try:
-        return layer.forward(x, "relu")
-    except NAMED as error:
-        name_layer(error, layer, layer, "x", x)
-        raise
 
 
 def _learns(layer: Module) -> bool:

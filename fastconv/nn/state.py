@@ -72,7 +72,8 @@ def new_buffer(name: Any, value: Any) -> NDArray[Any]:
     array = read(value, f"buffer {name!r}")
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise TypeError(f"buffer {name!r} must be an array of real numbers, at most float64, got {array.dtype}")
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+    dtype = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")  # which makes another object of it
+    return np.require(array, dtype, ["C", "W"])
 
 
 def held(items: Iterable[tuple[Any, Any]], kind: type[Kind]) -> list[tuple[str, Kind]]:

@@ -44,6 +44,11 @@ def as_torch(array, grad=True):
     return None if array is None else torch.tensor(array.astype(np.float64).copy(), requires_grad=grad)
 
 
+def terms(x, grad, dims, eps):
+    """What cancels in grad_x where a mean is taken over few values, and where these differ little."""
+    return float((x.detach().var(dims, unbiased=False) + eps).rsqrt().max()) * 2 * np.linalg.norm(grad)
+
+
 def second(tensor, data_format):
     return tensor if data_format[1] == "C" else tensor.movedim(-1, 1)
 
@@ -64,11 +69,12 @@ def test_batch_norm(seed):
     agree(second(torch.tensor(y), data_format).numpy(), ty, x.dtype)
     for ours, theirs in zip(running, trunning):
         agree(ours, theirs, x.dtype)
+    floor = terms(second(tx, data_format), grad, (0, *range(2, x.ndim)), eps) if training else np.sqrt(x.size)
     back = fc.batch_norm_backward(grad, x, *before, weight, bias, statistics=statistics if known and training else None,
                                   **options)
     for got, leaf in zip(back, (tx, tw, tb)):
         if leaf is not None:
-            agree(got, leaf.grad, x.dtype, np.sqrt(x.size))
+            agree(got, leaf.grad, x.dtype, floor)
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -76,18 +82,17 @@ def test_group_norm(seed):
     rng = np.random.default_rng(1000 + seed)
     (x, grad), (weight, bias), data_format, channels = drawn(rng)
     groups = int(rng.choice([g for g in range(1, channels + 1) if channels % g == 0]))
-    if x.size == groups * len(x) * 1 and len(x) == 1:
-        groups = 1
-    tx, tw, tb = (as_torch(value) for value in (x, weight, bias))
+    tx, tw, tb = as_torch(x), *(as_torch(np.full(channels, none) if value is None else value)
+                                for value, none in ((weight, 1.0), (bias, 0.0)))
     ty = torch.native_group_norm(second(tx, data_format).contiguous(), tw, tb, len(x), channels,
                                  x.size // (len(x) * channels), groups, 1e-3)[0]
     (ty * second(as_torch(grad, False), data_format)).sum().backward()
     y = fc.group_norm(x, groups, weight, bias, eps=1e-3, data_format=data_format)
     agree(second(torch.tensor(y), data_format).numpy(), ty, x.dtype)
+    floor = terms(second(tx, data_format).reshape(len(x), groups, -1), grad, 2, 1e-3)
     back = fc.group_norm_backward(grad, x, groups, weight, eps=1e-3, data_format=data_format)
     for got, leaf in zip(back, (tx, tw, tb)):
-        if leaf is not None:
-            agree(got, leaf.grad, x.dtype, np.sqrt(x.size))
+        agree(got, leaf.grad, x.dtype, floor)
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -100,6 +105,7 @@ def test_layer_norm(seed):
     ty = torch.nn.functional.layer_norm(tx, sizes, tw, tb, 1e-3)
     (ty * as_torch(grad, False)).sum().backward()
     agree(fc.layer_norm(x, sizes, weight, bias, eps=1e-3), ty, x.dtype)
+    floor = terms(tx, grad, tuple(range(x.ndim - len(sizes), x.ndim)), 1e-3)
     for got, leaf in zip(fc.layer_norm_backward(grad, x, sizes, weight, eps=1e-3), (tx, tw, tb)):
         if leaf is not None:
-            agree(got, leaf.grad, x.dtype, np.sqrt(x.size))
+            agree(got, leaf.grad, x.dtype, floor)

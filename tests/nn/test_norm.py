@@ -139,8 +139,8 @@ def test_a_step_is_the_same_in_torch():
         for name, array in theirs.state_dict().items():
             np.testing.assert_allclose(ours.state_dict()[name], array.numpy(), rtol=1e-7, atol=1e-10)
             assert ours.state_dict()[name].shape == tuple(array.shape)
-        np.testing.assert_allclose(ours.eval()(x), theirs.eval()(torch.tensor(x)).detach().numpy(),
-                                   rtol=1e-7, atol=1e-9)
+        wanted = theirs.eval()(torch.tensor(x)).detach().numpy()
+        np.testing.assert_allclose(ours.eval()(x), wanted, rtol=1e-7, atol=1e-9)
         ours.load_state_dict(theirs.state_dict())
 
 

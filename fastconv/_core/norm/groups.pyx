@@ -97,8 +97,7 @@ def backward(cnp.ndarray grad, cnp.ndarray x, tuple gradients, tuple statistics,
     for channels, some in slices(x, statistics):
         run(x[:, channels], grad[:, channels], None if grad_x is None else grad_x[:, channels], some, measure, training,
             inside(affine, channels),
-            (None if grad_weight is None else grad_weight[channels],
-             None if grad_bias is None else grad_bias[channels]))
+            tuple([None if array is None else array[channels] for array in (grad_weight, grad_bias)]))
 
 
 cdef list slices(x, tuple statistics):

@@ -34,7 +34,7 @@ cdef double FORWARD_WORK = 0.3, BACKWARD_WORK = 0.6
 
 # Rows of n elements: from one to the next, in elements. Backward, what each row is mapped with is kept for the sums of
 # the columns, whose totals over all rows are `totals`, n for the bias and row_size later n for the weight.
-cdef struct RowsCall:
+cdef struct RowNormCall:
     const void *x
     const void *grad
     void *y
@@ -50,7 +50,7 @@ cdef struct RowsCall:
 
 def forward(cnp.ndarray x, cnp.ndarray y, Affine affine not None):
     """y = x normalised, rows (R, D) that are not empty, elements side by side; y may be x."""
-    cdef RowsCall call = call_of(x, affine)
+    cdef RowNormCall call = call_of(x, affine)
     call.y, call.y_row = cnp.PyArray_DATA(y), cnp.PyArray_STRIDE(y, 0) // cnp.PyArray_ITEMSIZE(y)
     cdef int threads = team(FORWARD_WORK * call.rows * call.n)
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
@@ -70,9 +70,9 @@ def backward(cnp.ndarray grad, cnp.ndarray x, cnp.ndarray grad_x, cnp.ndarray to
         backward_rows(grad[some], x[some], None if grad_x is None else grad_x[some], totals, affine)
 
 
-cdef RowsCall call_of(cnp.ndarray x, Affine affine):
-    cdef RowsCall call
-    memset(&call, 0, sizeof(RowsCall))
+cdef RowNormCall call_of(cnp.ndarray x, Affine affine):
+    cdef RowNormCall call
+    memset(&call, 0, sizeof(RowNormCall))
     call.x, call.x_row = cnp.PyArray_DATA(x), cnp.PyArray_STRIDE(x, 0) // cnp.PyArray_ITEMSIZE(x)
     call.rows, call.n = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
     call.weight = NULL if affine.weight is None else cnp.PyArray_DATA(affine.weight)
@@ -82,7 +82,7 @@ cdef RowsCall call_of(cnp.ndarray x, Affine affine):
 
 
 cdef backward_rows(cnp.ndarray grad, cnp.ndarray x, cnp.ndarray grad_x, cnp.ndarray totals, Affine affine):
-    cdef RowsCall call = call_of(x, affine)
+    cdef RowNormCall call = call_of(x, affine)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x), kept = rounded(call.rows)
     cdef Block memory = take(3 * kept * size)
     call.centre, call.scale, call.shift = memory.data, memory.data + kept * size, memory.data + 2 * kept * size
@@ -97,7 +97,7 @@ cdef backward_rows(cnp.ndarray grad, cnp.ndarray x, cnp.ndarray grad_x, cnp.ndar
         in_both_directions[double](&call, NULL)
 
 
-cdef in_both_directions(RowsCall *call, const floating *unused):
+cdef in_both_directions(RowNormCall *call, const floating *unused):
     """Column sums come first where grad_x overwrites grad."""
     cdef int threads = team(BACKWARD_WORK * call.rows * call.n)
     cdef Block room = take(threads * 2 * rounded(COLUMNS) * sizeof(double))
@@ -110,7 +110,7 @@ cdef in_both_directions(RowsCall *call, const floating *unused):
             in_parallel(backward_row[floating], call, call.rows, threads, EVENLY, <floating *>NULL, 0)
 
 
-cdef inline void measure(const RowsCall *call, Py_ssize_t row, floating *centre, floating *scale,
+cdef inline void measure(const RowNormCall *call, Py_ssize_t row, floating *centre, floating *scale,
                          floating *shift) noexcept nogil:
     """The map of a row, without weight and bias: centred on its mean as far as its precision goes."""
     cdef const floating *x = <const floating *>call.x + row * call.x_row
@@ -132,7 +132,7 @@ cdef inline void measure(const RowsCall *call, Py_ssize_t row, floating *centre,
 
 
 cdef void forward_row(const void *data, Py_ssize_t row, floating *unused) noexcept nogil:
-    cdef const RowsCall *call = <const RowsCall *>data
+    cdef const RowNormCall *call = <const RowNormCall *>data
     cdef floating centre, scale, shift
     cdef fc_norm how
     measure(call, row, &centre, &scale, &shift)
@@ -143,12 +143,12 @@ cdef void forward_row(const void *data, Py_ssize_t row, floating *unused) noexce
 
 
 cdef void measure_row(const void *data, Py_ssize_t row, floating *unused) noexcept nogil:
-    cdef const RowsCall *call = <const RowsCall *>data
+    cdef const RowNormCall *call = <const RowNormCall *>data
     measure(call, row, <floating *>call.centre + row, <floating *>call.scale + row, <floating *>call.shift + row)
 
 
 cdef void sum_columns(const void *data, Py_ssize_t block, floating *room) noexcept nogil:
-    cdef const RowsCall *call = <const RowsCall *>data
+    cdef const RowNormCall *call = <const RowNormCall *>data
     cdef Py_ssize_t first = block * COLUMNS, i
     cdef fc_norm how
     memset(&how, 0, sizeof(fc_norm))
@@ -166,7 +166,7 @@ cdef void sum_columns(const void *data, Py_ssize_t block, floating *room) noexce
 cdef void backward_row(const void *data, Py_ssize_t row, floating *unused) noexcept nogil:
     """grad_x = rstd g - rstd P / D - rstd^3 Q / D (x - mean), where g is grad times weight, P and Q the sums of it and
     of it times x - mean."""
-    cdef const RowsCall *call = <const RowsCall *>data
+    cdef const RowNormCall *call = <const RowNormCall *>data
     cdef const floating *x = <const floating *>call.x + row * call.x_row
     cdef const floating *grad = <const floating *>call.grad + row * call.grad_row
     cdef double total = 0, product = 0, rstd = (<const floating *>call.scale)[row], rest, slope
