@@ -50,6 +50,7 @@ __all__ = [
     "adaptive_avg_pool2d_backward",
     "adaptive_max_pool2d",
     "adaptive_max_pool2d_backward",
+    "add",
     "avg_pool2d",
     "avg_pool2d_backward",
     "conv2d",
@@ -64,6 +65,8 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "interpolate",
+    "interpolate_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
@@ -76,6 +79,8 @@ __all__ = [
     "nll_loss_backward",
     "plan_conv2d",
     "relu",
+    "relu6",
+    "relu6_backward",
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
@@ -88,7 +93,12 @@ __all__ = [
 
 #: What fewer programs use is imported when it is first used, from these modules.
 LATER = {
+    "add": "fastconv.functional.addition",
     "explain": "fastconv.functional.explanation",
+    "interpolate": "fastconv.functional.interpolation",
+    "interpolate_backward": "fastconv.functional.interpolation",
+    "relu6": "fastconv.functional.clipping",
+    "relu6_backward": "fastconv.functional.clipping",
 }
 
 

@@ -8,8 +8,11 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from fastconv.functional.addition import add as add
+from fastconv.functional.clipping import relu6 as relu6, relu6_backward as relu6_backward
 from fastconv.functional.conv import conv_output_size as conv_output_size
 from fastconv.functional.explanation import explain as explain
+from fastconv.functional.interpolation import interpolate as interpolate, interpolate_backward as interpolate_backward
 from fastconv.functional.prepared import Conv2dPlan
 from fastconv.functional.typing import (
     Activation,
@@ -26,11 +29,14 @@ from fastconv.functional.typing import (
     Reduction,
 )
 
+LATER: dict[str, str]
+
 __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
     "adaptive_max_pool2d",
     "adaptive_max_pool2d_backward",
+    "add",
     "avg_pool2d",
     "avg_pool2d_backward",
     "conv2d",
@@ -45,6 +51,8 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "interpolate",
+    "interpolate_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
@@ -57,6 +65,8 @@ __all__ = [
     "nll_loss_backward",
     "plan_conv2d",
     "relu",
+    "relu6",
+    "relu6_backward",
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",

@@ -18,9 +18,10 @@ PaddingMode = Literal["constant", "reflect", "replicate", "circular"]
 DataFormat = Literal["NCHW", "NHWC"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh"]
 Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]
+InterpolationMode = Literal["nearest", "bilinear"]
 Reduction = Literal["mean", "sum", "none"]
 FloatDType = (Literal["float32", "float64"] | type[np.float32 | np.float64 | float] | np.dtype[np.float32]
               | np.dtype[np.float64])
 
-__all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "Float", "FloatDType", "Gradients", "NDArray",
-           "Needs", "Padding", "PaddingMode", "Pair", "Reduction"]
+__all__ = ["Activation", "Algorithm", "Array", "ArrayLike", "DataFormat", "Float", "FloatDType", "Gradients",
+           "InterpolationMode", "NDArray", "Needs", "Padding", "PaddingMode", "Pair", "Reduction"]

@@ -1,6 +1,7 @@
 """A model as JSON: which modules, made with which arguments; and the model from that. No code, no pickle.
 
     {"layer": "Conv2d", "in_channels": 1, ...}                  a layer of fastconv.nn: its constructor's arguments
+    {"layer": "Residual", "body": {"layer": ...}, ...}          one that is made of others
     {"layer": "Sequential", "layers": {"0": ..., "1": ...}}     Sequential, ModuleList, ModuleDict
     {"class": "Block", "settings": {"channels": 8, ...}}        a class of one's own: what its `settings` returned
     {"class": "Chain", "layers": {"0": ..., "1": ...}}          a class of one's own that is made as those above
@@ -18,9 +19,11 @@ from typing import Any
 import numpy as np
 
 from fastconv.functional.foreign import shown
-from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, Softmax, Tanh
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
+from fastconv.nn.interpolation import Upsample
+from fastconv.nn.joining import Concat, Residual
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.module import Module
 from fastconv.nn.pooling import (
@@ -35,8 +38,9 @@ from fastconv.nn.sequential import Sequential
 
 _LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d,
-                  GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
+    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Conv2d, Dropout, Flatten,
+                  GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU,
+                  ReLU6, Residual, Sigmoid, Softmax, Tanh, Upsample)
 }  # fmt: skip
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}
@@ -59,7 +63,9 @@ def describe(module: Module) -> dict[str, Any]:
 def _described(module: Module, own: dict[str, type[Module]]) -> dict[str, Any]:
     kind, name = type(module), type(module).__name__
     if kind is _LAYERS.get(name):
-        return {"layer": name, **module.settings()}
+        return {"layer": name, **{setting: _encoded(value, f"argument {setting} of {name}", own)
+                                  if isinstance(value, (Module, dict)) else value
+                                  for setting, value in module.settings().items()}}
     if kind is not _HOLDERS.get(name) and own.setdefault(name, kind) is not kind:
         raise TypeError(f"two classes of the model have the name {name}: give one of them another, or write "
                         "fc.save(model, path, architecture=False) for the weights alone")
@@ -166,7 +172,8 @@ def build(description: Any, classes: Mapping[str, type[Module]]) -> Module:
         raise ValueError(f"{name} has no argument {', '.join(unknown)}")
     if "init" in signature:
         settings["init"] = "zeros"
-    return _LAYERS[name](**{key: _tuples(value) for key, value in settings.items()})
+    return _LAYERS[name](**{key: _decoded(value, classes) if isinstance(value, dict) else _tuples(value)
+                            for key, value in settings.items()})
 
 
 def _filled(kind: type[Any], layers: Any, classes: Mapping[str, type[Module]]) -> Module:

@@ -5,6 +5,7 @@ import warnings
 
 import bad_convolutions as convolutions
 import bad_poolings as poolings
+import bad_resizings as resizings
 import numpy as np
 import pytest
 from bad_convolutions import F32, F64, W, X, Y, ones
@@ -144,13 +145,16 @@ def smoothing(function):
 TABLE = {
     **convolutions.TABLE,
     **poolings.TABLE,
+    **resizings.TABLE,
     "relu": activation(fc.relu),
     "leaky_relu": activation(fc.leaky_relu, *slope(fc.leaky_relu, SCORES)),
     "sigmoid": activation(fc.sigmoid),
     "tanh": activation(fc.tanh),
+    "relu6": activation(fc.relu6),
     "softmax": activation(fc.softmax, *axis(fc.softmax, SCORES)),
     "log_softmax": activation(fc.log_softmax, *axis(fc.log_softmax, SCORES)),
     "relu_backward": activation_backward(fc.relu_backward, "x"),
+    "relu6_backward": activation_backward(fc.relu6_backward, "x"),
     "leaky_relu_backward": activation_backward(fc.leaky_relu_backward, "x",
                                                *slope(fc.leaky_relu_backward, SCORES, SCORES)),
     "sigmoid_backward": activation_backward(fc.sigmoid_backward, "y"),

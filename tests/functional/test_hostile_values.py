@@ -44,8 +44,10 @@ GOOD = {
     "flatten_backward": dict(grad_output=ones(2, 192), input_shape=X.shape),
     "nll_loss": dict(log_probs=SCORES, target=LABELS), "nll_loss_backward": dict(log_probs=SCORES, target=LABELS),
     "cross_entropy": dict(logits=SCORES, target=LABELS), "cross_entropy_backward": dict(logits=SCORES, target=LABELS),
-    **{name: dict(x=SCORES) for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")},
-    **{f"{name}_backward": dict(grad_output=SCORES, x=SCORES) for name in ("relu", "leaky_relu")},
+    **{name: dict(x=SCORES) for name in ("relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")},
+    **{f"{name}_backward": dict(grad_output=SCORES, x=SCORES) for name in ("relu", "relu6", "leaky_relu")},
+    "add": dict(x=X, other=X), "interpolate": dict(x=X, size=16),
+    "interpolate_backward": dict(grad_output=ones(2, 3, 16, 16), input_shape=X.shape, size=16),
     **{f"{name}_backward": dict(grad_output=SCORES, y=SCORES)
        for name in ("sigmoid", "tanh", "softmax", "log_softmax")},
 }

@@ -14,7 +14,9 @@ from fastconv import nn
 GOOD = {
     nn.Conv2d: dict(in_channels=2, out_channels=2, kernel_size=3), nn.Linear: dict(in_features=2, out_features=2),
     nn.MaxPool2d: dict(kernel_size=2), nn.AvgPool2d: dict(kernel_size=2),
-    nn.AdaptiveMaxPool2d: dict(output_size=2), nn.AdaptiveAvgPool2d: dict(output_size=2),
+    nn.Upsample: dict(size=2), nn.Flatten: {}, nn.Concat: dict(branches=[nn.ReLU()]),
+    nn.Residual: dict(body=nn.ReLU()), nn.AdaptiveMaxPool2d: dict(output_size=2),
+    nn.AdaptiveAvgPool2d: dict(output_size=2),
     **{layer: {} for layer in (nn.GlobalMaxPool2d, nn.GlobalAvgPool2d, nn.Dropout, nn.LeakyReLU,
                                nn.Softmax, nn.LogSoftmax, nn.CrossEntropyLoss, nn.init.generator)},
     **{getattr(nn.init, name): dict(shape=(4, 3))
