@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.layers import ConvLayer
+from benchmarks.layers import ConvLayer, TransposedLayer
 from benchmarks.libraries.base import Array, ConvArrays
 
 # What a result may be off and still count: for float32 what fastconv promises of its fast algorithms,
@@ -24,6 +24,20 @@ def convolve(layer: ConvLayer, arrays: ConvArrays) -> NDArray[np.float64]:
     weight = weight.reshape(groups, layer.k // groups, -1, layer.r, layer.s)
     y = _by_fourier(layer, x, weight) if layer.r * layer.s >= LARGE else _directly(layer, x, weight)
     return y.reshape(layer.y_shape) + bias[:, None, None]
+
+
+def transposed(layer: TransposedLayer, arrays: ConvArrays) -> NDArray[np.float64]:
+    """The same of a transposed convolution: each pixel of the filter adds to one pixel of every stride-th."""
+    x, weight, bias, _ = (array.astype(np.float64) for array in arrays)
+    n, k, oh, ow = layer.y_shape
+    stride, padding = layer.stride, layer.padding
+    whole = np.zeros((n, k, oh + 2 * padding + layer.r, ow + 2 * padding + layer.s))
+    for i in range(layer.r):
+        for j in range(layer.s):
+            added = weight[..., i, j].T @ x.reshape(n, layer.c, -1)
+            whole[..., i:i + stride * layer.h:stride, j:j + stride * layer.w:stride] += added.reshape(
+                n, k, layer.h, layer.w)
+    return whole[..., padding:padding + oh, padding:padding + ow] + bias[:, None, None]
 
 
 def _directly(layer: ConvLayer, x: Array, weight: Array) -> Array:

@@ -1,7 +1,7 @@
 """fastconv beside its peers, layer by layer.
 
     python -m benchmarks.compare [--threads 1] [--rounds 5]
-                                 [--ops forward,planned,grad_x,grad_weight,pool,large,networks,small]
+                                 [--ops forward,planned,grad_x,grad_weight,conv_transpose,pool,large,networks,small]
                                  [--layout nchw|nhwc] [--dtype float32|float64] [--only TEXT] [--first N]
                                  [--libraries fastconv,torch,...] [--json FILE] [--chart FILE.svg]
 
@@ -10,7 +10,7 @@ slower for a while is so for all of them; the time of a layer is the shortest of
 milliseconds, fastconv's rate, and the ratio of the best peer's time to fastconv's: above 1, fastconv is the fastest.
 A library that is not installed, or cannot do what is asked for, is left out, with a note.
 
-The results of forward, planned and large are compared with the sum in float64. A library that is further off than
+The results of forward, planned, large and conv_transpose are compared with the sum in float64. A library that is further off than
 `benchmarks.accuracy.LIMITS` gets a star in the table, and on that layer does not count as the best peer.
 """
 
@@ -26,17 +26,26 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import chart
-from benchmarks.layers import CONV, LARGE, POOL
-from benchmarks.libraries import CONV_OPERATIONS, DTYPES, LAYOUTS, LIBRARIES, NETWORK_OPERATIONS, POOL_OPERATIONS
+from benchmarks.layers import CONV, LARGE, POOL, TRANSPOSED
+from benchmarks.libraries import (
+    CONV_OPERATIONS,
+    DTYPES,
+    LAYOUTS,
+    LIBRARIES,
+    NETWORK_OPERATIONS,
+    POOL_OPERATIONS,
+    TRANSPOSED_OPERATIONS,
+)
 from benchmarks.networks import NETWORKS
 from benchmarks.process import Failed, Process
 from benchmarks.report import Found, print_table, summarise
 from benchmarks.small import SMALL
 
-OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "pool": POOL_OPERATIONS, "large": ("large",),
+OPERATIONS = {**{name: (name,) for name in CONV_OPERATIONS}, "conv_transpose": TRANSPOSED_OPERATIONS,
+              "pool": POOL_OPERATIONS, "large": ("large",),
               "networks": NETWORK_OPERATIONS, "small": ("small",)}
 IN_NCHW = {"networks": "networks", "small": "small calls"}  # only
-TABLES = ((CONV, CONV_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS),
+TABLES = ((CONV, CONV_OPERATIONS), (TRANSPOSED, TRANSPOSED_OPERATIONS), (POOL, POOL_OPERATIONS), (LARGE, ("large",)), (NETWORKS, NETWORK_OPERATIONS),
           (SMALL, ("small",)))
 SECONDS = 0.06  # for an operation of a layer, in each round
 MOST_THREADS = 1024

@@ -35,6 +35,34 @@ class ConvLayer(NamedTuple):
         return self.n, self.k, *_output_size(self.h, self.w, self.r, self.s, self.stride, self.padding)
 
 
+class TransposedLayer(NamedTuple):
+    """n maps of c channels and h x w pixels that k filters of r x s pixels for each make larger."""
+
+    n: int
+    c: int
+    h: int
+    w: int
+    k: int
+    r: int
+    s: int
+    stride: int = 1
+    padding: int = 0
+    output_padding: int = 0
+
+    @property
+    def x_shape(self) -> Shape:
+        return self.n, self.c, self.h, self.w
+
+    @property
+    def weight_shape(self) -> Shape:
+        return self.c, self.k, self.r, self.s
+
+    @property
+    def y_shape(self) -> Shape:
+        cut = 2 * self.padding - self.output_padding
+        return self.n, self.k, (self.h - 1) * self.stride + self.r - cut, (self.w - 1) * self.stride + self.s - cut
+
+
 class PoolLayer(NamedTuple):
     """Windows of kernel x kernel pixels over n images of c channels and h x w pixels."""
 
@@ -73,7 +101,12 @@ def conv_flops(layer: ConvLayer) -> int:
     return 2 * _size(layer.y_shape) * (layer.c // layer.groups) * layer.r * layer.s
 
 
-def conv_bytes(layer: ConvLayer, itemsize: int = 4) -> int:
+def transposed_flops(layer: TransposedLayer) -> int:
+    """Of each pixel with all of its filters."""
+    return 2 * _size(layer.x_shape) * layer.k * layer.r * layer.s
+
+
+def conv_bytes(layer: ConvLayer | TransposedLayer, itemsize: int = 4) -> int:
     """Bytes that must move at least: images, filters and feature maps, once each."""
     return itemsize * (_size(layer.x_shape) + _size(layer.weight_shape) + _size(layer.y_shape))
 
@@ -86,6 +119,9 @@ def pool_bytes(layer: PoolLayer, itemsize: int = 4) -> int:
 
 def describe(name: str) -> str:
     """Channels in and out, pixels of the image and of the filter or window."""
+    if name in TRANSPOSED:
+        layer = TRANSPOSED[name]
+        return f"{layer.c} → {layer.k}, {layer.h}×{layer.w}, {layer.r}×{layer.s}, stride {layer.stride}"
     if name in POOL:
         pool = POOL[name]
         return f"{pool.c}, {pool.h}×{pool.w}, {pool.kernel}×{pool.kernel}"
@@ -134,6 +170,22 @@ LARGE = {  # filters of odd size, padded by half of it
     "blur-63": ConvLayer(1, 1, 512, 512, 1, 63, 63, padding=31),
     "depthwise-31": ConvLayer(8, 64, 56, 56, 64, 31, 31, padding=15, groups=64),
     "dense-15": ConvLayer(1, 64, 64, 64, 64, 15, 15, padding=7),
+}
+
+TRANSPOSED = {
+    # DCGAN's generator, 64 x 64 pixels; b64 is a batch of 64
+    "dcgan-1-b64": TransposedLayer(64, 100, 1, 1, 512, 4, 4),
+    "dcgan-2": TransposedLayer(1, 512, 4, 4, 256, 4, 4, stride=2, padding=1),
+    "dcgan-2-b64": TransposedLayer(64, 512, 4, 4, 256, 4, 4, stride=2, padding=1),
+    "dcgan-4": TransposedLayer(1, 128, 16, 16, 64, 4, 4, stride=2, padding=1),
+    "dcgan-5-b64": TransposedLayer(64, 64, 32, 32, 3, 4, 4, stride=2, padding=1),
+    # U-Net's decoder, of an image of 256 x 256 pixels
+    "unet-up-1": TransposedLayer(1, 1024, 16, 16, 512, 2, 2, stride=2),
+    "unet-up-2": TransposedLayer(1, 512, 32, 32, 256, 2, 2, stride=2),
+    "unet-up-3": TransposedLayer(1, 256, 64, 64, 128, 2, 2, stride=2),
+    "unet-up-4": TransposedLayer(1, 128, 128, 128, 64, 2, 2, stride=2),
+    # a decoder with filters of 3 x 3, as of CycleGAN
+    "cyclegan-up": TransposedLayer(1, 256, 64, 64, 128, 3, 3, stride=2, padding=1, output_padding=1),
 }
 
 POOL = {

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.accuracy import LIMITS
-from benchmarks.layers import CONV, LARGE, POOL, conv_bytes, conv_flops, pool_bytes
+from benchmarks.layers import CONV, LARGE, POOL, TRANSPOSED, conv_bytes, conv_flops, pool_bytes, transposed_flops
 
 
 class Found(NamedTuple):
@@ -64,6 +64,8 @@ def work(layer: str, itemsize: int) -> dict[str, int]:
     convolutions = {**CONV, **LARGE}
     if layer in convolutions:
         return {"flops": conv_flops(convolutions[layer]), "bytes": conv_bytes(convolutions[layer], itemsize)}
+    if layer in TRANSPOSED:
+        return {"flops": transposed_flops(TRANSPOSED[layer]), "bytes": conv_bytes(TRANSPOSED[layer], itemsize)}
     return {"bytes": pool_bytes(POOL[layer], itemsize)} if layer in POOL else {}
 
 

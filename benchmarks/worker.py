@@ -21,8 +21,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from benchmarks.accuracy import convolve, relative_error
-from benchmarks.layers import CONV, LARGE, POOL, ConvLayer
+from benchmarks.accuracy import convolve, relative_error, transposed
+from benchmarks.layers import CONV, LARGE, POOL, TRANSPOSED, ConvLayer, TransposedLayer
 from benchmarks.libraries import LIBRARIES, Calls, ConvArrays, Library, Setting
 from benchmarks.networks import CLASSES, NETWORKS
 from benchmarks.small import SMALL
@@ -42,6 +42,10 @@ def in_nchw(maps: Any, layout: str) -> Any:
     return maps if layout == "nchw" else maps.transpose(0, 3, 1, 2)
 
 
+# The operations whose results are compared with the sum in float64.
+EXACT = "forward", "planned", "large", "conv_transpose", "conv_transpose_planned"
+
+
 class Worker:
     """A library, and the calls of the layer that was prepared last."""
 
@@ -58,6 +62,8 @@ class Worker:
             calls = self._convolution(library.conv, CONV[name])
         elif name in LARGE:
             calls = self._convolution(library.large, LARGE[name])
+        elif name in TRANSPOSED:
+            calls = self._convolution(library.transposed, TRANSPOSED[name])
         elif name in POOL:
             layer = POOL[name]
             calls = library.pool(layer, *(in_layout(array, library.layout)
@@ -71,12 +77,12 @@ class Worker:
             calls, self.timed = {"small": call} if call else {}, fastest_small
         self.calls = {operation: calls[operation] for operation in self.operations if operation in calls}
 
-    def _convolution(self, prepare: Callable[[ConvLayer, ConvArrays], Calls], layer: ConvLayer) -> Calls:
+    def _convolution(self, prepare: Callable[[Any, ConvArrays], Calls], layer: ConvLayer | TransposedLayer) -> Calls:
         library = self.library
         arrays = ConvArrays(*draw(library.dtype, layer.x_shape, layer.weight_shape, (layer.k,), layer.y_shape))
         arrays = arrays._replace(weight=arrays.weight * np.array(0.1, library.dtype))
         summed = arrays if library.adds_bias else arrays._replace(bias=np.zeros_like(arrays.bias))
-        self.exact = lambda: convolve(layer, summed)
+        self.exact = lambda: (transposed if isinstance(layer, TransposedLayer) else convolve)(layer, summed)
         return prepare(layer, arrays._replace(x=in_layout(arrays.x, library.layout),
                                               grad=in_layout(arrays.grad, library.layout)))
 
@@ -88,7 +94,7 @@ class Worker:
         return {operation: found[id(call)] for operation, call in self.calls.items()}
 
     def errors(self) -> dict[str, float]:
-        compared = [operation for operation in ("forward", "planned", "large") if operation in self.calls]
+        compared = [operation for operation in EXACT if operation in self.calls]
         if not compared or self.exact is None:
             return {}
         exact, library = self.exact(), self.library

@@ -213,6 +213,15 @@ EXPLAIN = [
     ("dtype is integer", TypeError, "dtype", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), dtype=int)),
     ("dtype is None", TypeError, "dtype", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), dtype=None)),
     ("algorithm is unknown", ValueError, "algorithm", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), algorithm="x")),
+    ("transposed is a number", TypeError, "transposed", lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), transposed=1)),
+    ("transposed has another padding", ValueError, "padding_mode",
+     lambda: fc.explain((3, 8, 8), (3, 4, 3, 3), padding_mode="reflect", transposed=True)),
+    ("weight_shape is not transposed", ValueError, "weight",
+     lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), transposed=True)),
+    ("output_padding is not transposed", ValueError, "output_padding",
+     lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), output_padding=1)),
+    ("output_size is not transposed", ValueError, "output_size",
+     lambda: fc.explain((3, 8, 8), (4, 3, 3, 3), output_size=8)),
 ]
 
 PLAN_CONV2D = [

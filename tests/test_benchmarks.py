@@ -62,6 +62,9 @@ def test_layers_fit_their_formulas(layers):
         assert layer.c % layer.groups == 0 and layer.k % layer.groups == 0
         size = fc.conv_output_size((layer.h, layer.w), (layer.r, layer.s), layer.stride, layer.padding)
         assert layer.y_shape == (layer.n, layer.k, *size)
+    for layer in layers.TRANSPOSED.values():
+        size = fc.conv_output_size(layer.y_shape[2:], (layer.r, layer.s), layer.stride, layer.padding)
+        assert (layer.h, layer.w) == size
     for layer in layers.POOL.values():
         size = fc.conv_output_size((layer.h, layer.w), layer.kernel, layer.stride, layer.padding)
         assert layer.y_shape == (layer.n, layer.c, *size)
@@ -80,6 +83,18 @@ def test_every_layer_runs_as_it_stands_in_the_table(layers):
         y = fc.conv2d(np.zeros(one.x_shape, np.float32), np.zeros(one.weight_shape, np.float32), stride=one.stride,
                       padding=one.padding, groups=one.groups)
         assert y.shape == one.y_shape
+
+
+def test_transposed_layers(tmp_path):
+    file = tmp_path / "speed.json"
+    compare("--libraries", "fastconv,torch,jax,onnxruntime", "--ops", "conv_transpose", "--only", "dcgan-2-b64",
+            "--rounds", "1", "--json", file)
+    report = json.loads(file.read_text())
+    rows = {row["operation"]: row for row in report["results"]}
+    assert list(rows) == ["conv_transpose", "conv_transpose_planned", "conv_transpose_grad_x",
+                          "conv_transpose_grad_weight"]
+    assert all(error < 2e-5 for row in rows.values() for error in row["errors"].values())
+    assert set(rows["conv_transpose"]["errors"]) == set(report["versions"])
 
 
 def test_fastconv_alone(tmp_path):

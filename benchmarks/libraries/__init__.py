@@ -16,6 +16,7 @@ from benchmarks.libraries.base import (
                                        LAYOUTS,
                                        NETWORK_OPERATIONS,
                                        POOL_OPERATIONS,
+                                       TRANSPOSED_OPERATIONS,
                                        Array,
                                        Calls,
                                        ConvArrays,
@@ -31,4 +32,4 @@ LIBRARIES: dict[str, type[Library]] = {
 }
 
 __all__ = ["CONV_OPERATIONS", "DTYPES", "LAYOUTS", "LIBRARIES", "NETWORK_OPERATIONS", "POOL_OPERATIONS",
-           "Array", "Calls", "ConvArrays", "Library", "Setting"]
+           "TRANSPOSED_OPERATIONS",           "Array", "Calls", "ConvArrays", "Library", "Setting"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.layers import ConvLayer, PoolLayer
+from benchmarks.layers import ConvLayer, PoolLayer, TransposedLayer
 from benchmarks.networks import Network
 from benchmarks.small import SmallCall
 
@@ -18,6 +18,7 @@ Call = Callable[[], Any]  # what is timed
 Calls = dict[str, Call]  # by operation
 
 CONV_OPERATIONS = "forward", "planned", "grad_x", "grad_weight"
+TRANSPOSED_OPERATIONS = tuple(f"conv_transpose{suffix}" for suffix in ("", "_planned", "_grad_x", "_grad_weight"))
 POOL_OPERATIONS = "max_pool", "max_pool_backward", "avg_pool", "avg_pool_backward"
 NETWORK_OPERATIONS = "training_step", "prediction"
 LAYOUTS = "nchw", "nhwc"
@@ -56,6 +57,9 @@ class Library:
 
     def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
         raise NotImplementedError
+
+    def transposed(self, layer: TransposedLayer, arrays: ConvArrays) -> Calls:
+        return {}
 
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
         return {}

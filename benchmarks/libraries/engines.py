@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.layers import ConvLayer
+from benchmarks.layers import ConvLayer, TransposedLayer
 from benchmarks.libraries.base import LAYOUTS, Array, Calls, ConvArrays, Library, Setting
 from benchmarks.libraries.tflite import tflite_model
 
@@ -19,6 +19,19 @@ def onnx_model(layer: ConvLayer, arrays: ConvArrays) -> bytes:
 
     node = helper.make_node("Conv", ["x", "weight", "bias"], ["y"], strides=[layer.stride] * 2,
                             pads=[layer.padding] * 4, group=layer.groups)
+    fixed = [numpy_helper.from_array(getattr(arrays, name), name) for name in ("weight", "bias")]
+    graph = helper.make_graph([node], "conv", [helper.make_tensor_value_info("x", TensorProto.FLOAT, layer.x_shape)],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, layer.y_shape)], fixed)
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)],
+                                   ir_version=9).SerializeToString())
+
+
+def onnx_transposed(layer: TransposedLayer, arrays: ConvArrays) -> bytes:
+    """The same of a transposed convolution."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    node = helper.make_node("ConvTranspose", ["x", "weight", "bias"], ["y"], strides=[layer.stride] * 2,
+                            pads=[layer.padding] * 4, output_padding=[layer.output_padding] * 2)
     fixed = [numpy_helper.from_array(getattr(arrays, name), name) for name in ("weight", "bias")]
     graph = helper.make_graph([node], "conv", [helper.make_tensor_value_info("x", TensorProto.FLOAT, layer.x_shape)],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, layer.y_shape)], fixed)
@@ -48,10 +61,17 @@ class OnnxRuntime(Engine):
         self.runtime = onnxruntime
 
     def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
+        return self.in_both(self._run(onnx_model(layer, arrays), arrays.x))
+
+    def transposed(self, layer: TransposedLayer, arrays: ConvArrays) -> Calls:
+        call = self._run(onnx_transposed(layer, arrays), arrays.x)
+        return {"conv_transpose": call, "conv_transpose_planned": call}
+
+    def _run(self, model: bytes, x: Array) -> Any:
         options = self.runtime.SessionOptions()
         options.intra_op_num_threads = self.threads
-        session = self.runtime.InferenceSession(onnx_model(layer, arrays), options, providers=["CPUExecutionProvider"])
-        return self.in_both(lambda: session.run(None, {"x": arrays.x})[0])
+        session = self.runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, {"x": x})[0]
 
 
 class OpenVino(Engine):

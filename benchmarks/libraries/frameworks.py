@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.layers import ConvLayer, PoolLayer
+from benchmarks.layers import ConvLayer, PoolLayer, TransposedLayer
 from benchmarks.libraries.base import DTYPES, LAYOUTS, Array, Call, Calls, ConvArrays, Library, Setting
 from benchmarks.networks import Conv, Linear, Network
 from benchmarks.small import SmallCall
@@ -63,6 +63,19 @@ class FastConv(Library):
             "planned": lambda: plan(x),
             "grad_x": lambda: fc.conv2d_backward(grad, x, weight, needs=(True, False, False), **options),
             "grad_weight": lambda: fc.conv2d_backward(grad, x, weight, needs=(False, True, True), **options),
+        }
+
+    def transposed(self, layer: TransposedLayer, arrays: ConvArrays) -> Calls:
+        fc = self.fc
+        x, weight, bias, grad = arrays
+        options = {"stride": layer.stride, "padding": layer.padding, "output_padding": layer.output_padding,
+                   "data_format": self.layout.upper()}
+        plan, backward = fc.plan_conv_transpose2d(x.shape, weight, bias, **options), fc.conv_transpose2d_backward
+        return {
+            "conv_transpose": lambda: fc.conv_transpose2d(x, weight, bias, **options),
+            "conv_transpose_planned": lambda: plan(x),
+            "conv_transpose_grad_x": lambda: backward(grad, x, weight, needs=(True, False, False), **options),
+            "conv_transpose_grad_weight": lambda: backward(grad, x, weight, needs=(False, True, True), **options),
         }
 
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
@@ -147,6 +160,24 @@ class Torch(Library):
             "grad_weight": lambda: gradients(False, True, True),
         }
 
+    def transposed(self, layer: TransposedLayer, arrays: ConvArrays) -> Calls:
+        x, grad = self._images(arrays.x), self._images(arrays.grad)
+        weight, bias = map(self.torch.from_numpy, (arrays.weight, arrays.bias))
+        if self.layout == "nhwc":
+            weight = weight.contiguous(memory_format=self.torch.channels_last)
+        stride, padding, more = [layer.stride] * 2, [layer.padding] * 2, [layer.output_padding] * 2
+        conv = self.torch.nn.functional.conv_transpose2d
+        backward = self.torch.ops.aten.convolution_backward
+
+        def gradients(*needs: bool) -> Any:
+            return backward(grad, x, weight, [layer.k], stride, padding, [1, 1], True, more, 1, needs)
+
+        return {
+            "conv_transpose": lambda: conv(x, weight, bias, stride, padding, more),
+            "conv_transpose_grad_x": lambda: gradients(True, False, False),
+            "conv_transpose_grad_weight": lambda: gradients(False, True, True),
+        }
+
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
         images, gradient = self._images(x), self._images(grad)
         kernel, stride, padding = [layer.kernel] * 2, [layer.stride] * 2, [layer.padding] * 2
@@ -196,6 +227,9 @@ class TorchCompiled(Torch):
     def conv(self, layer: ConvLayer, arrays: ConvArrays) -> Calls:
         return {}
 
+    def transposed(self, layer: TransposedLayer, arrays: ConvArrays) -> Calls:
+        return {}
+
     def pool(self, layer: PoolLayer, x: Array, grad: Array) -> Calls:
         return {}
 
@@ -243,6 +277,27 @@ class Jax(Library):
             "forward": lambda: forward(x, weight).block_until_ready(),
             "grad_x": lambda: jax.block_until_ready(grad_x(x, weight, grad)),
             "grad_weight": lambda: jax.block_until_ready(grad_weight(x, weight, grad)),
+        }
+
+    def transposed(self, layer: TransposedLayer, arrays: ConvArrays) -> Calls:
+        """A convolution of x with pixels of zeros between its own, with the filters turned beforehand."""
+        jax, form = self.jax, self.layout.upper()
+        x, grad = jax.numpy.array(arrays.x), jax.numpy.array(arrays.grad)
+        weight = jax.numpy.array(np.ascontiguousarray(arrays.weight.swapaxes(0, 1)[..., ::-1, ::-1]))
+        pads = [(taps - 1 - layer.padding, taps - 1 - layer.padding + layer.output_padding)
+                for taps in (layer.r, layer.s)]
+
+        def convolve(x: Any, weight: Any) -> Any:
+            return jax.lax.conv_general_dilated(x, weight, [1, 1], pads, lhs_dilation=[layer.stride] * 2,
+                                                dimension_numbers=(form, "OIHW", form))
+
+        forward = jax.jit(convolve)
+        grad_x = jax.jit(lambda x, weight, grad: jax.vjp(lambda x: convolve(x, weight), x)[1](grad))
+        grad_weight = jax.jit(lambda x, weight, grad: jax.vjp(lambda weight: convolve(x, weight), weight)[1](grad))
+        return {
+            "conv_transpose": lambda: forward(x, weight).block_until_ready(),
+            "conv_transpose_grad_x": lambda: jax.block_until_ready(grad_x(x, weight, grad)),
+            "conv_transpose_grad_weight": lambda: jax.block_until_ready(grad_weight(x, weight, grad)),
         }
 
     def network(self, network: Network, images: Array, target: Array) -> Calls:

@@ -56,6 +56,8 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "explain",
@@ -78,6 +80,7 @@ __all__ = [
     "nll_loss",
     "nll_loss_backward",
     "plan_conv2d",
+    "plan_conv_transpose2d",
     "relu",
     "relu6",
     "relu6_backward",
@@ -99,6 +102,10 @@ LATER = {
     "interpolate_backward": "fastconv.functional.interpolation",
     "relu6": "fastconv.functional.clipping",
     "relu6_backward": "fastconv.functional.clipping",
+    "conv_transpose2d": "fastconv.functional.transposed_images",
+    "conv_transpose2d_backward": "fastconv.functional.transposed_images",
+    "explain": "fastconv.functional.explanation",
+    "plan_conv_transpose2d": "fastconv.functional.transposed_images",
 }
 
 

@@ -11,6 +11,11 @@ import numpy as np
 from fastconv.functional.addition import add as add
 from fastconv.functional.clipping import relu6 as relu6, relu6_backward as relu6_backward
 from fastconv.functional.conv import conv_output_size as conv_output_size
+from fastconv.functional.transposed_images import (
+    conv_transpose2d as conv_transpose2d,
+    conv_transpose2d_backward as conv_transpose2d_backward,
+    plan_conv_transpose2d as plan_conv_transpose2d,
+)
 from fastconv.functional.explanation import explain as explain
 from fastconv.functional.interpolation import interpolate as interpolate, interpolate_backward as interpolate_backward
 from fastconv.functional.prepared import Conv2dPlan
@@ -42,6 +47,8 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "explain",
@@ -64,6 +71,7 @@ __all__ = [
     "nll_loss",
     "nll_loss_backward",
     "plan_conv2d",
+    "plan_conv_transpose2d",
     "relu",
     "relu6",
     "relu6_backward",

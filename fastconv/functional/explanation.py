@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from fastconv.functional import checks
 from fastconv.functional.conv import planned
+from fastconv.functional.transposed_explanation import explained
 from fastconv.functional.typing import Algorithm, DataFormat, FloatDType, Padding, PaddingMode, Pair
 
 
@@ -80,20 +81,24 @@ class ConvExplanation(NamedTuple):
 
 def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: Pair = 1, padding: Padding = 0,
             dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
-            data_format: DataFormat = "NCHW", dtype: FloatDType = "float32",
-            algorithm: Algorithm = "auto") -> ConvExplanation:
-    """Explain what `conv2d` does with inputs of these shapes, without computing it.
+            data_format: DataFormat = "NCHW", dtype: FloatDType = "float32", algorithm: Algorithm = "auto",
+            transposed: bool = False, output_padding: Pair = 0, output_size: Pair | None = None) -> ConvExplanation:
+    """Explain what `conv2d`, or `conv_transpose2d`, does with inputs of these shapes, without computing it.
 
     Parameters
     ----------
     x_shape : tuple of int
         (N, C, H, W) or (C, H, W); with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C).
     weight_shape : tuple of int
-        (K, C/groups, R, S).
+        (K, C/groups, R, S); with ``transposed=True`` (C, K/groups, R, S).
     stride, padding, dilation, groups, padding_mode, data_format, algorithm
         As in `conv2d`.
     dtype : {"float32", "float64"}
         Type of the arrays.
+    transposed : bool
+        Whether it is `conv_transpose2d`: `driver` and `candidates` are then ways to the data gradient.
+    output_padding, output_size
+        As in `conv_transpose2d`.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     Raises
     ------
     TypeError, ValueError, MemoryError
-        As `conv2d`; MemoryError for arrays that no memory could hold.
+        As `conv2d` or `conv_transpose2d`; MemoryError for arrays that no memory could hold.
 
     Examples
     --------
@@ -113,10 +118,23 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     OH = floor((H + 2P - FH) / S) + 1 = floor((224 + 2*3 - 7) / 2) + 1 = floor(111.5) + 1 = 112
     >>> explanation.flops
     236027904
+    >>> print(fc.explain((512, 4, 4), (512, 256, 4, 4), stride=2, padding=1, transposed=True).formula[0])
+    OH = (H - 1) S - 2P + FH = (4 - 1) * 2 - 2*1 + 4 = 8
     """
-    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
     weight_shape = checks.integers(weight_shape, "weight_shape", 1)
     dtype = checks.float_dtype(dtype, "dtype")
+    if checks.flag(transposed, "transposed"):
+        if checks.choice(padding_mode, "padding_mode", checks.PADDING_MODES) != "constant":
+            raise ValueError(f"padding_mode must be 'constant' with transposed=True, got {padding_mode!r}")
+        found = explained(x_shape, weight_shape, dtype, data_format, algorithm,
+                          (stride, padding, output_padding, output_size, dilation, groups))
+        return ConvExplanation(dtype=f"float{8 * dtype.itemsize}", data_format=data_format, padding_mode=padding_mode,
+                               **found)
+    if output_size is not None:
+        raise ValueError("output_size must be left out without transposed=True: the convolution has one size")
+    if any(checks.pair(output_padding, "output_padding", 0)):
+        raise ValueError("output_padding must be left at 0 without transposed=True: the convolution has one size")
+    sizes, batched = checks.image_shape(x_shape, data_format, "x_shape")
     plan, _ = planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
                       dtype.itemsize, data_format == "NHWC")
     problem = plan.problem

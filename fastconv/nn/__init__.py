@@ -6,6 +6,7 @@
     containers      ModuleList, ModuleDict
     conv, pooling, activation, linear, interpolation    the layers
     joining         Residual, Concat: layers in which an input goes several ways
+    conv, conv_transpose, pooling, activation, linear    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
@@ -20,6 +21,7 @@ from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.interpolation import Upsample
 from fastconv.nn.joining import Concat, Residual
+from fastconv.nn.conv_transpose import ConvTranspose2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
@@ -40,6 +42,7 @@ __all__ = [
     "AvgPool2d",
     "Concat",
     "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",

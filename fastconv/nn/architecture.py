@@ -24,6 +24,7 @@ from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.interpolation import Upsample
 from fastconv.nn.joining import Concat, Residual
+from fastconv.nn.conv_transpose import ConvTranspose2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.module import Module
 from fastconv.nn.pooling import (
@@ -41,6 +42,8 @@ _LAYERS: dict[str, type[Module]] = {
     for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Conv2d, Dropout, Flatten,
                   GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU,
                   ReLU6, Residual, Sigmoid, Softmax, Tanh, Upsample)
+    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv2d, ConvTranspose2d, Dropout, Flatten,
+                  GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
 }  # fmt: skip
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}

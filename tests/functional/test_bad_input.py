@@ -6,6 +6,7 @@ import warnings
 import bad_convolutions as convolutions
 import bad_poolings as poolings
 import bad_resizings as resizings
+import bad_transposed as transposed
 import numpy as np
 import pytest
 from bad_convolutions import F32, F64, W, X, Y, ones
@@ -146,6 +147,7 @@ TABLE = {
     **convolutions.TABLE,
     **poolings.TABLE,
     **resizings.TABLE,
+    **transposed.TABLE,
     "relu": activation(fc.relu),
     "leaky_relu": activation(fc.leaky_relu, *slope(fc.leaky_relu, SCORES)),
     "sigmoid": activation(fc.sigmoid),

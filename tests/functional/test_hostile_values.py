@@ -28,6 +28,8 @@ LABELS = np.array([0, 1, 2, 1])
 # A good call of each function: the arguments that have no default. The others are tried beside them.
 GOOD = {
     "conv2d": dict(x=X, weight=W), "conv2d_backward": dict(grad_output=Y, x=X, weight=W),
+    "conv_transpose2d": dict(x=Y, weight=W), "conv_transpose2d_backward": dict(grad_output=X, x=Y, weight=W),
+    "plan_conv_transpose2d": dict(x_shape=Y.shape, weight=W),
     "plan_conv2d": dict(x_shape=X.shape, weight=W), "explain": dict(x_shape=X.shape, weight_shape=W.shape),
     "conv_output_size": dict(size=8, kernel_size=3),
     "max_pool2d": dict(x=X, kernel_size=2), "avg_pool2d": dict(x=X, kernel_size=2),

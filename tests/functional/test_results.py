@@ -38,6 +38,7 @@ def of_images(x, data_format):
     large = random((6, channels, 7, 7), dtype)
     y = fc.conv2d(x, weight, bias, padding=1, **form)
     grad_x, grad_weight, grad_bias = fc.conv2d_backward(y, x, weight, padding=1, **form)
+    back = fc.conv_transpose2d_backward(x, y, weight, padding=1, **form)
     maximum, index = fc.max_pool2d(x, 3, stride=2, **form, return_indices=True)
     pair, pair_index = fc.max_pool2d(x, 2, **form, return_indices=True)
     mean = fc.avg_pool2d(x, 3, stride=1, padding=1, **form)
@@ -51,6 +52,11 @@ def of_images(x, data_format):
         "conv2d, winograd": fc.conv2d(x, weight, algorithm="winograd", **form),
         "conv2d, depthwise": fc.conv2d(x, weight[:channels, :1], groups=channels, **form),
         "plan_conv2d": fc.plan_conv2d(x.shape, weight, **form)(x), "max_pool2d": maximum, "max_pool2d, indices": index,
+        "conv_transpose2d": fc.conv_transpose2d(y, weight, padding=1, **form),
+        "conv_transpose2d, stride 2": fc.conv_transpose2d(y, weight, stride=2, padding="same", **form),
+        "conv_transpose2d_backward, x": back[0], "conv_transpose2d_backward, weight": back[1],
+        "conv_transpose2d_backward, bias": back[2],
+        "plan_conv_transpose2d": fc.plan_conv_transpose2d(y.shape, weight, **form)(y),
         "max_pool2d, 2 x 2": pair, "max_pool2d, 2 x 2, indices": pair_index,
         "max_pool2d_backward": fc.max_pool2d_backward(maximum, index, x.shape, 3, stride=2, **form),
         "max_pool2d_backward, 2 x 2": fc.max_pool2d_backward(pair, pair_index, x.shape, 2, **form), "avg_pool2d": mean,

@@ -13,6 +13,7 @@ from fastconv import nn
 # A good call of each class, and of each function of `nn.init`: the arguments that have no default.
 GOOD = {
     nn.Conv2d: dict(in_channels=2, out_channels=2, kernel_size=3), nn.Linear: dict(in_features=2, out_features=2),
+    nn.ConvTranspose2d: dict(in_channels=2, out_channels=2, kernel_size=3),
     nn.MaxPool2d: dict(kernel_size=2), nn.AvgPool2d: dict(kernel_size=2),
     nn.Upsample: dict(size=2), nn.Flatten: {}, nn.Concat: dict(branches=[nn.ReLU()]),
     nn.Residual: dict(body=nn.ReLU()), nn.AdaptiveMaxPool2d: dict(output_size=2),

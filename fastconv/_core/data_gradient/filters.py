@@ -9,17 +9,19 @@ def swap_channels(weight, groups):
     return weight.reshape(groups, k // groups, c, r, s).swapaxes(1, 2).reshape(groups * c, k // groups, r, s)
 
 
-def in_groups(grad_output, weight, grad_x):
+def in_groups(grad_output, weight, grad_x, bias=None):
     """These arrays in parts of so many groups that few weights are copied at a time, the weights of each with their
-    channels swapped."""
+    channels swapped; bias: a number for each channel of grad_x, or None."""
     c = weight.shape[1]
     groups = grad_x.shape[1] // c
     if groups == 1:
-        yield grad_output, weight.swapaxes(0, 1), grad_x
+        yield grad_output, weight.swapaxes(0, 1), grad_x, bias
         return
     k = weight.shape[0] // groups
     is_view = c == 1 or (k == 1 and weight.strides[0] == c * weight.strides[1])
     at_once = groups if is_view else max(1, WEIGHT_BYTES * groups // weight.nbytes)
     for first in range(0, groups, at_once):
         some, last = slice(first * k, (first + at_once) * k), min(first + at_once, groups)
-        yield grad_output[:, some], swap_channels(weight[some], last - first), grad_x[:, first * c:last * c]
+        of_x = slice(first * c, last * c)
+        yield (grad_output[:, some], swap_channels(weight[some], last - first), grad_x[:, of_x],
+               None if bias is None else bias[of_x])

@@ -2,14 +2,14 @@
 ``direct/data_gradient.pyx``. The driver counts its costs."""
 
 from fastconv._core.data_gradient.filters import in_groups
-from fastconv._core.problem.convolution import Convolution, Window
+from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 
 
 class OneCall:
-    """The way by a driver's data_gradient."""
+    """The way by a module's data_gradient."""
 
-    def __init__(self, data_gradient):
-        self.data_gradient = data_gradient
+    def __init__(self, module):
+        self.module = module
 
     def refuses(self, problem, driver):
         """Why the driver must not compute it, or None."""
@@ -26,18 +26,26 @@ class OneCall:
         return problem.stride
 
     def lay_out(self, problem, driver):
-        return ByOneCall(self.data_gradient, Window(problem.stride, problem.dilation, problem.origin))
+        return ByOneCall(self.module, Window(problem.stride, problem.dilation, problem.origin))
 
 
 class ByOneCall:
     """grad_x of a problem."""
 
-    def __init__(self, data_gradient, window):
-        self.data_gradient, self.window = data_gradient, window
+    def __init__(self, module, window):
+        self.module, self.window = module, window
 
-    def __call__(self, grad_output, weight, grad_x):
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
         """Fills grad_x (N, C, H, W), a view with any strides. Returns the images that the driver leaves to others."""
         left = set()
-        for of_output, turned, of_x in in_groups(grad_output, weight, grad_x):
-            left.update(self.data_gradient(Convolution(of_output, turned, None, of_x, self.window)))
+        for of_output, turned, of_x, of_bias in in_groups(grad_output, weight, grad_x, bias):
+            left.update(self.module.data_gradient(Convolution(of_output, turned, of_bias, of_x, self.window, epilogue)))
         return sorted(left)
+
+    def prepare(self, grad_output, weight, grad_x):
+        """Nothing: the driver packs the weights in each call."""
+
+    def workspace(self, grad_output, weight, grad_x):
+        """Bytes of scratch that a call takes at a time."""
+        return max(self.module.workspace(Convolution(of_output, turned, None, of_x, self.window), False)
+                   for of_output, turned, of_x, _ in in_groups(grad_output, weight, grad_x))

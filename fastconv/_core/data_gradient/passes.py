@@ -3,7 +3,7 @@ as slices of its arrays."""
 
 from typing import NamedTuple
 
-from fastconv._core.problem.convolution import Convolution, Window
+from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 from fastconv._core.problem.geometry import phases
 
 ALL = slice(None)
@@ -19,9 +19,9 @@ class Pass(NamedTuple):
     pixels: tuple[slice, ...]   # the positions, of grad_x, where they lie in the image
     window: Window
 
-    def on(self, grad_output, turned, grad_x):
+    def on(self, grad_output, turned, grad_x, bias=None, epilogue=PLAIN):
         """The convolution of these arrays, the filters with their channels swapped, on the pixels of grad_x."""
-        return Convolution(grad_output, turned[self.taps], None, grad_x[self.pixels], self.window)
+        return Convolution(grad_output, turned[self.taps], bias, grad_x[self.pixels], self.window, epilogue)
 
 
 def passes_on(problem, rows, columns):

@@ -8,12 +8,16 @@ would move all of grad_x.
 """
 
 import functools
+import itertools
 import math
 
 from fastconv._core.data_gradient.filters import in_groups
 from fastconv._core.data_gradient.folding import fold_frame
 from fastconv._core.data_gradient.passes import passes_on
 from fastconv._core.depthwise import forward as depthwise, pair
+from fastconv._core.problem.convolution import PLAIN, Convolution
+from fastconv._core.problem.finish import lay_ground
+from fastconv._core.problem.parts import scratch_bytes
 
 MOST_KEPT = 16    # passes of a problem that are remembered
 
@@ -56,32 +60,55 @@ class Phases:
         self.meets_all = few and len(self.passes) == min(sh, h) * min(sw, w)    # or else some pixels are met by no tap
         self.in_pairs = few and sw == 2 and driver.conv2d is depthwise.conv2d and _in_column_pairs(self.passes)
         self.whole = few and problem.stride == (1, 1) and not self.folds    # one pass computes all
+        self.driver = driver
 
-    def __call__(self, grad_output, weight, grad_x):
-        """Fills grad_x (N, C, H, W), a view with any strides; there is nothing that it leaves to others."""
-        for of_output, turned, of_x in in_groups(grad_output, weight, grad_x):
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
+        """Fills grad_x (N, C, H, W), a view with any strides; there is nothing that it leaves to others.
+
+        bias and epilogue: what comes to the sums, as a transposed convolution has it; prepared: what `prepare` made.
+        """
+        for i, (of_output, turned, of_x, of_bias) in enumerate(in_groups(grad_output, weight, grad_x, bias)):
+            made = itertools.repeat(()) if prepared is None else prepared[i]
             if self.whole:
-                self.convolve(self.passes[0].on(of_output, turned, of_x))
+                one = self.passes[0]
+                self.convolve(Convolution(of_output, turned[one.taps], of_bias, of_x, one.window, epilogue),
+                              *next(iter(made)))
             else:
-                self._fill(of_output, turned, of_x)
+                if not self.meets_all:
+                    lay_ground(of_x, of_bias, epilogue)
+                self._fill([each.on(of_output, turned, of_x, of_bias, epilogue) for each in self._all_passes()],
+                           (of_output, turned, of_x), made)
         return ()
 
-    def _fill(self, grad_output, turned, grad_x):
-        passes = (self.passes if self.passes is not None
-                  else tuple(passes_on(self.problem, *map(range, self.problem.size))))
-        if not self.meets_all:
-            grad_x.fill(0)
-        convolutions = [each.on(grad_output, turned, grad_x) for each in passes]
+    def _all_passes(self):
+        return self.passes if self.passes is not None else passes_on(self.problem, *map(range, self.problem.size))
+
+    def _fill(self, convolutions, arrays, prepared):
+        grad_output, turned, grad_x = arrays
         if self.in_pairs and grad_x.strides[3] == grad_x.itemsize:
-            for i in range(0, len(passes), 2):
-                first, second = convolutions[i:i + 2]
-                pair.conv2d_pair(*((first, second) if passes[i].columns.start < passes[i + 1].columns.start
-                                   else (second, first)))
+            for i in range(0, len(convolutions), 2):
+                even, odd = self.passes[i:i + 2]
+                first = 0 if even.columns.start < odd.columns.start else 1
+                pair.conv2d_pair(convolutions[i + first], convolutions[i + 1 - first])
         else:
-            for each in convolutions:
-                self.convolve(each)
+            for each, made in zip(convolutions, prepared):
+                self.convolve(each, *made)
         if self.folds:
             fold_frame(self.convolve, grad_output, turned, grad_x, self.problem)
+
+    def prepare(self, grad_output, weight, grad_x):
+        """What the driver makes of the weights beforehand: for each part of the groups a tuple for each pass.
+        Of the other arrays the shapes are enough."""
+        if not self.driver.prepares:
+            return None
+        return [[self.driver.prepared(each.on(of_output, turned, of_x)) for each in self._all_passes()]
+                for of_output, turned, of_x, _ in in_groups(grad_output, weight, grad_x)]
+
+    def workspace(self, grad_output, weight, grad_x):
+        """Bytes of scratch that a call takes at a time."""
+        return max((scratch_bytes(self.driver.module.workspace, each.on(of_output, turned, of_x))
+                    for of_output, turned, of_x, _ in in_groups(grad_output, weight, grad_x)
+                    for each in self._all_passes()), default=0)
 
 
 lay_out = Phases

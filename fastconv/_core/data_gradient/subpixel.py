@@ -30,9 +30,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fastconv._core.direct import forward as direct
-from fastconv._core.problem.convolution import Convolution, Window
+from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 from fastconv._core.problem.geometry import ConvProblem
+from fastconv._core.problem.finish import lay_ground
 from fastconv._core.problem.interleave import interleave
+from fastconv._core.problem.parts import scratch_bytes
 from fastconv._core.problem.sizes import block_pixels
 from fastconv._core.runtime import memory
 from fastconv._core.winograd import forward as winograd
@@ -93,21 +95,41 @@ class ByPatches:
     def __init__(self, patches, driver):
         self.patches, self.driver = patches, driver
 
-    def __call__(self, grad_output, weight, grad_x):
+    def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=None):
         """Fills grad_x (N, C, H, W), a view with any strides; or returns all images,
-        where a filter's zeros met what is not finite."""
+        where a filter's zeros met what is not finite.
+
+        bias and epilogue: what comes to the sums, as a transposed convolution has it; prepared: what `prepare` made.
+        """
+        for i, (some, part) in enumerate(self._parts(grad_output, weight, grad_x)):
+            of_bias = None if bias is None else bias[some]
+            if not part.compute(of_bias, epilogue, None if prepared is None else prepared[i]):
+                return range(len(grad_x))
+        return ()
+
+    def prepare(self, grad_output, weight, grad_x):
+        """What the driver makes of the weights beforehand, a tuple for each part of the channels.
+        Of the other arrays the shapes are enough."""
+        if not self.driver.prepares:
+            return None
+        return [part.prepare() for _, part in self._parts(grad_output, weight, grad_x)]
+
+    def workspace(self, grad_output, weight, grad_x):
+        """Bytes of scratch that a call takes at a time."""
+        _, part = next(self._parts(grad_output, weight, grad_x))
+        return part.workspace()
+
+    def _parts(self, grad_output, weight, grad_x):
+        """Slices of as many channels as WEIGHT_BYTES of filters allow, and what computes them."""
         of_group, all_channels, at_once = weight.shape[1], grad_x.shape[1], self.patches.channels
         k = weight.shape[0] * of_group // all_channels    # filters of a group
         for first in range(0, all_channels, at_once):
             some = slice(first, min(first + at_once, all_channels))
-            if all_channels == of_group:
-                groups, received, filters = 1, grad_output, weight[:, some]
-            else:
+            groups, received, filters = 1, grad_output, weight[:, some]
+            if all_channels > of_group:
                 seen = slice(some.start // of_group * k, some.stop // of_group * k)
                 groups, received, filters = (some.stop - some.start) // of_group, grad_output[:, seen], weight[seen]
-            if not _some_channels(self, received, filters, grad_x[:, some], groups):
-                return range(len(grad_x))
-        return ()
+            yield some, SomeChannels(self, received, filters, grad_x[:, some], groups)
 
 
 def period(problem):
@@ -149,34 +171,79 @@ def laid_out(problem, filled):
     return patches, merged
 
 
-def _some_channels(by, grad_output, weight, grad_x, groups):
-    patches, driver = by.patches, by.driver
-    (n, c), (rows, columns), size = grad_x.shape[:2], patches.size, grad_x.itemsize
-    # Where a pixel's channels follow each other, so do those of a row of a patch: it is copied as a whole.
-    joined = groups == 1 and c > 1 and grad_x.strides[1] == size and grad_x.strides[3] == c * size
-    turned = _filters(patches, weight, groups, joined)
-    sides, steps, (top, left) = (c, rows, columns), patches.step, patches.inside
-    if joined:
-        grad_x, sides, steps, left = (_with_channels_in_rows(grad_x), (1, rows, columns * c),
-                                      (steps[0], steps[1] * c), left * c)
-    if patches.grid == (1, 1) and sides == grad_x.shape[1:] and (top, left) == (0, 0) and _in_one_piece(grad_x):
-        driver.conv2d(_met(grad_output, turned, grad_x.reshape(n, len(turned), 1, 1), patches, (0, 0)))
-        return patches.exact or _finite(grad_x)
-    prepared = None
-    for images, of_rows, of_columns in _blocks(n, patches.grid, len(turned) * size):
-        block = _scratch(images.stop - images.start, len(turned), len(of_rows), len(of_columns),
-                         driver.module, grad_x.dtype)
-        conv = _met(grad_output[images], turned, block, patches, (of_rows.start, of_columns.start))
-        if prepared is None:
-            prepared = driver.prepared(conv)
-        driver.conv2d(conv, *prepared)
-        if not patches.exact and not _finite(block):
-            return False
-        if not patches.covers and of_rows.start == of_columns.start == 0:
-            grad_x[images].fill(0)
-        interleave(block.reshape(len(block), *sides, len(of_rows), len(of_columns)), grad_x[images],
-                   (top - of_rows.start * steps[0], left - of_columns.start * steps[1]), steps)
-    return True
+class SomeChannels:
+    """Channels of grad_x that are computed at a time, where groups see each other's none in whole groups."""
+
+    def __init__(self, by, grad_output, weight, grad_x, groups):
+        self.patches, self.driver, self.grad_output, self.grad_x = by.patches, by.driver, grad_output, grad_x
+        c, size = grad_x.shape[1], grad_x.itemsize
+        # Where a pixel's channels follow each other, so do those of a row of a patch: it is copied as a whole.
+        self.joined = groups == 1 and c > 1 and grad_x.strides[1] == size and grad_x.strides[3] == c * size
+        self.turned = _filters(self.patches, weight, groups, self.joined)
+
+    def compute(self, bias, epilogue, prepared):
+        """Fills grad_x; returns whether that is what the sums are, and no filter's zeros met what is not finite."""
+        patches, driver, grad_x = self.patches, self.driver, self.grad_x
+        (n, c), (rows, columns) = grad_x.shape[:2], patches.size
+        sides, steps, (top, left) = (c, rows, columns), patches.step, patches.inside
+        of_patches = bias
+        if bias is not None:
+            of_patches = np.tile(bias, rows * columns) if self.joined else np.repeat(bias, rows * columns)
+        if self.joined:
+            grad_x, sides, steps, left = (_with_channels_in_rows(grad_x), (1, rows, columns * c),
+                                          (steps[0], steps[1] * c), left * c)
+        if patches.grid == (1, 1) and sides == grad_x.shape[1:] and (top, left) == (0, 0) and _in_one_piece(grad_x):
+            conv = self._met(slice(None), grad_x.reshape(n, len(self.turned), 1, 1), (0, 0))
+            driver.conv2d(conv.of(bias=of_patches, epilogue=epilogue), *(prepared or ()))
+            return patches.exact or _finite(grad_x)
+        for images, of_rows, of_columns in self._blocks():
+            conv = self._block(images, of_rows, of_columns)
+            if prepared is None:
+                prepared = driver.prepared(conv)
+            driver.conv2d(conv.of(bias=of_patches, epilogue=epilogue), *prepared)
+            if not patches.exact and not _finite(conv.y):
+                return False
+            if not patches.covers and of_rows.start == of_columns.start == 0:
+                lay_ground(self.grad_x[images], bias, epilogue)
+            interleave(conv.y.reshape(len(conv.y), *sides, len(of_rows), len(of_columns)), grad_x[images],
+                       (top - of_rows.start * steps[0], left - of_columns.start * steps[1]), steps)
+        return True
+
+    def prepare(self):
+        """What the driver makes of the filters, as a tuple."""
+        return self.driver.prepared(self._block(*next(self._blocks())))
+
+    def workspace(self):
+        """Bytes of scratch: a block of outputs, and what the driver takes for it."""
+        block = self._block(*next(self._blocks()))
+        return block.y.nbytes + scratch_bytes(self.driver.module.workspace, block)
+
+    def _blocks(self):
+        """Slices of images and ranges of rows and columns of patches whose outputs take about BLOCK_BYTES."""
+        n, grid = len(self.grad_x), self.patches.grid
+        of = block_pixels(n, *grid, max(1, BLOCK_BYTES // (len(self.turned) * self.grad_x.itemsize)))
+        for image in range(0, n, of.images):
+            for row in range(0, grid[0], of.rows):
+                for column in range(0, grid[1], of.columns):
+                    yield (slice(image, min(image + of.images, n)), range(row, min(row + of.rows, grid[0])),
+                           range(column, min(column + of.columns, grid[1])))
+
+    def _block(self, images, rows, columns):
+        """The convolution that computes a block, into a scratch."""
+        y = _scratch(images.stop - images.start, len(self.turned), len(rows), len(columns), self.driver.module,
+                     self.grad_x.dtype)
+        return self._met(images, y, (rows.start, columns.start))
+
+    def _met(self, images, y, first):
+        """The convolution of a block of patches, (row, column) first among them,
+        with the part of grad_output that they meet."""
+        patches, part, origin = self.patches, [images, slice(None)], []
+        for axis in range(2):
+            begin = first[axis] - patches.padding[axis]
+            end = min(begin + y.shape[2 + axis] + patches.taps[axis] - 1, self.grad_output.shape[2 + axis])
+            part.append(slice(max(begin, 0), end))
+            origin.append(max(begin, 0) - begin)
+        return Convolution(self.grad_output[tuple(part)], self.turned, None, y, Window((1, 1), (1, 1), tuple(origin)))
 
 
 def _finite(array):
@@ -213,31 +280,9 @@ def _in_one_piece(images):
     return True
 
 
-def _blocks(n, grid, patch_bytes):
-    """Slices of images and ranges of rows and columns of patches whose outputs take about BLOCK_BYTES."""
-    of = block_pixels(n, *grid, max(1, BLOCK_BYTES // patch_bytes))
-    for image in range(0, n, of.images):
-        for row in range(0, grid[0], of.rows):
-            for column in range(0, grid[1], of.columns):
-                yield (slice(image, min(image + of.images, n)), range(row, min(row + of.rows, grid[0])),
-                       range(column, min(column + of.columns, grid[1])))
-
-
 def _scratch(n, filters, rows, columns, module, dtype):
     """A block of outputs (N, filters, rows, columns), in memory as the driver stores it best."""
     flat = memory.scratch(n * filters * rows * columns * dtype.itemsize).view(dtype)
     if module in (direct, winograd):    # a vector is filters of one pixel
         return flat.reshape(n, rows, columns, filters).transpose(0, 3, 1, 2)
     return flat.reshape(n, filters, rows, columns)
-
-
-def _met(grad_output, turned, y, patches, first):
-    """The convolution of a block of patches, (row, column) first among them,
-    with the part of grad_output that they meet."""
-    part, origin = [slice(None), slice(None)], []
-    for axis in range(2):
-        begin = first[axis] - patches.padding[axis]
-        end = min(begin + y.shape[2 + axis] + patches.taps[axis] - 1, grad_output.shape[2 + axis])
-        part.append(slice(max(begin, 0), end))
-        origin.append(max(begin, 0) - begin)
-    return Convolution(grad_output[tuple(part)], turned, None, y, Window((1, 1), (1, 1), tuple(origin)))

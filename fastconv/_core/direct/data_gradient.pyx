@@ -13,6 +13,9 @@ row m stands for the rows of grad_x that begin at m times the stride, one of eac
             for strip: for phase: for tile of pixels: micro-kernel over all filters and taps
                 -> Y[row of grad_x][column][2 vectors] (L1) -> grad_x (NHWC: straight there)
 
+What a transposed convolution adds, a bias and an activation, is done in registers; where no tap meets a pixel there is
+the activation of the bias alone, which Y is filled with before.
+
 A strip is one row, or, where rows are shorter than tiles, so many that tiles go on from row to row,
 over the columns of X between them: what is computed there is stored nowhere.
 
@@ -23,9 +26,11 @@ goes to a place behind B.
 Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016).
 """
 
+from fastconv._core.problem.finish import lay_ground
+
 cimport numpy as cnp
 from cython cimport floating
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from fastconv._core.problem.blocks cimport Blocking, PixelBlock, block_at, block_pixels
 from fastconv._core.problem.convolution cimport Convolution, Window
@@ -34,8 +39,8 @@ from fastconv._core.problem.lanes cimport (
 )
 from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport channel_tile, tile_rows, to_lanes, vector_length
-from fastconv._core.runtime.kernels cimport FC_IDENTITY, FC_MAX_LANES, FC_MAX_NV, fc_pixels
+from fastconv._core.runtime.isa cimport activation, channel_tile, tile_rows, to_lanes, vector_length
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES, FC_MAX_NV, fc_pixels
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 
@@ -229,9 +234,11 @@ cdef void store_strip(const PhasedCall *call, Py_ssize_t n, Py_ssize_t row, Py_s
         store_vectors(call, y, count, channels, to)
 
 
-# Where the pixels of a strip and a panel go: the first one, and from one row, one column of grad_x to the next.
+# Where the pixels of a strip and a panel go: the first one, and from one row, one column of grad_x to the next;
+# their bias, or NULL.
 cdef struct StripPlace:
     void *first
+    const void *bias
     Py_ssize_t row, column
 
 
@@ -247,7 +254,7 @@ cdef void multiply_strip(const PhasedCall *call, const floating *x, Py_ssize_t r
     cdef fc_pixels pixels
     pixels.channels, pixels.block_stride, pixels.step, pixels.b_panel = call.g.c, l.vector_pitch, l.lanes, 0
     pixels.ldc, pixels.taps = l.columns.stride * place.column, call.offsets
-    pixels.activation.kind = FC_IDENTITY
+    pixels.activation.kind, pixels.activation.slope = call.g.activation, call.g.slope
     for i in range(l.rows.count):
         down = &l.rows.phases[i]
         some = min(rows, down.outputs - row)
@@ -263,13 +270,34 @@ cdef void multiply_strip(const PhasedCall *call, const floating *x, Py_ssize_t r
                     t = part(length, tiles, q)
                     m = part(length, tiles, q + 1) - t
                     channel_tile(<int>(width // l.lanes), <int>m, &pixels, start + t * l.lanes, b, out + t * pixels.ldc,
-                                 <const floating *>NULL, b)
+                                 <const floating *>place.bias, b)
             pixels.taps += pixels.n_taps
             b += pixels.n_taps * call.g.c * width
 
 
+cdef const floating *bias_of_panel(const PhasedCall *call, Py_ssize_t panel, floating *bias) noexcept nogil:
+    """The bias of a panel, zeros in its last lanes, or NULL."""
+    cdef Py_ssize_t width = call.l.width, before = panel * width, i
+    if call.g.bias == NULL:
+        return NULL
+    for i in range(width):
+        bias[i] = (<const floating *>call.g.bias)[before + i] if before + i < call.g.k else 0
+    return bias
+
+
+cdef void lay_strip(const PhasedCall *call, Py_ssize_t width, const floating *bias, floating *y) noexcept nogil:
+    """Y where no tap meets its pixels."""
+    cdef Py_ssize_t pixels = (call.l.y_size - call.l.ordered_size) // call.l.width, i
+    for i in range(width):
+        y[i] = bias[i] if bias != NULL else 0
+    if call.g.activation:
+        activation(call.g.activation, y, y, width, call.g.slope)
+    for i in range(1, pixels):
+        memcpy(y + i * width, y, width * sizeof(floating))
+
+
 cdef void panel_unit(const void *data, Py_ssize_t unit, floating *scratch) noexcept nogil:
-    """One panel, and a part of the strips of a block. The scratch: B, the table of its taps, Y."""
+    """One panel, and a part of the strips of a block. The scratch: B, the table of its taps, Y, the bias."""
     cdef const PhasedCall *call = <const PhasedCall *>data
     cdef const PhasedLayout *l = call.l
     cdef Py_ssize_t panel = unit // l.pieces, piece = unit % l.pieces, strips, i, n, row, rows
@@ -282,8 +310,9 @@ cdef void panel_unit(const void *data, Py_ssize_t unit, floating *scratch) noexc
         b = <const floating *>call.b + panel * l.b_size
     else:
         pack_panel(call, panel, <Py_ssize_t *>(scratch + l.b_size), scratch)
+    place.bias = bias_of_panel(call, panel, y + l.y_size)
     if not l.covers:    # some pixels are met by no tap
-        memset(y, 0, l.y_size * sizeof(floating))
+        lay_strip(call, width, <const floating *>place.bias, y)
     strips = ceildiv(call.block.rows, l.strip)
     for i in range(part(call.block.images * strips, l.pieces, piece),
                    part(call.block.images * strips, l.pieces, piece + 1)):
@@ -398,7 +427,7 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
     l.ordered_size = rounded(l.rows.stride * l.strip * g.ow * l.width) if l.strip > 1 and g.yk != 1 else 0
     l.y_size = rounded(l.rows.stride * l.strip * l.y_pitch * l.width) + l.ordered_size
     l.x_size = rounded(l.vectors * l.vector_pitch)
-    l.thread_size = l.b_size + l.at_size + l.y_size
+    l.thread_size = l.b_size + l.at_size + l.y_size + rounded(l.width)
     l.shared_size = l.x_size + (l.panels * l.b_size if l.beforehand else 0)
     l.table_size = 4 * g.r * g.s + (0 if g.xc == 1 else position_count(g, l.band_rows, l.columns.length))
     return l
@@ -456,7 +485,7 @@ def data_gradient(Convolution conv not None):
     cdef PhasedCall call
     call.g, call.l = &g, &l
     if l.stored and not l.covers:
-        conv.y.fill(0)
+        lay_ground(conv.y, conv.bias, conv.epilogue)
     with nogil:
         fill_tables(&call, <Py_ssize_t *>tables.data)
         if conv.single:

@@ -22,8 +22,11 @@ its convolutions. A way has
     terms(problem)                   what is done beside that, by name
     period(problem)                  among so many first rows and columns of grad_x there is a pixel that meets each
                                      tap, be it on padding; None where no tap meets padding
-    lay_out(problem, driver)         a door: called with grad_output, weight and grad_x, it fills grad_x and returns the
-                                     images that it leaves to a driver behind it in the list
+    lay_out(problem, driver)         a door: called with grad_output, weight and grad_x, and what a transposed
+                                     convolution has beside them (a bias, an Epilogue, prepared weights), it fills
+                                     grad_x and returns the images that it leaves to a driver behind it in the list;
+                                     its prepare(grad_output, weight, grad_x) makes what can be made of the weights
+                                     beforehand, or None, its workspace counts the bytes of scratch
 """
 
 import functools
@@ -96,10 +99,11 @@ class Driver(NamedTuple):
     keeps_weights: bool = False
     as_it_is: bool = False         # whether it takes a problem as it is, and not in its simpler form
     accumulates: bool = False      # whether it can add to y
+    any_contrast: bool = False     # whether it transforms whatever the contrast of the data
 
     @property
     def conv2d(self) -> Callable:
-        return self.module.conv2d
+        return functools.partial(self.module.conv2d, any_contrast=True) if self.any_contrast else self.module.conv2d
 
     @property
     def as_named(self) -> Callable:
@@ -199,9 +203,9 @@ DATA_GRADIENT = (
     *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD,
                          WINOGRAD_BY_PATCHES)
       for taps in (3, 5)),
-    DataGradientDriver("winograd, transposed", OneCall(winograd_data_gradient.data_gradient),
+    DataGradientDriver("winograd, transposed", OneCall(winograd_data_gradient),
                        WINOGRAD._replace(costs=winograd_data_gradient_cost), TRANSPOSED),
-    DataGradientDriver("direct, all phases", OneCall(direct_data_gradient.data_gradient),
+    DataGradientDriver("direct, all phases", OneCall(direct_data_gradient),
                        DIRECT._replace(costs=direct_data_gradient_cost), ALL_PHASES),
     *(DataGradientDriver(f"phases, {driver.name}", phases, driver) for driver in MANY_OUTPUTS),
 )

@@ -104,13 +104,30 @@ def is_copy(value, cnp.ndarray original):
 def begins_finite(cnp.ndarray images, Py_ssize_t rows, Py_ssize_t columns):
     """Whether the first rows and columns of the first of images (N, C, H, W), which are plain,
     hold nothing but finite numbers."""
+    return corner_is_finite(images, 0, 0, min(rows, cnp.PyArray_DIM(images, 2)),
+                            min(columns, cnp.PyArray_DIM(images, 3)))
+
+
+def has_finite_corners(cnp.ndarray images, Py_ssize_t rows, Py_ssize_t columns):
+    """The same of the first and the last rows, where they cross the first and the last columns."""
+    cdef Py_ssize_t below, right
+    rows, columns = min(rows, cnp.PyArray_DIM(images, 2)), min(columns, cnp.PyArray_DIM(images, 3))
+    below, right = cnp.PyArray_DIM(images, 2) - rows, cnp.PyArray_DIM(images, 3) - columns
+    return (corner_is_finite(images, 0, 0, rows, columns) and corner_is_finite(images, 0, right, rows, columns)
+            and corner_is_finite(images, below, 0, rows, columns)
+            and corner_is_finite(images, below, right, rows, columns))
+
+
+cdef bint corner_is_finite(cnp.ndarray images, Py_ssize_t first, Py_ssize_t left, Py_ssize_t rows,
+                           Py_ssize_t columns) noexcept:
+    """Whether so many rows and columns of the first image, from there on, hold nothing but finite numbers."""
     cdef Py_ssize_t c, i, _
     cdef bint single = cnp.PyArray_TYPE(images) == cnp.NPY_FLOAT
     cdef const char *row
-    rows, columns = min(rows, cnp.PyArray_DIM(images, 2)), min(columns, cnp.PyArray_DIM(images, 3))
     for c in range(cnp.PyArray_DIM(images, 1)):
-        for i in range(rows):
-            row = cnp.PyArray_BYTES(images) + c * cnp.PyArray_STRIDE(images, 1) + i * cnp.PyArray_STRIDE(images, 2)
+        for i in range(first, first + rows):
+            row = (cnp.PyArray_BYTES(images) + c * cnp.PyArray_STRIDE(images, 1) + i * cnp.PyArray_STRIDE(images, 2)
+                   + left * cnp.PyArray_STRIDE(images, 3))
             for _ in range(columns):
                 if not isfinite((<const float *>row)[0] if single else (<const double *>row)[0]):
                     return False

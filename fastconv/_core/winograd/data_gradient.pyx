@@ -21,7 +21,8 @@ block so many strips that V stays in a cache; a panel is one or two vectors of c
             for vector, strip: M -> patches, added up in 9 rows of pixels (L1, L2) -> 8 rows of grad_x
 
 The ninth row is the first of the next strip, and waits for it, where need be in the next block. So sums of patches
-are made in the order of the strips, whatever the number of threads.
+are made in the order of the strips, whatever the number of threads. A bias and an activation, of a transposed
+convolution, come to rows that are complete, before they are stored.
 
 A transform spreads what is not finite over its patch, and the rounding error of pixels that are louder than others by
 far (src_c/contrast.h) to pixels that do not see them. Images that have either are named to the caller, to be computed
@@ -40,8 +41,8 @@ from fastconv._core.problem.lanes cimport (
 )
 from fastconv._core.problem.problem cimport Problem, ceildiv, rounded
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport kernels
-from fastconv._core.runtime.kernels cimport fc_winograd_steps
+from fastconv._core.runtime.isa cimport activation, kernels
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_winograd_steps
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 from fastconv._core.winograd.filters cimport place_taps, transform_panel
@@ -131,7 +132,23 @@ cdef void input_unit(const void *data, Py_ssize_t index, floating *scratch) noex
         v += l.mr * l.lanes
 
 
-cdef void store_rows(const PatchesCall *call, const floating *rows, Py_ssize_t count, Py_ssize_t first, Py_ssize_t n,
+cdef void finish_row(const PatchesCall *call, floating *row, Py_ssize_t channel, int channels) noexcept nogil:
+    """The bias and the activation of a row of pixels, a vector each."""
+    cdef const Problem *g = call.g
+    cdef Py_ssize_t lanes = call.l.lanes, p
+    cdef floating bias[FC_MAX_LANES]
+    cdef int i
+    if g.bias != NULL:
+        for i in range(lanes):
+            bias[i] = (<const floating *>g.bias)[channel + i] if i < channels else 0
+        for p in range(g.left + g.ow):
+            for i in range(lanes):
+                row[p * lanes + i] += bias[i]
+    if g.activation:
+        activation(g.activation, row, row, (g.left + g.ow) * lanes, g.slope)
+
+
+cdef void store_rows(const PatchesCall *call, floating *rows, Py_ssize_t count, Py_ssize_t first, Py_ssize_t n,
                      Py_ssize_t channel, int channels) noexcept nogil:
     """So many rows of the patches, the first of which is `first` of the padded image, to grad_x, as far as they lie
     in it."""
@@ -140,6 +157,8 @@ cdef void store_rows(const PatchesCall *call, const floating *rows, Py_ssize_t c
     for r in range(count):
         u = first + r - g.top
         if 0 <= u < g.oh:
+            if g.bias != NULL or g.activation:
+                finish_row(call, rows + r * call.patch_cols * lanes, channel, channels)
             store_lanes(g, <floating *>g.y + n * g.yn + channel * g.yk + u * g.yh, channels, 1, g.ow,
                         rows + (r * call.patch_cols + g.left) * lanes, lanes)
 
@@ -148,7 +167,8 @@ cdef void patches_of_vector(const PatchesCall *call, const floating *m, Py_ssize
                             floating *carried, floating *rows) noexcept nogil:
     """M of one vector of channels, of all strips of the block, to grad_x; `channel` is counted over all groups."""
     cdef const WinogradLayout *l = call.l
-    cdef Py_ssize_t pitch = call.patch_cols * l.lanes, strip, n, row
+    cdef Py_ssize_t pitch = call.patch_cols * l.lanes, strip, n, row, i
+    cdef bint finishes = call.g.bias != NULL or call.g.activation
     cdef fc_winograd_steps steps
     steps.m_point, steps.m_tile, steps.y_row, steps.y_col = l.m_point, l.width, pitch, l.lanes
     memset(rows, 0, ROWS * pitch * sizeof(floating))
@@ -160,6 +180,10 @@ cdef void patches_of_vector(const PatchesCall *call, const floating *m, Py_ssize
             call.otherwise[n] = 1
         store_rows(call, rows, ROWS if row + 1 == l.tile_rows else 8, 8 * row, n, channel, channels)
         memcpy(rows, rows + 8 * pitch, pitch * sizeof(floating))
+        if finishes:    # columns and rows that no output has met are zeros again
+            for i in range(ROWS):
+                memset(rows + (i + 1) * pitch - l.lanes, 0, l.lanes * sizeof(floating))
+            memset(rows + (ROWS - 1) * pitch, 0, pitch * sizeof(floating))
         m += l.tiles * l.width
     memcpy(carried, rows, pitch * sizeof(floating))
 
