@@ -190,6 +190,15 @@ typedef struct {
     int channels;
 } fc_pixel_block;
 
+/* norm.h: how x becomes (x - centre) * scale + shift, then through a ReLU, or times weight + bias (NULL: none) along its row; and
+ * grad, which is g in front of the ReLU, or times weight, becomes g * scale + (x - centre) * slope + offset. */
+typedef struct {
+    const void *centre, *scale, *shift, *slope, *offset, *weight, *bias; /* arrays of T */
+    double *sums, *products;
+    ptrdiff_t planes, n, x, grad, y; /* planes, or pixels, and elements of each; from one to the next in x, grad and the result */
+    int relu;
+} fc_norm;
+
 #define FC_DECLARE_KERNELS(T, I, NAME)                                                                                                   \
     typedef struct {                                                                                                                     \
         int points,                                                                                                                      \
@@ -354,6 +363,15 @@ typedef struct {
          * gradient what all classes share, y = weight * (softmax(x) - share). x == y is allowed. */          \
         T (*log_sum_exp)(const T *x, ptrdiff_t n, T *top);                                                                               \
         void (*softmax_less)(const T *x, T *y, ptrdiff_t n, T weight, T share);                                                          \
+                                                                                                                                         \
+        /* norm.h, planes of n elements with a centre, scale, ... each, or (index 1) pixels of n channels with one a channel, of         \
+         * which a vector past the last may be read, and of the sums written: adds to sums those of x - centre (g, grad), to             \
+         * products those of that times x - centre (times the mapped x); the maps. */                                                    \
+        void (*norm_moments[2])(const fc_norm *how, const T *x);                                                                         \
+        void (*norm_gradient_sums[2])(const fc_norm *how, const T *x, const T *grad);                                                    \
+        void (*norm_row_sums)(const fc_norm *how, const T *x, const T *grad); /* of each element of a row */                             \
+        void (*normalise[2])(const fc_norm *how, const T *x, T *y);                                                                      \
+        void (*normalise_backward[2])(const fc_norm *how, const T *x, const T *grad, T *grad_x);                                         \
                                                                                                                                          \
         /* update.h: one step on n parameters, in place. velocity may be NULL. */                                                        \
         void (*sgd)(const fc_sgd *rule, T *param, const T *grad, T *velocity, ptrdiff_t n);                                              \

@@ -10,6 +10,7 @@
 #include "contrast.h"
 #include "reduce.h"
 #include "softmax.h"
+#include "norm.h"
 #include "update.h"
 #include "row_sums.h"
 #include "pool.h"
@@ -60,6 +61,11 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .softmax_columns_backward = NAME(softmax_columns_backward),
     .log_sum_exp = NAME(log_sum_exp),
     .softmax_less = NAME(softmax_less),
+    .norm_moments = {NAME(plane_moments), NAME(channel_moments)},
+    .norm_gradient_sums = {NAME(plane_gradient_sums), NAME(channel_gradient_sums)},
+    .norm_row_sums = NAME(row_gradient_sums),
+    .normalise = {NAME(plane_normalise), NAME(channel_normalise)},
+    .normalise_backward = {NAME(plane_gradient), NAME(channel_gradient)},
     .sgd = NAME(sgd),
     .adam = NAME(adam),
     .max_across = NAME(max_across),

@@ -192,7 +192,7 @@ def test_the_stub_of_the_operations_says_what_they_take():
 
 
 # Arguments whose value decides the type of the result.
-CHOOSES = {"needs", "return_indices", "reduction"}
+CHOOSES = {"needs", "return_indices", "return_statistics", "reduction"}
 
 
 @pytest.mark.parametrize(("type_", "values"), [

@@ -33,6 +33,7 @@ depthwise    one input channel a group
 fourier      large filters
 data_gradient  the ways to grad_x by convolutions of grad_output
 pooling      windows: maxima, averages; global and adaptive
+norm         batch, group and layer normalisation
 pointwise    activations, softmax, losses, bias gradients, the optimisers' updates; affine maps of images
 
 Words

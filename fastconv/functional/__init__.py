@@ -53,6 +53,8 @@ __all__ = [
     "add",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
@@ -69,6 +71,10 @@ __all__ = [
     "global_max_pool2d_backward",
     "interpolate",
     "interpolate_backward",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
@@ -106,6 +112,13 @@ LATER = {
     "conv_transpose2d_backward": "fastconv.functional.transposed_images",
     "explain": "fastconv.functional.explanation",
     "plan_conv_transpose2d": "fastconv.functional.transposed_images",
+    "batch_norm": "fastconv.functional.batch_normalisation",
+    "batch_norm_backward": "fastconv.functional.batch_normalisation",
+    "explain": "fastconv.functional.explanation",
+    "group_norm": "fastconv.functional.layer_normalisation",
+    "group_norm_backward": "fastconv.functional.layer_normalisation",
+    "layer_norm": "fastconv.functional.layer_normalisation",
+    "layer_norm_backward": "fastconv.functional.layer_normalisation",
 }
 
 

@@ -10,6 +10,10 @@ import numpy as np
 
 from fastconv.functional.addition import add as add
 from fastconv.functional.clipping import relu6 as relu6, relu6_backward as relu6_backward
+from fastconv.functional.batch_normalisation import (
+    batch_norm as batch_norm,
+    batch_norm_backward as batch_norm_backward,
+)
 from fastconv.functional.conv import conv_output_size as conv_output_size
 from fastconv.functional.transposed_images import (
     conv_transpose2d as conv_transpose2d,
@@ -18,6 +22,12 @@ from fastconv.functional.transposed_images import (
 )
 from fastconv.functional.explanation import explain as explain
 from fastconv.functional.interpolation import interpolate as interpolate, interpolate_backward as interpolate_backward
+from fastconv.functional.layer_normalisation import (
+    group_norm as group_norm,
+    group_norm_backward as group_norm_backward,
+    layer_norm as layer_norm,
+    layer_norm_backward as layer_norm_backward,
+)
 from fastconv.functional.prepared import Conv2dPlan
 from fastconv.functional.typing import (
     Activation,
@@ -44,6 +54,8 @@ __all__ = [
     "add",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
@@ -60,6 +72,10 @@ __all__ = [
     "global_max_pool2d_backward",
     "interpolate",
     "interpolate_backward",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",

@@ -7,6 +7,7 @@
     conv, pooling, activation, linear, interpolation    the layers
     joining         Residual, Concat: layers in which an input goes several ways
     conv, conv_transpose, pooling, activation, linear    the layers
+    conv, pooling, activation, linear, norm    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
@@ -25,6 +26,7 @@ from fastconv.nn.conv_transpose import ConvTranspose2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
+from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
 from fastconv.nn.pooling import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -41,6 +43,9 @@ __all__ = [
     "AdaptiveMaxPool2d",
     "AvgPool2d",
     "Concat",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Conv2d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
@@ -48,6 +53,8 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
+    "GroupNorm",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",

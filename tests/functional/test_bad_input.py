@@ -4,6 +4,7 @@ import re
 import warnings
 
 import bad_convolutions as convolutions
+import bad_normalisations as normalisations
 import bad_poolings as poolings
 import bad_resizings as resizings
 import bad_transposed as transposed
@@ -148,6 +149,7 @@ TABLE = {
     **poolings.TABLE,
     **resizings.TABLE,
     **transposed.TABLE,
+    **normalisations.TABLE,
     "relu": activation(fc.relu),
     "leaky_relu": activation(fc.leaky_relu, *slope(fc.leaky_relu, SCORES)),
     "sigmoid": activation(fc.sigmoid),

@@ -18,6 +18,8 @@ GOOD = {
     nn.Upsample: dict(size=2), nn.Flatten: {}, nn.Concat: dict(branches=[nn.ReLU()]),
     nn.Residual: dict(body=nn.ReLU()), nn.AdaptiveMaxPool2d: dict(output_size=2),
     nn.AdaptiveAvgPool2d: dict(output_size=2),
+    nn.BatchNorm1d: dict(num_features=2), nn.BatchNorm2d: dict(num_features=2), nn.BatchNorm3d: dict(num_features=2),
+    nn.GroupNorm: dict(num_groups=1, num_channels=2), nn.LayerNorm: dict(normalized_shape=2),
     **{layer: {} for layer in (nn.GlobalMaxPool2d, nn.GlobalAvgPool2d, nn.Dropout, nn.LeakyReLU,
                                nn.Softmax, nn.LogSoftmax, nn.CrossEntropyLoss, nn.init.generator)},
     **{getattr(nn.init, name): dict(shape=(4, 3))

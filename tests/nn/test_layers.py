@@ -55,6 +55,13 @@ LAYERS = [
     (nn.Linear(7, 4, dtype="float64", rng=0), ROWS, (3, 4)),
     (nn.Linear(7, 4, bias=False, dtype="float64", rng=0), ROWS, (3, 4)),
     (nn.Dropout(0.0), IMAGES, IMAGES),
+    (nn.BatchNorm1d(7, track_running_stats=False, dtype="float64"), ROWS, ROWS),
+    (nn.BatchNorm2d(4, track_running_stats=False, dtype="float64"), IMAGES, IMAGES),
+    (nn.BatchNorm2d(5, affine=False, track_running_stats=False, data_format="NHWC"), IMAGES, IMAGES),
+    (nn.GroupNorm(2, 4, dtype="float64"), IMAGES, IMAGES),
+    (nn.GroupNorm(1, 4, affine=False), IMAGES, IMAGES),
+    (nn.LayerNorm((6, 5), dtype="float64"), IMAGES, IMAGES),
+    (nn.LayerNorm(7, bias=False, dtype="float64"), ROWS, ROWS),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Normalisation: of batches and groups of channels, and of rows."""

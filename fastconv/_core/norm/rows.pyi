@@ -1,0 +1,6 @@
+from numpy.typing import NDArray
+
+from fastconv._core.norm.groups import Affine
+
+def forward(x: NDArray, y: NDArray, affine: Affine) -> None: ...
+def backward(grad: NDArray, x: NDArray, grad_x: NDArray | None, totals: NDArray | None, affine: Affine) -> None: ...
