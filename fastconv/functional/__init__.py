@@ -103,22 +103,20 @@ __all__ = [
 #: What fewer programs use is imported when it is first used, from these modules.
 LATER = {
     "add": "fastconv.functional.addition",
-    "explain": "fastconv.functional.explanation",
-    "interpolate": "fastconv.functional.interpolation",
-    "interpolate_backward": "fastconv.functional.interpolation",
-    "relu6": "fastconv.functional.clipping",
-    "relu6_backward": "fastconv.functional.clipping",
+    "batch_norm": "fastconv.functional.batch_normalisation",
+    "batch_norm_backward": "fastconv.functional.batch_normalisation",
     "conv_transpose2d": "fastconv.functional.transposed_images",
     "conv_transpose2d_backward": "fastconv.functional.transposed_images",
     "explain": "fastconv.functional.explanation",
-    "plan_conv_transpose2d": "fastconv.functional.transposed_images",
-    "batch_norm": "fastconv.functional.batch_normalisation",
-    "batch_norm_backward": "fastconv.functional.batch_normalisation",
-    "explain": "fastconv.functional.explanation",
     "group_norm": "fastconv.functional.layer_normalisation",
     "group_norm_backward": "fastconv.functional.layer_normalisation",
+    "interpolate": "fastconv.functional.interpolation",
+    "interpolate_backward": "fastconv.functional.interpolation",
     "layer_norm": "fastconv.functional.layer_normalisation",
     "layer_norm_backward": "fastconv.functional.layer_normalisation",
+    "plan_conv_transpose2d": "fastconv.functional.transposed_images",
+    "relu6": "fastconv.functional.clipping",
+    "relu6_backward": "fastconv.functional.clipping",
 }
 
 

@@ -4,10 +4,9 @@
     state, blame    where a module finds its arrays; errors that name the layer
     sequential      Sequential: a model as a chain of layers
     containers      ModuleList, ModuleDict
-    conv, pooling, activation, linear, interpolation    the layers
+    blocks, unet    what the ready-made models are made of
     joining         Residual, Concat: layers in which an input goes several ways
-    conv, conv_transpose, pooling, activation, linear    the layers
-    conv, pooling, activation, linear, norm    the layers
+    conv, conv_transpose, pooling, activation, norm, linear, interpolation    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
@@ -18,11 +17,12 @@
 
 from fastconv.nn import init, models
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, Softmax, Tanh
+from fastconv.nn.blocks import BasicBlock, InvertedResidual
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
+from fastconv.nn.conv_transpose import ConvTranspose2d
 from fastconv.nn.interpolation import Upsample
 from fastconv.nn.joining import Concat, Residual
-from fastconv.nn.conv_transpose import ConvTranspose2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
@@ -37,15 +37,17 @@ from fastconv.nn.pooling import (
 )
 from fastconv.nn.sequential import Sequential
 from fastconv.nn.serialization import load, load_metadata, load_weights, save
+from fastconv.nn.unet import UNet
 
 __all__ = [
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AvgPool2d",
-    "Concat",
+    "BasicBlock",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Concat",
     "Conv2d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
@@ -54,6 +56,7 @@ __all__ = [
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GroupNorm",
+    "InvertedResidual",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -71,6 +74,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "UNet",
     "Upsample",
     "init",
     "load",

@@ -20,11 +20,12 @@ import numpy as np
 
 from fastconv.functional.foreign import shown
 from fastconv.nn.activation import LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, Softmax, Tanh
+from fastconv.nn.blocks import BasicBlock, InvertedResidual
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv2d
+from fastconv.nn.conv_transpose import ConvTranspose2d
 from fastconv.nn.interpolation import Upsample
 from fastconv.nn.joining import Concat, Residual
-from fastconv.nn.conv_transpose import ConvTranspose2d
 from fastconv.nn.linear import Dropout, Flatten, Linear
 from fastconv.nn.module import Module
 from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
@@ -37,17 +38,14 @@ from fastconv.nn.pooling import (
     MaxPool2d,
 )
 from fastconv.nn.sequential import Sequential
+from fastconv.nn.unet import UNet
 
 _LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Conv2d, Dropout, Flatten,
-                  GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU,
-                  ReLU6, Residual, Sigmoid, Softmax, Tanh, Upsample)
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Conv2d, ConvTranspose2d, Dropout, Flatten,
-                  GlobalAvgPool2d, GlobalMaxPool2d, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
-    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv2d,
-                  Dropout, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, GroupNorm, LayerNorm, LeakyReLU, Linear,
-                  LogSoftmax, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh)
+    for layer in (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BasicBlock, BatchNorm1d, BatchNorm2d, BatchNorm3d,
+                  Concat, Conv2d, ConvTranspose2d, Dropout, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, GroupNorm,
+                  InvertedResidual, LayerNorm, LeakyReLU, Linear, LogSoftmax, MaxPool2d, ReLU, ReLU6, Residual, Sigmoid,
+                  Softmax, Tanh, UNet, Upsample)
 }  # fmt: skip
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}

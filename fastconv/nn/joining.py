@@ -19,10 +19,11 @@ from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Linear
 from fastconv.nn.module import Module, is_watched
+from fastconv.nn.norm import BatchNorm2d
 from fastconv.nn.sequential import Sequential, is_chain, last_layer
 
 #: Layers that keep neither the array that they return nor the gradient that they return.
-_LETS_GO = (Conv2d, Linear)
+_LETS_GO = (Conv2d, Linear, BatchNorm2d)
 
 
 class Residual(Sequential):
@@ -34,7 +35,7 @@ class Residual(Sequential):
         Several layers are a `Sequential`.
     shortcut : Module, optional
         What x goes through where it does not have the shape of the body's output, such as a `Conv2d` of 1 x 1.
-    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
+    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6"}
         Applied to the sum, in the same pass over memory.
 
     Notes
