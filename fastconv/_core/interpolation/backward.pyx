@@ -9,8 +9,8 @@
     where channels are neighbours in memory (NHWC):
         for row, column of grad_x: for vector of channels: for row, column of grad_output that looks at it: -> sums
 
-The outputs that look at a pixel follow each other, and places.pxd says where they begin and end; so a pixel has all that
-it gets from one thread, in one order. Sums are of doubles: a pixel may get a part of millions of outputs.
+The outputs that look at a pixel follow each other, and places.pxd says where they begin and end; so a pixel has all
+that it gets from one thread, in one order. Sums are of doubles: a pixel may get a part of millions of outputs.
 """
 
 cimport numpy as cnp
@@ -26,7 +26,7 @@ cnp.import_array()
 cdef enum:
     RUN = 512        # columns of grad_output at a time
     CHANNELS = 256   # sums of channels at a time
-    KNOWN = 64       # outputs that look at a pixel, of each of which the weight is kept
+    KNOWN = 8        # outputs that look at a pixel, of each of which the weight is kept
 
 # About the nanoseconds of an element of grad_output, for the thread policy.
 cdef double COST = 2
@@ -135,15 +135,19 @@ cdef void add_row(const floating *grad, Py_ssize_t step, Py_ssize_t n, double we
 
 
 cdef void pixels(const Resizing *r, const Area *a, floating *grad_x, const floating *grad) noexcept nogil:
-    cdef Lookers rows, cols
+    cdef Lookers rows
+    cdef Lookers[COLUMNS] lookers
+    cdef const Lookers *cols
     cdef double[CHANNELS] sums
     cdef double down
     cdef Py_ssize_t i, j, k, channel, n, row, col
     cdef floating *pixel
+    for j in range(a.column, a.column_end):
+        lookers[j - a.column] = lookers_of(&r.cols, j)
     for i in range(a.row, a.row_end):
         rows = lookers_of(&r.rows, i)
         for j in range(a.column, a.column_end):
-            cols = lookers_of(&r.cols, j)
+            cols = &lookers[j - a.column]
             channel = 0
             while channel < r.channels:
                 n = min(CHANNELS, r.channels - channel)
@@ -152,7 +156,7 @@ cdef void pixels(const Resizing *r, const Area *a, floating *grad_x, const float
                     down = weight_of(&r.rows, &rows, row, i)
                     for col in range(cols.begin, cols.end):
                         add_row(grad + row * r.yh + col * r.yw + channel, 1, n,
-                                down * weight_of(&r.cols, &cols, col, j), sums)
+                                down * weight_of(&r.cols, cols, col, j), sums)
                 pixel = grad_x + i * r.xh + j * r.xw + channel
                 for k in range(n):
                     pixel[k] = <floating>sums[k]

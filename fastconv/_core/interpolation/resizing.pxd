@@ -7,6 +7,7 @@ from fastconv._core.problem.problem cimport ceildiv, elements
 cdef enum:
     COLUMNS = 256       # of a unit at most: what is known of each stays in L1
     PIXELS = 8192       # of a unit, about
+    THIN = 8            # channels below which a pixel of its own is not worth its loop
 
 # From images x to images y: grad_x and grad_output in the gradient. Strides are in elements. What is written has height
 # and width; a unit is so many planes, or one image where channels are neighbours in memory, rows and columns of it.
@@ -39,7 +40,7 @@ cdef inline Resizing resizing(cnp.ndarray x, cnp.ndarray y, int rule, double row
     r.rows.size, r.rows.outputs, r.rows.scale = cnp.PyArray_DIM(x, 2), cnp.PyArray_DIM(y, 2), row_scale
     r.cols.size, r.cols.outputs, r.cols.scale = cnp.PyArray_DIM(x, 3), cnp.PyArray_DIM(y, 3), column_scale
     r.channels = cnp.PyArray_DIM(x, 1)
-    r.channels_last = r.xc == 1 and r.yc == 1 and r.channels > 1
+    r.channels_last = r.xc == 1 and r.yc == 1 and r.channels >= THIN
     r.height, r.width = (r.rows.size, r.cols.size) if backward else (r.rows.outputs, r.cols.outputs)
     channels_at_once = r.channels if r.channels_last else 1
     r.columns_at_once = min(r.width, COLUMNS)
