@@ -20,7 +20,7 @@ def add(x: Any, other: Any, *, activation: Activation | None = None, out: Array 
     ----------
     x, other : array, float32 or float64
         Any shape, the same for both: nothing is repeated to fit. Any strides.
-    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
+    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6"}
         Applied to the sum while it is in the cache; leaky_relu has a slope of 0.01.
     out : array, optional
         Filled and returned: writable, C-contiguous, of the result's shape and dtype. It may be x, or other, itself, and

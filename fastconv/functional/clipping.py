@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from fastconv.functional.activation import relu, relu_backward
+from fastconv._core.pointwise import elementwise
+from fastconv.functional.activation import _gradient, _unary
 from fastconv.functional.typing import Array, ArrayLike
 
 
@@ -31,8 +30,7 @@ def relu6(x: ArrayLike) -> Array:
     >>> fc.relu6(np.array([-1.0, 2.0, 7.0]))
     array([0., 2., 6.])
     """
-    y = relu(x)
-    return np.minimum(y, 6, out=y)
+    return _unary(x, elementwise.RELU6)
 
 
 def relu6_backward(grad_output: ArrayLike, x: ArrayLike) -> Array:
@@ -56,6 +54,4 @@ def relu6_backward(grad_output: ArrayLike, x: ArrayLike) -> Array:
     >>> fc.relu6_backward(np.array([5.0, 6.0, 7.0]), np.array([-1.0, 2.0, 6.0]))
     array([0., 6., 0.])
     """
-    grad_x = relu_backward(grad_output, x)
-    np.copyto(grad_x, 0, where=np.asarray(x) >= 6)
-    return grad_x
+    return _gradient(grad_output, x, "x", elementwise.RELU6)

@@ -31,7 +31,7 @@ from fastconv.functional.typing import (
     Pair,
 )
 
-ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh")  # the drivers take the index
+ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6")  # the drivers take the index
 NEGATIVE_SLOPE = 0.01  # of activation="leaky_relu", as the default of fc.leaky_relu
 
 
@@ -69,7 +69,7 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
         The constant of ``padding_mode="constant"``.
     data_format : {"NCHW", "NHWC"}
         Order of the axes of x and of the result.
-    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
+    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6"}
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
         "auto" chooses by the shape (see `explain`). "winograd" serves 3 x 3 filters with stride 1 or 2

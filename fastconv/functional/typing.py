@@ -16,7 +16,7 @@ Padding = Literal["same", "valid"] | Pair | tuple[tuple[int, int], tuple[int, in
 
 PaddingMode = Literal["constant", "reflect", "replicate", "circular"]
 DataFormat = Literal["NCHW", "NHWC"]
-Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh"]
+Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "relu6"]
 Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]
 InterpolationMode = Literal["nearest", "bilinear"]
 Reduction = Literal["mean", "sum", "none"]

@@ -10,13 +10,16 @@ import numpy as np
 
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
-from fastconv.functional.typing import Float, NDArray
-from fastconv.nn.activation import ReLU
+from fastconv.functional.typing import Activation, Float, NDArray
+from fastconv.nn.activation import ReLU, ReLU6
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Flatten
 from fastconv.nn.module import Module, Parameter, is_watched, watched
 from fastconv.nn.pooling import MaxPool2d
+
+#: Layers that a convolution before them does too; what they remember is their output.
+_FUSED: dict[type, Activation] = {ReLU: "relu", ReLU6: "relu6"}
 
 
 class Sequential(Module):
@@ -86,9 +89,10 @@ class Sequential(Module):
         for layer, following in zip(layers, [*layers[1:], None]):
             if layer is done:
                 continue
-            if (not apart and type(layer) is Conv2d and type(following) is ReLU and _unchanged(layer)
-                    and _unchanged(following)):
-                x = _rectified(layer, x)
+            activation = _FUSED.get(type(following))
+            if (not apart and activation is not None and type(layer) is Conv2d and _unchanged(layer)
+                    and following is not None and _unchanged(following)):
+                x = _activated(layer, x, activation)
                 following.remember(x)
                 done = following
             else:
@@ -245,10 +249,10 @@ def _rectifies(layer: Module, following: Module) -> bool:
     return type(layer) is ReLU and type(following) is MaxPool2d and _unchanged(layer) and _unchanged(following)
 
 
-def _rectified(layer: Conv2d, x: NDArray[Any]) -> NDArray[Any]:
-    """What a convolution and the `ReLU` behind it give, the latter while the former's result is in the cache."""
+def _activated(layer: Conv2d, x: NDArray[Any], activation: Activation) -> NDArray[Any]:
+    """What a convolution and the layer behind it give, the latter while the former's result is in the cache."""
     try:
-        return layer.forward(x, "relu")
+        return layer.forward(x, activation)
     except NAMED as error:
         name_layer(error, layer, layer, "x", x)
         raise

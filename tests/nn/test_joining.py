@@ -25,7 +25,7 @@ MODELS = {
     "leaky": lambda form: nn.Residual(chain(form), activation="leaky_relu"),
     "sigmoid": lambda form: nn.Residual(chain(form), activation="sigmoid"),
     "shortcut": lambda form: nn.Residual(nn.Conv2d(4, 3, 3, 2, 1, data_format=form, **F64),
-                                         nn.Conv2d(4, 3, 1, 2, data_format=form, **F64), activation="tanh"),
+                                         nn.Conv2d(4, 3, 1, 2, data_format=form, **F64), activation="relu6"),
     "body that returns x": lambda form: nn.Residual(nn.Dropout(0.0)),
     "kept output": lambda form: nn.Residual(nn.Sequential(nn.Conv2d(4, 4, 1, data_format=form, **F64), nn.Tanh())),
     "nested": lambda form: nn.Residual(nn.Residual(chain(form), activation="tanh"), nn.Dropout(0.0), activation="relu"),
@@ -44,7 +44,7 @@ def functions(name):
         "activation": lambda m, x: np.maximum(m.body(x) + x, 0),
         "leaky": lambda m, x: fc.leaky_relu(m.body(x) + x),
         "sigmoid": lambda m, x: fc.sigmoid(m.body(x) + x),
-        "shortcut": lambda m, x: np.tanh(m.body(x) + m.shortcut(x)),
+        "shortcut": lambda m, x: np.clip(m.body(x) + m.shortcut(x), 0, 6),
         "body that returns x": lambda m, x: x + x,
         "kept output": lambda m, x: m.body(x) + x,
         "nested": lambda m, x: np.maximum(np.tanh(m.body.body(x) + x) + x, 0),
@@ -214,7 +214,7 @@ def test_add():
     for dtype in (np.float32, np.float64):
         for shape in ((), (0, 3), (7,), (3, 5, 41), (2, 30000)):
             a, b = (np.asarray(rng.standard_normal(shape), dtype) for _ in range(2))
-            for name in (None, "relu", "leaky_relu", "sigmoid", "tanh"):
+            for name in (None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6"):
                 expected = a + b if name is None else getattr(fc, name)(np.asarray(a + b))
                 np.testing.assert_array_equal(fc.add(a, b, activation=name), expected)
                 for threads in (2, 3):
@@ -230,3 +230,22 @@ def test_add():
     with np.errstate(invalid="ignore"):
         np.testing.assert_array_equal(fc.add(np.array([np.inf, np.nan, np.inf]), np.array([1.0, 1.0, -np.inf])),
                                       [np.inf, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU, nn.ReLU6])
+def test_an_activation_behind_a_convolution_is_fused_to_the_same_bits(layer):
+    rng = np.random.default_rng(0)
+    for groups, data_format in ((1, "NCHW"), (16, "NCHW"), (16, "NHWC"), (1, "NHWC")):
+        conv, activation = nn.Conv2d(16, 16, 3, padding=1, groups=groups, data_format=data_format, rng=0), layer()
+        model = nn.Sequential(conv, activation)
+        conv.weight.data *= 4
+        x = rng.standard_normal((2, 16, 14, 16)).astype(np.float32)
+        for mode in (True, False):
+            model.train(mode)
+            np.testing.assert_array_equal(model(x), activation(conv(x)))
+        model.train()
+        y = model(x)
+        grad_x = model.backward(np.ones_like(y))
+        assert (y == 0).any() and (layer is nn.ReLU or (y == 6).any())
+        activation(conv(x))
+        np.testing.assert_array_equal(conv.backward(activation.backward(np.ones_like(y))), grad_x)
