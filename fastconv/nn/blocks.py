@@ -120,6 +120,8 @@ class InvertedResidual(Residual):
         return super().forward(x) if self.adds else Sequential.forward(self, x)
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
-        return (super() if self.adds else super(Residual, self)).backward(grad_output, needs_input_grad)
+        if self.adds:
+            return super().backward(grad_output, needs_input_grad)
+        return Sequential.backward(self, grad_output, needs_input_grad)
 
     __repr__ = Module.__repr__
