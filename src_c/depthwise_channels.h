@@ -90,6 +90,7 @@ INLINE void NAME(slide)(NAME(sliding) q, const fc_slide *job, const T *const *ro
     ptrdiff_t y_row = how.y_row;
     const T *rows[2 * (FC_SLIDING_ROWS - 1) + 7];
     V acc[7][FC_SLIDING_ROWS], held[9], bv = NAME(load)(bias);
+    const V least = NAME(broadcast)((T)how.least), most = NAME(broadcast)((T)how.most);
     UNROLL for (int b = 0; b < n; b++) rows[b] = row_table[b];
     if (HELD(size)) { UNROLL for (int t = 0; t < size * size; t++) held[t] = NAME(load)(w + t * LANES); }
     UNROLL for (int j = 0; j < places; j++) UNROLL for (int i = 0; i < n_rows; i++) acc[j][i] = bv;
@@ -97,6 +98,7 @@ INLINE void NAME(slide)(NAME(sliding) q, const fc_slide *job, const T *const *ro
     const ptrdiff_t *end = how.columns + how.width * stride_w; /* and no counter, which would not get a register */
     for (; how.columns < end; how.columns += stride_w, y += how.y_col) {
         UNROLL for (int t = size - stride_w; t < size; t++) NAME(slide_over)(q, t, how, rows, w, held, acc);
+        UNROLL for (int i = 0; i < n_rows; i++) acc[0][i] = NAME(smaller)(most, NAME(larger)(least, acc[0][i]));
         if (channels == LANES) {
             UNROLL for (int i = 0; i < n_rows; i++) NAME(store)(y + i * y_row, acc[0][i]);
         } else {

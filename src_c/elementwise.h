@@ -121,6 +121,11 @@ INLINE V NAME(vector_relu)(V x, T slope) {
     (void)slope;
     return NAME(larger)((V){0}, x);
 }
+/* The same with 6 above; NaN stays here too. */
+INLINE V NAME(vector_relu6)(V x, T slope) {
+    (void)slope;
+    return NAME(smaller)(NAME(broadcast)(6), NAME(larger)((V){0}, x));
+}
 INLINE V NAME(vector_leaky_relu)(V x, T slope) { return NAME(select)(x > 0, x, x * slope); }
 
 /* e = exp(-|x|) never overflows: 1 / (1 + e) for x >= 0, e / (1 + e) below. */
@@ -150,12 +155,17 @@ ACTIVATION(relu)
 ACTIVATION(leaky_relu)
 ACTIVATION(sigmoid)
 ACTIVATION(tanh)
+ACTIVATION(relu6)
 #undef ACTIVATION
 
-/* The derivatives: v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh. */
+/* The derivatives: v is x for (leaky) ReLU and ReLU6, y = f(x) for sigmoid and tanh. */
 INLINE V NAME(vector_relu_backward)(V grad, V v, T slope) {
     (void)slope;
     return (V)((M)grad & ~(v <= 0));
+}
+INLINE V NAME(vector_relu6_backward)(V grad, V v, T slope) {
+    (void)slope;
+    return (V)((M)grad & ~(v <= 0) & ~(v >= 6));
 }
 INLINE V NAME(vector_leaky_relu_backward)(V grad, V v, T slope) { return NAME(select)(v > 0, grad, grad * slope); }
 INLINE V NAME(vector_sigmoid_backward)(V grad, V v, T slope) {
@@ -182,5 +192,6 @@ ACTIVATION_BACKWARD(relu)
 ACTIVATION_BACKWARD(leaky_relu)
 ACTIVATION_BACKWARD(sigmoid)
 ACTIVATION_BACKWARD(tanh)
+ACTIVATION_BACKWARD(relu6)
 #undef ACTIVATION_BACKWARD
 #undef MANTISSA

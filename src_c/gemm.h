@@ -11,7 +11,8 @@
 static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *how, T *c, ptrdiff_t ldc, ptrdiff_t rows,
                                                           ptrdiff_t n) {
     static void (*const functions[FC_ACTIVATIONS])(const T *, T *, ptrdiff_t, T) = {NULL, NAME(relu), NAME(leaky_relu),
-                                                                                    NAME(sigmoid), NAME(tanh)};
+                                                                                    NAME(sigmoid), NAME(tanh),
+                                                                                    NAME(relu6)};
     for (ptrdiff_t i = 0; i < rows; i++) functions[how->kind](c + i * ldc, c + i * ldc, n, (T)how->slope);
 }
 
@@ -19,17 +20,20 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
 #undef FORGET
 #define FORGET(i) __asm__("" : "+r"(i))
 
-/* The end of a tile of sums, acc[m][nv], of which rows of C are ldc apart: ReLU in registers, the stores, other activations. */
+/* The end of a tile of sums, acc[m][nv], of which rows of C are ldc apart: ReLU and ReLU6 in registers, the stores, other activations. */
 #undef FINISH_TILE
 #define FINISH_TILE(m, nv, how, c, ldc)                                                                                \
     int kind = (how)->kind;                                                                                            \
     if (kind == FC_RELU)                                                                                               \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
             acc[i][j] = NAME(vector_relu)(acc[i][j], 0);                                                               \
+    else if (kind == FC_RELU6)                                                                                         \
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
+            acc[i][j] = NAME(vector_relu6)(acc[i][j], 0);                                                              \
     FORGET(kind);                                                                                                      \
     UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                             \
         NAME(store)(c + i * (ldc) + j * LANES, acc[i][j]);                                                             \
-    if (kind > FC_RELU) NAME(activate_rows)(how, c, ldc, m, nv * LANES);
+    if (kind > FC_RELU && kind != FC_RELU6) NAME(activate_rows)(how, c, ldc, m, nv * LANES);
 
 #define GEMM_TILE(m, nv)                                                                                               \
     static void NAME(gemm_tile_##m##x##nv)(const fc_product *how, ptrdiff_t depth, const T *restrict a,                \

@@ -25,7 +25,7 @@ enum { FC_SLIDING_ROWS = 4 };           /* most rows that `slide` computes toget
 enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of rows and of columns, as `slide` has them */
 
 /* The activations; no kernel for FC_IDENTITY. */
-enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ACTIVATIONS };
+enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_RELU6, FC_ACTIVATIONS };
 
 enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_WINOGRAD_SCHEMES }; /* winograd.h has the details */
 enum { FC_MAX_GROUP = 8 }; /* half a vector: channels of the widest group that shares one */
@@ -157,11 +157,11 @@ typedef struct {
 typedef struct {
     const ptrdiff_t *columns;
     const void *outside; /* the vector that stands for padding */
-    int idle;            /* whether padded columns contribute nothing */
-    int channels;
+    int idle, channels;  /* whether padded columns contribute nothing; lanes */
     ptrdiff_t width;        /* outputs, or pixels of grad_output */
     ptrdiff_t y_row, y_col; /* from one to the next */
     ptrdiff_t ahead;        /* where to prefetch, seen from what is read, or 0 */
+    double least, most;     /* of an output: what lies beyond becomes these; NaN stays */
 } fc_slide;
 
 /* depthwise_channels.h, filling a band of pixels: row b, column q is at src + rows[b] + columns[q], or padding where one
@@ -181,15 +181,6 @@ typedef struct {
     ptrdiff_t y_row, y_col, rows, width;
     int channels;
 } fc_pixel_block;
-
-/* norm.h: how x becomes (x - centre) * scale + shift, then through a ReLU, or times weight + bias (NULL: none) along its row; and
- * grad, which is g in front of the ReLU, or times weight, becomes g * scale + (x - centre) * slope + offset. */
-typedef struct {
-    const void *centre, *scale, *shift, *slope, *offset, *weight, *bias; /* arrays of T */
-    double *sums, *products;
-    ptrdiff_t planes, n, x, grad, y; /* planes, or pixels, and elements of each; from one to the next in x, grad and the result */
-    int relu;
-} fc_norm;
 
 #define FC_DECLARE_KERNELS(T, I, NAME)                                                                                                   \
     typedef struct {                                                                                                                     \
@@ -339,7 +330,7 @@ typedef struct {
         /* elementwise.h: y[i] = f(x[i]), i < n; x == y is allowed. Index: FC_RELU and so on; slope is for FC_LEAKY_RELU. */             \
         void (*activation[FC_ACTIVATIONS])(const T *x, T *y, ptrdiff_t n, T slope);                                                      \
                                                                                                                                          \
-        /* elementwise.h: grad_x[i] = grad[i] f'(x[i]); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh. */                       \
+        /* elementwise.h: grad_x[i] = grad[i] f'(x[i]); v is x for (leaky) ReLU and ReLU6, else y = f(x). */                              \
         void (*activation_backward[FC_ACTIVATIONS])(const T *grad, const T *v, T *grad_x, ptrdiff_t n, T slope);                         \
                                                                                                                                          \
         /* curves.h: y[i] = f(x[i]), and grad_x[i] = grad[i] f'(x[i]), i < n; results may be arguments. Index: FC_ELU ... */             \

@@ -37,4 +37,13 @@ typedef struct {
     double lr, eps, weight_decay; /* lr: that of this step */
 } fc_adagrad;
 
+/* norm.h: how x becomes (x - centre) * scale + shift, then through a ReLU, or times weight + bias (NULL: none) along its row; and
+ * grad, which is g in front of the ReLU, or times weight, becomes g * scale + (x - centre) * slope + offset. */
+typedef struct {
+    const void *centre, *scale, *shift, *slope, *offset, *weight, *bias; /* arrays of T */
+    double *sums, *products;
+    ptrdiff_t planes, n, x, grad, y; /* planes, or pixels, and elements of each; from one to the next in x, grad and the result */
+    int relu;
+} fc_norm;
+
 #endif

@@ -265,6 +265,14 @@ def relu_backward(grad_output, x):
     return np.where(np.asarray(x) > 0, grad_output, 0.0).astype(np.float64)
 
 
+def relu6(x):
+    return np.where(np.asarray(x, np.float64) > 6, 6.0, relu(x))
+
+
+def relu6_backward(grad_output, x):
+    return np.where(np.asarray(x) < 6, relu_backward(grad_output, x), 0.0)
+
+
 def leaky_relu(x, negative_slope=0.01):
     x = np.asarray(x, np.float64)
     return np.where(x < 0, negative_slope * x, x)

@@ -29,6 +29,8 @@ COMPLETED = {
     "fastconv train --optimizer = ad": "adam adamw",
     "fastconv train --optimizer =": "sgd adam adamw",
     "fastconv train --epochs 2 --sch": "--schedule",
+    "fastconv train --model ''": "lenet5 resnet-small resnet18 mobilenet-v2 vgg11",
+    "fastconv train --model res": "resnet-small resnet18",
     "fastconv predict --inv": "--invert",
     "fastconv predict --no": "--no-invert",
     "fastconv predict ''": "",  # names of files, which are the shell's

@@ -17,7 +17,7 @@ import pytest
 import fastconv
 from fastconv import _core, functional, nn
 from fastconv._core.planner import plan
-from fastconv.functional import checks, convolution, typing
+from fastconv.functional import checks, convolution, resizing, typing
 
 CORE = Path(_core.__file__).parent
 COMPILED = sorted(f"{path.parent.name}.{path.name.split('.')[0]}" for path in CORE.rglob("*.so"))
@@ -66,6 +66,9 @@ fc.nll_loss(x, [0], reduction="average")
 fc.cross_entropy_backward(x, [0], reduction="avg")
 fc.softmax(x, axis="last")
 fc.leaky_relu(x, negative_slope="0.1")
+fc.interpolate(x, 16, mode="cubic")
+fc.interpolate(x, "16")
+fc.add(x, x, activation="gelu")
 plan(x, out=doubles)
 plan.algorithm.nonsense
 fc.import_module
@@ -78,6 +81,8 @@ nn.Conv2d(3, 4, 3, dtype="flaot32")
 nn.Linear(3, 4, init="kaiming")
 nn.MaxPool2d(2, data_format="nchw")
 nn.AvgPool2d("2")
+nn.Upsample(16, mode="cubic")
+nn.Residual(nn.ReLU(), activation="gelu")
 nn.models.lenet5(init="he")
 optim.OneCycleLR(optim.SGD([], lr=1.0), 1.0, 10, anneal_strategy="cosine")
 fc.EarlyStopping(monitor="accuracy")
@@ -193,7 +198,8 @@ CHOOSES = {"needs", "return_indices", "return_statistics", "reduction"}
 @pytest.mark.parametrize(("type_", "values"), [
     (typing.Algorithm, plan.ALGORITHMS), (typing.PaddingMode, checks.PADDING_MODES),
     (typing.DataFormat, checks.DATA_FORMATS), (typing.Reduction, checks.REDUCTIONS),
-    (typing.Activation, convolution.ACTIVATIONS[1:]), (nn.init.InitName, tuple(nn.init._BY_NAME))])
+    (typing.Activation, convolution.ACTIVATIONS[1:]), (typing.InterpolationMode, resizing.MODES),
+    (nn.init.InitName, tuple(nn.init._BY_NAME))])
 def test_the_literals_are_what_is_accepted(type_, values):
     assert get_args(type_) == values
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from fastconv.cli.arguments import Parser
 
 COMMANDS = {
-    "train": "train a LeNet-5, by default on the bundled handwritten digits",
+    "train": "train a network, by default a LeNet-5 on the bundled handwritten digits",
     "evaluate": "measure a saved model on a data set",
     "predict": "class and probability of image files",
     "explain": "what a convolution of given shapes does: output size, algorithm, operations, memory",

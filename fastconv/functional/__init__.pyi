@@ -8,7 +8,9 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from fastconv.functional.addition import add as add
 from fastconv.functional.batch_normalisation import batch_norm as batch_norm, batch_norm_backward as batch_norm_backward
+from fastconv.functional.clipping import relu6 as relu6, relu6_backward as relu6_backward
 from fastconv.functional.conv import conv_output_size as conv_output_size
 from fastconv.functional.curves import (
     elu as elu,
@@ -25,6 +27,7 @@ from fastconv.functional.curves import (
     softplus_backward as softplus_backward,
 )
 from fastconv.functional.explanation import explain as explain
+from fastconv.functional.interpolation import interpolate as interpolate, interpolate_backward as interpolate_backward
 from fastconv.functional.layer_normalisation import (
     group_norm as group_norm,
     group_norm_backward as group_norm_backward,
@@ -125,6 +128,8 @@ from fastconv.functional.volumes import conv3d as conv3d, conv3d_backward as con
 
 LATER: dict[str, str]
 
+LATER: dict[str, str]
+
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool1d_backward",
@@ -138,6 +143,7 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_backward",
+    "add",
     "avg_pool1d",
     "avg_pool1d_backward",
     "avg_pool2d",
@@ -190,6 +196,8 @@ __all__ = [
     "hardswish_backward",
     "huber_loss",
     "huber_loss_backward",
+    "interpolate",
+    "interpolate_backward",
     "l1_loss",
     "l1_loss_backward",
     "layer_norm",
@@ -231,6 +239,8 @@ __all__ = [
     "prelu",
     "prelu_backward",
     "relu",
+    "relu6",
+    "relu6_backward",
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",

@@ -67,7 +67,7 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
         The constant of ``padding_mode="constant"``.
     data_format : {"NCHW", "NHWC"}
         Order of the axes of x and of the result.
-    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
+    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6"}
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
         "auto" chooses by the shape (see `explain`). "winograd" serves 3 x 3 filters with stride 1 or 2

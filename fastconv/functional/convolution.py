@@ -19,7 +19,7 @@ from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks, expressions, results
 from fastconv.functional.results import NO_OUTS
 
-ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh")  # the drivers take the index
+ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6")  # the drivers take the index
 NEGATIVE_SLOPE = 0.01  # of activation="leaky_relu", as the default of fc.leaky_relu
 
 

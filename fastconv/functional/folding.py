@@ -8,16 +8,18 @@ training of neural networks for efficient integer-arithmetic-only inference", 20
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv._core.norm import groups
+from fastconv._core.pointwise import elementwise
 from fastconv._core.runtime import arrays
 from fastconv.functional.conv import IMAGES
+from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE
 from fastconv.functional.maps import affine_of, maps_view
 from fastconv.functional.prepared import KeptWeights
-from fastconv.functional.typing import Array, ArrayLike
+from fastconv.functional.typing import Activation, Array, ArrayLike
 
 
 class Normalisation(NamedTuple):
@@ -65,8 +67,8 @@ class FoldedWeights:
         self._kept: tuple[tuple[Any, ...], tuple[Array, Array] | None] | None = None
 
     def conv2d(self, x: ArrayLike, weight: Array, bias: Array | None, norm: Normalisation,
-               activation: Literal["relu"] | None = None) -> Array:
-        """`conv2d` of these arrays, normalised, through a ReLU if asked for."""
+               activation: Activation | None = None) -> Array:
+        """`conv2d` of these arrays, normalised, through an activation if asked for."""
         call, *given = IMAGES.find_call(x, weight, bias, *self._options)
         if weight.flags.c_contiguous and (call.keeps_weights or weight.size <= math.prod(call.shape)):
             both = self._folded(weight, bias, norm)
@@ -75,9 +77,11 @@ class FoldedWeights:
         y = call.run(*given, None)
         if y.size:
             view = maps_view(y, self._options[6])
-            affine = affine_of(y, norm.weight, norm.bias, view.shape[1], norm.eps, activation is not None)
+            affine = affine_of(y, norm.weight, norm.bias, view.shape[1], norm.eps, activation == "relu")
             mean, var = (np.ascontiguousarray(value, np.float64)[None] for value in (norm.mean, norm.var))
             groups.forward(view, view, (mean, var), False, affine)
+            if activation not in (None, "relu"):
+                elementwise.activate_in_place(y, ACTIVATIONS.index(activation), NEGATIVE_SLOPE)
         return y
 
     def _folded(self, weight: Array, bias: Array | None, norm: Normalisation) -> tuple[Array, Array] | None:

@@ -25,13 +25,14 @@ DataFormat = Literal["NCHW", "NHWC"]
 DataFormat1d = Literal["NCL", "NLC"]
 DataFormat3d = Literal["NCDHW", "NDHWC"]
 Rooms = tuple[NDArray[Float] | None, NDArray[np.int64] | None]  # out= of a maximum and of where it was
-Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh"]
+Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "relu6"]
 Algorithm = Literal["auto", "direct", "gemm", "winograd", "fft"]
+InterpolationMode = Literal["nearest", "bilinear"]
 Reduction = Literal["mean", "sum", "none"]
 Approximation = Literal["none", "tanh"]  # of GELU
 FloatDType = (Literal["float32", "float64"] | type[np.float32 | np.float64 | float] | np.dtype[np.float32]
               | np.dtype[np.float64])
 
 __all__ = ["Activation", "Algorithm", "Approximation", "Array", "ArrayLike", "DataFormat", "DataFormat1d",
-           "DataFormat3d", "Float", "FloatDType", "Gradients", "NDArray", "Needs", "Outs", "Padding", "Padding1d",
+           "DataFormat3d", "Float", "FloatDType", "Gradients", "InterpolationMode", "NDArray", "Needs", "Outs", "Padding", "Padding1d",
            "Padding3d", "PaddingMode", "Pair", "Reduction", "Rooms", "Single", "Triple"]

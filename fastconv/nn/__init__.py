@@ -8,6 +8,10 @@
     conv, conv_transpose, pooling, norm, padding, activation, linear    the layers; pooling1d and pooling3d those for
                     signals and volumes
     loss            losses of classes and of numbers
+    blocks, unet    what the ready-made models are made of
+    joining         Residual, Concat: layers in which an input goes several ways
+    conv, conv_transpose, pooling, activation, norm, linear, interpolation    the layers
+    loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
     parts           whether model, optimiser and loss belong together
     models          ready-made models
@@ -26,21 +30,22 @@ from fastconv.nn.activation import (
     LogSoftmax,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
     Tanh,
 )
+from fastconv.nn.blocks import BasicBlock, InvertedResidual
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
 from fastconv.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from fastconv.nn.folding import fold_batch_norm
+from fastconv.nn.interpolation import Upsample
+from fastconv.nn.joining import Concat, Residual
 from fastconv.nn.linear import Dropout, Dropout2d, Flatten, Linear
 from fastconv.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
-from fastconv.nn.conv import Conv2d
-from fastconv.nn.folding import fold_batch_norm
-from fastconv.nn.linear import Dropout, Flatten, Linear
-from fastconv.nn.loss import CrossEntropyLoss, NLLLoss
 from fastconv.nn.module import Module, Parameter
 from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
 from fastconv.nn.padding import ZeroPad2d
@@ -73,6 +78,7 @@ from fastconv.nn.pooling3d import (
 )
 from fastconv.nn.sequential import Sequential
 from fastconv.nn.serialization import load, load_metadata, load_weights, save
+from fastconv.nn.unet import UNet
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -85,9 +91,11 @@ __all__ = [
     "AvgPool2d",
     "AvgPool3d",
     "BCEWithLogitsLoss",
+    "BasicBlock",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Concat",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -111,6 +119,7 @@ __all__ = [
     "Hardswish",
     "HuberLoss",
     "Identity",
+    "InvertedResidual",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
@@ -130,6 +139,8 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ReLU",
+    "ReLU6",
+    "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -137,6 +148,8 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "UNet",
+    "Upsample",
     "ZeroPad2d",
     "fold_batch_norm",
     "init",

@@ -22,6 +22,18 @@ class ReLU(Module):
         return F.relu_backward(grad_output, self.recall())
 
 
+class ReLU6(Module):
+    """``min(max(x, 0), 6)``; its slope at 0 and at 6 is taken as 0. The activation of MobileNets."""
+
+    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        y = F.relu6(x)
+        self.remember(y)
+        return y
+
+    def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
+        return F.relu6_backward(grad_output, self.recall())
+
+
 class LeakyReLU(Module):
     """``x`` where positive, else ``negative_slope * x``.
 

@@ -1,6 +1,7 @@
 """A model as JSON: which modules, made with which arguments; and the model from that. No code, no pickle.
 
     {"layer": "Conv2d", "in_channels": 1, ...}                  a layer of fastconv.nn: its constructor's arguments
+    {"layer": "Residual", "body": {"layer": ...}, ...}          one that is made of others
     {"layer": "Sequential", "layers": {"0": ..., "1": ...}}     Sequential, ModuleList, ModuleDict
     {"class": "Block", "settings": {"channels": 8, ...}}        a class of one's own: what its `settings` returned
     {"class": "Chain", "layers": {"0": ..., "1": ...}}          a class of one's own that is made as those above
@@ -18,17 +19,35 @@ from typing import Any
 import numpy as np
 
 from fastconv.functional.foreign import shown
-from fastconv.nn import activation, conv, conv_transpose, linear, norm, padding, pooling, pooling1d, pooling3d
+from fastconv.nn import (
+    activation,
+    blocks,
+    conv,
+    conv_transpose,
+    interpolation,
+    joining,
+    linear,
+    norm,
+    padding,
+    pooling,
+    pooling1d,
+    pooling3d,
+    unet,
+)
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.module import Module
 from fastconv.nn.sequential import Sequential
 
+#: Bases of several layers, which are none themselves.
+_BASES = {conv.Convolution, conv_transpose.ConvTranspose, *pooling.BASES}
+
 _LAYERS: dict[str, type[Module]] = {
     name: layer
-    for module in (activation, conv, conv_transpose, linear, norm, padding, pooling, pooling1d, pooling3d)
-    for name, layer in vars(module).items()
-    # What others are made of is no layer.
-    if isinstance(layer, type) and issubclass(layer, Module) and layer is not Module and not layer.__subclasses__()
+    for home in (activation, blocks, conv, conv_transpose, interpolation, joining, linear, norm, padding,
+                 pooling, pooling1d, pooling3d, unet)
+    for name, layer in vars(home).items()
+    if isinstance(layer, type) and issubclass(layer, Module) and layer.__module__ == home.__name__
+    and layer not in _BASES and name[0] != "_"
 }
 
 _HOLDERS: dict[str, type[Module]] = {holder.__name__: holder for holder in (ModuleDict, ModuleList, Sequential)}
@@ -51,7 +70,9 @@ def describe(module: Module) -> dict[str, Any]:
 def _described(module: Module, own: dict[str, type[Module]]) -> dict[str, Any]:
     kind, name = type(module), type(module).__name__
     if kind is _LAYERS.get(name):
-        return {"layer": name, **module.settings()}
+        return {"layer": name, **{setting: _encoded(value, f"argument {setting} of {name}", own)
+                                  if isinstance(value, (Module, dict)) else value
+                                  for setting, value in module.settings().items()}}
     if kind is not _HOLDERS.get(name) and own.setdefault(name, kind) is not kind:
         raise TypeError(f"two classes of the model have the name {name}: give one of them another, or write "
                         "fc.save(model, path, architecture=False) for the weights alone")
@@ -158,7 +179,8 @@ def build(description: Any, classes: Mapping[str, type[Module]]) -> Module:
         raise ValueError(f"{name} has no argument {', '.join(unknown)}")
     if "init" in signature and isinstance(signature["init"].default, str):
         settings["init"] = "zeros"
-    return _LAYERS[name](**{key: _tuples(value) for key, value in settings.items()})
+    return _LAYERS[name](**{key: _decoded(value, classes) if isinstance(value, dict) else _tuples(value)
+                            for key, value in settings.items()})
 
 
 def _filled(kind: type[Any], layers: Any, classes: Mapping[str, type[Module]]) -> Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from fastconv.functional import checks
 from fastconv.functional.conv import IMAGES
@@ -236,9 +236,9 @@ class Conv2d(Convolution):
         self._folded = FoldedWeights(*self._options.values())
 
     def normalised(self, x: NDArray[Float], norm: Normalisation,
-                   activation: Literal["relu"] | None = None) -> NDArray[Float]:
-        """In evaluation mode: the output, normalised as a layer behind this one would, and through a ReLU if asked for.
-        """
+                   activation: Activation | None = None) -> NDArray[Float]:
+        """In evaluation mode: the output, normalised as a layer behind this one would, and through an activation if
+        asked for."""
         return self._folded.conv2d(x, self.weight.data, self.bias.data if self.bias else None, norm, activation)
 
     def release(self) -> None:

@@ -1,7 +1,8 @@
 """Neighbours in a chain that need fewer passes over memory together than one by one.
 
-    Conv, ReLU                     the latter while the result of the former is in the cache
-    Conv2d, BatchNorm2d            in evaluation mode: one convolution with other weights; and a ReLU behind them
+    Conv, ReLU or ReLU6            the latter while the result of the former is in the cache
+    Conv2d, BatchNorm2d            in evaluation mode: one convolution with other weights; and a ReLU or ReLU6
+                                   behind them
     BatchNorm, ReLU                one pass, forward and backward
     ReLU, MaxPool2d                backward: fewer numbers, see `MaxPool2d.backward`
 
@@ -14,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.functional.typing import NDArray
-from fastconv.nn.activation import ReLU
+from fastconv.functional.typing import Activation, NDArray
+from fastconv.nn.activation import ReLU, ReLU6
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
 from fastconv.nn.module import Module
@@ -25,21 +26,27 @@ from fastconv.nn.pooling import MaxPool2d
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 CONVOLUTIONS = (Conv1d, Conv2d, Conv3d)
 
+#: Layers that a convolution before them does too; what they remember is their output.
+FUSED: dict[type, Activation] = {ReLU: "relu", ReLU6: "relu6"}
+
 
 def in_one_pass(layers: list[Module], i: int, x: Any) -> int:
     """How many layers of a chain, from the one at i on, can run in one pass of the input x."""
     count = 1
     if i + 1 < len(layers) and _is(layers[i], Conv2d) and _folds(layers[i], layers[i + 1], x):
         count = 2
-    if count == 2 or _is(layers[i], *CONVOLUTIONS, *BATCH_NORMS):
-        count += i + count < len(layers) and _is(layers[i + count], ReLU)
+    if i + count < len(layers):
+        if count == 2 or _is(layers[i], *CONVOLUTIONS):
+            count += _is(layers[i + count], *FUSED)
+        elif _is(layers[i], *BATCH_NORMS):
+            count += _is(layers[i + count], ReLU)
     return count
 
 
 def run_in_one_pass(layers: list[Any], x: NDArray[Any]) -> NDArray[Any]:
     """The output of the last of them."""
     first, last = layers[0], layers[-1]
-    activation: Any = "relu" if type(last) is ReLU else None
+    activation: Any = FUSED.get(type(last))
     try:
         if type(layers[1]) is BatchNorm2d:
             norm = layers[1].in_evaluation()

@@ -74,14 +74,27 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """Images (N, C, H, W) to rows (N, C * H * W), in the order of memory: between convolution and Linear."""
+    """Images (N, C, H, W) to rows (N, C * H * W), in the order of memory: between convolution and Linear.
+
+    Parameters
+    ----------
+    data_format : {"NCHW", "NHWC"}
+        With "NHWC" images (N, H, W, C) become the rows that they would be in "NCHW", so that the weights of the Linear
+        behind do not depend on the format.
+    """
+
+    def __init__(self, *, data_format: DataFormat = "NCHW") -> None:
+        self.data_format = checks.choice(data_format, "data_format", checks.DATA_FORMATS)
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        if self.data_format == "NHWC":
+            x = np.moveaxis(checks.array(x, "x"), -1, 1)
         self.remember(np.shape(x))
         return F.flatten(x)
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
-        return F.flatten_backward(grad_output, self.recall())
+        grad_x = F.flatten_backward(grad_output, self.recall())
+        return np.moveaxis(grad_x, 1, -1) if self.data_format == "NHWC" else grad_x
 
 
 class Dropout(Module):

@@ -100,6 +100,10 @@ class NormPooling(Pooling):
 # Images
 
 
+#: What the layers below, and those of signals and volumes, are made of.
+BASES = (Pooling, WindowPooling, AdaptivePooling, MaxPooling, AveragePooling, NormPooling)
+
+
 class MaxPool2d(MaxPooling, WindowPooling):
     """The largest value of each window; see `fastconv.max_pool2d`.
 

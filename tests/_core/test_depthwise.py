@@ -188,10 +188,11 @@ def test_a_nan_reaches_only_the_taps_that_meet_it(channels, columns, data_format
     "multiplier", "constant_2_NCHW", "constant_1_NHWC", "several_column_blocks", "several_groups_of_channels_nhwc",
     "several_groups_of_channels_band_nhwc", "dilation_1_nhwc", "multiplier_nhwc", "constant_1_planes",
     "several_column_pieces_band_planes", "dilation_2_planes")])
-@pytest.mark.parametrize("activation", range(5))
+@pytest.mark.parametrize("activation", range(6))
 def test_activations(case, activation):
     x, weight, bias, _ = case.arrays(seed=1)
-    functions = [lambda y: y, reference.relu, lambda y: reference.leaky_relu(y, 0.2), reference.sigmoid, reference.tanh]
+    functions = [lambda y: y, reference.relu, lambda y: reference.leaky_relu(y, 0.2), reference.sigmoid, reference.tanh,
+                 reference.relu6]
     y = forward(case, view(x, case.data_format), weight, bias, view(np.zeros(case.output_shape()), case.data_format),
                 activation, 0.2)
     np.testing.assert_allclose(y, functions[activation](reference.conv2d(x, weight, bias, **case.window())), rtol=1e-12,

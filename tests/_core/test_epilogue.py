@@ -18,8 +18,9 @@ from fastconv._core.runtime import isa
 from fastconv._core.winograd import forward as winograd
 
 SLOPE = 0.25
-KINDS = (elementwise.RELU, elementwise.LEAKY_RELU, elementwise.SIGMOID, elementwise.TANH)
-FUNCTIONS = (lambda v: v, reference.relu, lambda v: reference.leaky_relu(v, SLOPE), reference.sigmoid, reference.tanh)
+KINDS = (elementwise.RELU, elementwise.LEAKY_RELU, elementwise.SIGMOID, elementwise.TANH, elementwise.RELU6)
+FUNCTIONS = (lambda v: v, reference.relu, lambda v: reference.leaky_relu(v, SLOPE), reference.sigmoid, reference.tanh,
+             reference.relu6)
 
 VIEWS = {
     "nchw": lambda a: a,

@@ -74,12 +74,12 @@ def test_stages_of_filters(threads):
         check_product(17, 90_000, 3)
 
 
-@pytest.mark.parametrize("activation", range(5))
+@pytest.mark.parametrize("activation", range(6))
 @pytest.mark.parametrize("n", [1, 17, 32, 40])
 def test_the_epilogue_comes_last(n, activation):
     """After the last slice of the sum, with the bias, once."""
     functions = [lambda v: v, reference.relu, lambda v: reference.leaky_relu(v, 0.25), reference.sigmoid,
-                 reference.tanh]
+                 reference.tanh, reference.relu6]
     x, w, b = draw(1, 900, 1, n), draw(20, 900, 1, 1, seed=1), draw(20, seed=2)
     w[:, 2:] = np.where(np.arange(898) % 100 == 0, w[:, 2:].reshape(20, 898), 0).reshape(20, 898, 1, 1)
     y = np.full((1, 20, 1, n), np.nan, np.float32)

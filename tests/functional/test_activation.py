@@ -17,6 +17,7 @@ ELEMENTWISE = {
     "leaky_relu": (fc.leaky_relu, fc.leaky_relu_backward, False),
     "sigmoid": (fc.sigmoid, fc.sigmoid_backward, True),
     "tanh": (fc.tanh, fc.tanh_backward, True),
+    "relu6": (fc.relu6, fc.relu6_backward, False),
 }
 SIZES = [0, 1, 7, 8, 15, 16, 17, 33, 1000, 16384, 16385, 40000]
 SOFTMAX_SHAPES = [((1,), 0), ((7,), 0), ((64, 10), 1), ((5, 1), 1), ((3, 1000), -1), ((16, 17), 0), ((3, 7, 5, 5), 1),
@@ -75,6 +76,7 @@ def test_special_values(dtype):
     x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1000, -1000], dtype)
     nan = np.nan
     np.testing.assert_array_equal(fc.relu(x), np.array([0, 0, np.inf, 0, nan, 1e-40, 0, 1000, 0], dtype))
+    np.testing.assert_array_equal(fc.relu6(x), np.array([0, 0, 6, 0, nan, 1e-40, 0, 6, 0], dtype))
     np.testing.assert_array_equal(fc.leaky_relu(x, 0.5),
                                   np.array([0, 0, np.inf, -np.inf, nan, 1e-40, -0.5e-40, 1000, -500], dtype))
     np.testing.assert_array_equal(fc.sigmoid(x), np.array([0.5, 0.5, 1, 0, nan, 0.5, 0.5, 1, 0], dtype))
@@ -86,6 +88,8 @@ def test_special_values(dtype):
 def test_relu_backward_at_zero_and_nan():
     np.testing.assert_array_equal(fc.relu_backward(np.full(4, 5.0), np.array([-1.0, 0.0, 1.0, np.nan])), [0, 0, 5, 5])
     np.testing.assert_array_equal(fc.relu_backward(np.array([np.nan, np.nan]), np.array([-1.0, 1.0])), [0, np.nan])
+    np.testing.assert_array_equal(fc.relu6_backward(np.full(5, 5.0), np.array([0.0, 1.0, 6.0, 7.0, np.nan])),
+                                  [0, 5, 0, 0, 5])
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
@@ -228,14 +232,14 @@ def test_against_torch():
     rng = np.random.default_rng(0)
     x, grad = rng.standard_normal((6, 50)), rng.standard_normal((6, 50))
     for name, function in {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
-                           "leaky_relu": torch.nn.functional.leaky_relu,
+                           "leaky_relu": torch.nn.functional.leaky_relu, "relu6": torch.nn.functional.relu6,
                            "softmax": lambda v: torch.softmax(v, -1),
                            "log_softmax": lambda v: torch.log_softmax(v, -1)}.items():
         variable = torch.tensor(x, requires_grad=True)
         expected = function(variable)
         expected.backward(torch.tensor(grad))
         y = getattr(fc, name)(x)
-        takes_input = name in ("relu", "leaky_relu")
+        takes_input = name in ("relu", "relu6", "leaky_relu")
         np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-13, atol=1e-14)
         np.testing.assert_allclose(getattr(fc, f"{name}_backward")(grad, x if takes_input else y),
                                    variable.grad.numpy(), rtol=1e-12, atol=1e-14)

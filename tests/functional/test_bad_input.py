@@ -6,6 +6,7 @@ import warnings
 import bad_convolutions as convolutions
 import bad_normalisations as normalisations
 import bad_poolings as poolings
+import bad_resizings as resizings
 import bad_transposed as transposed
 import bad_volumes as volumes
 import numpy as np
@@ -150,14 +151,17 @@ TABLE = {
     **poolings.TABLE,
     **transposed.TABLE,
     **volumes.TABLE,
+    **resizings.TABLE,
     **normalisations.TABLE,
     "relu": activation(fc.relu),
     "leaky_relu": activation(fc.leaky_relu, *slope(fc.leaky_relu, SCORES)),
     "sigmoid": activation(fc.sigmoid),
     "tanh": activation(fc.tanh),
+    "relu6": activation(fc.relu6),
     "softmax": activation(fc.softmax, *axis(fc.softmax, SCORES)),
     "log_softmax": activation(fc.log_softmax, *axis(fc.log_softmax, SCORES)),
     "relu_backward": activation_backward(fc.relu_backward, "x"),
+    "relu6_backward": activation_backward(fc.relu6_backward, "x"),
     "leaky_relu_backward": activation_backward(fc.leaky_relu_backward, "x",
                                                *slope(fc.leaky_relu_backward, SCORES, SCORES)),
     "sigmoid_backward": activation_backward(fc.sigmoid_backward, "y"),

@@ -14,7 +14,7 @@ import fastconv as fc
 EDGES = cases.conv_edge_cases()
 DTYPES = [np.float32, np.float64]
 ACTIVATIONS = {None: lambda y: y, "relu": reference.relu, "leaky_relu": reference.leaky_relu,
-               "sigmoid": reference.sigmoid, "tanh": reference.tanh}
+               "sigmoid": reference.sigmoid, "tanh": reference.tanh, "relu6": reference.relu6}
 
 
 def forward(case, x, weight, bias, **options):

@@ -74,13 +74,15 @@ GOOD = {
     "flatten_backward": dict(grad_output=ones(2, 192), input_shape=X.shape),
     "nll_loss": dict(log_probs=SCORES, target=LABELS), "nll_loss_backward": dict(log_probs=SCORES, target=LABELS),
     "cross_entropy": dict(logits=SCORES, target=LABELS), "cross_entropy_backward": dict(logits=SCORES, target=LABELS),
+    **{name: dict(x=SCORES) for name in ("relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")},
+    **{f"{name}_backward": dict(grad_output=SCORES, x=SCORES) for name in ("relu", "relu6", "leaky_relu")},
+    "add": dict(x=X, other=X), "interpolate": dict(x=X, size=16),
+    "interpolate_backward": dict(grad_output=ones(2, 3, 16, 16), input_shape=X.shape, size=16),
     "batch_norm": dict(x=X, running_mean=ones(3), running_var=np.zeros(3, F32)),
     "batch_norm_backward": dict(grad_output=X, x=X, running_mean=ones(3), running_var=ones(3)),
     "group_norm": dict(x=X, num_groups=3), "group_norm_backward": dict(grad_output=X, x=X, num_groups=3),
     "layer_norm": dict(x=X, normalized_shape=8),
     "layer_norm_backward": dict(grad_output=X, x=X, normalized_shape=8),
-    **{name: dict(x=SCORES) for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")},
-    **{f"{name}_backward": dict(grad_output=SCORES, x=SCORES) for name in ("relu", "leaky_relu")},
     **{f"{name}_backward": dict(grad_output=SCORES, y=SCORES)
        for name in ("sigmoid", "tanh", "softmax", "log_softmax")},
 }

@@ -17,6 +17,8 @@ GOOD = {
         ("MaxPool", dict(kernel_size=2)), ("AvgPool", dict(kernel_size=2)), ("AdaptiveMaxPool", dict(output_size=2)),
         ("AdaptiveAvgPool", dict(output_size=2)), ("GlobalMaxPool", {}), ("GlobalAvgPool", {}),
         ("LPPool", dict(norm_type=2, kernel_size=2)))},
+    nn.Upsample: dict(size=2), nn.Flatten: {}, nn.Concat: dict(branches=[nn.ReLU()]),
+    nn.Residual: dict(body=nn.ReLU()),
     nn.BatchNorm1d: dict(num_features=2), nn.BatchNorm2d: dict(num_features=2), nn.BatchNorm3d: dict(num_features=2),
     nn.GroupNorm: dict(num_groups=1, num_channels=2), nn.LayerNorm: dict(normalized_shape=2),
     **{getattr(nn, f"ConvTranspose{axes}d"): dict(in_channels=2, out_channels=2, kernel_size=3) for axes in (1, 2, 3)},

@@ -1,5 +1,6 @@
 """Pieces of outputs with channels in the vector lanes: see channels.pyx."""
 from cython cimport floating
+from libc.math cimport INFINITY
 
 from fastconv._core.problem.convolution cimport Window
 from fastconv._core.problem.problem cimport Problem, part
@@ -95,6 +96,7 @@ cdef inline fc_slide slide_of(const ChannelLayout *l, const PieceOutputs *output
     how.columns = outputs.columns if l.in_place else l.band_columns
     how.channels, how.width, how.y_row, how.y_col = outputs.lanes, outputs.width, outputs.y_row, outputs.y_col
     how.ahead = l.ahead if l.in_place else 0
+    how.least, how.most = -INFINITY, INFINITY
     return how
 
 

@@ -2,12 +2,14 @@
 
     parallel for image, share of channels, piece of columns, piece of rows:
         for block of channels (a vector): micro-kernel: slides along the piece, at most FC_SLIDING_ROWS rows at once
-        activation, while the piece is in L1 or L2
+            with ReLU or ReLU6 in registers, where it slides
+        other activations, while the piece is in L1 or L2
 
 Pieces and bands are those of channels.pyx.
 """
 
 from cython cimport floating
+from libc.math cimport INFINITY
 
 from fastconv._core.depthwise.channels cimport (
     MOST_ROWS, ChannelLayout, PieceOutputs, PieceUnit, align, band_block, fill_band, find_rows, first_block,
@@ -16,7 +18,7 @@ from fastconv._core.problem.problem cimport Problem, activate, ceildiv, part, ro
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
 from fastconv._core.runtime.isa cimport depthwise_channels, pack_filters, slide
-from fastconv._core.runtime.kernels cimport FC_SLIDING_ROWS, FC_STRIDE_22, fc_pixel_block, fc_slide
+from fastconv._core.runtime.kernels cimport FC_RELU6, FC_SLIDING_ROWS, FC_STRIDE_22, fc_pixel_block, fc_slide
 from fastconv._core.runtime.memory cimport Block, take
 
 
@@ -71,7 +73,7 @@ cdef void convolve_unit(const void *job, Py_ssize_t index, floating *band) noexc
         if left:
             convolve_piece(l, &last, &j.filters, block, band + vectors * l.pixels * l.tap,
                            y + vectors * l.pixels * p.yw)
-    if p.activation:
+    if p.activation and not clips(p, l):
         first = first_channel(l, first_block(l, unit.share))
         behind = l.filters if unit.share == l.shares - 1 else first_channel(l, first_block(l, unit.share + 1))
         activate_piece(p, l, &unit, behind - first, y + first)
@@ -103,6 +105,7 @@ cdef void convolve_piece(const ChannelLayout *l, const PieceOutputs *outputs, co
         return
     how = slide_of(l, outputs)
     how.outside, how.idle = filters.outside, filters.idle
+    how.least, how.most = filters.least, filters.most
     parts = ceildiv(outputs.rows, FC_SLIDING_ROWS)
     for i in range(parts):
         first = part(outputs.rows, parts, i)
@@ -143,6 +146,11 @@ cdef void pack(const Problem *p, const ChannelLayout *l, floating *memory, Chann
         outside[lane] = <floating>p.value
     filters.w, filters.bias, filters.outside = packed, packed_bias, outside
     filters.idle = finite and p.value == 0
+    filters.least, filters.most = -INFINITY, INFINITY
+    if clips(p, l):
+        filters.least = 0
+        if p.activation == FC_RELU6:
+            filters.most = 6
 
 
 cdef bint pack_block(const Problem *p, const ChannelLayout *l, const floating *w, Py_ssize_t n, floating *packed,

@@ -14,7 +14,7 @@ from cython cimport floating
 from libc.string cimport memset
 
 from fastconv._core.depthwise.channels cimport ChannelLayout, Piece, PieceOutputs
-from fastconv._core.depthwise.channels_forward cimport ChannelFilters, convolve_piece, pack, packed_size
+from fastconv._core.depthwise.channels_forward cimport ChannelFilters, clips, convolve_piece, pack, packed_size
 from fastconv._core.depthwise.channels_gradient cimport add_up, correlate_piece, end_run
 from fastconv._core.problem.convolution cimport Window
 from fastconv._core.problem.problem cimport Problem, activate, ceildiv, rounded
@@ -227,7 +227,7 @@ cdef void convolve_unit(const void *job, Py_ssize_t unit, floating *memory) noex
         if not l.in_place:
             fill_band(j, &piece, columns, &scratch, band)
         convolve_piece(l, &outputs, &j.filters, block, <floating *>scratch.pixels if l.in_place else band, tile)
-        if p.activation:
+        if p.activation and not clips(p, l):
             activate(p.activation, tile, piece.rows.count * columns.count * l.lanes, p.slope)
         store_tile(p, l, &piece, columns, tile)
 

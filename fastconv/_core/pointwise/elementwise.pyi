@@ -7,6 +7,7 @@ RELU: int
 LEAKY_RELU: int
 SIGMOID: int
 TANH: int
+RELU6: int
 
 def activation(x: NDArray, kind: int, slope: float = 0.0, out: NDArray | None = None) -> NDArray: ...
 def activate_in_place(y: NDArray, kind: int, slope: float) -> None: ...

@@ -14,7 +14,7 @@ from fastconv._core.runtime.isa cimport (
     activation as activation_kernel, activation_backward as activation_backward_kernel, max_of_run, softmax_columns,
     softmax_columns_backward, softmax_row, softmax_row_backward,
 )
-from fastconv._core.runtime.kernels cimport FC_LEAKY_RELU, FC_RELU, FC_SIGMOID, FC_TANH
+from fastconv._core.runtime.kernels cimport FC_LEAKY_RELU, FC_RELU, FC_RELU6, FC_SIGMOID, FC_TANH
 from fastconv._core.runtime.memory cimport new_array
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 
@@ -40,7 +40,7 @@ cdef struct ActivationCall:
 
 
 # The kinds of activation, for Python.
-RELU, LEAKY_RELU, SIGMOID, TANH = FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH
+RELU, LEAKY_RELU, SIGMOID, TANH, RELU6 = FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_RELU6
 
 
 cdef cnp.ndarray result_like(cnp.ndarray x):
@@ -71,7 +71,7 @@ def activate_in_place(cnp.ndarray y, int kind, double slope):
 cdef activate(const void *x, cnp.ndarray y, int kind, double slope):
     cdef ActivationCall call
     call.x, call.y, call.n, call.kind, call.slope = x, cnp.PyArray_DATA(y), cnp.PyArray_SIZE(y), kind, slope
-    cdef int threads = team(call.n * (SIMPLE if kind == FC_RELU or kind == FC_LEAKY_RELU else TRANSCENDENTAL))
+    cdef int threads = team(call.n * (TRANSCENDENTAL if kind == FC_SIGMOID or kind == FC_TANH else SIMPLE))
     cdef Py_ssize_t chunks = (call.n + CHUNK - 1) // CHUNK
     if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
         with nogil:
@@ -89,8 +89,8 @@ cdef void activation_chunk(const void *data, Py_ssize_t index, floating *unused)
 
 
 def activation_backward(cnp.ndarray grad, cnp.ndarray v, int kind, double slope=0.0, cnp.ndarray out=None):
-    """grad_x = grad f'(x); v is x for (leaky) ReLU, y = f(x) for sigmoid and tanh. grad_x is `out`, C-contiguous, which
-    may be grad or v."""
+    """grad_x = grad f'(x); v is x for (leaky) ReLU and ReLU6, y = f(x) for sigmoid and tanh. grad_x is `out`,
+    C-contiguous, which may be grad or v."""
     cdef cnp.ndarray grad_x = result_like(grad) if out is None else out
     cdef bint in_v = cnp.PyArray_DATA(grad_x) == cnp.PyArray_DATA(v)
     if in_v and not cnp.PyArray_CHKFLAGS(grad, cnp.NPY_ARRAY_C_CONTIGUOUS):

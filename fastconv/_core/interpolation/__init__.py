@@ -1,0 +1,1 @@
+"""Images at other sizes: nearest pixels, bilinear interpolation."""
