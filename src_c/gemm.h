@@ -10,9 +10,8 @@
 /* The activation of `rows` rows of n elements that were just stored: what there is no room for beside a tile. */
 static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *how, T *c, ptrdiff_t ldc, ptrdiff_t rows,
                                                           ptrdiff_t n) {
-    static void (*const functions[FC_ACTIVATIONS])(const T *, T *, ptrdiff_t, T) = {NULL, NAME(relu), NAME(leaky_relu),
-                                                                                    NAME(sigmoid), NAME(tanh),
-                                                                                    NAME(relu6)};
+    static void (*const functions[FC_ACTIVATIONS])(const T *, T *, ptrdiff_t, T) = {
+        NULL, NAME(relu), NAME(leaky_relu), NAME(sigmoid), NAME(tanh), NAME(relu6)};
     for (ptrdiff_t i = 0; i < rows; i++) functions[how->kind](c + i * ldc, c + i * ldc, n, (T)how->slope);
 }
 

@@ -2,6 +2,17 @@
 #ifndef FASTCONV_POINTWISE_H
 #define FASTCONV_POINTWISE_H
 
+#include <stddef.h>
+
+/* The activations; no kernel for FC_IDENTITY. */
+enum { FC_IDENTITY, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_RELU6, FC_ACTIVATIONS };
+
+/* What becomes of the sums of a tile: FC_RELU and so on, or FC_IDENTITY; the slope is for FC_LEAKY_RELU. */
+typedef struct {
+    int kind;
+    double slope;
+} fc_activation;
+
 /* The activations that no epilogue has: see curves.h. */
 enum { FC_ELU, FC_GELU, FC_GELU_TANH, FC_SILU, FC_HARDSWISH, FC_HARDSIGMOID, FC_SOFTPLUS, FC_CURVES };
 
@@ -42,7 +53,8 @@ typedef struct {
 typedef struct {
     const void *centre, *scale, *shift, *slope, *offset, *weight, *bias; /* arrays of T */
     double *sums, *products;
-    ptrdiff_t planes, n, x, grad, y; /* planes, or pixels, and elements of each; from one to the next in x, grad and the result */
+    ptrdiff_t planes, n, x, grad,
+        y; /* planes, or pixels, and elements of each; from one to the next in x, grad and the result */
     int relu;
 } fc_norm;
 
