@@ -34,5 +34,5 @@ FloatDType = (Literal["float32", "float64"] | type[np.float32 | np.float64 | flo
               | np.dtype[np.float64])
 
 __all__ = ["Activation", "Algorithm", "Approximation", "Array", "ArrayLike", "DataFormat", "DataFormat1d",
-           "DataFormat3d", "Float", "FloatDType", "Gradients", "InterpolationMode", "NDArray", "Needs", "Outs", "Padding", "Padding1d",
-           "Padding3d", "PaddingMode", "Pair", "Reduction", "Rooms", "Single", "Triple"]
+           "DataFormat3d", "Float", "FloatDType", "Gradients", "InterpolationMode", "NDArray", "Needs", "Outs",
+           "Padding", "Padding1d", "Padding3d", "PaddingMode", "Pair", "Reduction", "Rooms", "Single", "Triple"]

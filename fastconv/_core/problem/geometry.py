@@ -187,20 +187,6 @@ def stretches(positions, size, mode):
         yield _outside(positions, slice(after, len(positions)), size, mode)
 
 
-def runs(positions, size, mode):
-    """The same one by one: triples (which positions, the first of their pixels, how far these are apart),
-    0 where all are one pixel."""
-    for each in stretches(positions, size, mode):
-        begin, end = each.positions.start, each.positions.stop
-        if each.turn == 1 < end - begin:
-            yield each.positions, each.runs[0][1].start, 0
-            continue
-        for turn in range(begin, end, each.turn):
-            for some, pixels in each.runs:
-                if turn + some.start < end:
-                    yield slice(turn + some.start, min(turn + some.stop, end)), pixels.start, pixels.step or 1
-
-
 def _outside(positions, some, size, mode):
     """The stretch of these positions, before the image or after it."""
     period = {"reflect": max(1, 2 * (size - 1)), "symmetric": 2 * size, "circular": size, "replicate": 1}[mode]

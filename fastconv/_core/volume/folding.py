@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from fastconv._core.problem.geometry import runs
+from fastconv._core.problem.geometry import parts
 from fastconv._core.runtime import memory
 from fastconv._core.volume.geometry import Volumes, passes_on, single_taps, window_of
 
@@ -80,19 +80,12 @@ def _fold_block(convolve, grad_output, taps, grad_x, each, block, mode):
     shape = (1, len(taps), *size)
     y = memory.scratch(math.prod(shape) * grad_x.itemsize).view(grad_x.dtype).reshape(shape)
     convolve(part, Volumes(grad_output, taps, None, y, window_of(part)))
-    axes = [list(runs(positions[some], length, mode))
+    axes = [list(parts(positions[some], length, mode))
             for positions, some, length in zip(each.positions, block, grad_x.shape[2:])]
     with np.errstate(invalid="ignore", over="ignore"):
         for of_axes in itertools.product(*axes):
-            share = y[(slice(None), slice(None), *(some for some, _, _ in of_axes))]
-            for axis, (_, _, step) in enumerate(of_axes, 2):
-                if step == 0:
+            share = y[(slice(None), slice(None), *(of_block for of_block, _, _ in of_axes))]
+            for axis, (_, _, one) in enumerate(of_axes, 2):
+                if one:
                     share = share.sum(axis=axis, keepdims=True)
-            pixels = (_pixels(first, step, count) for (_, first, step), count in zip(of_axes, share.shape[2:]))
-            grad_x[(slice(None), slice(None), *pixels)] += share
-
-
-def _pixels(first, step, count):
-    """So many pixels, evenly spaced, in either direction; one where they are no step apart."""
-    stop = first + (step or 1) * count
-    return slice(first, stop if stop >= 0 else None, step or 1)
+            grad_x[(slice(None), slice(None), *(pixels for _, pixels, _ in of_axes))] += share

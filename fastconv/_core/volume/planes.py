@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._core.problem.geometry import runs as runs_of_pixels
+from fastconv._core.problem.geometry import parts
 
 
 class Step(NamedTuple):
@@ -53,11 +53,11 @@ def planes_met(problem, tap, whole):
     outputs, stride = problem.output_size[0], problem.stride[0]
     begin = tap * problem.dilation[0] - problem.origin[0]
     done, of_tap = 0, range(tap, tap + 1)
-    for of_outputs, plane, step in runs_of_pixels(range(begin, begin + stride * outputs, stride), problem.size[0],
-                                                  problem.padding_mode):
+    for of_outputs, planes, one in parts(range(begin, begin + stride * outputs, stride), problem.size[0],
+                                         problem.padding_mode):
         if whole and done < of_outputs.start:
             yield Step(of_tap, done, of_outputs.start, None, 0)
-        yield Step(of_tap, of_outputs.start, of_outputs.stop, plane, step)
+        yield Step(of_tap, of_outputs.start, of_outputs.stop, planes.start, 0 if one else planes.step)
         done = of_outputs.stop
     if whole and done < outputs:
         yield Step(of_tap, done, outputs, None, 0)
