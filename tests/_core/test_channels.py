@@ -180,10 +180,27 @@ def test_pointwise_where_pixels_share_sets_of_the_cache(filters, dtype):
                     np.testing.assert_array_equal(y, np.maximum(wanted, 0) if activation else wanted)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("filters", [16, 32, 80])
+def test_pointwise_planes_in_blocks_of_unequal_size(filters, dtype):
+    """The last block has fewer pixels than the others: what its X has room for beyond the image is its own."""
+    rng = np.random.default_rng(filters)
+    for shape in ((1, 512, 3, 17), (1, 1024, 3, 17), (2, 70, 5, 17), (1, 100, 1, 131), (3, 33, 7, 7)):
+        x = rng.integers(-3, 4, shape).astype(dtype)
+        w = rng.integers(-3, 4, (filters, shape[1], 1, 1)).astype(dtype)
+        wanted = np.einsum("nchw,kc->nkhw", x, w[:, :, 0, 0])
+        for threads in (1, 2, 3):
+            y = np.full(wanted.shape, np.nan, dtype)
+            with fc.num_threads(threads):
+                channels.conv2d(Convolution(x, w, None, y, Window()))
+            np.testing.assert_array_equal(y, wanted)
+
+
 def check_pointwise():
     for filters, dtype in itertools.product((8, 40, 96, 160), (np.float32, np.float64)):
         test_pointwise_where_pixels_share_sets_of_the_cache(filters, dtype)
         test_last_panel_for_any_number_of_threads(filters, dtype)
+        test_pointwise_planes_in_blocks_of_unequal_size(filters, dtype)
 
 
 @pytest.mark.parametrize("name", isa.known())

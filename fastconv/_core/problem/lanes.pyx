@@ -86,7 +86,7 @@ cdef void fill_lanes(const Problem *g, const LaneBand *band, const floating *x, 
     cdef Py_ssize_t q, h, i, c, col, lo, hi
     cdef int lanes = vector_length(x)
     cdef floating *out
-    cdef Py_ssize_t pixel = band.pixel
+    cdef Py_ssize_t pixel = band.pixel, width = min(pixel, lanes)    # of a pixel: what belongs to these channels
     for c in range(channels):
         rows[c] = c * g.xc
     # rows lo .. hi - 1 of the band are inside the plane
@@ -104,8 +104,9 @@ cdef void fill_lanes(const Problem *g, const LaneBand *band, const floating *x, 
         h = source(band.row0 + q, g.h, g.padding)
         out = dst + q * band.pitch
         if h < 0:
-            for i in range(band.pitch):
-                out[i] = value
+            for i in range(band.cols):
+                for c in range(width):
+                    out[i * pixel + c] = value
             continue
         if not lo <= q < hi and band.last > band.first:
             fill_row(g, band, x + h * g.xh + (band.col0 + band.first) * g.xw, channels, rows, at, lanes,
@@ -115,10 +116,10 @@ cdef void fill_lanes(const Problem *g, const LaneBand *band, const floating *x, 
                 i = i + (band.last - band.first)
             col = source(band.col0 + i, g.w, g.padding)
             if col < 0:
-                for c in range(pixel):
+                for c in range(width):
                     out[i * pixel + c] = value
             else:
-                for c in range(pixel):
+                for c in range(width):
                     out[i * pixel + c] = x[h * g.xh + col * g.xw + c * g.xc] if c < channels else 0
 
 
