@@ -172,60 +172,43 @@ __all__ = [
 ]
 
 
-#: What fewer programs use is imported when it is first used, from these modules.
-LATER = {
-    "add": "fastconv.functional.addition",
-    "batch_norm": "fastconv.functional.batch_normalisation",
-    "batch_norm_backward": "fastconv.functional.batch_normalisation",
-    "binary_cross_entropy_with_logits": "fastconv.functional.pair_losses",
-    "binary_cross_entropy_with_logits_backward": "fastconv.functional.pair_losses",
-    "conv1d": "fastconv.functional.signals",
-    "conv1d_backward": "fastconv.functional.signals",
-    "conv3d": "fastconv.functional.volumes",
-    "conv3d_backward": "fastconv.functional.volumes",
-    "conv_transpose1d": "fastconv.functional.transposed_signals",
-    "conv_transpose1d_backward": "fastconv.functional.transposed_signals",
-    "conv_transpose2d": "fastconv.functional.transposed_images",
-    "conv_transpose2d_backward": "fastconv.functional.transposed_images",
-    "conv_transpose3d": "fastconv.functional.transposed_volumes",
-    "conv_transpose3d_backward": "fastconv.functional.transposed_volumes",
-    "elu": "fastconv.functional.curves",
-    "elu_backward": "fastconv.functional.curves",
-    "explain": "fastconv.functional.explanation",
-    "gelu": "fastconv.functional.curves",
-    "gelu_backward": "fastconv.functional.curves",
-    "group_norm": "fastconv.functional.layer_normalisation",
-    "group_norm_backward": "fastconv.functional.layer_normalisation",
-    "hardsigmoid": "fastconv.functional.curves",
-    "hardsigmoid_backward": "fastconv.functional.curves",
-    "hardswish": "fastconv.functional.curves",
-    "hardswish_backward": "fastconv.functional.curves",
-    "huber_loss": "fastconv.functional.pair_losses",
-    "huber_loss_backward": "fastconv.functional.pair_losses",
-    "interpolate": "fastconv.functional.interpolation",
-    "interpolate_backward": "fastconv.functional.interpolation",
-    "l1_loss": "fastconv.functional.pair_losses",
-    "l1_loss_backward": "fastconv.functional.pair_losses",
-    "layer_norm": "fastconv.functional.layer_normalisation",
-    "layer_norm_backward": "fastconv.functional.layer_normalisation",
-    "mse_loss": "fastconv.functional.pair_losses",
-    "mse_loss_backward": "fastconv.functional.pair_losses",
-    "plan_conv1d": "fastconv.functional.signals",
-    "plan_conv3d": "fastconv.functional.volumes",
-    "plan_conv_transpose1d": "fastconv.functional.transposed_signals",
-    "plan_conv_transpose2d": "fastconv.functional.transposed_images",
-    "plan_conv_transpose3d": "fastconv.functional.transposed_volumes",
-    "prelu": "fastconv.functional.rectifier",
-    "prelu_backward": "fastconv.functional.rectifier",
-    "relu6": "fastconv.functional.clipping",
-    "relu6_backward": "fastconv.functional.clipping",
-    "silu": "fastconv.functional.curves",
-    "silu_backward": "fastconv.functional.curves",
-    "smooth_l1_loss": "fastconv.functional.pair_losses",
-    "smooth_l1_loss_backward": "fastconv.functional.pair_losses",
-    "softplus": "fastconv.functional.curves",
-    "softplus_backward": "fastconv.functional.curves",
-}
+#: What fewer programs use is imported when it is first used: each of these names from its module.
+LATER = {name: f"fastconv.functional.{home}" for home, names in {
+    "addition": ("add",),
+    "batch_normalisation": ("batch_norm", "batch_norm_backward"),
+    "clipping": ("relu6", "relu6_backward"),
+    "curves": (
+        "elu", "elu_backward", "gelu", "gelu_backward", "hardsigmoid", "hardsigmoid_backward", "hardswish",
+        "hardswish_backward", "silu", "silu_backward", "softplus", "softplus_backward"),
+    "explanation": ("explain",),
+    "interpolation": ("interpolate", "interpolate_backward"),
+    "layer_normalisation": ("group_norm", "group_norm_backward", "layer_norm", "layer_norm_backward"),
+    "lp_pooling": (
+        "lp_pool1d", "lp_pool1d_backward", "lp_pool2d", "lp_pool2d_backward", "lp_pool3d", "lp_pool3d_backward"),
+    "pair_losses": (
+        "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits_backward", "huber_loss",
+        "huber_loss_backward", "l1_loss", "l1_loss_backward", "mse_loss", "mse_loss_backward", "smooth_l1_loss",
+        "smooth_l1_loss_backward"),
+    "pooling1d": (
+        "adaptive_avg_pool1d", "adaptive_avg_pool1d_backward", "adaptive_max_pool1d",
+        "adaptive_max_pool1d_backward", "avg_pool1d", "avg_pool1d_backward", "global_avg_pool1d",
+        "global_avg_pool1d_backward", "global_max_pool1d", "global_max_pool1d_backward", "max_pool1d",
+        "max_pool1d_backward"),
+    "pooling3d": (
+        "adaptive_avg_pool3d", "adaptive_avg_pool3d_backward", "adaptive_max_pool3d",
+        "adaptive_max_pool3d_backward", "avg_pool3d", "avg_pool3d_backward", "global_avg_pool3d",
+        "global_avg_pool3d_backward", "global_max_pool3d", "global_max_pool3d_backward", "max_pool3d",
+        "max_pool3d_backward"),
+    "rectifier": ("prelu", "prelu_backward"),
+    "signals": ("conv1d", "conv1d_backward", "plan_conv1d"),
+    "transposed_images": ("conv_transpose2d", "conv_transpose2d_backward", "plan_conv_transpose2d"),
+    "transposed_signals": ("conv_transpose1d", "conv_transpose1d_backward", "plan_conv_transpose1d"),
+    "transposed_volumes": ("conv_transpose3d", "conv_transpose3d_backward", "plan_conv_transpose3d"),
+    "unpooling": (
+        "max_unpool1d", "max_unpool1d_backward", "max_unpool2d", "max_unpool2d_backward", "max_unpool3d",
+        "max_unpool3d_backward"),
+    "volumes": ("conv3d", "conv3d_backward", "plan_conv3d"),
+}.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

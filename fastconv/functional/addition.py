@@ -9,7 +9,7 @@ import numpy as np
 from fastconv._core.pointwise import addition, elementwise
 from fastconv._core.runtime import memory
 from fastconv.functional import checks
-from fastconv.functional.conv import ACTIVATIONS, NEGATIVE_SLOPE
+from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE
 from fastconv.functional.typing import Activation, Array
 
 

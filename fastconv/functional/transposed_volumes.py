@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv._core.volume.geometry import VolumeProblem, Volumes
-from fastconv._core.volume.plan import bias_gradient, conv3d_plan
+from fastconv._core.volume.gradient import bias_gradient
+from fastconv._core.volume.plan import conv3d_plan
 from fastconv._core.volume.transposed import transposed_plan3d, unavailable
 from fastconv.functional.prepared import ConvolutionPlan, planned_weights
 from fastconv.functional.transposed import TransposedConvolutions
