@@ -26,20 +26,26 @@ from fastconv.nn.pooling import MaxPool2d
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 CONVOLUTIONS = (Conv1d, Conv2d, Conv3d)
 
+#: What layers that run in one pass begin with: who asks for others need not come here.
+BEGINNINGS = frozenset((*CONVOLUTIONS, *BATCH_NORMS))
+
 #: Layers that a convolution before them does too; what they remember is their output.
 FUSED: dict[type, Activation] = {ReLU: "relu", ReLU6: "relu6"}
 
 
 def in_one_pass(layers: list[Module], i: int, x: Any) -> int:
     """How many layers of a chain, from the one at i on, can run in one pass of the input x."""
-    count = 1
-    if i + 1 < len(layers) and _is(layers[i], Conv2d) and _folds(layers[i], layers[i + 1], x):
+    count, end = 1, len(layers)
+    if i + 1 == end:
+        return 1
+    if type(layers[i + 1]) is BatchNorm2d and _is(layers[i], Conv2d) and _folds(layers[i], layers[i + 1], x):
         count = 2
-    if i + count < len(layers):
-        if count == 2 or _is(layers[i], *CONVOLUTIONS):
-            count += _is(layers[i + count], *FUSED)
-        elif _is(layers[i], *BATCH_NORMS):
-            count += _is(layers[i + count], ReLU)
+    if i + count < end:
+        following = layers[i + count]
+        if type(following) in FUSED and (count == 2 or _is(layers[i], *CONVOLUTIONS)):
+            count += _is(following, *FUSED)
+        elif type(following) is ReLU and _is(layers[i], *BATCH_NORMS):
+            count += _is(following, ReLU)
     return count
 
 
@@ -65,12 +71,13 @@ def run_in_one_pass(layers: list[Any], x: NDArray[Any]) -> NDArray[Any]:
 
 def is_rectified(layer: Any, following: Module) -> bool:
     """Whether a layer's `backward` goes through the `ReLU` that follows it."""
-    return _is(layer, *BATCH_NORMS) and _is(following, ReLU) and layer.went_through_relu()
+    return (type(layer) in BATCH_NORMS and _is(layer, *BATCH_NORMS) and _is(following, ReLU)
+            and layer.went_through_relu())
 
 
 def rectifies(layer: Module, following: Module) -> bool:
     """Whether it is a `ReLU` before a `MaxPool2d`, which needs fewer numbers for the gradient of both."""
-    return _is(layer, ReLU) and _is(following, MaxPool2d)
+    return type(layer) is ReLU and _is(layer, ReLU) and _is(following, MaxPool2d)
 
 
 def _is(layer: Module, *kinds: type[Module]) -> bool:

@@ -11,10 +11,12 @@ import numpy as np
 from fastconv.functional import checks, expressions
 from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Float, NDArray
+from fastconv.nn.activation import ReLU
 from fastconv.nn.blame import NAMED, name_layer
-from fastconv.nn.fusing import in_one_pass, is_rectified, rectifies, run_in_one_pass
+from fastconv.nn.fusing import BEGINNINGS, in_one_pass, is_rectified, rectifies, run_in_one_pass
 from fastconv.nn.linear import Flatten
 from fastconv.nn.module import Module, Parameter, is_watched, watched
+from fastconv.nn.pooling import MaxPool2d
 
 
 class Sequential(Module):
@@ -80,9 +82,9 @@ class Sequential(Module):
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         layers: list[Module] = list(self.layers.values())
         apart = is_watched()
-        i = 0
-        while i < len(layers):
-            together = 1 if apart else in_one_pass(layers, i, x)
+        i, count = 0, len(layers)
+        while i < count:
+            together = 1 if apart or type(layers[i]) not in BEGINNINGS else in_one_pass(layers, i, x)
             x = layers[i](x) if together == 1 else run_in_one_pass(layers[i : i + together], x)
             i += together
         return x
@@ -97,11 +99,11 @@ class Sequential(Module):
         while i > first:
             i -= 1
             try:
-                if i > first and rectifies(layers[i - 1], layers[i]):
+                if i > first and type(layers[i]) is MaxPool2d and rectifies(layers[i - 1], layers[i]):
                     grad = layers[i].backward(grad, rectified=True)  # type: ignore[call-arg]  # it is a MaxPool2d
                     i -= 1
                     layers[i].recall()
-                elif i > first and is_rectified(layers[i - 1], layers[i]):
+                elif i > first and type(layers[i]) is ReLU and is_rectified(layers[i - 1], layers[i]):
                     layers[i].recall()  # the layer before it does that too
                 else:
                     grad = (layers[i].backward(grad) if needs_input_grad or i > first
