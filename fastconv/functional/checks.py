@@ -402,10 +402,8 @@ def window_output(size, kernel_size, stride, pads, dilation, ceil_mode=False, na
             raise ValueError(f"{names[1]} does not fit into {names[0]}: its {what} {taps}{spread} covers {extent}, "
                              f"but {names[0]} has {what} {length} + padding {before} + {after} "
                              f"= {length + before + after}{expressions.thin(size, index)}")
-        count = room // step + 1
-        if ceil_mode and room % step and (count == 0 or count * step < length + before):
-            count += 1
-        outputs.append(count)
+        count = (-(-room // step) if ceil_mode else room // step) + 1
+        outputs.append(count - 1 if ceil_mode and (count - 1) * step >= length + before else count)
     return tuple(outputs)
 
 

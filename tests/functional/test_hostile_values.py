@@ -25,6 +25,9 @@ SIGNAL, VOLUME, CUBE = ones(2, 3, 8), ones(2, 3, 4, 5, 6), ones(4, 3, 3, 3, 3)
 ITEMS = {1: SIGNAL, 2: X, 3: ones(2, 3, 4, 4, 4)}
 LABELS = np.array([0, 1, 2, 1])
 
+# Pointwise functions whose gradients take x, and losses of numbers.
+OF_X = ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "hardswish", "hardsigmoid", "softplus")
+PAIR_LOSSES = ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits")
 
 
 def poolings(axes, x):
@@ -74,8 +77,10 @@ GOOD = {
     "flatten_backward": dict(grad_output=ones(2, 192), input_shape=X.shape),
     "nll_loss": dict(log_probs=SCORES, target=LABELS), "nll_loss_backward": dict(log_probs=SCORES, target=LABELS),
     "cross_entropy": dict(logits=SCORES, target=LABELS), "cross_entropy_backward": dict(logits=SCORES, target=LABELS),
-    **{name: dict(x=SCORES) for name in ("relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")},
-    **{f"{name}_backward": dict(grad_output=SCORES, x=SCORES) for name in ("relu", "relu6", "leaky_relu")},
+    **{name: dict(x=SCORES) for name in (*OF_X, "sigmoid", "tanh", "softmax", "log_softmax")},
+    **{f"{name}_backward": dict(grad_output=SCORES, x=SCORES) for name in OF_X},
+    "prelu": dict(x=SCORES, weight=ones(3)), "prelu_backward": dict(grad_output=SCORES, x=SCORES, weight=ones(3)),
+    **{name: dict(x=SCORES, target=SCORES) for loss in PAIR_LOSSES for name in (loss, f"{loss}_backward")},
     "add": dict(x=X, other=X), "interpolate": dict(x=X, size=16),
     "interpolate_backward": dict(grad_output=ones(2, 3, 16, 16), input_shape=X.shape, size=16),
     "batch_norm": dict(x=X, running_mean=ones(3), running_var=np.zeros(3, F32)),

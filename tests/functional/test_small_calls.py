@@ -69,7 +69,7 @@ def test_the_second_call_is_not_checked_again(name, monkeypatch):
 
     for check in ("checked_call", "planned"):
         monkeypatch.setattr(Convolutions, check, again)
-    for module, check in (("pooling", "_sliding"), ("linear", "_arguments")):
+    for module, check in (("pooling_calls", "sliding"), ("linear", "_arguments")):
         monkeypatch.setattr(importlib.import_module(f"fastconv.functional.{module}"), check, again)
     all_equal(CALLS[name](), first)
 
