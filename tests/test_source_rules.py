@@ -130,7 +130,9 @@ def code_files():
 
 @pytest.mark.parametrize("path", code_files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_too_long(path):
-    lines = path.read_text().count("\n")
+    """But for what declarations.py writes, which nobody reads, and the repository does not hold."""
+    text = path.read_text()
+    lines = 0 if text.startswith("# Written by declarations.py") else text.count("\n")
     assert lines <= LONGEST, f"{lines} lines: split it by subject"
 
 

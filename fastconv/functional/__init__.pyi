@@ -34,6 +34,13 @@ from fastconv.functional.layer_normalisation import (
     layer_norm as layer_norm,
     layer_norm_backward as layer_norm_backward,
 )
+from fastconv.functional.linear import linear as linear, linear_backward as linear_backward
+from fastconv.functional.loss import (
+    cross_entropy as cross_entropy,
+    cross_entropy_backward as cross_entropy_backward,
+    nll_loss as nll_loss,
+    nll_loss_backward as nll_loss_backward,
+)
 from fastconv.functional.lp_pooling import (
     lp_pool1d as lp_pool1d,
     lp_pool1d_backward as lp_pool1d_backward,
@@ -113,7 +120,6 @@ from fastconv.functional.typing import (
     Padding,
     PaddingMode,
     Pair,
-    Reduction,
     Rooms,
 )
 from fastconv.functional.unpooling import (
@@ -125,8 +131,6 @@ from fastconv.functional.unpooling import (
     max_unpool3d_backward as max_unpool3d_backward,
 )
 from fastconv.functional.volumes import conv3d as conv3d, conv3d_backward as conv3d_backward, plan_conv3d as plan_conv3d
-
-LATER: dict[str, str]
 
 LATER: dict[str, str]
 
@@ -256,8 +260,6 @@ __all__ = [
     "tanh_backward",
 ]
 
-LATER: dict[str, str]
-
 @overload
 def conv2d(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *, stride: Pair = 1,
            padding: Padding = 0, dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
@@ -299,25 +301,6 @@ def plan_conv2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
                 padding: Padding = 0, dilation: Pair = 1, groups: int = 1, padding_mode: PaddingMode = "constant",
                 padding_value: float = 0.0, data_format: DataFormat = "NCHW", activation: Activation | None = None,
                 algorithm: Algorithm = "auto") -> Conv2dPlan[Any]: ...
-
-@overload
-def linear(x: NDArray[Float], weight: NDArray[Float], bias: NDArray[Float] | None = None, *,
-           out: NDArray[Float] | None = None) -> NDArray[Float]: ...
-@overload
-def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, out: Array | None = None) -> Array: ...
-@overload
-def linear_backward(grad_output: NDArray[Float], x: NDArray[Float], weight: NDArray[Float], *,
-                    out: Outs[Float] | None = None) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
-@overload
-def linear_backward(grad_output: NDArray[Float], x: NDArray[Float], weight: NDArray[Float], *, needs: Needs,
-                    out: Outs[Float] | None = None,
-                    ) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
-@overload
-def linear_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
-                    out: Outs[Any] | None = None) -> tuple[Array, Array, Array]: ...
-@overload
-def linear_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, needs: Needs,
-                    out: Outs[Any] | None = None) -> tuple[Array | Any, Array | Any, Array | Any]: ...
 
 @overload
 def max_pool2d(x: NDArray[Float], kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0,
@@ -513,47 +496,3 @@ def flatten_backward(grad_output: NDArray[Float], input_shape: tuple[int, ...], 
                      out: NDArray[Float] | None = None) -> NDArray[Float]: ...
 @overload
 def flatten_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], *, out: Array | None = None) -> Array: ...
-
-@overload
-def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
-             ignore_index: int = -100, reduction: Literal["mean", "sum"] = "mean", out: None = None) -> Float: ...
-@overload
-def nll_loss(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
-             ignore_index: int = -100, reduction: Literal["none"],
-             out: NDArray[Float] | None = None) -> NDArray[Float]: ...
-@overload
-def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
-             reduction: Literal["none"], out: Array | None = None) -> Array: ...
-@overload
-def nll_loss(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
-             reduction: Reduction = "mean", out: Array | None = None) -> Any: ...
-@overload
-def nll_loss_backward(log_probs: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
-                      ignore_index: int = -100, reduction: Reduction = "mean", grad_output: ArrayLike = 1.0,
-                      out: NDArray[Float] | None = None) -> NDArray[Float]: ...
-@overload
-def nll_loss_backward(log_probs: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None,
-                      ignore_index: int = -100, reduction: Reduction = "mean", grad_output: ArrayLike = 1.0,
-                      out: Array | None = None) -> Array: ...
-@overload
-def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
-                  ignore_index: int = -100, reduction: Literal["mean", "sum"] = "mean", label_smoothing: float = 0.0,
-                  out: None = None) -> Float: ...
-@overload
-def cross_entropy(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
-                  ignore_index: int = -100, reduction: Literal["none"], label_smoothing: float = 0.0,
-                  out: NDArray[Float] | None = None) -> NDArray[Float]: ...
-@overload
-def cross_entropy(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
-                  reduction: Literal["none"], label_smoothing: float = 0.0, out: Array | None = None) -> Array: ...
-@overload
-def cross_entropy(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int = -100,
-                  reduction: Reduction = "mean", label_smoothing: float = 0.0, out: Array | None = None) -> Any: ...
-@overload
-def cross_entropy_backward(logits: NDArray[Float], target: ArrayLike, *, weight: NDArray[Float] | None = None,
-                           ignore_index: int = -100, reduction: Reduction = "mean", label_smoothing: float = 0.0,
-                           grad_output: ArrayLike = 1.0, out: NDArray[Float] | None = None) -> NDArray[Float]: ...
-@overload
-def cross_entropy_backward(logits: ArrayLike, target: ArrayLike, *, weight: ArrayLike | None = None,
-                           ignore_index: int = -100, reduction: Reduction = "mean", label_smoothing: float = 0.0,
-                           grad_output: ArrayLike = 1.0, out: Array | None = None) -> Array: ...

@@ -11,7 +11,7 @@ cdef enum:
 
 # Where the arrays begin, their sizes, and their strides in elements: of x (or its gradient), of y (or its gradient) and
 # of the indices, in a result as those of y.
-cdef struct VolumeProblem:
+cdef struct PooledVolume:
     void *x
     void *y
     int64_t *index    # or NULL
@@ -21,8 +21,8 @@ cdef struct VolumeProblem:
     Py_ssize_t yn, yc, yd, yh, yw
 
 
-cdef inline VolumeProblem volume_problem(cnp.ndarray x, cnp.ndarray y, VolumeWindows windows):
-    cdef VolumeProblem g
+cdef inline PooledVolume volume_problem(cnp.ndarray x, cnp.ndarray y, VolumeWindows windows):
+    cdef PooledVolume g
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
     cdef Py_ssize_t[5] xs
     cdef Py_ssize_t[5] ys

@@ -16,7 +16,7 @@ from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 from fastconv._core.pooling.average_backward cimport spread
 from fastconv._core.pooling.volume cimport (
-    MOST, NEAR, VolumeProblem, array_in, join_volumes, joined, volume_problem,
+    MOST, NEAR, PooledVolume, array_in, join_volumes, joined, volume_problem,
 )
 from fastconv._core.pooling.windows cimport (
     PoolAxis, Span, VolumeWindows, first_behind, first_reaching, longest, overlap, part_of, pixels_of_axis, span,
@@ -39,7 +39,7 @@ cdef struct VolumeBlocks:
 # What the units of a block share: `depths` depths of each volume from the first on, and of outputs the rows from
 # `first_row` on.
 cdef struct ShareCall:
-    VolumeProblem g
+    PooledVolume g
     Py_ssize_t first, depths, first_row, rows, channels
     void *shares
     bint channels_last
@@ -147,7 +147,7 @@ cdef inline Py_ssize_t end_of(const PoolAxis *a, Py_ssize_t position) noexcept n
 cdef void share_unit(const void *data, Py_ssize_t unit, floating *unused) noexcept nogil:
     """What one depth of a volume, or of an image, gets of each output of the planes."""
     cdef const ShareCall *call = <const ShareCall *>data
-    cdef const VolumeProblem *g = &call.g
+    cdef const PooledVolume *g = &call.g
     cdef Py_ssize_t volume = unit // call.depths, depth = call.first + unit % call.depths
     cdef Py_ssize_t pixels = g.cols.outputs if call.channels_last else 1, i, j, p, n, done
     cdef Py_ssize_t first = first_of(&g.depth, depth), until = end_of(&g.depth, depth)
@@ -182,7 +182,7 @@ cdef void share_unit(const void *data, Py_ssize_t unit, floating *unused) noexce
                 done += n
 
 
-cdef inline void add_depths(const VolumeProblem *g, const floating *grad, Py_ssize_t depth, Py_ssize_t first,
+cdef inline void add_depths(const PooledVolume *g, const floating *grad, Py_ssize_t depth, Py_ssize_t first,
                             Py_ssize_t until, Py_ssize_t step, Py_ssize_t n, floating *dst) noexcept nogil:
     """n elements from the outputs `first` until `until` of a depth."""
     cdef double[AT_ONCE] sums
@@ -211,7 +211,7 @@ cdef inline void add_depths(const VolumeProblem *g, const floating *grad, Py_ssi
 
 
 cdef add_each(cnp.ndarray grad, cnp.ndarray grad_x, VolumeWindows windows):
-    cdef VolumeProblem g = volume_problem(grad_x, grad, windows)
+    cdef PooledVolume g = volume_problem(grad_x, grad, windows)
     cdef Py_ssize_t units = g.n * g.c * g.depth.size * g.rows.size
     cdef int threads = team(TAP_COST * units * g.cols.size * overlap(&g.depth) * overlap(&g.rows) * overlap(&g.cols))
     with nogil:
@@ -222,7 +222,7 @@ cdef add_each(cnp.ndarray grad, cnp.ndarray grad_x, VolumeWindows windows):
 
 
 cdef void row_of_pixels(const void *data, Py_ssize_t unit, floating *unused) noexcept nogil:
-    cdef const VolumeProblem *g = <const VolumeProblem *>data
+    cdef const PooledVolume *g = <const PooledVolume *>data
     cdef Py_ssize_t h = unit % g.rows.size, plane = unit // g.rows.size, d = plane % g.depth.size
     cdef Py_ssize_t c = plane // g.depth.size % g.c, n = plane // g.depth.size // g.c, w, o, i, j
     cdef const floating *grad = <const floating *>g.y + n * g.yn + c * g.yc

@@ -27,7 +27,7 @@ from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 from fastconv._core.pooling.forward cimport pool_planes
 from fastconv._core.pooling.volume cimport (
-    MOST, NEAR, VolumeProblem, array_in, join_volumes, joined, volume_problem,
+    MOST, NEAR, PooledVolume, array_in, join_volumes, joined, volume_problem,
 )
 from fastconv._core.pooling.windows cimport (
     PoolAxis, Span, VolumeWindows, Windows, longest, outputs_of, part_of, span, whole,
@@ -352,13 +352,13 @@ cdef void best_of_planes(const DepthCall *call, const Span *s, const Py_ssize_t 
 
 # What the units share.
 cdef struct EachWindow:
-    VolumeProblem g
+    PooledVolume g
     bint average
 
 
 cdef pool_each(cnp.ndarray x, VolumeWindows windows, bint average, cnp.ndarray y, cnp.ndarray indices):
     cdef EachWindow call
-    cdef VolumeProblem *g = &call.g
+    cdef PooledVolume *g = &call.g
     call.g, call.average = volume_problem(x, y, windows), average
     if indices is not None:
         g.index = <int64_t *>cnp.PyArray_DATA(indices)
@@ -372,7 +372,7 @@ cdef pool_each(cnp.ndarray x, VolumeWindows windows, bint average, cnp.ndarray y
 
 
 cdef void row_of_windows(const void *data, Py_ssize_t unit, floating *unused) noexcept nogil:
-    cdef const VolumeProblem *g = &(<const EachWindow *>data).g
+    cdef const PooledVolume *g = &(<const EachWindow *>data).g
     cdef bint average = (<const EachWindow *>data).average
     cdef Py_ssize_t i = unit % g.rows.outputs, plane = unit // g.rows.outputs, o = plane % g.depth.outputs
     cdef Py_ssize_t c = plane // g.depth.outputs % g.c, n = plane // g.depth.outputs // g.c, j, d, h, w, at

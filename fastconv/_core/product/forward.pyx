@@ -45,9 +45,8 @@ from fastconv._core.problem.filters cimport gather_tap, lie_in_order, taps_in_or
 from fastconv._core.product.layout cimport (
     MOST_PANELS, WIDEST, ProductLayout, band_of, cut_filters, lay_out, runs_of, work,
 )
-from fastconv._core.runtime.isa cimport (
-    gemm_tile, get_tile, outer_tile, pack_rows, put_tile, sum_rows, transpose, vector_length,
-)
+from fastconv._core.runtime.isa cimport gemm_tile, outer_tile, sum_rows
+from fastconv._core.runtime.isa cimport get_tile, pack_rows, put_tile, transpose, vector_length
 from fastconv._core.runtime.kernels cimport (
     FC_MAX_MR, FC_MAX_NV, FC_SUM_ROWS, fc_activation, fc_outer_steps, fc_product, fc_row_sums, fc_run, fc_taps,
 )
@@ -205,6 +204,7 @@ cdef void add_slice(const Problem *p, const ProductLayout *l, const ProductUnit 
     cdef PixelPanel panels[MOST_PANELS]
     cdef PixelPanel *to
     cdef FilterPanel filters
+    filters.pitch = l.filter_pitch
     while done < block.pixels:
         in_group = min(l.group, ceildiv(block.pixels - done, width))
         for q in range(in_group):
@@ -221,7 +221,6 @@ cdef void add_slice(const Problem *p, const ProductLayout *l, const ProductUnit 
             filters.m = <int>(part(p.k, l.panels, k + 1) - i)
             filters.bias = bias + u.group * p.k + i if bias != NULL and s.first == 0 else NULL
             if l.as_written:
-                filters.pitch = l.filter_pitch
                 filters.slice = copied_filters(p, l, s, u.group * p.k + i, filters.m, scratch)
             else:
                 filters.slice = packed + (k - u.first_panel) * l.panel_size + s.first * filters.m
