@@ -60,7 +60,7 @@ class VolumePlan:
         if self.problem.x_shape[1] == 1 and self.problem.taps[0] > 1 and self.problem.padding_mode == "constant":
             yield _way("taps along the depth as channels", Sum(self.problem, self.asked, joined=True))
         yield _way("taps along the depth", Sum(self.problem, self.asked))
-        if self.problem.turned and spread.serves(self.problem):
+        if self.problem.turned and self.asked == "auto" and spread.serves(self.problem):
             yield _way("taps along the depth as filters", Spread(self.problem))
         if self._may_gather():
             yield _way("taps along the depth as channels of planes that are gathered",

@@ -3,6 +3,7 @@ scratch, [plane][tap][channel], and each result is added to the output plane tha
 
     y = bias
     for item: for block of planes: convolution with all taps -> scratch (L2); for plane, tap: y of an output plane += it
+    y = activation(y)
 
 Input is read once, and tiles are not left to one filter. It is for data gradients: of filters that are finite and
 whose padding is zeros.
@@ -13,7 +14,8 @@ import math
 import numpy as np
 
 from fastconv._core.planner.plan import conv2d_plan
-from fastconv._core.problem.convolution import Convolution
+from fastconv._core.problem.convolution import PLAIN, Convolution
+from fastconv._core.problem.finish import finish, lay_ground
 from fastconv._core.problem.simpler import joined
 from fastconv._core.runtime import memory
 from fastconv._core.volume.forward import CALL_NANOSECONDS, expected
@@ -59,14 +61,14 @@ class Spread:
         return self.plan.workspace(dtype) + self.planes * self.of_plane * self.problem.itemsize
 
     def run(self, volumes):
-        """Fills y of volumes without bias or activation."""
+        """Fills y."""
         k, _, taps = volumes.w.shape[:3]
         filters = joined(volumes.w.transpose(2, 0, 1, 3, 4), 0, 1)
         if filters is None:
             filters = np.ascontiguousarray(volumes.w.transpose(2, 0, 1, 3, 4)).reshape(taps * k, *volumes.w.shape[1:2],
                                                                                        *volumes.w.shape[3:])
         depth, size = volumes.x.shape[2], volumes.y.shape[3:]
-        volumes.y.fill(0)
+        lay_ground(volumes.y, volumes.bias, PLAIN)
         for x, y in zip(volumes.x, volumes.y):
             for first in range(0, depth, self.planes):
                 images = x.swapaxes(0, 1)[first:first + self.planes]
@@ -74,6 +76,7 @@ class Spread:
                 block = block.reshape(len(images), taps * k, *size)
                 self.plan.convolve(Convolution(images, filters, None, block, volumes.window.planes))
                 self._add(block.reshape(len(images), taps, k, *size), y, first)
+        finish(volumes.y, None, volumes.epilogue)
 
     def _add(self, block, y, first):
         """The results of planes from `first` on to the output planes that meet them."""
