@@ -20,29 +20,7 @@ from fastconv.functional.activation import (
     tanh_backward,
 )
 from fastconv.functional.conv import conv2d, conv2d_backward, conv_output_size
-from fastconv.functional.global_pooling import (
-    global_avg_pool2d,
-    global_avg_pool2d_backward,
-    global_max_pool2d,
-    global_max_pool2d_backward,
-)
 from fastconv.functional.linear import linear, linear_backward
-from fastconv.functional.loss import (
-    cross_entropy,
-    cross_entropy_backward,
-    nll_loss,
-    nll_loss_backward,
-)
-from fastconv.functional.pooling import (
-    adaptive_avg_pool2d,
-    adaptive_avg_pool2d_backward,
-    adaptive_max_pool2d,
-    adaptive_max_pool2d_backward,
-    avg_pool2d,
-    avg_pool2d_backward,
-    max_pool2d,
-    max_pool2d_backward,
-)
 from fastconv.functional.prepared import plan_conv2d
 
 __all__ = [
@@ -181,14 +159,20 @@ LATER = {name: f"fastconv.functional.{home}" for home, names in {
         "elu", "elu_backward", "gelu", "gelu_backward", "hardsigmoid", "hardsigmoid_backward", "hardswish",
         "hardswish_backward", "silu", "silu_backward", "softplus", "softplus_backward"),
     "explanation": ("explain",),
+    "global_pooling": (
+        "global_avg_pool2d", "global_avg_pool2d_backward", "global_max_pool2d", "global_max_pool2d_backward"),
     "interpolation": ("interpolate", "interpolate_backward"),
     "layer_normalisation": ("group_norm", "group_norm_backward", "layer_norm", "layer_norm_backward"),
+    "loss": ("cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"),
     "lp_pooling": (
         "lp_pool1d", "lp_pool1d_backward", "lp_pool2d", "lp_pool2d_backward", "lp_pool3d", "lp_pool3d_backward"),
     "pair_losses": (
         "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits_backward", "huber_loss",
         "huber_loss_backward", "l1_loss", "l1_loss_backward", "mse_loss", "mse_loss_backward", "smooth_l1_loss",
         "smooth_l1_loss_backward"),
+    "pooling": (
+        "adaptive_avg_pool2d", "adaptive_avg_pool2d_backward", "adaptive_max_pool2d",
+        "adaptive_max_pool2d_backward", "avg_pool2d", "avg_pool2d_backward", "max_pool2d", "max_pool2d_backward"),
     "pooling1d": (
         "adaptive_avg_pool1d", "adaptive_avg_pool1d_backward", "adaptive_max_pool1d",
         "adaptive_max_pool1d_backward", "avg_pool1d", "avg_pool1d_backward", "global_avg_pool1d",
