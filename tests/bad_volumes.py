@@ -62,7 +62,6 @@ def conv_rows(axes):
         option("padding", 2**70), option("padding", HUGE - 1, MemoryError, "result|shape", groups=1),
         option("groups", 0), option("groups", 1.0, TypeError), option("groups", 2), option("groups", True, TypeError),
         option("padding_mode", "zeros"), option("padding_mode", None), option("padding_mode", 1, TypeError),
-        option("padding", 8, padding_mode="reflect"), option("padding", 9, padding_mode="circular"),
         option("padding_value", "0", TypeError, padding=1), option("padding_value", None, TypeError, padding=1),
         option("padding_value", True, TypeError, padding=1),
         option("padding_value", 1.0, padding=1, padding_mode="replicate"),

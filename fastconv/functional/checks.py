@@ -230,7 +230,7 @@ def per_axis(value, name, axes=2, minimum=1):
     if items is None:
         return (integer(value, name, minimum),) * axes
     if len(items) != axes:
-        forms = f"or {axes} of them" if axes > 1 else "or (integer,)"
+        forms = f"or {axes} of them" if axes > 1 else "or 1 in a tuple"
         raise ValueError(f"{name} must be one integer {forms}, got {len(items)}: {shown(value)}")
     return tuple(integer(item, name, minimum) for item in items)
 
@@ -302,9 +302,9 @@ def needs(value):
     return tuple(flag(item, "needs") for item in items)
 
 
-def labels(value, name, count, classes):
-    """`count` class numbers from 0 to `classes` - 1, as contiguous int64."""
-    written = name
+def labels(value, name, count, classes, written=""):
+    """`count` class numbers from 0 to `classes` - 1, as contiguous int64; `written` is how errors write the array."""
+    written = written or name
     if type(value) is not np.ndarray:
         value, written = read(value, name), f"np.asarray({name})"
     if value.shape != (count,):

@@ -171,6 +171,12 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
         raise ValueError("output_size must be left out without transposed=True: the convolution has one size")
     if any(checks.per_axis(output_padding, "output_padding", of.axes, 0)):
         raise ValueError("output_padding must be left at 0 without transposed=True: the convolution has one size")
+    groups = checks.integer(groups, "groups", 1)
+    square = of is SIGNALS and weight_shape[1] == weight_shape[2]
+    if square and len(x_shape) == 3 and weight_shape[1] * groups != sizes[1]:  # (K, R, S), that of an image's filters
+        raise ValueError("weight_shape must be (K, C/groups, S) for signals and (K, C/groups, R, S) for images, "
+                         f"got {weight_shape} beside x_shape {x_shape}"
+                         f"{expressions.filter_sizes(weight_shape, x_shape[0])}")
     plan, _ = of.planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
                          dtype.itemsize, form == checks.FORMATS[of.axes][1])
     problem = plan.problem

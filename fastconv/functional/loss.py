@@ -45,13 +45,14 @@ def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction,
                   ignore_index: int) -> tuple[Array, Array, tuple[int, ...]]:
     """Both as the loops take them, and the shape of the scores as they were given."""
     scores = checks.array(scores, name)
-    if scores.ndim == 0 or scores.shape[min(1, scores.ndim - 1)] == 0:
+    if scores.ndim == 0 or (scores.shape[min(1, scores.ndim - 1)] == 0 and (scores.ndim == 1 or len(scores))):
         raise ValueError(f"{name} must be (N, classes), (N, classes, d1, ...) or (classes,) with at least one class, "
                          f"got shape {scores.shape}")
     checks.choice(reduction, "reduction", checks.REDUCTIONS)
     shape = scores.shape
+    written = "target"
     if not isinstance(target, np.ndarray):
-        target = read(target, "target")
+        target, written = read(target, "target"), "np.asarray(target)"
     if scores.ndim == 1:
         if target.shape not in ((), shape):
             raise ValueError(f"{name} of shape {shape} is one row of scores: target must be one class number for it, "
@@ -59,9 +60,12 @@ def _class_scores(scores: Any, name: str, target: Any, reduction: Reduction,
         scores, target = scores[None], target[None]
     if target.shape == scores.shape and target.dtype.kind == "f" and name == "logits":
         target = checks.array(target, "target")
-        checks.same_dtype(**{name: scores, "target": target})
+        if target.dtype != scores.dtype:
+            raise TypeError(f"target is {target.dtype} but {name} is {scores.dtype}: one call has one dtype, "
+                            f"convert probabilities with np.asarray(target, dtype=np.{scores.dtype}); where class "
+                            f"numbers are meant, pass {written}.argmax({min(1, len(shape) - 1)})")
         return _in_rows(scores), _in_rows(target), shape
-    return _in_rows(scores), _class_numbers(target, scores.shape, ignore_index), shape
+    return _in_rows(scores), _class_numbers(target, written, scores.shape, ignore_index), shape
 
 
 def _in_rows(scores):
@@ -74,16 +78,17 @@ def _in_rows(scores):
     return flat
 
 
-def _class_numbers(target, shape, ignore_index):
+def _class_numbers(target, written, shape, ignore_index):
     """The labels of scores of this shape, one behind the other, as contiguous int64."""
     expected = (shape[0], *shape[2:])
     if len(shape) > 2 and target.shape != expected:
         raise ValueError(f"target must have shape {expected} (one class number for each position), got {target.shape}")
     labels = target if len(shape) == 2 else target.reshape(-1)
     if labels.dtype.kind not in "iu" or not labels.size:
-        return checks.labels(labels, "target", math.prod(expected), shape[1])
+        return checks.labels(labels, "target", math.prod(expected), shape[1], written)
     ignored = labels == ignore_index
-    found = checks.labels(np.where(ignored, labels.dtype.type(0), labels), "target", math.prod(expected), shape[1])
+    counting = np.where(ignored, labels.dtype.type(0), labels)
+    found = checks.labels(counting, "target", math.prod(expected), shape[1], written)
     return np.where(ignored, np.int64(ignore_index), found)
 
 

@@ -96,6 +96,9 @@ class Flatten(Module):
         grad_x = F.flatten_backward(grad_output, self.recall())
         return np.moveaxis(grad_x, 1, -1) if self.data_format == "NHWC" else grad_x
 
+    def _image_form(self) -> str | None:
+        return None  # rows of numbers are taken too
+
 
 class Dropout(Module):
     """In training, sets each value to zero with probability `p` and multiplies the rest by 1 / (1 - p).

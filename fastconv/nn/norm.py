@@ -148,6 +148,9 @@ class BatchNorm1d(_BatchNorm):
             raise ValueError(f"x must be a batch (N, C) or ({', '.join(self.data_format)}), got shape {shape}")
         return self._counted(shape, "NC" if len(shape) == 2 else self.data_format)
 
+    def _image_form(self) -> str | None:
+        return None  # rows of numbers are taken too
+
 
 class BatchNorm2d(_BatchNorm):
     """Batch normalisation of images: each channel gets mean 0 and variance 1, then a learnt scale and shift.

@@ -165,7 +165,7 @@ class Sequential(Module):
         total                              156        117,600
         """
         sizes = checks.integers(input_shape, "input_shape", 1)
-        if len(sizes) != 3 and (form := self._image_form()):
+        if (form := self._image_form()) and len(sizes) != form.count(",") + 1:
             raise ValueError(f"input_shape must be ({form}), got {sizes}"
                              f"{expressions.image(sizes, f'N{form}'.replace(', ', ''), 'input_shape')}")
         dtype = next((parameter.data.dtype for parameter in self.parameters()), np.dtype(np.float32))

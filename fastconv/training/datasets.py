@@ -55,7 +55,7 @@ def check_datasets(model: Module, loss: Any, train_set: ArrayDataset, validation
             continue
         if isinstance(loss, PairLoss) or dataset.labels.dtype.kind == "f":
             _check_numbers(dataset, name, output.shape[1:])
-        elif dataset.labels.ndim > 1 or output.ndim > 2:
+        elif dataset.labels.ndim > 1:
             _check_maps(dataset, name, output.shape, loss.ignore_index if isinstance(loss, ClassLoss) else None)
         elif output.ndim == 2 and dataset.labels.max() >= output.shape[1]:
             _refuse_labels(dataset, name, output.shape[1])

@@ -251,6 +251,15 @@ def test_a_model_of_vectors_takes_any_shape():
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     assert model.summary((3, 4)).parameters == model.summary((12,)).parameters == 26
     assert model.predict(np.zeros((5, 3, 4), np.float32)).shape == (5,)
+    for layer in (nn.Flatten(), nn.PReLU(), nn.BatchNorm1d(12)):
+        assert nn.Sequential(layer, nn.Linear(12, 2)).summary((12,)).rows[-1].output_shape == (2,)
+
+
+def test_a_model_of_signals_or_volumes_is_given_their_shape():
+    for layer, form, shape in ((nn.Conv1d(2, 3, 3), "C, L", (2, 8)), (nn.MaxPool3d(2), "C, D, H, W", (2, 4, 6, 8))):
+        assert nn.Sequential(layer).summary(shape).rows[0].layer == f"0: {type(layer).__name__}"
+        with pytest.raises(ValueError, match=re.escape(f"input_shape must be ({form}), got (2, 8, 8)")):
+            nn.Sequential(layer).summary((2, 8, 8))
 
 
 @pytest.mark.parametrize("training", [True, False])
