@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import Convolutions
@@ -70,9 +71,8 @@ class Convolution(Module):
         bias = self.bias.data if self.bias else None
         if self.training:
             self.remember(x)
-            call, x, weight, bias = self._of.find_call(x, self.weight.data, bias, **self._options,
-                                                       activation=activation)
-            return call.run(x, weight, bias, None)
+            convolve = getattr(F, f"conv{self._of.axes}d")
+            return convolve(x, self.weight.data, bias, **self._options, activation=activation)
         return self._kept.convolve(x, self.weight.data, bias, activation)
 
     def release(self) -> None:
@@ -81,8 +81,8 @@ class Convolution(Module):
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         x = self.recall()
         needs = (needs_input_grad, True, self.bias is not None)
-        grad_x, grad_weight, grad_bias = self._of.backward(grad_output, x, self.weight.data, **self._options,
-                                                           needs=needs)
+        gradients = getattr(F, f"conv{self._of.axes}d_backward")
+        grad_x, grad_weight, grad_bias = gradients(grad_output, x, self.weight.data, needs=needs, **self._options)
         self.weight.add_grad(grad_weight)
         if self.bias:
             self.bias.add_grad(grad_bias)
