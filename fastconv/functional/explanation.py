@@ -174,8 +174,8 @@ def explain(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *, stride: 
     groups = checks.integer(groups, "groups", 1)
     square = of is SIGNALS and weight_shape[1] == weight_shape[2]
     if square and len(x_shape) == 3 and weight_shape[1] * groups != sizes[1]:  # (K, R, S), that of an image's filters
-        raise ValueError("weight_shape must be (K, C/groups, S) for signals and (K, C/groups, R, S) for images, "
-                         f"got {weight_shape} beside x_shape {x_shape}"
+        raise ValueError("weight_shape must be that of weight, (K, C/groups, S) for signals and (K, C/groups, R, S) "
+                         f"for images, got {weight_shape} beside x_shape {x_shape}"
                          f"{expressions.filter_sizes(weight_shape, x_shape[0])}")
     plan, _ = of.planned(sizes, weight_shape, stride, padding, dilation, groups, padding_mode, 0.0, algorithm,
                          dtype.itemsize, form == checks.FORMATS[of.axes][1])

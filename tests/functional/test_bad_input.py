@@ -144,6 +144,100 @@ def smoothing(function):
     ]
 
 
+def numbers(function, name, *arguments):
+    """Of an option that is one number."""
+    return [
+        (f"{name} is None", TypeError, name, lambda: function(*arguments, **{name: None})),
+        (f"{name} is a bool", TypeError, name, lambda: function(*arguments, **{name: True})),
+        (f"{name} is a string", TypeError, name, lambda: function(*arguments, **{name: "1"})),
+        (f"{name} is an array", TypeError, name, lambda: function(*arguments, **{name: ones(2)})),
+    ]
+
+
+def approximation(function, *arguments):
+    return [
+        ("approximate is unknown", ValueError, "approximate", lambda: function(*arguments, approximate="erf")),
+        ("approximate is None", ValueError, "approximate", lambda: function(*arguments, approximate=None)),
+    ]
+
+
+def slopes(function, *arguments):
+    return [
+        ("weight is None", TypeError, "weight", lambda: function(*arguments, None)),
+        ("weight is too long", ValueError, "weight", lambda: function(*arguments, ones(4))),
+        ("weight is empty", ValueError, "weight", lambda: function(*arguments, ones(0))),
+        ("weight is a matrix", ValueError, "weight", lambda: function(*arguments, ones(3, 1))),
+        ("weight is float64", TypeError, "weight", lambda: function(*arguments, ones(3, dtype=F64))),
+        ("data_format is unknown", ValueError, "data_format", lambda: function(*arguments, ones(1), data_format="CN")),
+    ]
+
+
+def pair_loss(function, *options):
+    """Of a loss of numbers, or its gradient."""
+    return [
+        ("x is None", TypeError, "x", lambda: function(None, SCORES)),
+        ("x is integer", TypeError, "x", lambda: function(SCORES.astype(int), SCORES)),
+        ("target is None", TypeError, "target", lambda: function(SCORES, None)),
+        ("target is integer", TypeError, "target", lambda: function(SCORES, SCORES.astype(int))),
+        ("target is float64", TypeError, "target", lambda: function(SCORES, SCORES.astype(F64))),
+        ("target would broadcast", ValueError, "target", lambda: function(SCORES, SCORES[:1])),
+        ("reduction is unknown", ValueError, "reduction", lambda: function(SCORES, SCORES, reduction="average")),
+        ("reduction is None", ValueError, "reduction", lambda: function(SCORES, SCORES, reduction=None)),
+        *options,
+    ]
+
+
+def pair_grad_output(function):
+    return [
+        ("grad_output is None", TypeError, "grad_output", lambda: function(SCORES, SCORES, grad_output=None)),
+        ("grad_output is an array for one number", TypeError, "grad_output",
+         lambda: function(SCORES, SCORES, grad_output=SCORES)),
+        ("grad_output would broadcast", ValueError, "grad_output",
+         lambda: function(SCORES, SCORES, reduction="none", grad_output=SCORES[:1])),
+    ]
+
+
+def weights(function):
+    """Of the logistic loss, or its gradient."""
+    return [(f"{name} {wrong}", error, name, lambda name=name, value=value: function(SCORES, SCORES, **{name: value}))
+            for name in ("weight", "pos_weight") for wrong, error, value in [
+                ("does not broadcast", ValueError, ones(2)), ("is float64", TypeError, ones(3, dtype=F64)),
+                ("is integer", TypeError, [1, 2, 3])]]
+
+
+# Name -> bad options of the function, and of its gradient.
+CURVES = {
+    "elu": [numbers(fc.elu, "alpha", SCORES), numbers(fc.elu_backward, "alpha", SCORES, SCORES)],
+    "gelu": [approximation(fc.gelu, SCORES), approximation(fc.gelu_backward, SCORES, SCORES)],
+    "silu": [[], []], "hardswish": [[], []], "hardsigmoid": [[], []],
+    "softplus": [numbers(function, "beta", *arguments) + numbers(function, "threshold", *arguments)
+                 for function, arguments in ((fc.softplus, (SCORES,)), (fc.softplus_backward, (SCORES, SCORES)))],
+}
+PAIR_LOSSES = {
+    "mse_loss": lambda function: [], "l1_loss": lambda function: [],
+    "huber_loss": lambda function: numbers(function, "delta", SCORES, SCORES),
+    "smooth_l1_loss": lambda function: numbers(function, "beta", SCORES, SCORES),
+    "binary_cross_entropy_with_logits": weights,
+}
+
+
+def curve_rows():
+    table = {}
+    for name, (options, of_gradient) in CURVES.items():
+        table[name] = activation(getattr(fc, name), *options)
+        table[f"{name}_backward"] = activation_backward(getattr(fc, f"{name}_backward"), "x", *of_gradient)
+    return table
+
+
+def pair_rows():
+    table = {}
+    for name, options in PAIR_LOSSES.items():
+        forward, backward = getattr(fc, name), getattr(fc, f"{name}_backward")
+        table[name] = pair_loss(forward, *options(forward))
+        table[f"{name}_backward"] = pair_loss(backward, *options(backward), *pair_grad_output(backward))
+    return table
+
+
 # Every function of the interface -> its bad inputs: (what is wrong, exception,
 # the argument that the message names, call).
 TABLE = {
@@ -169,6 +263,11 @@ TABLE = {
     "softmax_backward": activation_backward(fc.softmax_backward, "y", *axis(fc.softmax_backward, SCORES, SCORES)),
     "log_softmax_backward": activation_backward(fc.log_softmax_backward, "y",
                                                 *axis(fc.log_softmax_backward, SCORES, SCORES)),
+    **curve_rows(),
+    "prelu": activation(lambda x: fc.prelu(x, ones(1)), *slopes(fc.prelu, SCORES)),
+    "prelu_backward": activation_backward(lambda grad_output, x: fc.prelu_backward(grad_output, x, ones(1)), "x",
+                                          *slopes(fc.prelu_backward, SCORES, SCORES)),
+    **pair_rows(),
     "linear": LINEAR,
     "linear_backward": LINEAR_BACKWARD,
     "flatten": FLATTEN,
