@@ -12,6 +12,7 @@ import reference_volumes as volumes
 
 import fastconv as fc
 from fastconv import nn
+from fastconv._core.depthwise import forward as depthwise
 from fastconv._core.runtime import memory
 
 DTYPES = [np.float32, np.float64]
@@ -379,10 +380,13 @@ def test_scratch_is_bounded(name):
     rng = np.random.default_rng(8)
     x, w = (rng.standard_normal(shape, np.float32) for shape in (x_shape, weight_shape))
     axes = len(x_shape) - 2
+    depthwise.forget_layouts()
     with fc.num_threads(1):
         memory.scratch_taken()
+        kept, _ = memory.scratch_taken()    # by plans of other tests
         y = FORWARD[axes](x, w, **options)
-        assert memory.scratch_taken()[1] <= min(8 << 20, fc.explain(x_shape, weight_shape, **options).workspace + 4096)
+        taken = memory.scratch_taken()[1] - kept
+        assert taken <= min(8 << 20, fc.explain(x_shape, weight_shape, **options).workspace + 4096)
         for i in range(3):
             BACKWARD[axes](y, x, w, **options, needs=tuple(j == i for j in range(3)))
             assert memory.scratch_taken()[1] <= 16 << 20
