@@ -12,6 +12,7 @@ from fastconv._core.pointwise import elementwise
 from fastconv._core.runtime import memory
 from fastconv.functional import checks
 from fastconv.functional.maps import MapsFormat, affine_of, maps_view, small
+from fastconv.functional.results import summed
 from fastconv.functional.typing import Array, ArrayLike, Gradients, Needs
 
 #: Of statistics that are kept, and of rows that are copied together, where they are not evenly spaced.
@@ -127,7 +128,7 @@ def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, w
         for total, part in zip(totals, more):
             if total is not None:
                 total += part
-    return (grad_x, *(None if total is None else total.astype(x.dtype) for total in totals))
+    return (grad_x, *(None if total is None else summed(total, total.shape, x.dtype) for total in totals))
 
 
 def _images(view: Array, number: int) -> list[slice]:
@@ -269,5 +270,5 @@ def layer_norm_backward(grad_output: ArrayLike, x: ArrayLike, normalized_shape: 
                                     for array in (x, grad_output))
                 rows.backward(received, source, None if grad_x is None else grad_x[piece].reshape(-1, length), totals,
                               affine)
-    gradients = [None if totals is None else totals[i].astype(x.dtype).reshape(sizes) for i in (1, 0)]
-    return grad_x, gradients[0] if needs_weight else None, gradients[1] if needs_bias else None
+    return (grad_x, summed(totals[1], sizes, x.dtype) if needs_weight else None,
+            summed(totals[0], sizes, x.dtype) if needs_bias else None)

@@ -7,6 +7,7 @@ import numpy as np
 from fastconv._core.pointwise import curves
 from fastconv.functional import checks
 from fastconv.functional.activation import _alike
+from fastconv.functional.results import summed
 from fastconv.functional.typing import Array, ArrayLike, DataFormat
 
 
@@ -94,4 +95,4 @@ def prelu_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
     grad_output, x = _alike(grad_output, x, "x")
     slopes, axis = _slopes(x, weight, data_format)
     grad_x, grad_weight = curves.prelu_backward(grad_output, x, slopes, axis)
-    return grad_x, grad_weight.reshape(np.shape(weight))
+    return grad_x, summed(grad_weight, np.shape(weight), x.dtype)

@@ -1,7 +1,9 @@
-"""Arrays that a user has results written to, beyond the one of `checks.out`: several at a time, or an input itself."""
+"""Results that are more than an array for which there is room: those that a user has written to several arrays at a
+time, or to an input itself; and sums."""
 
 import numpy as np
 
+from fastconv._core.runtime import memory
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
 
@@ -38,3 +40,10 @@ def outs(value, shapes, wanted, dtype, *inputs):
         checks.out(given, shape, dtype, *before, name=name)
         before = (*before, given)
     return tuple(value)
+
+
+def summed(total, shape, dtype):
+    """What was added up in double precision, as a result of this shape and dtype, which owns its memory."""
+    result = memory.empty(tuple(shape), dtype)
+    result[...] = total.reshape(shape)
+    return result

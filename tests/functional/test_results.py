@@ -31,6 +31,60 @@ def random(shape, dtype=np.float32, seed=0):
 VIEWS = {"flatten", "flatten_backward"}
 
 
+def parts(name, results):
+    """Name, part -> each of several results."""
+    return {f"{name}, {i}": result for i, result in enumerate(results)}
+
+
+def of_poolings(axes, x, data_format):
+    """Name -> result of the poolings of signals, images or volumes."""
+    form, few = {"data_format": data_format}, {1: 2, 2: (2, 3), 3: (1, 2, 3)}[axes]
+    window = {"kernel_size": {1: 2, 2: 2, 3: (1, 2, 2)}[axes], **form}
+
+    def pool(name, *arguments, **options):
+        return getattr(fc, name.replace("pool", f"pool{axes}d"))(*arguments, **options)
+
+    pair, index = pool("max_pool", x, return_indices=True, **window)
+    most, where = pool("adaptive_max_pool", x, few, return_indices=True, **form)
+    whole, place = pool("global_max_pool", x, return_indices=True, **form)
+    mean, adaptive, overall = (pool("avg_pool", x, **window), pool("adaptive_avg_pool", x, few, **form),
+                               pool("global_avg_pool", x, **form))
+    power = pool("lp_pool", x, 2, **window)
+    apart = pool("max_unpool", pair, index, output_size=x.shape, **window)
+    results = {
+        "max_pool": pair, "max_pool, indices": index, "avg_pool": mean, "lp_pool": power, "max_unpool": apart,
+        "adaptive_max_pool": most, "adaptive_max_pool, indices": where, "adaptive_avg_pool": adaptive,
+        "global_max_pool": whole, "global_max_pool, indices": place, "global_avg_pool": overall,
+        "max_pool_backward": pool("max_pool_backward", pair, index, x.shape, **window),
+        "avg_pool_backward": pool("avg_pool_backward", mean, x.shape, **window),
+        "lp_pool_backward": pool("lp_pool_backward", power, x, power, 2, **window),
+        "max_unpool_backward": pool("max_unpool_backward", apart, index, **form),
+        "adaptive_max_pool_backward": pool("adaptive_max_pool_backward", most, where, x.shape, few, **form),
+        "adaptive_avg_pool_backward": pool("adaptive_avg_pool_backward", adaptive, x.shape, few, **form),
+        "global_max_pool_backward": pool("global_max_pool_backward", whole, place, x.shape, **form),
+        "global_avg_pool_backward": pool("global_avg_pool_backward", overall, x.shape, **form),
+    }
+    return {name.replace("pool", f"pool{axes}d"): result for name, result in results.items()}
+
+
+def of_maps(x, data_format):
+    """Name -> result of resizing and normalising images, and of adding them."""
+    x = x if x.ndim == 4 else x[None]
+    channels, form = x.shape[-3 if data_format == "NCHW" else -1], {"data_format": data_format}
+    large, mean, var = fc.interpolate(x, (13, 11), **form), random(channels, x.dtype), random(channels, x.dtype)**2
+    normal = fc.batch_norm(x, mean, var, **form)
+    of_batch = fc.batch_norm_backward(normal, x, mean, var, mean, mean, **form)
+    of_groups = fc.group_norm_backward(x, x, 1, mean, **form)
+    of_layer = fc.layer_norm_backward(x, x, x.shape[-1], random(x.shape[-1], x.dtype))
+    return {
+        "add": fc.add(x, x), "interpolate": large,
+        "interpolate_backward": fc.interpolate_backward(large, x.shape, (13, 11), **form),
+        "batch_norm": normal, **parts("batch_norm_backward", of_batch),
+        "group_norm": fc.group_norm(x, 1, **form), **parts("group_norm_backward", of_groups),
+        "layer_norm": fc.layer_norm(x, x.shape[-1]), **parts("layer_norm_backward", of_layer),
+    }
+
+
 def of_images(x, data_format):
     """Name -> result of every operation on images, for a batch or one image."""
     dtype, channels = x.dtype, x.shape[-3 if data_format == "NCHW" else -1]
@@ -47,6 +101,11 @@ def of_images(x, data_format):
     volume_back = fc.conv_transpose3d_backward(deeper, volume, cube, stride=2, **of_volumes)
     longer = fc.conv_transpose1d(signal, rows, stride=2, **of_signals)
     signal_back = fc.conv_transpose1d_backward(longer, signal, rows, stride=2, **of_signals)
+    row, space = ((x[..., 0, :], x[..., None, :, :]) if data_format == "NCHW"
+                  else (x[..., 0, :, :], x[..., None, :, :, :]))
+    of_row, of_space = fc.conv1d(row, weight[:, :, 0], **of_signals), fc.conv3d(space, cube, **of_volumes)
+    row_back = fc.conv1d_backward(of_row, row, weight[:, :, 0], **of_signals)
+    space_back = fc.conv3d_backward(of_space, space, cube, **of_volumes)
     maximum, index = fc.max_pool2d(x, 3, stride=2, **form, return_indices=True)
     pair, pair_index = fc.max_pool2d(x, 2, **form, return_indices=True)
     mean = fc.avg_pool2d(x, 3, stride=1, padding=1, **form)
@@ -84,6 +143,12 @@ def of_images(x, data_format):
         "global_max_pool2d_backward": fc.global_max_pool2d_backward(whole, place, x.shape, **form),
         "global_avg_pool2d": overall,
         "global_avg_pool2d_backward": fc.global_avg_pool2d_backward(overall, x.shape, **form),
+        "conv1d": of_row, **parts("conv1d_backward", row_back), "conv3d": of_space,
+        **parts("conv3d_backward", space_back),
+        "plan_conv1d": fc.plan_conv1d(row.shape, weight[:, :, 0], **of_signals)(row),
+        "plan_conv3d": fc.plan_conv3d(space.shape, cube, **of_volumes)(space),
+        **of_poolings(1, row, of_signals["data_format"]), **of_poolings(2, x, data_format),
+        **of_poolings(3, space, of_volumes["data_format"]), **of_maps(x, data_format),
     }
 
 
@@ -98,6 +163,14 @@ def of_any_array(x):
         results[name] = getattr(fc, name)(x)
         results[f"{name}_backward"] = getattr(fc, f"{name}_backward")(x, results[name])
     results["softmax, axis 0"] = fc.softmax(x, axis=0)
+    for name in ("relu6", "elu", "gelu", "silu", "hardswish", "hardsigmoid", "softplus"):
+        results[name] = getattr(fc, name)(x)
+        results[f"{name}_backward"] = getattr(fc, f"{name}_backward")(x, x)
+    results["prelu"] = fc.prelu(x, weight[0, :1])
+    results |= parts("prelu_backward", fc.prelu_backward(x, x, weight[0, :1]))
+    for name in ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits"):
+        results[name] = getattr(fc, name)(x, x, reduction="none")
+        results[f"{name}_backward"] = getattr(fc, f"{name}_backward")(x, x)
     if x.ndim == 2:
         results["nll_loss"] = fc.nll_loss(x, labels, reduction="none")
         results["nll_loss_backward"] = fc.nll_loss_backward(x, labels)
