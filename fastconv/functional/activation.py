@@ -18,14 +18,14 @@ from fastconv.functional import checks, results
 from fastconv.functional.typing import Array, ArrayLike
 
 
-def _unary(x, kind, slope=0.0, out=None):
+def unary(x, kind, slope=0.0, out=None):
     x = checks.array(x, "x")
     if out is not None:
         results.out_or_input(out, x.shape, x.dtype, x)
     return elementwise.activation(x, kind, slope, out)
 
 
-def _alike(grad_output, value, name):
+def alike(grad_output, value, name):
     """Both as the loops take them: of one shape and dtype."""
     if not (arrays.is_plain(value) and arrays.is_like(grad_output, value.shape, value.dtype)):
         grad_output, value = checks.array(grad_output, "grad_output"), checks.array(value, name)
@@ -34,8 +34,8 @@ def _alike(grad_output, value, name):
     return grad_output, value
 
 
-def _gradient(grad_output, value, name, kind, slope=0.0, out=None):
-    grad_output, value = _alike(grad_output, value, name)
+def gradient(grad_output, value, name, kind, slope=0.0, out=None):
+    grad_output, value = alike(grad_output, value, name)
     if out is not None:
         results.out_or_input(out, value.shape, value.dtype, grad_output, value)
     return elementwise.activation_backward(grad_output, value, kind, slope, out)
@@ -66,7 +66,7 @@ def relu(x: ArrayLike, *, out: Array | None = None) -> Array:
     >>> fc.relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    return _unary(x, elementwise.RELU, out=out)
+    return unary(x, elementwise.RELU, out=out)
 
 
 def relu_backward(grad_output: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Array:
@@ -92,7 +92,7 @@ def relu_backward(grad_output: ArrayLike, x: ArrayLike, *, out: Array | None = N
     >>> fc.relu_backward(np.array([5.0, 6.0]), np.array([-1.0, 2.0]))
     array([0., 6.])
     """
-    return _gradient(grad_output, x, "x", elementwise.RELU, out=out)
+    return gradient(grad_output, x, "x", elementwise.RELU, out=out)
 
 
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.01, *, out: Array | None = None) -> Array:
@@ -122,7 +122,7 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.01, *, out: Array | None 
     >>> fc.leaky_relu(np.array([-1.0, 2.0]), 0.5)
     array([-0.5,  2. ])
     """
-    return _unary(x, elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"), out)
+    return unary(x, elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"), out)
 
 
 def leaky_relu_backward(grad_output: ArrayLike, x: ArrayLike, negative_slope: float = 0.01, *,
@@ -151,7 +151,7 @@ def leaky_relu_backward(grad_output: ArrayLike, x: ArrayLike, negative_slope: fl
     >>> fc.leaky_relu_backward(np.array([5.0, 6.0]), np.array([-1.0, 2.0]), 0.5)
     array([2.5, 6. ])
     """
-    return _gradient(grad_output, x, "x", elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"), out)
+    return gradient(grad_output, x, "x", elementwise.LEAKY_RELU, checks.number(negative_slope, "negative_slope"), out)
 
 
 def sigmoid(x: ArrayLike, *, out: Array | None = None) -> Array:
@@ -175,7 +175,7 @@ def sigmoid(x: ArrayLike, *, out: Array | None = None) -> Array:
     >>> fc.sigmoid(np.array([0.0, 1000.0, -1000.0]))
     array([0.5, 1. , 0. ])
     """
-    return _unary(x, elementwise.SIGMOID, out=out)
+    return unary(x, elementwise.SIGMOID, out=out)
 
 
 def sigmoid_backward(grad_output: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
@@ -201,7 +201,7 @@ def sigmoid_backward(grad_output: ArrayLike, y: ArrayLike, *, out: Array | None 
     >>> fc.sigmoid_backward(np.array([4.0]), fc.sigmoid(np.array([0.0])))
     array([1.])
     """
-    return _gradient(grad_output, y, "y", elementwise.SIGMOID, out=out)
+    return gradient(grad_output, y, "y", elementwise.SIGMOID, out=out)
 
 
 def tanh(x: ArrayLike, *, out: Array | None = None) -> Array:
@@ -225,7 +225,7 @@ def tanh(x: ArrayLike, *, out: Array | None = None) -> Array:
     >>> fc.tanh(np.array([0.0, 1000.0]))
     array([0., 1.])
     """
-    return _unary(x, elementwise.TANH, out=out)
+    return unary(x, elementwise.TANH, out=out)
 
 
 def tanh_backward(grad_output: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
@@ -251,7 +251,7 @@ def tanh_backward(grad_output: ArrayLike, y: ArrayLike, *, out: Array | None = N
     >>> fc.tanh_backward(np.array([4.0]), fc.tanh(np.array([0.0])))
     array([4.])
     """
-    return _gradient(grad_output, y, "y", elementwise.TANH, out=out)
+    return gradient(grad_output, y, "y", elementwise.TANH, out=out)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def _softmax(x, axis, logarithm, out):
 
 
 def _softmax_gradient(grad_output, y, axis, logarithm, out):
-    grad_output, y = _alike(grad_output, y, "y")
+    grad_output, y = alike(grad_output, y, "y")
     axis = _axis(axis, y, "y")
     if out is not None:
         checks.out(out, y.shape, y.dtype, grad_output, y)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from fastconv._core.pointwise import curves
-from fastconv.functional import checks
-from fastconv.functional.activation import _alike
+from fastconv.functional import checks, results
+from fastconv.functional.activation import alike
 from fastconv.functional.typing import Approximation, Array, ArrayLike
 
 APPROXIMATIONS = ("none", "tanh")
@@ -20,20 +20,13 @@ _PLAIN = curves.CurveOptions()
 
 def _curve(x, kind, out, options=_PLAIN):
     x = checks.array(x, "x")
-    return curves.curve(x, kind, options, _room(out, x))
+    return curves.curve(x, kind, options, results.out_or_input(out, x.shape, x.dtype, x))
 
 
 def _gradient(grad_output, x, kind, out, options=_PLAIN):
-    grad_output, x = _alike(grad_output, x, "x")
-    return curves.curve_backward(grad_output, x, kind, options, _room(out, x, grad_output))
-
-
-def _room(out, *inputs):
-    """`out` for a result like the inputs, checked: it may be one of them."""
-    if out is None:
-        return None
-    like = inputs[0]
-    return checks.out(out, like.shape, like.dtype, *(given for given in inputs if given is not out))
+    grad_output, x = alike(grad_output, x, "x")
+    return curves.curve_backward(grad_output, x, kind, options,
+                                 results.out_or_input(out, x.shape, x.dtype, grad_output, x))
 
 
 def elu(x: ArrayLike, alpha: float = 1.0, *, out: Array | None = None) -> Array:

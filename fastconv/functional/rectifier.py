@@ -6,7 +6,7 @@ import numpy as np
 
 from fastconv._core.pointwise import curves
 from fastconv.functional import checks
-from fastconv.functional.activation import _alike
+from fastconv.functional.activation import alike
 from fastconv.functional.results import summed
 from fastconv.functional.typing import Array, ArrayLike, DataFormat
 
@@ -92,7 +92,7 @@ def prelu_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
     >>> fc.prelu_backward(np.array([[5.0, 6.0]]), np.array([[-1.0, 2.0]]), np.array([0.5]))
     (array([[2.5, 6. ]]), array([-5.]))
     """
-    grad_output, x = _alike(grad_output, x, "x")
+    grad_output, x = alike(grad_output, x, "x")
     slopes, axis = _slopes(x, weight, data_format)
     grad_x, grad_weight = curves.prelu_backward(grad_output, x, slopes, axis)
     return grad_x, summed(grad_weight, np.shape(weight), x.dtype)

@@ -14,11 +14,12 @@ LABELS = RNG.integers(0, 7, 12)
 
 # Each as a function of x (N, ...) and `out`, with what it reads beside x.
 UNARY = {
-    "relu": fc.relu, "sigmoid": fc.sigmoid, "tanh": fc.tanh, "leaky_relu": functools.partial(fc.leaky_relu,
-                                                                                             negative_slope=0.3),
+    "relu": fc.relu, "relu6": fc.relu6, "sigmoid": fc.sigmoid, "tanh": fc.tanh,
+    "leaky_relu": functools.partial(fc.leaky_relu, negative_slope=0.3),
 }
 BINARY = {
-    "relu_backward": fc.relu_backward, "sigmoid_backward": fc.sigmoid_backward, "tanh_backward": fc.tanh_backward,
+    "relu_backward": fc.relu_backward, "relu6_backward": fc.relu6_backward, "sigmoid_backward": fc.sigmoid_backward,
+    "tanh_backward": fc.tanh_backward,
     "leaky_relu_backward": functools.partial(fc.leaky_relu_backward, negative_slope=0.3),
 }
 ROWS = {
