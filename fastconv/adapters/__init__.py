@@ -1,0 +1,28 @@
+"""fastconv as the backend of other projects, each switched on with one line.
+
+A host has one module or folder here; none imports another, and each imports its host inside, when it is switched on.
+``fastconv adapters`` prints the table below with what is installed.
+
+What a host asks for is computed by fastconv, or handed to the host's own code where the adapter is a patch, or refused
+by name: never a wrong result, never a slow path without a word. ``report()`` of an adapter counts the calls served and
+those handed on, with the reason (`fastconv.adapters.report`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["HOSTS", "Host"]
+
+
+class Host(NamedTuple):
+    """A project that fastconv can serve as its backend."""
+
+    name: str  #: what it is called
+    package: str | None  #: what pip installs; None for one that is source code, not a package
+    tested: str | None  #: the version that the tests run with
+    line: str  #: what switches it on
+    summary: str  #: what is served
+
+
+HOSTS: tuple[Host, ...] = ()
