@@ -1,6 +1,6 @@
 """What every adapter counts, and what the command line says of them all."""
 
-import importlib
+import importlib.util
 import json
 import re
 
