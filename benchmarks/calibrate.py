@@ -10,8 +10,9 @@ have chosen with it: the regret is the time of the driver that it would take, di
 `--times` keeps the times in a file, or fits to those of an earlier run where the file is there. With `--check` nothing
 is fitted: it prints the regret with the constants that there are. SciPy is needed, but for that.
 
-Times are those of the thread, so a machine that has other work does not stretch them; but others then have part of the
-caches and of the memory's speed, which slows all drivers alike, as they take turns call by call: each layer has a
+Times are minima by the clock on the wall (a thread's own clock stands still for a call now and then on some virtual
+machines), so the machine has to be quiet. Others on it have part of the caches and of the memory's speed, which slows
+all drivers alike, as they take turns call by call: each layer has a
 factor of its own, near 1. Wrong by a tenth matters where drivers are close, not where one is
 far behind: such times hardly count. What the constants are for is a choice, which only the drivers' times relative to
 each other decide: so they are changed by small factors, one after the other, as long as the expected regret falls.
@@ -138,17 +139,17 @@ def times_of(problem, drivers):
         call(conv)
         best[name] = math.inf
         for _ in range(3):
-            before = time.thread_time_ns()
+            before = time.perf_counter_ns()
             call(conv)
-            best[name] = min(best[name], time.thread_time_ns() - before)
+            best[name] = min(best[name], time.perf_counter_ns() - before)
     near = [name for name in calls if best[name] < 6 * min(best.values())]
-    rounds, stop = 0, time.thread_time() + SECONDS * len(near)
-    while rounds < FEWEST_ROUNDS or time.thread_time() < stop:
+    rounds, stop = 0, time.perf_counter() + SECONDS * len(near)
+    while rounds < FEWEST_ROUNDS or time.perf_counter() < stop:
         for name in near:
             for _ in range(max(1, int(TURN * 1e9 / best[name]))):
-                before = time.thread_time_ns()
+                before = time.perf_counter_ns()
                 calls[name](conv)
-                best[name] = min(best[name], time.thread_time_ns() - before)
+                best[name] = min(best[name], time.perf_counter_ns() - before)
         rounds += 1
     return best
 
