@@ -179,23 +179,21 @@ WEIGHT_GRADIENT_CONSTANTS = {
     },
     "avx2": {
         4: {
-            "depthwise": {"band_in_steps": 0.332, "call": 3600.0, "multiply": 0.639, "multiply_square": 0.305,
-                          "output": 2.38, "pixels_multiply": 0.845, "pixels_output": 6.03, "plane": 331.0,
-                          "planes_call": 5880.0, "planes_input": 1.7, "planes_multiply": 0.651,
-                          "planes_output": 5.92, "planes_row": 28.3, "scatter": 1.63, "sum": 14.8},
-            "direct": {"band_in_steps": 9.88, "band_of_pixels": 3.69, "band_of_planes": 1.69, "band_row": 10.5,
-                       "load": 0.473, "multiply": 0.137, "multiply_taps": 0.176, "pack_pixels": 3.2,
-                       "pack_planes": 3.68, "run": 3.85, "scalar": 0.0452, "store": 9.09, "sum": 47.5,
-                       "tile": 99.2},
-            "pixels": {"load": 1.0, "load_far": 0.8, "multiply": 0.3, "split": 7.61, "tile": 1.67},
-            "planes": {"copy": 0.147, "copy_in_steps": 0.634, "multiply": 0.197, "pack": 2.01, "piece": 2.56,
-                       "read": 0.139, "sum": 1.02, "sum_across": 1.27, "tile": 56.0},
-            "winograd": {"band_in_steps": 7.89, "band_of_pixels": 10.4, "band_of_planes": 8.53, "load": 1.65,
-                         "multiply": 0.313, "patches": 0.963, "phase": 8000.0, "tile": 2.07, "total": 2.5,
-                         "weight": 1.6},
-            "product": {"band": 0.462, "band_in_steps": 0.71, "band_piece": 3.73, "block": 1480.0,
-                        "multiply": 0.2, "pack": 2.43, "pack_gradient": 0.44, "pack_run": 1.92, "scatter": 1.02,
-                        "sum": 3.38, "tile": 73.7},
+            "depthwise": {"band": 1.02, "band_in_steps": 1.1, "call": 802.0, "multiply": 0.47, "multiply_square":
+                          0.389, "pixels_call": 1870.0, "pixels_input": 6.14, "pixels_multiply": 0.327, "plane": 28.6,
+                          "planes_call": 3780.0, "planes_input": 4.3, "planes_multiply": 0.382, "planes_output": 3.71,
+                          "planes_row": 12.4, "scatter": 0.374, "sum": 3.15},
+            "direct": {"band_in_steps": 3.58, "band_of_pixels": 0.845, "band_of_planes": 1.39, "block": 41.7, "load":
+                       0.0761, "multiply": 0.152, "multiply_taps": 0.152, "pack_pixels": 1.31, "pack_planes": 1.73,
+                       "run": 0.626, "scalar": 0.151, "store": 3.53, "sum": 54.9, "tile": 36.4},
+            "pixels": {"load": 1.57, "load_far": 1.99, "multiply": 0.126, "split": 1.6, "tile": 1.3},
+            "planes": {"block": 50.8, "copy": 0.128, "copy_in_steps": 0.59, "load": 0.0917, "multiply": 0.222, "pack":
+                       1.24, "piece": 1.39, "tile": 55.2},
+            "winograd": {"band_in_steps": 2.13, "band_of_pixels": 0.135, "load": 2.63, "multiply": 0.155, "patches":
+                         3.23, "phase": 3670.0, "total": 8.19, "weight": 3.57},
+            "product": {"band": 0.355, "band_in_steps": 0.773, "band_piece": 1.42, "load": 1.54, "multiply": 0.0837,
+                        "pack": 1.44, "pack_gradient": 0.38, "pack_run": 0.843, "scatter": 0.547, "sum": 5.49, "tile":
+                        22.5},
         },
         8: {
             "depthwise": {"band": 0.593, "band_in_steps": 8.23, "multiply": 0.509, "multiply_square": 0.591,
