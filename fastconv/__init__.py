@@ -22,17 +22,19 @@ finally:
         gc.enable()
 
 if TYPE_CHECKING:
-    from fastconv import data, nn, optim
+    from fastconv import data, nn, optim, walk
     from fastconv.functional import *  # noqa: F403 (its __all__ says which)
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
+    from fastconv.walk import check_gradients
 
 # Layers, data and training are imported when they are first used: a program that only convolves does not wait for them.
 # A thread that imports holds a lock, which nobody would free in a process that another thread forks meanwhile: so the
 # operations that most programs use are imported at once, and all the rest before a fork, where there are other threads.
-_MODULES = ("data", "nn", "optim")
+_MODULES = ("data", "nn", "optim", "walk")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
+    "check_gradients": "fastconv.walk",
     **dict.fromkeys(("EarlyStopping", "History", "Trainer"), "fastconv.training"),
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Trainer",
+    "check_gradients",
     "data",
     "functional",
     "get_num_threads",
@@ -78,5 +81,6 @@ __all__ = [
     "save",
     "set_num_threads",
     "show_config",
+    "walk",
 ]
 __all__ += functional.__all__

@@ -1,0 +1,45 @@
+"""The numbers behind every picture: what a convolution, a pooling or a whole network does, step by step, as arrays.
+
+Nothing is drawn here. Pictures, page, terminal and course all read these, so they cannot disagree; and every number is
+a kernel's own result, by the direct sum where products are shown.
+
+=================== ================================================================================================
+``convolution``     one image under filters: padding, each position of the window, products, channel maps, formula
+``pooling``         one image cut into windows: what each holds, its winner or mean
+``forward``         one image through a network, layer by layer, and what it is taken for
+``backward``        the way back: the loss, and at each layer the gradient that comes, the rule, the one that leaves
+``update``          one step of gradient descent: parameters before and after, and the loss of the same images
+``check_gradients`` a layer's backward beside finite differences
+``output_size``     OH = (H + 2P - FH) / S + 1 with its terms, every position of the window, what no window visits
+=================== ================================================================================================
+"""
+
+from fastconv.walk.conv import Cell, ConvolutionWalk, convolution
+from fastconv.walk.gradients import GradientCheck, check_gradients
+from fastconv.walk.network import BackwardWalk, ForwardWalk, LayerWalk, UpdateWalk, backward, forward, update
+from fastconv.walk.pool import PoolingWalk, Window, pooling
+from fastconv.walk.sizes import OutputSize, output_size
+
+__all__ = [
+    "BackwardWalk",
+    "Cell",
+    "ConvolutionWalk",
+    "ForwardWalk",
+    "GradientCheck",
+    "LayerWalk",
+    "OutputSize",
+    "PoolingWalk",
+    "UpdateWalk",
+    "Window",
+    "backward",
+    "check_gradients",
+    "convolution",
+    "forward",
+    "output_size",
+    "pooling",
+    "update",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
