@@ -22,7 +22,7 @@ finally:
         gc.enable()
 
 if TYPE_CHECKING:
-    from fastconv import data, nn, optim, walk
+    from fastconv import data, nn, optim, plots, walk
     from fastconv.functional import *  # noqa: F403 (its __all__ says which)
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Layers, data and training are imported when they are first used: a program that only convolves does not wait for them.
 # A thread that imports holds a lock, which nobody would free in a process that another thread forks meanwhile: so the
 # operations that most programs use are imported at once, and all the rest before a fork, where there are other threads.
-_MODULES = ("data", "nn", "optim", "walk")
+_MODULES = ("data", "nn", "optim", "plots", "walk")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
     "check_gradients": "fastconv.walk",
@@ -78,6 +78,7 @@ __all__ = [
     "nn",
     "num_threads",
     "optim",
+    "plots",
     "save",
     "set_num_threads",
     "show_config",

@@ -9,7 +9,7 @@ import pytest
 import fastconv as fc
 
 NAMESPACES = ("fastconv", "fastconv.data", "fastconv.functional", "fastconv.nn", "fastconv.nn.init",
-              "fastconv.nn.models", "fastconv.optim", "fastconv.training", "fastconv.walk")
+              "fastconv.nn.models", "fastconv.optim", "fastconv.plots", "fastconv.training", "fastconv.walk")
 
 
 @pytest.mark.parametrize("name", NAMESPACES)

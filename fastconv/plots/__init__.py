@@ -1,0 +1,41 @@
+"""Pictures of every notion of the lecture, with Matplotlib (``pip install 'fastconv[plot]'``).
+
+Each is a display, as in scikit-learn: `from_arrays` or `from_model` computes what there is to see, `plot` draws it,
+into an axes that is given or a figure of its own, `describe` says its numbers in words. Matplotlib is imported by
+`plot`, and nothing is ever shown or set for others: ``display.figure_.savefig("maps.png")`` or a notebook does that.
+
+======================  ==========================================================================================
+`ConvolutionDisplay`    a filter's slice over its patch: products, their sum, and the cell of the feature map
+`ChannelSumDisplay`     each channel under its slice, the channel maps, and their sum
+`OutputSizeDisplay`     the window's positions along a row: padding, stride, and what no window visits
+`FeatureMapDisplay`     all maps of a network for one image, layer by layer
+`FilterDisplay`         the slices of a layer's filters
+`PoolingDisplay`        an image cut into windows, each window's winner or mean
+`PredictionDisplay`     an image and the probabilities of its classes
+`HistoryDisplay`        loss, accuracy and learning rate of a training
+======================  ==========================================================================================
+
+Numbers are the kernels' (`fastconv.walk`). Weights, maps and gradients are red where positive and blue where negative,
+with limits symmetric about 0; padding is hatched.
+"""
+
+from fastconv.plots.convolution import ChannelSumDisplay, ConvolutionDisplay, OutputSizeDisplay
+from fastconv.plots.history import HistoryDisplay
+from fastconv.plots.maps import FeatureMapDisplay, FilterDisplay
+from fastconv.plots.pooling import PoolingDisplay
+from fastconv.plots.prediction import PredictionDisplay
+
+__all__ = [
+    "ChannelSumDisplay",
+    "ConvolutionDisplay",
+    "FeatureMapDisplay",
+    "FilterDisplay",
+    "HistoryDisplay",
+    "OutputSizeDisplay",
+    "PoolingDisplay",
+    "PredictionDisplay",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,80 @@
+"""A picture of a training: loss, accuracy and learning rate against the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastconv.plots.display import Display, number
+
+_PANELS = {"loss": ("train_loss", "validation_loss"), "accuracy": ("train_accuracy", "validation_accuracy"),
+           "learning rate": ("lr",)}
+_LEGEND = {"train_loss": "training", "train_accuracy": "training", "validation_loss": "validation",
+           "validation_accuracy": "validation", "lr": ""}
+
+
+class HistoryDisplay(Display):
+    """The curves of a training.
+
+    Parameters
+    ----------
+    history : mapping of str to list
+        As `fastconv.History.to_dict` gives it: "epoch", "train_loss", "validation_loss", ...
+
+    Attributes
+    ----------
+    lines_ : dict of str to Line2D
+        After `plot`, by the names of the history.
+
+    Examples
+    --------
+    >>> from fastconv.plots import HistoryDisplay
+    >>> print(HistoryDisplay.from_history({"epoch": [1, 2], "train_loss": [0.9, 0.4], "lr": [0.05, 0.05]}).describe())
+    2 epochs
+    train_loss: 0.9 at first, 0.4 at last
+    lr: 0.05 at first, 0.05 at last
+    """
+
+    def __init__(self, history: Mapping[str, Any]) -> None:
+        if "epoch" not in history or not len(history["epoch"]):
+            raise ValueError("history must have at least one epoch: {'epoch': [1, ...], 'train_loss': [...], ...}")
+        self.history = {name: list(values) for name, values in history.items()}
+
+    @classmethod
+    def from_history(cls, history: Any) -> HistoryDisplay:
+        """Of what `Trainer.fit` returned, or a mapping such as its `to_dict`."""
+        return cls(history if isinstance(history, Mapping) else history.to_dict())
+
+    def describe(self) -> str:
+        count = len(self.history["epoch"])
+        lines = [f"{count} epoch{'s' * (count > 1)}"]
+        for name in (name for names in _PANELS.values() for name in names):
+            values = self._values(name)
+            if values:
+                lines.append(f"{name}: {number(values[0])} at first, {number(values[-1])} at last")
+        return "\n".join(lines)
+
+    def plot(self, *, ax: Any = None) -> HistoryDisplay:
+        """Draw a panel for each of them that there is. Parameters as of `ConvolutionDisplay.plot`."""
+        panels = {title: [name for name in names if self._values(name)] for title, names in _PANELS.items()}
+        panels = {title: names for title, names in panels.items() if names}
+        self._begin(ax, (3.6 * len(panels), 3))
+        self.lines_: dict[str, Any] = {}
+        width = 1 / len(panels)
+        for place, (title, names) in enumerate(panels.items()):
+            panel = self.axes_[title] = self.ax_.inset_axes((place * width + 0.05, 0.14, width - 0.08, 0.76))
+            panel.set_title(title, fontsize=9)
+            for name in names:
+                points = [(epoch, value) for epoch, value in zip(self.history["epoch"], self.history[name])
+                          if value is not None]
+                style = "--" if name.startswith("validation") else "-"
+                self.lines_[name], = panel.plot(*zip(*points), style, marker="o", markersize=3, label=_LEGEND[name])
+            panel.set_xlabel("epoch", fontsize=8)
+            panel.tick_params(labelsize=8)
+            panel.xaxis.get_major_locator().set_params(integer=True)
+            if any(_LEGEND[name] for name in names):
+                panel.legend(fontsize=8)
+        return self
+
+    def _values(self, name: str) -> list[float]:
+        return [value for value in self.history.get(name, []) if value is not None]
