@@ -35,14 +35,16 @@ def blocks_of_docs():
 
 @checkout
 def test_the_readme_has_an_example_of_ten_lines_for_each_kind_of_user():
-    assert len(readme_blocks()) == 3
+    assert len(readme_blocks()) == 4
     assert all(len(block.splitlines()) <= 10 for block in readme_blocks())
 
 
-@pytest.mark.parametrize("block", readme_blocks(), ids=["arrays", "swap", "lecture"][:len(readme_blocks())])
-def test_a_readme_example_runs(block):
-    if "scipy" in block:
-        pytest.importorskip("scipy", reason="SciPy is not installed")
+@pytest.mark.parametrize("block", readme_blocks(), ids=["arrays", "swap", "lecture", "pictures"][:len(readme_blocks())])
+def test_a_readme_example_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for word, package in (("scipy", "scipy"), ("plots", "matplotlib")):
+        if word in block:
+            pytest.importorskip(package, reason=f"{package} is not installed")
     run_python("-c", block)
 
 
