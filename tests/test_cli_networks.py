@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastconv as fc
-from fastconv.cli import train
+from fastconv.cli import networks
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_network_trains(name, folder, cli):
     code, stdout, stderr = cli("train", "--model", name, "--data", "images.npz", "--epochs", 1, "--batch-size", 8,
                                "--no-augment")  # fmt: skip
     assert code == 0 and re.fullmatch(r"test accuracy \S+ \(8 images\)\n", stdout), stderr
-    assert train._NETWORKS[name].title in stderr
+    assert networks.NETWORKS[name].title in stderr
     assert sorted(path.name for path in folder.iterdir()) == ["images.npz", f"{name}.npz"]
     assert cli("evaluate", f"{name}.npz")[1] == stdout
     assert json.loads(cli("evaluate", f"{name}.npz", "--json")[1])["images"] == 8
@@ -39,13 +39,13 @@ def test_a_network_trains(name, folder, cli):
                          [("lenet5", 82_146), ("resnet-small", 271_666), ("resnet18", 11_168_706),
                           ("mobilenet-v2", 2_225_858), ("vgg11", 22_334_082)])
 def test_networks_are_made_for_the_data(name, parameters):
-    model = train._NETWORKS[name].make(1, 2, 32, 0)
+    model = networks.NETWORKS[name].make(1, 2, 32, 0)
     assert sum(parameter.data.size for parameter in model.parameters()) == parameters
     assert model.predict(np.zeros((2, 1, 32, 32), np.float32)).shape == (2,)
 
 
 def test_resnet18_begins_as_the_images_ask():
-    make = train._NETWORKS["resnet18"].make
+    make = networks.NETWORKS["resnet18"].make
     assert "maxpool" not in make(1, 2, 64, 0).layers and "maxpool" in make(1, 2, 65, 0).layers
 
 

@@ -18,7 +18,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from fastconv import data, nn, optim
 from fastconv.cli.arguments import Parser, UsageError, choice, existing_file, integer, number
 from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
+from fastconv.cli.networks import NETWORKS, SMALL
 from fastconv.cli.output import Result, say, warn
 from fastconv.cli.pictures import add_data_option, add_fit_option, by, read_dataset, read_dataset_as
 from fastconv.data.doubts import check_finite, doubts
@@ -49,32 +50,6 @@ _SCHEDULES: dict[str, Callable[[Namespace, optim.Optimizer, int], optim.Schedule
     "cosine": lambda options, optimizer, batches: optim.CosineAnnealingLR(optimizer, options.epochs),
     "step": lambda options, optimizer, batches: optim.StepLR(optimizer, max(1, options.epochs // 3)),
     "constant": lambda options, optimizer, batches: None,
-}
-
-
-
-class _Network(NamedTuple):
-    """What --model makes of the channels, classes, size and seed; and the smallest images that it takes."""
-
-    title: str
-    smallest: int
-    make: Callable[[int, int, int, int | None], nn.Module]
-
-
-# The form of ResNet-18 for small images serves up to this size.
-_SMALL = 64
-
-_NETWORKS = {
-    "lenet5": _Network("LeNet-5", 12, lambda channels, classes, size, seed:
-                       nn.models.lenet5(channels, classes, size, rng=seed)),
-    "resnet-small": _Network("ResNet-20", 8, lambda channels, classes, size, seed:
-                             nn.models.resnet_small(classes, channels, rng=seed)),
-    "resnet18": _Network("ResNet-18", 8, lambda channels, classes, size, seed:
-                         nn.models.resnet18(classes, channels, size <= _SMALL, rng=seed)),
-    "mobilenet-v2": _Network("MobileNetV2", 32, lambda channels, classes, size, seed:
-                             nn.models.mobilenet_v2(classes, channels, rng=seed)),
-    "vgg11": _Network("VGG-11", 32, lambda channels, classes, size, seed:
-                      nn.models.vgg11(classes, channels, True, hidden=512, rng=seed)),
 }
 
 # Held out to decide when to stop early.
@@ -106,9 +81,9 @@ def add_options(parser: Parser) -> None:
     def training(name: str, **settings: Any) -> None:
         parser.option("training", name, **settings)
 
-    training("--model", type=choice(*_NETWORKS), default="lenet5", metavar="NAME",
+    training("--model", type=choice(*NETWORKS), default="lenet5", metavar="NAME",
              help="lenet5 (default), resnet-small (ResNet-20 for images of about 32 x 32), resnet18 (for images of "
-                  f"at most {_SMALL} x {_SMALL} its form without a large first step), mobilenet-v2, vgg11 (with batch "
+                  f"at most {SMALL} x {SMALL} its form without a large first step), mobilenet-v2, vgg11 (with batch "
                   "normalisation and 512 features)")
     training("--epochs", type=integer(1, 1_000_000), metavar="N",
              help="passes over the training images "
@@ -159,7 +134,7 @@ def run(options: Namespace) -> Result:
     batches = math.ceil(len(train_set) / options.batch_size)
     if options.epochs is None:
         options.epochs = max(_EPOCHS, math.ceil(_STEPS / batches))
-    network = _NETWORKS[options.model]
+    network = NETWORKS[options.model]
     model = network.make(train_set.images.shape[1], len(train_set.classes), max(train_set.images.shape[2:]),
                          options.seed)  # fmt: skip
     trainer = _trainer(options, model, batches)
@@ -242,7 +217,7 @@ def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset | No
     made = {"size": options.size, "channels": options.channels and int(options.channels), "fit": options.fit}
     train_set = read_dataset(options.data, "train", **{name: value for name, value in made.items() if value})
     shape = train_set.images.shape[1:]
-    title, smallest, _ = _NETWORKS[options.model]
+    title, smallest = NETWORKS[options.model][:2]
     square = "square " if options.model == "lenet5" else ""
     if (square and shape[1] != shape[2]) or min(shape[1:]) < smallest:
         raise ValueError(f"{title} takes {square}images of at least {smallest} x {smallest} pixels, "

@@ -10,17 +10,20 @@ a kernel's own result, by the direct sum where products are shown.
 ``backward``        the way back: the loss, and at each layer the gradient that comes, the rule, the one that leaves
 ``update``          one step of gradient descent: parameters before and after, and the loss of the same images
 ``check_gradients`` a layer's backward beside finite differences
+``FILTERS``         blur, Sobel and others, to be slid over an image
 ``output_size``     OH = (H + 2P - FH) / S + 1 with its terms, every position of the window, what no window visits
 =================== ================================================================================================
 """
 
 from fastconv.walk.conv import Cell, ConvolutionWalk, convolution
+from fastconv.walk.filters import FILTERS
 from fastconv.walk.gradients import GradientCheck, check_gradients
 from fastconv.walk.network import BackwardWalk, ForwardWalk, LayerWalk, UpdateWalk, backward, forward, update
 from fastconv.walk.pool import PoolingWalk, Window, pooling
 from fastconv.walk.sizes import OutputSize, output_size
 
 __all__ = [
+    "FILTERS",
     "BackwardWalk",
     "Cell",
     "ConvolutionWalk",
