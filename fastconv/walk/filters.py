@@ -9,7 +9,7 @@ __all__ = ["FILTERS"]
 
 #: By name, each (R, S) in float32. As in a CNN they are not turned; a blur is a mean.
 FILTERS: dict[str, NDArray[np.float32]] = {
-    name: np.array(rows, np.float32) / divisor
+    name: np.array(rows, np.float32) / np.float32(divisor)
     for name, divisor, rows in (
         ("identity", 1, [[0, 0, 0], [0, 1, 0], [0, 0, 0]]),
         ("blur", 9, [[1, 1, 1], [1, 1, 1], [1, 1, 1]]),
