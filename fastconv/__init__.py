@@ -23,6 +23,7 @@ finally:
 
 if TYPE_CHECKING:
     from fastconv import data, nn, optim
+    from fastconv.c_api import get_include
     from fastconv.functional import *  # noqa: F403 (its __all__ says which)
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _MODULES = ("data", "nn", "optim")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
+    **dict.fromkeys(("_C_API", "get_include"), "fastconv.c_api"),
     **dict.fromkeys(("EarlyStopping", "History", "Trainer"), "fastconv.training"),
 }
 
@@ -69,6 +71,7 @@ __all__ = [
     "Trainer",
     "data",
     "functional",
+    "get_include",
     "get_num_threads",
     "load",
     "load_weights",
