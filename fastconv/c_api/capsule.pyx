@@ -284,7 +284,6 @@ cdef int fail(exception, fastconv_error *error):
         code = FASTCONV_NO_MEMORY
     elif isinstance(exception, KeyboardInterrupt):
         code = FASTCONV_INTERRUPTED
-        PyErr_SetInterrupt()    # for who is meant
     if error == NULL:
         return code
     words = str(exception) or type(exception).__name__
@@ -299,13 +298,18 @@ cdef int fail(exception, fastconv_error *error):
 
 
 cdef int answer(exception, fastconv_error *error) noexcept:
-    """As `fail`, where there may be no memory for words either."""
+    """As `fail`, where there may be no memory for words either. Ctrl-C is left to Python's next look at signals."""
+    cdef int code = FASTCONV_FAILED
+    cdef bint interrupted = isinstance(exception, KeyboardInterrupt)
     try:
-        return fail(exception, error)
-    except BaseException:
+        code = fail(exception, error)
+    except BaseException as another:
+        interrupted = interrupted or isinstance(another, KeyboardInterrupt)
         if error != NULL:
-            error.code, error.message[0] = FASTCONV_FAILED, 0
-        return FASTCONV_FAILED
+            error.code, error.message[0] = code, 0
+    if interrupted:    # at the very end: what comes next would be interrupted by it
+        PyErr_SetInterrupt()
+    return code
 
 
 cdef int make(Kind kind, const void *problem, fastconv_plan **plan, fastconv_error *error) noexcept nogil:

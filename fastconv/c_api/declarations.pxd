@@ -48,31 +48,31 @@ cdef extern from "fastconv.h" nogil:
         size_t size
         int version
         const char *package
-        int (*plan_conv2d)(const fastconv_conv2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept
+        int (*plan_conv2d)(const fastconv_conv2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept nogil
         int (*plan_conv2d_backward)(const fastconv_conv2d *problem, fastconv_plan **plan,
-                                    fastconv_error *error) noexcept
-        int (*plan_max_pool2d)(const fastconv_pool2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept
+                                    fastconv_error *error) noexcept nogil
+        int (*plan_max_pool2d)(const fastconv_pool2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept nogil
         int (*plan_max_pool2d_backward)(const fastconv_pool2d *problem, fastconv_plan **plan,
-                                        fastconv_error *error) noexcept
-        int (*plan_avg_pool2d)(const fastconv_pool2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept
+                                        fastconv_error *error) noexcept nogil
+        int (*plan_avg_pool2d)(const fastconv_pool2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept nogil
         int (*plan_avg_pool2d_backward)(const fastconv_pool2d *problem, fastconv_plan **plan,
-                                        fastconv_error *error) noexcept
-        void (*free_plan)(fastconv_plan *plan) noexcept
-        int (*output_shape)(const fastconv_plan *plan, int64_t *shape, fastconv_error *error) noexcept
+                                        fastconv_error *error) noexcept nogil
+        void (*free_plan)(fastconv_plan *plan) noexcept nogil
+        int (*output_shape)(const fastconv_plan *plan, int64_t *shape, fastconv_error *error) noexcept nogil
         int (*conv2d)(const fastconv_plan *plan, const void *x, const void *weight, const void *bias, void *y,
-                      fastconv_error *error) noexcept
+                      fastconv_error *error) noexcept nogil
         int (*max_pool2d)(const fastconv_plan *plan, const void *x, void *y, int64_t *indices,
-                          fastconv_error *error) noexcept
-        int (*avg_pool2d)(const fastconv_plan *plan, const void *x, void *y, fastconv_error *error) noexcept
+                          fastconv_error *error) noexcept nogil
+        int (*avg_pool2d)(const fastconv_plan *plan, const void *x, void *y, fastconv_error *error) noexcept nogil
         int (*conv2d_backward)(const fastconv_plan *plan, const void *grad_y, const void *x, const void *weight,
-                               void *grad_x, void *grad_weight, void *grad_bias, fastconv_error *error) noexcept
+                               void *grad_x, void *grad_weight, void *grad_bias, fastconv_error *error) noexcept nogil
         int (*max_pool2d_backward)(const fastconv_plan *plan, const void *grad_y, const int64_t *indices,
-                                   void *grad_x, fastconv_error *error) noexcept
+                                   void *grad_x, fastconv_error *error) noexcept nogil
         int (*avg_pool2d_backward)(const fastconv_plan *plan, const void *grad_y, void *grad_x,
-                                   fastconv_error *error) noexcept
-        int (*set_num_threads)(int n, fastconv_error *error) noexcept
-        int (*set_thread_limit)(int n, fastconv_error *error) noexcept
-        int (*get_num_threads)() noexcept
+                                   fastconv_error *error) noexcept nogil
+        int (*set_num_threads)(int n, fastconv_error *error) noexcept nogil
+        int (*set_thread_limit)(int n, fastconv_error *error) noexcept nogil
+        int (*get_num_threads)() noexcept nogil
 
 
 cdef extern from "fastconv.h":

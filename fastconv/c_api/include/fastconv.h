@@ -175,7 +175,11 @@ typedef struct {
 /* Imports fastconv, with the GIL. NULL, with ImportError set, where it is not there, or too old or too new. */
 static inline const fastconv_api *fastconv_import(void) {
     const fastconv_api *api = (const fastconv_api *)PyCapsule_Import(FASTCONV_CAPSULE, 0);
-    if (api == NULL) return NULL;
+    if (api == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_AttributeError))
+            PyErr_SetString(PyExc_ImportError, "the fastconv that is installed has no C API: install a newer one");
+        return NULL;
+    }
     if (api->version != FASTCONV_API_VERSION) {
         PyErr_Format(PyExc_ImportError,
                      "fastconv has version %d of its C API, and this module was compiled for version %d: compile it "
