@@ -35,8 +35,8 @@ static PyObject *edges(PyObject *self, PyObject *arguments) {
         PyBuffer_Release(&image);
         return NULL;
     }
-    if (image.ndim != 2 || result.ndim != 2 || image.shape[0] != result.shape[0] ||
-        image.shape[1] != result.shape[1] || strcmp(image.format, "f") || strcmp(result.format, "f")) {
+    if (image.ndim != 2 || result.ndim != 2 || image.shape[0] != result.shape[0] || image.shape[1] != result.shape[1] ||
+        strcmp(image.format, "f") || strcmp(result.format, "f")) {
         PyErr_SetString(PyExc_ValueError, "image and result must be float32 with the same rows and columns");
     } else {
         Py_BEGIN_ALLOW_THREADS;

@@ -5,9 +5,10 @@
     python run.py
 """
 
-import fastconv
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+
+import fastconv
 
 include_dirs = [fastconv.get_include()]
 setup(name="c_client", ext_modules=[

@@ -51,10 +51,12 @@ cdef extern from "fastconv.h" nogil:
         int (*plan_conv2d)(const fastconv_conv2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept nogil
         int (*plan_conv2d_backward)(const fastconv_conv2d *problem, fastconv_plan **plan,
                                     fastconv_error *error) noexcept nogil
-        int (*plan_max_pool2d)(const fastconv_pool2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept nogil
+        int (*plan_max_pool2d)(const fastconv_pool2d *problem, fastconv_plan **plan,
+                               fastconv_error *error) noexcept nogil
         int (*plan_max_pool2d_backward)(const fastconv_pool2d *problem, fastconv_plan **plan,
                                         fastconv_error *error) noexcept nogil
-        int (*plan_avg_pool2d)(const fastconv_pool2d *problem, fastconv_plan **plan, fastconv_error *error) noexcept nogil
+        int (*plan_avg_pool2d)(const fastconv_pool2d *problem, fastconv_plan **plan,
+                               fastconv_error *error) noexcept nogil
         int (*plan_avg_pool2d_backward)(const fastconv_pool2d *problem, fastconv_plan **plan,
                                         fastconv_error *error) noexcept nogil
         void (*free_plan)(fastconv_plan *plan) noexcept nogil

@@ -34,12 +34,24 @@ static const char *kinds[] = {"conv2d",     "conv2d_backward",     "max_pool2d",
 static void execute(call *c) {
     void **a = c->at;
     switch (c->kind) {
-        case 0: c->code = fc->conv2d(c->plan, a[0], a[1], a[2], a[3], &c->error); break;
-        case 1: c->code = fc->conv2d_backward(c->plan, a[0], a[1], a[2], a[3], a[4], a[5], &c->error); break;
-        case 2: c->code = fc->max_pool2d(c->plan, a[0], a[1], (int64_t *)a[2], &c->error); break;
-        case 3: c->code = fc->max_pool2d_backward(c->plan, a[0], (int64_t *)a[1], a[2], &c->error); break;
-        case 4: c->code = fc->avg_pool2d(c->plan, a[0], a[1], &c->error); break;
-        case 5: c->code = fc->avg_pool2d_backward(c->plan, a[0], a[1], &c->error); break;
+        case 0:
+            c->code = fc->conv2d(c->plan, a[0], a[1], a[2], a[3], &c->error);
+            break;
+        case 1:
+            c->code = fc->conv2d_backward(c->plan, a[0], a[1], a[2], a[3], a[4], a[5], &c->error);
+            break;
+        case 2:
+            c->code = fc->max_pool2d(c->plan, a[0], a[1], (int64_t *)a[2], &c->error);
+            break;
+        case 3:
+            c->code = fc->max_pool2d_backward(c->plan, a[0], (int64_t *)a[1], a[2], &c->error);
+            break;
+        case 4:
+            c->code = fc->avg_pool2d(c->plan, a[0], a[1], &c->error);
+            break;
+        case 5:
+            c->code = fc->avg_pool2d_backward(c->plan, a[0], a[1], &c->error);
+            break;
     }
 }
 
@@ -69,8 +81,7 @@ static int fill(call *c, const char *name, PyObject *plan, PyObject *addresses) 
     c->kind = kind_of(name);
     if (c->kind < 0 || !plan_of(plan, &c->plan)) return 0;
     Py_ssize_t n = PyTuple_Size(addresses);
-    for (Py_ssize_t i = 0; i < n && i < MOST_ADDRESSES; i++)
-        c->at[i] = PyLong_AsVoidPtr(PyTuple_GetItem(addresses, i));
+    for (Py_ssize_t i = 0; i < n && i < MOST_ADDRESSES; i++) c->at[i] = PyLong_AsVoidPtr(PyTuple_GetItem(addresses, i));
     return !PyErr_Occurred();
 }
 
@@ -84,16 +95,23 @@ typedef struct {
 
 #define FIELD(type, name, count) {#name, offsetof(type, name), count}
 
-static const field conv_fields[] = {
-    FIELD(fastconv_conv2d, dtype, 0),          FIELD(fastconv_conv2d, layout, 0),
-    FIELD(fastconv_conv2d, x_shape, 4),        FIELD(fastconv_conv2d, weight_shape, 4),
-    FIELD(fastconv_conv2d, x_strides, 4),      FIELD(fastconv_conv2d, weight_strides, 4),
-    FIELD(fastconv_conv2d, y_strides, 4),      FIELD(fastconv_conv2d, grad_x_strides, 4),
-    FIELD(fastconv_conv2d, stride, 2),         FIELD(fastconv_conv2d, padding, 4),
-    FIELD(fastconv_conv2d, dilation, 2),       FIELD(fastconv_conv2d, groups, 1),
-    FIELD(fastconv_conv2d, padding_value, -1), FIELD(fastconv_conv2d, padding_mode, 0),
-    FIELD(fastconv_conv2d, activation, 0),     FIELD(fastconv_conv2d, algorithm, 0),
-    {NULL, 0, 0}};
+static const field conv_fields[] = {FIELD(fastconv_conv2d, dtype, 0),
+                                    FIELD(fastconv_conv2d, layout, 0),
+                                    FIELD(fastconv_conv2d, x_shape, 4),
+                                    FIELD(fastconv_conv2d, weight_shape, 4),
+                                    FIELD(fastconv_conv2d, x_strides, 4),
+                                    FIELD(fastconv_conv2d, weight_strides, 4),
+                                    FIELD(fastconv_conv2d, y_strides, 4),
+                                    FIELD(fastconv_conv2d, grad_x_strides, 4),
+                                    FIELD(fastconv_conv2d, stride, 2),
+                                    FIELD(fastconv_conv2d, padding, 4),
+                                    FIELD(fastconv_conv2d, dilation, 2),
+                                    FIELD(fastconv_conv2d, groups, 1),
+                                    FIELD(fastconv_conv2d, padding_value, -1),
+                                    FIELD(fastconv_conv2d, padding_mode, 0),
+                                    FIELD(fastconv_conv2d, activation, 0),
+                                    FIELD(fastconv_conv2d, algorithm, 0),
+                                    {NULL, 0, 0}};
 
 static const field pool_fields[] = {
     FIELD(fastconv_pool2d, dtype, 0),          FIELD(fastconv_pool2d, layout, 0),
@@ -125,12 +143,18 @@ static int set_fields(char *problem, const field *fields, PyObject *given) {
 
 static int make(int kind, const void *problem, fastconv_plan **plan, fastconv_error *error) {
     switch (kind) {
-        case 0: return fc->plan_conv2d((const fastconv_conv2d *)problem, plan, error);
-        case 1: return fc->plan_conv2d_backward((const fastconv_conv2d *)problem, plan, error);
-        case 2: return fc->plan_max_pool2d((const fastconv_pool2d *)problem, plan, error);
-        case 3: return fc->plan_max_pool2d_backward((const fastconv_pool2d *)problem, plan, error);
-        case 4: return fc->plan_avg_pool2d((const fastconv_pool2d *)problem, plan, error);
-        default: return fc->plan_avg_pool2d_backward((const fastconv_pool2d *)problem, plan, error);
+        case 0:
+            return fc->plan_conv2d((const fastconv_conv2d *)problem, plan, error);
+        case 1:
+            return fc->plan_conv2d_backward((const fastconv_conv2d *)problem, plan, error);
+        case 2:
+            return fc->plan_max_pool2d((const fastconv_pool2d *)problem, plan, error);
+        case 3:
+            return fc->plan_max_pool2d_backward((const fastconv_pool2d *)problem, plan, error);
+        case 4:
+            return fc->plan_avg_pool2d((const fastconv_pool2d *)problem, plan, error);
+        default:
+            return fc->plan_avg_pool2d_backward((const fastconv_pool2d *)problem, plan, error);
     }
 }
 
@@ -177,8 +201,8 @@ static PyObject *output_shape(PyObject *self, PyObject *given) {
     int64_t shape[4] = {-1, -1, -1, -1};
     if (!plan_of(given, &plan)) return NULL;
     int code = fc->output_shape(plan, shape, &error);
-    return Py_BuildValue("is(LLLL)", code, error.message, (long long)shape[0], (long long)shape[1],
-                         (long long)shape[2], (long long)shape[3]);
+    return Py_BuildValue("is(LLLL)", code, error.message, (long long)shape[0], (long long)shape[1], (long long)shape[2],
+                         (long long)shape[3]);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
@@ -308,20 +332,14 @@ static PyObject *at_exit(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
-static PyMethodDef methods[] = {{"plan", plan, METH_VARARGS, NULL},
-                                {"sizes", sizes, METH_VARARGS, NULL},
-                                {"output_shape", output_shape, METH_O, NULL},
-                                {"run", run, METH_VARARGS, NULL},
-                                {"start", start, METH_VARARGS, NULL},
-                                {"running", running, METH_NOARGS, NULL},
-                                {"wait", wait_for_it, METH_NOARGS, NULL},
-                                {"interrupt", interrupt, METH_VARARGS, NULL},
-                                {"result", result, METH_NOARGS, NULL},
-                                {"pending", pending, METH_VARARGS, NULL},
-                                {"limits", limits, METH_VARARGS, NULL},
-                                {"set_num_threads", set_num_threads, METH_VARARGS, NULL},
-                                {"at_exit", at_exit, METH_VARARGS, NULL},
-                                {NULL, NULL, 0, NULL}};
+static PyMethodDef methods[] = {
+    {"plan", plan, METH_VARARGS, NULL},           {"sizes", sizes, METH_VARARGS, NULL},
+    {"output_shape", output_shape, METH_O, NULL}, {"run", run, METH_VARARGS, NULL},
+    {"start", start, METH_VARARGS, NULL},         {"running", running, METH_NOARGS, NULL},
+    {"wait", wait_for_it, METH_NOARGS, NULL},     {"interrupt", interrupt, METH_VARARGS, NULL},
+    {"result", result, METH_NOARGS, NULL},        {"pending", pending, METH_VARARGS, NULL},
+    {"limits", limits, METH_VARARGS, NULL},       {"set_num_threads", set_num_threads, METH_VARARGS, NULL},
+    {"at_exit", at_exit, METH_VARARGS, NULL},     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "client", NULL, -1, methods, NULL, NULL, NULL, NULL};
 

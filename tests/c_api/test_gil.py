@@ -11,7 +11,8 @@ F32 = np.float32
 
 # kind, fields, and the shapes of the arrays in the order of the call's arguments: each takes some tenths of a second.
 LONG = {
-    "product": ("conv2d", dict(x_shape=(8, 64, 96, 96), weight_shape=(128, 64, 3, 3), padding=(1, 1, 1, 1), algorithm=2),
+    "product": ("conv2d", dict(x_shape=(8, 64, 96, 96), weight_shape=(128, 64, 3, 3), padding=(1, 1, 1, 1),
+                               algorithm=2),
                 ((8, 64, 96, 96), (128, 64, 3, 3), None, (8, 128, 96, 96))),
     "direct": ("conv2d", dict(x_shape=(8, 64, 96, 96), weight_shape=(128, 64, 3, 3), padding=(1, 1, 1, 1), algorithm=1),
                ((8, 64, 96, 96), (128, 64, 3, 3), None, (8, 128, 96, 96))),

@@ -43,7 +43,7 @@ def fields_of(x_shape, weight_shape, dtype, memory, stride=1, padding=0, dilatio
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_convolution(client, case, dtype, memory):
     x_shape, weight_shape, options = CONVOLUTIONS[case]
-    x, weight, bias = (random(shape, dtype, seed) for seed, shape in enumerate((x_shape, weight_shape, weight_shape[:1])))
+    x, weight, bias = random(x_shape, dtype, 0), random(weight_shape, dtype, 1), random(weight_shape[:1], dtype, 2)
     expected = reference.conv2d(x, weight, bias, **options)
     x, y = placed(x, memory), MEMORIES[memory][1](expected.shape, dtype)
     weight = placed(weight, "turned" if memory == "turned" else "NCHW")
@@ -205,7 +205,8 @@ def test_no_images_and_no_channels(client):
     grad_weight, grad_bias = np.full_like(weight, np.nan), np.full_like(bias, np.nan)
     run(client, "conv2d_backward", plan, None, None, weight, None, grad_weight, grad_bias)
     assert not grad_weight.any() and not grad_bias.any()
-    for kind, pointers in (("max_pool2d", 3), ("avg_pool2d", 2), ("max_pool2d_backward", 3), ("avg_pool2d_backward", 2)):
+    for kind, pointers in (("max_pool2d", 3), ("avg_pool2d", 2), ("max_pool2d_backward", 3),
+                           ("avg_pool2d_backward", 2)):
         plan = planned(client, kind, **pool_fields((0, 3, 8, 8), (2, 2), np.float32, "NCHW"))
         run(client, kind, plan, *[None] * pointers)
 

@@ -48,22 +48,38 @@ extern "C" {
 #define FASTCONV_API_VERSION 1
 #define FASTCONV_CAPSULE "fastconv._C_API"
 
-enum { FASTCONV_FLOAT32 = 1, FASTCONV_FLOAT64 = 2 };       /* dtype */
-enum { FASTCONV_NCHW = 0, FASTCONV_NHWC = 1 };             /* layout */
-enum {                                                     /* padding_mode: as numpy.pad has them, replicate is edge, */
-    FASTCONV_CONSTANT = 0, FASTCONV_REFLECT = 1, FASTCONV_SYMMETRIC = 2, FASTCONV_REPLICATE = 3,
-    FASTCONV_CIRCULAR = 4                                  /* and circular is wrap */
+/* dtype */
+enum { FASTCONV_FLOAT32 = 1, FASTCONV_FLOAT64 = 2 };
+
+/* layout */
+enum { FASTCONV_NCHW = 0, FASTCONV_NHWC = 1 };
+
+/* padding_mode, as numpy.pad has them: replicate is its edge, circular its wrap */
+enum {
+    FASTCONV_CONSTANT = 0,
+    FASTCONV_REFLECT = 1,
+    FASTCONV_SYMMETRIC = 2,
+    FASTCONV_REPLICATE = 3,
+    FASTCONV_CIRCULAR = 4
 };
-enum {                                                     /* activation; leaky: with a slope of 0.01 */
-    FASTCONV_NO_ACTIVATION = 0, FASTCONV_RELU = 1, FASTCONV_LEAKY_RELU = 2, FASTCONV_SIGMOID = 3, FASTCONV_TANH = 4,
+
+/* activation; the leaky one has a slope of 0.01 */
+enum {
+    FASTCONV_NO_ACTIVATION = 0,
+    FASTCONV_RELU = 1,
+    FASTCONV_LEAKY_RELU = 2,
+    FASTCONV_SIGMOID = 3,
+    FASTCONV_TANH = 4,
     FASTCONV_RELU6 = 5
 };
-enum {                                                     /* algorithm, as in fastconv.conv2d */
-    FASTCONV_AUTO = 0, FASTCONV_DIRECT = 1, FASTCONV_GEMM = 2, FASTCONV_WINOGRAD = 3, FASTCONV_FFT = 4
-};
+
+/* algorithm, as in fastconv.conv2d */
+enum { FASTCONV_AUTO = 0, FASTCONV_DIRECT = 1, FASTCONV_GEMM = 2, FASTCONV_WINOGRAD = 3, FASTCONV_FFT = 4 };
+
+/* What functions return. */
 enum {
     FASTCONV_OK = 0,
-    FASTCONV_INVALID = 1,     /* an argument is wrong: the message says which */
+    FASTCONV_INVALID = 1, /* an argument is wrong: the message says which */
     FASTCONV_NO_MEMORY = 2,
     FASTCONV_INTERRUPTED = 3, /* by Ctrl-C, which Python will raise once more; what was written is of no use */
     FASTCONV_NO_PYTHON = 4,   /* the interpreter does not run, or is about to end */
@@ -88,8 +104,8 @@ typedef struct {
     int dtype, layout;
     int64_t x_shape[4], weight_shape[4];
     int64_t x_strides[4], weight_strides[4];
-    int64_t y_strides[4];      /* of y; for the gradients of grad_y */
-    int64_t grad_x_strides[4]; /* for the gradients; grad_weight has no gaps */
+    int64_t y_strides[4];                       /* of y; for the gradients of grad_y */
+    int64_t grad_x_strides[4];                  /* for the gradients; grad_weight has no gaps */
     int64_t stride[2], padding[4], dilation[2]; /* (rows, columns); padding: top, bottom, left, right */
     int64_t groups;
     double padding_value; /* of FASTCONV_CONSTANT */
@@ -103,12 +119,12 @@ typedef struct {
     size_t size; /* sizeof(fastconv_pool2d), as the defaults set it */
     int dtype, layout;
     int64_t x_shape[4];
-    int64_t x_strides[4];      /* for a pooling */
-    int64_t grad_y_strides[4]; /* for a gradient */
+    int64_t x_strides[4];                                       /* for a pooling */
+    int64_t grad_y_strides[4];                                  /* for a gradient */
     int64_t kernel_size[2], stride[2], padding[4], dilation[2]; /* stride 0, 0: kernel_size */
     int64_t divisor_override;                                   /* of averages; 0: the number of pixels */
     int count_include_pad;                                      /* of averages */
-    int ceil_mode, wide_padding; /* as in fastconv.max_pool2d; these three are 0 or 1 */
+    int ceil_mode, wide_padding;                                /* as in fastconv.max_pool2d; these three are 0 or 1 */
 } fastconv_pool2d;
 
 /* Stride, dilation and groups 1, no padding, everything else 0; dtype and shapes are for you to fill in. */
@@ -135,8 +151,8 @@ static inline fastconv_pool2d fastconv_pool2d_defaults(int dtype) {
 /* All functions. Pointers to arrays must be aligned to an element, and what is written must not overlap anything else;
    a pointer may be NULL where the array has no elements, and where it says so. A plan is not changed by a run. */
 typedef struct {
-    size_t size; /* of this struct in the fastconv that runs */
-    int version; /* its FASTCONV_API_VERSION */
+    size_t size;         /* of this struct in the fastconv that runs */
+    int version;         /* its FASTCONV_API_VERSION */
     const char *package; /* its version, as fastconv.__version__ */
 
     /* Make a plan, into *plan, which is NULL after an error. */
