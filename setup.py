@@ -77,11 +77,12 @@ EXTENSIONS = [  # the largest first, so that no core is left alone with one at t
     Extension(
         ".".join(pyx.with_suffix("").parts),
         [str(pyx)] + (["src_c/cpu.c"] if pyx.stem == "isa" else []),
-        include_dirs=["src_c", numpy.get_include()],
+        include_dirs=["src_c", "fastconv/c_api/include", numpy.get_include()],
         define_macros=[("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")],  # the oldest that the package takes
-        depends=HEADERS + ["src_c/table.c"] if pyx.stem == "isa" else ["src_c/kernels.h", "src_c/pointwise.h"],
+        depends=HEADERS + ["src_c/table.c"] if pyx.stem == "isa" else ["src_c/kernels.h", "src_c/pointwise.h"]
+        + sorted(map(str, pyx.parent.glob("include/*.h"))),
     )
-    for pyx in sorted(Path("fastconv/_core").rglob("*.pyx"), key=lambda path: (-path.stat().st_size, path.name))
+    for pyx in sorted(Path("fastconv").rglob("*.pyx"), key=lambda path: (-path.stat().st_size, path.name))
 ]
 
 

@@ -23,6 +23,7 @@ finally:
 
 if TYPE_CHECKING:
     from fastconv import data, nn, optim, plots, walk
+    from fastconv.c_api import get_include
     from fastconv.functional import *  # noqa: F403 (its __all__ says which)
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
@@ -35,6 +36,7 @@ _MODULES = ("data", "nn", "optim", "plots", "walk")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
     "check_gradients": "fastconv.walk",
+    **dict.fromkeys(("_C_API", "get_include"), "fastconv.c_api"),
     **dict.fromkeys(("EarlyStopping", "History", "Trainer"), "fastconv.training"),
 }
 
@@ -72,6 +74,7 @@ __all__ = [
     "check_gradients",
     "data",
     "functional",
+    "get_include",
     "get_num_threads",
     "load",
     "load_weights",

@@ -168,13 +168,14 @@ def out(value, expected_shape, dtype, *inputs, name="out"):
     if not value.flags.writeable:
         raise ValueError(f"{name} must be writable, got a read-only array")
     for given in inputs:
-        if given is not None and _overlap(value, given):
+        if given is not None and overlap(value, given):
             raise ValueError(f"{name} must not overlap an input{' or another result' if name != 'out' else ''}: "
                              "pass a separate array")
     return value
 
 
-def _overlap(a, b):
+def overlap(a, b):
+    """Whether two arrays share an element, or might."""
     if not np.may_share_memory(a, b):
         return False
     try:

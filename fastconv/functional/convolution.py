@@ -171,24 +171,30 @@ class Convolutions:
         grad_weight = ((memory.empty(weight.shape, x.dtype) if of_weight is None else of_weight)
                        if needs_weight else None)
         grad_bias = (memory.empty(weight.shape[:1], x.dtype) if of_bias is None else of_bias) if needs_bias else None
-        if x.size == 0:    # there are no images, or no channels
-            if grad_weight is not None:
-                grad_weight.fill(0)
-            if grad_bias is not None and grad_output.size == 0:
-                grad_bias.fill(0)
-            elif grad_bias is not None:
-                self.bias_gradient(grad_output if view is None else view(grad_output), grad_bias)
-            return grad_x, grad_weight, grad_bias
-        filters = weight
+        filters, of_filters, of_image = weight, grad_weight, grad_x
         if view is not None:
             x, grad_output = view(x), view(grad_output)
+            of_image = None if grad_x is None else view(grad_x)
             if self.filters is not None:
                 filters = self.filters(weight)
-        if grad_x is not None:
-            plan.data_gradient(grad_output, filters, grad_x if view is None else view(grad_x))
-        if grad_weight is not None:
-            plan.weight_gradient(self.record(x, grad_weight if self.filters is None else self.filters(grad_weight),
-                                             None, grad_output, window))
-        if grad_bias is not None:
-            self.bias_gradient(grad_output, grad_bias)
+                of_filters = None if grad_weight is None else self.filters(grad_weight)
+        self.fill_gradients(plan, window, (grad_output, x, filters), (of_image, of_filters, grad_bias))
         return grad_x, grad_weight, grad_bias
+
+    def fill_gradients(self, plan, window, arrays, gradients):
+        """Fills grad_x, grad_weight and grad_bias, each of which may be None, from grad_output, x and weight: all of
+        them checked, and as the drivers see them. What no gradient needs may be None too: x is for grad_weight alone,
+        weight for grad_x."""
+        grad_output, x, weight = arrays
+        grad_x, grad_weight, grad_bias = gradients
+        empty = 0 in plan.problem.x_shape    # there are no images, or no channels
+        if grad_x is not None and not empty:
+            plan.data_gradient(grad_output, weight, grad_x)
+        if grad_weight is not None and empty:
+            grad_weight.fill(0)
+        elif grad_weight is not None:
+            plan.weight_gradient(self.record(x, grad_weight, None, grad_output, window))
+        if grad_bias is not None and grad_output.size == 0:
+            grad_bias.fill(0)
+        elif grad_bias is not None:
+            self.bias_gradient(grad_output, grad_bias)

@@ -1,0 +1,3 @@
+from typing import Any, Final
+
+C_API: Final[Any]
