@@ -30,4 +30,6 @@ HOSTS: tuple[Host, ...] = (
          "the functions of the course's fast_layers.py: convolution, max pooling, columns"),
     Host("Deep Learning from Scratch", None, None, "from fastconv.adapters.dlfs import *",
          "the book's Convolution, Pooling, im2col and col2im"),
+    Host("scikit-learn", "scikit-learn", "1.9.1", "from fastconv.adapters.sklearn import CNNClassifier",
+         "a convolutional network as a classifier: pipelines, grid searches, partial_fit"),
 )  # fmt: skip
