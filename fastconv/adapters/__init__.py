@@ -25,4 +25,11 @@ class Host(NamedTuple):
     summary: str  #: what is served
 
 
-HOSTS: tuple[Host, ...] = ()
+HOSTS: tuple[Host, ...] = (
+    Host("CS231n", None, None, "from fastconv.adapters.cs231n import *",
+         "the functions of the course's fast_layers.py: convolution, max pooling, columns"),
+    Host("Deep Learning from Scratch", None, None, "from fastconv.adapters.dlfs import *",
+         "the book's Convolution, Pooling, im2col and col2im"),
+    Host("scikit-learn", "scikit-learn", "1.9.1", "from fastconv.adapters.sklearn import CNNClassifier",
+         "a convolutional network as a classifier: pipelines, grid searches, partial_fit"),
+)  # fmt: skip
