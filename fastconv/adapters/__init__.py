@@ -25,4 +25,7 @@ class Host(NamedTuple):
     summary: str  #: what is served
 
 
-HOSTS: tuple[Host, ...] = ()
+HOSTS: tuple[Host, ...] = (
+    Host("SciPy", "scipy", "1.17.1", "with fastconv.adapters.scipy.patched(): ...",
+         "the linear filters of scipy.ndimage, convolve2d and correlate2d of scipy.signal"),
+)
