@@ -89,8 +89,8 @@ def _convolved(in1, in2, flip, mode, boundary, value):
         before = {_VALID: 0, _SAME: taps // 2 if flip else (taps - 1) // 2, _FULL: taps - 1}[mode]
         pads.append((before, {_VALID: 0, _SAME: taps - 1 - before, _FULL: taps - 1}[mode]))
     exact = dtype.kind != "f" or must_be_exact(image, weights)
-    y = functional.conv2d(image[None], weights[None, None], padding=the_same(tuple(pads)),
-                          padding_mode=_BOUNDARIES[boundary], padding_value=value, algorithm="direct" if exact else "auto")[0]
+    y = functional.conv2d(image[None], weights[None, None], padding=the_same(tuple(pads)), padding_value=value,
+                          padding_mode=_BOUNDARIES[boundary], algorithm="direct" if exact else "auto")[0]
     if swapped and not flip:
         y = y[reverse, reverse]
     if dtype.kind != "f":
