@@ -26,6 +26,8 @@ class Host(NamedTuple):
 
 
 HOSTS: tuple[Host, ...] = (
+    Host("SciPy", "scipy", "1.17.1", "with fastconv.adapters.scipy.patched(): ...",
+         "the linear filters of scipy.ndimage, convolve2d and correlate2d of scipy.signal"),
     Host("CS231n", None, None, "from fastconv.adapters.cs231n import *",
          "the functions of the course's fast_layers.py: convolution, max pooling, columns"),
     Host("Deep Learning from Scratch", None, None, "from fastconv.adapters.dlfs import *",
