@@ -25,4 +25,10 @@ class Host(NamedTuple):
     summary: str  #: what is served
 
 
-HOSTS: tuple[Host, ...] = ()
+HOSTS: tuple[Host, ...] = (
+    Host("ONNX models", "onnx", "1.23.2", "session = fastconv.adapters.onnx.load('model.onnx')",
+         "runs ONNX models without ONNX Runtime; also a backend for the onnx package"),
+    Host("ONNX's reference evaluator", "onnx", "1.23.2",
+         "ReferenceEvaluator(model, new_ops=fastconv.adapters.onnx.ops())",
+         "computes the evaluator's operators, several times as fast"),
+)

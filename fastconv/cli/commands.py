@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "measure a saved model on a data set",
     "predict": "class and probability of image files",
     "explain": "what a convolution of given shapes does: output size, algorithm, operations, memory",
+    "run": "compute the outputs of an ONNX model from .npy files",
     "adapters": "projects that fastconv can serve as their backend, and the line that switches each on",
     "info": "what this build can do and what it uses",
     "completion": "print a script that completes commands and options in a shell",

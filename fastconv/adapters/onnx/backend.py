@@ -1,9 +1,10 @@
-"""The runner as a backend of the ``onnx`` package: what `onnx.backend.test` runs, and whoever asks for a backend by name."""
+"""The runner as a backend of the ``onnx`` package: what `onnx.backend.test` runs."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,11 @@ __all__ = ["backend_class"]
 @functools.cache
 def backend_class() -> Any:
     """The class `fastconv.adapters.onnx.Backend`, made when onnx is there."""
-    onnx_package()
-    from onnx import NodeProto, helper
-    from onnx.backend.base import Backend as Base, BackendRep
-    from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
+    helper: Any = onnx_package().helper
+    interface: Any = import_module("onnx.backend.base")
+    runner: Any = import_module("onnx.backend.test.runner")
 
-    class Prepared(BackendRep):
+    class Prepared(interface.BackendRep):
         """A model that is ready to run."""
 
         def __init__(self, session: Any) -> None:
@@ -35,9 +35,9 @@ def backend_class() -> Any:
             try:
                 return tuple(self.session.run(named))
             except UnsupportedModel as error:
-                raise BackendIsNotSupposedToImplementIt(str(error)) from error
+                raise runner.BackendIsNotSupposedToImplementIt(str(error)) from error
 
-    class Backend(Base):
+    class Backend(interface.Backend):
         """fastconv's runner as ONNX's interface of backends has it; the only device is CPU."""
 
         @classmethod
@@ -56,14 +56,14 @@ def backend_class() -> Any:
             try:
                 return Prepared(load(model))
             except UnsupportedModel as error:
-                raise BackendIsNotSupposedToImplementIt(str(error)) from error
+                raise runner.BackendIsNotSupposedToImplementIt(str(error)) from error
 
         @classmethod
         def run_model(cls, model: Any, inputs: Any, device: str = "CPU", **options: Any) -> tuple[Any, ...]:
             return cls.prepare(model, device, **options).run(inputs)
 
         @classmethod
-        def run_node(cls, node: NodeProto, inputs: Any, device: str = "CPU", outputs_info: Any = None,
+        def run_node(cls, node: Any, inputs: Any, device: str = "CPU", outputs_info: Any = None,
                      **options: Any) -> tuple[Any, ...]:
             """One node on arrays, in the newest opset that the onnx package knows or the one that is given."""
             super().run_node(node, inputs, device=device, outputs_info=outputs_info, **options)

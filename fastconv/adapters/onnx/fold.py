@@ -1,4 +1,4 @@
-"""Passes over a graph that leave fewer nodes: what is constant is computed, what follows a convolution becomes part of it.
+"""Passes over a graph that leave fewer nodes: what is constant is computed, what follows a convolution joins it.
 
     Constant, and what nothing needs       gone
     Conv, BatchNormalization               one convolution with other weights; so with Mul and Add of a number a channel
@@ -36,7 +36,8 @@ _CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 def folded(graph: Graph) -> Graph:
     """The graph that does the same with fewer nodes."""
-    for one in (_without_constants, rewritten, _with_plain_hard_sigmoids, _into_weights, _with_activations, _with_residuals):
+    for one in (_without_constants, rewritten, _with_plain_hard_sigmoids, _into_weights, _with_activations,
+                _with_residuals):
         graph = one(graph)
     return _without_unused(graph)
 
@@ -47,7 +48,8 @@ def _made(graph: Graph, nodes: list[Node], constants: dict[str, np.ndarray] | No
 
 def _without_constants(graph: Graph) -> Graph:
     """What follows from constants alone among these; nothing but an array's name stands under its first name."""
-    constants, names, nodes = dict(graph.constants), {}, []
+    constants, nodes = dict(graph.constants), []
+    names: dict[str, str] = {}
     for node in graph.nodes:
         node = node.like(node.op, [names.get(name, name) for name in node.inputs], node.outputs, **node.attributes)
         if all(not name or name in constants for name in node.inputs) and node.op not in _LARGER:
@@ -196,7 +198,8 @@ def _rescaled(conv: Node, node: Node, line: tuple[np.ndarray, np.ndarray], const
 
 def _with_activations(graph: Graph) -> Graph:
     """Activations that only follow a convolution, a sum, a product or a normalisation become part of it."""
-    uses, nodes = Uses(graph), []
+    uses = Uses(graph)
+    nodes: list[Node] = []
     position: dict[str, int] = {}
     for node in graph.nodes:
         found = _activation(node, graph)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -32,11 +33,10 @@ class UnsupportedModel(ValueError):
 def onnx_package() -> ModuleType:
     """The ``onnx`` package, which reads models."""
     try:
-        import onnx
+        return import_module("onnx")
     except ImportError:
         raise ImportError("fastconv.adapters.onnx needs the package onnx, which reads models: "
                           "pip install 'fastconv[onnx]'") from None
-    return onnx
 
 
 class Node:
@@ -122,18 +122,21 @@ def _graph(onnx: ModuleType, proto: Any, known: frozenset[str]) -> Graph:
         nodes.append(node)
     faults = [f"{op} ({len(names)} node{'s' if len(names) > 1 else ''}: {', '.join(map(repr, names[:8]))}"
               f"{', ...' if len(names) > 8 else ''})" for op, names in sorted(lacking.items())]
-    constants = {}
+    constants: dict[str, np.ndarray] = {}
     for tensor in proto.graph.initializer:
-        constants[tensor.name] = _array(onnx, tensor)
-        if constants[tensor.name] is None:
+        array = _array(onnx, tensor)
+        if array is not None:
+            constants[tensor.name] = array
+        else:
             faults.append(f"the {onnx.TensorProto.DataType.Name(tensor.data_type).lower()} numbers of {tensor.name!r}")
     faults += [f"the sparse numbers of {tensor.values.name!r}" for tensor in proto.graph.sparse_initializer]
-    inputs = {}
+    inputs: dict[str, tuple[np.dtype, tuple | None]] = {}
     for value in proto.graph.input:
-        if value.name not in constants:
-            inputs[value.name] = _form(onnx, value)
-            if inputs[value.name] is None:
-                faults.append(f"the type of the input {value.name!r}")
+        form = _form(onnx, value)
+        if value.name not in constants and form is not None:
+            inputs[value.name] = form
+        elif value.name not in constants:
+            faults.append(f"the type of the input {value.name!r}")
     if opset < OLDEST_OPSET:
         faults.append(f"opset {opset}: it must be {OLDEST_OPSET} or later")
     if faults:

@@ -115,11 +115,13 @@ class Builder:
     weights that programs of other shapes share.
     """
 
-    def __init__(self, maps_last: bool, keep: Callable[[np.ndarray, Any, Callable[[], Any]], Any] | None = None) -> None:
-        self.maps_last, self.steps, self.node = maps_last, [], None
+    def __init__(self, maps_last: bool,
+                 keep: Callable[[np.ndarray, Any, Callable[[], Any]], Any] | None = None) -> None:
+        self.maps_last = maps_last
+        self.steps: list[Step] = []
+        self.node: Node | None = None    # whose steps are emitted
+        self.nanoseconds = 0.0    # that the convolutions are expected to take
         self.keep = keep or (lambda array, key, make: make())
-        self.steps: list[Step]
-        self.node: Node | None
 
     # -- values
 

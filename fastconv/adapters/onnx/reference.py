@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -34,12 +36,19 @@ def report() -> Report:
 
 
 class _NodeProgram:
-    """The steps of one node for inputs of given forms; bound to new arrays in each call."""
+    """The steps of one node for inputs of given forms, bound to new arrays in each call.
+
+    Arrays stand in slots: the inputs, then what the steps need, views and constants among it.
+    """
 
     def __init__(self, node: Node, arrays: list[np.ndarray | None], fixed: frozenset[int]) -> None:
         builder = Builder(False)
-        self.inputs: list[tuple[int, Value]] = []
+        self._slots: dict[int, int] = {}
+        self._values: list[Value] = []    # alive as long as their ids are keys
+        self._tape: list[tuple[Any, ...]] = []    # (make, where it takes from, where it goes)
+        self.inputs: list[int] = []
         values: list[Value | None] = []
+        moving = []
         for position, array in enumerate(arrays):
             if array is None:
                 values.append(None)
@@ -48,39 +57,65 @@ class _NodeProgram:
             else:
                 value = Value(array.shape, array.dtype, feeds=frozenset((str(position),)))
                 values.append(value)
-                self.inputs.append((position, value))
-        self.outputs = run_operator(builder, node, values)
-        self.steps = builder.steps
+                moving.append(value)
+                self.inputs.append(position)
+        for value in moving:
+            self._slot(value)
+        results = run_operator(builder, node, values)
+        for step in builder.steps:
+            sources, targets = ([self._slot(value) for value in some] for some in (step.inputs, step.outputs))
+            self._tape.append((step.bind, [*sources, *targets], None))
+        # A result must not be a view of an input, or a constant that the next call would see changed.
+        self.results = [(self._slot(value), value.root in moving or value.root.constant is not None)
+                        for value in results]
+        self.warns = any(step.about == "NumPy" for step in builder.steps)
+
+    def _slot(self, value: Value) -> int:
+        """Where the array of a value stands; on the tape is how it comes there."""
+        index = self._slots.get(id(value))
+        if index is None:
+            source = None if value.base is None or value.constant is not None else self._slot(value.base)
+            index = self._slots[id(value)] = len(self._values)
+            self._values.append(value)
+            if value.constant is not None:
+                self._tape.append((_same(value.constant), None, index))
+            elif source is not None:
+                self._tape.append((value.view, source, index))
+            elif index >= len(self.inputs):
+                self._tape.append((_room(value), None, index))
+        return index
 
     def run(self, arrays: list[Any]) -> tuple[np.ndarray, ...]:
-        found: dict[int, np.ndarray] = {id(value): np.ascontiguousarray(arrays[position]).reshape(value.shape)
-                                        for position, value in self.inputs}
+        slots: list[Any] = [None] * len(self._values)
+        for index, position in enumerate(self.inputs):
+            array = arrays[position]
+            slots[index] = array if array.flags.c_contiguous else np.ascontiguousarray(array).reshape(array.shape)
+        if self.warns:
+            with np.errstate(all="ignore"):
+                self._play(slots)
+        else:
+            self._play(slots)
+        return tuple([slots[index].copy() if copied else slots[index] for index, copied in self.results])
 
-        def array(value: Value) -> np.ndarray:
-            if value.constant is not None:
-                return value.constant
-            there = found.get(id(value))
-            if there is None:
-                if value.base is not None and value.view is not None:
-                    there = value.view(array(value.base))
-                elif value.plain:
-                    there = buffers.empty(value.shape, value.dtype)
-                else:
-                    there = placed(np.empty(value.nbytes, np.uint8), value)
-                found[id(value)] = there
-            return there
+    def _play(self, slots: list[Any]) -> None:
+        for make, source, target in self._tape:
+            if target is None:
+                make(*[slots[index] for index in source])()
+            elif source is None:
+                slots[target] = make()
+            else:
+                slots[target] = make(slots[source])
 
-        with np.errstate(all="ignore"):
-            for step in self.steps:
-                step.bind(*map(array, (*step.inputs, *step.outputs)))()
-        return tuple(self._own(value, array(value), arrays) for value in self.outputs)
 
-    def _own(self, value: Value, result: np.ndarray, arrays: list[Any]) -> np.ndarray:
-        """A result that is no view of an input or of a constant that the next call would see changed."""
-        if value.constant is not None or any(
-                type(given) is np.ndarray and np.may_share_memory(result, given) for given in arrays):
-            return result.copy()
-        return result
+def _same(array: np.ndarray) -> Callable[[], np.ndarray]:
+    return lambda: array
+
+
+def _room(value: Value) -> Callable[[], np.ndarray]:
+    """Makes an array for a value."""
+    if value.plain:
+        return functools.partial(buffers.empty, value.shape, value.dtype)
+    return lambda: placed(np.empty(value.nbytes, np.uint8), value)
 
 
 class Programs:
@@ -94,9 +129,8 @@ class Programs:
     def run(self, arrays: list[np.ndarray | None]) -> tuple[np.ndarray, ...]:
         while True:
             fixed = self._fixed
-            key = (fixed, *((None if array is None else (array.shape, array.dtype,
-                                                         array.tobytes() if i in fixed else None))
-                            for i, array in enumerate(arrays)))
+            key = tuple([None if array is None else (array.shape, array.dtype, array.tobytes()) if i in fixed else
+                         (array.shape, array.dtype) for i, array in enumerate(arrays)])
             program = self._programs.get(key)
             if program is None:
                 try:
@@ -113,30 +147,46 @@ class Programs:
 @functools.cache
 def _classes() -> tuple[type, ...]:
     onnx_package()
-    from onnx.reference.op_run import OpRun
-    from onnx.reference.ops._op_list import load_op
+    base: Any = import_module("onnx.reference.op_run").OpRun
+    load_op = import_module("onnx.reference.ops._op_list").load_op
 
-    def run(self: Any, *inputs: Any, **attributes: Any) -> tuple[Any, ...]:
-        op = type(self).__name__
-        reason = _refusal(inputs)
-        if reason is None:
+    class Operator(base):
+        """An operator that fastconv computes."""
+
+        op_domain = ""
+
+        def run(self, *inputs: Any, linked_attributes: Any = None, context: Any = None, **options: Any) -> Any:
+            """As `OpRun.run`, without what that does for each call where all is as in the call before."""
+            programs = getattr(self, "_programs", None)
+            if programs is None or linked_attributes is not None or _refusal(inputs) is not None:
+                return super().run(*inputs, linked_attributes=linked_attributes, context=context, **options)
+            return self._computed(programs, inputs, {})
+
+        def _run(self, *inputs: Any, **attributes: Any) -> tuple[Any, ...]:
+            reason = _refusal(inputs)
+            if reason is not None:
+                return self._handed_on(reason, inputs, attributes)
             programs = _programs(self, attributes)
+            if not self.has_linked_attribute:    # those of a function may be others in each call
+                self._programs = programs
+            return self._computed(programs, inputs, attributes)
+
+        def _computed(self, programs: Programs, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
             try:
                 results = programs.run([None if each is None else np.asarray(each) for each in inputs])
             except (NotImplementedError, TypeError, ValueError) as error:
-                reason = str(error)
-            else:
-                _report.serve(op)
-                return results[:max(len(self.onnx_node.output), 1)]
-        _report.hand_on(op, reason)
-        own = load_op("", op, self.run_params["opsets"][""])
-        if getattr(self, "_own", None) is None:
-            self._own = own(self.onnx_node, self.run_params)
-        linked = {name: attributes[name] for name in attributes} if self.has_linked_attribute else None
-        return self._own.run(*inputs, linked_attributes=linked)
+                return self._handed_on(str(error), inputs, attributes)
+            _report.serve(self.onnx_node.op_type)
+            return results[:max(len(self.onnx_node.output), 1)]
 
-    return tuple(type(name, (OpRun,), {"op_domain": "", "_run": run, "__module__": __name__, "__doc__":
-                                       f"{name}, computed by fastconv."})
+        def _handed_on(self, reason: str, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+            op = self.onnx_node.op_type
+            _report.hand_on(op, reason)
+            if getattr(self, "_own", None) is None:
+                self._own = load_op("", op, self.run_params["opsets"][""])(self.onnx_node, self.run_params)
+            return self._own.run(*inputs, linked_attributes=attributes if self.has_linked_attribute else None)
+
+    return tuple(type(name, (Operator,), {"__module__": __name__, "__doc__": f"{name}, computed by fastconv."})
                  for name in sorted(OPERATORS) if name not in _LEFT)
 
 
@@ -151,16 +201,7 @@ def _refusal(inputs: tuple[Any, ...]) -> str | None:
 
 
 def _programs(op: Any, attributes: dict[str, Any]) -> Programs:
-    """Those of the node of an operator, which may have other attributes in each call of a function."""
-    if not op.has_linked_attribute:
-        programs = getattr(op, "_fastconv", None)
-        if programs is None:
-            programs = op._fastconv = _made(op, attributes)
-        return programs
-    return _made(op, attributes)
-
-
-def _made(op: Any, attributes: dict[str, Any]) -> Programs:
+    """Those of the node of an operator with these attributes."""
     node, given = op.onnx_node, {name: value for name, value in attributes.items() if value is not None}
     return Programs(Node(node.op_type, node.name, node.input, node.output, given, op.run_params["opsets"][""]))
 

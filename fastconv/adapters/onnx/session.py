@@ -172,9 +172,9 @@ class Session:
         In the order of the model.
     """
 
-    def __init__(self, graph: Graph, fold: bool = True, maps_last: bool = True) -> None:
+    def __init__(self, graph: Graph, fold: bool = True, orders: Sequence[bool] = (True, False)) -> None:
         self._graph = folded(graph) if fold else graph
-        self._maps_last = maps_last
+        self._orders = orders
         self.input_names, self.output_names = list(graph.inputs), list(graph.outputs)
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._static: set[str] = set()    # inputs whose values a program depends on
@@ -281,8 +281,13 @@ class Session:
         return program
 
     def _compiled(self, feeds: dict[str, np.ndarray]) -> Program:
+        """The program with maps in the order in which the convolutions are expected to be done first."""
+        found = [self._built(feeds, Builder(maps_last, self._prepared)) for maps_last in self._orders]
+        return Program(*min(found, key=lambda each: each[0].nanoseconds)[1:])
+
+    def _built(self, feeds: dict[str, np.ndarray], builder: Builder) -> tuple[Builder, Any, Any, Any]:
+        """The steps, the inputs and the outputs of a program, from its builder."""
         graph = self._graph
-        builder = Builder(self._maps_last, self._prepared)
         values = {name: builder.constant(array) for name, array in graph.constants.items()}
         inputs = []
         takers = {name: node.op for node in reversed(graph.nodes) for name in node.inputs}
@@ -296,7 +301,7 @@ class Session:
         for node in graph.nodes:
             _emit(builder, node, values)
         outputs = [values[name] for name in graph.outputs]
-        return Program(builder.steps, inputs, outputs)
+        return builder, builder.steps, inputs, outputs
 
 
 #: Operators that want maps in the order in which they are kept.

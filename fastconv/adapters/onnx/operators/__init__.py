@@ -1,5 +1,5 @@
-"""The operators of the runner, by subject. Each is a function of the builder of a program, the node, and the values of its
-inputs (None where one is left out), and returns the value of its result, or a list of them."""
+"""The operators of the runner, by subject. Each is a function of the builder of a program, the node, and the values of
+its inputs (None where one is left out), and returns the value of its result, or a list of them."""
 
 from __future__ import annotations
 

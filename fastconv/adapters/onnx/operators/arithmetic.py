@@ -14,8 +14,10 @@ import numpy as np
 
 from fastconv._core.pointwise import addition, curves, elementwise
 from fastconv.adapters.onnx.graph import Node
+from fastconv.adapters.onnx.operators.channels import scaled
 from fastconv.adapters.onnx.operators.erf import erf
 from fastconv.adapters.onnx.program import Builder, Value
+from fastconv.adapters.onnx.types import dtype_of
 
 # From so many on a row of channels is long enough for NumPy's loops: 64 x 80 x 80 pixels take 138 us there, 178 with
 # filters of one tap; 8 x 12 x 96 12.5 and 4.3.
@@ -26,6 +28,8 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 def call(function: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:
     """A step that calls function(*inputs, output)."""
+    if isinstance(function, np.ufunc):
+        return lambda *arrays: functools.partial(function, *arrays[:-1], out=arrays[-1])
     return lambda *arrays: functools.partial(function, *arrays)
 
 
@@ -93,10 +97,8 @@ def Mul(builder: Builder, node: Node, x: Value, y: Value) -> Value:
     """A product; of a map with a factor a channel as a convolution with filters of one tap."""
     same_dtype(x, y)
     for maps, factors in ((x, y), (y, x)):
-        if (maps.ndim == 4 and maps.shape[0] == 1 and maps.shape[1] < MANY_CHANNELS and factors.shape == (1, maps.shape[1], 1, 1)
-                and maps.dtype in FLOATS and maps.size > 4 * factors.size and maps.constant is None):
-            from fastconv.adapters.onnx.operators.convolution import scaled
-
+        few = maps.ndim == 4 and maps.shape[0] == 1 and maps.shape[1] < MANY_CHANNELS and maps.dtype in FLOATS
+        if few and factors.shape == (1, maps.shape[1], 1, 1) and maps.size > 4 * factors.size:
             return scaled(builder, maps, factors)
     return broadcast(builder, np.multiply, x, y)
 
@@ -116,8 +118,7 @@ def _quotient(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 
 def Mod(builder: Builder, node: Node, x: Value, y: Value) -> Value:
     same_dtype(x, y)
-    if x.dtype.kind == "f" and not node.attributes.get("fmod", 0):
-        raise TypeError("fmod must be 1 for floats")
+    """With the sign of the divisor, or with fmod 1 of the dividend."""
     return broadcast(builder, np.fmod if node.attributes.get("fmod", 0) else np.remainder, x, y)
 
 
@@ -295,19 +296,19 @@ def Softsign(builder: Builder, node: Node, x: Value) -> Value:
     return broadcast(builder, lambda x, out: np.divide(x, 1 + np.abs(x), out), x)
 
 
-def Cast(builder: Builder, node: Node, x: Value) -> Value:
-    from fastconv.adapters.onnx.types import dtype_of
-
-    dtype = dtype_of(node.attributes["to"], "to")
-    if dtype == x.dtype:
+def converted(builder: Builder, x: Value, dtype: Any) -> Value:
+    """Of another type, as C converts."""
+    if x.dtype == dtype:
         return builder.view(x, x.shape, lambda array: array, x.order)
     return broadcast(builder, lambda x, out: np.copyto(out, x, casting="unsafe"), x, dtype=dtype)
 
 
+def Cast(builder: Builder, node: Node, x: Value) -> Value:
+    return converted(builder, x, dtype_of(node.attributes["to"], "to"))
+
+
 def CastLike(builder: Builder, node: Node, x: Value, like: Value) -> Value:
-    if like.dtype == x.dtype:
-        return builder.view(x, x.shape, lambda array: array, x.order)
-    return broadcast(builder, lambda x, out: np.copyto(out, x, casting="unsafe"), x, dtype=like.dtype)
+    return converted(builder, x, like.dtype)
 
 
 def Mean(builder: Builder, node: Node, x: Value, *others: Value) -> Value:

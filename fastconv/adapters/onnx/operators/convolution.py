@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from fastconv._core.planner.plan import conv2d_plan
-from fastconv._core.problem.convolution import Convolution, Epilogue, Window
+from fastconv._core.problem.convolution import Epilogue
 from fastconv.adapters.onnx.graph import Node
-from fastconv.adapters.onnx.operators.arithmetic import FLOATS, activated, broadcast
+from fastconv.adapters.onnx.operators.arithmetic import FLOATS, activated, broadcast, converted
+from fastconv.adapters.onnx.operators.channels import NOTHING
 from fastconv.adapters.onnx.operators.products import multiplied
 from fastconv.adapters.onnx.operators.windows import pads_of, per_axis
 from fastconv.adapters.onnx.program import Builder, Value
-
-NOTHING = (0, 0.0)    # no activation
 
 
 def _dimensions(axes: int) -> Any:
@@ -76,6 +75,20 @@ def _checked(x: Value, weight: Value, bias: Value | None) -> int:
     return axes
 
 
+def in_single_precision(operator: Callable[..., Value]) -> Callable[..., Value]:
+    """The same of half precision: computed in single precision and rounded."""
+    @functools.wraps(operator)
+    def wrapped(builder: Builder, node: Node, *values: Value | None) -> Value:
+        if values[0] is None or values[0].dtype != np.float16:
+            return operator(builder, node, *values)
+        wider = [value if value is None or value.dtype != np.float16 else converted(builder, value, np.float32)
+                 for value in values]
+        return converted(builder, operator(builder, node, *wider), np.float16)
+
+    return wrapped
+
+
+@in_single_precision
 def Conv(builder: Builder, node: Node, x: Value, weight: Value, bias: Value | None = None,
          residual: Value | None = None) -> Value:
     axes = _checked(x, weight, bias)
@@ -126,25 +139,30 @@ def _emit(builder: Builder, plan: Any, kind: Any, given: list[Value | None], out
           accumulate: bool = False) -> None:
     """The step of a convolution; of four inputs the last is what is added."""
     window, epilogue = plan.window(), Epilogue(*activation, accumulate)
-    weight, present = given[1], [value for value in given if value is not None]
-    prepared: tuple[Any, ...] = ()
-    assert weight is not None
-    if weight.constant is not None:
-        filters = _rows(weight.constant)
-        prepared = builder.keep(weight.constant, plan.problem, lambda: plan.prepare(filters))
+    present = [value for value in given if value is not None]
+    prepared = _prepared(builder, given[1], plan, plan.problem)
     has_bias = given[2] is not None
     record, convolve = kind.record, plan.convolve
+    builder.nanoseconds += getattr(plan, "nanoseconds", 0.0)
 
     def bind(*arrays: np.ndarray) -> Callable[[], Any]:
         x, w, *others, y = arrays
         bias = np.ascontiguousarray(others[0]) if has_bias else None
-        call = functools.partial(convolve, record(_rows(x), _rows(w), bias, _rows(y), window, epilogue), *prepared)
+        call = functools.partial(convolve, record(_rows(x), _rows(w), bias, _rows(y), window, epilogue), *prepared())
         if accumulate and not _same_place(others[-1], y):
             return functools.partial(_add, others[-1], y, call)
         return call
 
     about = f"{plan.algorithm if kind.axes == 3 else plan.driver.name}{', added to a map' if accumulate else ''}"
     builder.emit(bind, present, [out], about, len(present) - 1 if accumulate else None)
+
+
+def _prepared(builder: Builder, weight: Any, plan: Any, key: Any) -> Callable[[], tuple[Any, ...]]:
+    """Makes, when arrays are bound, what the driver needs of constant weights."""
+    constant = weight.constant
+    if constant is None:
+        return tuple
+    return lambda: builder.keep(constant, key, lambda: plan.prepare(_rows(constant)))
 
 
 def _same_place(a: np.ndarray, b: np.ndarray) -> bool:
@@ -156,29 +174,7 @@ def _add(residual: np.ndarray, y: np.ndarray, call: Callable[[], Any]) -> None:
     call()
 
 
-def scaled(builder: Builder, x: Value, factors: Value, offsets: Value | None = None,
-           activation: tuple[int, float] = NOTHING) -> Value:
-    """A factor, and an offset, for each channel of maps: filters of one tap, one for each channel.
-
-    factors: (C,), or (1, C, 1, 1) that lies in one piece.
-    """
-    from fastconv._core.depthwise import forward as depthwise
-
-    x = builder.as_maps(x)
-    out = builder.maps(x.shape, x.dtype)
-    channels, window, epilogue = x.shape[1], Window(), Epilogue(*activation)
-    given = [x, factors] if offsets is None else [x, factors, offsets]
-
-    def bind(x: np.ndarray, w: np.ndarray, *others: np.ndarray) -> Callable[[], Any]:
-        *bias, y = others
-        images = [array.reshape(array.shape[0], channels, 1, -1) if array.ndim == 3 else array for array in (x, y)]
-        return functools.partial(depthwise.conv2d, Convolution(
-            images[0], w.reshape(channels, 1, 1, 1), bias[0] if bias else None, images[1], window, epilogue))
-
-    builder.emit(bind, given, [out], "one tap a channel")
-    return out
-
-
+@in_single_precision
 def ConvTranspose(builder: Builder, node: Node, x: Value, weight: Value, bias: Value | None = None) -> Value:
     axes = _checked(x, weight, bias)
     stride, dilation = per_axis(node, "strides", axes), per_axis(node, "dilations", axes)
@@ -201,16 +197,15 @@ def ConvTranspose(builder: Builder, node: Node, x: Value, weight: Value, bias: V
     if x.size == 0:
         raise NotImplementedError("an empty batch is not supported here")
     epilogue = Epilogue(*node.attributes.get("activation", NOTHING))
-    prepared: tuple[Any, ...] = ()
-    if weight.constant is not None:
-        prepared = builder.keep(weight.constant, ("transposed", problem),
-                                lambda: plan.prepare(_rows(weight.constant)))
+    prepared = _prepared(builder, weight, plan, ("transposed", problem))
+    builder.nanoseconds += getattr(plan, "expected", 0.0)
 
     def bind(x: np.ndarray, w: np.ndarray, *others: np.ndarray) -> Callable[[], Any]:
         *bias, y = others
-        return functools.partial(plan, _rows(x), _rows(w), _rows(y), bias[0] if bias else None, epilogue, *prepared)
+        return functools.partial(plan, _rows(x), _rows(w), _rows(y), bias[0] if bias else None, epilogue, *prepared())
 
-    builder.emit(bind, [x, weight] if bias is None else [x, weight, bias], [out], plan.algorithm if axes == 3 else plan.driver.name)
+    given = [x, weight] if bias is None else [x, weight, bias]
+    builder.emit(bind, given, [out], plan.algorithm if axes == 3 else plan.driver.name)
     return out
 
 
@@ -226,13 +221,13 @@ def _transposed_pads(node: Node, size: Any, kernel: Any, stride: Any, dilation: 
     else:
         pads = pads_of(node, size, kernel, stride, dilation)
         return pads, tuple(length - before - after for length, (before, after) in zip(full, pads))
-    pads = []
+    cut = []
     for length, asked in zip(full, wanted):
         total = max(length - asked, 0)
         fewer, rest = total // 2, total - total // 2
         # The odd one is at the end with SAME_UPPER, as in the convolution that leads back.
-        pads.append((fewer, rest) if auto == "SAME_UPPER" else (rest, fewer))
-    return tuple(pads), tuple(wanted)
+        cut.append((fewer, rest) if auto == "SAME_UPPER" else (rest, fewer))
+    return tuple(cut), tuple(wanted)
 
 
 OPERATORS = {"Conv": Conv, "ConvTranspose": ConvTranspose}

@@ -71,7 +71,7 @@ def Split(builder: Builder, node: Node, x: Value, split: Value | None = None) ->
 def Slice(builder: Builder, node: Node, x: Value, *given: Value | None) -> Value:
     """Starts, ends, axes and steps are attributes before opset 10, inputs since then."""
     if node.version < 10:
-        starts, ends, axes, steps = node.attributes["starts"], node.attributes["ends"], node.attributes.get("axes"), None
+        starts, ends, axes, steps = (node.attributes.get(name) for name in ("starts", "ends", "axes", "steps"))
     else:
         starts, ends, axes, steps = (
             None if value is None else builder.known(value).reshape(-1).tolist()

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastconv.adapters.onnx.graph import Node
 from fastconv.adapters.onnx.operators.arithmetic import FLOATS, activated, broadcast
-from fastconv.adapters.onnx.operators.convolution import NOTHING, scaled
+from fastconv.adapters.onnx.operators.channels import NOTHING, scaled
 from fastconv.adapters.onnx.program import Builder, Value
 
 
@@ -34,12 +34,13 @@ def BatchNormalization(builder: Builder, node: Node, x: Value, scale: Value, off
     builder.emit(bind, [scale, offset, mean, variance], [factors, offsets], "factors and offsets")
     if x.dtype in FLOATS and 3 <= x.ndim <= 4 and x.size:
         return scaled(builder, x, factors, offsets, node.attributes.get("activation", NOTHING))
-    shape = (-1, *(1,) * (x.ndim - 2))
+    shape = (*scale.shape, *(1,) * (x.ndim - 2))
+    lines = [builder.view(value, shape, lambda array: array.reshape(shape)) for value in (factors, offsets)]
 
     def run(x: np.ndarray, factors: np.ndarray, offsets: np.ndarray, out: np.ndarray) -> None:
-        np.copyto(out, x * factors.reshape(shape) + offsets.reshape(shape), casting="unsafe")
+        np.copyto(out, x * factors + offsets, casting="unsafe")
 
-    y = broadcast(builder, run, x, factors, offsets)
+    y = broadcast(builder, run, x, *lines)
     return y if "activation" not in node.attributes else activated(builder, y, *node.attributes["activation"])
 
 
@@ -80,12 +81,12 @@ def GroupNormalization(builder: Builder, node: Node, x: Value, scale: Value, off
     return _grouped(builder, x, node.attributes["num_groups"], node.attributes.get("epsilon", 1e-5), scale, offset)
 
 
-def LayerNormalization(builder: Builder, node: Node, x: Value, scale: Value, offset: Value | None = None) -> list[Value]:
+def LayerNormalization(builder: Builder, node: Node, x: Value, scale: Value,
+                       offset: Value | None = None) -> list[Value]:
+    """Of the last axes; the mean and the reciprocal of the standard deviation too, where they are asked for."""
     from fastconv.functional.layer_normalisation import layer_norm
 
     axis, epsilon = node.attributes.get("axis", -1) % x.ndim, node.attributes.get("epsilon", 1e-5)
-    if len([name for name in node.outputs if name]) > 1:
-        raise NotImplementedError("the outputs Mean and InvStdDev are not supported: they are for training")
     if x.dtype not in FLOATS or scale.shape != x.shape[axis:]:
         raise NotImplementedError(f"normalisation of {x.dtype} with a scale of shape {scale.shape} is not supported")
     x = builder.plain(x)
@@ -96,7 +97,17 @@ def LayerNormalization(builder: Builder, node: Node, x: Value, scale: Value, off
         return functools.partial(layer_norm, x, shape, scale, offset[0] if offset else None, eps=epsilon, out=y)
 
     builder.emit(bind, [x, scale] if offset is None else [x, scale, offset], [out], "of layers")
-    return [out]
+    if not any(node.outputs[1:]):
+        return [out]
+    along = tuple(range(axis, x.ndim))
+    mean, deviation = (builder.new((*x.shape[:axis], *(1,) * len(along)), x.dtype) for _ in range(2))
+
+    def measure(x: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> None:
+        np.mean(x, along, out=mean, keepdims=True)
+        np.divide(1, np.sqrt(np.var(x, along, keepdims=True) + x.dtype.type(epsilon)), out=deviation)
+
+    builder.emit(lambda *arrays: functools.partial(measure, *arrays), [x], [mean, deviation], "NumPy")
+    return [out, mean, deviation]
 
 
 def LRN(builder: Builder, node: Node, x: Value) -> Value:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.adapters.onnx.graph import Node
-from fastconv.adapters.onnx.operators.arithmetic import FLOATS, broadcast
+from fastconv.adapters.onnx.operators.arithmetic import FLOATS, broadcast, converted
 from fastconv.adapters.onnx.operators.windows import pads_of, per_axis
 from fastconv.adapters.onnx.program import Builder, Value
 from fastconv.functional.pooling_calls import adaptive, core_loops, sliding
@@ -28,13 +28,7 @@ def _as_floats(builder: Builder, x: Value) -> Value:
         return x
     if x.dtype.itemsize > 4:
         raise NotImplementedError(f"pooling of {x.dtype} is not supported")
-    return broadcast(builder, lambda x, out: np.copyto(out, x), x, dtype=np.float64)
-
-
-def _back(builder: Builder, y: Value, dtype: np.dtype) -> Value:
-    if y.dtype == dtype:
-        return y
-    return broadcast(builder, lambda y, out: np.copyto(out, y, casting="unsafe"), y, dtype=dtype)
+    return converted(builder, x, np.float64)
 
 
 def _images(array: np.ndarray) -> np.ndarray:
@@ -72,8 +66,8 @@ def MaxPool(builder: Builder, node: Node, x: Value) -> list[Value]:
     with_indices = len(node.outputs) > 1 and bool(node.outputs[1])
     y, *indices = _pooled(builder, _as_floats(builder, x), _windows(node, x, True), False, with_indices)
     if not indices:
-        return [_back(builder, y, x.dtype)]
-    return [_back(builder, y, x.dtype), _over_all_maps(builder, indices[0], x.shape,
+        return [converted(builder, y, x.dtype)]
+    return [converted(builder, y, x.dtype), _over_all_maps(builder, indices[0], x.shape,
                                                        bool(node.attributes.get("storage_order", 0)))]
 
 
@@ -92,13 +86,13 @@ def _over_all_maps(builder: Builder, indices: Value, shape: Sequence[int], by_co
 
 def AveragePool(builder: Builder, node: Node, x: Value) -> list[Value]:
     windows = _windows(node, x, bool(node.attributes.get("count_include_pad", 0)))
-    return [_back(builder, _pooled(builder, _as_floats(builder, x), windows, True)[0], x.dtype)]
+    return [converted(builder, _pooled(builder, _as_floats(builder, x), windows, True)[0], x.dtype)]
 
 
 def _global(average: bool) -> Callable[..., list[Value]]:
     def operator(builder: Builder, node: Node, x: Value) -> list[Value]:
         windows = adaptive(x.shape[2:], (1,) * _rank(x))
-        return [_back(builder, _pooled(builder, _as_floats(builder, x), windows, average)[0], x.dtype)]
+        return [converted(builder, _pooled(builder, _as_floats(builder, x), windows, average)[0], x.dtype)]
 
     return operator
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from fastconv._core.product import dot, forward as product
 from fastconv.adapters.onnx.graph import Node
 from fastconv.adapters.onnx.operators.arithmetic import FLOATS, activated, broadcast, same_dtype
 from fastconv.adapters.onnx.program import Builder, Value
-from fastconv.functional.linear import FEW_ROWS
+
+# Where b is turned in memory: from so many rows on the lanes of the vectors run over the rows, as in `linear`.
+FEW_ROWS = 16
 
 
 def Gemm(builder: Builder, node: Node, a: Value, b: Value, c: Value | None = None) -> Value:
@@ -97,9 +99,7 @@ def MatMul(builder: Builder, node: Node, a: Value, b: Value) -> Value:
         y = multiplied(builder, rows, b, None)
         return builder.view(y, shape, lambda array: array.reshape(shape))
     first, second = builder.plain(a), builder.plain(b)
-    shape = np.matmul(np.broadcast_to(np.empty(1, a.dtype), a.shape),
-                      np.broadcast_to(np.empty(1, b.dtype), b.shape)).shape if a.size and b.size else _shape(a, b)
-    out = builder.new(shape, a.dtype)
+    out = builder.new(_shape(a, b), a.dtype)
     if a.dtype not in FLOATS or a.ndim < 2 or b.ndim < 2 or 0 in (*a.shape, *b.shape):
         builder.emit(lambda *arrays: functools.partial(np.matmul, *arrays), [first, second], [out], "NumPy")
         return out
@@ -115,11 +115,15 @@ def MatMul(builder: Builder, node: Node, a: Value, b: Value) -> Value:
 
 
 def _shape(a: Value, b: Value) -> tuple[int, ...]:
-    """That of a product of empty arrays."""
-    return np.matmul(np.zeros(a.shape, np.int8), np.zeros(b.shape, np.int8)).shape
+    """That of the product: one of vectors lacks the axis that a vector lacks."""
+    rows, columns = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()
+    if 0 in (a.ndim, b.ndim) or a.shape[-1] != (b.shape[-2] if b.ndim > 1 else b.shape[0]):
+        raise ValueError(f"A of shape {a.shape} and B of shape {b.shape} do not fit: the last axis of A must be as "
+                         "long as the last but one of B")
+    return (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *rows, *columns)
 
 
-def _all(calls: list[Callable[[], Any]]) -> None:
+def _all(calls: Sequence[Callable[[], Any]]) -> None:
     for call in calls:
         call()
 

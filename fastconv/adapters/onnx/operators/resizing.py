@@ -97,12 +97,13 @@ def _cubic(a: float) -> Callable[[np.ndarray], np.ndarray]:
 
 def Resize(builder: Builder, node: Node, x: Value, *given: Value | None) -> Value:
     if node.version < 11:
-        roi, scales, sizes = None, given[0], None
-    else:
-        roi, scales, sizes = (*given, *(None,) * (3 - len(given)))
+        given = (None, given[0], None)
+    roi, scales, sizes = [*given, None, None][:3]
     some = [axis % x.ndim for axis in node.attributes.get("axes") or range(x.ndim)]
-    regions = [None if roi is None or not roi.size else (float(begin), float(end)) for begin, end in zip(
-        *np.split(builder.known(roi).reshape(-1), 2))] if roi is not None and roi.size else [None] * len(some)
+    regions: list[tuple[float, float] | None] = [None] * len(some)
+    if roi is not None and roi.size:
+        corners = builder.known(roi).reshape(2, -1)
+        regions = [(float(begin), float(end)) for begin, end in zip(corners[0], corners[1])]
     counts, factors = _sizes(builder, node, x, some, scales, sizes)
     return _resized(builder, node, x, {axis: Axis(node, x.shape[axis], count, factor, region) for
                                        axis, count, factor, region in zip(some, counts, factors, regions)})
@@ -171,7 +172,7 @@ def _resized(builder: Builder, node: Node, x: Value, axes: dict[int, Axis]) -> V
             maps = one(maps)
         for axis, places in outside.items():
             maps = np.array(maps)
-            maps[(*(slice(None),) * axis, places)] = fill
+            np.moveaxis(maps, axis, 0)[places] = fill
         np.copyto(y, maps, casting="unsafe")
 
     builder.emit(lambda x, y: functools.partial(run, x, y), [x], [out], "NumPy")

@@ -165,7 +165,8 @@ def DepthToSpace(builder: Builder, node: Node, x: Value) -> Value:
 
 def SpaceToDepth(builder: Builder, node: Node, x: Value) -> Value:
     size, (n, c, h, w) = node.attributes["blocksize"], x.shape
-    return _regrouped(builder, builder.plain(x), (n, c, h // size, size, w // size, size), (0, 3, 5, 1, 2, 4),
+    turn = (0, 3, 5, 1, 2, 4) if node.attributes.get("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    return _regrouped(builder, builder.plain(x), (n, c, h // size, size, w // size, size), turn,
                       (n, c * size**2, h // size, w // size))
 
 

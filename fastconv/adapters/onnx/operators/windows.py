@@ -23,15 +23,15 @@ def pads_of(node: Node, size: Sequence[int], kernel: Sequence[int], stride: Sequ
     """The padding before and after, as `pads` or `auto_pad` say."""
     auto, axes = node.attributes.get("auto_pad", "NOTSET"), len(size)
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        pads = []
+        same = []
         for length, taps, step, distance in zip(size, kernel, stride, dilation):
             total = max((-(-length // step) - 1) * step + distance * (taps - 1) + 1 - length, 0)
             fewer, more = total // 2, total - total // 2
-            pads.append((fewer, more) if auto == "SAME_UPPER" else (more, fewer))
-        return tuple(pads)
+            same.append((fewer, more) if auto == "SAME_UPPER" else (more, fewer))
+        return tuple(same)
     if auto not in ("NOTSET", "VALID", ""):
         raise ValueError(f"auto_pad must be NOTSET, SAME_UPPER, SAME_LOWER or VALID, got {auto!r}")
-    pads = node.attributes.get("pads") or (0,) * (2 * axes)
+    pads = tuple(node.attributes.get("pads") or (0,) * (2 * axes))
     if auto == "VALID":
         pads = (0,) * (2 * axes)
     if len(pads) != 2 * axes:
