@@ -127,8 +127,9 @@ def joined(sketch, name, shape):
     op = sketch.one("Add", "Add", "Add", "Mul", "Sub", "Div", "Max", "Min")
     alike = [other for other, size in sketch.arrays.items() if size == shape]
     tail = (1,) * (len(shape) - 2)
-    other = sketch.one(sketch.one(*alike), sketch.one(*alike), sketch.numbers(shape[1], *tail, positive=op == "Div"),
-                       sketch.numbers(1, positive=op == "Div"), sketch.numbers(1, shape[1], *tail, positive=op == "Div"))
+    positive = op == "Div"
+    other = sketch.one(sketch.one(*alike), sketch.one(*alike), sketch.numbers(shape[1], *tail, positive=positive),
+                       sketch.numbers(1, positive=positive), sketch.numbers(1, shape[1], *tail, positive=positive))
     if op == "Div" and other not in sketch.constants:
         return False
     pair = [name, other] if op in ("Sub", "Div") else sketch.one([name, other], [other, name])

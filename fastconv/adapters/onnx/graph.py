@@ -87,7 +87,7 @@ def read(model: Any, known: Iterable[str]) -> Graph:
         except onnx.checker.ValidationError as error:
             raise ValueError(f"model is not a valid ONNX model: {_first_lines(error)}") from None
     if proto.functions:
-        proto = onnx.inliner.inline_local_functions(proto)
+        proto = import_module("onnx.inliner").inline_local_functions(proto)
     return _graph(onnx, proto, frozenset(known))
 
 

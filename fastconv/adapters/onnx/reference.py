@@ -184,7 +184,9 @@ def _classes() -> tuple[type, ...]:
             _report.hand_on(op, reason)
             if getattr(self, "_own", None) is None:
                 self._own = load_op("", op, self.run_params["opsets"][""])(self.onnx_node, self.run_params)
-            return self._own.run(*inputs, linked_attributes=attributes if self.has_linked_attribute else None)
+            if self.has_linked_attribute:    # whose values only the call knows
+                return self._own._run(*inputs, **attributes)
+            return self._own.run(*inputs)
 
     return tuple(type(name, (Operator,), {"__module__": __name__, "__doc__": f"{name}, computed by fastconv."})
                  for name in sorted(OPERATORS) if name not in _LEFT)
@@ -213,7 +215,7 @@ def ops() -> list[type]:
     -------
     list of type
         For ``onnx.reference.ReferenceEvaluator(model, new_ops=ops())``: they take the place of the evaluator's own, in
-        every opset, in subgraphs and functions too.
+        every opset and in subgraphs; not in the functions of a model, to which the evaluator does not hand them.
 
     Raises
     ------
