@@ -26,6 +26,11 @@ class Host(NamedTuple):
 
 
 HOSTS: tuple[Host, ...] = (
+    Host("ONNX models", "onnx", "1.23.2", "session = fastconv.adapters.onnx.load('model.onnx')",
+         "runs ONNX models without ONNX Runtime; also a backend for the onnx package"),
+    Host("ONNX's reference evaluator", "onnx", "1.23.2",
+         "ReferenceEvaluator(model, new_ops=fastconv.adapters.onnx.ops())",
+         "computes the evaluator's operators, several times as fast"),
     Host("SciPy", "scipy", "1.17.1", "with fastconv.adapters.scipy.patched(): ...",
          "the linear filters of scipy.ndimage, convolve2d and correlate2d of scipy.signal"),
     Host("CS231n", None, None, "from fastconv.adapters.cs231n import *",
