@@ -38,7 +38,7 @@ def plan_conv2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     x_shape : tuple of int
         (N, C, H, W) or (C, H, W); with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C).
     weight : array (K, C/groups, R, S)
-        Copied: later changes to it do not reach the plan.
+        Copied, to C order: later changes to it do not reach the plan.
     bias : array (K,), optional
         Copied.
     stride, padding, dilation, groups, padding_mode, padding_value, data_format, activation, algorithm
@@ -47,7 +47,7 @@ def plan_conv2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     Returns
     -------
     Conv2dPlan
-        Called with x, or with x and ``out=``, it returns what `conv2d` would, to the same bits.
+        Called with x, or with x and ``out=``, it returns what `conv2d` would with that copy, to the same bits.
 
     Raises
     ------

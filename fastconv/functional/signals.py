@@ -166,7 +166,7 @@ def plan_conv1d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     x_shape : tuple of int
         (N, C, L) or (C, L); with ``data_format="NLC"`` (N, L, C) or (L, C).
     weight : array (K, C/groups, S)
-        Copied: later changes to it do not reach the plan.
+        Copied, to C order: later changes to it do not reach the plan.
     bias : array (K,), optional
         Copied.
     stride, padding, dilation, groups, padding_mode, padding_value, data_format, activation, algorithm
@@ -175,7 +175,7 @@ def plan_conv1d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     Returns
     -------
     Conv1dPlan
-        Called with x, or with x and ``out=``, it returns what `conv1d` would, to the same bits.
+        Called with x, or with x and ``out=``, it returns what `conv1d` would with that copy, to the same bits.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def conv_transpose2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = N
         Channels of x and of the result are cut into this many groups that do not see each other.
     data_format : {"NCHW", "NHWC"}
         Order of the axes of x and of the result.
-    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh"}
+    activation : {None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6"}
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
         How the convolutions are computed that it comes to: see Notes. "auto" chooses by the shape (see `explain`).
@@ -164,7 +164,7 @@ def plan_conv_transpose2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: Arr
     x_shape : tuple of int
         (N, C, H, W) or (C, H, W); with ``data_format="NHWC"`` (N, H, W, C) or (H, W, C).
     weight : array (C, K/groups, R, S)
-        Copied: later changes to it do not reach the plan.
+        Copied, to C order: later changes to it do not reach the plan.
     bias : array (K,), optional
         Copied.
     stride, padding, output_padding, output_size, dilation, groups, data_format, activation, algorithm
@@ -173,7 +173,8 @@ def plan_conv_transpose2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: Arr
     Returns
     -------
     ConvTranspose2dPlan
-        Called with x, or with x and ``out=``, it returns what `conv_transpose2d` would, to the same bits.
+        Called with x, or with x and ``out=``, it returns what `conv_transpose2d` would, with
+        that copy of the weights, to the same bits.
 
     Raises
     ------

@@ -125,7 +125,7 @@ def plan_conv_transpose1d(x_shape: tuple[int, ...], weight: ArrayLike, bias: Arr
     x_shape : tuple of int
         (N, C, L) or (C, L); with ``data_format="NLC"`` (N, L, C) or (L, C).
     weight : array (C, K/groups, S)
-        Copied: later changes to it do not reach the plan.
+        Copied, to C order: later changes to it do not reach the plan.
     bias : array (K,), optional
         Copied.
     stride, padding, output_padding, output_size, dilation, groups, data_format, activation, algorithm
@@ -134,7 +134,8 @@ def plan_conv_transpose1d(x_shape: tuple[int, ...], weight: ArrayLike, bias: Arr
     Returns
     -------
     ConvTranspose1dPlan
-        Called with x, or with x and ``out=``, it returns what `conv_transpose1d` would, to the same bits.
+        Called with x, or with x and ``out=``, it returns what `conv_transpose1d` would, with
+        that copy of the weights, to the same bits.
 
     Raises
     ------

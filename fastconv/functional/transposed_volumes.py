@@ -147,7 +147,7 @@ def plan_conv_transpose3d(x_shape: tuple[int, ...], weight: ArrayLike, bias: Arr
     x_shape : tuple of int
         (N, C, D, H, W) or (C, D, H, W); with ``data_format="NDHWC"`` (N, D, H, W, C) or (D, H, W, C).
     weight : array (C, K/groups, T, R, S)
-        Copied: later changes to it do not reach the plan.
+        Copied, to C order: later changes to it do not reach the plan.
     bias : array (K,), optional
         Copied.
     stride, padding, output_padding, output_size, dilation, groups, data_format, activation, algorithm
@@ -156,7 +156,8 @@ def plan_conv_transpose3d(x_shape: tuple[int, ...], weight: ArrayLike, bias: Arr
     Returns
     -------
     ConvTranspose3dPlan
-        Called with x, or with x and ``out=``, it returns what `conv_transpose3d` would, to the same bits.
+        Called with x, or with x and ``out=``, it returns what `conv_transpose3d` would, with
+        that copy of the weights, to the same bits.
 
     Raises
     ------

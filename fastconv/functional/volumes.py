@@ -158,7 +158,7 @@ def plan_conv3d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     x_shape : tuple of int
         (N, C, D, H, W) or (C, D, H, W); with ``data_format="NDHWC"`` (N, D, H, W, C) or (D, H, W, C).
     weight : array (K, C/groups, T, R, S)
-        Copied: later changes to it do not reach the plan.
+        Copied, to C order: later changes to it do not reach the plan.
     bias : array (K,), optional
         Copied.
     stride, padding, dilation, groups, padding_mode, padding_value, data_format, activation, algorithm
@@ -167,7 +167,7 @@ def plan_conv3d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     Returns
     -------
     Conv3dPlan
-        Called with x, or with x and ``out=``, it returns what `conv3d` would, to the same bits.
+        Called with x, or with x and ``out=``, it returns what `conv3d` would with that copy, to the same bits.
 
     Raises
     ------

@@ -263,6 +263,9 @@ DIRECTLY, LAST = next(driver for driver in DATA_GRADIENT if driver.name == "dire
     ((1, 3, 11, 12), (4, 3, 7, 2), (5, 1), (3, 9), 1),
     ((2, 16, 75, 80), (9, 16, 3, 3), (2, 2), ((2, 0), (0, 3)), 1),    # several blocks, weights packed beforehand,
     ((1, 129, 70, 60), (120, 129, 3, 3), (2, 2), (1, 1), 1),          # or for each
+    ((1, 3, 81, 81), (4, 3, 3, 3), (2, 2), (1, 1), 1),          # where the phase that reaches far has a row less
+    ((2, 3, 34, 998), (1, 3, 6, 4), (4, 4), (2, 2), 1),
+    ((1, 8, 110, 104), (8, 8, 6, 4), (3, 3), ((2, 0), (1, 1)), 1),
     ((2, 64, 9, 8), (1, 64, 3, 3), (2, 2), (1, 1), 1),
     ((3, 1, 8, 8), (1, 1, 3, 3), (2, 2), (1, 1), 1),
     ((1, 17, 5, 40), (33, 17, 3, 3), (3, 3), (0, 0), 1),
@@ -282,22 +285,23 @@ def test_all_phases_in_one_call_exactly(layer, dtype):
             np.testing.assert_array_equal(grad_x, wanted, err_msg=f"{view} {threads}")
 
 
-def random_strided(rng):
-    """Strides, dilation and padding of all sizes."""
+def random_strided(rng, most=30):
+    """Strides, dilation and padding of all sizes, planes of at most so many rows and columns."""
     taps, stride, dilation = (tuple(int(n) for n in rng.integers(1, most, 2)) for most in (5, 5, 4))
     pads = tuple((int(a), int(b)) for a, b in rng.integers(0, 6, (2, 2)))
-    size = tuple(int(rng.integers(1, 30)) for _ in range(2))
+    size = tuple(int(rng.integers(1, most)) for _ in range(2))
     outputs = tuple((n + sum(p) - d * (t - 1) - 1) // s + 1
                     for n, p, t, s, d in zip(size, pads, taps, stride, dilation))
-    n, c, k = (int(rng.integers(1, most)) for most in (4, 40, 40))
+    n, c, k = (int(rng.integers(1, bound)) for bound in ((4, 40, 40) if most <= 30 else (3, 6, 6)))
     return ConvProblem((n, c, *size), (k, c, *taps), stride, pads, dilation, 1, outputs, 8,
                        bool(rng.integers(2)), "constant")
 
 
-def test_all_phases_in_one_call_are_those_of_the_passes():
+@pytest.mark.parametrize(("most", "count"), [(30, 60), (200, 30)])    # of one block mostly, of several
+def test_all_phases_in_one_call_are_those_of_the_passes(most, count):
     rng, taken = np.random.default_rng(11), 0
-    while taken < 60:
-        each = random_strided(rng)
+    while taken < count:
+        each = random_strided(rng, most)
         if min(each.output_size) < 1 or DIRECTLY.refuses(each) is not None:
             continue
         taken += 1

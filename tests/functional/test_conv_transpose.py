@@ -363,6 +363,18 @@ def test_explain():
     assert uneven.output_shape == (5, 11, 6)
 
 
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize(("size", "taps", "options"), [
+    (1, 1, {"stride": 3, "padding": 1, "output_padding": 2}), (2, 1, {"stride": 2, "padding": 1})])
+def test_a_result_that_no_tap_leads_to(axes, size, taps, options):
+    """What is left is the bias, and that is explained too."""
+    x, weight, bias = np.ones((1, 2, *(size,) * axes)), np.ones((2, 3, *(taps,) * axes)), np.array([1.0, -2.0, 3.0])
+    told = fc.explain(x.shape, weight.shape, dtype="float64", transposed=True, **options)
+    y = getattr(fc, f"conv_transpose{axes}d")(x, weight, bias, **options)
+    assert told.output_shape == y.shape and "no tap" in str(told)
+    np.testing.assert_array_equal(y, np.broadcast_to(bias.reshape(3, *(1,) * axes), y.shape[1:])[None])
+
+
 def test_scratch_is_bounded():
     """8 MB a thread, whatever the shape, and what explain says is about what is taken."""
     rng = np.random.default_rng(0)

@@ -59,6 +59,25 @@ def test_random_options():
         np.testing.assert_array_equal(plan(x), fc.conv2d(x, weight, bias, **options))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("function", "x_shape", "weight_shape", "options"), [
+    ("conv1d", (2, 6, 9), (5, 6, 9), {}),
+    ("conv2d", (3, 42, 5, 7), (46, 42, 5, 7), {}),                          # one output: filters are read as they lie
+    ("conv2d", (3, 42, 2, 8), (46, 42, 3, 5), {"stride": (2, 3), "padding": (2, 1)}),
+    ("conv2d", (4, 20, 9, 6), (30, 20, 3, 6), {}),                          # one row
+    ("conv3d", (1, 6, 6, 7, 5), (2, 6, 5, 5, 5), {}),
+    ("conv_transpose2d", (3, 20, 1, 1), (20, 30, 4, 4), {}),
+    ("conv_transpose3d", (1, 12, 4, 5, 6), (12, 20, 2, 2, 2), {"stride": 2}),
+])
+def test_weights_of_any_strides_are_copied_to_c_order(function, x_shape, weight_shape, options, dtype):
+    rng = np.random.default_rng(5)
+    x, weight = (rng.standard_normal(shape).astype(dtype) for shape in (x_shape, weight_shape))
+    plan, call = getattr(fc, f"plan_{function}"), getattr(fc, function)
+    wanted = call(x, weight, **options)
+    for turned in (np.asfortranarray(weight), np.ascontiguousarray(weight[..., ::-1])[..., ::-1]):
+        np.testing.assert_array_equal(plan(x_shape, turned, **options)(x), wanted)
+
+
 def test_weights_are_fixed():
     x, weight, bias = np.ones((1, 16, 8, 8), np.float32), np.ones((16, 16, 3, 3), np.float32), np.ones(16, np.float32)
     plan = fc.plan_conv2d(x.shape, weight, bias)

@@ -62,10 +62,11 @@ cdef struct AxisPhase:
     Py_ssize_t first, outputs, tap, taps, at
 
 
-# The phases along one axis, of which there are `count` with taps; `most` positions in steps of the stride;
-# pixels of X before the first and all of them.
+# The phases along one axis, of which there are `count` with taps; `most` positions in steps of the stride; pixels of X
+# before the first and all of them; and how many more than positions those of a part of the axis need. At the end a phase
+# that reaches far may have a position less than others, so that is not what `length` has more than `most`.
 cdef struct PhasedAxis:
-    Py_ssize_t stride, tap_step, dilation, count, most, before, length
+    Py_ssize_t stride, tap_step, dilation, count, most, before, length, halo
     AxisPhase *phases
 
 
@@ -354,11 +355,11 @@ cdef PhasedAxis phased(Py_ssize_t size, Py_ssize_t taps, Py_ssize_t stride, Py_s
     """As phases in geometry.py; room is for as many as there are taps."""
     cdef PhasedAxis axis
     cdef AxisPhase phase
-    cdef Py_ssize_t common = stride, rest = dilation, i, reach = 0
+    cdef Py_ssize_t common = stride, rest = dilation, i, behind, reach = 0
     while rest:
         common, rest = rest, common % rest
     axis.stride, axis.tap_step, axis.dilation = stride, stride // common, dilation // common
-    axis.count, axis.most, axis.before, axis.phases = 0, ceildiv(size, stride), 0, phases
+    axis.count, axis.most, axis.before, axis.halo, axis.phases = 0, ceildiv(size, stride), 0, 0, phases
     for phase.tap in range(min(axis.tap_step, taps)):
         phase.first = ((phase.tap * dilation - before) % stride + stride) % stride
         if phase.first < size:
@@ -371,7 +372,9 @@ cdef PhasedAxis phased(Py_ssize_t size, Py_ssize_t taps, Py_ssize_t stride, Py_s
         axis.before = -phases[i].at if i == 0 else max(axis.before, -phases[i].at)
     for i in range(axis.count):
         phases[i].at += axis.before
-        reach = max(reach, phases[i].at + (phases[i].taps - 1) * axis.dilation - (axis.most - phases[i].outputs))
+        behind = phases[i].at + (phases[i].taps - 1) * axis.dilation
+        axis.halo = max(axis.halo, behind)
+        reach = max(reach, behind - (axis.most - phases[i].outputs))
     axis.length = axis.most + reach
     return axis
 
@@ -389,7 +392,7 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
         l.lanes, l.mr = vector_length(<double *>NULL), tile_rows(<double *>NULL)
     l.team, l.width, l.vectors = team, l.lanes * (1 if g.k <= l.lanes else FC_MAX_NV), ceildiv(g.c, l.lanes)
     l.panels = ceildiv(g.k, l.width)
-    l.halo = l.rows.length - l.rows.most
+    l.halo = l.rows.halo
     l.taps = 0
     for i in range(l.rows.count):
         for j in range(l.columns.count):

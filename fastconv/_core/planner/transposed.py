@@ -60,6 +60,8 @@ class TransposedPlan(DataGradient):
         if self.asked != "auto":
             return "asked for by name"
         expected = sorted((nanoseconds, name) for name, nanoseconds, _ in self.considered() if nanoseconds is not None)
+        if expected and not expected[0][0]:
+            return "no tap leads to the result"
         return "of the ways to a data gradient" + "".join(
             f"; {name} is expected to take {nanoseconds / expected[0][0]:.1f} times as long"
             for nanoseconds, name in expected[1:2])

@@ -67,6 +67,8 @@ class TransposedVolumes:
         """Why it is this way."""
         if self.asked != "auto":
             return "asked for by name"
+        if self.ways and not self.ways[0][1]:
+            return "no tap leads to the result"
         others = "".join(f"; {name} would take {nanoseconds / self.ways[0][1]:.1f} times as long"
                          for name, nanoseconds in self.ways[1:2])
         return f"by {self.ways[0][0] if self.ways else 'phases'}{others}"
