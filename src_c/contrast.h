@@ -6,7 +6,8 @@
  * transform has one of them whole inside. Blocks of nothing but zeros do not count: what sees nothing else may get an error that is
  * small beside its neighbours. An energy that overflows is louder than all that do not.
  *
- *   bands of channel vectors (Winograd): blocks of 2 x 2 pixels and a vector of channels:
+ *   bands of channel vectors (Winograd): blocks of 2 x 2 pixels and a vector of channels, in one dimension of 2, or of the only one
+ *   that two taps have in common:
  *       for strip: for LANES blocks: squares of 4 vectors each (L1) -> LANES sums over lanes, by a tree of shuffles -> energies
  *                  the loudest and the quietest of the strip; where these differ too much, those of each tile
  *   planes (Fourier): blocks of 4 pixels below or beside each other; lanes are columns, the loudest and the quietest block stay
@@ -42,23 +43,23 @@ INLINE int NAME(exceeds)(V hi, V lo, T most) {
     return hi[0] > lo[0] * most;
 }
 
-static int NAME(band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window,
-                               int known, T *energy, T most) {
-    const T *below = band + pitch;
+static int NAME(band_contrast)(const fc_contrast_blocks *how, const T *band, const int32_t *at, T *energy, T most) {
+    const ptrdiff_t beside = how->beside, below = how->below, known = how->known * how->count;
+    const ptrdiff_t all = how->rows * how->count;
     const V infinite = NAME(broadcast)((T)__builtin_inf());
     V hi = {0}, lo = infinite;
     ptrdiff_t k = 0;
-    for (; k < known * blocks; k += LANES) { /* up to where they lie nothing is overwritten that is read later */
-        V e = NAME(load)(energy + (window - known) * blocks + k);
+    for (; k < known; k += LANES) { /* up to where they lie nothing is overwritten that is read later */
+        V e = NAME(load)(energy + all - known + k);
         NAME(store)(energy + k, e);
         NAME(compare)(e, &hi, &lo);
     }
-    for (k = known * blocks; k < window * blocks; k += LANES) {
+    for (k = known; k < all; k += LANES) {
         V v[LANES];
         UNROLL for (int i = 0; i < LANES; i++) {
-            const ptrdiff_t place = at[k + i];
-            V a = NAME(load)(band + place), b = NAME(load)(band + place + LANES);
-            V c = NAME(load)(below + place), d = NAME(load)(below + place + LANES);
+            const T *place = band + at[k + i];
+            V a = NAME(load)(place), b = NAME(load)(place + beside);
+            V c = NAME(load)(place + below), d = NAME(load)(place + below + beside);
             v[i] = (a * a + b * b) + (c * c + d * d);
         }
         V e = NAME(sums_of_lanes)(v);
@@ -67,12 +68,12 @@ static int NAME(band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at
     }
     if (!NAME(exceeds)(hi, lo, most)) return 0;
 
-    /* Somewhere in the strip there is such a contrast: is there one in `window` columns of blocks that follow each other? */
-    for (ptrdiff_t first = 0; first + window <= blocks; first++) {
+    /* Somewhere in the strip there is such a contrast: is there one in the blocks of a tile? */
+    for (ptrdiff_t first = 0; first + how->columns <= how->count; first += how->next) {
         T loudest = 0, quietest = (T)__builtin_inf();
-        for (int r = 0; r < window; r++)
-            for (int s = 0; s < window; s++) {
-                T e = energy[r * blocks + first + s];
+        for (int r = 0; r < how->rows; r++)
+            for (int s = 0; s < how->columns; s++) {
+                T e = energy[r * how->count + first + s];
                 loudest = e > loudest ? e : loudest;
                 quietest = e != 0 && e < quietest ? e : quietest;
             }

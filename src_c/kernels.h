@@ -24,7 +24,20 @@ enum { FC_SUM_ROWS = 6 };               /* most rows that `sum_rows` makes toget
 enum { FC_SLIDING_ROWS = 4 };           /* most rows that `slide` computes together */
 enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of rows and of columns, as `slide` has them */
 
-enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_WINOGRAD_SCHEMES }; /* winograd.h has the details */
+/* winograd.h and, for those of rows, winograd_rows.h have the details. */
+enum {
+    FC_F43,
+    FC_F45,
+    FC_F43_STRIDE_2,
+    FC_F42,
+    FC_F43_ROW,
+    FC_F45_ROW,
+    FC_F42_ROW,
+    FC_F43_COLUMN,
+    FC_F45_COLUMN,
+    FC_F42_COLUMN,
+    FC_WINOGRAD_SCHEMES
+};
 enum { FC_MAX_GROUP = 8 }; /* half a vector: channels of the widest group that shares one */
 
 /* What a driver copies as one piece: `length` elements from `src` to `dst`, both counted from a moving base. */
@@ -38,6 +51,13 @@ typedef struct {
     ptrdiff_t m_point, m_tile, y_row, y_col;
     fc_activation activation;
 } fc_winograd_steps;
+
+/* band_contrast: `rows` rows of `count` blocks; from a block's first vector to that beside and that below it; the columns of blocks
+ * that belong to a tile, in all rows, and from the first one of a tile to that of the next that is looked at. */
+typedef struct {
+    ptrdiff_t count, beside, below;
+    int rows, columns, next, known;
+} fc_contrast_blocks;
 
 /* In a table of offsets: what it stands for is all padding. */
 #define FC_OUTSIDE PTRDIFF_MIN
@@ -177,7 +197,7 @@ typedef struct {
     typedef struct {                                                                                                                       \
         int points,                                                                                                                        \
             filter_points; /* in one dimension, of patches and of filters: filter point min(i, filter_points - 1) */                       \
-        int taps, step;    /* filter size; inputs from one patch to the next. A tile is 4 x 4 outputs. */                                  \
+        int taps, step;    /* filter size; inputs from one patch to the next. A tile is 4 x 4 outputs, or 4. */                                  \
         /* V of a row of `tiles` patches: point p of tile t at v + p * point_stride + at[t]; band rows are pitch apart. */                 \
         void (*inputs)(const T *band, ptrdiff_t pitch, ptrdiff_t tiles, T *v, const ptrdiff_t *at,                                         \
                        ptrdiff_t point_stride);                                                                                            \
@@ -193,7 +213,7 @@ typedef struct {
                           ptrdiff_t point_stride);                                                                                         \
         /* The gradient of one filter's weights from the sums of Z V: point p < filter_points^2 of vector v of channels at    \
          * u + p * point_stride + v * vector, to w[channel][taps * taps] and up to a vector more, which is overwritten. Returns\
-         * whether all are finite. NULL in double precision. */            \
+         * whether all are finite. NULL in double precision. Those of one dimension have neither. */            \
         int (*weights)(const T *u, ptrdiff_t vectors, T *w, ptrdiff_t point_stride);                                                       \
     } fc_winograd_##NAME;                                                                                                                  \
                                                                                                                                            \
@@ -225,6 +245,9 @@ typedef struct {
         /* pack.h: n_rows rows of length elements, src_step apart in src, one after the other in dst; nothing else is touched. */          \
         void (*copy_rows)(const T *src, ptrdiff_t src_stride, ptrdiff_t src_step, ptrdiff_t n_rows, ptrdiff_t length,                      \
                           T *dst, ptrdiff_t dst_stride);                                                                                   \
+                                                                                                                                           \
+        /* pack.h: dst[i] = src[i], i < n, past the caches where the instruction set can; the last one waits for all before. */                                               \
+        void (*stream)(const T *src, ptrdiff_t n, T *dst, int last);                                                                       \
                                                                                                                                            \
         /* pack.h: a tile of n_rows rows, `width` apart, to and from where it belongs: element p of run r of row i is         \
          * tile[i * width + run.dst + p] and dst[i * row_stride + run.src + p * step]. */            \
@@ -286,7 +309,7 @@ typedef struct {
         void (*sum_rows[FC_SUM_ROWS + 1])(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b,                                \
                                           ptrdiff_t n, T *c, int accumulate);                                                              \
                                                                                                                                            \
-        /* winograd.h. Index: FC_F43, FC_F45, FC_F43_STRIDE_2. */                                                                          \
+        /* winograd.h, winograd_rows.h. Index: FC_F43 and so on. */                                                                       \
         fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                                  \
                                                                                                                                            \
         /* winograd.h: m[tile][l] = sum over p < d of v[tile][l / d * d + p] * u[p][l] for vectors of narrow groups, one      \
@@ -294,12 +317,11 @@ typedef struct {
          * to half a vector. */            \
         void (*group_products[FC_MAX_GROUP + 1])(ptrdiff_t tiles, const T *v, const T *u, T *m, const T *ahead);                           \
                                                                                                                                            \
-        /* contrast.h: whether somewhere in a strip of tiles, among the window x window blocks of a tile, each 2 x 2 channel vectors,\
-         * the energy of the loudest is more than `most` times that of the quietest that is not 0. Block i of window rows of  \
-         * `blocks` begins at band + at[i]; at has a vector of places more, and so has energy, in whose last `known` rows are  \
-         * those of the strip before that this one begins with. */     \
-        int (*band_contrast)(const T *band, ptrdiff_t pitch, const int32_t *at, ptrdiff_t blocks, int window,                              \
-                             int known, T *energy, T most);                                                                                \
+        /* contrast.h: whether somewhere in a strip of tiles, among the blocks of a tile, each of four channel vectors, the energy of      \
+         * the loudest is more than `most` times that of the quietest that is not 0. Block i begins at band + at[i]; at has a vector       \
+         * of places more, and so has energy, in whose last `known` rows of blocks are those of the strip before that this one             \
+         * begins with. */                                                                                                                 \
+        int (*band_contrast)(const fc_contrast_blocks *how, const T *band, const int32_t *at, T *energy, T most);                          \
                                                                                                                                            \
         /* contrast.h: raises *loudest and lowers *quietest to the energies of blocks of 4 elements, `step` apart, those that are 0\
          * left out: `width` of them that begin side by side in each of so many rows. */       \

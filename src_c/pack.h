@@ -86,6 +86,16 @@ static void NAME(copy_rows)(const T *src, ptrdiff_t src_stride, ptrdiff_t src_st
 #undef EACH_ROW
 }
 
+/* Whole lines of 64 bytes past the caches: an output larger than these need not be read before it is written (x86-64 alone). */
+static void NAME(stream)(const T *restrict src, ptrdiff_t n, T *restrict dst, int last) {
+    ptrdiff_t i = 0;
+    for (; i < n && (uintptr_t)(dst + i) % 64; i++) dst[i] = src[i];
+    for (; i + 64 / (ptrdiff_t)sizeof(T) <= n; i += 64 / sizeof(T))
+        UNROLL for (int j = 0; j < 64 / VECTOR_BYTES; j++) STREAM(dst + i + j * LANES, NAME(load)(src + i + j * LANES));
+    for (; i < n; i++) dst[i] = src[i];
+    if (last) AWAIT_STREAMS();
+}
+
 static void NAME(put_tile)(const T *restrict tile, ptrdiff_t width, ptrdiff_t n_rows, const fc_run *runs,
                            ptrdiff_t n_runs, T *restrict dst, ptrdiff_t row_stride, ptrdiff_t step) {
     for (ptrdiff_t r = 0; r < n_runs; r++) {

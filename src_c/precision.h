@@ -7,6 +7,7 @@
 #include "pack.h"
 #include "lanes.h"
 #include "winograd.h"
+#include "winograd_rows.h"
 #include "contrast.h"
 #include "reduce.h"
 #include "softmax.h"
@@ -32,6 +33,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .pack_rows = NAME(pack_rows),
     .transpose = NAME(transpose),
     .copy_rows = NAME(copy_rows),
+    .stream = NAME(stream),
     .put_tile = NAME(put_tile),
     .get_tile = NAME(get_tile),
     .to_lanes = NAME(to_lanes),
@@ -48,7 +50,10 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .sum_rows = {NULL, NAME(sum_rows_1), NAME(sum_rows_2), NAME(sum_rows_3), NAME(sum_rows_4), NAME(sum_rows_5),
                  NAME(sum_rows_6)},
     .winograd = {WINOGRAD_SCHEME(f43, 6, 6, 3, 4), WINOGRAD_SCHEME(f45, 8, 8, 5, 4),
-                 WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8)},
+                 WINOGRAD_SCHEME(f43s2, 9, 6, 3, 8), WINOGRAD_SCHEME(f42, 5, 5, 2, 4),
+                 WINOGRAD_LINE_SCHEME(f43, row, 6, 3), WINOGRAD_LINE_SCHEME(f45, row, 8, 5),
+                 WINOGRAD_LINE_SCHEME(f42, row, 5, 2), WINOGRAD_LINE_SCHEME(f43, column, 6, 3),
+                 WINOGRAD_LINE_SCHEME(f45, column, 8, 5), WINOGRAD_LINE_SCHEME(f42, column, 5, 2)},
     .group_products = GROUP_PRODUCTS_TABLE,
     .band_contrast = NAME(band_contrast),
     .plane_contrast = NAME(plane_contrast),

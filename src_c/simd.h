@@ -19,6 +19,24 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
+/* Stores a vector at an address that is a multiple of its size, past the caches, and waits for all such stores. */
+#if defined(__AVX512F__)
+#define STREAM(p, v) _mm512_stream_si512((__m512i *)(p), (__m512i)(v))
+#elif defined(__AVX2__)
+#define STREAM(p, v) _mm256_stream_si256((__m256i *)(p), (__m256i)(v))
+#elif defined(__x86_64__)
+#define STREAM(p, v) _mm_stream_si128((__m128i *)(p), (__m128i)(v))
+#else
+#define STREAM(p, v) NAME(store)(p, v)
+#endif
+#if defined(__x86_64__)
+#define AWAIT_STREAMS() _mm_sfence()
+#else
+#define AWAIT_STREAMS() (void)0
 #endif
 
 /* Vectors for which masked instructions serve: none under AddressSanitizer, which does not see what they touch. */

@@ -5,6 +5,7 @@
  * A scheme computes 4 x 4 outputs from a P x P patch by P * P products instead of 16 * R * R:
  *   f43    3 x 3 filters, stride 1: 36 products for 144, on the points 0, +-3/4, +-3/2, infinity
  *   f45    5 x 5 filters, stride 1: 64 products for 400, on the points 0, +-1, +-2, +-1/2, infinity
+ *   f42    2 x 2 filters, stride 1: 25 products for 64, on the points 0, 1, -1, 2, infinity
  *   f43s2  3 x 3 filters, stride 2: 81 products for 144. In each dimension the even inputs meet a filter of two taps, which
  *          F(4, 2) computes by 5 products on the points 0, 1, -1, 2, infinity; the odd ones meet one tap: 4 plain products, which
  *          share that tap. So there are 9 x 9 products but only 6 x 6 different filter points.
@@ -106,6 +107,40 @@ INLINE void NAME(f45_weight)(V *o, const V *z) {
     o[2] = s + (4 * u + (T)0.25 * p);
     o[3] = t + (4 * v + (T)0.25 * q);
     o[4] = (s + z[7]) + (16 * u + (T)0.0625 * p);
+}
+
+INLINE void NAME(f42_input)(V *o, const V *d) {
+    V a = d[3] - 2 * d[2], b = d[2] - 2 * d[1], c = d[3] - d[1];
+    o[0] = 2 * (d[0] - d[2]) + c;
+    o[1] = a + b, o[2] = a - b;
+    o[3] = c;
+    o[4] = (d[4] - d[2]) - 2 * c;
+}
+INLINE void NAME(f42_filter)(V *o, const V *g) {
+    o[0] = g[0] * (T)0.5;
+    o[1] = (g[0] + g[1]) * (T)-0.5;
+    o[2] = (g[0] - g[1]) * (T)(-1. / 6);
+    o[3] = (g[0] + 2 * g[1]) * (T)(1. / 6);
+    o[4] = g[1];
+}
+INLINE void NAME(f42_output)(V *o, const V *m) {
+    V s = m[1] + m[2], d = m[1] - m[2];
+    o[0] = m[0] + (s + m[3]);
+    o[1] = d + 2 * m[3];
+    o[2] = s + 4 * m[3];
+    o[3] = (d + m[4]) + 8 * m[3];
+}
+INLINE void NAME(f42_gradient)(V *o, const V *y) {
+    V s = y[0] + y[2], t = y[1] + y[3];
+    o[0] = y[0];
+    o[1] = s + t, o[2] = s - t;
+    o[3] = (y[0] + 2 * y[1]) + 4 * (y[2] + 2 * y[3]);
+    o[4] = y[3];
+}
+INLINE void NAME(f42_weight)(V *o, const V *z) {
+    V a = z[1] * (T)-0.5, b = z[2] * (T)(-1. / 6), c = z[3] * (T)(1. / 6);
+    o[0] = (z[0] * (T)0.5 + a) + (b + c);
+    o[1] = (a - b) + (2 * c + z[4]);
 }
 
 INLINE void NAME(f43s2_input)(V *o, const V *d) {
@@ -261,6 +296,7 @@ INLINE void NAME(f43s2_weight)(V *o, const V *z) {
 WINOGRAD(f43, 6, 6, 3, 4)
 WINOGRAD(f45, 8, 8, 5, 4)
 WINOGRAD(f43s2, 9, 6, 3, 8)
+WINOGRAD(f42, 5, 5, 2, 4)
 
 /* Patches of neighbouring tiles have a row or a column in common, in which they are added up: first those beside each other, then
  * those of the row of tiles above. */
@@ -321,6 +357,7 @@ static int NAME(f43s2_patches)(const fc_winograd_steps *steps, const T *m, T *re
 TRANSFORM_WEIGHTS(f43, 6, 3)
 TRANSFORM_WEIGHTS(f45, 8, 5)
 TRANSFORM_WEIGHTS(f43s2, 6, 3)
+TRANSFORM_WEIGHTS(f42, 5, 2)
 #define WINOGRAD_WEIGHTS(scheme) NAME(scheme##_weights)
 #else
 #define WINOGRAD_WEIGHTS(scheme) NULL

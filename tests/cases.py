@@ -279,12 +279,15 @@ def _possible_pool(case, dilation):
     return True
 
 
+WINOGRAD_TAPS = (2, 2), (3, 3), (5, 5), (1, 2), (1, 3), (1, 5)
+
+
 def may_be_winograd(case, dtype):
     """Whether "auto" may take Winograd's algorithm, forward or backward: then integers do not come out exactly."""
     size = case.weight_shape[2:]
     dilation = (np.all(np.asarray(case.dilation) == 1)
                 or (np.all(np.asarray(case.stride) == 1) and case.padding_mode == "constant"))
-    return np.dtype(dtype) == np.float32 and size in ((3, 3), (5, 5)) and dilation
+    return np.dtype(dtype) == np.float32 and size in WINOGRAD_TAPS and dilation
 
 
 def gradient_may_be_winograd(case, dtype):

@@ -70,9 +70,9 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
     activation : {None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6"}
         Applied to the result while it is in the cache; leaky_relu has a slope of 0.01.
     algorithm : {"auto", "direct", "gemm", "winograd", "fft"}
-        "auto" chooses by the shape (see `explain`). "winograd" serves 3 x 3 filters with stride 1 or 2
-        and 5 x 5 filters with stride 1, dilation with stride 1 and constant padding; "direct", "gemm" and "fft",
-        for large filters, serve all.
+        "auto" chooses by the shape (see `explain`). "winograd" serves 3 x 3 filters with stride 1 or 2,
+        and with stride 1 those of 2 x 2 and 5 x 5 and rows or columns of 2, 3 or 5 taps; dilation with stride 1 and
+        constant padding. "direct", "gemm" and "fft", for large filters, serve all.
     out : array, optional
         Filled and returned: writable, C-contiguous, of the result's shape and dtype, and apart from the inputs.
 

@@ -11,7 +11,7 @@ from fastconv._core.problem.convolution import Convolution, Epilogue, Window
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import forward as winograd
 
-SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}
+SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2), "f42": (2, 1)}
 VIEWS = {
     "nchw": lambda a: a,
     "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),

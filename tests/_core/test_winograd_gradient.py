@@ -17,8 +17,8 @@ from fastconv.functional.conv import IMAGES
 
 planned = IMAGES.planned
 
-BOUND = {3: 2e-6, 5: 8e-6}    # of the relative L2 error, by the size of the filter
-SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2)}
+BOUND = {2: 2e-6, 3: 2e-6, 5: 8e-6}    # of the relative L2 error, by the size of the filter
+SCHEMES = {"f43": (3, 1), "f45": (5, 1), "f43s2": (3, 2), "f42": (2, 1)}
 VIEWS = {
     "nchw": lambda a: a,
     "nhwc": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),

@@ -74,6 +74,8 @@ from fastconv._core.product import (
     gradient_cost as product_gradient_cost,
     one_output,
     one_output_cost,
+    rows,
+    rows_cost,
     weight_gradient as product_gradient,
 )
 from fastconv._core.runtime import isa
@@ -175,6 +177,7 @@ def _expected(tables, driver, problem):
 
 ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
                     "one output a filter and few images: filters are read once, as they lie", as_it_is=True)
+ROWS = Driver("rows", "gemm", rows, rows_cost, "one channel under filters of one row: pixels are read as they lie")
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
 DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True, accumulates=True)
@@ -186,7 +189,7 @@ PRODUCT = Driver("product", "gemm", product, product_cost,
                  "the implicit matrix product, neighbouring pixels fill the vectors", prepares=True, accumulates=True)
 
 MANY_OUTPUTS = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
-FORWARD = (ONE_OUTPUT, *MANY_OUTPUTS)
+FORWARD = (ONE_OUTPUT, ROWS, *MANY_OUTPUTS)
 
 WEIGHT_GRADIENT = (
     GradientDriver("depthwise", depthwise_gradient, depthwise_gradient_cost),

@@ -74,6 +74,10 @@ cdef void fill_outside(const Band *band, const floating *row, Py_ssize_t first, 
                        floating value, floating *dst) noexcept nogil:
     """Elements lo .. hi - 1 of a piece of a row, which lie outside the plane."""
     cdef Py_ssize_t i, col
+    if band.padding == CONSTANT:
+        for i in range(lo, hi):
+            dst[i] = value
+        return
     for i in range(lo, hi):
         col = source(first + i * band.cols.stride, band.cols.extent, band.padding)
         dst[i] = value if col < 0 else row[col * band.col_stride]

@@ -7,18 +7,20 @@ from fastconv._core.problem.sizes import ceildiv
 from fastconv._core.winograd.layout import laid_out
 
 # (taps, stride): of patches, of filters, and pixels of a step.
-POINTS = {(3, 1): (6, 6, 4), (5, 1): (8, 8, 4), (3, 2): (9, 5, 8)}
+POINTS = {(3, 1): (6, 6, 4), (5, 1): (8, 8, 4), (3, 2): (9, 5, 8), (2, 1): (5, 5, 4)}
+TAPS_OF_LINES = (2, 3, 5)    # of one row or one column
 
 
 def serves(problem):
     """Why it cannot compute such a convolution, or None."""
     (r, s), (sh, sw) = problem.taps, problem.stride
-    if r == s and sh == sw and (r, sh) in POINTS and (
+    of_lines = min(r, s) == 1 and max(r, s) in TAPS_OF_LINES and (sh, sw) == (1, 1)
+    if (of_lines or (r == s and sh == sw and (r, sh) in POINTS)) and (
             problem.dilation == (1, 1) or ((sh, sw) == (1, 1) and problem.padding_mode == "constant")):
         return None
-    return ("it serves 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1, dilation with stride 1 and "
-            f"constant padding; here they are {r} x {s} with stride {problem.stride}, dilation {problem.dilation} "
-            f"and {problem.padding_mode} padding")
+    return ("it serves 3 x 3 filters with stride 1 or 2, 2 x 2 and 5 x 5 filters and rows or columns of 2, 3 or 5 taps "
+            f"with stride 1, dilation with stride 1 and constant padding; here they are {r} x {s} with stride "
+            f"{problem.stride}, dilation {problem.dilation} and {problem.padding_mode} padding")
 
 
 def refuses(problem):
@@ -52,25 +54,28 @@ def terms(problem, lanes, tile_rows):
     phase of rows and columns."""
     images, depth, dilation = problem.images, problem.channels, problem.dilation
     layout = laid_out(problem)
-    points, groups, vectors, passes = layout["points"], layout["groups"], layout["vectors"], layout["passes"]
+    n_points, groups, vectors, passes = layout["n_points"], layout["groups"], layout["vectors"], layout["passes"]
     of_filters = ceildiv(problem.filters * layout["joined"], lanes)
     oh, ow = (ceildiv(outputs, step) for outputs, step in zip(problem.output_size, dilation))
     phases = math.prod(min(step, outputs) for step, outputs in zip(dilation, problem.output_size))
+    if problem.taps[0] == problem.size[0] == problem.output_size[0] == 1 and phases > 1:
+        # a dilated signal is an image with rows of that length
+        oh, ow, phases, dilation = ceildiv(problem.output_size[1], dilation[1]), dilation[1], 1, (1, 1)
     tiles = images * layout["tile_rows"] * layout["tiles"] * layout["col_blocks"]
-    pairs = points**2 * layout["blocks"] * ceildiv(layout["block_tiles"],
-                                                   tile_rows) * layout["panels"] * groups * passes
-    multiply = points**2 * tiles * depth * of_filters * groups
-    rows, columns = (layout["step"] * count + points - layout["step"]
-                     for count in (layout["tile_rows"], ceildiv(ow, 4)))
+    of_block = ceildiv(layout["block_tiles"], tile_rows)
+    pairs = n_points * layout["blocks"] * of_block * layout["panels"] * groups * passes
+    multiply = n_points * tiles * depth * of_filters * groups
+    rows = layout["step_high"] * (layout["tile_rows"] - 1) + layout["patch_high"]
+    columns = layout["step_wide"] * (ceildiv(ow, layout["tile_wide"]) - 1) + layout["patch_wide"]
     band = images * groups * vectors * passes * rows * columns
-    of = "_of_phases" if phases > 1 else ""
+    of = "_of_phases" if phases > 1 else "_of_lines" if 1 in problem.taps else ""
     of_phases = {
         "multiply": multiply if layout["joined"] == 1 else 0,
         "multiply_narrow": multiply if layout["joined"] > 1 else 0,
         "load": pairs * depth,
         "tile": pairs,
-        "inputs" + of: points**2 * tiles * vectors * groups * passes,
-        "outputs" + of: points**2 * tiles * of_filters * groups,
+        "inputs" + of: n_points * tiles * vectors * groups * passes,    # of one dimension it is one pass
+        "outputs" + of: n_points * tiles * of_filters * groups,
         "band_of_planes": 0 if problem.channels_last else band,
         "band_of_pixels": band if problem.channels_last else 0,
         "band_in_steps": band if dilation[1] > 1 and not problem.channels_last else 0,
@@ -79,5 +84,5 @@ def terms(problem, lanes, tile_rows):
         if not problem.channels_last and (dilation[1] > 1 or problem.column_step > 1) else 0,
         "phase": 1,
     }
-    filters = layout["filter_points"]**2 * depth * of_filters * groups
+    filters = layout["n_filter_points"] * depth * of_filters * groups
     return {**{name: count * phases for name, count in of_phases.items()}, "filter": filters, "call": 1}

@@ -41,13 +41,13 @@ cdef inline void filter_channels(int scheme, const floating *w, Py_ssize_t chann
 cdef inline bint lies_turned(const Problem *g) noexcept nogil:
     """Filters in memory as [c][k][r][s], or as [k][c][r][s], to be read with their taps backwards: those of a data
     gradient. Between the taps of two channels may lie what is no tap: those of a volume's other planes."""
-    return g.ws == -1 and g.wr == -g.s and g.wk >= g.r * g.s and g.wc >= g.r * g.s
+    return (g.s == 1 or g.ws == -1) and (g.r == 1 or g.wr == -g.s) and g.wk >= g.r * g.s and g.wc >= g.r * g.s
 
 
 cdef void place_taps(const WinogradLayout *l, Py_ssize_t *at) noexcept nogil:
     """The table of load_filters: taps in order, and one channel's taps backwards with a place for what lies behind
     them."""
-    cdef Py_ssize_t i, taps = l.taps * l.taps
+    cdef Py_ssize_t i, taps = l.n_taps
     for i in range(CHANNELS_AT_ONCE * taps):
         at[i] = i * l.lanes
     at += CHANNELS_AT_ONCE * taps
@@ -59,11 +59,10 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
                        Py_ssize_t channel, Py_ssize_t channels, floating *dst) noexcept nogil:
     """dst[channel][tap][lane]: so many channels, from `channel` on, of a group's filters, a vector of them from
     `filter` on; lanes behind the last filter are 0."""
-    cdef Py_ssize_t c, i, r, s, taps = l.taps * l.taps, whole = ceildiv(taps, l.lanes) * l.lanes
+    cdef Py_ssize_t c, i, r, s, taps = l.n_taps, whole = ceildiv(taps, l.lanes) * l.lanes, behind
     cdef Py_ssize_t left = filters_of(l, g, group) - filter
     cdef Py_ssize_t rows[FC_MAX_LANES]
     cdef int filters = <int>max(0, min(l.lanes, left))
-    cdef bint last = l.lanes >= left    # the last filter is among them: what lies behind it may be the end of the array
     cdef bint exactly
     cdef const floating *w = <const floating *>g.weights + (group * l.filters + filter) * g.wk
     cdef const floating *src
@@ -74,23 +73,25 @@ cdef void load_filters(const WinogradLayout *l, const Problem *g, Py_ssize_t gro
         return
     for c in range(channels):
         src = w + (channel + c) * g.wc
-        if lies_turned(g) and filters == l.lanes and not (last and channel + c == g.c - 1):
+        # of the last filter that is read, up to the end of what is there
+        behind = (g.c - 1 - channel - c) * g.wc + (left - filters) * g.wk + taps
+        if lies_turned(g) and filters == l.lanes and behind >= whole:
             # Whole vectors from the tap that comes first in memory; those behind the taps go to where they do no harm.
             to_lanes(src - (taps - 1), rows, filters, whole, dst + c * taps * l.lanes,
                      l.taps_at + CHANNELS_AT_ONCE * taps)
             continue
-        if g.ws == 1 and g.wr == g.s and g.wk >= taps and g.wc >= taps:
+        if (g.s == 1 or g.ws == 1) and (g.r == 1 or g.wr == g.s) and g.wk >= taps and g.wc >= taps:
             if c + AHEAD < channels and g.wk == taps:
                 for i in range(ceildiv(filters * taps, FC_MAX_LANES)):
                     prefetch(src + AHEAD * g.wc + i * FC_MAX_LANES)
             # Whole vectors, where there is memory behind the taps: the next channel overwrites what they are too much.
-            exactly = c == CHANNELS_AT_ONCE - 1 or (last and channel + c == g.c - 1)
+            exactly = c * taps + whole > CHANNELS_AT_ONCE * taps or behind < whole
             to_lanes(src, rows, filters, taps if exactly else whole, dst + c * taps * l.lanes, l.taps_at)
             continue
-        for r in range(l.taps):
-            for s in range(l.taps):
+        for r in range(l.taps_high):
+            for s in range(l.taps_wide):
                 gather_tap(src + r * g.wr + s * g.ws, g.wk, filters, l.lanes,
-                           dst + (c * taps + r * l.taps + s) * l.lanes)
+                           dst + (c * taps + r * l.taps_wide + s) * l.lanes)
 
 
 cdef void transform_panel(const WinogradLayout *l, const Problem *g, Py_ssize_t panel, floating *weights,

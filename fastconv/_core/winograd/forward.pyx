@@ -1,6 +1,7 @@
-"""Convolution by Winograd's minimal filtering: 3 x 3 with stride 1 and 2, 5 x 5. src_c/winograd.h has the mathematics.
+"""Convolution by Winograd's minimal filtering: 3 x 3 with stride 1 and 2, 2 x 2 and 5 x 5, and 2, 3 and
+5 taps of rows. src_c/winograd.h and winograd_rows.h have the mathematics.
 
-Vector lanes are channels. A strip is a row of 4 x 4 output tiles of one image; a block is so many strips, of several
+Vector lanes are channels. A strip is a row of 4 x 4 output tiles of one image (of rows, tiles of 1 x 4); a block is so many strips, of several
 images where these are small, that what belongs to it stays in a cache; a panel is one or two vectors of output
 channels. U is the transformed filters, V the patches of a block, M their products for one panel:
 
@@ -22,7 +23,8 @@ Narrow groups, of as many channels as filters, lie side by side in one vector, s
 of one group cost; in the products a lane meets the channels of its own group only, U[point][channel of a
 group][vector], and the tiles of a block are one run, as U of a point stays in registers.
 
-With dilation each phase of rows and columns is such a convolution, of views of x and y, with the same U.
+With dilation each phase of rows and columns is such a convolution, of views of x and y, with the same U; a signal is
+an image with rows as long as the dilation.
 
 An output is not finite where an input, a filter or the sum is not, but a transform spreads it over its tile; and it
 spreads the rounding error of a pixel that is louder than others by far (src_c/contrast.h) to outputs that do not see
@@ -34,6 +36,8 @@ Durand, Li, "Optimizing N-dimensional, Winograd-based convolution for manycore C
 """
 
 import functools
+
+import numpy as np
 
 cimport numpy as cnp
 from cython cimport floating
@@ -52,8 +56,9 @@ from fastconv._core.runtime.threads cimport EVENLY, OWN_FIRST, in_parallel
 from fastconv._core.winograd.filters cimport place_taps, prepared_bytes, transform_panel, transform_panels
 from fastconv._core.winograd.inputs cimport input_units, place_inputs, place_tiles, transform_inputs
 from fastconv._core.winograd.layout cimport (
-    IN_COPIES, IN_ONE_PLACE, IN_PANELS, WinogradBlock, WinogradLayout, channels_of, filters_at_once, filters_of,
-    lay_out, problem_with_stride, taps_table_size,
+    IN_COPIES, IN_ONE_PLACE, IN_PANELS, WinogradBlock, WinogradLayout, channels_of, filters_at_once, filters_of, fold,
+    is_signal,
+    lay_out, problem_with_stride, taps_table_size, tile_height,
 )
 from fastconv._core.winograd.outputs cimport place_bias, transform_outputs
 from fastconv._core.winograd.products cimport multiply
@@ -219,9 +224,9 @@ cdef bint may_be_large(const Problem *g) noexcept:
 
 
 def conv2d(Convolution conv not None, Block prepared=None, bint any_contrast=False):
-    """As product's, for 3 x 3 filters with stride 1 or 2 and 5 x 5 filters with stride 1; dilation with stride 1 and
-    constant padding. With any_contrast nothing is computed again for the contrast of its inputs. Returns rows of y,
-    (image, first, last + 1), that must be computed anew with all that was added to them: none where it only writes."""
+    """As product's, for filters that `serves` in cost.py names. With any_contrast nothing is computed again for the
+    contrast of its inputs. Returns rows of y, (image, first, last + 1), that must be computed anew with all that was
+    added to them: none where it only writes."""
     cdef const Problem *g = &conv.problem
     cdef Py_ssize_t first, step
     left = []
@@ -243,14 +248,15 @@ def conv2d(Convolution conv not None, Block prepared=None, bint any_contrast=Fal
             left += undilated(conv.of(w=conv.w[some], y=conv.y[:, some],
                                       bias=None if conv.bias is None else conv.bias[some]), None, 0, any_contrast)
     else:
-        return dilated(conv, prepared, any_contrast)
+        # Of signals the phases lie side by side, as the columns of an image do.
+        return folded(conv, prepared, any_contrast) if is_signal(g) else dilated(conv, prepared, any_contrast)
     return left
 
 
 cdef list undilated(Convolution conv, Block prepared, Py_ssize_t held, bint any_contrast):
     cdef Problem g = problem_with_stride(conv)
     cdef Block flags = forward(conv, &g, prepared, held, any_contrast)
-    cdef Py_ssize_t image, first, last, rows = ceildiv(g.oh, 4)
+    cdef Py_ssize_t image, first, last, high = tile_height(&g), rows = ceildiv(g.oh, high)
     cdef char *again
     cdef list left = []
     if memchr(flags.data, 1, g.n * rows) == NULL:
@@ -262,12 +268,46 @@ cdef list undilated(Convolution conv, Block prepared, Py_ssize_t held, bint any_
             while last < rows and again[last]:
                 last += 1
             if last > first and g.accumulate:
-                left.append((image, 4 * first, min(4 * last, g.oh)))
+                left.append((image, high * first, min(high * last, g.oh)))
             elif last > first:
-                gemm.conv2d(conv.of(x=conv.x[image:image + 1], y=conv.y[image:image + 1, :, 4 * first:4 * last],
-                                    origin=(conv.window.top - 4 * first * g.stride_h, conv.window.left)))
+                gemm.conv2d(conv.of(x=conv.x[image:image + 1], y=conv.y[image:image + 1, :, high * first:high * last],
+                                    origin=(conv.window.top - high * first * g.stride_h, conv.window.left)))
             first = last + 1
     return left
+
+
+cdef list folded(Convolution conv, Block prepared, bint any_contrast):
+    """A dilated signal as an image whose rows are as long as the dilation, under filters of one column. Columns of the
+    image that have as many rows, of x and of y, are computed together; where the padding is no whole row, what they
+    meet begins in the row before."""
+    cdef Py_ssize_t d = conv.window.dilation_w, size = conv.problem.w, outputs = conv.problem.ow
+    cdef Py_ssize_t left = conv.window.left, shift = (left % d + d) % d, top = (left - shift) // d, held = 0
+    cdef Py_ssize_t first, last, column
+    cdef set again = set()
+    if prepared is None and prepared_bytes(conv) <= HELD_BYTES:
+        prepared = prepare(conv)
+        held = prepared.size
+    cuts = sorted({0, d, shift, outputs % d, (size + shift) % d})
+    filters, window = conv.w.transpose(0, 1, 3, 2), conv.window
+    for first, last in zip(cuts[:-1], cuts[1:]):
+        column = first - shift if first >= shift else first - shift + d
+        if first >= outputs:
+            continue
+        whole = Window((1, 1), (1, 1), (top if first >= shift else top + 1, 0), window.padding_mode,
+                       window.padding_value)
+        some = Convolution(rows_of(conv.x, column, last - first, d), filters, conv.bias,
+                           rows_of(conv.y, first, last - first, d), whole, conv.epilogue)
+        again.update(image for image, _, _ in undilated(some, prepared, held, any_contrast))
+    return [(image, 0, 1) for image in sorted(again)]
+
+
+cdef rows_of(signals, Py_ssize_t first, Py_ssize_t columns, Py_ssize_t pitch):
+    """So many columns from `first` on of signals (N, C, 1, W) as images with rows of `pitch` samples."""
+    n, c, _, size = signals.shape
+    image, channel, _, sample = signals.strides
+    cdef Py_ssize_t rows = ceildiv(max(<Py_ssize_t>0, <Py_ssize_t>size - first), pitch)
+    return np.lib.stride_tricks.as_strided(signals[..., min(first, <Py_ssize_t>size):], (n, c, rows, columns),
+                                           (image, channel, pitch * sample, sample))
 
 
 cdef list dilated(Convolution conv, Block prepared, bint any_contrast):
@@ -301,9 +341,12 @@ def workspace(Convolution conv not None, bint alone):
     if is_dilated:    # of the first phase, which is the largest
         held = prepared_bytes(conv)
         held = held if held <= HELD_BYTES else 0
-        g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
-        g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
-        g.xh, g.xw = g.xh * g.dilation_h, g.xw * g.dilation_w
+        if is_signal(&g):
+            fold(&g)
+        else:
+            g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
+            g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
+            g.xh, g.xw = g.xh * g.dilation_h, g.xw * g.dilation_w
     cdef int team = 1 if alone else threads.team(work(&g))
     if not is_dilated:
         g.k = min(g.k, filters_at_once(&g, size, team))

@@ -12,6 +12,8 @@ TOTALS_BYTES, CHUNK_BYTES, KEPT_BYTES, FAR_BYTES = 4 << 20, 1280 << 10, 2560 << 
 
 def refuses(problem):
     """Why it cannot, or must not, be chosen: what is true of the forward pass is true of its transpose."""
+    if problem.taps[0] != problem.taps[1]:
+        return "it serves squares"
     if problem.channels == 1:
         return "a group has one channel: there are no others to share the transform of grad_output"
     return cost.refuses(problem)

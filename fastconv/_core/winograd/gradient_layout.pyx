@@ -91,7 +91,8 @@ cdef WinogradGradientLayout lay_out_gradient(const Problem *g, const Problem *y,
     l.team, l.mr = team, l.x.mr
     points = l.x.points * l.x.points
     l.y = l.x
-    l.y.channels, l.y.points, l.y.step, l.y.of_gradient = l.x.filters, 4, 4, True
+    l.y.channels, l.y.of_gradient = l.x.filters, True
+    l.y.points = l.y.patch_high = l.y.patch_wide = l.y.step = l.y.step_high = l.y.step_wide = 4
     lay_out_strips(&l.x, g, g)
     lay_out_strips(&l.y, g, y)
     cut_sums(&l, g)

@@ -17,6 +17,7 @@ from libc.stdint cimport int32_t
 from fastconv._core.problem.lanes cimport LaneBand, fill_lanes, fill_pixels, lane_band, lane_positions
 from fastconv._core.problem.problem cimport Problem, ceildiv, part
 from fastconv._core.runtime.isa cimport band_contrast, kernels
+from fastconv._core.runtime.kernels cimport fc_contrast_blocks
 from fastconv._core.runtime.threads cimport mark_byte
 from fastconv._core.winograd.layout cimport WinogradBlock, WinogradLayout, channels_of
 
@@ -43,18 +44,23 @@ cdef inline void input_tiles(const WinogradLayout *l, const floating *band, Py_s
 cdef void place_inputs(const WinogradLayout *l, const Problem *g, Py_ssize_t *at) noexcept nogil:
     """The table of transform_inputs: where the pixels of a band go, and behind it that of band_contrast. Where the last
     row or column of a tile is one too many, the last blocks of pixels begin one earlier."""
-    cdef Py_ssize_t cols = (l.tiles - 1) * l.step + l.points, row, block, i
+    cdef Py_ssize_t cols = (l.tiles - 1) * l.step_wide + l.patch_wide, row, block, i, step = l.contrast_step
+    cdef Py_ssize_t last = 2 if l.blocks_of_contrast.below else 1    # pixels of a block
     cdef LaneBand band
     cdef int32_t *places = <int32_t *>(at + l.places_at)
     if not l.pixels:
         band = lane_band(g, 0, cols, l.lanes)
         lane_positions(g, &band, l.rows, at)
-    for row in range(l.contrast_window):
-        for block in range(l.contrast_blocks):
-            places[row * l.contrast_blocks + block] = <int32_t>(
-                (min(2 * row, l.points - 2) * cols + min(2 * block, cols - 2)) * l.lanes)
+    for i in range(l.blocks_of_contrast.rows * l.blocks_of_contrast.count):
+        row, block = i // l.blocks_of_contrast.count, i % l.blocks_of_contrast.count
+        if l.patch_wide == 1:
+            row, block = i % l.blocks_of_contrast.columns, i // l.blocks_of_contrast.columns
+        row = max(0, min(step * row, l.patch_high - last))
+        block = block if l.patch_wide == 1 else min(step * block, cols - last)
+        places[i] = <int32_t>((row * cols + block) * l.lanes)
+    places += l.blocks_of_contrast.rows * l.blocks_of_contrast.count
     for i in range(l.lanes):
-        places[l.contrast_window * l.contrast_blocks + i] = 0
+        places[i] = 0
 
 
 cdef void place_tiles(const WinogradLayout *l, WinogradBlock *block) noexcept nogil:
@@ -83,12 +89,12 @@ cdef Py_ssize_t fill_band(const WinogradLayout *l, const Problem *g, const Winog
     """Fills the bands of a piece, whose first channel is `channel` of the image; returns how far their rows are
     apart."""
     cdef Py_ssize_t n = piece.first // l.tile_rows
-    cdef Py_ssize_t col0 = n % l.col_blocks * l.tiles * l.step - g.left
-    cdef LaneBand band = lane_band(g, col0, (l.tiles - 1) * l.step + l.points, l.lanes)
+    cdef Py_ssize_t col0 = n % l.col_blocks * l.tiles * l.step_wide - g.left
+    cdef LaneBand band = lane_band(g, col0, (l.tiles - 1) * l.step_wide + l.patch_wide, l.lanes)
     cdef const floating *x = <const floating *>g.x + n // l.col_blocks * g.xn + channel * g.xc
     cdef floating value = <floating>g.value
-    band.row0 = piece.first % l.tile_rows * l.step - g.top
-    band.rows = (piece.last - piece.first - 1) * l.step + l.points
+    band.row0 = piece.first % l.tile_rows * l.step_high - g.top
+    band.rows = (piece.last - piece.first - 1) * l.step_high + l.patch_high
     if l.pixels:
         fill_pixels(g, &band, 0, band.rows, x, piece.channels, dst, l.band_vector)
     else:
@@ -108,13 +114,16 @@ cdef void transform_inputs(const WinogradLayout *l, const Problem *g, const Wino
     cdef floating *energy = band + l.vectors_at_once * l.band_vector
     cdef floating *v = <floating *>block.v + piece.channel * l.mr
     cdef const floating *strip
+    cdef fc_contrast_blocks blocks
     if piece.channels <= 0:
         return
+    blocks = l.blocks_of_contrast
     pitch = fill_band(l, g, &piece, block.group * l.channels + piece.channel, band)
+    blocks.below *= pitch if l.patch_high > 1 else l.lanes
     for q in range(ceildiv(piece.channels, l.lanes)):
         for i in range(piece.last - piece.first):
-            strip = band + q * l.band_vector + i * l.step * pitch
-            if l.contrast > 0 and band_contrast(strip, pitch, places, l.contrast_blocks, l.contrast_window,
-                                                l.contrast_known if i else 0, energy, <floating>l.contrast):
+            strip = band + q * l.band_vector + i * l.step_high * pitch
+            blocks.known = l.blocks_of_contrast.known if i else 0
+            if l.contrast > 0 and band_contrast(&blocks, strip, places, energy, <floating>l.contrast):
                 mark_byte(again + i)
             input_tiles(l, strip, pitch, v + q * l.mr * l.lanes, tile_at + i * l.tiles)

@@ -1,6 +1,7 @@
 """How Winograd's driver cuts a convolution into blocks, and where everything lies: see layout.pyx."""
 from fastconv._core.problem.convolution cimport Convolution
-from fastconv._core.problem.problem cimport Problem, rounded
+from fastconv._core.problem.problem cimport Problem, ceildiv, rounded
+from fastconv._core.runtime.kernels cimport fc_contrast_blocks
 
 cdef enum:
     CHANNELS_AT_ONCE = 64    # of filters, transposed for their transform
@@ -14,6 +15,9 @@ cdef enum Place:
 # What is the same for all blocks of a call. Sizes in elements.
 cdef struct WinogradLayout:
     int scheme, points, filter_points, taps, step, lanes, team
+    # of patches, filters, steps and tiles: 1 where they are of one dimension, the other one
+    int patch_high, patch_wide, taps_high, taps_wide, step_high, step_wide, tile_high, tile_wide
+    Py_ssize_t n_points, n_filter_points, n_taps      # in all
     Py_ssize_t size                          # of an element, in bytes
     Py_ssize_t mr                            # tiles that a product takes at most
     bint private                             # blocks are spread over the threads, not what is in them
@@ -39,9 +43,9 @@ cdef struct WinogradLayout:
     Py_ssize_t band_at, weights_at, u_at, v_at, m_at, strip_at, thread_size
     Py_ssize_t table_size, u_size, v_size, shared_size
     double contrast    # of energies, above which a row of tiles is computed again; 0 for any
-    Py_ssize_t contrast_blocks, places_at        # blocks of a row of a strip; where their places begin in inputs_at,
-    Py_ssize_t inputs_size                       # which has so many entries
-    int contrast_window, contrast_known          # rows of blocks of a strip, and those that the next one has too
+    fc_contrast_blocks blocks_of_contrast        # of a strip, but for `below`: 0, or from pixel to pixel
+    int contrast_step                            # pixels from block to block
+    Py_ssize_t places_at, inputs_size            # where their places begin in inputs_at, which has so many entries
     # the arrays of a call, which its driver takes
     const Py_ssize_t *inputs_at    # the table of transform_inputs
     const Py_ssize_t *taps_at      # the table of transform_panels
@@ -65,16 +69,40 @@ cdef inline Py_ssize_t filters_of(const WinogradLayout *l, const Problem *g, Py_
 
 
 cdef inline Py_ssize_t weights_size(const WinogradLayout *l) noexcept nogil:
-    return rounded((CHANNELS_AT_ONCE * l.taps * l.taps + 1) * l.lanes)
+    return rounded((CHANNELS_AT_ONCE * l.n_taps + 1) * l.lanes)
 
 
 cdef inline Py_ssize_t taps_table_size(const WinogradLayout *l) noexcept nogil:
-    return (CHANNELS_AT_ONCE + 1) * l.taps * l.taps + l.lanes
+    return (CHANNELS_AT_ONCE + 1) * l.n_taps + l.lanes
 
 
 cdef inline Py_ssize_t band_size(const WinogradLayout *l) noexcept nogil:
     """Elements of the bands that are filled together, and of the energies of a strip's blocks behind them."""
-    return l.vectors_at_once * l.band_vector + rounded(l.contrast_window * l.contrast_blocks + l.lanes)
+    return l.vectors_at_once * l.band_vector + rounded(l.blocks_of_contrast.rows * l.blocks_of_contrast.count + l.lanes)
+
+
+cdef inline int tile_height(const Problem *g) noexcept nogil:
+    """Rows of outputs of a tile: filters of one row, or one column, are filtered in one dimension."""
+    return 1 if g.r == 1 else 4
+
+
+cdef inline int tile_width(const Problem *g) noexcept nogil:
+    return 1 if g.s == 1 else 4
+
+
+cdef inline bint is_signal(const Problem *g) noexcept nogil:
+    return g.r == 1 and g.h == 1 and g.oh == 1
+
+
+cdef inline void fold(Problem *g) noexcept nogil:
+    """A dilated signal as an image with rows as long as the dilation, the last of which may be too long."""
+    g.h, g.w, g.oh, g.ow = ceildiv(g.w, g.dilation_w), g.dilation_w, ceildiv(g.ow, g.dilation_w), g.dilation_w
+    g.r, g.s, g.dilation_w, g.xh, g.yh = g.s, 1, 1, g.w * g.xw, g.ow * g.yw
+
+
+cdef inline Py_ssize_t tiles_of(const Problem *g) noexcept nogil:
+    """Of all images."""
+    return g.n * ceildiv(g.oh, tile_height(g)) * ceildiv(g.ow, tile_width(g))
 
 
 cdef Problem problem_with_stride(Convolution conv) noexcept

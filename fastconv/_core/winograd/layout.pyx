@@ -5,7 +5,10 @@ channels.
 """
 
 from fastconv._core.runtime.isa cimport kernels
-from fastconv._core.runtime.kernels cimport FC_F43, FC_F43_STRIDE_2, FC_F45, FC_MAX_NV
+from fastconv._core.runtime.kernels cimport (
+    FC_F42, FC_F42_COLUMN, FC_F42_ROW, FC_F43, FC_F43_COLUMN, FC_F43_ROW, FC_F43_STRIDE_2, FC_F45, FC_F45_COLUMN,
+    FC_F45_ROW, FC_MAX_NV, fc_contrast_blocks,
+)
 from fastconv._core.problem.convolution cimport Convolution, record_of
 from fastconv._core.problem.lanes cimport position_count
 from fastconv._core.problem.problem cimport Problem, ceildiv, rounded
@@ -33,11 +36,21 @@ cdef Problem problem_with_stride(Convolution conv) noexcept:
     return g
 
 
+cdef inline int scheme_of(const Problem *g) noexcept nogil:
+    if g.r == 1:
+        return FC_F45_ROW if g.s == 5 else FC_F43_ROW if g.s == 3 else FC_F42_ROW
+    if g.s == 1:
+        return FC_F45_COLUMN if g.r == 5 else FC_F43_COLUMN if g.r == 3 else FC_F42_COLUMN
+    if g.r == 3:
+        return FC_F43 if g.stride_h == 1 and g.stride_w == 1 else FC_F43_STRIDE_2
+    return FC_F45 if g.r == 5 else FC_F42
+
+
 cdef void lay_out_filters(WinogradLayout *l, const Problem *g, Py_ssize_t size) noexcept nogil:
     """All that the transformed filters depend on; size is that of an element, in bytes."""
     cdef Py_ssize_t pair
     cdef bint falls_out
-    l.scheme = FC_F45 if g.r == 5 else FC_F43 if g.stride_h == 1 and g.stride_w == 1 else FC_F43_STRIDE_2
+    l.scheme = scheme_of(g)
     l.size = size
     if size == sizeof(float):
         l.lanes, l.mr = kernels.f32.vector, kernels.f32.mr
@@ -46,6 +59,16 @@ cdef void lay_out_filters(WinogradLayout *l, const Problem *g, Py_ssize_t size) 
     # of both precisions
     l.points, l.filter_points = kernels.f32.winograd[l.scheme].points, kernels.f32.winograd[l.scheme].filter_points
     l.taps, l.step = kernels.f32.winograd[l.scheme].taps, kernels.f32.winograd[l.scheme].step
+    l.patch_high = l.patch_wide = l.points
+    l.taps_high, l.taps_wide, l.step_high, l.step_wide = g.r, g.s, l.step, l.step
+    l.tile_high, l.tile_wide = tile_height(g), tile_width(g)
+    l.n_points, l.n_filter_points, l.n_taps = l.points * l.points, l.filter_points * l.filter_points, g.r * g.s
+    if g.r == 1:
+        l.patch_high = l.step_high = 1
+    elif g.s == 1:
+        l.patch_wide = l.step_wide = 1
+    if g.r == 1 or g.s == 1:
+        l.n_points, l.n_filter_points = l.points, l.filter_points
     l.groups, l.channels, l.filters, l.joined, l.depth = g.groups, g.c, g.k, 1, g.c
     l.of_gradient = False
     if g.groups > 1 and g.c == g.k and 2 * g.c <= l.lanes:
@@ -56,12 +79,12 @@ cdef void lay_out_filters(WinogradLayout *l, const Problem *g, Py_ssize_t size) 
     # A panel of one vector where two would fall out of L2 before their use; but tiles of few rows need two, to fill the
     # pipelines.
     pair = FC_MAX_NV * l.lanes
-    falls_out = l.filter_points * l.filter_points * l.depth * pair * size > PANEL_BYTES
+    falls_out = l.n_filter_points * l.depth * pair * size > PANEL_BYTES
     l.width = l.lanes if l.filters <= l.lanes or (falls_out and l.mr >= 8) else pair
     l.panels = ceildiv(l.filters, l.width)
     # not a power of two apart: all points of a filter would meet in one L1 set
     l.u_point = l.depth * l.width + l.lanes
-    l.u_panel = l.filter_points * l.filter_points * l.u_point
+    l.u_panel = l.n_filter_points * l.u_point
     l.u_size = l.groups * l.panels * l.u_panel
 
 
@@ -70,21 +93,49 @@ cdef inline double balance(Py_ssize_t units, int team) noexcept nogil:
     return <double>units / (ceildiv(units, team) * team)
 
 
+cdef inline int contrast_step(const WinogradLayout *l) noexcept nogil:
+    """Two taps may have one block in common, and no other; more of them have one of every two."""
+    return 1 if l.taps == 2 else 2
+
+
+cdef inline int blocks_along(const WinogradLayout *l, Py_ssize_t pixels) noexcept nogil:
+    """Blocks of two pixels, or of one in one dimension where two taps have no more in common."""
+    if contrast_step(l) == 2:
+        return <int>(pixels + 1) // 2
+    return <int>pixels - (1 if l.patch_high > 1 and l.patch_wide > 1 else 0)
+
+
+cdef fc_contrast_blocks contrast_of(const WinogradLayout *l, Py_ssize_t cols) noexcept nogil:
+    """The blocks of a strip whose band has so many columns."""
+    cdef fc_contrast_blocks b
+    b.rows, b.next, b.known = 1, 1, 0
+    b.beside, b.below = 0, contrast_step(l) - 1
+    if l.patch_wide == 1:    # tile by tile
+        b.columns = b.next = blocks_along(l, l.patch_high)
+        b.count = cols * b.columns
+        return b
+    b.columns, b.count = blocks_along(l, l.patch_wide), blocks_along(l, cols)
+    if l.patch_high > 1:
+        b.rows, b.known = blocks_along(l, l.patch_high), (l.patch_high - l.step_high) // 2
+        b.beside, b.below = l.lanes, 1
+    return b
+
+
 cdef void lay_out_bands(WinogradLayout *l, const Problem *g, Py_ssize_t block_strips) noexcept nogil:
     """Bands of strips whose number and length are known, for blocks of so many: what transform_inputs reads."""
-    cdef Py_ssize_t size = l.size, cols = (l.tiles - 1) * l.step + l.points
+    cdef Py_ssize_t size = l.size, cols = (l.tiles - 1) * l.step_wide + l.patch_wide
     l.vectors_at_once = min(l.vectors, PIXEL_BYTES // (l.lanes * size)) if l.pixels else 1
-    l.piece_strips = max(1, min(PIECE_STRIPS, BAND_BYTES // (l.step * cols * l.lanes * size * l.vectors_at_once) - 1))
+    l.piece_strips = max(1, min(PIECE_STRIPS, BAND_BYTES // (l.step_high * cols * l.lanes * size * l.vectors_at_once) - 1))
     l.pieces = ceildiv(l.tile_rows, min(l.piece_strips, block_strips))
     l.piece_strips = ceildiv(l.tile_rows, l.pieces)
     l.pieces = ceildiv(l.tile_rows, l.piece_strips)
-    l.rows = (min(block_strips, l.piece_strips) - 1) * l.step + l.points
+    l.rows = (min(block_strips, l.piece_strips) - 1) * l.step_high + l.patch_high
     l.band_vector = rounded(l.rows * cols * l.lanes)
-    l.contrast_blocks, l.contrast_window = (cols + 1) // 2, (l.points + 1) // 2
-    l.contrast_known = (l.points - l.step) // 2
+    l.blocks_of_contrast = contrast_of(l, cols)
+    l.contrast_step = contrast_step(l)
     # the table holds Py_ssize_t, behind its places int32_t
     l.places_at = 0 if l.pixels else position_count(g, l.rows, cols)
-    l.inputs_size = l.places_at + ceildiv(l.contrast_window * l.contrast_blocks + l.lanes, 2)
+    l.inputs_size = l.places_at + ceildiv(l.blocks_of_contrast.rows * l.blocks_of_contrast.count + l.lanes, 2)
 
 
 cdef void cut(WinogradLayout *l, const Problem *g, Py_ssize_t most_tiles) noexcept nogil:
@@ -92,8 +143,8 @@ cdef void cut(WinogradLayout *l, const Problem *g, Py_ssize_t most_tiles) noexce
     cdef Py_ssize_t size = l.size, u_all = l.u_size * size, team = l.team
     cdef Py_ssize_t block_strips, block_tiles, units
     # strips
-    l.tile_rows = ceildiv(g.oh, 4)
-    l.tiles = ceildiv(g.ow, 4)
+    l.tile_rows = ceildiv(g.oh, l.tile_high)
+    l.tiles = ceildiv(g.ow, l.tile_wide)
     l.col_blocks = ceildiv(l.tiles, min(STRIP_TILES, most_tiles))
     l.tiles = ceildiv(l.tiles, l.col_blocks)
     l.strips = g.n * l.col_blocks * l.tile_rows
@@ -121,13 +172,13 @@ cdef void cut(WinogradLayout *l, const Problem *g, Py_ssize_t most_tiles) noexce
     l.v_tiles = l.vectors * l.mr * l.lanes
     l.v_point = ceildiv(block_tiles, l.mr) * l.v_tiles + l.lanes
     l.m_point = block_tiles * l.width + l.lanes
-    l.v_size = rounded(l.points * l.points * l.v_point)
+    l.v_size = rounded(l.n_points * l.v_point)
     l.band_at = rounded(block_tiles) * sizeof(Py_ssize_t) // size
     l.weights_at = l.band_at + band_size(l)
     l.u_at = l.weights_at + weights_size(l)
     l.v_at = l.u_at + rounded(l.u_size if l.place == IN_COPIES else l.u_panel if l.place == IN_PANELS else 0)
     l.m_at = l.v_at + (l.v_size if l.private else 0)
-    l.strip_at = l.m_at + rounded(l.points * l.points * l.m_point)
+    l.strip_at = l.m_at + rounded(l.n_points * l.m_point)
     l.thread_size = l.strip_at + rounded(4 * 4 * l.tiles * l.lanes)
     l.shared_size = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE and not l.prepared else 0)
 
@@ -138,9 +189,9 @@ cdef Py_ssize_t filters_at_once(const Problem *g, Py_ssize_t size, int team) noe
     cdef WinogradLayout l
     cdef Py_ssize_t u_all, room = team * (THREAD_BYTES - LARGE_BYTES) - SPARE_BYTES, v_tile
     lay_out_filters(&l, g, size)
-    u_all, v_tile = l.u_size * size, l.points * l.points * l.vectors * l.lanes * size
+    u_all, v_tile = l.u_size * size, l.n_points * l.vectors * l.lanes * size
     if (g.groups > 1 or u_all <= room or u_all > FILTERS_BYTES
-            or u_all > g.n * ceildiv(g.oh, 4) * ceildiv(g.ow, 4) * v_tile):
+            or u_all > tiles_of(g) * v_tile):
         return g.k
     return ceildiv(l.panels, ceildiv(u_all, room)) * l.width
 
@@ -149,7 +200,7 @@ cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, Py
     """The layout for elements of so many bytes, but for the arrays of a call. `prepared`: the transformed filters are
     the caller's; it holds so many bytes of scratch besides."""
     cdef WinogradLayout l
-    cdef Py_ssize_t room = team * THREAD_BYTES - SPARE_BYTES - held, u_all, v_tile, m_tile, most_tiles
+    cdef Py_ssize_t room = team * THREAD_BYTES - SPARE_BYTES - held, u_all, v_tile, m_tile, most_tiles, strips
     cdef bint fits
     lay_out_filters(&l, g, size)
     l.team, l.prepared, l.pixels = team, prepared, g.xc == 1
@@ -157,11 +208,12 @@ cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, Py
     # 37.4 / 38.7, 4 x 28 x 28 9.81 / 9.86, 4 x 14 x 14 3.22 / 3.09; 128 channels with stride 2, 4 x 56 x 56
     # 5.83 / 6.32.
     u_all = l.u_size * size
-    v_tile = l.points * l.points * l.vectors * l.lanes * size
-    m_tile = l.points * l.points * l.width * size
+    v_tile = l.n_points * l.vectors * l.lanes * size
+    m_tile = l.n_points * l.width * size
+    strips = g.n * ceildiv(g.oh, l.tile_high) * ceildiv(g.ow, l.tile_wide * STRIP_TILES)
     fits = u_all <= FILTERS_BYTES and (prepared or u_all <= room - team * LARGE_BYTES)
-    l.private = fits and u_all <= l.groups * g.n * ceildiv(g.oh, 4) * ceildiv(g.ow, 4) * v_tile
-    l.private = l.private and balance(g.n * ceildiv(g.oh, 4) * l.groups, team) >= 0.9 * balance(l.panels, team)
+    l.private = fits and u_all <= l.groups * tiles_of(g) * v_tile
+    l.private = l.private and balance(strips * l.groups, team) >= 0.9 * balance(l.panels, team)
     if l.private:
         most_tiles = (PRIVATE_BYTES if u_all <= COPY_BYTES else LARGE_BYTES) // (v_tile + m_tile)
     else:
@@ -176,7 +228,8 @@ cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, Py
 
 # What cost.py counts with: sizes as in WinogradLayout.
 cdef struct WinogradCounts:
-    int points, filter_points, step
+    int patch_high, patch_wide, step_high, step_wide, tile_wide
+    Py_ssize_t n_points, n_filter_points
     Py_ssize_t groups, joined, vectors, panels, width    # width: in vectors
     Py_ssize_t tile_rows, tiles, col_blocks, blocks, block_tiles
     Py_ssize_t passes                                    # over the inputs: see filters_at_once
@@ -190,12 +243,17 @@ def laid_out(problem):
     cdef WinogradLayout l
     cdef WinogradCounts c
     g.stride_h, g.stride_w = problem.stride
-    g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
-    g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
-    g.xh, g.xw = g.xh * g.dilation_h, g.xw * g.dilation_w
+    if is_signal(&g) and g.dilation_w > 1:
+        fold(&g)
+    else:
+        g.h, g.w = ceildiv(g.h, g.dilation_h), ceildiv(g.w, g.dilation_w)
+        g.oh, g.ow = ceildiv(g.oh, g.dilation_h), ceildiv(g.ow, g.dilation_w)
+        g.xh, g.xw = g.xh * g.dilation_h, g.xw * g.dilation_w
     k, g.k = g.k, min(g.k, filters_at_once(&g, size, 1))
     l = lay_out(&g, size, False, 0, 1)
-    c.points, c.filter_points, c.step = l.points, l.filter_points, l.step
+    c.patch_high, c.patch_wide, c.step_high, c.step_wide = l.patch_high, l.patch_wide, l.step_high, l.step_wide
+    c.tile_wide = l.tile_wide
+    c.n_points, c.n_filter_points = l.n_points, l.n_filter_points
     c.passes = ceildiv(k, g.k)
     c.groups, c.joined, c.vectors, c.panels, c.width = l.groups, l.joined, l.vectors, l.panels, l.width // l.lanes
     c.tile_rows, c.tiles, c.col_blocks, c.blocks = l.tile_rows, l.tiles, l.col_blocks, l.blocks

@@ -56,10 +56,10 @@ cdef void transform_outputs(const WinogradLayout *l, const Problem *g, const Win
         else:
             strip, k = block.first + i % strips, i // strips * l.lanes
         n = strip // l.tile_rows
-        row = strip % l.tile_rows * 4
-        col = n % l.col_blocks * l.tiles * 4
+        row = strip % l.tile_rows * l.tile_high
+        col = n % l.col_blocks * l.tiles * l.tile_wide
         n = n // l.col_blocks
-        rows, cols = min(4, g.oh - row), min(4 * l.tiles, g.ow - col)
+        rows, cols = min(l.tile_high, g.oh - row), min(l.tile_wide * l.tiles, g.ow - col)
         if cols <= 0:
             continue
         place = y + n * g.yn + k * g.yk + row * g.yh + col * g.yw

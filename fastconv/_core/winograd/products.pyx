@@ -23,7 +23,7 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
     """M of one block and one panel, at u. While they are computed, tiles prefetch a vector for each channel: U of the
     next point (after the last one, of the next panel) or, towards the end, next_weights, those of one panel, if it is
     not NULL."""
-    cdef Py_ssize_t points = l.points * l.points, blocks = ceildiv(n_tiles, l.mr), zero = 0, point, b, t, later
+    cdef Py_ssize_t points = l.n_points, blocks = ceildiv(n_tiles, l.mr), zero = 0, point, b, t, later
     cdef int vectors = <int>(l.width // l.lanes)
     cdef const floating *no_bias = NULL
     cdef const floating *up
@@ -43,7 +43,7 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
             t = part(n_tiles, blocks, b)
             later = (points - 1 - point) * blocks + blocks - 1 - b
             ahead = beyond(next_up, min(blocks - 1 - b, vectors - 1) * channels * l.lanes)
-            if next_weights != NULL and later < vectors * l.taps * l.taps:
+            if next_weights != NULL and later < vectors * l.n_taps:
                 ahead = beyond(next_weights, later * channels * l.lanes)
             channel_tile(vectors, <int>(part(n_tiles, blocks, b + 1) - t), &pixels,
                          v + point * l.v_point + b * l.v_tiles, up, m + point * l.m_point + t * l.width, no_bias, ahead)
