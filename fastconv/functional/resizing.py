@@ -35,10 +35,12 @@ def places(pixels, size, scale_factor, mode, align_corners):
         factors = _factors(scale_factor)
         outputs = tuple(_scaled(length, factor) for length, factor in zip(pixels, factors))
         scales = [1 / factor for factor in factors]
-    if mode == "nearest":
-        return NEAREST, outputs, scales
     if not align_corners:
-        return HALF_PIXELS, outputs, scales
+        # To as many pixels a factor makes what the size would; to twice as many too, of the nearest pixels.
+        by_size = (1, 2) if mode == "nearest" else (1,)
+        scales = [length / count if count in [times * length for times in by_size] else scale
+                  for length, count, scale in zip(pixels, outputs, scales)]
+        return NEAREST if mode == "nearest" else HALF_PIXELS, outputs, scales
     return CORNERS, outputs, [(length - 1) / (count - 1) if count > 1 else 0.0
                                       for length, count in zip(pixels, outputs)]
 

@@ -17,7 +17,9 @@ RULES = [("nearest", False), ("bilinear", False), ("bilinear", True)]
 
 def places(length, outputs, scale_factor, mode, align_corners):
     """For each output of an axis the pixels that it shows and their weights; fractions, so that nothing is rounded."""
-    step = Fraction(length, outputs) if scale_factor is None else 1 / Fraction(scale_factor).limit_denominator(10**6)
+    step = Fraction(length, outputs)
+    if scale_factor is not None and outputs != length and not (mode == "nearest" and outputs == 2 * length):
+        step = 1 / Fraction(scale_factor).limit_denominator(10**6)
     result = []
     for i in range(outputs):
         if mode == "nearest":
@@ -42,6 +44,20 @@ def matrices(height, width, size, scale_factor, mode, align_corners):
                 matrix[i, pixel] += float(weight)
         made.append(matrix)
     return made
+
+
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_factors_that_leave_the_size_or_double_it(data_format):
+    """As in PyTorch, the pixels are then those of the sizes, whatever the factor."""
+    x = np.arange(24.0).reshape(1, 2, 4, 3)
+    for factors, wanted in (((1.2, 1.3), x), ((2.2, 1.1), x.repeat(2, 2)), ((1, 2.3), x.repeat(2, 3))):
+        y = fc.interpolate(in_format(x, data_format), scale_factor=factors, data_format=data_format)
+        np.testing.assert_array_equal(to_nchw(y, data_format), wanted)
+        grad_x = fc.interpolate_backward(y, in_format(x, data_format).shape, scale_factor=factors,
+                                         data_format=data_format)
+        np.testing.assert_array_equal(to_nchw(grad_x, data_format), x * (wanted.size // x.size))
+    y = fc.interpolate(in_format(x, data_format), scale_factor=(1.2, 1.3), mode="bilinear", data_format=data_format)
+    np.testing.assert_array_equal(to_nchw(y, data_format), x)
 
 
 def in_format(x, data_format):

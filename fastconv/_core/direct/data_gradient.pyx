@@ -63,7 +63,7 @@ cdef struct AxisPhase:
 
 
 # The phases along one axis, of which there are `count` with taps; `most` positions in steps of the stride; pixels of X
-# before the first and all of them; and how many more than positions those of a part of the axis need. At the end a phase
+# before the first and all of them; and how many more than its positions a part of the axis needs. At the end a phase
 # that reaches far may have a position less than others, so that is not what `length` has more than `most`.
 cdef struct PhasedAxis:
     Py_ssize_t stride, tap_step, dilation, count, most, before, length, halo
