@@ -108,7 +108,7 @@ cdef class ConvolutionPlan(Plan):
 
 cdef class ConvolutionGradients(Plan):
     cdef Memory x, weight, grad_x, grad_weight, bias
-    cdef object plan
+    cdef object plan, chosen
     cdef Window window
 
     def __init__(self, parts, dtype):
@@ -118,6 +118,8 @@ cdef class ConvolutionGradients(Plan):
         self.grad_x, self.grad_weight, self.bias = (memory_of(parts.grad_x, dtype),
                                                     memory_of(parts.grad_weight, dtype), memory_of(parts.bias, dtype))
         self.plan, self.window = parts.plan, parts.window
+        if not self.x.empty:    # drivers are chosen now, and not by the first run
+            self.chosen = self.plan.data_gradient, self.plan.weight_gradient
 
     cdef run(self, const Pointers *p):
         cdef const Memory *given[3]
