@@ -150,8 +150,8 @@ def test_an_sdist_has_all_that_a_build_needs_and_nothing_generated(sources, tmp_
     with tarfile.open(archive) as opened:
         files = {name.split("/", 1)[1] for name in opened.getnames() if "/" in name}
     needed = {path.relative_to(ROOT).as_posix()
-              for pattern in ("fastconv/**/*.py*", "fastconv/**/*.p*", "fastconv/**/*.h", "src_c/*.[ch]", "docs/**/*.*",
-                              "benchmarks/**/*.py", "examples/**/*.*", "tests/**/*.[cp]*")
+              for pattern in ("fastconv/**/*.py*", "fastconv/**/*.pxd", "fastconv/**/*.h", "src_c/*.[ch]",
+                              "docs/**/*.*", "benchmarks/**/*.py", "examples/**/*.*", "tests/**/*.[cp]*")
               for path in ROOT.glob(pattern) if path.suffix != ".pyc" and path.name != "kernels.pxd"}
     assert needed <= files
     assert not [name for name in files

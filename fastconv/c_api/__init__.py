@@ -5,7 +5,10 @@
     include/fastconv.h    the contract: structs, codes, one struct of function pointers, its import
       ^  declared for Cython in declarations.pxd, which ``cimport fastconv`` brings
       |
-    capsule.pyx           that struct, filled in: takes the GIL, sees pointers as arrays, turns exceptions into codes
+    capsule.pyx           that struct, filled in: takes the GIL, turns exceptions into codes
+      |
+      v
+    plans.pyx             sees pointers as arrays, and runs a plan on them
       |
       v
     problems.py           the structs of sizes, strides and options, checked -> what a plan runs with

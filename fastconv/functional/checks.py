@@ -58,6 +58,13 @@ def array(value: Any, name: str) -> Array:
     return value
 
 
+def has_axes(value: Any, name: str) -> bool:
+    """Whether a value that may be a number or an array is the latter, of one axis or more."""
+    if hasattr(value, "__dlpack__") and not hasattr(value, "ndim"):
+        value = read(value, name)
+    return bool(np.ndim(value) != 0)
+
+
 def same_dtype(**arrays: Array | None) -> Any:
     """All arrays (None is skipped) have one dtype, which is returned; two float dtypes in one call are a TypeError."""
     first_name, first = None, None

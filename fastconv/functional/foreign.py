@@ -13,6 +13,11 @@ from typing import Any
 
 import numpy as np
 
+# DLPack's numbers of devices: those whose memory the CPU reads (its own, and what CUDA and ROCm share with it), and the
+# names of others.
+HOST_DEVICES = (1, 3, 11, 13)
+DEVICES = {2: "CUDA", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 9: "VPI", 10: "ROCm", 14: "oneAPI", 15: "WebGPU"}
+
 
 def shown(value: Any, longest: int = 60) -> str:
     """A short form of a value for an error message: never a page of numbers, and never an error of its own."""
@@ -43,7 +48,7 @@ def read(value: Any, name: str) -> np.ndarray[Any, Any]:
             raise
         except Exception as error:
             # Whatever a foreign __dlpack__ raises: on another device, of a dtype that NumPy has not.
-            refusal = _line(error)
+            refusal = _line(error) + _elsewhere(value, name)
             if steps := _steps(value):
                 raise TypeError(f"{name} must be readable by NumPy, got a {_described(value)}: "
                                 f"pass {name}{steps}") from error
@@ -127,6 +132,19 @@ def _described(value: Any) -> str:
     if value.device.type != "cpu":
         words += f" on {value.device}"
     return words + (" that requires grad" if value.requires_grad else "")
+
+
+def _elsewhere(value: Any, name: str) -> str:
+    """Where an array of DLPack lies, and what to do about it; "" where the CPU reaches it."""
+    try:
+        kind, number = map(int, value.__dlpack_device__())
+    except Exception:  # whatever a foreign method raises
+        return ""
+    if kind in HOST_DEVICES:
+        return ""
+    device = DEVICES.get(kind, f"DLPack's type {kind}")
+    return (f"; it lies on device {number} of {device}, and fastconv computes on CPUs: copy {name} to the host first, "
+            "with cupy.asnumpy, jax.device_get or what its library has for that")
 
 
 def _unreadable(value: Any, name: str, reason: str, error: Exception) -> Exception:

@@ -140,7 +140,7 @@ def _found(result, how, scores, target):
 
 def _gradient(scores, target, shape, how, reduction, grad_output, out):
     weight, weights = 0.0, None
-    if reduction == "none" and np.ndim(grad_output) != 0:
+    if reduction == "none" and checks.has_axes(grad_output, "grad_output"):
         weights = checks.array(grad_output, "grad_output")
         checks.same_dtype(scores=scores, grad_output=weights)
         weights = np.ascontiguousarray(checks.shape(weights, "grad_output", _of_target(shape), "(that of the loss)"))

@@ -44,7 +44,7 @@ def _value(loss, x, target, reduction, out=None):
 
 def _gradient(loss, x, target, reduction, grad_output, out):
     share, grads = 1.0, None
-    if reduction == "none" and np.ndim(grad_output) != 0:
+    if reduction == "none" and checks.has_axes(grad_output, "grad_output"):
         grads = checks.array(grad_output, "grad_output")
         checks.same_dtype(x=x, grad_output=grads)
         checks.shape(grads, "grad_output", x.shape, "(that of the loss)")

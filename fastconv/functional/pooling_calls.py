@@ -16,7 +16,7 @@ from fastconv._core.pooling.windows import adaptive_volumes, adaptive_windows, s
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks
-from fastconv.functional.foreign import shown
+from fastconv.functional.foreign import read, shown
 
 FORMATS = {1: ("NCL", "NLC"), 2: checks.DATA_FORMATS, 3: ("NCDHW", "NDHWC")}
 
@@ -310,6 +310,8 @@ def core_loops(rank):
 
 def index_array(indices, shape=None, of="grad_output"):
     """The positions that a forward call returned, in this shape, or in any."""
+    if type(indices) is not np.ndarray and not isinstance(indices, (list, tuple)):
+        indices = read(indices, "indices")
     if not isinstance(indices, np.ndarray) or indices.dtype != np.int64:
         raise TypeError(f"indices must be the int64 array that the forward call returned, "
                         f"got {getattr(indices, 'dtype', type(indices).__name__)}")

@@ -93,6 +93,7 @@ def prelu_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
     (array([[2.5, 6. ]]), array([-5.]))
     """
     grad_output, x = alike(grad_output, x, "x")
+    weight = checks.array(weight, "weight")
     slopes, axis = _slopes(x, weight, data_format)
     grad_x, grad_weight = curves.prelu_backward(grad_output, x, slopes, axis)
-    return grad_x, summed(grad_weight, np.shape(weight), x.dtype)
+    return grad_x, summed(grad_weight, weight.shape, x.dtype)
