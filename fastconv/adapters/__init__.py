@@ -39,4 +39,6 @@ HOSTS: tuple[Host, ...] = (
          "the book's Convolution, Pooling, im2col and col2im"),
     Host("scikit-learn", "scikit-learn", "1.9.1", "from fastconv.adapters.sklearn import CNNClassifier",
          "a convolutional network as a classifier: pipelines, grid searches, partial_fit"),
+    Host("autograd", "autograd", "1.9.1", "fastconv.adapters.autograd.enable()",
+         "autograd.scipy.signal.convolve; new functions for convolution and pooling"),
 )  # fmt: skip
