@@ -1,4 +1,4 @@
-"""An ONNX model three ways: by ONNX's reference evaluator, by the evaluator with fastconv's operators, by fastconv's runner.
+"""An ONNX model three ways: by ONNX's reference evaluator, as it is and with fastconv's operators, and by the runner.
 
     python onnx_model.py                        # a small network, written here node by node
     python onnx_model.py model.onnx 1x3x48x192  # one of yours, and the shape of its input
@@ -17,6 +17,9 @@ from onnx.reference import ReferenceEvaluator
 import fastconv.adapters.onnx
 
 
+NUMBERS = ("scale", "shift", "mean", "variance")    # of a batch normalisation
+
+
 def small_network():
     """Convolutions with normalisations, a residual block, average pooling and a fully connected layer."""
     rng = np.random.default_rng(0)
@@ -24,10 +27,9 @@ def small_network():
     nodes, x = [], "image"
     for i, channels in enumerate((3, 32, 32)):
         constants[f"w{i}"] = rng.standard_normal((32, channels, 3, 3)) / np.sqrt(9 * channels)
-        constants.update({f"{name}{i}": rng.uniform(0.5, 1.5, 32) for name in ("scale", "shift", "mean", "variance")})
+        constants.update({f"{name}{i}": rng.uniform(0.5, 1.5, 32) for name in NUMBERS})
         nodes += [helper.make_node("Conv", [x, f"w{i}"], [f"c{i}"], pads=[1, 1, 1, 1], name=f"conv {i}"),
-                  helper.make_node("BatchNormalization", [f"c{i}", f"scale{i}", f"shift{i}", f"mean{i}", f"variance{i}"],
-                                   [f"n{i}"])]
+                  helper.make_node("BatchNormalization", [f"c{i}", *(f"{name}{i}" for name in NUMBERS)], [f"n{i}"])]
         if i == 2:
             nodes.append(helper.make_node("Add", ["n2", "r0"], ["s"]))
         nodes.append(helper.make_node("Relu", ["s" if i == 2 else f"n{i}"], [f"r{i}"]))
