@@ -71,11 +71,11 @@ def Split(builder: Builder, node: Node, x: Value, split: Value | None = None) ->
 def Slice(builder: Builder, node: Node, x: Value, *given: Value | None) -> Value:
     """Starts, ends, axes and steps are attributes before opset 10, inputs since then."""
     if node.version < 10:
-        starts, ends, axes, steps = (node.attributes.get(name) for name in ("starts", "ends", "axes", "steps"))
+        numbers = [node.attributes.get(name) for name in ("starts", "ends", "axes", "steps")]
     else:
-        starts, ends, axes, steps = (
-            None if value is None else builder.known(value).reshape(-1).tolist()
-            for value in (*given, *(None,) * (4 - len(given))))
+        numbers = [None if value is None else builder.known(value).reshape(-1).tolist()
+                   for value in (*given, *(None,) * (4 - len(given)))]
+    (starts, ends), (axes, steps) = [each or [] for each in numbers[:2]], numbers[2:]
     axes = range(len(starts)) if axes is None else axes
     index = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps or [1] * len(starts)):
