@@ -58,7 +58,7 @@ def conv_rows(axes):
         option("dilation", HUGE - 1, said="weight"),
         option("padding", -1), option("padding", ((0, -1),) * axes), option("padding", 1.0, TypeError),
         option("padding", False, TypeError), option("padding", None, TypeError), option("padding", "full"),
-        option("padding", (1, 2)), option("padding", ((1, 1, 1),) * axes), option("padding", ((1, 1), (1, 1))),
+        option("padding", (1, 2) if axes == 3 else (1, 2, 3)), option("padding", ((1, 1, 1),) * axes), option("padding", ((1, 1), (1, 1))),
         option("padding", 2**70), option("padding", HUGE - 1, MemoryError, "result|shape", groups=1),
         option("groups", 0), option("groups", 1.0, TypeError), option("groups", 2), option("groups", True, TypeError),
         option("padding_mode", "zeros"), option("padding_mode", None), option("padding_mode", 1, TypeError),

@@ -19,6 +19,28 @@ def test_explain_prints_what_fc_explain_gives(cli):
     assert "floor((224 + 2*3 - 7) / 2) + 1" in str(explanation)
 
 
+@pytest.mark.parametrize("arguments, expected", [
+    ("--input 64x16000 --weight 128x64x3", lambda: fc.explain((64, 16000), (128, 64, 3))),
+    ("--input 2x64x100 --weight 8x64x3 --padding 1x2 --stride 2 --dilation 3",
+     lambda: fc.explain((2, 64, 100), (8, 64, 3), padding=(1, 2), stride=2, dilation=3)),
+    ("--input 100x64 --weight 8x64x3 --data-format NLC", lambda: fc.explain((100, 64), (8, 64, 3), data_format="NLC")),
+    ("--input 3x16x112x112 --weight 64x3x3x7x7 --stride 1x2x2 --padding 1x3x3",
+     lambda: fc.explain((3, 16, 112, 112), (64, 3, 3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3))),
+    ("--input 2x3x4x8x8 --weight 4x3x3x3x3 --padding same", lambda: fc.explain((2, 3, 4, 8, 8), (4, 3, 3, 3, 3),
+                                                                            padding="same")),
+    ("--input 512x4x4 --weight 512x256x4x4 --stride 2 --padding 1 --transposed",
+     lambda: fc.explain((512, 4, 4), (512, 256, 4, 4), stride=2, padding=1, transposed=True)),
+    ("--input 8x50 --weight 8x4x3 --transposed --stride 2 --output-padding 1",
+     lambda: fc.explain((8, 50), (8, 4, 3), transposed=True, stride=2, output_padding=1)),
+    ("--input 8x4x5x5 --weight 8x4x2x3x3 --transposed --stride 2 --output-size 8x12x12",
+     lambda: fc.explain((8, 4, 5, 5), (8, 4, 2, 3, 3), transposed=True, stride=2, output_size=(8, 12, 12))),
+])
+def test_explain_of_signals_volumes_and_transposed(cli, arguments, expected):
+    assert cli("explain", *arguments.split()) == (0, f"{expected()}\n", "")
+    code, stdout, _ = cli("explain", *arguments.split(), "--json")
+    assert code == 0 and json.loads(stdout)["formula"] == list(expected().formula)
+
+
 def test_explain_takes_every_option(cli):
     code, stdout, _ = cli("explain", "--input", "2x32x30x8", "--weight", "4x2x3x5", "--stride", "2x1",
                           "--padding", "same", "--dilation", "1x2", "--groups", 4, "--data-format", "NHWC",
@@ -140,14 +162,21 @@ WRONG = {
     "predict -- --top": "--model lenet.npz does not exist",
     "explain": "--input is missing: a shape such as 3x224x224",
     "explain --input 3x8x8": "--weight is missing: a shape such as 64x3x7x7",
-    "explain --input 3x224": "--input: must be channels x rows x columns, such as 3x224x224, or",
+    "explain --input 224": "--input: must be channels x rows x columns, such as 3x224x224, or",
     "explain --input 3x0x8": "--input: must be channels x rows x columns",
     "explain --input 3xaxb": "--input: must be channels x rows x columns",
-    "explain --input 3x8x8 --weight 4x3x3": "--weight: must be filters x channels/groups x rows x columns",
+    "explain --input 3x8x8 --weight 4x3": "--weight: must be filters x channels/groups x rows x columns",
+    "explain --input 3x8x8 --weight 4x3x3": "for filters of all channels pass (4, 3, 3, 3)",
+    "explain --input 64x16000 --weight 4x64x3x3": "x_shape must have",
+    "explain --input 64x100 --weight 4x64x3 --stride 1x2": "stride must be one integer",
+    "explain --input 64x100 --weight 4x64x3 --data-format NCHW": "data_format must be one of 'NCL', 'NLC'",
+    "explain --input 3x8x8 --weight 3x4x3x3 --output-padding 1": "output_padding must be left at 0 without transposed",
+    "explain --input 3x8x8 --weight 3x4x3x3 --transposed --padding-mode reflect": "padding_mode must be 'constant'",
+    "explain --input 3x8x8 --weight 3x4x3x3 --transposed --output-size 0": "--output-size: must be a whole number",
     "explain --input 3x8x8 --weight 4x2x3x3": "weight must have shape (K, C/groups, R, S) with C/groups = 3",
     "explain --input 3x8x8 --weight 4x3x9x9": "weight does not fit into x",
     "explain --input 3x8x8 --weight 4x3x3x3 --groups 2": "groups must divide",
-    "explain --input 3x8x8 --weight 4x3x3x3 --stride 0": "--stride: must be a whole number of at least 1 or two",
+    "explain --input 3x8x8 --weight 4x3x3x3 --stride 0": "--stride: must be a whole number of at least 1, or one",
     "explain --input 3x8x8 --weight 4x3x3x3 --padding sme": "or same or valid, got 'sme' (did you mean same?)",
     "explain --input 3x8x8 --weight 4x3x3x3 --padding -1": "--padding: must be a whole number of at least 0",
     "explain --input 3x8x8 --weight 4x3x3x3 --dtype float16": "must be one of float32, float64, "

@@ -16,7 +16,8 @@ from fastconv.functional import checks
 from fastconv.functional.activation import relu_backward
 from fastconv.functional.foreign import shown
 from fastconv.functional.maps import MapsFormat, affine_of, maps_view, small
-from fastconv.functional.typing import Array, ArrayLike, Gradients, Needs
+from fastconv.functional.results import gradients
+from fastconv.functional.typing import Array, ArrayLike, Gradients, Needs, Outs
 
 Statistics = tuple[Array, Array]  # means and biased variances
 
@@ -162,7 +163,7 @@ def batch_norm_backward(grad_output: ArrayLike, x: ArrayLike, running_mean: Arra
                         running_var: ArrayLike | None, weight: ArrayLike | None = None, bias: ArrayLike | None = None,
                         *, training: bool = False, eps: float = 1e-5, data_format: MapsFormat | None = None,
                         activation: Literal["relu"] | None = None, statistics: Statistics | None = None,
-                        needs: Needs = (True, True, True)) -> Gradients:
+                        needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `batch_norm` with respect to x, weight and bias.
 
     Parameters
@@ -176,6 +177,8 @@ def batch_norm_backward(grad_output: ArrayLike, x: ArrayLike, running_mean: Arra
         In training: what the forward call returned as such, which is computed again otherwise.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -196,7 +199,7 @@ def batch_norm_backward(grad_output: ArrayLike, x: ArrayLike, running_mean: Arra
     >>> grad_x.ravel().round(3), grad_weight.round(3), grad_bias
     (array([ 0.229, -0.344,  0.115]), array([-1.069]), array([1.]))
     """
-    training, (needs_x, needs_weight, needs_bias) = checks.flag(training, "training"), checks.needs(needs)
+    training, wanted = checks.flag(training, "training"), checks.needs(needs)
     grad_output, x = checks.array(grad_output, "grad_output"), checks.array(x, "x")
     checks.same_dtype(x=x, grad_output=grad_output)
     view = maps_view(x, data_format)
@@ -216,9 +219,9 @@ def batch_norm_backward(grad_output: ArrayLike, x: ArrayLike, running_mean: Arra
         name = "running_mean" if running_mean is None else "running_var"
         raise ValueError(f"{name} must be an array, got None: both running statistics may be None, in training")
 
-    grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
-    grad_weight = memory.empty((channels,), x.dtype) if needs_weight else None
-    grad_bias = memory.empty((channels,), x.dtype) if needs_bias else None
+    grad_x, grad_weight, grad_bias = gradients(
+        out, (x.shape, (channels,), (channels,)), wanted, x.dtype, grad_output, x, affine.weight, affine.bias,
+        running_mean, running_var, *(statistics or ()))
     if not view.size:
         for gradient in (grad_weight, grad_bias):
             if gradient is not None:

@@ -5,7 +5,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from fastconv.functional.maps import MapsFormat
-from fastconv.functional.typing import Array, ArrayLike, Float, NDArray, Needs
+from fastconv.functional.typing import Array, ArrayLike, Float, NDArray, Needs, Outs
 
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -38,6 +38,7 @@ def batch_norm_backward(grad_output: NDArray[Float], x: NDArray[Float], running_
                         bias: NDArray[Float] | None = None, *, training: bool = False, eps: float = 1e-5,
                         data_format: MapsFormat | None = None, activation: Literal["relu"] | None = None,
                         statistics: Statistics | None = None,
+                        out: Outs[Float] | None = None,
                         ) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
 @overload
 def batch_norm_backward(grad_output: NDArray[Float], x: NDArray[Float], running_mean: NDArray[Float] | None,
@@ -45,16 +46,20 @@ def batch_norm_backward(grad_output: NDArray[Float], x: NDArray[Float], running_
                         bias: NDArray[Float] | None = None, *, training: bool = False, eps: float = 1e-5,
                         data_format: MapsFormat | None = None, activation: Literal["relu"] | None = None,
                         statistics: Statistics | None = None, needs: Needs,
+                        out: Outs[Float] | None = None,
                         ) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
 @overload
 def batch_norm_backward(grad_output: ArrayLike, x: ArrayLike, running_mean: ArrayLike | None,
                         running_var: ArrayLike | None, weight: ArrayLike | None = None, bias: ArrayLike | None = None,
                         *, training: bool = False, eps: float = 1e-5, data_format: MapsFormat | None = None,
                         activation: Literal["relu"] | None = None, statistics: Statistics | None = None,
+                        out: Outs[Any] | None = None,
                         ) -> tuple[Array, Array, Array]: ...
 @overload
 def batch_norm_backward(grad_output: ArrayLike, x: ArrayLike, running_mean: ArrayLike | None,
                         running_var: ArrayLike | None, weight: ArrayLike | None = None, bias: ArrayLike | None = None,
                         *, training: bool = False, eps: float = 1e-5, data_format: MapsFormat | None = None,
                         activation: Literal["relu"] | None = None, statistics: Statistics | None = None,
-                        needs: Needs) -> tuple[Array | Any, Array | Any, Array | Any]: ...
+                        needs: Needs,
+                        out: Outs[Any] | None = None,
+                        ) -> tuple[Array | Any, Array | Any, Array | Any]: ...

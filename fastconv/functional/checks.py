@@ -354,8 +354,9 @@ def _not_class_numbers(value, name, written):
 def padding(value, size, kernel_size, stride, dilation):
     """Every form of the argument `padding` -> a pair (before, after) for each axis.
 
-    The forms are one int, one int an axis, one pair an axis, "valid" (none), and "same": ceil(size / stride) outputs,
-    with the odd pixel of padding at the end. The other arguments are tuples of checked ints, one an axis.
+    The forms are one int, one int an axis, one pair an axis, of a single axis also the pair itself, "valid" (none), and
+    "same": ceil(size / stride) outputs, with the odd pixel of padding at the end. The other arguments are tuples of
+    checked ints, one an axis.
     """
     axes = len(size)
     if isinstance(value, str):
@@ -367,7 +368,10 @@ def padding(value, size, kernel_size, stride, dilation):
     if items is None:
         each = integer(value, "padding", 0)
         return ((each, each),) * axes
-    forms = f"{axes} integers or {axes} pairs (before, after)" if axes > 1 else "(integer,) or ((before, after),)"
+    if axes == 1 and len(items) == 2 and all(_sequence(item) is None for item in items):
+        items = (items,)
+    forms = (f"{axes} integers or {axes} pairs (before, after)" if axes > 1
+             else "(integer,), (before, after) or ((before, after),)")
     if len(items) != axes:
         raise ValueError(f"padding must be an integer, {forms}, got {len(items)} entries: {shown(value)}")
     pairs = [_sequence(item) for item in items]
@@ -445,8 +449,6 @@ def convolution_window(x_shape, weight_shape, stride, pads, dilation, groups, ch
 def output_sizes(size, kernel_size, stride, pads, dilation):
     """The output size along one axis (an int) or several (a tuple), from sizes alone."""
     if _sequence(size) is None:
-        if not isinstance(pads, str) and _sequence(pads) is not None:
-            pads = (pads,)  # (before, after) of the only axis
         return output_sizes((size,), kernel_size, stride, pads, dilation)[0]
     size = integers(size, "size", 1, LARGEST_OPTION)
     kernel_size = per_axis(kernel_size, "kernel_size", len(size))

@@ -17,7 +17,6 @@ from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks, expressions, results
-from fastconv.functional.results import NO_OUTS
 
 ACTIVATIONS = (None, "relu", "leaky_relu", "sigmoid", "tanh", "relu6")  # the drivers take the index
 NEGATIVE_SLOPE = 0.01  # of activation="leaky_relu", as the default of fc.leaky_relu
@@ -161,16 +160,9 @@ class Convolutions:
             found = plan, self.view(batched, data_format), plan.window(fill), checks.needs(needs)
             self._gradient_calls.keep(found, grad_output, x, weight, stride, padding, dilation, groups,
                                       padding_mode, padding_value, data_format, *flags)
-        plan, view, window, (needs_x, needs_weight, needs_bias) = found
-
-        of_x, of_weight, of_bias = NO_OUTS if out is None else results.outs(
-            out, (x.shape, weight.shape, weight.shape[:1]), (needs_x, needs_weight, needs_bias), x.dtype,
-            grad_output, x, weight)
-        # All results are asked for first: a call for which there is too little memory has computed nothing.
-        grad_x = (memory.empty(x.shape, x.dtype) if of_x is None else of_x) if needs_x else None
-        grad_weight = ((memory.empty(weight.shape, x.dtype) if of_weight is None else of_weight)
-                       if needs_weight else None)
-        grad_bias = (memory.empty(weight.shape[:1], x.dtype) if of_bias is None else of_bias) if needs_bias else None
+        plan, view, window, wanted = found
+        grad_x, grad_weight, grad_bias = results.gradients(
+            out, (x.shape, weight.shape, weight.shape[:1]), wanted, x.dtype, grad_output, x, weight)
         filters, of_filters, of_image = weight, grad_weight, grad_x
         if view is not None:
             x, grad_output = view(x), view(grad_output)

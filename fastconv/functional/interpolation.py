@@ -77,7 +77,8 @@ def interpolate(x: ArrayLike, size: Pair | None = None, scale_factor: float | tu
 
 def interpolate_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], size: Pair | None = None,
                          scale_factor: float | tuple[float, float] | None = None, mode: InterpolationMode = "nearest",
-                         align_corners: bool = False, *, data_format: DataFormat = "NCHW") -> Array:
+                         align_corners: bool = False, *, data_format: DataFormat = "NCHW",
+                         out: Array | None = None) -> Array:
     """Gradient of `interpolate`: each pixel gets what the outputs that show it have, by their weights.
 
     Parameters
@@ -88,6 +89,8 @@ def interpolate_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], s
         The shape of x.
     size, scale_factor, mode, align_corners, data_format
         Those of the forward call.
+    out : array, optional
+        Filled and returned: writable, C-contiguous, of the result's shape and dtype, and apart from grad_output.
 
     Returns
     -------
@@ -111,7 +114,9 @@ def interpolate_backward(grad_output: ArrayLike, input_shape: tuple[int, ...], s
     rule, outputs, scales = places(shape[2:], size, scale_factor, mode, align_corners)
     checks.shape(grad_output, "grad_output", checks.result_shape((*shape[:2], *outputs), data_format, batched),
                  "(that of the result)")
-    grad_x = memory.empty(checks.result_shape(shape, data_format, batched), grad_output.dtype)
+    result = checks.result_shape(shape, data_format, batched)
+    checks.out(out, result, grad_output.dtype, grad_output)
+    grad_x = memory.empty(result, grad_output.dtype) if out is None else out
     if grad_x.size:
         backward.resize_backward(checks.nchw(grad_output, data_format), checks.nchw(grad_x, data_format), rule, *scales)
     return grad_x

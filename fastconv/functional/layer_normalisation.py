@@ -12,8 +12,8 @@ from fastconv._core.pointwise import elementwise
 from fastconv._core.runtime import memory
 from fastconv.functional import checks
 from fastconv.functional.maps import MapsFormat, affine_of, maps_view, small
-from fastconv.functional.results import summed
-from fastconv.functional.typing import Array, ArrayLike, Gradients, Needs
+from fastconv.functional.results import gradients
+from fastconv.functional.typing import Array, ArrayLike, Gradients, Needs, Outs
 
 #: Of statistics that are kept, and of rows that are copied together, where they are not evenly spaced.
 BLOCK_BYTES = 1 << 20
@@ -83,7 +83,7 @@ def group_norm(x: ArrayLike, num_groups: int, weight: ArrayLike | None = None, b
 
 def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, weight: ArrayLike | None = None, *,
                         eps: float = 1e-5, data_format: MapsFormat | None = None,
-                        needs: Needs = (True, True, True)) -> Gradients:
+                        needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `group_norm` with respect to x, weight and bias.
 
     Parameters
@@ -94,6 +94,8 @@ def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, w
         The arguments of the forward call.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, w
     >>> fc.group_norm_backward(np.array([[1.0, 0.0, 0.0]]), x, 1)[0].round(3)
     array([[ 0.229, -0.344,  0.115]])
     """
-    needs_x, needs_weight, needs_bias = checks.needs(needs)
+    wanted = checks.needs(needs)
     grad_output, x = checks.array(grad_output, "grad_output"), checks.array(x, "x")
     checks.same_dtype(x=x, grad_output=grad_output)
     view = maps_view(x, data_format)
@@ -116,9 +118,9 @@ def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, w
     affine = affine_of(x, weight, None, channels, eps)
     checks.shape(grad_output, "grad_output", x.shape, "(that of the result)")
 
-    grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
+    grad_x, *found = gradients(out, (x.shape, (channels,), (channels,)), wanted, x.dtype, grad_output, x, affine.weight)
     # The images' gradients, which are added up, and those of some images.
-    totals = [np.zeros(channels) if needed else None for needed in (needs_weight, needs_bias)]
+    totals = [None if gradient is None else np.zeros(channels) for gradient in found]
     more = [None if total is None else memory.empty((channels,), x.dtype) for total in totals]
     received = maps_view(grad_output, data_format)
     for some in _images(view, number):
@@ -128,7 +130,11 @@ def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, w
         for total, part in zip(totals, more):
             if total is not None:
                 total += part
-    return (grad_x, *(None if total is None else summed(total, total.shape, x.dtype) for total in totals))
+    for total, gradient in zip(totals, found):
+        if gradient is not None:
+            gradient[...] = total
+    grad_weight, grad_bias = found
+    return grad_x, grad_weight, grad_bias
 
 
 def _images(view: Array, number: int) -> list[slice]:
@@ -224,7 +230,7 @@ def layer_norm(x: ArrayLike, normalized_shape: int | tuple[int, ...], weight: Ar
 
 def layer_norm_backward(grad_output: ArrayLike, x: ArrayLike, normalized_shape: int | tuple[int, ...],
                         weight: ArrayLike | None = None, *, eps: float = 1e-5,
-                        needs: Needs = (True, True, True)) -> Gradients:
+                        needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `layer_norm` with respect to x, weight and bias.
 
     Parameters
@@ -235,6 +241,8 @@ def layer_norm_backward(grad_output: ArrayLike, x: ArrayLike, normalized_shape: 
         The arguments of the forward call.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -248,16 +256,17 @@ def layer_norm_backward(grad_output: ArrayLike, x: ArrayLike, normalized_shape: 
     >>> fc.layer_norm_backward(np.array([[1.0, 0.0, 0.0]]), x, 3)[0].round(3)
     array([[ 0.229, -0.344,  0.115]])
     """
-    needs_x, needs_weight, needs_bias = checks.needs(needs)
+    wanted = checks.needs(needs)
     grad_output, x = checks.array(grad_output, "grad_output"), checks.array(x, "x")
     checks.same_dtype(x=x, grad_output=grad_output)
     sizes = _row_size(x, normalized_shape)
     affine = _row_affine(x, sizes, weight, None, eps)
     checks.shape(grad_output, "grad_output", x.shape, "(that of the result)")
 
-    grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
+    grad_x, grad_weight, grad_bias = gradients(out, (x.shape, sizes, sizes), wanted, x.dtype, grad_output, x,
+                                               affine.weight)
     length = math.prod(sizes)
-    totals = np.zeros((2, length)) if needs_weight or needs_bias else None
+    totals = None if grad_weight is None and grad_bias is None else np.zeros((2, length))
     if x.size:
         received, source = _as_rows(grad_output, length), _as_rows(x, length)
         if received is not None and source is not None:
@@ -270,5 +279,7 @@ def layer_norm_backward(grad_output: ArrayLike, x: ArrayLike, normalized_shape: 
                                     for array in (x, grad_output))
                 rows.backward(received, source, None if grad_x is None else grad_x[piece].reshape(-1, length), totals,
                               affine)
-    return (grad_x, summed(totals[1], sizes, x.dtype) if needs_weight else None,
-            summed(totals[0], sizes, x.dtype) if needs_bias else None)
+    for total, gradient in zip((None, None) if totals is None else totals, (grad_bias, grad_weight)):
+        if gradient is not None:
+            gradient[...] = total.reshape(sizes)
+    return grad_x, grad_weight, grad_bias

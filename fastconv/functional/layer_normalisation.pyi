@@ -3,7 +3,7 @@
 from typing import Any, overload
 
 from fastconv.functional.maps import MapsFormat
-from fastconv.functional.typing import Array, ArrayLike, Float, NDArray, Needs
+from fastconv.functional.typing import Array, ArrayLike, Float, NDArray, Needs, Outs
 
 @overload
 def group_norm(x: NDArray[Float], num_groups: int, weight: NDArray[Float] | None = None,
@@ -16,19 +16,25 @@ def group_norm(x: ArrayLike, num_groups: int, weight: ArrayLike | None = None, b
 def group_norm_backward(grad_output: NDArray[Float], x: NDArray[Float], num_groups: int,
                         weight: NDArray[Float] | None = None, *, eps: float = 1e-5,
                         data_format: MapsFormat | None = None,
+                        out: Outs[Float] | None = None,
                         ) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
 @overload
 def group_norm_backward(grad_output: NDArray[Float], x: NDArray[Float], num_groups: int,
                         weight: NDArray[Float] | None = None, *, eps: float = 1e-5,
                         data_format: MapsFormat | None = None, needs: Needs,
+                        out: Outs[Float] | None = None,
                         ) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
 @overload
 def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, weight: ArrayLike | None = None, *,
-                        eps: float = 1e-5, data_format: MapsFormat | None = None) -> tuple[Array, Array, Array]: ...
+                        eps: float = 1e-5, data_format: MapsFormat | None = None,
+                        out: Outs[Any] | None = None,
+                        ) -> tuple[Array, Array, Array]: ...
 @overload
 def group_norm_backward(grad_output: ArrayLike, x: ArrayLike, num_groups: int, weight: ArrayLike | None = None, *,
                         eps: float = 1e-5, data_format: MapsFormat | None = None,
-                        needs: Needs) -> tuple[Array | Any, Array | Any, Array | Any]: ...
+                        needs: Needs,
+                        out: Outs[Any] | None = None,
+                        ) -> tuple[Array | Any, Array | Any, Array | Any]: ...
 @overload
 def layer_norm(x: NDArray[Float], normalized_shape: int | tuple[int, ...], weight: NDArray[Float] | None = None,
                bias: NDArray[Float] | None = None, *, eps: float = 1e-5,
@@ -39,15 +45,22 @@ def layer_norm(x: ArrayLike, normalized_shape: int | tuple[int, ...], weight: Ar
 @overload
 def layer_norm_backward(grad_output: NDArray[Float], x: NDArray[Float], normalized_shape: int | tuple[int, ...],
                         weight: NDArray[Float] | None = None, *,
-                        eps: float = 1e-5) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
+                        eps: float = 1e-5,
+                        out: Outs[Float] | None = None,
+                        ) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
 @overload
 def layer_norm_backward(grad_output: NDArray[Float], x: NDArray[Float], normalized_shape: int | tuple[int, ...],
                         weight: NDArray[Float] | None = None, *, eps: float = 1e-5, needs: Needs,
+                        out: Outs[Float] | None = None,
                         ) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
 @overload
 def layer_norm_backward(grad_output: ArrayLike, x: ArrayLike, normalized_shape: int | tuple[int, ...],
-                        weight: ArrayLike | None = None, *, eps: float = 1e-5) -> tuple[Array, Array, Array]: ...
+                        weight: ArrayLike | None = None, *, eps: float = 1e-5,
+                        out: Outs[Any] | None = None,
+                        ) -> tuple[Array, Array, Array]: ...
 @overload
 def layer_norm_backward(grad_output: ArrayLike, x: ArrayLike, normalized_shape: int | tuple[int, ...],
                         weight: ArrayLike | None = None, *, eps: float = 1e-5,
-                        needs: Needs) -> tuple[Array | Any, Array | Any, Array | Any]: ...
+                        needs: Needs,
+                        out: Outs[Any] | None = None,
+                        ) -> tuple[Array | Any, Array | Any, Array | Any]: ...

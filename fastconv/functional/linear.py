@@ -13,7 +13,6 @@ from fastconv._core.product import dot, forward as gemm, row_sums
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.memo import Memo
 from fastconv.functional import checks, expressions, results
-from fastconv.functional.results import NO_OUTS
 from fastconv.functional.typing import Array, Gradients, Needs, Outs
 
 # Where weight is transposed in memory: from this many rows on the lanes of the vectors run over the rows, below it over
@@ -167,13 +166,8 @@ def linear_backward(grad_output: Any, x: Any, weight: Any, *, needs: Needs = (Tr
         wanted = checks.needs(needs)
         checks.shape(grad_output, "grad_output", (*x.shape[:-1], weight.shape[0]), "(that of the result)")
         _gradients.keep(wanted, grad_output, x, weight, *flags)
-    needs_x, needs_weight, needs_bias = wanted
-    of_x, of_weight, of_bias = NO_OUTS if out is None else results.outs(
+    grad_x, grad_weight, grad_bias = results.gradients(
         out, (x.shape, weight.shape, weight.shape[:1]), wanted, x.dtype, grad_output, x, weight)
-    # All results are asked for first, as in conv2d_backward.
-    grad_x = (memory.empty(x.shape, x.dtype) if of_x is None else of_x) if needs_x else None
-    grad_weight = (memory.empty(weight.shape, x.dtype) if of_weight is None else of_weight) if needs_weight else None
-    grad_bias = (memory.empty(weight.shape[:1], x.dtype) if of_bias is None else of_bias) if needs_bias else None
     if grad_x is not None and not grad_output.size:
         grad_x.fill(0)
     elif grad_x is not None and grad_x.size:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv._core.pointwise import pair_loss
 from fastconv._core.runtime import arrays, memory
-from fastconv.functional import checks
+from fastconv.functional import checks, results
 from fastconv.functional.typing import Array, ArrayLike, Reduction
 
 _SQUARED, _ABSOLUTE = pair_loss.PairLoss(pair_loss.SQUARED), pair_loss.PairLoss(pair_loss.ABSOLUTE)
@@ -30,7 +30,7 @@ def _pair(x, target, reduction):
 
 def _value(loss, x, target, reduction, out=None):
     if reduction == "none":
-        losses = _room(out, loss, x, target)
+        losses = results.out_or_input(out, x.shape, x.dtype, x, target, loss.weight, loss.pos_weight)
         losses = memory.empty(x.shape, x.dtype) if losses is None else losses
         pair_loss.total(loss, x, target, losses)
         return losses
@@ -52,16 +52,8 @@ def _gradient(loss, x, target, reduction, grad_output, out):
         share = checks.number(grad_output, "grad_output")
         if reduction == "mean" and x.size:
             share /= x.size
-    return pair_loss.gradient(loss, x, target, share, grads, _room(out, loss, x, target, grads))
-
-
-def _room(out, loss, *inputs):
-    """`out` for a result like x, the first of the inputs, checked: it may be one of them."""
-    if out is None:
-        return None
-    x = inputs[0]
-    inputs = (loss.weight, loss.pos_weight, *(given for given in inputs if given is not out))
-    return checks.out(out, x.shape, x.dtype, *inputs)
+    results.out_or_input(out, x.shape, x.dtype, x, target, grads, loss.weight, loss.pos_weight)
+    return pair_loss.gradient(loss, x, target, share, grads, out)
 
 
 def mse_loss(x: ArrayLike, target: ArrayLike, *, reduction: Reduction = "mean", out: Array | None = None) -> Any:

@@ -150,8 +150,7 @@ def check_window(axes, kernel_size, stride, padding, dilation, ceil_mode, wide_p
     """The options of windows as far as they can be checked before there is an item."""
     taps = checks.per_axis(kernel_size, "kernel_size", axes)
     step = taps if stride is None else checks.per_axis(stride, "stride", axes)
-    pads = _of_one_axis(padding) if axes == 1 else padding
-    checks.padding(pads, (1,) * axes, taps, step, checks.per_axis(dilation, "dilation", axes))
+    checks.padding(padding, (1,) * axes, taps, step, checks.per_axis(dilation, "dilation", axes))
     checks.flag(ceil_mode, "ceil_mode")
     checks.flag(wide_padding, "wide_padding")
 
@@ -167,7 +166,7 @@ def sliding_options(size, kernel_size, stride, padding, dilation, ceil_mode, wid
     stride = kernel_size if stride is None else checks.per_axis(stride, "stride", axes)
     dilation = checks.per_axis(dilation, "dilation", axes)
     ceil_mode, wide = checks.flag(ceil_mode, "ceil_mode"), checks.flag(wide_padding, "wide_padding")
-    pads = checks.padding(_of_one_axis(padding) if axes == 1 else padding, size, kernel_size, stride, dilation)
+    pads = checks.padding(padding, size, kernel_size, stride, dilation)
     for (before, after), taps, distance in zip(pads, kernel_size, dilation):
         half = (distance * (taps - 1) + 1) // 2
         if max(before, after) > half and not wide:
@@ -180,12 +179,6 @@ def sliding_options(size, kernel_size, stride, padding, dilation, ceil_mode, wid
             raise ValueError(f"padding {before} with dilation {distance} leaves a window without a pixel of {of} "
                              f"(size {length}): reduce the padding or the dilation")
     return kernel_size, stride, pads, dilation, outputs
-
-
-def _of_one_axis(padding):
-    """(before, after) of the only axis, as a pair of it."""
-    plain = isinstance(padding, (tuple, list)) and len(padding) == 2
-    return (padding,) if plain and not any(isinstance(side, (tuple, list)) for side in padding) else padding
 
 
 def _misses(length, count, taps, step, before, distance):

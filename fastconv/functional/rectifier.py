@@ -7,7 +7,7 @@ import numpy as np
 from fastconv._core.pointwise import curves
 from fastconv.functional import checks
 from fastconv.functional.activation import alike
-from fastconv.functional.results import summed
+from fastconv.functional.results import gradients
 from fastconv.functional.typing import Array, ArrayLike, DataFormat
 
 
@@ -65,8 +65,8 @@ def prelu(x: ArrayLike, weight: ArrayLike, *, data_format: DataFormat = "NCHW", 
     return curves.prelu(x, slopes, axis, room)
 
 
-def prelu_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
-                   data_format: DataFormat = "NCHW") -> tuple[Array, Array]:
+def prelu_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, data_format: DataFormat = "NCHW",
+                   out: tuple[Array | None, Array | None] | None = None) -> tuple[Array, Array]:
     """Gradients of `prelu` with respect to x and to the slopes.
 
     Parameters
@@ -77,6 +77,8 @@ def prelu_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
         The input of the forward call.
     weight, data_format
         Those of the forward call.
+    out : (array or None, array or None), optional
+        The arrays that the gradients go to, apart from the inputs and each other; for None a new one is made.
 
     Returns
     -------
@@ -95,5 +97,6 @@ def prelu_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *,
     grad_output, x = alike(grad_output, x, "x")
     weight = checks.array(weight, "weight")
     slopes, axis = _slopes(x, weight, data_format)
-    grad_x, grad_weight = curves.prelu_backward(grad_output, x, slopes, axis)
-    return grad_x, summed(grad_weight, weight.shape, x.dtype)
+    grad_x, grad_weight = gradients(out, (x.shape, weight.shape), (True, True), x.dtype, grad_output, x, slopes)
+    grad_weight[...] = curves.prelu_backward(grad_output, x, slopes, axis, grad_x).reshape(grad_weight.shape)
+    return grad_x, grad_weight

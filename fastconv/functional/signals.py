@@ -73,7 +73,7 @@ def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
         Added to each output channel.
     stride, dilation : int or (int,)
         Step of the filter, and distance of its neighbouring taps.
-    padding : int, (int,), ((left, right),), "same" or "valid"
+    padding : int, (int,), (left, right), ((left, right),), "same" or "valid"
         Samples added at the ends: ``((2 * dilation, 0),)`` is the causal padding of a filter of 3. "same" gives
         ceil(L / stride) outputs, with the odd sample at the end; "valid" is no padding.
     groups, padding_mode, padding_value, activation, algorithm, out

@@ -19,7 +19,7 @@ from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import memory
 from fastconv._core.runtime.arrays import as_rows
 from fastconv._core.runtime.memo import Memo
-from fastconv.functional import checks
+from fastconv.functional import checks, results
 from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE
 from fastconv.functional.foreign import shown
 
@@ -72,7 +72,7 @@ class TransposedConvolutions:
     bias_gradient = staticmethod(bias_gradient)
 
     def __init__(self):
-        self._calls, self._gradient_calls = Memo(arrays=3), Memo(arrays=3)
+        self.calls, self._gradient_calls = Memo(arrays=3), Memo(arrays=3)
 
     def problem(self, *sizes):
         """The problem of the convolution that leads back, of checked sizes in the order of the fields of
@@ -96,7 +96,7 @@ class TransposedConvolutions:
     def find_call(self, x, weight, bias, stride=1, padding=0, output_padding=0, output_size=None, dilation=1, groups=1,
                   data_format="NCHW", activation=None, algorithm="auto"):
         """The arguments of a forward function, checked -> the call, and the arrays that it runs on."""
-        call = self._calls.find(x, weight, bias, stride, padding, output_padding, output_size, dilation, groups,
+        call = self.calls.find(x, weight, bias, stride, padding, output_padding, output_size, dilation, groups,
                                 data_format, activation, algorithm)
         if call is None:
             x, weight = checks.array(x, "x"), checks.array(weight, "weight")
@@ -105,7 +105,7 @@ class TransposedConvolutions:
             images, batched = checks.images(x, data_format, axes=self.axes)
             call = self.checked_call(images.shape, batched, dtype, weight, bias, stride, padding, output_padding,
                                      output_size, dilation, groups, data_format, activation, algorithm)
-            self._calls.keep(call, x, weight, bias, stride, padding, output_padding, output_size, dilation, groups,
+            self.calls.keep(call, x, weight, bias, stride, padding, output_padding, output_size, dilation, groups,
                              data_format, activation, algorithm)
         return call, x, weight, bias
 
@@ -143,7 +143,7 @@ class TransposedConvolutions:
     # -- backward
 
     def backward(self, grad_output, x, weight, stride, padding, output_padding, output_size, dilation, groups,
-                 data_format, needs):
+                 data_format, needs, out=None):
         """The gradients of a forward function."""
         # Three constants, in a tuple that may be new.
         flags = needs if type(needs) is tuple and len(needs) == 3 else (needs,)
@@ -162,12 +162,9 @@ class TransposedConvolutions:
             found = plan, self.view(batched, data_format), plan.window(), result[1:2], checks.needs(needs)
             self._gradient_calls.keep(found, grad_output, x, weight, stride, padding, output_padding, output_size,
                                       dilation, groups, data_format, *flags)
-        plan, view, window, channels, (needs_x, needs_weight, needs_bias) = found
-
-        # All results are asked for first: a call for which there is too little memory has computed nothing.
-        grad_x = memory.empty(x.shape, x.dtype) if needs_x else None
-        grad_weight = memory.empty(weight.shape, x.dtype) if needs_weight else None
-        grad_bias = memory.empty(channels, x.dtype) if needs_bias else None
+        plan, view, window, channels, wanted = found
+        grad_x, grad_weight, grad_bias = results.gradients(
+            out, (x.shape, weight.shape, channels), wanted, x.dtype, grad_output, x, weight)
         if x.size == 0:    # there are no images
             for gradient in (grad_weight, grad_bias):
                 if gradient is not None:

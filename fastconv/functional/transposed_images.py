@@ -15,9 +15,12 @@ from fastconv.functional.typing import (
     Float,
     Gradients,
     Needs,
+    Outs,
     Padding,
     Pair,
 )
+
+_known = IMAGES.calls.find  # as of conv2d: a small call that comes again goes no further
 
 
 def conv_transpose2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Pair = 1,
@@ -102,15 +105,18 @@ def conv_transpose2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = N
     >>> fc.conv_transpose2d(x, np.ones((1, 8, 3, 3), np.float32), stride=2, padding="same").shape
     (1, 8, 4, 4)
     """
-    call, x, weight, bias = IMAGES.find_call(x, weight, bias, stride, padding, output_padding, output_size, dilation,
-                                             groups, data_format, activation, algorithm)
+    call = _known(x, weight, bias, stride, padding, output_padding, output_size, dilation, groups, data_format,
+                  activation, algorithm)
+    if call is None:
+        call, x, weight, bias = IMAGES.find_call(x, weight, bias, stride, padding, output_padding, output_size,
+                                                 dilation, groups, data_format, activation, algorithm)
     return call.run(x, weight, bias, out)
 
 
 def conv_transpose2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Pair = 1, padding: Padding = 0,
                               output_padding: Pair = 0, output_size: Pair | None = None, dilation: Pair = 1,
                               groups: int = 1, data_format: DataFormat = "NCHW",
-                              needs: Needs = (True, True, True)) -> Gradients:
+                              needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `conv_transpose2d` with respect to x, weight and bias, by the chain rule.
 
     Parameters
@@ -123,6 +129,8 @@ def conv_transpose2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: 
         The options of the forward call. Its fused activation, if any, is undone before: see `relu_backward`.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -149,7 +157,7 @@ def conv_transpose2d_backward(grad_output: Any, x: Any, weight: Any, *, stride: 
     [(2, 3, 4, 4), (3, 8, 3, 3), (8,)]
     """
     return IMAGES.backward(grad_output, x, weight, stride, padding, output_padding, output_size, dilation, groups,
-                           data_format, needs)
+                           data_format, needs, out)
 
 
 def plan_conv_transpose2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | None = None, *,

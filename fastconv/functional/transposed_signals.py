@@ -15,9 +15,12 @@ from fastconv.functional.typing import (
     Float,
     Gradients,
     Needs,
+    Outs,
     Padding1d,
     Single,
 )
+
+_known = SIGNALS.calls.find  # as of conv2d: a small call that comes again goes no further
 
 
 def conv_transpose1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Single = 1,
@@ -40,7 +43,7 @@ def conv_transpose1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = N
         Added to each channel of the result.
     stride, dilation : int or (int,)
         Samples of the result from one of x to the next, and from one tap of the filter to the next.
-    padding : int, (int,), ((left, right),), "same" or "valid"
+    padding : int, (int,), (left, right), ((left, right),), "same" or "valid"
         Samples that are cut off the result; with "same" it has stride times those of x.
     output_padding, output_size : int or (int,)
         Samples that come to the result at its end; or its size instead: see `conv_transpose2d`.
@@ -69,15 +72,18 @@ def conv_transpose1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = N
     >>> fc.conv_transpose1d(np.array([[[1.0, 2.0, 3.0]]]), np.ones((1, 1, 3)), stride=2)
     array([[[1., 1., 3., 2., 5., 3., 3.]]])
     """
-    call, x, weight, bias = SIGNALS.find_call(x, weight, bias, stride, padding, output_padding, output_size, dilation,
-                                              groups, data_format, activation, algorithm)
+    call = _known(x, weight, bias, stride, padding, output_padding, output_size, dilation, groups, data_format,
+                  activation, algorithm)
+    if call is None:
+        call, x, weight, bias = SIGNALS.find_call(x, weight, bias, stride, padding, output_padding, output_size,
+                                                  dilation, groups, data_format, activation, algorithm)
     return call.run(x, weight, bias, out)
 
 
 def conv_transpose1d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Single = 1, padding: Padding1d = 0,
                               output_padding: Single = 0, output_size: Single | None = None, dilation: Single = 1,
                               groups: int = 1, data_format: DataFormat1d = "NCL",
-                              needs: Needs = (True, True, True)) -> Gradients:
+                              needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `conv_transpose1d` with respect to x, weight and bias.
 
     Parameters
@@ -90,6 +96,8 @@ def conv_transpose1d_backward(grad_output: Any, x: Any, weight: Any, *, stride: 
         The options of the forward call. Its fused activation, if any, is undone before: see `relu_backward`.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -110,7 +118,7 @@ def conv_transpose1d_backward(grad_output: Any, x: Any, weight: Any, *, stride: 
     [(2, 3, 8), (3, 4, 5), (4,)]
     """
     return SIGNALS.backward(grad_output, x, weight, stride, padding, output_padding, output_size, dilation, groups,
-                            data_format, needs)
+                            data_format, needs, out)
 
 
 def plan_conv_transpose1d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | None = None, *,

@@ -19,6 +19,7 @@ from fastconv.functional.typing import (
     Float,
     Gradients,
     Needs,
+    Outs,
     Padding3d,
     Triple,
 )
@@ -43,6 +44,7 @@ class TransposedVolumes(TransposedConvolutions):
 
 
 VOLUMES = TransposedVolumes()
+_known = VOLUMES.calls.find
 
 
 def conv_transpose3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, stride: Triple = 1,
@@ -91,15 +93,18 @@ def conv_transpose3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = N
     >>> fc.conv_transpose3d(np.ones((1, 8, 4, 4, 4)), np.ones((8, 4, 2, 2, 2)), stride=2).shape
     (1, 4, 8, 8, 8)
     """
-    call, x, weight, bias = VOLUMES.find_call(x, weight, bias, stride, padding, output_padding, output_size, dilation,
-                                              groups, data_format, activation, algorithm)
+    call = _known(x, weight, bias, stride, padding, output_padding, output_size, dilation, groups, data_format,
+                  activation, algorithm)
+    if call is None:
+        call, x, weight, bias = VOLUMES.find_call(x, weight, bias, stride, padding, output_padding, output_size,
+                                                  dilation, groups, data_format, activation, algorithm)
     return call.run(x, weight, bias, out)
 
 
 def conv_transpose3d_backward(grad_output: Any, x: Any, weight: Any, *, stride: Triple = 1, padding: Padding3d = 0,
                               output_padding: Triple = 0, output_size: Triple | None = None, dilation: Triple = 1,
                               groups: int = 1, data_format: DataFormat3d = "NCDHW",
-                              needs: Needs = (True, True, True)) -> Gradients:
+                              needs: Needs = (True, True, True), out: Outs[Any] | None = None) -> Gradients:
     """Gradients of `conv_transpose3d` with respect to x, weight and bias.
 
     Parameters
@@ -112,6 +117,8 @@ def conv_transpose3d_backward(grad_output: Any, x: Any, weight: Any, *, stride: 
         The options of the forward call. Its fused activation, if any, is undone before: see `relu_backward`.
     needs : (bool, bool, bool)
         Which of the three gradients are wanted.
+    out : (array or None, array or None, array or None), optional
+        The arrays that the gradients go to, as in `conv2d_backward`.
 
     Returns
     -------
@@ -132,7 +139,7 @@ def conv_transpose3d_backward(grad_output: Any, x: Any, weight: Any, *, stride: 
     [(2, 3, 4, 4, 4), (3, 4, 3, 3, 3), (4,)]
     """
     return VOLUMES.backward(grad_output, x, weight, stride, padding, output_padding, output_size, dilation, groups,
-                            data_format, needs)
+                            data_format, needs, out)
 
 
 def plan_conv_transpose3d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | None = None, *,

@@ -11,6 +11,7 @@ from fastconv.functional.typing import (
     Float,
     NDArray,
     Needs,
+    Outs,
     Padding3d,
     Triple,
 )
@@ -37,23 +38,26 @@ def conv_transpose3d_backward(grad_output: NDArray[Float], x: NDArray[Float], we
                               stride: Triple = 1, padding: Padding3d = 0, output_padding: Triple = 0,
                               output_size: Triple | None = None, dilation: Triple = 1, groups: int = 1,
                               data_format: DataFormat3d = "NCDHW",
+                              out: Outs[Float] | None = None,
                               ) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]: ...
 @overload
 def conv_transpose3d_backward(grad_output: NDArray[Float], x: NDArray[Float], weight: NDArray[Float], *,
                               stride: Triple = 1, padding: Padding3d = 0, output_padding: Triple = 0,
                               output_size: Triple | None = None, dilation: Triple = 1, groups: int = 1,
-                              data_format: DataFormat3d = "NCDHW", needs: Needs,
+                              data_format: DataFormat3d = "NCDHW", needs: Needs, out: Outs[Float] | None = None,
                               ) -> tuple[NDArray[Float] | Any, NDArray[Float] | Any, NDArray[Float] | Any]: ...
 @overload
 def conv_transpose3d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Triple = 1,
                               padding: Padding3d = 0, output_padding: Triple = 0, output_size: Triple | None = None,
                               dilation: Triple = 1, groups: int = 1,
-                              data_format: DataFormat3d = "NCDHW") -> tuple[Array, Array, Array]: ...
+                              data_format: DataFormat3d = "NCDHW",
+                              out: Outs[Any] | None = None) -> tuple[Array, Array, Array]: ...
 @overload
 def conv_transpose3d_backward(grad_output: ArrayLike, x: ArrayLike, weight: ArrayLike, *, stride: Triple = 1,
                               padding: Padding3d = 0, output_padding: Triple = 0, output_size: Triple | None = None,
                               dilation: Triple = 1, groups: int = 1, data_format: DataFormat3d = "NCDHW",
-                              needs: Needs) -> tuple[Array | Any, Array | Any, Array | Any]: ...
+                              needs: Needs, out: Outs[Any] | None = None,
+                              ) -> tuple[Array | Any, Array | Any, Array | Any]: ...
 @overload
 def plan_conv_transpose3d(x_shape: tuple[int, ...], weight: NDArray[Float], bias: NDArray[Float] | None = None, *,
                           stride: Triple = 1, padding: Padding3d = 0, output_padding: Triple = 0,

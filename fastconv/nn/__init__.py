@@ -10,6 +10,7 @@
     loss            losses of classes and of numbers
     blocks, unet    what the ready-made models are made of
     joining         Residual, Concat: layers in which an input goes several ways
+    unpooling       MaxUnpool; PoolUnpool: down, through a body, and up again
     conv, conv_transpose, pooling, activation, norm, linear, interpolation    the layers
     loss            NLLLoss, CrossEntropyLoss
     init            initial weights by name, and the seed
@@ -79,6 +80,7 @@ from fastconv.nn.pooling3d import (
 from fastconv.nn.sequential import Sequential
 from fastconv.nn.serialization import load, load_metadata, load_weights, save
 from fastconv.nn.unet import UNet
+from fastconv.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, PoolUnpool
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -132,12 +134,16 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Module",
     "ModuleDict",
     "ModuleList",
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "PoolUnpool",
     "ReLU",
     "ReLU6",
     "Residual",

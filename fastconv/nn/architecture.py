@@ -33,18 +33,19 @@ from fastconv.nn import (
     pooling1d,
     pooling3d,
     unet,
+    unpooling,
 )
 from fastconv.nn.containers import ModuleDict, ModuleList
 from fastconv.nn.module import Module
 from fastconv.nn.sequential import Sequential
 
 #: Bases of several layers, which are none themselves.
-_BASES = {conv.Convolution, conv_transpose.ConvTranspose, *pooling.BASES}
+_BASES = {conv.Convolution, conv_transpose.ConvTranspose, unpooling.MaxUnpooling, *pooling.BASES}
 
 _LAYERS: dict[str, type[Module]] = {
     name: layer
     for home in (activation, blocks, conv, conv_transpose, interpolation, joining, linear, norm, padding,
-                 pooling, pooling1d, pooling3d, unet)
+                 pooling, pooling1d, pooling3d, unet, unpooling)
     for name, layer in vars(home).items()
     if isinstance(layer, type) and issubclass(layer, Module) and layer.__module__ == home.__name__
     and layer not in _BASES and name[0] != "_"

@@ -102,7 +102,7 @@ class Conv1d(Convolution):
     kernel_size : int or (int,)
         Taps of a filter.
     stride, dilation : int or (int,)
-    padding : int, (int,), ((left, right),), "same" or "valid"
+    padding : int, (int,), (left, right), ((left, right),), "same" or "valid"
     groups : int
         Must divide both channel counts; ``groups=in_channels`` is a depthwise convolution.
     bias : bool

@@ -113,7 +113,7 @@ class ConvTranspose1d(ConvTranspose):
         Taps of a filter.
     stride : int or (int,)
         Samples of the output from one of the input to the next.
-    padding : int, (int,), ((left, right),), "same" or "valid"
+    padding : int, (int,), (left, right), ((left, right),), "same" or "valid"
         Samples that are cut off the output; with "same" it has stride times those of the input.
     output_padding : int or (int,)
         Samples that come to the output at its end; smaller than stride or dilation.

@@ -52,13 +52,16 @@ class AdaptivePooling(Pooling):
 class MaxPooling(Pooling):
     """One of maxima: training remembers where they were."""
 
-    def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+    return_indices: bool = False
+
+    def forward(self, x: NDArray[Float]) -> Any:
+        """The maxima; with `return_indices` also where they were: `backward` takes the gradient of the maxima alone."""
         pool = getattr(F, self._operation)
-        if not self.training:
+        if not (self.training or self.return_indices):
             return pool(x, **self._options)
         y, indices = pool(x, **self._options, return_indices=True)
         self.remember(y, indices, np.shape(x))
-        return y
+        return (y, indices) if self.return_indices else y
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True,
                  rectified: bool = False) -> NDArray[Float]:
@@ -120,6 +123,8 @@ class MaxPool2d(MaxPooling, WindowPooling):
     data_format : {"NCHW", "NHWC"}
     wide_padding : bool
         Take more padding than half of the kernel.
+    return_indices : bool
+        Return (y, indices), as the function does: for `MaxUnpool2d`.
 
     Examples
     --------
@@ -134,9 +139,11 @@ class MaxPool2d(MaxPooling, WindowPooling):
     _operation, _axes = "max_pool2d", 2
 
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0, dilation: Pair = 1, *,
-                 ceil_mode: bool = False, data_format: DataFormat = "NCHW", wide_padding: bool = False) -> None:
+                 ceil_mode: bool = False, data_format: DataFormat = "NCHW", wide_padding: bool = False,
+                 return_indices: bool = False) -> None:
         self._keep(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode,
                    data_format=data_format, wide_padding=wide_padding)
+        self.return_indices = checks.flag(return_indices, "return_indices")
 
 
 class AvgPool2d(AveragePooling, WindowPooling):

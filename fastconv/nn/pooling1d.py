@@ -22,7 +22,7 @@ class MaxPool1d(MaxPooling, WindowPooling):
     kernel_size : int
     stride : int, optional
         By default the kernel size.
-    padding : int, (before, after), "same" or "valid"
+    padding : int, (int,), (before, after), ((before, after),), "same" or "valid"
         At most half of the kernel; padding never wins.
     dilation : int
     ceil_mode : bool
@@ -30,6 +30,8 @@ class MaxPool1d(MaxPooling, WindowPooling):
     data_format : {"NCL", "NLC"}
     wide_padding : bool
         Take more padding than half of the kernel.
+    return_indices : bool
+        Return (y, indices), as the function does: for `MaxUnpool1d`.
 
     Examples
     --------
@@ -43,9 +45,11 @@ class MaxPool1d(MaxPooling, WindowPooling):
     _operation, _axes = "max_pool1d", 1
 
     def __init__(self, kernel_size: Single, stride: Single | None = None, padding: Padding1d = 0, dilation: Single = 1,
-                 *, ceil_mode: bool = False, data_format: DataFormat1d = "NCL", wide_padding: bool = False) -> None:
+                 *, ceil_mode: bool = False, data_format: DataFormat1d = "NCL", wide_padding: bool = False,
+                 return_indices: bool = False) -> None:
         self._keep(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode,
                    data_format=data_format, wide_padding=wide_padding)
+        self.return_indices = checks.flag(return_indices, "return_indices")
 
 
 class AvgPool1d(AveragePooling, WindowPooling):

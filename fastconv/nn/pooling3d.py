@@ -30,6 +30,8 @@ class MaxPool3d(MaxPooling, WindowPooling):
     data_format : {"NCDHW", "NDHWC"}
     wide_padding : bool
         Take more padding than half of the kernel.
+    return_indices : bool
+        Return (y, indices), as the function does: for `MaxUnpool3d`.
 
     Examples
     --------
@@ -43,9 +45,11 @@ class MaxPool3d(MaxPooling, WindowPooling):
     _operation, _axes = "max_pool3d", 3
 
     def __init__(self, kernel_size: Triple, stride: Triple | None = None, padding: Padding3d = 0, dilation: Triple = 1,
-                 *, ceil_mode: bool = False, data_format: DataFormat3d = "NCDHW", wide_padding: bool = False) -> None:
+                 *, ceil_mode: bool = False, data_format: DataFormat3d = "NCDHW", wide_padding: bool = False,
+                 return_indices: bool = False) -> None:
         self._keep(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode,
                    data_format=data_format, wide_padding=wide_padding)
+        self.return_indices = checks.flag(return_indices, "return_indices")
 
 
 class AvgPool3d(AveragePooling, WindowPooling):

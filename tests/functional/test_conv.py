@@ -331,7 +331,8 @@ def test_output_size():
         expected = reference.output_size(size, taps, stride, (padding, padding), dilation)
         assert fc.conv_output_size(size, taps, stride, padding, dilation) == expected
         assert fc.conv_output_size((size, size, size), taps, stride, padding, dilation) == (expected,) * 3
-    assert fc.conv_output_size(10, 3, padding=(0, 1)) == 9
+    for padding in ((0, 1), ((0, 1),)):
+        assert fc.conv_output_size(10, 3, padding=padding) == fc.conv_output_size((10,), 3, padding=padding)[0] == 9
     assert fc.conv_output_size((10, 11), (3, 4), padding=(1, 2)) == (10, 12)
     assert fc.conv_output_size((10, 11), (3, 4), padding=((1, 0), (2, 3))) == (9, 13)
     assert fc.conv_output_size(10, 3, stride=4, padding="same") == 3

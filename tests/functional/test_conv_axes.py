@@ -272,6 +272,32 @@ def test_padding_same_and_valid(axes):
     np.testing.assert_array_equal(FORWARD[axes](x, w, padding=1), FORWARD[axes](x, w, padding=(1,) * axes))
 
 
+@pytest.mark.parametrize("padding", [(1, 2), [1, 2], np.array([1, 2])], ids=("tuple", "list", "array"))
+@pytest.mark.parametrize("name", ("conv1d", "conv_transpose1d"))
+def test_one_pair_is_that_of_the_only_axis(name, padding):
+    """(before, after) without a tuple around it, as pooling has it; not (both, both) of two axes."""
+    rng = np.random.default_rng(1)
+    function, gradients = getattr(fc, name), getattr(fc, f"{name}_backward")
+    x, weight = rng.standard_normal((2, 3, 9)), rng.standard_normal((3, 3, 4))
+    wanted = function(x, weight, padding=((1, 2),))
+    np.testing.assert_array_equal(function(x, weight, padding=padding), wanted)
+    if name == "conv1d":    # a sum of another kind: padded by hand
+        padded = np.pad(x, ((0, 0), (0, 0), (1, 2)))
+        by_hand = np.einsum("nclt,kct->nkl", np.lib.stride_tricks.sliding_window_view(padded, 4, axis=2), weight)
+        np.testing.assert_allclose(wanted, by_hand, atol=1e-13)
+    grad_output = rng.standard_normal(wanted.shape)
+    for got, each in zip(gradients(grad_output, x, weight, padding=padding),
+                         gradients(grad_output, x, weight, padding=((1, 2),))):
+        np.testing.assert_array_equal(got, each)
+    plan = getattr(fc, f"plan_{name}")(x.shape, weight, padding=padding)
+    np.testing.assert_array_equal(plan(x), wanted)
+    transposed = name != "conv1d"
+    assert fc.explain(x.shape, weight.shape, padding=padding, transposed=transposed).output_shape == wanted.shape
+    layer = (nn.ConvTranspose1d if transposed else nn.Conv1d)(3, 3, 4, padding=padding, bias=False, dtype="float64")
+    layer.weight.data[...] = weight
+    np.testing.assert_array_equal(layer(x), wanted)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("what", ("x", "weight", "grad_output"))
 @pytest.mark.parametrize("axes", (1, 3))

@@ -159,9 +159,96 @@ def gradients(dtype):
     yield functools.partial(fc.conv2d_backward, *last, weight, padding=1, data_format="NHWC", padding_mode="symmetric")
     yield functools.partial(fc.conv2d_backward, grad_output[0], x[0], weight, padding=1)
     yield functools.partial(fc.conv2d_backward, grad_output[:0], x[:0], weight, padding=1)
+    for rank, formats in ((1, ("NCL", "NLC")), (2, ("NCHW", "NHWC")), (3, ("NCDHW", "NDHWC"))):
+        transposed = getattr(fc, f"conv_transpose{rank}d_backward")
+        x, weight = draw(dtype, 2, 4, *(3,) * rank), draw(dtype, 4, 3, *(2,) * rank)
+        grad_output = draw(dtype, 2, 6, *(6,) * rank)
+        yield functools.partial(transposed, grad_output, x, weight, stride=2, groups=2)
+        last = [np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (grad_output, x)]
+        yield functools.partial(transposed, *last, weight, stride=2, groups=2, data_format=formats[1])
+        yield functools.partial(transposed, grad_output[1], x[1], weight, stride=2, groups=2)
+        yield functools.partial(transposed, grad_output[:0], x[:0], weight, stride=2, groups=2)
+    yield from normalisations(dtype)
     yield functools.partial(fc.linear_backward, draw(dtype, 5, 9), draw(dtype, 5, 6), draw(dtype, 9, 6))
     yield functools.partial(fc.linear_backward, draw(dtype, 2, 5, 9), draw(dtype, 2, 5, 6), draw(dtype, 9, 6))
     yield functools.partial(fc.linear_backward, draw(dtype, 0, 9), draw(dtype, 0, 6), draw(dtype, 9, 6))
+
+
+def normalisations(dtype):
+    """Those of normalisations: layouts, strides, an activation, what is empty."""
+    grad, x, weight, bias = draw(dtype, 3, 6, 5, 4), draw(dtype, 3, 6, 5, 4), draw(dtype, 6), draw(dtype, 6)
+    mean, var = draw(dtype, 6), np.abs(draw(dtype, 6)) + 1
+    statistics = fc.batch_norm(x, None, None, weight, bias, training=True, return_statistics=True)[1]
+    of_batch = functools.partial(fc.batch_norm_backward, training=True)
+    yield functools.partial(of_batch, grad, x, None, None, weight, bias)
+    yield functools.partial(of_batch, grad, x, None, None, weight, bias, statistics=statistics, activation="relu")
+    yield functools.partial(of_batch, grad.transpose(0, 3, 1, 2), x.transpose(0, 3, 1, 2), None, None)
+    yield functools.partial(of_batch, grad[..., 0], x[..., 0], None, None)
+    yield functools.partial(of_batch, grad[:0], x[:0], None, None)
+    yield functools.partial(fc.batch_norm_backward, grad, x, mean, var, weight, bias, activation="relu")
+    nhwc = [np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (grad, x)]
+    yield functools.partial(of_batch, *nhwc, None, None, weight, bias, data_format="NHWC")
+    yield functools.partial(fc.group_norm_backward, grad, x, 3, weight)
+    yield functools.partial(fc.group_norm_backward, *nhwc, 2, weight, data_format="NHWC")
+    yield functools.partial(fc.group_norm_backward, grad[:0], x[:0], 3)
+    yield functools.partial(fc.layer_norm_backward, grad, x, (5, 4), draw(dtype, 5, 4))
+    yield functools.partial(fc.layer_norm_backward, grad.transpose(0, 3, 2, 1), x.transpose(0, 3, 2, 1), 6, weight)
+    yield functools.partial(fc.layer_norm_backward, grad[:0], x[:0], 4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_two_gradients(dtype):
+    """Of PReLU, which has no bias."""
+    grad, x = draw(dtype, 3, 6, 5), draw(dtype, 3, 6, 5)
+    for weight in (draw(dtype, 6), draw(dtype, 1), np.asarray(draw(dtype, 1)[0])):
+        for view in (lambda a: a, lambda a: np.ascontiguousarray(a.transpose(2, 1, 0)).transpose(2, 1, 0)):
+            call = functools.partial(fc.prelu_backward, view(grad), view(x), weight)
+            wanted = call()
+            for given in np.ndindex(2, 2):
+                out = tuple(np.full_like(each, np.nan) if which else None for each, which in zip(wanted, given))
+                for got, each, into in zip(call(out=out), wanted, out):
+                    assert into is None or got is into
+                    np.testing.assert_array_equal(got, each)
+    with pytest.raises(ValueError, match=r"out must be a tuple \(grad_x, grad_weight\), got 3 entries"):
+        call(out=(None,) * 3)
+    with pytest.raises(TypeError, match=r"out must be a tuple \(grad_x, grad_weight\)"):
+        call(out=np.empty_like(x))
+    with pytest.raises(ValueError, match=r"out\[0\] must not overlap an input"):
+        fc.prelu_backward(grad, x, draw(dtype, 6), out=(x, None))
+    with pytest.raises(ValueError, match=r"out\[1\] must have shape \(6,\)"):
+        fc.prelu_backward(grad, x, draw(dtype, 6), out=(None, np.empty((1, 6), dtype)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_gradient_of_interpolation(mode, dtype):
+    for data_format in ("NCHW", "NHWC"):
+        for shape in ((2, 9, 5, 10), (9, 5, 10)):
+            sizes = shape[-2:] if data_format == "NCHW" else shape[-3:-1]
+            x = draw(dtype, *shape)
+            options = dict(size=tuple(2 * size for size in sizes), mode=mode, data_format=data_format)
+            grad = fc.interpolate(x, **options)
+            check(functools.partial(fc.interpolate_backward, input_shape=shape, **options), grad)
+    with pytest.raises(ValueError, match="out must have shape"):
+        fc.interpolate_backward(grad, shape, **options, out=np.empty_like(grad))
+    with pytest.raises(ValueError, match="out must not overlap an input"):
+        fc.interpolate_backward(grad, shape, **options, out=grad.reshape(-1)[:x.size].reshape(shape))
+
+
+@pytest.mark.parametrize("call", [
+    lambda out: fc.conv_transpose2d_backward(X, GRAD, W, out=out),
+    lambda out: fc.batch_norm_backward(X, X, None, None, training=True, out=out),
+    lambda out: fc.group_norm_backward(X, X, 2, out=out),
+    lambda out: fc.layer_norm_backward(X, X, 8, out=out),
+])
+def test_wrong_arrays_for_gradients_of_others(call):
+    for out, error, message in ((X, TypeError, r"out must be a tuple \(grad_x, grad_weight, grad_bias\)"),
+                                ((None, None), ValueError, "got 2 entries"),
+                                ((np.empty(3), None, None), ValueError, r"out\[0\] must have shape"),
+                                ((None, np.empty(3, np.float32), None), ValueError, r"out\[1\] must have the dtype"),
+                                ((None, None, [1.0]), TypeError, r"out\[2\] must be a NumPy array")):
+        with pytest.raises(error, match=message):
+            call(out)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -130,10 +130,26 @@ def test_any_strides_out_and_threads(case):
     own = x.copy()
     backward(own, t, out=own)
     np.testing.assert_array_equal(own, wanted[2])
+    own, view = t.copy(), x[:, ::-1][:, ::-1]
+    forward(view, own, reduction="none", out=own[...])    # the same memory, seen otherwise
+    np.testing.assert_array_equal(own, wanted[1])
     with pytest.raises(ValueError, match="out must be left None"):
         forward(x, t, out=np.empty(()))
     with pytest.raises(ValueError, match="overlap"):
         backward(x[:3], t[:3], out=x[1:4])
+
+
+def test_out_may_be_a_weight_but_no_part_of_one():
+    bce, (x, t) = fc.binary_cross_entropy_with_logits, pair((40, 70), np.float32, "bce")
+    weight = np.abs(np.sin(x)) + 1
+    wanted = bce(x, t, weight=weight, reduction="none")
+    assert bce(x, t, weight=weight, reduction="none", out=weight) is weight
+    np.testing.assert_array_equal(weight, wanted)
+    room = np.ones((41, 70), np.float32)
+    with pytest.raises(ValueError, match="out must not overlap an input"):
+        bce(x, t, weight=room[0], reduction="none", out=room[:40])
+    with pytest.raises(ValueError, match="out must not overlap an input"):
+        bce(x, t, pos_weight=room[1:], reduction="none", out=room[:40])
 
 
 @pytest.mark.parametrize("case", LOSSES)

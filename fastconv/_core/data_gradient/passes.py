@@ -38,46 +38,49 @@ class AxisPass(NamedTuple):
 
 def passes_on(problem, rows, columns):
     """The passes that compute the gradient on these rows and columns: one for each pair of phases with taps."""
-    for of_rows, of_columns in itertools.product(_by_phase(problem, 0, rows), _by_phase(problem, 1, columns)):
+    for of_rows, of_columns in itertools.product(by_phase(problem, 0, rows), by_phase(problem, 1, columns)):
         yield _pass(of_rows, of_columns)
 
 
 def passes_around(problem):
     """Those that compute it on the frame around the image, as far as a tap meets it, each position once: rows above and
     below over the full extended width, columns left and right of the image."""
-    (above, rows, below, _), (left, _, right, columns) = (_along(problem, axis) for axis in range(2))
+    (above, rows, below, _), (left, _, right, columns) = (along(problem, axis) for axis in range(2))
     for of_rows, of_columns in (*itertools.product(above + below, columns), *itertools.product(rows, left + right)):
         yield _pass(of_rows, of_columns)
 
 
 def single_taps(problem):
     """A pass for each tap: the positions that it meets, in the image and its padding."""
-    for of_rows, of_columns in itertools.product(*(_by_tap(problem, axis) for axis in range(2))):
+    for of_rows, of_columns in itertools.product(*(by_tap(problem, axis) for axis in range(2))):
         yield _pass(of_rows, of_columns)
 
 
-def _along(problem, axis):
-    """The passes before the image, on it, behind it, and on all of that, as lists."""
+def along(problem, axis):
+    """The passes before the image, on it, behind it, and on all of that, as lists, along one axis of it or of a
+    volume. Where most positions are met by no tap there is one for each tap, so that none is walked over."""
     size, taps, outputs = problem.size[axis], problem.taps[axis], problem.output_size[axis]
     step, distance, before = problem.stride[axis], problem.dilation[axis], problem.origin[axis]
     end = max((outputs - 1) * step + distance * (taps - 1) + 1 - before, size)
     of_phases = min(step // math.gcd(step, distance), taps)
     if (end + before) // step * of_phases > 2 * outputs * taps + FAR:
-        everywhere = list(_by_tap(problem, axis))
+        everywhere = list(by_tap(problem, axis))
         parts = [[part for each in everywhere if (part := _within(each, *bounds)).positions]
                  for bounds in ((-before, 0), (0, size), (size, end))]
         return *parts, everywhere
-    return [list(_by_phase(problem, axis, positions))
+    return [list(by_phase(problem, axis, positions))
             for positions in (range(-before, 0), range(size), range(size, end), range(-before, end))]
 
 
-def _by_phase(problem, axis, positions):
+def by_phase(problem, axis, positions):
+    """The passes on these positions."""
     taps, stride = problem.taps[axis], problem.stride[axis]
     for phase in phases(len(positions), taps, stride, problem.origin[axis] + positions.start, problem.dilation[axis]):
         yield AxisPass(backwards(phase, taps), positions[phase.first::stride], phase.dilation, phase.padding)
 
 
-def _by_tap(problem, axis):
+def by_tap(problem, axis):
+    """A pass for each tap: the positions that it meets."""
     stride = problem.stride[axis]
     for tap in range(problem.taps[axis]):
         first = tap * problem.dilation[axis] - problem.origin[axis]

@@ -192,9 +192,9 @@ cdef void prelu_unit(const void *data, Py_ssize_t unit, floating *unused) noexce
         activation(FC_LEAKY_RELU, x + at, y + at, min(CHUNK, call.inner - start), slopes[channel])
 
 
-def prelu_backward(cnp.ndarray grad, cnp.ndarray x, cnp.ndarray slopes, int axis):
-    """(grad_x, the gradient of each slope)."""
-    cdef cnp.ndarray grad_x = room_of(None, x), totals = np.zeros(cnp.PyArray_SIZE(slopes))
+def prelu_backward(cnp.ndarray grad, cnp.ndarray x, cnp.ndarray slopes, int axis, cnp.ndarray grad_x):
+    """Fills grad_x, C-contiguous, and returns the gradient of each slope, in double precision."""
+    cdef cnp.ndarray totals = np.zeros(cnp.PyArray_SIZE(slopes))
     cdef Py_ssize_t at_once, first
     if cnp.PyArray_CHKFLAGS(grad, cnp.NPY_ARRAY_C_CONTIGUOUS) and cnp.PyArray_CHKFLAGS(x, cnp.NPY_ARRAY_C_CONTIGUOUS):
         prelu_backward_of_piece(grad, x, slopes, axis, grad_x, totals)
@@ -204,7 +204,7 @@ def prelu_backward(cnp.ndarray grad, cnp.ndarray x, cnp.ndarray slopes, int axis
             piece = slice(first, first + at_once)
             prelu_backward_of_piece(np.ascontiguousarray(grad[piece]), np.ascontiguousarray(x[piece]), slopes, axis,
                                     grad_x[piece], totals)
-    return grad_x, totals.astype(grad_x.dtype)
+    return totals
 
 
 cdef prelu_backward_of_piece(cnp.ndarray grad, cnp.ndarray x, cnp.ndarray slopes, int axis, cnp.ndarray grad_x,

@@ -11,16 +11,15 @@ import numpy as np
 
 from fastconv._core.problem.geometry import parts
 from fastconv._core.runtime import memory
-from fastconv._core.volume.geometry import Volumes, passes_on, single_taps, window_of
+from fastconv._core.volume.geometry import Volumes, passes_around, single_taps, window_of
 
 BLOCK_BYTES = 2 << 20
 
 
 def fold_frame(convolve, grad_output, turned, grad_x, problem):
     """Adds the gradient on the frame around the volume. convolve(problem, volumes) computes y of volumes."""
-    for positions in _frame(problem):
-        for each in passes_on(problem, positions):
-            _fold_pass(convolve, grad_output, turned, grad_x, each, problem.padding_mode)
+    for each in passes_around(problem):
+        _fold_pass(convolve, grad_output, turned, grad_x, each, problem.padding_mode)
 
 
 def tap_by_tap(convolve, grad_output, turned, grad_x, problem):
@@ -29,17 +28,6 @@ def tap_by_tap(convolve, grad_output, turned, grad_x, problem):
     grad_x.fill(0)
     for each in single_taps(problem):
         _fold_pass(convolve, grad_output, turned, grad_x, each, problem.padding_mode)
-
-
-def _frame(problem):
-    """The positions around the volume that a tap may meet: triples of ranges that do not overlap."""
-    whole = [range(-before, max((outputs - 1) * step + distance * (taps - 1) + 1 - before, length))
-             for outputs, step, distance, taps, before, length in zip(
-                 problem.output_size, problem.stride, problem.dilation, problem.taps, problem.origin, problem.size)]
-    inside = [range(length) for length in problem.size]
-    for axis in range(3):
-        for part in (range(whole[axis].start, 0), range(problem.size[axis], whole[axis].stop)):
-            yield (*inside[:axis], part, *whole[axis + 1:])
 
 
 def _fold_pass(convolve, grad_output, turned, grad_x, each, mode):

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._core.data_gradient.passes import ALL, backwards
+from fastconv._core.data_gradient.passes import ALL, along, by_phase, by_tap
 from fastconv._core.problem.convolution import PLAIN, Epilogue, Window
-from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem, phases
+from fastconv._core.problem.geometry import PADDING_MODES, ConvProblem
 
 
 class VolumeProblem(NamedTuple):
@@ -115,24 +115,25 @@ class VolumePass(NamedTuple):
     pixels: tuple[slice, ...]   # the positions, of grad_x, where they lie in the volume
 
 
-def passes_on(problem, positions):
-    """The passes that compute the gradient on these ranges of planes, rows and columns."""
-    axes = []
-    for of_axis, taps, step, before, distance in zip(positions, problem.taps, problem.stride, problem.origin,
-                                                     problem.dilation):
-        axes.append([(backwards(each, taps), of_axis[each.first::step], each.dilation, each.padding)
-                     for each in phases(len(of_axis), taps, step, before + of_axis.start, distance)])
-    for each in itertools.product(*axes):
+def passes_inside(problem):
+    """The passes that compute the gradient on the volume."""
+    for each in itertools.product(*(by_phase(problem, axis, range(problem.size[axis])) for axis in range(3))):
         yield _pass(problem, *zip(*each))
+
+
+def passes_around(problem):
+    """Those that compute it on the frame around the volume, as far as a tap meets it, each position once: planes before
+    and behind of the full extended height and width, rows above and below of the volume's planes, columns beside it."""
+    axes = [along(problem, axis) for axis in range(3)]
+    for axis, (before, _, behind, _) in enumerate(axes):
+        inside, whole = [of_axis[1] for of_axis in axes[:axis]], [of_axis[3] for of_axis in axes[axis + 1:]]
+        for each in itertools.product(*inside, before + behind, *whole):
+            yield _pass(problem, *zip(*each))
 
 
 def single_taps(problem):
     """A pass for each tap: the positions that it meets, in the volume and its padding."""
-    axes = [[(slice(tap, tap + 1), range(tap * distance - before, tap * distance - before + step * outputs, step), 1, 0)
-             for tap in range(taps)]
-            for taps, outputs, step, distance, before in zip(problem.taps, problem.output_size, problem.stride,
-                                                             problem.dilation, problem.origin)]
-    for each in itertools.product(*axes):
+    for each in itertools.product(*(by_tap(problem, axis) for axis in range(3))):
         yield _pass(problem, *zip(*each))
 
 

@@ -24,7 +24,7 @@ from fastconv._core.volume.flat import Flat, flat
 from fastconv._core.volume.folding import fold_frame, tap_by_tap
 from fastconv._core.volume.forward import Sum, expected, is_finite
 from fastconv._core.volume.gathered import BLOCK_BYTES, Gathered
-from fastconv._core.volume.geometry import VolumeProblem, Volumes, VolumeWindow, passes_on, window_of
+from fastconv._core.volume.geometry import VolumeProblem, Volumes, VolumeWindow, passes_inside, window_of
 from fastconv._core.volume.gradient import gradient_cost, weight_gradient
 from fastconv._core.volume.spread import Spread
 
@@ -208,8 +208,7 @@ class VolumeDataGradient:
         self.meets_all = self.kept is not None and len(self.kept) == math.prod(map(min, problem.stride, problem.size))
 
     def _passes(self):
-        return ((each, conv3d_plan(each.problem, self.asked)) for each in passes_on(
-            self.problem, tuple(map(range, self.problem.size))))
+        return ((each, conv3d_plan(each.problem, self.asked)) for each in passes_inside(self.problem))
 
     def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN) -> None:
         """Fills grad_x (N, C, D, H, W), a view with any strides.

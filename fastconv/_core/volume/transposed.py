@@ -12,7 +12,7 @@ from fastconv._core.planner.transposed import transposed_plan, unavailable as of
 from fastconv._core.problem.convolution import PLAIN
 from fastconv._core.problem.finish import lay_ground
 from fastconv._core.volume.flat import flat
-from fastconv._core.volume.geometry import passes_on
+from fastconv._core.volume.geometry import passes_inside
 from fastconv._core.volume.plan import VolumeDataGradient, conv3d_plan, unavailable as of_volumes
 
 MOST_ASKED = 64             # passes that are looked at for what they are expected to take
@@ -123,7 +123,7 @@ def _planes_are_apart(problem):
 
 
 def _passes(problem):
-    return list(passes_on(problem, tuple(map(range, problem.size))))
+    return list(passes_inside(problem))
 
 
 def _expected(problem, algorithm):
