@@ -62,8 +62,8 @@ cdef struct AxisPhase:
     Py_ssize_t first, outputs, tap, taps, at
 
 
-# The phases along one axis, of which there are `count` with taps; `most` positions in steps of the stride; pixels of X
-# before the first, all of them, and as many more than its positions as a part needs: `length` has less where phases end.
+# The phases along one axis, of which `count` have taps; `most` positions in steps of the stride; pixels of X before the
+# first, all of them, and as many more than positions as a part needs: `length` has less where far phases end early.
 cdef struct PhasedAxis:
     Py_ssize_t stride, tap_step, dilation, count, most, before, length, halo
     AxisPhase *phases
@@ -390,8 +390,7 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
         l.lanes, l.mr = vector_length(<double *>NULL), tile_rows(<double *>NULL)
     l.team, l.width, l.vectors = team, l.lanes * (1 if g.k <= l.lanes else FC_MAX_NV), ceildiv(g.c, l.lanes)
     l.panels = ceildiv(g.k, l.width)
-    l.halo = l.rows.halo
-    l.taps = 0
+    l.halo, l.taps = l.rows.halo, 0
     for i in range(l.rows.count):
         for j in range(l.columns.count):
             l.taps += l.rows.phases[i].taps * l.columns.phases[j].taps
