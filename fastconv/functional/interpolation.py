@@ -51,8 +51,9 @@ def interpolate(x: ArrayLike, size: Pair | None = None, scale_factor: float | tu
     Notes
     -----
     As PyTorch's function of this name, where with a scale factor H / n stands for its reciprocal (not where n is H, nor
-    with "nearest" where it is 2 H). An output that lies on a pixel has its value, whatever the others are: no infinity or NaN spreads where its weight is 0. Where the image
-    is made smaller, pixels are left out and not averaged: `adaptive_avg_pool2d` does that.
+    with "nearest" where it is 2 H). An output that lies on a pixel has its value, whatever the others are: no infinity
+    or NaN spreads where its weight is 0. Where the image is made smaller, pixels are left out and not averaged:
+    `adaptive_avg_pool2d` does that.
 
     Examples
     --------

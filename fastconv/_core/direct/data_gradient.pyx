@@ -62,9 +62,8 @@ cdef struct AxisPhase:
     Py_ssize_t first, outputs, tap, taps, at
 
 
-# The phases along one axis, of which there are `count` with taps; `most` positions in steps of the stride; pixels of X
-# before the first and all of them; and how many more than its positions a part of the axis needs. At the end a phase
-# that reaches far may have a position less than others, so that is not what `length` has more than `most`.
+# The phases along one axis, of which `count` have taps; `most` positions in steps of the stride; pixels of X before the
+# first, all of them, and as many more than positions as a part needs: `length` has less where far phases end early.
 cdef struct PhasedAxis:
     Py_ssize_t stride, tap_step, dilation, count, most, before, length, halo
     AxisPhase *phases
@@ -114,8 +113,7 @@ cdef inline bint taps_follow(const Problem *g) noexcept nogil:
 
 cdef void pack_vector(const PhasedCall *call, const floating *w, int channels, Py_ssize_t reach, const Py_ssize_t *at,
                       floating *b) noexcept nogil:
-    """All taps of one filter, and of at most a vector of channels;
-    `reach` elements may be read from each channel's first."""
+    """All taps of one filter and at most a vector of channels, from each of whose firsts `reach` may be read."""
     cdef const Problem *g = call.g
     cdef Py_ssize_t taps = g.r * g.s, lanes = call.l.lanes, t, i
     cdef Py_ssize_t rows[FC_MAX_LANES]
@@ -392,8 +390,7 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
         l.lanes, l.mr = vector_length(<double *>NULL), tile_rows(<double *>NULL)
     l.team, l.width, l.vectors = team, l.lanes * (1 if g.k <= l.lanes else FC_MAX_NV), ceildiv(g.c, l.lanes)
     l.panels = ceildiv(g.k, l.width)
-    l.halo = l.rows.halo
-    l.taps = 0
+    l.halo, l.taps = l.rows.halo, 0
     for i in range(l.rows.count):
         for j in range(l.columns.count):
             l.taps += l.rows.phases[i].taps * l.columns.phases[j].taps

@@ -39,6 +39,13 @@ class Way(NamedTuple):
     by: ConvPlan | Sum | Gathered | Spread
 
 
+class Compared(NamedTuple):
+    """What stays of a way: plans are kept by the hundred, and only one way computes by something."""
+
+    name: str
+    nanoseconds: float
+
+
 class VolumePlan:
     """How one problem is computed; as ConvPlan. Taps along the depth are added up where arrays do not lie as `flat`
     wants them."""
@@ -46,8 +53,9 @@ class VolumePlan:
     def __init__(self, problem: VolumeProblem, algorithm: str) -> None:
         self.problem, self.asked = problem, algorithm
         self.flat: Flat | None = None if problem.is_empty else flat(problem)
-        self.ways = tuple(sorted(self._ways(), key=lambda way: way.nanoseconds))
-        self.best = self.ways[0].by if self.ways else conv2d_plan(problem.planes(0), algorithm)
+        ways = sorted(self._ways(), key=lambda way: way.nanoseconds)
+        self.best = ways[0].by if ways else conv2d_plan(problem.planes(0), algorithm)
+        self.ways = tuple(Compared(way.name, way.nanoseconds) for way in ways)
         self.of_images = self.best if isinstance(self.best, ConvPlan) else self.best.plan
 
     def _ways(self):
