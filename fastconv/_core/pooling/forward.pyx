@@ -375,7 +375,7 @@ cdef void block_2x2(const PoolProblem *g, const PoolUnit *u, const floating *x, 
 cdef void block_of_rows(const PoolProblem *g, const PoolUnit *u, const floating *x, floating *y) noexcept nogil:
     """Maxima of windows of at most TAPS columns; those from `first` until `last` lie inside the image."""
     cdef const PoolAxis *a = &g.cols
-    cdef Py_ssize_t c, i, j, reach = a.start + (a.kernel_size - 1) * a.dilation
+    cdef Py_ssize_t c, i, j, at, reach = a.start + (a.kernel_size - 1) * a.dilation
     cdef Py_ssize_t first = min(a.outputs, ceildiv(max(0, -a.start), a.stride)), last = first
     cdef const floating *row
     cdef floating *out
@@ -385,13 +385,13 @@ cdef void block_of_rows(const PoolProblem *g, const PoolUnit *u, const floating 
     for c in range(u.planes):
         for i in range(u.i, u.i + u.rows):
             row, out = x + c * g.xc + span(&g.rows, i).first * g.xh, y + c * g.yc + i * g.yh
-            for j in range(a.outputs):
-                if j == first and last > first:
-                    max_of_row(row + a.start + first * a.stride, a.kernel_size, a.dilation, a.stride, out + first,
-                               last - first)
-                if j < first or j >= last:
-                    s = span(a, j)
-                    max_of_row(row + s.first, s.taps, a.dilation, 1, out + j, 1)
+            if last > first:
+                max_of_row(row + a.start + first * a.stride, a.kernel_size, a.dilation, a.stride, out + first,
+                           last - first)
+            for j in range(a.outputs - (last - first)):
+                at = j if j < first else j + last - first
+                s = span(a, at)
+                max_of_row(row + s.first, s.taps, a.dilation, 1, out + at, 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
