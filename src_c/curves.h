@@ -51,24 +51,44 @@ INLINE V NAME(head)(V x) { return (V)((M)x & ~0x7ffffffLL); }
 /* The smaller of |x| and a limit; NaN stays. */
 INLINE V NAME(size_up_to)(V x, T limit) { return NAME(smaller)(NAME(broadcast)(limit), NAME(absolute)(x)); }
 
+/* What a * a is more than its rounded value: of one instruction where products are fused with sums. */
+#undef REST_OF_SQUARE
+#if defined(__AVX512F__) && BITS == 32
+#define REST_OF_SQUARE(a, square) (V) _mm512_fmsub_ps((__m512)(a), (__m512)(a), (__m512)(square))
+#elif defined(__AVX512F__)
+#define REST_OF_SQUARE(a, square) (V) _mm512_fmsub_pd((__m512d)(a), (__m512d)(a), (__m512d)(square))
+#elif defined(__AVX2__) && BITS == 32
+#define REST_OF_SQUARE(a, square) (V) _mm256_fmsub_ps((__m256)(a), (__m256)(a), (__m256)(square))
+#elif defined(__AVX2__)
+#define REST_OF_SQUARE(a, square) (V) _mm256_fmsub_pd((__m256d)(a), (__m256d)(a), (__m256d)(square))
+#endif
+
 /* e^(-a^2/2) = p 2^n for 0 <= a <= far; returns p. */
 INLINE V NAME(bell)(V a, V *n) {
+#ifdef REST_OF_SQUARE
+    const V square = a * a;
+    V low = REST_OF_SQUARE(a, square), x = square * (T)-0.5;
+    *n = (x * NAME(exp).log2e + NAME(exp).round) - NAME(exp).round;
+    x -= *n * NAME(exp).ln2_hi;
+    return 1 + NAME(exp_of_rest)((x - *n * NAME(exp).ln2_lo) + low * (T)-0.5);
+#else
     V head = NAME(head)(a), low = (a - head) * (a + head);
     return 1 + NAME(exp_reduced_sum)(head * head * (T)-0.5, low * (T)-0.5, n);
+#endif
 }
 
-/* Phi(-a) e^(a^2/2) for 0 <= a <= far. */
-INLINE V NAME(tail)(V a) {
-    V r = NAME(reciprocal)(a + NAME(normal).pole), t = (a * r) * NAME(normal).scale - 1;
-    V p = NAME(broadcast)(NAME(normal).tail[0]);
-    UNROLL for (unsigned i = 1; i < sizeof NAME(normal).tail / sizeof(T); i++) p = p * t + NAME(normal).tail[i];
-    return r * p;
+/* Phi(-a) e^(a^2/2) / *r for 0 <= a <= far. */
+INLINE V NAME(tail)(V a, V *r) {
+    *r = NAME(reciprocal)(a + NAME(normal).pole);
+    const V t = (a * *r) * NAME(normal).scale - 1;
+    enum { LAST = sizeof NAME(normal).tail / sizeof(T) - 1 }; /* added by itself, so that it is not rounded twice */
+    return NAME(polynomial)(NAME(normal).tail, LAST, t, t * t) * t + NAME(normal).tail[LAST];
 }
 
 /* x sigmoid(v), where e^-|v| = p 2^n, v has the sign of x, and a is |x|, or less where nothing is left of the negative side. */
 INLINE V NAME(gated)(V x, V a, V p, V n) {
-    V s = NAME(reciprocal)(1 + NAME(times_power_of_two)(p, n));
-    return s * NAME(select)(x < 0, NAME(times_power_of_two)(-a * p, n), x);
+    V s = NAME(reciprocal)(1 + NAME(times_power_below_one)(p, n));
+    return s * NAME(select)(x < 0, NAME(times_power_below_one)(-a * p, n), x);
 }
 
 /* The derivative of that, v' being slope. */
@@ -115,14 +135,13 @@ INLINE V NAME(vector_elu_backward)(V x, const fc_curve *how) {
 
 INLINE V NAME(vector_gelu)(V x, const fc_curve *how) {
     (void)how;
-    V n, a = NAME(size_up_to)(x, NAME(normal).far), p = NAME(bell)(a, &n) * NAME(tail)(a);
-    V part = NAME(times_power_of_two)(NAME(select)(x < 0, -a * p, p), n);
-    return NAME(select)(x < 0, part, x * (1 - part));
+    V n, r, a = NAME(size_up_to)(x, NAME(normal).far), p = NAME(bell)(a, &n) * (NAME(tail)(a, &r) * (a * r));
+    return NAME(larger)((V){0}, x) - NAME(times_power_below_one)(p, n); /* of either sign: x - x Phi(-x), -a Phi(-a) */
 }
 INLINE V NAME(vector_gelu_backward)(V x, const fc_curve *how) {
     (void)how;
-    V n, a = NAME(size_up_to)(x, NAME(normal).far), p = NAME(bell)(a, &n);
-    V d = NAME(times_power_of_two)(p * (NAME(tail)(a) - a * (T)0.3989422804014327), n); /* at -a */
+    V n, r, a = NAME(size_up_to)(x, NAME(normal).far), p = NAME(bell)(a, &n), phi = NAME(tail)(a, &r) * r;
+    V d = NAME(times_power_below_one)(p * (phi - a * (T)0.3989422804014327), n); /* at -a */
     return NAME(select)(x < 0, d, 1 - d);
 }
 
@@ -137,7 +156,7 @@ INLINE V NAME(vector_gelu_tanh_backward)(V x, const fc_curve *how) {
     V n, low, a = NAME(size_up_to)(x, NAME(gate).far), v = NAME(gelu_gate)(a, &low);
     V p = 1 + NAME(exp_reduced_sum)(-v, -low, &n);
     const T cubic = 3 * (NAME(gate).cubic_hi + NAME(gate).cubic_lo);
-    return NAME(gated_slope)(x, a, NAME(times_power_of_two)(p, n), NAME(gate).linear_hi + cubic * a * a);
+    return NAME(gated_slope)(x, a, NAME(times_power_below_one)(p, n), NAME(gate).linear_hi + cubic * a * a);
 }
 
 INLINE V NAME(vector_silu)(V x, const fc_curve *how) {
@@ -180,7 +199,7 @@ INLINE V NAME(softplus_power)(V x, const fc_curve *how, V *v) {
     V lost = (x_head * beta_head - *v) + (x_head * beta_rest + (x - x_head) * beta), size = NAME(absolute)(*v), n;
     lost = (V)((M)NAME(select)(*v < 0, lost, -lost) & (size < -NAME(exp).lowest));
     V p = NAME(exp_reduced_sum)(NAME(larger)(NAME(broadcast)(NAME(exp).lowest), -size), lost, &n);
-    return NAME(times_power_of_two)(1 + p, n);
+    return NAME(times_power_below_one)(1 + p, n);
 }
 
 INLINE V NAME(vector_softplus)(V x, const fc_curve *how) {

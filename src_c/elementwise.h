@@ -8,22 +8,26 @@
 #ifndef EXP_CONSTANTS
 #define EXP_CONSTANTS
 static const struct {
-    float log2e, ln2_hi, ln2_lo, round, lowest, highest, taylor[6];
+    float log2e, ln2_hi, ln2_lo, round, lowest, highest, shift, shifted, taylor[6];
 } exp_f32 = {1.44269504f,
              0.693359375f,
              -2.12194440e-4f,
              0x1.8p23f + 127,
              -120,
              89,
+             64,
+             0x1p-64f,
              {1.f / 5040, 1.f / 720, 1.f / 120, 1.f / 24, 1.f / 6, 1.f / 2}};
 static const struct {
-    double log2e, ln2_hi, ln2_lo, round, lowest, highest, taylor[12];
+    double log2e, ln2_hi, ln2_lo, round, lowest, highest, shift, shifted, taylor[12];
 } exp_f64 = {1.4426950408889634,
              0.693145751953125,
              1.42860682030941723212e-6,
              0x1.8p52 + 1023,
              -760,
              710,
+             512,
+             0x1p-512,
              {1. / 6227020800, 1. / 479001600, 1. / 39916800, 1. / 3628800, 1. / 362880, 1. / 40320, 1. / 5040,
               1. / 720, 1. / 120, 1. / 24, 1. / 6, 1. / 2}};
 #endif
@@ -58,11 +62,19 @@ INLINE V NAME(exp_range)(V x) {
     return NAME(smaller)(NAME(broadcast)(NAME(exp).highest), NAME(larger)(NAME(broadcast)(NAME(exp).lowest), x));
 }
 
+/* The polynomial of t with n coefficients, that of the highest power first; square is t * t. Two coefficients at a time: what holds up
+ * these functions is not how many instructions they take but how many wait for one another. */
+INLINE V NAME(polynomial)(const T *coefficients, const int n, V t, V square) {
+    V p = NAME(broadcast)(coefficients[0]);
+    if (n % 2 == 0) p = t * p + coefficients[1];
+    UNROLL for (int i = 2 - n % 2; i < n; i += 2) p = p * square + (t * coefficients[i] + coefficients[i + 1]);
+    return p;
+}
+
 /* e^r - 1 for |r| <= 0.4, to the relative accuracy of its own size. */
 INLINE V NAME(exp_of_rest)(V r) {
-    V p = NAME(broadcast)(NAME(exp).taylor[0]);
-    UNROLL for (unsigned i = 1; i < sizeof NAME(exp).taylor / sizeof(T); i++) p = p * r + NAME(exp).taylor[i];
-    return r + r * r * p;
+    const V square = r * r;
+    return r + square * NAME(polynomial)(NAME(exp).taylor, sizeof NAME(exp).taylor / sizeof(T), r, square);
 }
 
 /* x = *n ln 2 + r; returns e^r - 1. */
@@ -92,6 +104,15 @@ INLINE V NAME(times_power_of_two)(V x, V n) {
 #endif
 }
 
+/* The same for n <= 0: half of the exponent is that of a constant. */
+INLINE V NAME(times_power_below_one)(V x, V n) {
+#if defined(__AVX512F__)
+    return NAME(times_power_of_two)(x, n);
+#else
+    return x * NAME(power_of_two)(n + (NAME(exp).round + NAME(exp).shift)) * NAME(exp).shifted;
+#endif
+}
+
 INLINE V NAME(vector_exp)(V x) {
     V n, p = NAME(exp_reduced)(NAME(exp_range)(x), &n);
     return NAME(times_power_of_two)(p + 1, n);
@@ -100,7 +121,7 @@ INLINE V NAME(vector_exp)(V x) {
 /* e^x for x <= 0. */
 INLINE V NAME(exp_below_one)(V x) {
     V n, p = NAME(exp_reduced)(NAME(larger)(NAME(broadcast)(NAME(exp).lowest), x), &n);
-    return NAME(times_power_of_two)(p + 1, n);
+    return NAME(times_power_below_one)(p + 1, n);
 }
 
 /* 1 / x for x from 1 to 100, to an ulp. A division of 16 numbers takes as long as all else that makes a sigmoid; an approximation to

@@ -498,6 +498,10 @@ typedef struct {
         /* pool_planes.h: of n elements each, `planes` times, `plane` apart; results follow each other. index may be NULL. */              \
         void (*max_of_planes)(const T *x, ptrdiff_t plane, ptrdiff_t n, ptrdiff_t planes, T *y, int64_t *index);                           \
         void (*mean_of_planes)(const T *x, ptrdiff_t plane, ptrdiff_t n, ptrdiff_t planes, T *y);                                          \
+        /* pool_rows.h: y[j] = max of x[j * stride + t * dilation] over t < taps, j < n. resize.h: see pointwise.h. */                     \
+        void (*max_of_row)(const T *x, ptrdiff_t taps, ptrdiff_t dilation, ptrdiff_t stride, T *y, ptrdiff_t n);                           \
+        void (*mix_pixels)(const fc_mixing *how, const T *upper, const T *lower, double down, T *y);                                       \
+        void (*add_pixels)(const fc_adding *how, const T *grad, T *grad_x, ptrdiff_t n);                                                   \
     } fc_kernels_##NAME;
 
 FC_DECLARE_KERNELS(float, int32_t, f32)

@@ -311,52 +311,59 @@ static void NAME(channel_gradient_sums)(const fc_norm *given, const T *x, const 
     }
 }
 
-/* Pixel by pixel, in the order of memory: the channels' maps stay in L1. */
-INLINE void NAME(normalise_pixels)(const fc_norm *how, const T *x, T *y, const int relu) {
-    for (ptrdiff_t p = 0; p < how->planes; p++, x += how->x, y += how->y) {
-        ptrdiff_t c = 0;
-        for (; c + LANES <= how->n; c += LANES) {
-            const NAME(affine) a = NAME(affine_of_channels)(how, c);
-            const V v = NAME(affine_of)(&a, NAME(load)(x + c));
-            NAME(store)(y + c, relu ? NAME(vector_relu)(v, 0) : v);
+/* A few pixels by one vector of channels' maps, which stay in registers. */
+INLINE void NAME(normalise_pixels)(const fc_norm *how, ptrdiff_t p, const T *x, T *y, const int relu, const int rows) {
+    x += p * how->x, y += p * how->y;
+    ptrdiff_t c = 0;
+    for (; c + LANES <= how->n; c += LANES) {
+        const NAME(affine) a = NAME(affine_of_channels)(how, c);
+        UNROLL for (int r = 0; r < rows; r++) {
+            const V v = NAME(affine_of)(&a, NAME(load)(x + r * how->x + c));
+            NAME(store)(y + r * how->y + c, relu ? NAME(vector_relu)(v, 0) : v);
         }
-        if (c < how->n) {
-            const NAME(affine) a = NAME(affine_of_channels)(how, c);
-            const V v = NAME(affine_of)(&a, NAME(load_part)(x + c, how->n - c));
-            NAME(store_part)(y + c, relu ? NAME(vector_relu)(v, 0) : v, how->n - c);
+    }
+    if (c < how->n) {
+        const NAME(affine) a = NAME(affine_of_channels)(how, c);
+        UNROLL for (int r = 0; r < rows; r++) {
+            const V v = NAME(affine_of)(&a, NAME(load_part)(x + r * how->x + c, how->n - c));
+            NAME(store_part)(y + r * how->y + c, relu ? NAME(vector_relu)(v, 0) : v, how->n - c);
         }
     }
 }
 static void NAME(channel_normalise)(const fc_norm *given, const T *x, T *y) {
-    const fc_norm copy = *given;
-    if (copy.relu)
-        NAME(normalise_pixels)(&copy, x, y, 1);
-    else
-        NAME(normalise_pixels)(&copy, x, y, 0);
+    const fc_norm copy = *given, *how = &copy;
+    if (copy.relu) {
+        FOR_PIXELS(normalise_pixels, x, y, 1)
+    } else {
+        FOR_PIXELS(normalise_pixels, x, y, 0)
+    }
 }
 
-INLINE void NAME(gradient_of_pixels)(const fc_norm *how, const T *x, const T *grad, T *grad_x, const int relu) {
-    for (ptrdiff_t p = 0; p < how->planes; p++, x += how->x, grad += how->grad, grad_x += how->y) {
-        ptrdiff_t c = 0;
-        for (; c + LANES <= how->n; c += LANES) {
-            const NAME(affine) a = NAME(affine_of_channels)(how, c);
-            const V v = NAME(load)(x + c), g = NAME(load)(grad + c);
-            NAME(store)(grad_x + c, NAME(affine_gradient_of)(&a, v, relu ? NAME(rectified_gradient)(&a, v, g) : g));
-        }
-        if (c < how->n) {
-            const NAME(affine) a = NAME(affine_of_channels)(how, c);
-            const V v = NAME(load_part)(x + c, how->n - c), g = NAME(load_part)(grad + c, how->n - c);
-            NAME(store_part)(grad_x + c, NAME(affine_gradient_of)(&a, v, relu ? NAME(rectified_gradient)(&a, v, g) : g),
-                             how->n - c);
+INLINE void NAME(gradient_of_pixels)(const fc_norm *how, ptrdiff_t p, const T *x, const T *grad, T *grad_x,
+                                     const int relu, const int rows) {
+    x += p * how->x, grad += p * how->grad, grad_x += p * how->y;
+    for (ptrdiff_t c = 0; c < how->n; c += LANES) {
+        const NAME(affine) a = NAME(affine_of_channels)(how, c);
+        const ptrdiff_t rest = how->n - c;
+        UNROLL for (int r = 0; r < rows; r++) {
+            const T *at = x + r * how->x + c, *from = grad + r * how->grad + c;
+            const V v = rest >= LANES ? NAME(load)(at) : NAME(load_part)(at, rest),
+                    g = rest >= LANES ? NAME(load)(from) : NAME(load_part)(from, rest),
+                    result = NAME(affine_gradient_of)(&a, v, relu ? NAME(rectified_gradient)(&a, v, g) : g);
+            if (rest >= LANES)
+                NAME(store)(grad_x + r * how->y + c, result);
+            else
+                NAME(store_part)(grad_x + r * how->y + c, result, rest);
         }
     }
 }
 static void NAME(channel_gradient)(const fc_norm *given, const T *x, const T *grad, T *grad_x) {
-    const fc_norm copy = *given;
-    if (copy.relu)
-        NAME(gradient_of_pixels)(&copy, x, grad, grad_x, 1);
-    else
-        NAME(gradient_of_pixels)(&copy, x, grad, grad_x, 0);
+    const fc_norm copy = *given, *how = &copy;
+    if (copy.relu) {
+        FOR_PIXELS(gradient_of_pixels, x, grad, grad_x, 1)
+    } else {
+        FOR_PIXELS(gradient_of_pixels, x, grad, grad_x, 0)
+    }
 }
 #undef FOR_PIXELS
 #undef TAKE_UP

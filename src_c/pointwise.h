@@ -1,4 +1,4 @@
-/* Which activations, losses and update rules there are, and their options: a part of the contract in kernels.h. */
+/* Which activations, losses and update rules there are, and their options, also of resizing: a part of the contract in kernels.h. */
 #ifndef FASTCONV_POINTWISE_H
 #define FASTCONV_POINTWISE_H
 
@@ -31,6 +31,21 @@ typedef struct {
     const void *weight, *pos_weight;
     double share;
 } fc_pair_loss;
+
+/* resize.h: a row of outputs from two rows of pixels, of which each takes `down` of the lower one. Where each finds its two
+ * columns, and what part of the second it takes: what has no part is not read; step: from one output to the next. */
+typedef struct {
+    const ptrdiff_t *left, *right; /* [pixels]: offsets in a row of x */
+    const double *across;
+    ptrdiff_t pixels, channels, step;
+} fc_mixing;
+
+/* resize.h: grad_x[i], i < n, is the weighted sum of the gradients of the outputs that look at a pixel: how many rows and columns of
+ * them, how far apart, and their weights. */
+typedef struct {
+    ptrdiff_t rows, columns, row, column;
+    const double *down, *across;
+} fc_adding;
 
 /* The update rules, by PyTorch's names. */
 typedef struct {

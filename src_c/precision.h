@@ -19,6 +19,8 @@
 #include "row_sums.h"
 #include "pool.h"
 #include "pool_planes.h"
+#include "pool_rows.h"
+#include "resize.h"
 #include "depthwise.h"
 #include "depthwise_channels.h"
 
@@ -107,6 +109,9 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .max_of_run = NAME(max_of_run),
     .max_of_planes = NAME(max_of_planes),
     .mean_of_planes = NAME(mean_of_planes),
+    .max_of_row = NAME(max_of_row),
+    .mix_pixels = NAME(mix_pixels),
+    .add_pixels = NAME(add_pixels),
     .band_copy = NAME(band_copy),
     .band_split = NAME(band_split),
     .band_gather = NAME(band_gather),

@@ -188,6 +188,40 @@ def check_bits():
         np.testing.assert_array_equal(fc.interpolate_backward(grad[0], x.shape[1:], size, **options), grad_x[0])
 
 
+def check_channels():
+    """Channels that are neighbours: sizes around vectors, four of them and blocks; as many outputs as a kernel adds up
+    at once, and more; single precision to the rounding of a few terms."""
+    rng, counts = np.random.default_rng(3), (8, 9, 16, 31, 33, 64, 130)
+    for dtype, (mode, align_corners), channels in itertools.product(DTYPES, RULES, counts):
+        for size in ((10, 14), (3, 4), (5, 7), (95, 30)):
+            x, grad = rng.standard_normal((2, 5, 7, channels)), rng.standard_normal((2, *size, channels))
+            x, grad = x.astype(dtype), grad.astype(dtype)
+            options = {"mode": mode, "align_corners": align_corners, "data_format": "NHWC"}
+            rows, columns = matrices(5, 7, size, None, mode, align_corners)
+            y = fc.interpolate(x, size, **options)
+            grad_x = fc.interpolate_backward(grad, x.shape, size, **options)
+            tolerance = 8 * np.finfo(dtype).eps + 4 * np.finfo(float).eps * max(size)    # of a number, of a coordinate
+            np.testing.assert_allclose(y, np.einsum("ih,nhwc,jw->nijc", rows, x, columns), rtol=0,
+                                       atol=tolerance * np.abs(x).max())
+            wanted = np.einsum("ih,nijc,jw->nhwc", rows, grad, columns)
+            terms = np.einsum("ih,nijc,jw->nhwc", rows, np.abs(grad), columns)
+            np.testing.assert_allclose(grad_x, wanted, rtol=0, atol=tolerance * terms.max())
+            for threads in (2, 3):
+                with fc.num_threads(threads):
+                    np.testing.assert_array_equal(fc.interpolate(x, size, **options), y)
+                    np.testing.assert_array_equal(fc.interpolate_backward(grad, x.shape, size, **options), grad_x)
+            apart = np.repeat(x, 2, axis=3)[..., ::2]
+            np.testing.assert_allclose(fc.interpolate(apart, size, **options), y, rtol=0,
+                                       atol=tolerance * np.abs(x).max())
+            padded = np.pad(x, ((0, 0), (0, 1), (0, 2), (0, 3)))[:, :5, :7, :channels]    # rows and pixels apart
+            np.testing.assert_array_equal(fc.interpolate(padded, size, **options), y)
+
+
+@pytest.mark.parametrize("name", isa.usable())
+def test_channels_by_every_instruction_set(name):
+    check_with_isa(name, check_channels)
+
+
 def test_the_bits_depend_on_nothing_else():
     check_bits()
 

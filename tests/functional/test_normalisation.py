@@ -233,6 +233,28 @@ def test_the_first_values_may_be_nothing_like_the_others():
               normalised(x.astype(dtype), (0, 2, 3), 1, 0, 1e-5)[0], dtype, 1 if dtype is F32 else 50)
 
 
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_squares_beyond_single_precision(data_format):
+    """A mean far from the first pixels', squares beyond the largest float32, and below the smallest where nothing is
+    added to the variance; beside channels for which it is all the same."""
+    rng = np.random.default_rng(2)
+    for large, eps in ((1e25, 1e-5), (1e-24, 0.0), (1.0, 1e-5)):
+        for shape in ((9, 12, 8, 8), (3, 19, 40, 30)):
+            x = rng.standard_normal(shape) * 1.5
+            x[:, 3] *= large
+            x[:, 5] += 100000
+            x[:4, 5].reshape(min(4, len(x)), -1)[:, :8] = 0
+            x = np.ascontiguousarray(np.moveaxis(x, 1, -1)) if data_format == "NHWC" else x
+            x = x.astype(F32)
+            y, (mean, var) = fc.batch_norm(x, None, None, training=True, eps=eps, data_format=data_format,
+                                           return_statistics=True)
+            seen = channels_second(x, data_format).astype(F64)
+            assert (np.abs(mean - seen.mean((0, 2, 3))) <= 1e-12 * seen.std((0, 2, 3))).all()
+            np.testing.assert_allclose(var, seen.var((0, 2, 3)), rtol=1e-11)
+            wanted = normalised(seen, (0, 2, 3), 1, 0, eps)[0]
+            close(channels_second(y, data_format), wanted, F32, times=4)
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.1, -1e4, 1e30, 123456.789])
 def test_constant_channels_become_the_bias(value):
     for data_format, dtype in itertools.product(("NCHW", "NHWC"), (F32, F64)):

@@ -7,7 +7,7 @@ import numpy as np
 import pooling_cases as cases
 import pooling_reference as reference
 import pytest
-from processes import in_new_process
+from processes import check_with_isa, in_new_process
 
 import fastconv as fc
 from fastconv._core.runtime import isa
@@ -271,6 +271,44 @@ def test_a_row_is_an_image_of_one_row():
     np.testing.assert_array_equal(y, wanted[:, :, 0])
     np.testing.assert_array_equal(indices, positions[:, :, 0])
     np.testing.assert_array_equal(fc.max_pool1d(x, 4, stride=3, padding=((2, 1),)), y)
+
+
+def check_rows():
+    """Maxima along one row without indices, which are those with indices: all steps, sizes around vectors and chunks,
+    borders, dilation, NaN, infinities and equal numbers, of either sign; a row of more than a chunk of outputs."""
+    rng = np.random.default_rng(7)
+    for dtype in DTYPES:
+        for kernel, stride, dilation, padding in [
+                (2, 2, 1, 0), (4, 4, 1, 0), (8, 8, 1, 2), (3, 1, 1, 1), (3, 2, 1, 1), (2, 1, 1, 0), (5, 2, 1, 2),
+                (3, 3, 1, 0), (4, 3, 1, 2), (2, 4, 1, 1), (5, 4, 1, 0), (7, 5, 1, 3), (3, 1, 4, 3), (2, 2, 3, 2),
+                (16, 1, 1, 8), (3, 15, 1, 0), (9, 8, 1, 4), (8, 8, 2, 7)]:
+            reach = dilation * (kernel - 1) + 1
+            for outputs in (1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 300):
+                length = max(1, (outputs - 1) * stride + reach - 2 * padding + int(rng.integers(0, stride)))
+                if length + 2 * padding < reach or (dilation > 1 and length < dilation):
+                    continue
+                for special in (False, True):
+                    x = values(rng, (2, 3, length), special).astype(dtype)
+                    x[rng.random(x.shape) < 0.2] = -0.0
+                    options = dict(stride=stride, dilation=dilation, padding=padding, wide_padding=True)
+                    wanted, _ = fc.max_pool1d(x, kernel, return_indices=True, **options)
+                    y = fc.max_pool1d(x, kernel, **options)
+                    np.testing.assert_array_equal(y, wanted, str((kernel, options, length)))
+                    np.testing.assert_array_equal(np.signbit(y), np.signbit(wanted))
+                    np.testing.assert_array_equal(fc.max_pool1d(x[:, ::2], kernel, **options), wanted[:, ::2])
+                    rows = fc.max_pool2d(x, (1, kernel), stride=(2, stride), dilation=(1, dilation),
+                                         padding=(0, padding), wide_padding=True)
+                    np.testing.assert_array_equal(rows, wanted[:, ::2])
+    x = rng.standard_normal((3, 2, 70_000))
+    x[1, 1, 40_000] = np.nan
+    for threads in (1, 2, 3):
+        with fc.num_threads(threads):
+            np.testing.assert_array_equal(fc.max_pool1d(x, 2), np.maximum(x[..., ::2], x[..., 1::2]))
+
+
+@pytest.mark.parametrize("name", isa.usable())
+def test_rows_by_every_instruction_set(name):
+    check_with_isa(name, check_rows)
 
 
 @pytest.mark.parametrize("rank", RANKS)

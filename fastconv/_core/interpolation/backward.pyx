@@ -7,10 +7,12 @@
                 for column of the run: two pixels of the row's sums
             the sums -> grad_x
     where channels are neighbours in memory (NHWC):
-        for row, column of grad_x: for vector of channels: for row, column of grad_output that looks at it: -> sums
+        for row, column of grad_x: one call of a kernel:
+            for vectors of channels: for row, column of grad_output that looks at it: -> sums in registers
 
 The outputs that look at a pixel follow each other, and places.pxd says where they begin and end; so a pixel has all
-that it gets from one thread, in one order. Sums are of doubles: a pixel may get a part of millions of outputs.
+that it gets from one thread, in one order. Sums are of doubles: a pixel may get a part of millions of outputs. Those of
+the kernel are of few terms.
 """
 
 cimport numpy as cnp
@@ -19,6 +21,8 @@ from libc.string cimport memset
 
 from fastconv._core.interpolation.places cimport ResizedAxis, Place, first_beyond, first_to_reach, part_of, place
 from fastconv._core.interpolation.resizing cimport COLUMNS, Area, Resizing, area_of, resizing
+from fastconv._core.runtime.isa cimport add_pixels
+from fastconv._core.runtime.kernels cimport fc_adding
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 
 cnp.import_array()
@@ -140,14 +144,20 @@ cdef void pixels(const Resizing *r, const Area *a, floating *grad_x, const float
     cdef const Lookers *cols
     cdef double[CHANNELS] sums
     cdef double down
+    cdef fc_adding how
     cdef Py_ssize_t i, j, k, channel, n, row, col
     cdef floating *pixel
+    how.row, how.column, how.down = r.yh, r.yw, rows.weight
     for j in range(a.column, a.column_end):
         lookers[j - a.column] = lookers_of(&r.cols, j)
     for i in range(a.row, a.row_end):
         rows = lookers_of(&r.rows, i)
         for j in range(a.column, a.column_end):
             cols = &lookers[j - a.column]
+            if rows.end - rows.begin <= KNOWN and cols.end - cols.begin <= KNOWN:
+                how.rows, how.columns, how.across = rows.end - rows.begin, cols.end - cols.begin, cols.weight
+                add_pixels(&how, grad + rows.begin * r.yh + cols.begin * r.yw, grad_x + i * r.xh + j * r.xw, r.channels)
+                continue
             channel = 0
             while channel < r.channels:
                 n = min(CHANNELS, r.channels - channel)

@@ -6,18 +6,20 @@
             the two rows of x, mixed -> a buffer in L1 (where columns are neighbours, and no further apart than outputs)
             for output: two pixels of the buffer, mixed -> y
     where channels are neighbours in memory (NHWC):
-        for row of outputs: for output: for channel: the four pixels, mixed -> y
+        for row of outputs: one call of a kernel: for output: for vector of channels: the four pixels, mixed -> y
 
-Rows are mixed first and columns then in each of these loops, so results are the same bits for any strides.
+Rows are mixed first and columns then in each of these loops, so of planes results are the same bits for any strides,
+and those of channels that are neighbours the same but for the rounding of products that are fused with sums.
 """
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.string cimport memcpy
 
 from fastconv._core.interpolation.places cimport CORNERS as corners, HALF_PIXELS as half_pixels, NEAREST as nearest
 from fastconv._core.interpolation.places cimport Place, place
 from fastconv._core.interpolation.resizing cimport COLUMNS, Area, Resizing, area_of, resizing
+from fastconv._core.runtime.isa cimport mix_pixels
+from fastconv._core.runtime.kernels cimport fc_mixing
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 
 cnp.import_array()
@@ -109,30 +111,14 @@ cdef void rows_of_plane(const Resizing *r, const Area *a, const Columns *columns
 
 cdef void pixels(const Resizing *r, const Area *a, const Columns *columns, const floating *x,
                  floating *y) noexcept nogil:
-    cdef Py_ssize_t i, j, k, n = r.channels
-    cdef const floating *upper
-    cdef const floating *lower
-    cdef const floating *right
-    cdef const floating *lower_right
-    cdef floating *out
-    cdef floating down, across
+    cdef Py_ssize_t i
+    cdef fc_mixing how
     cdef Place p
+    how.left, how.right, how.across = columns.left, columns.right, columns.weight
+    how.pixels, how.channels, how.step = a.column_end - a.column, r.channels, r.yw
     for i in range(a.row, a.row_end):
         p = place(&r.rows, i)
-        down = <floating>p.weight
-        for j in range(a.column_end - a.column):
-            upper, right = x + p.first * r.xh + columns.left[j], x + p.first * r.xh + columns.right[j]
-            lower, lower_right = x + p.second * r.xh + columns.left[j], x + p.second * r.xh + columns.right[j]
-            out, across = y + i * r.yh + j * r.yw, <floating>columns.weight[j]
-            if columns.weight[j] == 0 and p.weight == 0:
-                memcpy(out, upper, n * sizeof(floating))
-            elif columns.weight[j] == 0:
-                mix(upper, lower, down, n, out)
-            elif p.weight == 0:
-                mix(upper, right, across, n, out)
-            else:
-                for k in range(n):
-                    out[k] = between(between(upper[k], lower[k], down), between(right[k], lower_right[k], down), across)
+        mix_pixels(&how, x + p.first * r.xh, x + p.second * r.xh, p.weight, y + i * r.yh)
 
 
 cdef void mix(const floating *a, const floating *b, floating weight, Py_ssize_t n, floating *out) noexcept nogil:

@@ -18,7 +18,7 @@ cdef struct Span:
 
 cdef enum Method:
     PAIRS, BAND, RUNS            # see windows.pyx
-    WHOLE, LANES, CHANNELS       # what memory makes of them: see forward.pyx
+    WHOLE, ROWS, LANES, CHANNELS  # what memory makes of them: see forward.pyx
 
 cdef class Windows:
     cdef PoolAxis rows, cols
