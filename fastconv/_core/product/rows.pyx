@@ -57,7 +57,7 @@ cdef struct RowsLayout:
 
 
 # What the units of a call share: the filters as [group][tap][filter].
-cdef struct RowsCall:
+cdef struct ChannelRowsCall:
     const Problem *p
     const RowsLayout *l
     void *filters
@@ -163,7 +163,7 @@ cdef void multiply_panel(const RowsPanel *panel, int lanes, const floating *band
 
 
 cdef void convolve_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
-    cdef const RowsCall *call = <const RowsCall *>data
+    cdef const ChannelRowsCall *call = <const ChannelRowsCall *>data
     cdef const Problem *p = call.p
     cdef const RowsLayout *l = call.l
     cdef Py_ssize_t some = index % l.units_a_row, block = index // l.units_a_row % l.col_blocks
@@ -215,7 +215,7 @@ cdef inline Py_ssize_t total_bytes(const RowsLayout *l, Py_ssize_t size) noexcep
 cdef bint forward(const Problem *p, const floating *unused) except -1:
     """Returns False, with nothing done, where one thread would take too much scratch."""
     cdef RowsLayout l = lay_out(p, 1, unused)
-    cdef RowsCall call
+    cdef ChannelRowsCall call
     cdef Block memory
     if total_bytes(&l, sizeof(floating)) > MOST:
         return False
