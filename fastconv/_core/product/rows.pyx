@@ -25,7 +25,7 @@ from cython cimport floating
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
-from fastconv._core.problem.band cimport Band, axis, fill, layout, tap_offsets
+from fastconv._core.problem.band cimport Band, axis, fill, layout
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, activation_of, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
@@ -224,8 +224,8 @@ cdef bint forward(const Problem *p, const floating *unused) except -1:
     call.p, call.l, call.filters = p, &l, memory.data
     arrange_filters(p, <floating *>memory.data)
     with nogil:
-        in_parallel(convolve_unit[floating], &call, p.n * p.groups * p.oh * l.col_blocks * l.units_a_row, l.team, EVENLY,
-                    <floating *>memory.data + l.filters_size, l.thread_size)
+        in_parallel(convolve_unit[floating], &call, p.n * p.groups * p.oh * l.col_blocks * l.units_a_row, l.team,
+                    EVENLY, <floating *>memory.data + l.filters_size, l.thread_size)
     return True
 
 

@@ -3,8 +3,8 @@
 Above malloc's mmap threshold every new block costs page faults: 51 MB take 24 ms, three times the convolution that
 fills them. So a block that is freed stays in the pool, up to `POOL_BYTES` in all, and serves the next request of its
 size class, or, where it is large, of one that is at least four fifths of it (386 outputs of 0.2 to 65 MB, one after the
-other, took 14444 page faults, and 600 of 1000 ms); blocks of 2 MB and more are aligned for huge pages. A block goes back when the array (or the last view
-of it) that lies in it dies, so nothing is ever recycled under a living array.
+other, took 14444 page faults, and 500 of 1000 ms); blocks of 2 MB and more are aligned for huge pages. A block goes
+back when the array (or the last view of it) that lies in it dies, so nothing is ever recycled under a living array.
 
 Arrays own their memory, as those that NumPy makes: what is to become of it stands in a NumPy memory handler (NEP 49),
 whose `free` is the way into the pool. NumPy tells it how large the array is by then, which need not be how large the

@@ -1,8 +1,8 @@
-"""Convolution by Winograd's minimal filtering: 3 x 3 with stride 1 and 2, 2 x 2 and 5 x 5, and 2, 3 and
-5 taps of rows. src_c/winograd.h and winograd_rows.h have the mathematics.
+"""Convolution by Winograd's minimal filtering: 3 x 3 with stride 1 and 2, 2 x 2 and 5 x 5, and lines of 2, 3
+and 5 taps. src_c/winograd.h and winograd_rows.h have the mathematics.
 
-Vector lanes are channels. A strip is a row of 4 x 4 output tiles of one image (of rows, tiles of 1 x 4); a block is so many strips, of several
-images where these are small, that what belongs to it stays in a cache; a panel is one or two vectors of output
+Vector lanes are channels. A strip is a row of 4 x 4 output tiles of one image (under lines tiles of 1 x 4, or
+4 x 1); a block is so many strips, of several images where these are small, that what belongs to it stays in a cache; a panel is one or two vectors of output
 channels. U is the transformed filters, V the patches of a block, M their products for one panel:
 
     for block:
