@@ -2,8 +2,8 @@
 and 5 taps. src_c/winograd.h and winograd_rows.h have the mathematics.
 
 Vector lanes are channels. A strip is a row of 4 x 4 output tiles of one image (under lines tiles of 1 x 4, or
-4 x 1); a block is so many strips, of several images where these are small, that what belongs to it stays in a cache; a panel is one or two vectors of output
-channels. U is the transformed filters, V the patches of a block, M their products for one panel:
+4 x 1); a block is so many strips, of several images where these are small, that what belongs to it stays in a cache;
+a panel is one or two vectors of output channels. U is the transformed filters, V the patches of a block, M their products for one panel:
 
     for block:
         for piece (up to 8 strips of one image), vectors of input channels: patches -> V                 (inputs.pyx)
