@@ -44,7 +44,7 @@
         const ptrdiff_t point_stride = steps->m_point, tile_stride = steps->m_tile;                                    \
         V b = bias ? NAME(load)(bias) : (V){0}, odd = {0};                                                             \
         const V least = NAME(broadcast)(steps->activation.kind == FC_RELU ? 0 : -(T)__builtin_inf());                  \
-        for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += next) {                                            \
+        for (ptrdiff_t t = 0; t < tiles; t++, m += tile_stride, y += next) {                                           \
             const ptrdiff_t count = down ? rows : cols - 4 * t;                                                        \
             V q[P], o[4];                                                                                              \
             UNROLL for (int i = 0; i < P; i++) q[i] = NAME(load)(m + i * point_stride);                                \
@@ -63,8 +63,7 @@
     static int NAME(scheme##_row_outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *restrict y,    \
                                           ptrdiff_t rows, ptrdiff_t cols) {                                            \
         int finite = NAME(scheme##_line_outputs)(steps, m, bias, y, rows, cols, 0);                                    \
-        if (steps->activation.kind > FC_RELU)                                                                          \
-            NAME(activate_rows)(&steps->activation, y, steps->y_col, cols, LANES);                                     \
+        if (steps->activation.kind > FC_RELU) NAME(activate_rows)(&steps->activation, y, steps->y_col, cols, LANES);   \
         return finite;                                                                                                 \
     }                                                                                                                  \
     static int NAME(scheme##_column_outputs)(const fc_winograd_steps *steps, const T *m, const T *bias, T *restrict y, \

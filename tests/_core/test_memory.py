@@ -92,7 +92,7 @@ def test_never_more_than_the_bound():
 def test_at_most_so_many_blocks():
     blocks = [memory.scratch(100) for _ in range(500)]
     blocks.clear()
-    assert kept() == (64 * 128, 64)
+    assert kept() == (256 * 128, 256)
 
 
 def test_a_smaller_bound_frees_at_once():

@@ -65,6 +65,7 @@ def problem(x_shape, weight_shape, stride=(1, 1), padding=(0, 0), dilation=(1, 1
 
 def all_kinds():
     for itemsize in (4, 8):
+        yield problem((2, 1, 1, 61), (7, 1, 1, 9), itemsize=itemsize)
         for last in (False, True):
             for groups in (1, 4, 64):
                 for c, k in ((1, 1), (3, 64), (64, 3), (4, 4), (500, 7)):

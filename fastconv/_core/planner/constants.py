@@ -12,7 +12,7 @@ CONSTANTS = {
         4: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "rows": {"call": 1500.0, "load": 0.25, "multiply": 0.3, "row": 60.0, "scatter": 1.2,
-                     "store": 1.2, "store_far": 1.6, "tile": 6.0},
+                     "store": 0.7, "store_far": 0.9, "tile": 4.0},
             "depthwise": {"band": 0.28, "call": 173.0, "multiply": 0.0126, "multiply_square_2": 0.161,
                           "output": 4.04, "pixels_call": 12100.0, "pixels_multiply": 0.402, "pixels_output": 7.32,
                           "planes_call": 781.0, "planes_input": 2.52, "planes_multiply": 0.429, "planes_row": 25.3,
@@ -35,7 +35,7 @@ CONSTANTS = {
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "rows": {"call": 1500.0, "load": 0.25, "multiply": 0.3, "row": 60.0, "scatter": 1.2,
-                     "store": 1.2, "store_far": 1.6, "tile": 6.0},
+                     "store": 0.7, "store_far": 0.9, "tile": 4.0},
             "depthwise": {"band": 1.51, "multiply": 0.472, "multiply_square": 0.36, "multiply_square_2": 0.456,
                           "output": 1.6, "pixels_call": 17900.0, "pixels_multiply": 0.34, "pixels_output": 7.15,
                           "plane": 38.2, "planes_input": 2.48, "planes_multiply": 0.471, "planes_row": 21.3,
@@ -60,7 +60,7 @@ CONSTANTS = {
         4: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "rows": {"call": 1500.0, "load": 0.3, "multiply": 0.13, "row": 60.0, "scatter": 1.2,
-                     "store": 1.6, "store_far": 2.6, "tile": 6.0},
+                     "store": 0.8, "store_far": 1.2, "tile": 4.0},
             "depthwise": {"band": 0.34, "band_in_steps": 1.82, "call": 151.0, "multiply_square": 0.0252,
                           "multiply_square_2": 0.253, "output": 0.0125, "pixels_call": 283.0, "pixels_input": 1.02,
                           "pixels_multiply": 0.312, "pixels_row": 4.76, "plane": 0.15, "planes_input": 2.7,
@@ -82,7 +82,7 @@ CONSTANTS = {
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "rows": {"call": 1500.0, "load": 0.3, "multiply": 0.13, "row": 60.0, "scatter": 1.2,
-                     "store": 1.6, "store_far": 2.6, "tile": 6.0},
+                     "store": 0.8, "store_far": 1.2, "tile": 4.0},
             "depthwise": {"band": 1.38, "band_in_steps": 1.23, "multiply": 0.218, "multiply_square": 0.164,
                           "multiply_square_2": 0.279, "output": 0.545, "pixels_call": 7730.0,
                           "pixels_multiply": 0.193, "pixels_output": 10.6, "plane": 71.0, "planes_input": 4.22,
@@ -108,7 +108,7 @@ CONSTANTS = {
         4: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "rows": {"call": 1500.0, "load": 0.3, "multiply": 0.2, "row": 60.0, "scatter": 1.2,
-                     "store": 3.2, "store_far": 5.0, "tile": 12.0},
+                     "store": 1.6, "store_far": 2.4, "tile": 8.0},
             "depthwise": {"band": 0.242, "band_in_steps": 0.239, "band_row": 9.35, "call": 775.0, "multiply": 0.107,
                           "multiply_square_2": 0.272, "output": 2.37, "pixels_input": 3.21, "pixels_multiply": 0.408,
                           "pixels_row": 10.2, "plane": 13.5, "planes_input": 4.41, "planes_multiply": 0.445,
@@ -133,7 +133,7 @@ CONSTANTS = {
         8: {
             "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
             "rows": {"call": 1500.0, "load": 0.3, "multiply": 0.2, "row": 60.0, "scatter": 1.2,
-                     "store": 3.2, "store_far": 5.0, "tile": 12.0},
+                     "store": 1.6, "store_far": 2.4, "tile": 8.0},
             "depthwise": {"band": 1.22, "band_in_steps": 0.095, "call": 63.2, "multiply": 0.193,
                           "multiply_square": 0.12, "multiply_square_2": 0.465, "output": 2.57, "pixels_call": 2780.0,
                           "pixels_input": 2.55, "pixels_multiply": 0.288, "pixels_output": 6.2, "pixels_row": 19.4,

@@ -101,8 +101,8 @@ def unavailable(algorithm, problem):
     if algorithm != "winograd" or _serves(algorithm, problem):
         return None
     possible = (name for name in ALGORITHMS if name != "winograd")
-    return ("the taps that meet every stride-th pixel make no filter of 2 x 2, 3 x 3 or 5 x 5, nor a line of 2, 3 or 5, "
-            f"nor can they be filled up to one; here it can be {', '.join(map(repr, possible))}")
+    return ("the taps that meet every stride-th pixel make no filter of 2 x 2, 3 x 3 or 5 x 5, nor a line of 2, 3 or 5 "
+            f"taps, nor can they be filled up to one; here it can be {', '.join(map(repr, possible))}")
 
 
 def _serves(algorithm, problem):

@@ -25,7 +25,7 @@ from cython cimport floating
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
-from fastconv._core.problem.band cimport Band, axis, fill, layout, tap_offsets
+from fastconv._core.problem.band cimport Band, axis, fill, layout
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, activation_of, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
@@ -57,7 +57,7 @@ cdef struct RowsLayout:
 
 
 # What the units of a call share: the filters as [group][tap][filter].
-cdef struct RowsCall:
+cdef struct ChannelRowsCall:
     const Problem *p
     const RowsLayout *l
     void *filters
@@ -163,7 +163,7 @@ cdef void multiply_panel(const RowsPanel *panel, int lanes, const floating *band
 
 
 cdef void convolve_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
-    cdef const RowsCall *call = <const RowsCall *>data
+    cdef const ChannelRowsCall *call = <const ChannelRowsCall *>data
     cdef const Problem *p = call.p
     cdef const RowsLayout *l = call.l
     cdef Py_ssize_t some = index % l.units_a_row, block = index // l.units_a_row % l.col_blocks
@@ -215,7 +215,7 @@ cdef inline Py_ssize_t total_bytes(const RowsLayout *l, Py_ssize_t size) noexcep
 cdef bint forward(const Problem *p, const floating *unused) except -1:
     """Returns False, with nothing done, where one thread would take too much scratch."""
     cdef RowsLayout l = lay_out(p, 1, unused)
-    cdef RowsCall call
+    cdef ChannelRowsCall call
     cdef Block memory
     if total_bytes(&l, sizeof(floating)) > MOST:
         return False
@@ -224,8 +224,8 @@ cdef bint forward(const Problem *p, const floating *unused) except -1:
     call.p, call.l, call.filters = p, &l, memory.data
     arrange_filters(p, <floating *>memory.data)
     with nogil:
-        in_parallel(convolve_unit[floating], &call, p.n * p.groups * p.oh * l.col_blocks * l.units_a_row, l.team, EVENLY,
-                    <floating *>memory.data + l.filters_size, l.thread_size)
+        in_parallel(convolve_unit[floating], &call, p.n * p.groups * p.oh * l.col_blocks * l.units_a_row, l.team,
+                    EVENLY, <floating *>memory.data + l.filters_size, l.thread_size)
     return True
 
 

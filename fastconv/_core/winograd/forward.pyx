@@ -1,9 +1,10 @@
-"""Convolution by Winograd's minimal filtering: 3 x 3 with stride 1 and 2, 2 x 2 and 5 x 5, and 2, 3 and
-5 taps of rows. src_c/winograd.h and winograd_rows.h have the mathematics.
+"""Convolution by Winograd's minimal filtering: 3 x 3 with stride 1 and 2, 2 x 2 and 5 x 5, and lines of 2, 3
+and 5 taps. src_c/winograd.h and winograd_rows.h have the mathematics.
 
-Vector lanes are channels. A strip is a row of 4 x 4 output tiles of one image (of rows, tiles of 1 x 4); a block is so many strips, of several
-images where these are small, that what belongs to it stays in a cache; a panel is one or two vectors of output
-channels. U is the transformed filters, V the patches of a block, M their products for one panel:
+Vector lanes are channels. A strip is a row of 4 x 4 output tiles of one image (under lines tiles of 1 x 4, or
+4 x 1); a block is so many strips, of several images where these are small, that what belongs to it stays in a cache;
+a panel is one or two vectors of output channels. U is the transformed filters, V the patches of a block, M their
+products for one panel:
 
     for block:
         for piece (up to 8 strips of one image), vectors of input channels: patches -> V                 (inputs.pyx)
@@ -289,7 +290,7 @@ cdef list folded(Convolution conv, Block prepared, bint any_contrast):
         held = prepared.size
     cuts = sorted({0, d, shift, outputs % d, (size + shift) % d})
     filters, window = conv.w.transpose(0, 1, 3, 2), conv.window
-    for first, last in zip(cuts[:-1], cuts[1:]):
+    for first, last in zip(cuts, cuts[1:]):
         column = first - shift if first >= shift else first - shift + d
         if first >= outputs:
             continue

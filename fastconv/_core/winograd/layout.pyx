@@ -125,7 +125,8 @@ cdef void lay_out_bands(WinogradLayout *l, const Problem *g, Py_ssize_t block_st
     """Bands of strips whose number and length are known, for blocks of so many: what transform_inputs reads."""
     cdef Py_ssize_t size = l.size, cols = (l.tiles - 1) * l.step_wide + l.patch_wide
     l.vectors_at_once = min(l.vectors, PIXEL_BYTES // (l.lanes * size)) if l.pixels else 1
-    l.piece_strips = max(1, min(PIECE_STRIPS, BAND_BYTES // (l.step_high * cols * l.lanes * size * l.vectors_at_once) - 1))
+    l.piece_strips = BAND_BYTES // (l.step_high * cols * l.lanes * size * l.vectors_at_once) - 1
+    l.piece_strips = max(1, min(PIECE_STRIPS, l.piece_strips))
     l.pieces = ceildiv(l.tile_rows, min(l.piece_strips, block_strips))
     l.piece_strips = ceildiv(l.tile_rows, l.pieces)
     l.pieces = ceildiv(l.tile_rows, l.piece_strips)
