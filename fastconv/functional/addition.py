@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._core.pointwise import addition, elementwise
-from fastconv._core.runtime import memory
+from fastconv._core.runtime import arrays, memory
 from fastconv.functional import checks
 from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE
 from fastconv.functional.typing import Activation, Array
@@ -42,6 +42,11 @@ def add(x: Any, other: Any, *, activation: Activation | None = None, out: Array 
     >>> fc.add(np.array([1.0, -3.0]), np.array([1.0, 2.0]), activation="relu")
     array([2., 0.])
     """
+    if (out is not None and out is x and activation in ACTIVATIONS and arrays.is_plain(x)
+            and arrays.is_room(out, x.shape, x.dtype, (other,) if arrays.is_like(other, x.shape, x.dtype) else (x,))
+            and other.flags.c_contiguous):    # the end of a residual block, which comes often
+        addition.add(x, other, x, ACTIVATIONS.index(activation), NEGATIVE_SLOPE)
+        return x
     x, other = checks.array(x, "x"), checks.array(other, "other")
     checks.same_dtype(x=x, other=other)
     checks.shape(other, "other", x.shape, "(that of x)")

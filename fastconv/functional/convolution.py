@@ -138,6 +138,10 @@ class Convolutions:
             raise ValueError(f"algorithm {algorithm!r} is not possible: {reason}")
         return self.plan(problem, algorithm), fill
 
+    def problem_of(self, x, weight, *options):
+        """The problem of such a call."""
+        return self.find_call(x, weight, None, *options)[0].plan.problem
+
     # -- backward
 
     def backward(self, grad_output, x, weight, stride, padding, dilation, groups, padding_mode, padding_value,

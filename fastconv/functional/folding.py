@@ -7,7 +7,6 @@ training of neural networks for efficient integer-arithmetic-only inference", 20
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +16,9 @@ from fastconv._core.pointwise import elementwise
 from fastconv._core.runtime import arrays
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE
+from fastconv.functional.fixed import FixedWeights
 from fastconv.functional.maps import affine_of, maps_view
-from fastconv.functional.prepared import KeptWeights
+from fastconv.functional.rooms import Rooms
 from fastconv.functional.typing import Activation, Array, ArrayLike
 
 
@@ -50,9 +50,8 @@ class FoldedWeights:
 
     Of arrays and statistics that `batch_norm` takes for the result.
 
-    As `KeptWeights` it compares everything with a copy, at each call. Where that would take longer than a pass over the
-    result, or where folded weights would not be finite, the result is normalised where it lies. A copy or a pickle of
-    it is empty.
+    As `KeptWeights` it compares everything with a copy, at each call, but for a weight with a seal. Where folded
+    weights would not be finite, the result is normalised where it lies. A copy or a pickle of it is empty.
 
     Parameters
     ----------
@@ -62,19 +61,39 @@ class FoldedWeights:
 
     def __init__(self, *options: Any) -> None:
         self._options = options
-        self._convolution = KeptWeights(IMAGES, *options)
-        # Copies of what was folded, and the weights and the bias that came of it (None: not finite); replaced as one.
-        self._kept: tuple[tuple[Any, ...], tuple[Array, Array] | None] | None = None
+        self._kept: _Folded | None = None    # replaced as one, for other threads
+        #: What its owner remembers with the weights.
+        self.note: Any = None
 
     def conv2d(self, x: ArrayLike, weight: Array, bias: Array | None, norm: Normalisation,
-               activation: Activation | None = None) -> Array:
-        """`conv2d` of these arrays, normalised, through an activation if asked for."""
+               activation: Activation | None = None, *, seal: object | None = None,
+               rooms: Rooms | None = None) -> Array:
+        """`conv2d` of these arrays, normalised, through an activation if asked for; seal and rooms as of
+        `KeptWeights.convolve`."""
+        kept = self._kept
+        if kept is None or not kept.serves(weight, seal, (bias, *norm)) or not arrays.is_plain(x):
+            call, *given = IMAGES.find_call(x, weight, bias, *self._options)
+            if not weight.flags.c_contiguous:  # such a copy would never be found again
+                return self._normalised(call.run(*given, None), norm, activation)
+            x = given[0]
+            if kept is None or not kept.serves(weight, seal, (bias, *norm)):
+                self._kept = kept = _Folded(self._options, weight, seal, (bias, *norm))
+        if kept.fixed is not None:
+            kept.seal = seal
+            return kept.fixed.convolve(x, kept.bias, activation, rooms)
         call, *given = IMAGES.find_call(x, weight, bias, *self._options)
-        if weight.flags.c_contiguous and (call.keeps_weights or weight.size <= math.prod(call.shape)):
-            both = self._folded(weight, bias, norm)
-            if both is not None:
-                return self._convolution.convolve(x, *both, activation, own=True)
-        y = call.run(*given, None)
+        return self._normalised(call.run(*given, None), norm, activation)
+
+    def again(self, x: Array, seal: object, sources: tuple[Any, ...], activation: Activation | None,
+              rooms: Rooms | None) -> Array | None:
+        """The same, with what was kept under this seal, of the same bias and normalisation, the `sources`; or None."""
+        kept = self._kept
+        if kept is None or kept.fixed is None or kept.seal is not seal or not arrays.are_same(sources, kept.sources):
+            return None
+        return kept.fixed.convolve(x, kept.bias, activation, rooms)
+
+    def _normalised(self, y: Array, norm: Normalisation, activation: Activation | None) -> Array:
+        """A result normalised in place, and through the activation."""
         if y.size:
             view = maps_view(y, self._options[6])
             affine = affine_of(y, norm.weight, norm.bias, view.shape[1], norm.eps, activation == "relu")
@@ -84,26 +103,28 @@ class FoldedWeights:
                 elementwise.activate_in_place(y, ACTIVATIONS.index(activation), NEGATIVE_SLOPE)
         return y
 
-    def _folded(self, weight: Array, bias: Array | None, norm: Normalisation) -> tuple[Array, Array] | None:
-        sources = (weight, bias, *norm)
-        kept = self._kept
-        if kept is None or not all(map(_same, sources, kept[0])):
-            both = folded(weight, bias, norm)
-            finite = all(np.isfinite(array).all() for array in both)
-            copies = tuple(value.copy() if isinstance(value, np.ndarray) else value for value in sources)
-            self._kept = kept = copies, both if finite else None
-        return kept[1]
-
     def forget(self) -> None:
         """Frees the memory."""
-        self._kept = None
-        self._convolution.forget()
+        self._kept = self.note = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FoldedWeights, self._options
 
 
-def _same(value: Any, copy: Any) -> bool:
-    if isinstance(copy, np.ndarray):
-        return arrays.is_copy(value, copy)
-    return bool(value == copy) if isinstance(value, float) else value is copy
+class _Folded:
+    """Copies of a weight and of what else was folded into it, and what came of it, or None where that is not finite."""
+
+    def __init__(self, options: tuple[Any, ...], weight: Array, seal: object | None, sources: tuple[Any, ...]) -> None:
+        self.seal: object | None = seal
+        self.weight = weight.copy()
+        self.sources = tuple(value.copy() if isinstance(value, np.ndarray) else value for value in sources)
+        both = folded(self.weight, self.sources[0], Normalisation(*self.sources[1:]))
+        self.bias: Array = both[1]
+        self.fixed: FixedWeights | None = None
+        if all(np.isfinite(array).all() for array in both):
+            self.fixed = FixedWeights(IMAGES, options, both[0], True)
+
+    def serves(self, weight: Array, seal: object | None, sources: tuple[Any, ...]) -> bool:
+        """Whether it was made of the same."""
+        return (arrays.are_same(sources, self.sources)
+                and ((seal is not None and self.seal is seal) or arrays.is_copy(weight, self.weight)))

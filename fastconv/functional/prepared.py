@@ -13,6 +13,8 @@ from fastconv._core.runtime import arrays
 from fastconv.functional import checks, expressions
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import ConvCall, Convolutions
+from fastconv.functional.fixed import FixedWeights
+from fastconv.functional.rooms import Rooms
 from fastconv.functional.typing import (
     Activation,
     Algorithm,
@@ -129,42 +131,49 @@ class KeptWeights:
     time.
 
     Nobody says when an array is changed in place, so each call compares the weights with a copy, byte by byte,
-    and starts anew where they differ. Results have the bits of `conv2d`. A copy or a pickle of it is empty.
+    and starts anew where they differ. Only who has a seal, which breaks before the array can change, is spared that.
+    Results have the bits of the forward function. A copy or a pickle of it is empty.
 
     Parameters
     ----------
     convolutions
         Of signals, images or volumes.
     options
-        Those of `conv2d`, in their order: stride, padding, ...
+        Those of the forward function, in their order: stride, padding, ...
     """
 
     def __init__(self, convolutions: Convolutions, *options: Any) -> None:
         self._convolutions, self._options = convolutions, options
-        # A copy of the weights, and what each driver made of them; replaced as one, for other threads.
-        self._kept: tuple[Array, dict[Any, Any]] | None = None
+        # A copy of the weights with what was made of it, and the seal that they were compared under, or None; replaced
+        # as one, for other threads. And the last seal that there was.
+        self._kept: tuple[FixedWeights, object | None] | None = None
+        self._seen: object | None = None
 
-    def convolve(self, x: ArrayLike, weight: Array, bias: Array | None, activation: Activation | None = None,
-                 own: bool = False) -> Array:
-        """The convolution of these arrays. `own`: the weights are an array that nobody changes, and no copy of it is
-        made."""
-        call, x, weight, bias = self._convolutions.find_call(x, weight, bias, *(*self._options, activation))
-        if not call.keeps_weights:
-            return call.run(x, weight, bias, None)
+    def convolve(self, x: ArrayLike, weight: Array, bias: Array | None, activation: Activation | None = None, *,
+                 seal: object | None = None, rooms: Rooms | None = None) -> Array:
+        """The convolution of these arrays. seal: an object that is this one only as long as the weights stay; rooms:
+        where the result may lie."""
         kept = self._kept
-        if kept is None or not (weight is kept[0] or (not own and arrays.is_copy(weight, kept[0]))):
-            if not weight.flags.c_contiguous:  # such a copy would never be found again
+        if kept is None or seal is None or kept[1] is not seal or not _are_plain(x, bias):
+            call, x, weight, bias = self._convolutions.find_call(x, weight, bias, *(*self._options, activation))
+            if not (call.keeps_weights or (seal is not None and seal is self._seen)):
+                self._seen = seal
                 return call.run(x, weight, bias, None)
-            self._kept = kept = weight if own else weight.copy(), {}
-        copy, made = kept
-        prepared = made.get(call.convolve)
-        if prepared is None:
-            prepared = made[call.convolve] = call.prepare(copy)
-        return call.run(x, copy, bias, None, *prepared)
+            if kept is None or not arrays.is_copy(weight, kept[0].weight):
+                if not weight.flags.c_contiguous:  # such a copy would never be found again
+                    return call.run(x, weight, bias, None)
+                kept = FixedWeights(self._convolutions, self._options, weight.copy(), False), seal
+            self._kept = kept = kept[0], seal
+        return kept[0].convolve(x, bias, activation, rooms)
 
     def forget(self) -> None:
         """Frees the memory."""
-        self._kept = None
+        self._kept = self._seen = None
 
     def __reduce__(self):
         return KeptWeights, (self._convolutions, *self._options)
+
+
+def _are_plain(x: Any, bias: Any) -> bool:
+    """Whether the driver takes both as they are, if the bias is an array."""
+    return arrays.is_plain(x) and (bias is None or (arrays.is_plain(bias) and bias.flags.c_contiguous))

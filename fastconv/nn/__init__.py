@@ -46,9 +46,10 @@ from fastconv.nn.interpolation import Upsample
 from fastconv.nn.joining import Concat, Residual
 from fastconv.nn.linear import Dropout, Dropout2d, Flatten, Linear
 from fastconv.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
-from fastconv.nn.module import Module, Parameter
+from fastconv.nn.module import Module
 from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm
 from fastconv.nn.padding import ZeroPad2d
+from fastconv.nn.parameter import Parameter
 from fastconv.nn.pooling import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,

@@ -7,7 +7,8 @@ import numpy as np
 from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.typing import Approximation, DataFormat, Float, FloatDType, NDArray
-from fastconv.nn.module import Module, Parameter, float_dtype
+from fastconv.nn.module import Module, float_dtype
+from fastconv.nn.parameter import Parameter
 
 
 class ReLU(Module):

@@ -6,6 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from fastconv import functional as F
+from fastconv._core.runtime import arrays
 from fastconv.functional import checks
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import Convolutions
@@ -30,7 +31,9 @@ from fastconv.functional.typing import (
 )
 from fastconv.functional.volumes import VOLUMES
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
-from fastconv.nn.module import Module, Parameter, float_dtype
+from fastconv.nn.module import Module, float_dtype
+from fastconv.nn.parameter import Parameter
+from fastconv.nn.passes import rooms
 from fastconv.nn.state import Options
 
 
@@ -68,12 +71,13 @@ class Convolution(Module):
     def forward(self, x: NDArray[Float], activation: Activation | None = None) -> NDArray[Float]:
         """The output for the input `x`, through an activation if one is given:
         `backward` takes the gradient before that."""
-        bias = self.bias.data if self.bias else None
+        seal = None if self.training else self.weight.seal()  # before anybody here holds the array
+        bias = self.bias._array if self.bias else None
         if self.training:
             self.remember(x)
             convolve = getattr(F, f"conv{self._of.axes}d")
-            return convolve(x, self.weight.data, bias, **self._options, activation=activation)
-        return self._kept.convolve(x, self.weight.data, bias, activation)
+            return convolve(x, self.weight._array, bias, **self._options, activation=activation)
+        return self._kept.convolve(x, self.weight._array, bias, activation, seal=seal, rooms=rooms())
 
     def release(self) -> None:
         self._kept.forget()
@@ -82,7 +86,7 @@ class Convolution(Module):
         x = self.recall()
         needs = (needs_input_grad, True, self.bias is not None)
         gradients = getattr(F, f"conv{self._of.axes}d_backward")
-        grad_x, grad_weight, grad_bias = gradients(grad_output, x, self.weight.data, needs=needs, **self._options)
+        grad_x, grad_weight, grad_bias = gradients(grad_output, x, self.weight._array, needs=needs, **self._options)
         self.weight.add_grad(grad_weight)
         if self.bias:
             self.bias.add_grad(grad_bias)
@@ -90,7 +94,7 @@ class Convolution(Module):
 
     def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
         channels_last = self.data_format == checks.FORMATS[self._of.axes][1]
-        return math.prod(output_shape[:-1] if channels_last else output_shape[1:]) * self.weight.data.size
+        return math.prod(output_shape[:-1] if channels_last else output_shape[1:]) * self.weight._array.size
 
 
 class Conv1d(Convolution):
@@ -197,9 +201,10 @@ class Conv2d(Convolution):
     Input (N, C, H, W) and output (N, K, OH, OW), or with NHWC (N, H, W, C) and (N, OH, OW, K); without padding
     OH = floor((H - rows) / stride) + 1.
 
-    In evaluation mode, until training mode, the layer keeps a copy of its weights and what Winograd's algorithm
-    makes of them, where that saves time: for 3 x 3 filters five times their memory, for at most 4 MB of weights.
-    It compares the weights with the copy before each use, so they may change in any way in between.
+    In evaluation mode, until training mode, the layer keeps a copy of its weights and what the algorithm makes of them:
+    with Winograd's for 3 x 3 filters five times their memory, else twice, for at most 16 MB of weights. They may change
+    in any way in between: they are compared with the copy before each use, unless nobody was given the array
+    ``weight.data`` since, nor holds it still. (A bare address is not seen: who writes through one holds the array too.)
 
     Examples
     --------
@@ -239,7 +244,19 @@ class Conv2d(Convolution):
                    activation: Activation | None = None) -> NDArray[Float]:
         """In evaluation mode: the output, normalised as a layer behind this one would, and through an activation if
         asked for."""
-        return self._folded.conv2d(x, self.weight.data, self.bias.data if self.bias else None, norm, activation)
+        seal = self.weight.seal()
+        return self._folded.conv2d(x, self.weight._array, self.bias._array if self.bias else None, norm, activation,
+                                   seal=seal, rooms=rooms())
+
+    def normalised_again(self, x: Any, norm: Any, activation: Activation | None) -> NDArray[Float] | None:
+        """The same with the layer `norm`, where nothing has changed since, and the weight has the same seal; or None:
+        what stands here is asked in each layer of each pass."""
+        seal = self.weight.seal()
+        if seal is None or not norm.track_running_stats or not arrays.is_plain(x) or x.ndim != 4:
+            return None
+        sources = (self.bias._array if self.bias else None, *norm._arrays(), norm.running_mean, norm.running_var,
+                   norm.eps)
+        return self._folded.again(x, seal, sources, activation, rooms())
 
     def release(self) -> None:
         super().release()

@@ -24,7 +24,8 @@ from fastconv.functional.typing import (
     Triple,
 )
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
-from fastconv.nn.module import Module, Parameter, float_dtype
+from fastconv.nn.module import Module, float_dtype
+from fastconv.nn.parameter import Parameter
 from fastconv.nn.state import Options
 
 

@@ -49,6 +49,28 @@ def in_one_pass(layers: list[Module], i: int, x: Any) -> int:
     return count
 
 
+def run_again(layers: list[Any], i: int, x: Any) -> tuple[NDArray[Any], int] | None:
+    """The output of a convolution at i, of the normalisation behind it and of what else ran in one pass with them
+    before, and how many these are, where they do so again: nothing has changed, and nobody trains them; else None."""
+    conv = layers[i]
+    note = conv._folded.note
+    if note is None:
+        return None
+    together, activation = note
+    count = len(together)
+    if layers[i : i + count] != together:
+        return None
+    for layer in together:
+        own = layer.__dict__
+        if "forward" in own or "backward" in own or layer.training:
+            return None
+    try:
+        y = conv.normalised_again(x, together[1], activation)
+    except NAMED:  # the layers say it better
+        return None
+    return None if y is None else (y, count)
+
+
 def run_in_one_pass(layers: list[Any], x: NDArray[Any]) -> NDArray[Any]:
     """The output of the last of them."""
     first, last = layers[0], layers[-1]
@@ -59,6 +81,7 @@ def run_in_one_pass(layers: list[Any], x: NDArray[Any]) -> NDArray[Any]:
             if norm is None:  # another thread has just begun to train it
                 return layers[1](first(x)) if activation is None else last(layers[1](first(x)))
             y = first.normalised(x, norm, activation)
+            first._folded.note = layers, activation
         else:
             y = first.forward(x, activation)
     except NAMED as error:
@@ -93,7 +116,7 @@ def _folds(conv: Any, norm: Any, x: Any) -> bool:
     if not _is(norm, BatchNorm2d) or conv.training or np.ndim(x) != 4 or norm.data_format != conv.data_format:
         return False
     known = norm.in_evaluation()
-    weight = conv.weight.data
+    weight = conv.weight._array
     return known is not None and all(
         array is None or (isinstance(array, np.ndarray) and array.shape == weight.shape[:1]
                           and array.dtype == weight.dtype)

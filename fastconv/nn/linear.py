@@ -8,7 +8,8 @@ from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.typing import DataFormat, Float, FloatDType, NDArray
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
-from fastconv.nn.module import Module, Parameter, float_dtype
+from fastconv.nn.module import Module, float_dtype
+from fastconv.nn.parameter import Parameter
 
 
 class Linear(Module):
@@ -58,7 +59,7 @@ class Linear(Module):
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(x)
-        return F.linear(x, self.weight.data, self.bias.data if self.bias else None)
+        return F.linear(x, self.weight._array, self.bias._array if self.bias else None)
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         x = self.recall()

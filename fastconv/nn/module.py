@@ -1,4 +1,4 @@
-"""Parameters, and the base class of everything that holds them.
+"""The base class of everything that holds parameters.
 
 A layer is two functions: `forward`, and a `backward` that takes the gradient of the loss with respect to the layer's
 output and returns the one with respect to its input (the chain rule, one link of it). What backward needs of the
@@ -25,6 +25,7 @@ from fastconv.functional.folding import FoldedWeights
 from fastconv.functional.prepared import KeptWeights
 from fastconv.functional.typing import Float
 from fastconv.nn.blame import NAMED, name_layer
+from fastconv.nn.parameter import Parameter
 from fastconv.nn.state import PLAIN, Buffer, by_name, copy_into, held, new_buffer, once
 
 Self = TypeVar("Self", bound="Module")
@@ -34,59 +35,6 @@ _evaluated: ContextVar[Mapping[int, Module]] = ContextVar("evaluated", default={
 
 #: What runs the modules called here in place of their `forward`, to see what comes out of each.
 _watch: ContextVar[Callable[[Module, Any], Any] | None] = ContextVar("watch", default=None)
-
-
-class Parameter:
-    """An array that is learnt, and its gradient.
-
-    Parameters
-    ----------
-    data : array
-        The initial value, float32 or float64. It is kept C-contiguous and updated in place.
-    name : str, optional
-        For messages; `Sequential` gives its parameters the names of the state dict (``"0.weight"``).
-
-    Attributes
-    ----------
-    data : ndarray
-    grad : ndarray or None
-        The gradients since the last `zero_grad`, added up; None before the first.
-    name : str
-
-    Examples
-    --------
-    >>> from fastconv import nn
-    >>> p = nn.Parameter([1.0, 2.0])
-    >>> p.add_grad(p.data * 10); p.add_grad(p.data)
-    >>> p.grad
-    array([11., 22.])
-    """
-
-    __slots__ = ("data", "grad", "name")
-
-    def __init__(self, data: Any, name: str = "") -> None:
-        self.data: NDArray[Any] = np.ascontiguousarray(checks.array(data, "data"))
-        self.grad: NDArray[Any] | None = None
-        self.name = name
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.data.shape
-
-    def add_grad(self, grad: NDArray[Any]) -> None:
-        """Add to the gradient. The first array since `zero_grad` is kept, not copied, and added to later."""
-        if self.grad is None:
-            self.grad = grad
-        else:
-            self.grad += grad
-
-    def zero_grad(self) -> None:
-        """Forget the gradient: None, as in PyTorch, costs no pass over memory."""
-        self.grad = None
-
-    def __repr__(self) -> str:
-        name = f"{self.name!r}, " if self.name else ""
-        return f"Parameter({name}shape={self.shape}, dtype={self.data.dtype})"
 
 
 #: What the attributes of a layer are that holds no modules: `train` and `eval` look at all layers,

@@ -11,7 +11,8 @@ from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.folding import Normalisation
 from fastconv.functional.typing import Float, FloatDType, NDArray
-from fastconv.nn.module import Module, Parameter, float_dtype
+from fastconv.nn.module import Module, float_dtype
+from fastconv.nn.parameter import Parameter
 
 
 class _Affine(Module):
@@ -29,7 +30,7 @@ class _Affine(Module):
         self.bias = Parameter(np.zeros(shape, self.dtype), "bias") if bias else None
 
     def _arrays(self) -> tuple[Any, Any]:
-        return self.weight.data if self.weight else None, self.bias.data if self.bias else None
+        return self.weight._array if self.weight else None, self.bias._array if self.bias else None
 
     def _needs(self, needs_input_grad: bool) -> tuple[bool, bool, bool]:
         return needs_input_grad, self.weight is not None, self.bias is not None

@@ -11,11 +11,21 @@ import numpy as np
 from fastconv.functional import checks, expressions
 from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Float, NDArray
+from fastconv.nn import passes
 from fastconv.nn.activation import ReLU
 from fastconv.nn.blame import NAMED, name_layer
-from fastconv.nn.fusing import BEGINNINGS, in_one_pass, is_rectified, rectifies, run_in_one_pass
+from fastconv.nn.conv import Conv2d
+from fastconv.nn.fusing import (
+    BEGINNINGS,
+    in_one_pass,
+    is_rectified,
+    rectifies,
+    run_again,
+    run_in_one_pass,
+)
 from fastconv.nn.linear import Flatten
-from fastconv.nn.module import Module, Parameter, is_watched, watched
+from fastconv.nn.module import Module, is_watched, watched
+from fastconv.nn.parameter import Parameter
 from fastconv.nn.pooling import MaxPool2d
 
 
@@ -80,10 +90,20 @@ class Sequential(Module):
         return Module.returns if last is None else last.returns
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        if self.training or passes.rooms() is not None or is_watched():
+            return self._run(x)
+        y: NDArray[Float] = passes.run(self._run, x)
+        return y
+
+    def _run(self, x: NDArray[Float]) -> NDArray[Float]:
         layers: list[Module] = list(self.layers.values())
         apart = is_watched()
         i, count = 0, len(layers)
         while i < count:
+            if not apart and type(layers[i]) is Conv2d and (again := run_again(layers, i, x)) is not None:
+                x, together = again
+                i += together
+                continue
             together = 1 if apart or type(layers[i]) not in BEGINNINGS else in_one_pass(layers, i, x)
             x = layers[i](x) if together == 1 else run_in_one_pass(layers[i : i + together], x)
             i += together

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.nn.module import Module, Parameter
+from fastconv.nn.module import Module
+from fastconv.nn.parameter import Parameter
 
 _SHARED = (Parameter, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)
 

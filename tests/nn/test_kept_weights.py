@@ -176,9 +176,9 @@ def test_memory_is_freed():
             def __del__(self):
                 freed.append(self.nbytes)
 
-        kept, made = model[0]._kept._kept
-        model[0]._kept._kept = kept.view(Watch), made
-        del kept, made, y
+        kept = model[0]._kept._kept[0]
+        kept.weight = kept.weight.view(Watch)
+        del kept, y
         gc.collect()
         assert not freed
         model.train()

@@ -255,6 +255,8 @@ WEIGHT_GRADIENT_CONSTANTS = {
     },
 }
 
+FILTERS, PREPARED = ("filter", "filter_as_written"), 0.4    # terms of filters, and the share that is left of them where
+#                                                             they are prepared beforehand: to read them
 REGION = 6e3              # a call of a plan, for outputs that are computed in regions
 
 DATA_GRADIENT_CONSTANTS = {

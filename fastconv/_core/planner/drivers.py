@@ -63,6 +63,8 @@ from fastconv._core.planner.constants import (
     BY_PATCHES,
     CONSTANTS,
     DATA_GRADIENT_CONSTANTS,
+    FILTERS,
+    PREPARED,
     TRANSPOSED,
     WEIGHT_GRADIENT_CONSTANTS,
     WINOGRAD_BY_PATCHES,
@@ -169,8 +171,10 @@ class DataGradientDriver(NamedTuple):
 
 def _expected(tables, driver, problem):
     constants = tables.get(isa.in_use(), tables["baseline"])[problem.itemsize][driver.name]
-    return sum(constants.get(name, 0.0) * count
-               for name, count in driver.costs.terms(problem, *isa.tile(problem.itemsize)).items())
+    terms = driver.costs.terms(problem, *isa.tile(problem.itemsize))
+    if problem.prepared:
+        terms = {name: PREPARED * count if name in FILTERS else count for name, count in terms.items()}
+    return sum(constants.get(name, 0.0) * count for name, count in terms.items())
 
 
 ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,

@@ -48,7 +48,8 @@ class ConvProblem(NamedTuple):
 
     Pairs are (rows, columns), `pads` ((top, bottom), (left, right)). channels_last says whether a pixel's channels
     follow each other in memory, in x and in y; column_step is the distance of two outputs of a row, in pixels,
-    where they do not. accumulate: the sums are added to what is there.
+    where they do not. accumulate: the sums are added to what is there. prepared: what a driver makes of the weights is
+    there already.
     """
 
     x_shape: tuple[int, int, int, int]
@@ -63,6 +64,7 @@ class ConvProblem(NamedTuple):
     padding_mode: str
     column_step: int = 1
     accumulate: bool = False
+    prepared: bool = False
 
     @property
     def images(self):

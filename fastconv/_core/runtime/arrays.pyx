@@ -11,6 +11,9 @@ from libc.string cimport memcmp
 
 cnp.import_array()
 
+cdef enum:
+    FEW_BYTES = 1 << 14
+
 _float32, _float64 = cnp.PyArray_DescrFromType(cnp.NPY_FLOAT), cnp.PyArray_DescrFromType(cnp.NPY_DOUBLE)
 float32, float64 = <PyObject *>_float32, <PyObject *>_float64
 _int64 = cnp.PyArray_DescrFromType(cnp.NPY_INT64)
@@ -86,7 +89,7 @@ def is_room(value, tuple shape, dtype, tuple inputs):
     return True
 
 
-def is_copy(value, cnp.ndarray original):
+cpdef bint is_copy(value, cnp.ndarray original):
     """Whether `value` is plain and C-contiguous, as `original` is, with the same shape, dtype and bytes:
     0.0 is not -0.0 here, and a NaN is itself."""
     cdef bint same = plain(value) and cnp.PyArray_SAMESHAPE(<cnp.ndarray>value, original) and (
@@ -96,9 +99,27 @@ def is_copy(value, cnp.ndarray original):
     cdef size_t size
     if same:
         data, size = cnp.PyArray_DATA(<cnp.ndarray>value), cnp.PyArray_NBYTES(original)
+        if size <= FEW_BYTES:    # sooner compared than the lock is given back
+            return memcmp(data, cnp.PyArray_DATA(original), size) == 0
         with nogil:
             same = memcmp(data, cnp.PyArray_DATA(original), size) == 0
     return same
+
+
+def are_same(tuple values, tuple originals):
+    """Whether there are as many values as originals, arrays that are copies of theirs, numbers that are equal, and
+    otherwise the same objects."""
+    cdef Py_ssize_t i
+    if len(values) != len(originals):
+        return False
+    for i in range(len(values)):
+        value, original = values[i], originals[i]
+        if isinstance(original, cnp.ndarray):
+            if not is_copy(value, original):
+                return False
+        elif value is not original and not (isinstance(value, float) and value == original):
+            return False
+    return True
 
 
 def turned(cnp.ndarray weight):

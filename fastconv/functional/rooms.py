@@ -1,0 +1,55 @@
+"""Memory of the maps of one pass through a network: that of a map of which nothing is left serves the next one.
+
+Each map in memory of its own, taken from the pool by its size, would lie where nothing was for a whole pass: outside of
+the near caches. So there are few large pieces, in whose beginnings the maps follow each other. A piece is free when
+nobody holds an array that lies in it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from fastconv._core.runtime import memory
+from fastconv.functional.typing import Array
+
+MOST = 8    # pieces; what finds none gets memory of its own
+
+# Other threads count references for themselves where there is no lock over all of them.
+_COUNTS = getattr(sys, "_is_gil_enabled", lambda: True)
+
+
+class Rooms:
+    """The pieces of one pass, for the thread that makes it."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Array] = []
+        self._thread = threading.get_ident() if _COUNTS() else None
+
+    def take(self, shape: tuple[int, ...], dtype: Any, size: int) -> Array:
+        """Room for an array, of so many bytes: it lies in a piece, or owns its memory."""
+        if threading.get_ident() != self._thread:
+            return memory.empty(shape, dtype)
+        pieces = self._pieces
+        for i in range(len(pieces)):
+            if sys.getrefcount(pieces[i]) == _FREE and pieces[i].size >= size:
+                return np.ndarray(shape, dtype, pieces[i])
+        if len(pieces) == MOST:
+            return memory.empty(shape, dtype)
+        pieces.append(memory.empty((size,), np.uint8))
+        return np.ndarray(shape, dtype, pieces[-1])
+
+    def hold(self, array: Any) -> bool:
+        """Whether an array lies in one of the pieces."""
+        return isinstance(array, np.ndarray) and any(array.base is piece for piece in self._pieces)
+
+
+def _references(pieces: list[Array]) -> int:
+    """That are counted of a free piece: it depends on the interpreter."""
+    return sys.getrefcount(pieces[0])
+
+
+_FREE = _references([np.empty(1)])
