@@ -56,7 +56,7 @@ class FixedWeights:
         self._calls: dict[Any, FixedCall | ConvCall] = {}
         self._prepared: dict[Any, tuple[Any, ...]] = {}
 
-    def convolve(self, x: Array, bias: Array | None, activation: Activation | None, rooms: Rooms | None) -> Array:
+    def convolve(self, x: Any, bias: Array | None, activation: Activation | None, rooms: Rooms | None) -> Array:
         """The convolution of x, which is a plain array as the bias is."""
         key = x.shape, x.strides, x.itemsize, None if bias is None else bias.shape, activation
         call = self._calls.get(key)
@@ -65,13 +65,14 @@ class FixedWeights:
             if len(self._calls) >= MOST_CALLS:
                 self._calls.clear()
             self._calls[key] = call
-        if type(call) is FixedCall:
+        if isinstance(call, FixedCall):
             return call.run(x, bias, rooms)
-        result: Array = call.run(x, self.weight, bias, None)  # type: ignore[union-attr]  # it is a ConvCall
+        result: Array = call.run(x, self.weight, bias, None)
         return result
 
     def _find(self, x: Array, bias: Array | None, activation: Activation | None) -> FixedCall | ConvCall:
-        call, *_ = self._convolutions.find_call(x, self.weight, bias, *self._options, activation)
+        find: Any = self._convolutions.find_call
+        call, *_ = find(x, self.weight, bias, *self._options, activation)
         if call.empty:
             return call
         plan = _replanned(call.plan) if self._replan else call.plan

@@ -117,7 +117,8 @@ class _Folded:
     def __init__(self, options: tuple[Any, ...], weight: Array, seal: object | None, sources: tuple[Any, ...]) -> None:
         self.seal: object | None = seal
         self.weight = weight.copy()
-        self.sources = tuple(value.copy() if isinstance(value, np.ndarray) else value for value in sources)
+        self.sources: tuple[Any, ...] = tuple(
+            value.copy() if isinstance(value, np.ndarray) else value for value in sources)
         both = folded(self.weight, self.sources[0], Normalisation(*self.sources[1:]))
         self.bias: Array = both[1]
         self.fixed: FixedWeights | None = None

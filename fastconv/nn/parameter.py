@@ -48,6 +48,9 @@ class Parameter:
 
     __slots__ = ("_array", "_seal", "grad", "name")
 
+    _array: NDArray[Any]
+    _seal: object | None
+
     def __init__(self, data: Any, name: str = "") -> None:
         self.data = np.ascontiguousarray(checks.array(data, "data"))
         self.grad: NDArray[Any] | None = None
@@ -63,8 +66,8 @@ class Parameter:
 
     @data.setter
     def data(self, array: NDArray[Any]) -> None:
-        self._array: NDArray[Any] = array
-        self._seal: object | None = None
+        self._array = array
+        self._seal = None
 
     @property
     def shape(self) -> tuple[int, ...]:
