@@ -28,4 +28,6 @@ class Host(NamedTuple):
 HOSTS: tuple[Host, ...] = (
     Host("SciPy", "scipy", "1.17.1", "with fastconv.adapters.scipy.patched(): ...",
          "the linear filters of scipy.ndimage, convolve2d and correlate2d of scipy.signal"),
+    Host("PyTorch", "torch", "2.13.0", "fastconv.adapters.torch.enable()",
+         "convolutions and poolings of float tensors on CPUs and their gradients; an operator for torch.compile"),
 )
