@@ -55,8 +55,10 @@ def test_random_calls(seed, counts):
             with enabled(), pytest.raises(RuntimeError, match=re.escape(str(error)[:40])):
                 torch_calls.results(function, tensors, number)
             continue
+        # Of volumes PyTorch keeps the order of memory in some kernels, and not in others.
+        ordered = len(tensors) == 1 or tensors[1].dim() == 4
         with enabled():
-            torch_calls.assert_alike(torch_calls.results(function, tensors, number), want)
+            torch_calls.assert_alike(torch_calls.results(function, tensors, number), want, ordered)
     assert sum(counts.handed_on.values()) <= refused < 25
     assert len(counts.served) == 10
 
