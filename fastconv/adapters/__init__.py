@@ -33,6 +33,8 @@ HOSTS: tuple[Host, ...] = (
          "computes the evaluator's operators, several times as fast"),
     Host("SciPy", "scipy", "1.17.1", "with fastconv.adapters.scipy.patched(): ...",
          "the linear filters of scipy.ndimage, convolve2d and correlate2d of scipy.signal"),
+    Host("PyTorch", "torch", "2.13.0", "fastconv.adapters.torch.enable()",
+         "convolutions and poolings of float tensors on CPUs and their gradients; an operator for torch.compile"),
     Host("CS231n", None, None, "from fastconv.adapters.cs231n import *",
          "the functions of the course's fast_layers.py: convolution, max pooling, columns"),
     Host("Deep Learning from Scratch", None, None, "from fastconv.adapters.dlfs import *",

@@ -5,12 +5,13 @@ One line, and every model uses fastconv, forward and backward, in training and i
     fastconv.adapters.torch.enable()
 
 The CPU kernels of PyTorch's operators are exchanged: convolution and its gradient (of one to three axes, plain and
-transposed, with groups), maxima and averages of two and three axes and their gradients, in float32 and float64, with the
-channels first or last. Autograd, modules, optimisers and hooks are PyTorch's own, and see tensors that share memory with
-fastconv's results. Other dtypes, and what PyTorch refuses, go to PyTorch's own kernels; `report` says how often, and why.
+transposed, with groups), maxima and averages of two and three axes and their gradients, in float32 and float64, with
+the channels first or last. Autograd, modules, optimisers and hooks are PyTorch's own, and see tensors that share memory
+with fastconv's results. Other dtypes, and what PyTorch refuses, go to PyTorch's own kernels; `report` says how often,
+and why.
 
-`conv2d` is an operator of its own, which `torch.compile` takes into its graphs. fastconv uses as many threads as
-`torch.get_num_threads()` says.
+`conv2d` is an operator of its own, which `torch.compile` takes into its graphs (`fastconv.adapters.torch.operator`).
+fastconv uses as many threads as `torch.get_num_threads()` says.
 """
 
 from __future__ import annotations
@@ -103,40 +104,11 @@ def report() -> Report:
     return _part("override").report
 
 
-def conv2d(x: Any, weight: Any, bias: Any = None, stride: int | tuple[int, int] = 1,
-           padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1, groups: int = 1) -> Any:
-    """`torch.nn.functional.conv2d` as the operator ``fastconv::conv2d``, whether PyTorch's own is exchanged or not.
-
-    Parameters
-    ----------
-    x : tensor (N, C, H, W) of float32 or float64, on the CPU
-    weight : tensor (K, C/groups, R, S)
-    bias : tensor (K,), optional
-    stride, padding, dilation : int or (int, int)
-    groups : int
-
-    Returns
-    -------
-    tensor (N, K, OH, OW)
-        With gradients of any order. Its channels lie last in memory where those of x or weight do.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `fastconv.conv2d`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from fastconv.adapters.torch import conv2d
-    >>> weight = torch.ones(1, 1, 2, 2, requires_grad=True)
-    >>> conv2d(torch.ones(1, 1, 3, 3), weight).sum().backward()
-    >>> weight.grad[0, 0]
-    tensor([[4., 4.],
-            [4., 4.]])
-    """
-    pairs = ([value, value] if isinstance(value, int) else list(value) for value in (stride, padding, dilation))
-    return _part("operator").conv2d(x, weight, bias, *pairs, groups)
+def __getattr__(name: str) -> Any:
+    if name == "conv2d":  # found here, and not in a function, where torch.compile would meet the import
+        function = globals()[name] = _part("operator").conv2d
+        return function
+    raise AttributeError(f"module 'fastconv.adapters.torch' has no attribute {name!r}")
 
 
 def _part(name: str) -> Any:

@@ -13,6 +13,42 @@ from fastconv.adapters.torch.host import array, channels_before, channels_behind
 _OPTIONS = "int[2] stride, int[2] padding, int[2] dilation, int groups"
 
 
+def conv2d(x: Any, weight: Any, bias: Any = None, stride: int | tuple[int, int] = 1,
+           padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1, groups: int = 1) -> Any:
+    """`torch.nn.functional.conv2d` as the operator ``fastconv::conv2d``, whether PyTorch's own is exchanged or not.
+
+    Parameters
+    ----------
+    x : tensor (N, C, H, W) of float32 or float64, on the CPU
+    weight : tensor (K, C/groups, R, S)
+    bias : tensor (K,), optional
+    stride, padding, dilation : int or (int, int)
+    groups : int
+
+    Returns
+    -------
+    tensor (N, K, OH, OW)
+        With gradients of any order. Its channels lie last in memory where those of x or weight do.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fastconv.conv2d`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastconv.adapters.torch import conv2d
+    >>> weight = torch.ones(1, 1, 2, 2, requires_grad=True)
+    >>> conv2d(torch.ones(1, 1, 3, 3), weight).sum().backward()
+    >>> weight.grad[0, 0]
+    tensor([[4., 4.],
+            [4., 4.]])
+    """
+    pairs = [[value, value] if isinstance(value, int) else list(value) for value in (stride, padding, dilation)]
+    return _operator(x, weight, bias, *pairs, groups)
+
+
 def _layout(x, weight):
     last = is_channels_last(x) or is_channels_last(weight)
     return last, "NHWC" if last else "NCHW"
@@ -56,15 +92,15 @@ def _grad_weight(grad_output, x, weight, stride, padding, dilation, groups):
     return torch.from_numpy(grad_weight)
 
 
-conv2d = torch.library.custom_op("fastconv::conv2d", _conv2d, mutates_args=(), device_types="cpu",
-                                 schema=f"(Tensor x, Tensor weight, Tensor? bias, {_OPTIONS}) -> Tensor")
+_operator = torch.library.custom_op("fastconv::conv2d", _conv2d, mutates_args=(), device_types="cpu",
+                                    schema=f"(Tensor x, Tensor weight, Tensor? bias, {_OPTIONS}) -> Tensor")
 grad_x = torch.library.custom_op("fastconv::conv2d_grad_x", _grad_x, mutates_args=(), device_types="cpu",
                                  schema=f"(Tensor grad_output, Tensor x, Tensor weight, {_OPTIONS}) -> Tensor")
 grad_weight = torch.library.custom_op("fastconv::conv2d_grad_weight", _grad_weight, mutates_args=(), device_types="cpu",
                                       schema=f"(Tensor grad_output, Tensor x, Tensor weight, {_OPTIONS}) -> Tensor")
 
 
-@conv2d.register_fake
+@_operator.register_fake
 def _(x, weight, bias, stride, padding, dilation, groups):
     sizes = [(size + 2 * pad - step * (taps - 1) - 1) // by + 1
              for size, pad, step, taps, by in zip(x.shape[2:], padding, dilation, weight.shape[2:], stride)]
@@ -114,17 +150,17 @@ def _keep_gradient(ctx: Any, inputs: Any, output: Any) -> None:
 def _backward_of_grad_x(context, grad):
     grad_output, x, weight = context.saved_tensors
     needs_grad, _, needs_weight, *_ = context.needs_input_grad
-    return (conv2d(grad, weight, None, *context.options) if needs_grad else None, None,
+    return (_operator(grad, weight, None, *context.options) if needs_grad else None, None,
             grad_weight(grad_output, grad, weight, *context.options) if needs_weight else None, None, None, None, None)
 
 
 def _backward_of_grad_weight(context, grad):
     grad_output, x, weight = context.saved_tensors
     needs_grad, needs_x, *_ = context.needs_input_grad
-    return (conv2d(x, grad, None, *context.options) if needs_grad else None,
+    return (_operator(x, grad, None, *context.options) if needs_grad else None,
             grad_x(grad_output, x, grad, *context.options) if needs_x else None, None, None, None, None, None)
 
 
-conv2d.register_autograd(_backward, setup_context=_keep)
+_operator.register_autograd(_backward, setup_context=_keep)
 grad_x.register_autograd(_backward_of_grad_x, setup_context=_keep_gradient)
 grad_weight.register_autograd(_backward_of_grad_weight, setup_context=_keep_gradient)

@@ -46,22 +46,22 @@ def max_pool_backward(axes, grad_output, x, kernel_size, stride, padding, dilati
 
 def avg_pool(axes, x, kernel_size, stride=(), padding=(0,), ceil_mode=False, count_include_pad=True,
              divisor_override=None):
-    last, options = _options(axes, x, stride, padding, ceil_mode)
+    last, options = _options(axes, x, stride, padding, ceil_mode, axes == 2)  # of volumes PyTorch puts channels first
     return _returned(_AVG[axes][0](_seen(x, last), _each(kernel_size, axes), count_include_pad=count_include_pad,
                                    divisor_override=divisor_override, **options), last)
 
 
 def avg_pool_backward(axes, grad_output, x, kernel_size, stride, padding, ceil_mode, count_include_pad,
                       divisor_override):
-    last, options = _options(axes, x, stride, padding, ceil_mode)
+    last, options = _options(axes, x, stride, padding, ceil_mode, axes == 2)  # of volumes PyTorch puts channels first
     shape = tuple(channels_behind(x).shape if last else x.shape)
     return _returned(_AVG[axes][1](_seen(grad_output, last), shape, _each(kernel_size, axes),
                                    count_include_pad=count_include_pad, divisor_override=divisor_override,
                                    **options), last)
 
 
-def _options(axes, x, stride, padding, ceil_mode):
-    last = x.dim() == axes + 2 and is_channels_last(x)
+def _options(axes, x, stride, padding, ceil_mode, keeps_order=True):
+    last = keeps_order and x.dim() == axes + 2 and is_channels_last(x)
     return last, {"stride": _each(stride, axes) or None, "padding": _each(padding, axes), "ceil_mode": ceil_mode,
                   "data_format": _NAMES[axes][last]}
 

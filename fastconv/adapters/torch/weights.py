@@ -1,8 +1,8 @@
 """What the drivers made of weights that stay, kept for inference.
 
 A layer in inference meets the same weights again and again. Nobody says when they change: `tensor.data` writes past the
-version counter, and NumPy past everything. So each call compares the weights with a copy, byte by byte, which takes a small
-part of the time of a convolution (`fastconv.functional.prepared`).
+version counter, and NumPy past everything. So each call compares the weights with a copy, byte by byte, which takes a
+small part of the time of a convolution (`fastconv.functional.prepared`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Keeper:
         self._seen: OrderedDict[Any, None] = OrderedDict()
         self._bytes = 0
 
-    def convolve(self, convolutions: Any, x: np.ndarray, weight: np.ndarray, bias: Any, options: tuple[Any, ...]) -> Any:
+    def convolve(self, convolutions: Any, x: np.ndarray, weight: np.ndarray, bias: Any,
+                 options: tuple[Any, ...]) -> Any:
         """The convolution of arrays; the options in the order of `conv2d`. Weights are kept when they come again."""
         key = weight.__array_interface__["data"][0], weight.shape, weight.strides, weight.dtype.char, options
         keeps = self._find(key, convolutions, weight, options)
