@@ -43,4 +43,6 @@ HOSTS: tuple[Host, ...] = (
          "a convolutional network as a classifier: pipelines, grid searches, partial_fit"),
     Host("autograd", "autograd", "1.9.1", "fastconv.adapters.autograd.enable()",
          "autograd.scipy.signal.convolve; new functions for convolution and pooling"),
+    Host("Keras", "keras", "3.15.1", "fastconv.adapters.keras.enable()",
+         "convolution and pooling of Keras's NumPy backend, for prediction, without JAX"),
 )  # fmt: skip

@@ -269,6 +269,8 @@ DIRECTLY, LAST = next(driver for driver in DATA_GRADIENT if driver.name == "dire
     ((2, 64, 9, 8), (1, 64, 3, 3), (2, 2), (1, 1), 1),
     ((3, 1, 8, 8), (1, 1, 3, 3), (2, 2), (1, 1), 1),
     ((1, 17, 5, 40), (33, 17, 3, 3), (3, 3), (0, 0), 1),
+    ((2, 6, 107, 107), (4, 6, 7, 7), (8, 8), (2, 2), 1),        # a block's last row needs one of the next block in
+    ((2, 6, 211, 211), (3, 6, 7, 7), (16, 16), (2, 2), 1),      # phases that are shorter than others
 ])
 def test_all_phases_in_one_call_exactly(layer, dtype):
     each = problem(*layer, itemsize=np.dtype(dtype).itemsize)
