@@ -222,8 +222,8 @@ def test_what_is_no_model(tmp_path):
 
 
 def test_an_opset_that_is_too_old():
-    proto = model([("Relu", ["x"], ["y"])], {"x": (np.float32, (2,))}, ["y"], opset=6)
-    with pytest.raises(UnsupportedModel, match="opset 6: it must be 7 or later"):
+    proto = model([("Relu", ["x"], ["y"])], {"x": (np.float32, (2,))}, ["y"], opset=5)
+    with pytest.raises(UnsupportedModel, match="opset 5: it must be 6 or later"):
         load(proto)
 
 
