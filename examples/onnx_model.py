@@ -16,7 +16,6 @@ from onnx.reference import ReferenceEvaluator
 
 import fastconv.adapters.onnx
 
-
 NUMBERS = ("scale", "shift", "mean", "variance")    # of a batch normalisation
 
 

@@ -19,6 +19,7 @@ from fastconv._core.pointwise import elementwise
 from fastconv.adapters.onnx.graph import Graph, Node
 from fastconv.adapters.onnx.operators import run_operator
 from fastconv.adapters.onnx.operators.arithmetic import hard_sigmoid_line
+from fastconv.adapters.onnx.operators.normalisation import trains
 from fastconv.adapters.onnx.patterns import Uses, rewritten
 from fastconv.adapters.onnx.program import Builder
 
@@ -142,7 +143,7 @@ def _line(node: Node, constants: dict[str, np.ndarray],
     if node.op == "BatchNormalization":
         conv = made.get(node.inputs[0])
         if conv is None or not all(name in constants for name in node.inputs[1:]) or len(node.outputs) > 1 or (
-                node.attributes.get("training_mode", 0) or node.attributes.get("spatial", 1) != 1):
+                trains(node) or node.attributes.get("spatial", 1) != 1):
             return None, None
         scale, offset, mean, variance = (constants[name].astype(np.float64) for name in node.inputs[1:5])
         factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))

@@ -16,7 +16,7 @@ import numpy as np
 
 __all__ = ["Graph", "Node", "UnsupportedModel", "onnx_package", "read"]
 
-OLDEST_OPSET = 7
+OLDEST_OPSET = 6
 LARGEST_CHECKED = 1 << 30    # bytes of a model, beyond which onnx cannot check it in memory
 
 #: What arrays of a program can be made of.

@@ -32,7 +32,7 @@ def load(model: Any) -> Session:
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
-        Opset 7 or later; float32 or float64 convolutions.
+        Opset 6 or later; float32 or float64 convolutions.
 
     Returns
     -------

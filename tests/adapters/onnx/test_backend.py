@@ -3,6 +3,7 @@ exported from PyTorch and those of known networks that lie in the wheel."""
 
 import re
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,14 @@ def test_no_case_of_floats_is_skipped_without_a_reason():
             if not any(re.search(reason, str(error)) for reason in REASONS):
                 skipped[case.name] = str(error)
     assert skipped == {}
+
+
+@pytest.mark.parametrize("folder", ["pytorch-converted", "pytorch-operator", "light"])
+def test_every_model_in_the_wheel_can_be_read(folder):
+    data = Path(suite.__file__).parent / "data" / folder
+    models = sorted([*data.glob("*/model.onnx"), *data.glob("*.onnx")])
+    assert len(models) > 8
+    assert [str(path) for path in models if not Backend.is_compatible(onnx.load(path))] == []
 
 
 def test_a_node_by_itself():

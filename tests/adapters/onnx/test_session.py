@@ -222,8 +222,10 @@ def test_what_is_no_model(tmp_path):
 
 
 def test_an_opset_that_is_too_old():
-    proto = model([("Relu", ["x"], ["y"])], {"x": (np.float32, (2,))}, ["y"], opset=6)
-    with pytest.raises(UnsupportedModel, match="opset 6: it must be 7 or later"):
+    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2]) for name in "xy")
+    proto = helper.make_model(helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", [x], [y]),
+                              opset_imports=[helper.make_opsetid("", 5)])
+    with pytest.raises(UnsupportedModel, match="opset 5: it must be 6 or later"):
         load(proto)
 
 

@@ -49,9 +49,19 @@ def same_dtype(*values: Value) -> None:
         raise TypeError(f"the inputs must be of one type, got {', '.join(str(value.dtype) for value in values)}")
 
 
+def aligned(builder: Builder, node: Node, x: Value, y: Value) -> Value:
+    """The second operand; in opset 6 `axis` says with which axis of the first one its own begin."""
+    if node.version >= 7 or x.shape == y.shape:
+        return y
+    first = node.attributes.get("axis", x.ndim - y.ndim)
+    shape = (*y.shape, *(1,) * (x.ndim - first % x.ndim - y.ndim)) if x.ndim and y.ndim else y.shape
+    return builder.view(builder.plain(y), shape, lambda array: array.reshape(shape))
+
+
 def binary(function: Callable[..., Any], dtype: Any = None) -> Callable[..., Value]:
     def operator(builder: Builder, node: Node, x: Value, y: Value) -> Value:
         same_dtype(x, y)
+        y = aligned(builder, node, x, y)
         return broadcast(builder, function, x, y, dtype=dtype)
 
     return operator
@@ -77,6 +87,7 @@ def variadic(function: Callable[..., Any]) -> Callable[..., Value]:
 def Add(builder: Builder, node: Node, x: Value, y: Value) -> Value:
     """A sum; of arrays that lie alike with the activation that follows it, in one pass."""
     same_dtype(x, y)
+    y = aligned(builder, node, x, y)
     activation = node.attributes.get("activation")
     if x.shape == y.shape and x.dtype in FLOATS and x.size:
         lead = y if x.constant is not None else x
@@ -96,6 +107,7 @@ def Add(builder: Builder, node: Node, x: Value, y: Value) -> Value:
 def Mul(builder: Builder, node: Node, x: Value, y: Value) -> Value:
     """A product; of a map with a factor a channel as a convolution with filters of one tap."""
     same_dtype(x, y)
+    y = aligned(builder, node, x, y)
     for maps, factors in ((x, y), (y, x)):
         few = maps.ndim == 4 and maps.shape[0] == 1 and maps.shape[1] < MANY_CHANNELS and maps.dtype in FLOATS
         if few and factors.shape == (1, maps.shape[1], 1, 1) and maps.size > 4 * factors.size:
@@ -106,6 +118,7 @@ def Mul(builder: Builder, node: Node, x: Value, y: Value) -> Value:
 def Div(builder: Builder, node: Node, x: Value, y: Value) -> Value:
     """Of integers rounded towards zero, as in C."""
     same_dtype(x, y)
+    y = aligned(builder, node, x, y)
     return broadcast(builder, np.divide if x.dtype.kind == "f" else _quotient, x, y)
 
 
@@ -124,6 +137,7 @@ def Mod(builder: Builder, node: Node, x: Value, y: Value) -> Value:
 
 def Pow(builder: Builder, node: Node, x: Value, y: Value) -> Value:
     """Of the type of the base, whatever that of the exponent is."""
+    y = aligned(builder, node, x, y)
     if y.constant is not None and y.size == 1 and y.ndim <= x.ndim and x.dtype in FLOATS:
         exponent = float(y.constant.reshape(()))
         if exponent == 2:
@@ -266,7 +280,11 @@ def Clip(builder: Builder, node: Node, x: Value, low: Value | None = None, high:
 
 
 def PRelu(builder: Builder, node: Node, x: Value, slope: Value) -> Value:
-    """The slope is repeated to fit x alone."""
+    """The slope is repeated to fit x; in opset 6 it has a number for each channel."""
+    if node.version < 7 and slope.size > 1:
+        shape = (slope.size, *(1,) * (x.ndim - 2))
+        slope = builder.view(builder.plain(slope), shape, lambda array: array.reshape(shape))
+
     def run(x: np.ndarray, slope: np.ndarray, out: np.ndarray) -> None:
         scaled = np.multiply(x, slope)
         np.copyto(out, np.where(x < 0, scaled, x))

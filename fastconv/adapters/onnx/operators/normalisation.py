@@ -14,10 +14,15 @@ from fastconv.adapters.onnx.operators.channels import NOTHING, scaled
 from fastconv.adapters.onnx.program import Builder, Value
 
 
+def trains(node: Node) -> bool:
+    """Whether a batch normalisation measures the batch, as opset 6 does where `is_test` does not say otherwise."""
+    return bool(node.attributes.get("training_mode", 0)) or (node.version < 7 and not node.attributes.get("is_test", 0))
+
+
 def BatchNormalization(builder: Builder, node: Node, x: Value, scale: Value, offset: Value, mean: Value,
                        variance: Value) -> Value:
     """A factor and an offset for each channel, which follow from the four numbers."""
-    if node.attributes.get("training_mode", 0) or len([name for name in node.outputs if name]) > 1:
+    if trains(node) or len([name for name in node.outputs if name]) > 1:
         raise NotImplementedError("training_mode is not supported: the runner predicts")
     if node.attributes.get("spatial", 1) != 1:
         raise NotImplementedError("spatial 0 of opset 8 and before is not supported")
