@@ -71,8 +71,8 @@ def test_help_and_info_import_nothing_they_do_not_need():
 # Wrong arguments
 
 WRONG = {
-    "": "a command is needed: train, evaluate, predict, explain, info, completion",
-    "trian": "unknown command 'trian' (did you mean train?): must be one of train, evaluate, predict, explain, info",
+    "": "a command is needed: train, evaluate, predict, explain, run, adapters, info, completion",
+    "trian": "unknown command 'trian' (did you mean train?): must be one of train, evaluate, predict, explain, run",
     "hlep": "unknown command 'hlep' (did you mean help?)",
     "help trian": "unknown command 'trian' (did you mean train?)",
     "--versoin": "--versoin before a command (did you mean --version?)",
