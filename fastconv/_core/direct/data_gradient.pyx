@@ -389,12 +389,9 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
         l.lanes, l.mr = vector_length(<double *>NULL), tile_rows(<double *>NULL)
     l.team, l.width, l.vectors = team, l.lanes * (1 if g.k <= l.lanes else FC_MAX_NV), ceildiv(g.c, l.lanes)
     l.panels = ceildiv(g.k, l.width)
-    # Phases with fewer outputs than steps end earlier in the image, but not in the blocks before its last one.
-    l.halo = 0
-    for i in range(l.rows.count):
+    l.halo = l.taps = 0
+    for i in range(l.rows.count):    # phases with fewer outputs end before the image does, but not before a block does
         l.halo = max(l.halo, l.rows.phases[i].at + (l.rows.phases[i].taps - 1) * l.rows.dilation)
-    l.taps = 0
-    for i in range(l.rows.count):
         for j in range(l.columns.count):
             l.taps += l.rows.phases[i].taps * l.columns.phases[j].taps
     steps = in_steps(g, &l)
