@@ -45,4 +45,6 @@ HOSTS: tuple[Host, ...] = (
          "autograd.scipy.signal.convolve; new functions for convolution and pooling"),
     Host("Keras", "keras", "3.15.1", "fastconv.adapters.keras.enable()",
          "convolution and pooling of Keras's NumPy backend, for prediction, without JAX"),
+    Host("PyTensor", "pytensor", "3.0.7", "fastconv.adapters.pytensor.enable()",
+         "pytensor.tensor.signal.convolve2d and its gradients"),
 )  # fmt: skip

@@ -35,11 +35,13 @@ except ImportError as error:
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "convolve", "disable", "enable",
            "enabled", "max_pool1d", "max_pool2d", "max_pool3d", "report"]
 
-_CONVOLUTIONS = {1: (F.conv1d, F.conv1d_backward), 2: (F.conv2d, F.conv2d_backward), 3: (F.conv3d, F.conv3d_backward)}
-_MAXIMA = {1: (F.max_pool1d, F.max_pool1d_backward), 2: (F.max_pool2d, F.max_pool2d_backward),
-           3: (F.max_pool3d, F.max_pool3d_backward)}
-_AVERAGES = {1: (F.avg_pool1d, F.avg_pool1d_backward), 2: (F.avg_pool2d, F.avg_pool2d_backward),
-             3: (F.avg_pool3d, F.avg_pool3d_backward)}
+_Pair = tuple[Any, Any]  # a function and its gradient
+_CONVOLUTIONS: dict[int, _Pair] = {1: (F.conv1d, F.conv1d_backward), 2: (F.conv2d, F.conv2d_backward),
+                                   3: (F.conv3d, F.conv3d_backward)}
+_MAXIMA: dict[int, _Pair] = {1: (F.max_pool1d, F.max_pool1d_backward), 2: (F.max_pool2d, F.max_pool2d_backward),
+                             3: (F.max_pool3d, F.max_pool3d_backward)}
+_AVERAGES: dict[int, _Pair] = {1: (F.avg_pool1d, F.avg_pool1d_backward), 2: (F.avg_pool2d, F.avg_pool2d_backward),
+                               3: (F.avg_pool3d, F.avg_pool3d_backward)}
 
 
 class _How(NamedTuple):

@@ -38,10 +38,10 @@ _HOME = "keras.src.backend.numpy.nn"
 _NAMES = ("conv", "depthwise_conv", "separable_conv", "conv_transpose", "max_pool", "average_pool")
 _REPORT = Report()
 
-_CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
-_MAXIMA = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-_AVERAGES = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+_CONVOLUTIONS: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_TRANSPOSED: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+_MAXIMA: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_AVERAGES: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 _FORMATS = {"channels_first": {1: "NCL", 2: "NCHW", 3: "NCDHW"}, "channels_last": {1: "NLC", 2: "NHWC", 3: "NDHWC"}}
 
 _originals: dict[str, Callable[..., Any]] = {}
