@@ -250,7 +250,7 @@ def test_results_are_compared_with_float64(tmp_path, layout, dtype, limit):
     rows = json.loads(file.read_text())["results"]
     assert len(rows) == 4
     for row in rows:
-        assert all(0 < row["errors"][library] < limit for library in ("fastconv", "numpy"))
+        assert all(0 <= row["errors"][library] < limit for library in ("fastconv", "numpy"))  # 0: added up alike
         assert row["inexact"] == [] and row["ratio"] == row["seconds"]["numpy"] / row["seconds"]["fastconv"]
 
 

@@ -168,7 +168,7 @@ def test_project_urls():
 
 def test_a_build_says_how_far_it_is(sources, tmp_path):
     """With a compiler that only makes empty files, for one module; quiet where that is asked for."""
-    for path in (sources / "fastconv/_core").rglob("*.pyx"):
+    for path in (sources / "fastconv").rglob("*.pyx"):
         if path.stem != "isa":
             path.unlink()
     compiler = tmp_path / "cc"
@@ -229,13 +229,13 @@ def build(tree, compiler, *options):
 
 
 def refusing(folder, name, *flags):
-    """A compiler that does not know some flags."""
+    """A compiler that does not know some flags; it does not optimise, which takes a quarter of the time."""
     wrapper = folder / name
     patterns = "|".join(f"{flag}*" for flag in flags)
     wrapper.write_text(textwrap.dedent(f"""\
         #!/bin/sh
         for flag; do case "$flag" in {patterns}) echo "unrecognized option $flag" >&2; exit 1;; esac; done
-        exec {shutil.which(COMPILER)} "$@"
+        exec {shutil.which(COMPILER)} "$@" -O0
         """))
     wrapper.chmod(0o755)
     return wrapper
@@ -281,7 +281,7 @@ def test_builds_without_openmp_or_wide_instruction_sets_and_then_with(tree, tmp_
     config, _ = config_of(tree)
     assert config["openmp"] and config["isa"]["compiled"] == ["baseline", "avx2"]
 
-    done = build(tree, COMPILER)
+    done = build(tree, refusing(tmp_path, "cc", "-march=native"))
     assert done.returncode == 0, done.stderr
     config, _ = config_of(tree)
     assert config["openmp"] and config["isa"]["missing"] == []
