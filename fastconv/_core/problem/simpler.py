@@ -142,7 +142,8 @@ def _reshaped(problem, shape):
     if shape == POINT:
         return _remade(problem, (1, groups * c * r * s, 1, n), (1, 1), (1, 1), (0, 0), (1, n), last or (r, s) == (h, w))
     if shape == POINT_OF_PIXELS:
-        return _remade(problem, (1, groups * c, 1, n * r * s), (1, r * s), (1, r * s), (0, 0), (1, n), True)
+        return _remade(problem._replace(dilation=(1, 1)), (1, groups * c, 1, n * r * s), (1, r * s), (1, r * s), (0, 0),
+                       (1, n), True)
     if shape == COLUMNS:
         return _remade(problem._replace(dilation=(1, dh)), (n, s, 1, h), (1, r), (1, sh), (0, top), (1, oh), True)
     if shape == ROWS:
