@@ -279,7 +279,7 @@ def _possible_pool(case, dilation):
     return True
 
 
-WINOGRAD_TAPS = (2, 2), (3, 3), (5, 5), (1, 2), (1, 3), (1, 5)
+WINOGRAD_TAPS = (2, 2), (3, 3), (5, 5), (1, 2), (1, 3), (1, 5), (2, 1), (3, 1), (5, 1)
 
 
 def may_be_winograd(case, dtype):
