@@ -34,7 +34,7 @@ from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 from fastconv._core.problem.finish import lay_ground
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.interleave import interleave
-from fastconv._core.problem.parts import scratch_bytes
+from fastconv._core.problem.parts import scratch_bytes, unbacked
 from fastconv._core.problem.sizes import block_pixels
 from fastconv._core.runtime import memory
 from fastconv._core.winograd import forward as winograd
@@ -115,12 +115,13 @@ class ByPatches:
         return [part.prepare() for _, part in self._parts(grad_output, weight, grad_x)]
 
     def workspace(self, grad_output, weight, grad_x):
-        """Bytes of scratch that a call takes at a time."""
-        _, part = next(self._parts(grad_output, weight, grad_x))
+        """Bytes of scratch that a call takes at a time: the shapes are enough, there may be no memory behind them."""
+        _, part = next(self._parts(grad_output, weight, grad_x, _unbacked_filters))
         return part.workspace()
 
-    def _parts(self, grad_output, weight, grad_x):
-        """Slices of as many channels as WEIGHT_BYTES of filters allow, and what computes them."""
+    def _parts(self, grad_output, weight, grad_x, turn=None):
+        """Slices of as many channels as WEIGHT_BYTES of filters allow, and what computes them: with the filters that
+        `turn` makes, by default `_filters`."""
         of_group, all_channels, at_once = weight.shape[1], grad_x.shape[1], self.patches.channels
         k = weight.shape[0] * of_group // all_channels    # filters of a group
         for first in range(0, all_channels, at_once):
@@ -129,7 +130,7 @@ class ByPatches:
             if all_channels > of_group:
                 seen = slice(some.start // of_group * k, some.stop // of_group * k)
                 groups, received, filters = (some.stop - some.start) // of_group, grad_output[:, seen], weight[seen]
-            yield some, SomeChannels(self, received, filters, grad_x[:, some], groups)
+            yield some, SomeChannels(self, received, filters, grad_x[:, some], groups, turn or _filters)
 
 
 def period(problem):
@@ -174,12 +175,12 @@ def laid_out(problem, filled):
 class SomeChannels:
     """Channels of grad_x that are computed at a time, where groups see each other's none in whole groups."""
 
-    def __init__(self, by, grad_output, weight, grad_x, groups):
+    def __init__(self, by, grad_output, weight, grad_x, groups, turn):
         self.patches, self.driver, self.grad_output, self.grad_x = by.patches, by.driver, grad_output, grad_x
         c, size = grad_x.shape[1], grad_x.itemsize
         # Where a pixel's channels follow each other, so do those of a row of a patch: it is copied as a whole.
         self.joined = groups == 1 and c > 1 and grad_x.strides[1] == size and grad_x.strides[3] == c * size
-        self.turned = _filters(self.patches, weight, groups, self.joined)
+        self.turned = turn(self.patches, weight, groups, self.joined)
 
     def compute(self, bias, epilogue, prepared):
         """Fills grad_x; returns whether that is what the sums are, and no filter's zeros met what is not finite."""
@@ -262,6 +263,12 @@ def _filters(patches, weight, groups, joined):
     apart = weight.reshape(groups, k // groups, c, taps_h, rows, taps_w, columns)[:, :, :, ::-1, :, ::-1]
     order = (0, 4, 6, 2, 1, 3, 5) if joined else (0, 2, 4, 6, 1, 3, 5)
     return apart.transpose(order).reshape(groups * c * rows * columns, k // groups, taps_h, taps_w)
+
+
+def _unbacked_filters(patches, weight, groups, joined):
+    """What looks like `_filters` of weights whose elements are not there."""
+    (k, c), (rows, columns) = weight.shape[:2], patches.size
+    return unbacked((groups * c * rows * columns, k // groups, *patches.taps), weight.dtype)
 
 
 def _with_channels_in_rows(grad_x):
