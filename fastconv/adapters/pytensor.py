@@ -30,17 +30,18 @@ except ImportError as error:
 __all__ = ["disable", "enable", "enabled", "report"]
 
 _REPORT = Report()
+_OPERATION: Any = Convolve2d  # whose method is exchanged
 _ORIGINAL = Convolve2d.perform
 
 
 def enable() -> None:
     """Put fastconv into PyTensor's operation."""
-    Convolve2d.perform = _perform
+    _OPERATION.perform = _perform
 
 
 def disable() -> None:
     """Put PyTensor's own code back."""
-    Convolve2d.perform = _ORIGINAL
+    _OPERATION.perform = _ORIGINAL
 
 
 @contextlib.contextmanager
@@ -51,7 +52,7 @@ def enabled() -> Iterator[None]:
     try:
         yield
     finally:
-        Convolve2d.perform = before
+        _OPERATION.perform = before
 
 
 def report() -> Report:

@@ -188,7 +188,7 @@ def plan_conv1d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     >>> plan = fc.plan_conv1d((1, 8, 100), np.ones((16, 8, 5), np.float32), padding="same")
     >>> plan.output_shape
     (1, 16, 100)
-    >>> plan(np.ones((1, 8, 100), np.float32))[0, 0, :3]
+    >>> plan(np.ones((1, 8, 100), np.float32))[0, 0, :3].round(3)
     array([24., 32., 40.], dtype=float32)
     """
     return planned_weights(Conv1dPlan, SIGNALS, x_shape, weight, bias, dict(

@@ -171,21 +171,27 @@ class PoolUnpool(Module):
     """
 
     def __init__(self, pool: MaxPool1d | MaxPool2d | MaxPool3d, body: Module) -> None:
+        self._check(pool, body)
+        self.pool: Any = pool
+        self.body = body
+
+    def _check(self, pool: Any, body: Any) -> None:
         if not isinstance(pool, MaxPool1d | MaxPool2d | MaxPool3d):
             raise TypeError(f"pool must be a MaxPool1d, MaxPool2d or MaxPool3d, got {shown(pool)}")
         if not isinstance(body, Module):
             raise TypeError(f"body must be a fastconv.nn module, got {shown(body)}")
-        if any(each != 1 for each in checks.per_axis(pool.dilation, "dilation", pool._axes)):
+        window: Any = pool
+        if any(each != 1 for each in checks.per_axis(window.dilation, "dilation", window._axes)):
             raise ValueError(f"pool must have no dilation, got {pool!r}")
         try:
-            checks.per_axis(pool.padding, "padding", pool._axes, 0)
+            checks.per_axis(window.padding, "padding", window._axes, 0)
         except (TypeError, ValueError):
             raise ValueError(f"pool must have as much padding before as behind, in numbers, got {pool!r}") from None
-        self.pool, self.body = pool, body
 
     @property
     def _axes(self) -> int:
-        return self.pool._axes
+        axes: int = self.pool._axes
+        return axes
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         pool = self.pool
