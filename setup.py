@@ -38,7 +38,7 @@ SANITIZE = os.environ.get("FASTCONV_SANITIZE", "")
 
 # gnu11 and not c11: with the latter gcc no longer contracts a * b + c into one fused operation.
 # No link-time optimisation: it could merge the instruction sets' units that must stay apart.
-# What Cython writes calls kernels, which take the time: -O3 would make its modules a sixth larger and nothing faster.
+# What Cython writes calls kernels, which take the time and are compiled with -O3: that would make it a sixth larger.
 COMPILE_FLAGS = ["-std=gnu11", "-O1" if DEBUG or SANITIZE else "-O2", "-g1" if DEBUG or SANITIZE else "-g0",
                  "-fvisibility=hidden", "-fno-lto"]
 if not (DEBUG or SANITIZE):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.typing import Activation, Padding, PaddingMode, Pair
+from fastconv.walk.images import check_place, one_image
 from fastconv.walk.sizes import OutputSize
 
 __all__ = ["Cell", "ConvolutionWalk", "convolution"]
@@ -127,9 +128,7 @@ class ConvolutionWalk:
         ValueError
             If there is no such output.
         """
-        for value, name, count in zip((k, row, column), ("k", "row", "column"), self.output.shape):
-            if not 0 <= checks.integer(value, name) < count:
-                raise ValueError(f"{name} must be at least 0 and less than {count}, got {value}")
+        check_place(self.output.shape, k=k, row=row, column=column)
         top, left = row * self.rows.stride, column * self.columns.stride
         rows = top + np.arange(self.rows.taps, dtype=np.int64) * self.rows.dilation
         columns = left + np.arange(self.columns.taps, dtype=np.int64) * self.columns.dilation
@@ -185,10 +184,7 @@ def convolution(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, 
     >>> float(cell.value)
     10.0
     """
-    image = checks.array(x, "x")
-    if image.ndim != 3:
-        raise ValueError(f"x must be one image (C, H, W), got shape {image.shape}"
-                         f"{': write x[0]' if image.ndim == 4 else ': write x[None]' if image.ndim == 2 else ''}")
+    image = one_image(x)
     options: dict[str, Any] = dict(stride=stride, padding=padding, dilation=dilation, padding_mode=padding_mode,
                                    padding_value=padding_value)
     sums = F.conv2d(image, weight, bias, groups=groups, algorithm="direct", **options)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.typing import Padding, Pair
+from fastconv.walk.images import check_place, one_image
 from fastconv.walk.sizes import OutputSize
 
 __all__ = ["PoolingWalk", "Window", "pooling"]
@@ -73,9 +74,7 @@ class PoolingWalk:
         ValueError
             If there is no such output.
         """
-        for value, name, count in zip((channel, row, column), ("channel", "row", "column"), self.output.shape):
-            if not 0 <= checks.integer(value, name) < count:
-                raise ValueError(f"{name} must be at least 0 and less than {count}, got {value}")
+        check_place(self.output.shape, channel=channel, row=row, column=column)
 
         def ends(axis: OutputSize, index: int) -> tuple[int, int]:
             start = index * axis.stride - axis.before
@@ -124,10 +123,7 @@ def pooling(x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padd
     ((1, 3), 7.0)
     """
     checks.choice(kind, "kind", ("max", "average"))
-    image = checks.array(x, "x")
-    if image.ndim != 3:
-        raise ValueError(f"x must be one image (C, H, W), got shape {image.shape}"
-                         f"{': write x[0]' if image.ndim == 4 else ': write x[None]' if image.ndim == 2 else ''}")
+    image = one_image(x)
     indices: NDArray[np.int64] | None = None
     if kind == "max":
         output, indices = F.max_pool2d(image, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
