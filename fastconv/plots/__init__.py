@@ -10,8 +10,14 @@ into an axes that is given or a figure of its own, `describe` says its numbers i
 `OutputSizeDisplay`     the window's positions along a row: padding, stride, and what no window visits
 `FeatureMapDisplay`     all maps of a network for one image, layer by layer
 `FilterDisplay`         the slices of a layer's filters
+`ActivationDisplay`     an activation and its slope, a map before and after, all numbers as a histogram
 `PoolingDisplay`        an image cut into windows, each window's winner or mean
+`FlattenDisplay`        maps laid one behind the other into one row of numbers
+`ModelDisplay`          the layers of a network as stacks, with shape, parameters and formula
 `PredictionDisplay`     an image and the probabilities of its classes
+`LossDisplay`           -log p of the true class on its curve, and the gradient p - onehot
+`GradientDisplay`       the gradient through every layer on the way back, with the rule of each
+`UpdateDisplay`         a filter before and after one step of gradient descent
 `HistoryDisplay`        loss, accuracy and learning rate of a training
 ======================  ==========================================================================================
 
@@ -19,21 +25,32 @@ Numbers are the kernels' (`fastconv.walk`). Weights, maps and gradients are red 
 with limits symmetric about 0; padding is hatched.
 """
 
+from fastconv.plots.activation import ActivationDisplay
 from fastconv.plots.convolution import ChannelSumDisplay, ConvolutionDisplay, OutputSizeDisplay
+from fastconv.plots.flatten import FlattenDisplay
+from fastconv.plots.gradients import GradientDisplay, UpdateDisplay
 from fastconv.plots.history import HistoryDisplay
+from fastconv.plots.loss import LossDisplay
 from fastconv.plots.maps import FeatureMapDisplay, FilterDisplay
+from fastconv.plots.model import ModelDisplay
 from fastconv.plots.pooling import PoolingDisplay
 from fastconv.plots.prediction import PredictionDisplay
 
 __all__ = [
+    "ActivationDisplay",
     "ChannelSumDisplay",
     "ConvolutionDisplay",
     "FeatureMapDisplay",
     "FilterDisplay",
+    "FlattenDisplay",
+    "GradientDisplay",
     "HistoryDisplay",
+    "LossDisplay",
+    "ModelDisplay",
     "OutputSizeDisplay",
     "PoolingDisplay",
     "PredictionDisplay",
+    "UpdateDisplay",
 ]
 
 

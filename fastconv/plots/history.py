@@ -59,18 +59,15 @@ class HistoryDisplay(Display):
         panels = {title: [name for name in names if self._values(name)] for title, names in _PANELS.items()}
         panels = {title: names for title, names in panels.items() if names}
         self._begin(ax, (3.6 * len(panels), 3))
-        self.lines_: dict[str, Any] = {}
         width = 1 / len(panels)
         for place, (title, names) in enumerate(panels.items()):
-            panel = self.axes_[title] = self.ax_.inset_axes((place * width + 0.05, 0.14, width - 0.08, 0.76))
-            panel.set_title(title, fontsize=9)
+            panel = self._chart(title, (place * width + 0.05, 0.14, width - 0.08, 0.76), title)
             for name in names:
                 points = [(epoch, value) for epoch, value in zip(self.history["epoch"], self.history[name])
                           if value is not None]
                 style = "--" if name.startswith("validation") else "-"
                 self.lines_[name], = panel.plot(*zip(*points), style, marker="o", markersize=3, label=_LEGEND[name])
             panel.set_xlabel("epoch", fontsize=8)
-            panel.tick_params(labelsize=8)
             panel.xaxis.get_major_locator().set_params(integer=True)
             if any(_LEGEND[name] for name in names):
                 panel.legend(fontsize=8)

@@ -6,6 +6,7 @@ a kernel's own result, by the direct sum where products are shown.
 =================== ================================================================================================
 ``convolution``     one image under filters: padding, each position of the window, products, channel maps, formula
 ``pooling``         one image cut into windows: what each holds, its winner or mean
+``activation``      an activation as a curve with its slope, and what it makes of maps
 ``forward``         one image through a network, layer by layer, and what it is taken for
 ``backward``        the way back: the loss, and at each layer the gradient that comes, the rule, the one that leaves
 ``update``          one step of gradient descent: parameters before and after, and the loss of the same images
@@ -15,6 +16,7 @@ a kernel's own result, by the direct sum where products are shown.
 =================== ================================================================================================
 """
 
+from fastconv.walk.activation import ACTIVATIONS, ActivationWalk, activation
 from fastconv.walk.conv import Cell, ConvolutionWalk, convolution
 from fastconv.walk.filters import FILTERS
 from fastconv.walk.gradients import GradientCheck, check_gradients
@@ -23,7 +25,9 @@ from fastconv.walk.pool import PoolingWalk, Window, pooling
 from fastconv.walk.sizes import OutputSize, output_size
 
 __all__ = [
+    "ACTIVATIONS",
     "FILTERS",
+    "ActivationWalk",
     "BackwardWalk",
     "Cell",
     "ConvolutionWalk",
@@ -34,6 +38,7 @@ __all__ = [
     "PoolingWalk",
     "UpdateWalk",
     "Window",
+    "activation",
     "backward",
     "check_gradients",
     "convolution",
