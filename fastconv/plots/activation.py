@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import Display, number
-from fastconv.plots.layers import channels_first, layer_of
+from fastconv.walk.layers import channels_first, layer_of
 
 _BINS = 40
 _MANY = 1000  # numbers, so that one bin, that of 0, hides all others on a linear scale

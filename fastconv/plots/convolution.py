@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import GREY, Display, hatch, number, rectangle
-from fastconv.plots.layers import channels_first, layer_of
+from fastconv.walk.layers import channels_first, layer_of
 
 
 class ConvolutionDisplay(Display):

@@ -82,7 +82,7 @@ class Display:
         read."""
         panel = self.axes_[name]
         if cmap == GREY:
-            low, high = float(plane.min()), float(plane.max())
+            low, high = float(np.nanmin(plane)), float(np.nanmax(plane))
         else:  # a sheet of tiles has NaN between them
             high = limit if limit is not None else float(np.nanmax(np.abs(plane)))
             low = -high
@@ -98,6 +98,18 @@ class Display:
                                          color="black" if shades[i, j] > 0.5 else "white")
             self.texts_[name] = texts
         return image
+
+
+    def _picture(self, name: str, image: NDArray[Any], cmap: str = GREY) -> Any:
+        """Draw an image (C, H, W) into a panel: three channels, or the first three of four, as colours, else the first
+        in grey."""
+        if image.shape[0] not in (3, 4):
+            return self._plane(name, image[0], cmap=cmap, numbers=False)
+        low, high = float(np.nanmin(image)), float(np.nanmax(image))
+        colours = (image[:3].transpose(1, 2, 0) - low) / ((high - low) or 1)
+        colours = np.where(np.isnan(colours), 1, colours)  # between tiles
+        self.images_[name] = self.axes_[name].imshow(colours, interpolation="nearest")
+        return self.images_[name]
 
 
 def number(value: Any) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import functional as F, nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import Display, number, rectangle
-from fastconv.plots.layers import channels_first, layer_of
+from fastconv.walk.layers import channels_first, layer_of
 
 _COLOURS = "tab20"
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import Display, number, rectangle, sheet
-from fastconv.plots.layers import channels_first
+from fastconv.walk.layers import channels_first
 
 _ACROSS = 5
 _POOLINGS = (nn.MaxPool2d,)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import Display, number, tiled
-from fastconv.plots.layers import channels_first
+from fastconv.walk.layers import channels_first
 
 SCALES = ("map", "layer", "model")
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn, walk
 from fastconv.plots.display import Display
-from fastconv.plots.layers import channels_first
+from fastconv.walk.layers import channels_first
 
 _ACROSS = 7
 _MOST_PLATES = 6

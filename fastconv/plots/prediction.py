@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import GREY, Display, number
+from fastconv.walk.layers import channels_first
 
 
 class PredictionDisplay(Display):
@@ -61,13 +62,7 @@ class PredictionDisplay(Display):
         data, count = self.data, len(self.classes)
         self._begin(ax, (10, 3.6))
         self._panel("image", (0.0, 0.05, 0.3, 0.8), "image")
-        image = data.x if data.x.ndim == 3 else data.x[None]
-        if image.shape[0] in (3, 4):
-            low, high = image.min(), image.max()
-            self.images_["image"] = self.axes_["image"].imshow(
-                (image[:3].transpose(1, 2, 0) - low) / ((high - low) or 1), interpolation="nearest")
-        else:
-            self._plane("image", image[0], cmap=cmap, numbers=False)
+        self._picture("image", channels_first(data.layers, data.x) if data.x.ndim == 3 else data.x[None], cmap)
         colours = ["tab:orange" if k == self.label else "tab:blue" for k in range(count)]
         for name, values, left in (("probability", data.probabilities, 0.4),
                                    ("log-probability", data.log_probabilities, 0.74)):

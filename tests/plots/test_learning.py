@@ -143,6 +143,104 @@ def test_a_network_with_its_shapes_and_formulas():
     assert one.describe().endswith("2,074 parameters")
 
 
+def test_which_classes_are_confused():
+    network, x, labels = model(), DIGITS.images[:200], DIGITS.labels[:200]
+    found = network.predict(x)
+    counts = [[int(np.sum((labels == i) & (found == j))) for j in range(10)] for i in range(10)]
+    one = drawn(plots.ConfusionMatrixDisplay.from_model(network, x, labels))
+    assert printed(one.texts_["confusion"]) == [str(count) for row in counts for count in row]
+    assert np.allclose(one.images_["confusion"].get_array(), np.array(counts) / np.sum(counts, axis=1)[:, None])
+    assert one.describe().startswith(f"{np.sum(found == labels)} of 200 images")
+    again = plots.ConfusionMatrixDisplay.from_predictions(labels, found)
+    assert np.array_equal(again.confusion[:, :again.confusion.shape[0]], one.confusion[:len(again.confusion),
+                                                                                       :len(again.confusion)])
+    many = drawn(plots.ConfusionMatrixDisplay(np.eye(30, dtype=int)))
+    assert not many.texts_, "nobody could read them"
+
+
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_the_worst_mistakes(data_format):
+    network, labels = model(data_format), DIGITS.labels[:100]
+    x = DIGITS.images[:100] if data_format == "NCHW" else DIGITS.images[:100].transpose(0, 2, 3, 1)
+    p = network.predict_proba(x)
+    one = drawn(plots.MistakesDisplay.from_model(network, x, labels, most=5))
+    right = p[np.arange(100), labels]
+    worst = sorted((i for i in range(100) if p[i].argmax() != labels[i]), key=lambda i: right[i])
+    assert one.worst.tolist() == worst[:5]
+    for text, i in zip(printed(one.texts_["mistakes"]), worst):
+        assert text == f"{labels[i]} (p {number(right[i])})\ntaken for {p[i].argmax()} (p {number(p[i].max())})"
+        assert np.array_equal(one.images_[f"image {i}"].get_array(), DIGITS.images[i, 0])
+    assert one.describe().startswith(f"{len(worst)} of 100 images")
+
+
+def test_no_mistake_at_all():
+    network, x = model(), DIGITS.images[:20]
+    one = drawn(plots.MistakesDisplay.from_model(network, x, network.predict(x)))
+    assert one.describe() == "0 of 20 images are taken for something else" and not one.images_
+
+
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_patches_that_filters_answer_to(data_format):
+    """Each value is what the filters before give for the patch alone."""
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, data_format=data_format, rng=0), nn.Tanh(),
+        nn.MaxPool2d(2, data_format=data_format), nn.BatchNorm2d(4, data_format=data_format),
+        nn.Conv2d(4, 5, 3, stride=2, dilation=2, data_format=data_format, rng=1), nn.Flatten(data_format=data_format),
+        nn.Linear(125, 3), nn.LogSoftmax())
+    x = DIGITS.images[:70] if data_format == "NCHW" else DIGITS.images[:70].transpose(0, 2, 3, 1)
+    one = drawn(plots.TopPatchesDisplay.from_model(network, x, layer=1, most=3, patches=4))
+    seen = one.data
+    assert seen.extent == (12, 12) and seen.patches.shape == (5, 4, 1, 12, 12)
+    assert printed(one.texts_["values"]) == [number(value) for value in seen.values[:3].flat]
+    maps = network.feature_maps(x)[4][1]
+    maps = maps if data_format == "NCHW" else maps.transpose(0, 3, 1, 2)
+    assert np.array_equal(seen.values, -np.sort(-maps.max(axis=(2, 3)), axis=0)[:4].T)
+    noise = np.random.default_rng(2).random((28, 28), np.float32)
+    for k, place in np.ndindex(5, 4):
+        number_of_image = seen.images[k, place]
+        assert seen.values[k, place] == maps[number_of_image, k].max()
+        image, (top, left) = DIGITS.images[number_of_image, 0], seen.corners[k, place]
+        assert np.array_equal(seen.patches[k, place, 0], np.pad(image, 12)[top + 12:top + 24, left + 12:left + 24])
+        changed = noise.copy()  # whatever lies around the patch, the filter does not see it
+        field = slice(max(top, 0), top + 12), slice(max(left, 0), left + 12)
+        changed[field] = image[field]
+        again = network.feature_maps(changed[None, None] if data_format == "NCHW" else changed[None, :, :, None])[4][1]
+        again = again[0] if data_format == "NCHW" else again[0].transpose(2, 0, 1)
+        there = np.unravel_index(maps[number_of_image, k].argmax(), maps.shape[2:])
+        assert np.isclose(again[k][there], seen.values[k, place], atol=1e-5)
+
+
+def test_filters_on_their_way_are_those_of_the_trainer():
+    network, labels = model(), DIGITS.labels[:100]
+    first = network.layers["0"].weight.data.copy()
+    one = drawn(plots.FilterHistoryDisplay.from_model(network, DIGITS.images[:100], labels, epochs=2, batch_size=16,
+                                                      lr=0.1, momentum=0.5))
+    assert np.array_equal(network.layers["0"].weight.data, first), "the model itself is not trained"
+    optimiser = optim.SGD(network.parameters(), 0.1, 0.5)
+    history = fc.Trainer(network, optimiser, nn.NLLLoss()).fit((DIGITS.images[:100], labels), 2, 16, progress=False)
+    seen = one.data
+    assert np.array_equal(seen.filters[0], first)
+    assert np.array_equal(seen.filters[-1], network.layers["0"].weight.data)
+    sizes = np.array([16] * 6 + [4])
+    assert np.allclose([seen.losses[:7] @ sizes / 100, seen.losses[7:] @ sizes / 100], history.train_loss)
+    assert seen.at[0] == 0 and seen.at[-1] == len(seen.losses) == 14 == len(one.lines_["loss"].get_ydata())
+    animation = one.animate(ax=Figure().subplots())
+    for time in animation.new_frame_seq():
+        one._move(time)
+        assert np.array_equal(one.images_["filters"].get_array()[:, :5], seen.filters[time, 0, 0])
+        assert one.ax_.get_title() == f"after {seen.at[time]} steps"
+    animation._draw_was_started = True  # it was never shown, which Matplotlib warns of when it is dropped
+
+
+def test_a_curve_of_learning_rates():
+    one = drawn(plots.LearningRateDisplay.from_arrays([0.01, 0.1, 1.0], [2.5, 1.0, 99.0], smoothed=[2.5, 1.5, 40.0],
+                                                      suggestion=0.1))
+    assert one.lines_["loss"].get_ydata().tolist() == [2.5, 1.0, 99.0]
+    assert one.lines_["smoothed"].get_ydata().tolist() == [2.5, 1.5, 40.0]
+    assert one.lines_["suggestion"].get_xdata()[0] == 0.1 and one.axes_["loss"].get_xscale() == "log"
+    assert one.axes_["loss"].get_ylim()[1] < 10, "what ran away does not press the rest to the ground"
+
+
 def test_errors_name_the_argument():
     image, network = DIGITS.images[0], model()
     flat = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax())
@@ -155,6 +253,13 @@ def test_errors_name_the_argument():
             (lambda: plots.LossDisplay.from_model(network, image, 3, classes=["a"]), "classes must have 10 names"),
             (lambda: plots.UpdateDisplay.from_model(network, image[None], [1], layer=1), "layer must"),
             (lambda: plots.UpdateDisplay.from_model(network, image[None], [1], k=4), "k must"),
+            (lambda: plots.ConfusionMatrixDisplay(np.eye(3)), "confusion must be counts"),
+            (lambda: plots.ConfusionMatrixDisplay.from_predictions([0, 1], [0]), "predictions must have shape"),
+            (lambda: plots.MistakesDisplay.from_model(network, image[None], [10]), "labels must be class numbers"),
+            (lambda: plots.TopPatchesDisplay.from_model(network, image), "x must be at least one image"),
+            (lambda: plots.TopPatchesDisplay.from_model(network, image[None], layer=1), "layer must be the number"),
+            (lambda: plots.FilterHistoryDisplay.from_model(network, image[None], [1], layer=1), "layer must be the"),
+            (lambda: plots.LearningRateDisplay.from_arrays([0.1], [1, 2]), "loss must have one number for each"),
             (lambda: plots.UpdateDisplay(walk.update(network, image[None], [1]), "4.weight"), "name must")):
         with pytest.raises(ValueError, match=message):
             call()

@@ -31,6 +31,10 @@ def image():
     return data.digits("test").images[0]
 
 
+def some_images():
+    return data.digits("test").images[:64], data.digits("test").labels[:64]
+
+
 def pictures():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, 6, 7)).astype(np.float32)
@@ -55,6 +59,11 @@ def pictures():
         "pooling": plots.PoolingDisplay.from_arrays(x, 2),
         "averages": plots.PoolingDisplay.from_arrays(x, 3, stride=2, kind="average"),
         "prediction": plots.PredictionDisplay.from_model(model(), image(), label=7),
+        "confusion": plots.ConfusionMatrixDisplay.from_model(model(), *some_images()),
+        "mistakes": plots.MistakesDisplay.from_model(model(), *some_images()),
+        "patches": plots.TopPatchesDisplay.from_model(model(), some_images()[0], layer=1),
+        "filters on their way": plots.FilterHistoryDisplay.from_model(model(), *some_images(), batch_size=16),
+        "learning rates": plots.LearningRateDisplay.from_arrays([0.01, 0.1, 1.0], [2.3, 1.1, 9.0], suggestion=0.1),
         "history": plots.HistoryDisplay.from_history({"epoch": [1, 2], "train_loss": [0.9, 0.4],
                                                       "validation_loss": [None, 0.5], "lr": [0.05, 0.05]}),
     }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv import nn, walk
+from fastconv import nn
 from fastconv.functional import checks
+from fastconv.walk.network import LayerWalk
 
 
-def layer_of(layers: Sequence[walk.LayerWalk], layer: int, kinds: tuple[type[nn.Module], ...],
-             title: str) -> walk.LayerWalk:
+def layer_of(layers: Sequence[LayerWalk], layer: int, kinds: tuple[type[nn.Module], ...],
+             title: str) -> LayerWalk:
     """The layer with this number among those of these kinds.
 
     Parameters
@@ -39,7 +40,10 @@ def layer_of(layers: Sequence[walk.LayerWalk], layer: int, kinds: tuple[type[nn.
     return found[layer]
 
 
-def channels_first(layers: Sequence[walk.LayerWalk], maps: NDArray[Any]) -> NDArray[Any]:
-    """Maps of a network as (C, H, W): in one of NHWC the layers without a format, such as ReLU, have them last too."""
-    last = any(getattr(one.layer, "data_format", "") == "NHWC" for one in layers)
-    return np.moveaxis(maps, -1, 0) if last and maps.ndim == 3 else maps
+def channels_first(layers: Iterable[LayerWalk] | nn.Module, maps: NDArray[Any]) -> NDArray[Any]:
+    """Images or maps of a network as (..., C, H, W): in one of NHWC the layers without a format, such as ReLU, have
+    their channels last too."""
+    modules = ((module for _, module in layers.named_modules()) if isinstance(layers, nn.Module)
+               else (one.layer for one in layers))
+    last = any(getattr(module, "data_format", "") == "NHWC" for module in modules)
+    return np.moveaxis(maps, -1, -3) if last and maps.ndim >= 3 else maps
