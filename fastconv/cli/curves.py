@@ -61,18 +61,17 @@ def _chart(curves: Sequence[Points], columns: int, colour: bool) -> list[str]:
     cells = np.full((_ROWS, wide), -1)
     for number, points in reversed(list(enumerate(curves))):  # the first lies on top
         at = np.linspace(first, last, wide)
-        heights = np.interp(at, *zip(*points))
-        rows = np.rint((high - heights) / ((high - low) or 1) * (_ROWS - 1)).astype(int)
-        inside = (at >= points[0][0]) & (at <= points[-1][0])
-        for column in np.flatnonzero(inside):
-            before = rows[max(column - 1, 0)] if inside[max(column - 1, 0)] else rows[column]
-            # A steep curve leaves no gap: all rows between that of the column before and its own.
-            start, end = sorted((int(before), int(rows[column])))
-            if end - start > 1:
-                start, end = (start + 1, end) if rows[column] > before else (start, end - 1)
-            else:
-                start = end = int(rows[column])
+        known, numbers = zip(*points)
+        heights = np.interp(at, known, numbers)
+        rows = np.rint((high - heights) / ((high - low) or 1) * (_ROWS - 1)).astype(int).tolist()
+        inside = np.flatnonzero((at >= known[0]) & (at <= known[-1])).tolist()
+        before = rows[inside[0]] if inside else 0
+        for column in inside:
+            row = rows[column]
+            # A steep curve leaves no gap: beside its own row it takes those up to that of the column before.
+            start, end = (row, row) if row == before else (before + 1, row) if row > before else (row, before - 1)
             cells[start:end + 1, column] = number
+            before = row
     scale = {0: f"{high:.4g}", _ROWS - 1: f"{low:.4g}"} if high > low else {0: f"{high:.4g}"}
     lines = [f"{scale.get(row, ''):>{_SCALE}} |{_row(cells[row], colour)}".rstrip() for row in range(_ROWS)]
     return [*lines, f"{'epoch':>{_SCALE}} {first:<{max(wide - len(str(last)), 0)}} {last}".rstrip()]
