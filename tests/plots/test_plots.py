@@ -54,6 +54,8 @@ def pictures():
         "gradients": plots.GradientDisplay.from_model(model(), image(), 7),
         "update": plots.UpdateDisplay.from_model(model(), data.digits("test").images[:8],
                                                  data.digits("test").labels[:8], layer=1, k=3, channel=2),
+        "uses of pixels": plots.PixelUseDisplay.from_sizes((6, 8), 3, padding=(0, 1)),
+        "shuffled pixels": plots.ShuffledPixelsDisplay.from_arrays(*some_images(), *some_images(), epochs=1),
         "feature maps": plots.FeatureMapDisplay.from_model(model(), image()),
         "filters": plots.FilterDisplay.from_model(model(), layer=1),
         "pooling": plots.PoolingDisplay.from_arrays(x, 2),
