@@ -83,7 +83,8 @@ class Sum:
             prepared = made.get(step) if made else None
             if prepared is None:
                 calls = step.last - step.first if self.of_items else len(volumes.x)
-                shared = calls > 1 and filters.size * filters.itemsize <= SHARED_BYTES
+                shared = calls > 1 and filters.size * filters.itemsize <= SHARED_BYTES and (
+                    filters.shape == plan.problem.weight_shape)    # these are not some groups of the problem's
                 prepared = plan.prepare(filters) if shared else ()
             bias, epilogue = volumes.bias if step.writes else None, epilogues[step.writes, step.ends]
             for first, (x, y) in enumerate(self._images(step, volumes)):
