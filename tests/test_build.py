@@ -113,7 +113,7 @@ def sources(tmp_path_factory):
 # if the wheel was repaired for manylinux.
 USEFUL = re.compile(
     r"fastconv/(\w+/)*(\w+\.pyi?|py\.typed|\w[\w.-]*\.so)$"
-    r"|fastconv/data/mnist5k(\.npz|\.README\.md)$"
+    r"|fastconv/data/(mnist5k|samples)(\.npz|\.README\.md)$"
     r"|fastconv/(__init__\.pxd|c_api/declarations\.pxd|c_api/include/fastconv\.h)$"
     r"|fastconv\.libs/lib(gomp|omp|iomp5)-[0-9a-f]+\.so[\d.]*$"
 )

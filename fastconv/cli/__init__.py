@@ -1,4 +1,4 @@
-"""The command line: ``fastconv train | evaluate | predict | explain | summary | slide | maps | run |
+"""The command line: ``fastconv train | evaluate | predict | explain | summary | slide | maps | plot | run |
 adapters | info | completion``.
 
 Each command is a module here with `add_options(parser)` and `run(options) -> Result`, imported when it is called,
