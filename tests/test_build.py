@@ -114,6 +114,7 @@ def sources(tmp_path_factory):
 USEFUL = re.compile(
     r"fastconv/(\w+/)*(\w+\.pyi?|py\.typed|\w[\w.-]*\.so)$"
     r"|fastconv/data/(mnist5k|samples)(\.npz|\.README\.md)$"
+    r"|fastconv/lecture/static/(i18n/|views/)?\w+\.(html|css|js|json|svg)$"
     r"|fastconv/(__init__\.pxd|c_api/declarations\.pxd|c_api/include/fastconv\.h)$"
     r"|fastconv\.libs/lib(gomp|omp|iomp5)-[0-9a-f]+\.so[\d.]*$"
 )
@@ -137,7 +138,8 @@ def test_a_wheel_would_have_nothing_useless(sources, tmp_path):
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert useless(files) == []
     for path in sources.glob("fastconv/**/*"):
-        if path.suffix in (".py", ".pyi", ".npz", ".md", ".h") or path.name == "py.typed":
+        if (path.suffix in (".py", ".pyi", ".npz", ".md", ".h") or path.name == "py.typed"
+                or (path.is_file() and "static" in path.parts)):
             assert path.relative_to(sources).as_posix() in files
     # What `cimport fastconv` reads; the declarations of the engine room are for nobody else.
     assert {name for name in files if name.endswith(".pxd")} == {"fastconv/__init__.pxd",
@@ -152,7 +154,8 @@ def test_an_sdist_has_all_that_a_build_needs_and_nothing_generated(sources, tmp_
     needed = {path.relative_to(ROOT).as_posix()
               for pattern in ("fastconv/**/*.py*", "fastconv/**/*.pxd", "fastconv/**/*.h", "src_c/*.[ch]",
                               "docs/**/*.*", "benchmarks/**/*.py", "examples/**/*.*", "tests/**/*.[cp]*")
-              for path in ROOT.glob(pattern) if path.suffix != ".pyc" and path.name != "kernels.pxd"}
+              for path in ROOT.glob(pattern)
+              if path.suffix != ".pyc" and path.name != "kernels.pxd" and "gallery_made" not in path.parts}
     assert needed <= files
     assert not [name for name in files
                 if name.endswith((".so", ".pyc")) or re.match(r"build/|fastconv/_core/.*\.c$", name)]
