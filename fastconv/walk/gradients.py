@@ -136,11 +136,13 @@ def finite_difference(model: nn.Module, x: ArrayLike, label: int, name: str, ind
     seen = backward(double, image, label)
     gradients = {found: array for layer in seen.layers for found, array in layer.gradients.items()}
     value = float(array[index])
-    losses = []
-    for moved in (value - step, value + step):
+
+    def loss_with(moved: float) -> float:
         array[index] = moved
-        losses.append(float(backward(double, image, label).loss))
-    return FiniteDifference(name, tuple(index), value, float(step), *losses, float(gradients[name][index]))
+        return float(backward(double, image, label).loss)
+
+    return FiniteDifference(name, tuple(index), value, float(step), loss_with(value - step), loss_with(value + step),
+                            float(gradients[name][index]))
 
 
 def check_gradients(layer: nn.Module, x: ArrayLike, *, samples: int = 50, tolerance: float = 1e-5,
