@@ -10,6 +10,7 @@ a kernel's own result, by the direct sum where products are shown.
 ``forward``              one image through a network, layer by layer, and what it is taken for
 ``backward``             the way back: the loss, and at each layer its rule, the gradient before and behind it
 ``update``               one step of gradient descent: parameters before and after, and the loss of the same images
+``judge``                a model judged by many images: confusion matrix, the worst mistakes
 ``check_gradients``      a layer's backward beside finite differences
 ``finite_difference``    one number of a model's gradient beside what the loss does when it is moved
 ``FILTERS``              blur, Sobel and others, to be slid over an image
@@ -21,6 +22,7 @@ from fastconv.walk.conv import Cell, ConvolutionWalk, convolution
 from fastconv.walk.conv_gradients import ConvolutionBackwardWalk, Tap, convolution_backward
 from fastconv.walk.filters import FILTERS
 from fastconv.walk.gradients import FiniteDifference, GradientCheck, check_gradients, finite_difference
+from fastconv.walk.judgement import Judgement, judge
 from fastconv.walk.network import BackwardWalk, ForwardWalk, LayerWalk, UpdateWalk, backward, forward, update
 from fastconv.walk.pool import PoolingWalk, Window, pooling
 from fastconv.walk.sizes import OutputSize, output_size
@@ -34,6 +36,7 @@ __all__ = [
     "FiniteDifference",
     "ForwardWalk",
     "GradientCheck",
+    "Judgement",
     "LayerWalk",
     "OutputSize",
     "PoolingWalk",
@@ -46,6 +49,7 @@ __all__ = [
     "convolution_backward",
     "finite_difference",
     "forward",
+    "judge",
     "output_size",
     "pooling",
     "update",

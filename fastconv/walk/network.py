@@ -227,7 +227,7 @@ def backward(model: nn.Module, x: ArrayLike, label: int) -> BackwardWalk:
     for (path, layer), (_, own) in zip(_chain(double), _chain(model), strict=True):
         before, current = current, current if isinstance(layer, _DROPS) else layer(current)
         steps.append((path, layer, own, before, current))
-    loss = _loss(model)
+    loss = loss_of(model)
     labels = np.array([checks.integer(label, "label", 0)])
     value = loss(current, labels)
     gradient: Any = loss.backward()
@@ -281,7 +281,7 @@ def update(model: nn.Module, x: ArrayLike, labels: ArrayLike, lr: float = 0.01) 
     double = copy.deepcopy(model).train()
     parameters = dict(double.named_parameters())
     optimiser = optim.SGD(list(parameters.values()), lr=lr)
-    loss = _loss(model)
+    loss = loss_of(model)
     before = {name: parameter.data.copy() for name, parameter in parameters.items()}
     double.zero_grad()
     loss_before = loss(double(checks.array(x, "x")), labels)
@@ -336,17 +336,21 @@ def _meant(model: nn.Module, image: NDArray[Any], layers: tuple[LayerWalk, ...],
     """What comes out, as probabilities."""
     if output.ndim != 1:
         raise ValueError(f"model must give one number for each class, its output for an image has shape {output.shape}")
-    if model.returns == "log-probabilities":
-        logarithms, probabilities = output, np.exp(output)
-    elif model.returns == "probabilities":
-        with np.errstate(divide="ignore"):
-            logarithms, probabilities = np.log(output), output
-    else:
-        logarithms, probabilities = F.log_softmax(output), F.softmax(output)
+    logarithms, probabilities = meaning(model, output)
     return ForwardWalk(image, layers, output, probabilities, logarithms, int(output.argmax()))
 
 
-def _loss(model: nn.Module) -> Any:
+def meaning(model: nn.Module, output: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What a model returns, (..., classes), as log-probabilities and probabilities."""
+    if model.returns == "log-probabilities":
+        return output, np.exp(output)
+    if model.returns == "probabilities":
+        with np.errstate(divide="ignore"):
+            return np.log(output), output
+    return F.log_softmax(output), F.softmax(output)
+
+
+def loss_of(model: nn.Module) -> Any:
     """The cross-entropy for what the model returns."""
     if model.returns == "probabilities":
         raise ValueError("model must end with LogSoftmax, or with none at all: the gradient of the cross-entropy of "
