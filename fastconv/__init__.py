@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastconv import data, nn, optim, plots, walk
     from fastconv.c_api import get_include
     from fastconv.functional import *  # noqa: F403 (its __all__ says which)
+    from fastconv.lecture.start import lecture
     from fastconv.nn import load, load_weights, save
     from fastconv.training import EarlyStopping, History, Trainer
     from fastconv.walk import check_gradients
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 # Layers, data and training are imported when they are first used: a program that only convolves does not wait for them.
 # A thread that imports holds a lock, which nobody would free in a process that another thread forks meanwhile: so the
 # operations that most programs use are imported at once, and all the rest before a fork, where there are other threads.
-_MODULES = ("data", "nn", "optim", "plots", "walk")
+_MODULES = ("data", "lecture", "nn", "optim", "plots", "walk")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
     "check_gradients": "fastconv.walk",
@@ -76,6 +77,7 @@ __all__ = [
     "functional",
     "get_include",
     "get_num_threads",
+    "lecture",
     "load",
     "load_weights",
     "nn",

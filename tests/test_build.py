@@ -113,6 +113,7 @@ def sources(tmp_path_factory):
 # if the wheel was repaired for manylinux.
 USEFUL = re.compile(
     r"fastconv/(\w+/)*(\w+\.pyi?|py\.typed|\w[\w.-]*\.so)$"
+    r"|fastconv/lecture/static/(i18n/|views/)?\w+\.(html|css|js|json|svg)$"
     r"|fastconv/data/mnist5k(\.npz|\.README\.md)$"
     r"|fastconv/(__init__\.pxd|c_api/declarations\.pxd|c_api/include/fastconv\.h)$"
     r"|fastconv\.libs/lib(gomp|omp|iomp5)-[0-9a-f]+\.so[\d.]*$"
@@ -137,7 +138,8 @@ def test_a_wheel_would_have_nothing_useless(sources, tmp_path):
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert useless(files) == []
     for path in sources.glob("fastconv/**/*"):
-        if path.suffix in (".py", ".pyi", ".npz", ".md", ".h") or path.name == "py.typed":
+        if (path.suffix in (".py", ".pyi", ".npz", ".md", ".h") or path.name == "py.typed"
+                or (path.is_file() and "static" in path.parts)):
             assert path.relative_to(sources).as_posix() in files
     # What `cimport fastconv` reads; the declarations of the engine room are for nobody else.
     assert {name for name in files if name.endswith(".pxd")} == {"fastconv/__init__.pxd",
