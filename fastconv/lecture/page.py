@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastconv import data, nn, walk
 from fastconv.data.framing import Framing
+from fastconv.lecture.training import Training
 
 __all__ = ["Page"]
 
@@ -20,10 +21,11 @@ class Page:
 
     Attributes
     ----------
-    model : Module
+    given : Module
+        The model that the page began with.
     source : str
-        A line of Python that makes the model.
-    trained : bool
+        A line of Python that makes it.
+    learnt : bool
         Whether it has learnt anything: the one that a page begins with by itself has not.
     classes : list of str
     framing : Framing
@@ -32,15 +34,21 @@ class Page:
         What the address must begin with; a secret of whoever opened the page.
     digits : ArrayDataset
         The bundled test digits.
+    training : Training
+        Of the model, on the bundled digits.
     """
 
-    model: nn.Module
+    given: nn.Module
     source: str
-    trained: bool
+    learnt: bool
     classes: list[str]
     framing: Framing
     token: str
     digits: data.ArrayDataset = field(repr=False)
+    training: Training = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.training = Training(self.given, self._datasets)
 
     @classmethod
     def of(cls, model: nn.Module | None, source: str | None, classes: list[str] | None, framing: Framing,
@@ -81,6 +89,16 @@ class Page:
         return page
 
     @property
+    def model(self) -> nn.Module:
+        """The model, as far as it is trained: nobody changes it, another takes its place."""
+        return self.training.progress.model
+
+    @property
+    def trained(self) -> bool:
+        """Whether the model has learnt anything."""
+        return self.learnt or self.training.progress.steps > 0
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, rows and columns of the model's images."""
         assert self.framing.channels is not None and self.framing.size is not None
@@ -99,6 +117,18 @@ class Page:
             picture = picture * np.float32(white - black) + np.float32(black)
         return self.framing.frame(picture)[0]
 
+    def _datasets(self) -> tuple[data.ArrayDataset, data.ArrayDataset]:
+        """The bundled digits as the model takes them: to train on, and to judge by."""
+        def framed(digits: data.ArrayDataset) -> data.ArrayDataset:
+            return data.ArrayDataset(np.stack([self.framed(image) for image in digits.images]), digits.labels)
+
+        return framed(data.digits()), framed(self.digits)
+
+    def _source(self) -> str:
+        """Lines of Python that make the model as it is now."""
+        weights = 'model.load_state_dict(fc.load_weights("fastconv-weights.npz"))  # as Train saves them'
+        return f"{self.source}\n{weights}" if self.training.progress.steps else self.source
+
     def about(self) -> dict[str, Any]:
         """What a page has to know before it asks; ``plain`` is whether the model takes a digit as it is."""
         seen = walk.forward(self.model, self.blank())
@@ -109,5 +139,5 @@ class Page:
         digit = self.digits.images[0]
         plain = self.shape == digit.shape and np.array_equal(self.framed(digit), digit)
         return {"plain": plain, "classes": self.classes, "shape": list(self.shape), "trained": self.trained,
-                "source": self.source, "layers": layers, "digits": len(self.digits), "filters": list(walk.FILTERS),
-                "labels": self.digits.labels.tolist()}
+                "source": self._source(), "given": self.source, "layers": layers, "digits": len(self.digits),
+                "filters": list(walk.FILTERS), "labels": self.digits.labels.tolist()}
