@@ -11,8 +11,8 @@ The server is the standard library's, on this computer alone; every number on th
 `page`          what a page is about: the model, its classes, how pictures become its images
 `images`        the picture that a request means
 `drawing`       from a drawn digit to what the network sees
-`conv`, `pool`, `forward`
-                a call of the page each
+`conv`, `pool`, `forward`, `downloads`
+                the calls of the page
 ``static/``     HTML, CSS, JavaScript modules, a file a view; no build step, nothing from elsewhere
 ==============  ====================================================================================================
 """

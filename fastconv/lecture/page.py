@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,15 +100,21 @@ class Page:
             picture = picture * np.float32(white - black) + np.float32(black)
         return self.framing.frame(picture)[0]
 
+    def code_of(self, head: Mapping[str, Any], framed: bool = False) -> str:
+        """A line of Python that makes ``image``, the picture that a head names, or what the model sees of it."""
+        name, digit = str(head.get("image", "digit:0")), self.digits.images[0]
+        as_it_is = not framed or (self.shape == digit.shape and np.array_equal(self.framed(digit), digit))
+        if name.startswith("digit:") and as_it_is:
+            return f'image = data.digits("test").images[{name[6:]}]'
+        return 'image = np.load("fastconv.npz")["image"]  # the NPZ that the page gives'
+
     def about(self) -> dict[str, Any]:
-        """What a page has to know before it asks; ``plain`` is whether the model takes a digit as it is."""
+        """What a page has to know before it asks."""
         seen = walk.forward(self.model, self.blank())
         layers = [
             {"path": one.name.split(":")[0], "name": one.name, "filters": one.layer.out_channels,
              "of": one.layer.weight.shape[1]}
             for one in seen.layers if isinstance(one.layer, nn.Conv2d)]
-        digit = self.digits.images[0]
-        plain = self.shape == digit.shape and np.array_equal(self.framed(digit), digit)
-        return {"plain": plain, "classes": self.classes, "shape": list(self.shape), "trained": self.trained,
+        return {"classes": self.classes, "shape": list(self.shape), "trained": self.trained,
                 "source": self.source, "layers": layers, "digits": len(self.digits), "filters": list(walk.FILTERS),
                 "labels": self.digits.labels.tolist()}
