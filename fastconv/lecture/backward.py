@@ -29,11 +29,11 @@ def backward(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[d
     """The way back of an image, see `images.model_image`, that is of class ``head["label"]``, and one step of gradient
     descent with ``head["lr"]``. Where ``head["steps"]`` says so, after so many such steps.
 
-    Returns head: label, prediction, lr, losses (before each step that was made, and now), loss_after (of one step
-    more), layers (name, kind, shapes, norms, parameters, formula of a window); and sections: x, probabilities, onehot,
-    error; of each layer ``input0``, ``output0``, ``grad_output0``, ``grad_input0``, ...; of a convolution
-    ``padded0``; of max pooling ``winners0``, the places in the plane of the input; and of each small parameter
-    ``before:NAME``, ``gradient:NAME``, ``after:NAME``.
+    Returns head: code, Python that makes the same; label, prediction, lr, losses (before each step that was made, and
+    now), loss_after (of one step more), layers (name, kind, shapes, norms, parameters, formula of a window). And
+    sections: x, probabilities, onehot, error; of each layer ``input0``, ``output0``, ``grad_output0``, ``grad_input0``,
+    ...; of a convolution ``padded0``; of max pooling ``winners0``, the places in the plane of the input; and of each
+    small parameter ``before:NAME``, ``gradient:NAME``, ``after:NAME``.
     """
     image = model_image(page, head, sections)
     label = checks.integer(head.get("label"), "label", 0, len(page.classes) - 1)
@@ -53,8 +53,15 @@ def backward(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[d
         if gradient.size <= _MOST_WEIGHTS:
             arrays |= {f"before:{name}": step.before[name], f"gradient:{name}": gradient,
                        f"after:{name}": step.after[name]}
-    document = {"label": label, "prediction": seen.forward.prediction, "lr": lr, "trained": page.trained,
-                "losses": [*losses, float(seen.loss)], "loss_after": float(step.loss_after), "layers": layers}
+    code = [*page.program(head), f"label, lr = {label}, {lr!r}"]
+    if steps:
+        code += [f"for _ in range({steps}):", "    step = walk.update(model, image[None], [label], lr)",
+                 "    model.load_state_dict({**model.state_dict(), **step.after})"]
+    code += ["seen = walk.backward(model, image, label)", "print(seen.loss, seen.error)",
+             "step = walk.update(model, image[None], [label], lr)", "print(step.loss_before, step.loss_after)"]
+    document = {"code": "\n".join(code), "label": label, "prediction": seen.forward.prediction, "lr": lr,
+                "trained": page.trained, "losses": [*losses, float(seen.loss)],
+                "loss_after": float(step.loss_after), "layers": layers}
     return document, arrays
 
 

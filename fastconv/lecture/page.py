@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ class Page:
     ----------
     given : Module
         The model that the page began with.
-    source : str
+    written : str
         A line of Python that makes it.
     learnt : bool
         Whether it has learnt anything: the one that a page begins with by itself has not.
@@ -39,7 +40,7 @@ class Page:
     """
 
     given: nn.Module
-    source: str
+    written: str
     learnt: bool
     classes: list[str]
     framing: Framing
@@ -94,6 +95,12 @@ class Page:
         return self.training.progress.model
 
     @property
+    def source(self) -> str:
+        """Lines of Python that make the model as it is now."""
+        weights = 'model.load_state_dict(fc.load_weights("weights.npz"))  # as Train saves them'
+        return f"{self.written}\n{weights}" if self.training.progress.steps else self.written
+
+    @property
     def trained(self) -> bool:
         """Whether the model has learnt anything."""
         return self.learnt or self.training.progress.steps > 0
@@ -124,20 +131,27 @@ class Page:
 
         return framed(data.digits()), framed(self.digits)
 
-    def _source(self) -> str:
-        """Lines of Python that make the model as it is now."""
-        weights = 'model.load_state_dict(fc.load_weights("fastconv-weights.npz"))  # as Train saves them'
-        return f"{self.source}\n{weights}" if self.training.progress.steps else self.source
+    def code_of(self, head: Mapping[str, Any], framed: bool = False) -> str:
+        """A line of Python that makes ``image``, the picture that a head names, or what the model sees of it."""
+        name, digit = str(head.get("image", "digit:0")), self.digits.images[0]
+        as_it_is = not framed or (self.shape == digit.shape and np.array_equal(self.framed(digit), digit))
+        if name.startswith("digit:") and as_it_is:
+            return f'image = data.digits("test").images[{name[6:]}]'
+        return 'image = np.load("fastconv.npz")["image"]  # the NPZ that the page gives'
+
+    def program(self, head: Mapping[str, Any]) -> list[str]:
+        """Lines of Python that make ``model``, as it is now, and ``image``, what it sees of the picture that a head
+        names."""
+        return ["import numpy as np", "import fastconv as fc", "from fastconv import data, nn, walk", "", self.source,
+                self.code_of(head, framed=True)]
 
     def about(self) -> dict[str, Any]:
-        """What a page has to know before it asks; ``plain`` is whether the model takes a digit as it is."""
+        """What a page has to know before it asks."""
         seen = walk.forward(self.model, self.blank())
         layers = [
             {"path": one.name.split(":")[0], "name": one.name, "filters": one.layer.out_channels,
              "of": one.layer.weight.shape[1]}
             for one in seen.layers if isinstance(one.layer, nn.Conv2d)]
-        digit = self.digits.images[0]
-        plain = self.shape == digit.shape and np.array_equal(self.framed(digit), digit)
-        return {"plain": plain, "classes": self.classes, "shape": list(self.shape), "trained": self.trained,
-                "source": self._source(), "given": self.source, "layers": layers, "digits": len(self.digits),
-                "filters": list(walk.FILTERS), "labels": self.digits.labels.tolist()}
+        return {"classes": self.classes, "shape": list(self.shape), "trained": self.trained,
+                "source": self.source, "layers": layers, "digits": len(self.digits), "filters": list(walk.FILTERS),
+                "labels": self.digits.labels.tolist()}

@@ -4,10 +4,11 @@ gets on."""
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,15 @@ def train(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict
     if not isinstance(settings, dict):
         raise TypeError(f"settings must be an object, got {settings!r}")
     progress = page.training.set(**settings) if action == "set" else getattr(page.training, action)()
-    return _state(progress), {}
+    return _state(page, progress), {}
 
 
-def weights(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The weights of the model as they are now, by their names in the state dict."""
-    return {"steps": page.training.progress.steps}, page.model.state_dict()
+def weights(page: Page, head: Mapping[str, Any], sections: Sections) -> bytes:
+    """The weights of the model as they are now, for `fastconv.load_weights`."""
+    file = io.BytesIO()
+    arrays: dict[str, Any] = page.model.state_dict()
+    np.savez(file, **arrays)
+    return file.getvalue()
 
 
 def events(page: Page) -> Iterator[bytes]:
@@ -57,7 +61,7 @@ def events(page: Page) -> Iterator[bytes]:
         if progress.run != run:
             run, losses, epochs, judged = progress.run, 0, 0, None
         document = {
-            **_state(progress),
+            **_state(page, progress),
             "first": losses,
             "losses": progress.losses[losses:progress.steps],
             "history": {name: [_plain(value) for value in values[epochs:]]
@@ -71,11 +75,20 @@ def events(page: Page) -> Iterator[bytes]:
         yield b"data: " + json.dumps(document, allow_nan=False).encode() + b"\n\n"
 
 
-def _state(progress: Progress) -> dict[str, Any]:
-    return {"run": progress.run, "running": progress.running, "done": progress.done, "steps": progress.steps,
-            "batch": progress.batch, "batches": progress.batches, "epochs": len(progress.history["epoch"]),
-            "images_per_second": progress.images_per_second, "settings": asdict(progress.settings),
-            "error": progress.error}
+def _state(page: Page, progress: Progress) -> dict[str, Any]:
+    """Where a run is, and Python that runs it from its start to its end."""
+    lr, momentum, batch_size, epochs, seed = astuple(progress.settings)
+    loss = "NLLLoss" if page.model.returns == "log-probabilities" else "CrossEntropyLoss"
+    code = ["import fastconv as fc", "from fastconv import data, nn, optim, walk", "", page.written,
+            'train, test = data.digits(), data.digits("test")',
+            f"trainer = fc.Trainer(model, optim.SGD(model.parameters(), {lr!r}, {momentum!r}), nn.{loss}())",
+            f"history = trainer.fit(train, {epochs}, {batch_size}, validation=test, seed={seed})",
+            "print(history.validation_accuracy)",
+            "print(walk.judge(model, test.images, test.labels).confusion)"]
+    return {"code": "\n".join(code), "run": progress.run, "running": progress.running, "done": progress.done,
+            "steps": progress.steps, "batch": progress.batch, "batches": progress.batches,
+            "epochs": len(progress.history["epoch"]), "images_per_second": progress.images_per_second,
+            "settings": asdict(progress.settings), "error": progress.error}
 
 
 def _filters(model: nn.Module) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def finished(page):
     return page.training.progress
 
 
-def test_start_to_end(page):
+def test_start_to_end(page, tmp_path, capsys):
     state, _ = train(page, {"action": "start"}, {})
     assert state["running"] and state["settings"]["batch_size"] == 500
     finished(page)
@@ -54,7 +54,14 @@ def test_start_to_end(page):
     history = trainer.fit(data.digits(), 1, 500, validation=DIGITS, progress=False)
     assert event["history"]["train_loss"] == history.train_loss
     assert event["history"]["validation_accuracy"] == history.validation_accuracy
-    for name, array in weights(page, {}, {})[1].items():
+    (tmp_path / "weights.npz").write_bytes(weights(page, {}, {}))
+    arrays = fc.load_weights(tmp_path / "weights.npz")
+    assert arrays.keys() == model.state_dict().keys()
+    for name, array in arrays.items():
+        assert np.array_equal(array, model.state_dict()[name]), name
+    names = {}
+    exec(event["code"].replace("seed=0)", "seed=0, progress=False)"), names)
+    for name, array in names["model"].state_dict().items():
         assert np.array_equal(array, model.state_dict()[name]), name
     for entry in event["filters"]:
         assert np.array_equal(numbers(entry), model.state_dict()[f"{entry['path']}.weight"])
@@ -113,8 +120,7 @@ def test_predictions_are_of_the_model_as_it_is(page):
     assert not np.array_equal(before["probabilities"], after["probabilities"])
     expected = page.training.progress.model.predict_proba(DIGITS.images[:1])[0]
     assert np.allclose(after["probabilities"], expected, atol=1e-6)
-    about = page.about()
-    assert "load_weights" in about["source"] and "load_weights" not in about["given"]
+    assert "load_weights" in page.about()["source"] and "load_weights" not in page.written
 
 
 @pytest.mark.parametrize(("head", "message"), [

@@ -35,14 +35,6 @@ export function name(app) {
   return image === "upload" && !app.shared.upload ? "digit:3" : image;
 }
 
-// Lines of Python that make the model, and what it sees of the picture in a view.
-export function code(app, view) {
-  const [kind, at] = name(app).split(":");
-  return ["import numpy as np", "import fastconv as fc", "from fastconv import data, nn, walk", "", app.info.source,
-    kind === "digit" && app.info.plain ? `image = data.digits("test").images[${at}]`
-      : `image = np.load("fastconv-${view}.npz")["x"]  # ${app.t("code.npz")}`];
-}
-
 export function channels(app) {
   return name(app) === "upload" ? app.shared.upload.shape[0] : 1;
 }

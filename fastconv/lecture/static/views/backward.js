@@ -61,24 +61,16 @@ export default {
   },
 
   code() {
-    const { label, lr, steps } = request(), one = looked();
-    return [...pictures.code(app, "backward"), `label, lr = ${label}, ${lr}`,
-      ...steps ? [`for _ in range(${steps}):`, "    step = walk.update(model, image[None], [label], lr)",
-        "    model.load_state_dict({**model.state_dict(), **step.after})"] : [],
-      "seen = walk.backward(model, image, label)", "print(seen.loss, seen.error)",
-      "step = walk.update(model, image[None], [label], lr)", "print(step.loss_before, step.loss_after)",
-      ...one ? [`layer = next(one for one in seen.layers if one.name.startswith("${one.layer.path}:"))`,
-        'names = ("stride", "padding", "dilation", "groups", "padding_mode", "padding_value")',
-        "back = walk.convolution_backward(layer.grad_output, layer.input, layer.layer.weight.data,",
-        "                                 **{name: getattr(layer.layer, name) for name in names})",
-        `print(back.tap(${one.place.join(", ")}))`,
-        `print(walk.finite_difference(model, image, label, "${one.layer.path}.weight", (${one.place.join(", ")})))`] : [],
-    ].join("\n");
+    const { layer, place } = looked() ?? {};
+    return [seen.head.code, ...layer ? [`layer = next(one for one in seen.layers if one.name.startswith("${layer.path}:"))`,
+      'names = ("stride", "padding", "dilation", "groups", "padding_mode", "padding_value")',
+      "back = walk.convolution_backward(layer.grad_output, layer.input, layer.layer.weight.data,",
+      "                                 **{name: getattr(layer.layer, name) for name in names})",
+      `print(back.tap(${place.join(", ")}))`,
+      `print(walk.finite_difference(model, image, label, "${layer.path}.weight", (${place.join(", ")})))`] : []].join("\n");
   },
 
-  arrays() {
-    return { ...pictures.sections(app), ...seen.sections };
-  },
+  arrays: () => ({ image: seen.sections.x, ...seen.sections }),
 };
 
 // --- what is asked of the server ------------------------------------------------------------------------------------

@@ -58,15 +58,9 @@ export default {
       probability: show(100 * seen.sections.probabilities.data[prediction], 3) }) + (trained ? "" : ` ${app.t("untrained")}`);
   },
 
-  code() {
-    return [...pictures.code(app, "network"), "seen = walk.forward(model, image)", "for layer in seen.layers:",
-      "    print(layer.name, layer.output.shape, *(axis.formula for axis in layer.formula))",
-      "print(seen.prediction, seen.probabilities)"].join("\n");
-  },
+  code: () => seen.head.code,
 
-  arrays() {
-    return { ...pictures.sections(app), ...seen.sections };
-  },
+  arrays: () => ({ image: seen.sections.x, ...seen.sections }),
 };
 
 const scale = () => app.get("scale", "layer");

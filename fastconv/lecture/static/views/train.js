@@ -2,8 +2,9 @@
 
 import { curves, thinned } from "../curves.js";
 import { exact, field, h, number, show } from "../dom.js";
-import { save, npz } from "../downloads.js";
+import { save } from "../downloads.js";
 import { mosaic, thumbnail } from "../mosaic.js";
+import { ask as request } from "../wire.js";
 
 const SETTINGS = {
   lr: { min: 0, max: 10, step: "any" }, momentum: { min: 0, max: 0.999, step: "any" },
@@ -73,15 +74,7 @@ export default {
       taken: app.info.classes[mistakes[0].taken] }) : ""].join(" ");
   },
 
-  code() {
-    const { lr, momentum, batch_size: size, epochs, seed } = state?.settings ?? {};
-    return ["import fastconv as fc", "from fastconv import data, nn, optim", "from fastconv.walk import judge", "",
-      app.info.given, "train, test = data.digits(), data.digits(\"test\")",
-      `trainer = fc.Trainer(model, optim.SGD(model.parameters(), lr=${lr}, momentum=${momentum}), nn.NLLLoss())`,
-      `history = trainer.fit(train, epochs=${epochs}, batch_size=${size}, seed=${seed}, validation=test)`,
-      "print(history.validation_accuracy)",
-      "print(judge(model, test.images, test.labels).confusion)"].join("\n");
-  },
+  code: () => state.code,
 
   arrays() {
     const column = (name) => ({ data: (history[name] ?? []).map((value) => value ?? Number.NaN),
@@ -101,7 +94,7 @@ function key(colour, line, text) {
 }
 
 function toggle() {
-  return ask(state?.running ? "pause" : "start");
+  return state && ask(state.running ? "pause" : "start");
 }
 
 function set(values) {
@@ -119,9 +112,9 @@ async function ask(action, settings) {
   }
 }
 
-// The weights as they are now, for fc.load_weights.
+// The model as it is now, for fc.load_weights.
 async function weights() {
-  save("fastconv-weights.npz", npz((await app.call("weights", {})).sections));
+  save("weights.npz", await (await request("weights", {})).blob());
 }
 
 // --- what the server tells ------------------------------------------------------------------------------------------
