@@ -16,8 +16,16 @@ from fastconv.lecture.page import Page
 __all__ = ["conv", "size_of"]
 
 
+#: Pixels of a padded image, and taps along an axis of a filter, that a page can show and a browser hold.
+_MOST_PIXELS = 2**21
+_MOST_TAPS = 31
+
+_IMPORTS = ("import numpy as np", "import fastconv as fc", "from fastconv import data, nn, walk", "")
+_OPTIONS = ("stride", "padding", "dilation", "padding_mode", "padding_value")
+
+
 class _Chosen(NamedTuple):
-    """What is convolved with what, and what the page is told of it."""
+    """What is convolved with what, what the page is told of it, and Python that makes the same image, weight, bias."""
 
     x: NDArray[np.float32]
     weight: NDArray[np.float32]
@@ -25,13 +33,7 @@ class _Chosen(NamedTuple):
     options: dict[str, Any]
     told: dict[str, Any]
     arrays: dict[str, Any]
-
-
-#: Pixels of a padded image, and weights of a filter, that a page can show and a browser hold.
-_MOST_PIXELS = 2**21
-_MOST_TAPS = 31
-
-_OPTIONS = ("stride", "padding", "dilation", "padding_mode", "padding_value")
+    code: list[str]
 
 
 def conv(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -42,16 +44,18 @@ def conv(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[
     with ``seed`` and ``size``, "learnt" with ``layer`` and ``k``, or "own", the section weight (C, R, S); ``bias``,
     and the arguments of `fastconv.conv2d`.
 
-    Returns head: rows, columns (see `size_of`), activation, padding_mode, padding_value; ``picture``, whether the input
-    is a picture, with ``white``; ``of``, which channels of the layer's input it is. And sections: padded (C, H, W),
+    Returns head: ``code``, Python that makes the same; rows, columns (see `size_of`), activation, padding_mode,
+    padding_value; ``picture``, whether the input is a picture, with ``white``. And sections: padded (C, H, W),
     weight (C, R, S), bias (1,), channel_maps (C, OH, OW), sums and output (OH, OW), and of a layer image, what the
     model sees.
     """
     chosen = _learnt(page, head, sections) if "layer" in head else _preset(page, head, sections)
     x, weight, bias, options = chosen.x, chosen.weight, chosen.bias, chosen.options
     options |= {name: head[name] for name in (*_OPTIONS, "activation") if name in head}
+    code = [*_IMPORTS, *chosen.code]
     if "bias" in head:
         bias = np.array([checks.number(head["bias"], "bias")], np.float32)
+        code.append(f"bias = np.float32([{bias[0]!s}])")
     pads = checks.padding(options.get("padding", 0), x.shape[1:], weight.shape[1:],
                           checks.pair(options.get("stride", 1), "stride"),
                           checks.pair(options.get("dilation", 1), "dilation"))
@@ -60,8 +64,10 @@ def conv(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[
         raise ValueError(f"padding must leave an image of at most {_MOST_PIXELS} pixels, got {len(x)} x {rows} x "
                          f"{columns}")
     seen = walk.convolution(x, weight[np.newaxis], bias, **options)
-    told = {"rows": size_of(seen.rows), "columns": size_of(seen.columns), "activation": seen.activation,
-            "padding_mode": options.get("padding_mode", "constant"),
+    said = "".join(f", {name}={value!r}" for name, value in options.items())
+    code.append(f"seen = walk.convolution(image, weight[None], bias{said})")
+    told = {"code": "\n".join(code), "rows": size_of(seen.rows), "columns": size_of(seen.columns),
+            "activation": seen.activation, "padding_mode": options.get("padding_mode", "constant"),
             "padding_value": float(options.get("padding_value", 0.0)), **chosen.told}
     arrays = {"padded": seen.padded, "weight": seen.weight[0], "bias": seen.bias, "channel_maps": seen.channel_maps[0],
               "sums": seen.sums[0], "output": seen.output[0], **chosen.arrays}
@@ -81,19 +87,24 @@ def _preset(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
     white = head.get("white", 1)
     if white not in (1, 255):
         raise ValueError(f"white must be 1 or 255, got {white!r}")
+    code = [page.code_of(head)]
     if white == 255:
         image = np.rint(image * 255)
+        code.append("image = np.rint(image * 255)")
     name = checks.choice(head.get("filter", "sobel-x"), "filter", (*walk.FILTERS, "random", "own"))
     if name == "own":
-        weight = _own(sections, len(image))
+        weight, made = _own(sections, len(image))
     elif name == "random":
         taps = checks.integer(head.get("size", 3), "size", 1, _MOST_TAPS)
-        rng = np.random.default_rng(checks.integer(head.get("seed", 0), "seed", 0))
-        weight = rng.standard_normal((len(image), taps, taps), np.float32)
+        seed = checks.integer(head.get("seed", 0), "seed", 0)
+        weight = np.random.default_rng(seed).standard_normal((len(image), taps, taps), np.float32)
+        made = f"np.random.default_rng({seed}).standard_normal((len(image), {taps}, {taps}), np.float32)"
     else:
         pattern = walk.FILTERS[name]
         weight = np.broadcast_to(pattern, (len(image), *pattern.shape))
-    return _Chosen(image, weight, np.zeros(1, np.float32), {}, {"picture": True, "white": white}, {})
+        made = f"np.broadcast_to(walk.FILTERS[{name!r}], (len(image), 3, 3))"
+    code += [f"weight = {made}", "bias = np.zeros(1, np.float32)"]
+    return _Chosen(image, weight, np.zeros(1, np.float32), {}, {"picture": True, "white": white}, {}, code)
 
 
 def _learnt(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
@@ -113,22 +124,30 @@ def _learnt(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
     weight = layer.weight.data[k]
     count = len(weight)
     first = k // (layer.out_channels // layer.groups) * count
+    code = [page.code_of(head, framed=True), page.source, "layers = walk.forward(model, image).layers",
+            f'layer = next(one for one in layers if one.name.startswith("{name}:"))',
+            f"image = layer.input{'.transpose(2, 0, 1)' * last}[{first}:{first + count}].astype(np.float32)",
+            f"weight = layer.layer.weight.data[{k}].astype(np.float32)",
+            "bias = np.zeros(1, np.float32)" if layer.bias is None else
+            f"bias = layer.layer.bias.data[{k}:{k + 1}].astype(np.float32)"]
     if head.get("filter", "learnt") == "own":
-        weight = _own(sections, count)
+        weight, made = _own(sections, count)
+        code.append(f"weight = {made}")
     bias = np.zeros(1) if layer.bias is None else layer.bias.data[k:k + 1]
     black, white = page.framing.value_range
-    told = {"picture": layers[name] is seen.layers[0] and black == 0, "white": white,
-            "of": {"first": first, "count": count, "last": last, "bias": layer.bias is not None}}
+    told = {"picture": layers[name] is seen.layers[0] and black == 0, "white": white}
     options = {name: getattr(layer, name) for name in _OPTIONS}
     return _Chosen(np.array(x[first:first + count], np.float32), np.array(weight, np.float32),
-                   np.array(bias, np.float32), options, told, {"image": image})
+                   np.array(bias, np.float32), options, told, {"image": image}, code)
 
 
-def _own(sections: Sections, channels: int) -> NDArray[np.float32]:
-    """The filter that the page sends along."""
+def _own(sections: Sections, channels: int) -> tuple[NDArray[np.float32], str]:
+    """The filter that the page sends along, and the Python that makes it."""
     weight = sections.get("weight")
     shape = () if weight is None else weight.shape
     if weight is None or len(shape) != 3 or shape[0] != channels or not 1 <= min(shape[1:]) <= max(
             shape[1:]) <= _MOST_TAPS:
         raise ValueError(f"section weight must be of shape ({channels}, R, S), each at most {_MOST_TAPS}, got {shape}")
-    return weight
+    if not np.isfinite(weight).all():
+        raise ValueError("section weight must be finite")
+    return weight, f"np.float32([{', '.join(map(str, weight.ravel()))}]).reshape{shape}"

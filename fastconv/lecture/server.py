@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from fastconv.lecture.page import Page
 from fastconv.lecture.routes import MOST_BYTES, Answer, handle, refusal
@@ -28,6 +31,11 @@ class Server(ThreadingHTTPServer):
         self.page = page
         super().__init__(("127.0.0.1", port), _Handler)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who goes away in the midst of an answer is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/{self.page.token}/"
@@ -40,25 +48,31 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 2**16  # head and body of an answer in one packet
 
     def do_GET(self) -> None:
-        self._answer(handle(self.server.page, "GET", self.path, dict(self.headers.items()), b""))
+        self._answer(self._handled("GET", b""))
 
     def do_POST(self) -> None:
         text = self.headers.get("Content-Length", "")
-        headers = dict(self.headers.items())
         if not text.isdecimal() or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             self.send_error(411)
             return
         length = int(text)
-        refused = refusal(self.server.page, "POST", self.path, headers, length)
+        refused = refusal(self.server.page, "POST", self.path, dict(self.headers.items()), length)
         if refused is not None:
             self._discard(length)
             self._answer(refused)
             return
-        self._answer(handle(self.server.page, "POST", self.path, headers, self.rfile.read(length)))
+        self._answer(self._handled("POST", self.rfile.read(length)))
 
     def log_message(self, *arguments: object) -> None:
         """Nobody reads them."""
+
+    def _handled(self, method: str, body: bytes) -> Answer:
+        try:
+            return handle(self.server.page, method, self.path, dict(self.headers.items()), body)
+        except Exception:  # a defect of the program: the page says that there is one, the terminal which
+            traceback.print_exc()
+            return Answer(500, {"Content-Type": "application/json"}, b'{"error": "fastconv failed: see its terminal"}')
 
     def _discard(self, length: int) -> None:
         """Read a body that is not wanted, so that the browser comes to read the answer; too large a one is cut off."""

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn
 from fastconv.functional import checks
 from fastconv.walk.layers import channels_first
+from fastconv.walk.network import meaning
 
 __all__ = ["PredictionsWalk", "confusion", "predictions"]
 
@@ -24,17 +25,28 @@ class PredictionsWalk:
     x : ndarray (N, C, H, W)
     labels : ndarray (N,) of int64
         The classes that the images are of.
-    probabilities : ndarray (N, classes)
+    log_probabilities, probabilities : ndarray (N, classes)
     """
 
     x: NDArray[Any]
     labels: NDArray[np.int64]
+    log_probabilities: NDArray[Any]
     probabilities: NDArray[Any]
 
     @property
     def predictions(self) -> NDArray[np.int64]:
         """(N,): the class of the largest probability."""
-        return self.probabilities.argmax(axis=1)
+        return self.log_probabilities.argmax(axis=1)
+
+    @property
+    def losses(self) -> NDArray[Any]:
+        """(N,): minus the log-probability of each image's label."""
+        return -self.log_probabilities[np.arange(len(self.labels)), self.labels]
+
+    @property
+    def loss(self) -> float:
+        """The mean of `losses`."""
+        return float(self.losses.mean(dtype=np.float64))
 
     @property
     def accuracy(self) -> float:
@@ -48,11 +60,9 @@ class PredictionsWalk:
 
     @property
     def mistakes(self) -> NDArray[np.int64]:
-        """The numbers of the images that are taken for something else, the worst first: where the class that the image
-        is of has the least probability."""
-        right = self.probabilities[np.arange(len(self.labels)), self.labels]
+        """The numbers of the images that are taken for something else, the largest loss first."""
         wrong = np.flatnonzero(self.predictions != self.labels)
-        return wrong[np.argsort(right[wrong], kind="stable")]
+        return wrong[np.argsort(-self.losses[wrong], kind="stable")]
 
 
 def confusion(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
@@ -89,16 +99,18 @@ def confusion(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArra
     return table
 
 
-def predictions(model: nn.Module, x: ArrayLike, labels: ArrayLike) -> PredictionsWalk:
+def predictions(model: nn.Module, x: ArrayLike, labels: ArrayLike, *, batch_size: int = 256) -> PredictionsWalk:
     """See what a network takes images for, in evaluation mode.
 
     Parameters
     ----------
     model : Module
-        A classifier.
+        A classifier. It is not changed, and may be trained meanwhile in another thread.
     x : array (N, C, H, W)
         At least one image.
     labels : array (N,) of int
+    batch_size : int
+        Images that go through the model at once.
 
     Returns
     -------
@@ -120,8 +132,11 @@ def predictions(model: nn.Module, x: ArrayLike, labels: ArrayLike) -> Prediction
     images = checks.array(x, "x")
     if not len(images):
         raise ValueError("x must hold at least one image")
-    probabilities = model.predict_proba(images)
-    if probabilities.ndim != 2:
-        raise ValueError(f"model must give one number for each class, its output has shape {probabilities.shape}")
-    targets = checks.labels(labels, "labels", len(images), probabilities.shape[1])
-    return PredictionsWalk(channels_first(model, images), targets, probabilities)
+    batch_size = checks.integer(batch_size, "batch_size", 1)
+    with model.evaluating():
+        shape = model(images[:1]).shape[1:]
+        if len(shape) != 1:
+            raise ValueError(f"model must give one number for each class, its output for an image has shape {shape}")
+        targets = checks.labels(np.asarray(labels), "labels", len(images), shape[0])
+        outputs = [model(images[start:start + batch_size]) for start in range(0, len(images), batch_size)]
+    return PredictionsWalk(channels_first(model, images), targets, *meaning(model, np.concatenate(outputs)))

@@ -159,10 +159,10 @@ def test_conv_of_one_group_of_a_layer():
     model = nn.Sequential(nn.Conv2d(1, 4, 3, rng=0), nn.Conv2d(4, 6, 3, groups=2, stride=2, padding=1, rng=1),
                           nn.Flatten(), nn.Linear(6 * 13 * 13, 3, rng=2))
     page = Page.of(model, None, ["a", "b", "c"], Framing(), "secret")
-    head, found = call(page, "conv", dict(image="digit:5", layer="1", k=4))
+    _, found = call(page, "conv", dict(image="digit:5", layer="1", k=4))
     layer = walk.forward(model, page.digits.images[5]).layers[1]
     y = fc.conv2d(layer.input, model[1].weight.data, model[1].bias.data, groups=2, stride=2, padding=1)
-    assert np.allclose(found["output"], y[4], atol=1e-5) and head["of"]["first"] == 2
+    assert np.allclose(found["output"], y[4], atol=1e-5)
 
 
 def test_pool_and_forward(page):
@@ -208,10 +208,11 @@ def test_what_a_page_can_be_about():
     digits = data.digits("test")
     model = nn.models.lenet5(rng=3)
     page = Page.of(model, "model = fc.load('m.npz')", digits.classes, Framing.checked(**digits.framing), "s")
-    assert page.trained and page.about()["plain"] and page.about()["source"] == "model = fc.load('m.npz')"
+    assert page.trained and page.about()["source"] == "model = fc.load('m.npz')"
     colour = Page.of(nn.models.resnet_small(10, 3, rng=0), None, None, Framing.checked(size=(16, 16)), "s")
     assert colour.shape == (3, 16, 16) and colour.classes == [str(k) for k in range(10)]
-    assert not colour.about()["plain"]
+    assert "np.load" in colour.code_of({"image": "digit:3"}, framed=True)
+    assert "np.load" not in page.code_of({"image": "digit:3"}, framed=True)
     with pytest.raises(ValueError, match=r"images of 1 x 28 x 28, or framing must say"):
         Page.of(nn.models.lenet5(input_size=32), None, None, Framing(), "s")
     with pytest.raises(ValueError, match="classes must be 10 names"):

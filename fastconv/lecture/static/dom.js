@@ -51,7 +51,7 @@ export function show(value, digits = 4) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   const plain = size >= 1e-3 && size < 10 ** Math.max(5, digits);
-  const text = plain ? `${Number.isInteger(value) ? value : Number(value.toPrecision(digits))}`
+  const text = plain ? `${Number.isInteger(value) && size < 1e5 ? value : Number(value.toPrecision(digits))}`
     : value.toExponential(Math.max(0, digits - 3));
   return text.replaceAll("-", "−").replace("e+", "e");
 }

@@ -10,12 +10,12 @@
 //     keys          { key: function }, such as { "[": () => ..., ArrowLeft: () => ... }
 
 import * as canvas from "./canvas.js";
-import { exact, h } from "./dom.js";
+import { h } from "./dom.js";
 import * as downloads from "./downloads.js";
-import { call } from "./wire.js";
+import { ask, call } from "./wire.js";
 
 // In the order of the keys 1, 2, ...
-const VIEWS = ["slide", "draw"];
+const VIEWS = ["slide", "backward", "network", "draw", "train"];
 const LANGUAGES = ["en", "ko"];
 
 const $ = (id) => document.getElementById(id);
@@ -142,9 +142,9 @@ function code() {
 }
 
 async function download(kind) {
-  const name = `fastconv-${shown.id}.${kind}`;
+  const name = `fastconv.${kind}`;
   if (kind === "png") return downloads.save(name, await downloads.png([...document.querySelectorAll("main canvas")]));
-  downloads.save(name, kind === "csv" ? downloads.csv(shown.arrays(), exact) : downloads.npz(shown.arrays()));
+  downloads.save(name, await (await ask(kind, {}, shown.arrays())).blob());
 }
 
 function help() {

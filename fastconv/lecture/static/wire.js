@@ -31,10 +31,14 @@ export function unpack(buffer) {
 }
 
 // POST api/NAME. What the server refuses is an Error with its message.
-export async function call(name, head, sections) {
+export async function ask(name, head, sections) {
   const answer = await fetch(`api/${name}`, { method: "POST", body: pack(head, sections) });
   if (!answer.ok) throw new Error((await answer.json()).error);
-  return unpack(await answer.arrayBuffer());
+  return answer;
+}
+
+export async function call(name, head, sections) {
+  return unpack(await (await ask(name, head, sections)).arrayBuffer());
 }
 
 // Calls `ask` again and again, never twice at a time, and only for the newest of what is wanted meanwhile.

@@ -67,11 +67,9 @@ const view = {
   },
 
   code() {
-    const { t } = app;
-    return ["import numpy as np", "import fastconv as fc", "from fastconv import data, nn, walk", "",
-      app.info.source, `image = np.load("fastconv-draw.npz")["x"]  # ${t("code.npz")}`,
-      "seen = walk.forward(model, image)", "print(seen.prediction, seen.probabilities)",
-      "for layer in seen.layers:", "    print(layer.name, layer.output.shape)"].join("\n");
+    return ["import numpy as np", "import fastconv as fc", "from fastconv import nn, walk", "", app.info.source,
+      'image = np.load("fastconv.npz")["x"]  # the NPZ that the page gives', "seen = walk.forward(model, image)",
+      "print(seen.prediction, seen.probabilities)"].join("\n");
   },
 
   arrays: () => (seen ? seen.sections : {}),

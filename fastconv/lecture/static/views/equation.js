@@ -20,10 +20,12 @@ export class Equation {
     this.pixel = limit(seen.padded.data);
     this.heaviest = limit(seen.weight.data);
     const wide = width > 560, room = width - (wide ? 290 : 84) - (wide && channels > 1 ? 75 : 0);
-    const side = Math.max(18, Math.min(46, Math.floor(room / (3 * columns))));
+    let side = Math.floor(room / (3 * columns));
+    if (side < 30 && !wide) side = Math.floor((width - 44) / (2 * columns)); // the products go below
+    side = Math.max(18, Math.min(46, side));
     this.element.style.setProperty("--cell", `${side}px`);
-    this.element.classList.toggle("small", side < 30);
-    this.digits = side < 44 ? 2 : 3;
+    this.element.classList.toggle("small", side < 36);
+    this.room = Math.floor(side / (side < 36 ? 5.6 : 6.9)); // characters of a cell
     const list = Array.from({ length: this.shown }, (_, i) => this.row(this.first + i, channels, rows, columns, width));
     const turn = (key, to) => h("button", { type: "button", disabled: to < 0 || to >= channels,
       onclick: () => this.page(to) }, this.app.t(key));
@@ -50,9 +52,9 @@ export class Equation {
         inputmode: "decimal", value: exact(value), "data-value": exact(value), size: 1,
         "aria-label": app.t("slide.weight", { c: channel, row: Math.floor(tap / columns), column: tap % columns }),
       });
-      input.value = show(value, this.digits);
+      input.value = short(value, this.room);
       input.addEventListener("focus", () => ((input.value = exact(value)), input.select()));
-      input.addEventListener("blur", () => (input.value = show(value, this.digits)));
+      input.addEventListener("blur", () => (input.value = short(value, this.room)));
       input.addEventListener("change", () => {
         const given = Number(input.value.replace("−", "-"));
         if (input.value.trim() && Number.isFinite(given)) this.edit(channel, tap, given);
@@ -62,12 +64,12 @@ export class Equation {
       return h("td", {}, input);
     });
     const [product, products] = table("products", () => h("td"));
-    const sum = h("output", { class: "sum" });
+    const sum = h("output");
     const map = width > 560 ? h("canvas", { class: "map", role: "img",
       "aria-label": app.t("slide.map", { c: channel }) }) : null;
     const title = channels > 1 ? h("h3", {}, app.t("slide.channel", { c: channel })) : null;
     const sign = (text) => h("span", { class: "sign", "aria-hidden": "true" }, text);
-    const element = h("div", { class: "row" }, title, patch, sign("×"), slice, sign("="), product, sign("Σ ="), sum,
+    const element = h("div", { class: "row" }, title, patch, sign("×"), slice, sign("="), product, h("span", { class: "sum" }, "Σ = ", sum),
       map ? h("figure", {}, h("figcaption", {}, app.t("slide.map.short")), map) : null);
     if (map) this.draw(map, channel);
     return { element, channel, patches, products, sum };
@@ -83,7 +85,7 @@ export class Equation {
 
   // Fills in the numbers of one output cell. The sum of products is the picture's, `sums` and `output` the kernel's.
   move(row, column) {
-    const { seen, taps, digits } = this, { rows, columns, activation } = seen.head;
+    const { seen, taps, room } = this, { rows, columns, activation } = seen.head;
     const [channels, height, width] = seen.padded.shape, [, , s] = seen.weight.shape;
     const channelSums = new Float32Array(channels);
     const largest = this.pixel * this.heaviest;
@@ -97,10 +99,10 @@ export class Equation {
         const product = Math.fround(pixel * seen.weight.data[at]);
         sum += product;
         if (!line) continue;
-        fill(line.patches[tap], pixel, seen.signed ? colour(pixel / this.pixel) : grey(pixel / seen.head.white), digits);
+        fill(line.patches[tap], pixel, seen.signed ? colour(pixel / this.pixel) : grey(pixel / seen.head.white), room);
         line.patches[tap].classList.toggle("outside", i < rows.before || i >= rows.before + rows.size
           || j < columns.before || j >= columns.before + columns.size);
-        fill(line.products[tap], product, colour(product / largest), digits);
+        fill(line.products[tap], product, colour(product / largest), room);
       }
       channelSums[c] = sum;
       if (line) value(line.sum, channelSums[c]);
@@ -130,8 +132,15 @@ function bracketed(number, inside) {
   return h("output", {}, inside && number < 0 ? `(${text})` : text);
 }
 
-function fill(cell, number, shade, digits) {
-  cell.textContent = show(number, digits);
+// As many digits as a cell has room for.
+function short(number, room) {
+  let text = "";
+  for (let digits = 4; digits > 0; digits--) if ((text = show(number, digits)).length <= room) return text;
+  return Math.abs(number) < 0.1 ? number.toExponential(0).replaceAll("-", "−") : text;
+}
+
+function fill(cell, number, shade, room) {
+  cell.textContent = short(number, room);
   cell.dataset.value = exact(number);
   cell.style.background = css(shade);
   cell.style.color = ink(shade);

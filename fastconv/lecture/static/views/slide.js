@@ -5,7 +5,6 @@ import { exact, field, formula, h, number, select, show } from "../dom.js";
 import * as pictures from "../pictures.js";
 import { latest } from "../wire.js";
 import { Equation } from "./equation.js";
-import { slideCode } from "./slide_code.js";
 
 const MODES = ["constant", "reflect", "symmetric", "replicate", "circular"];
 const ACTIVATIONS = ["relu", "leaky_relu", "sigmoid", "tanh", "relu6"];
@@ -74,12 +73,14 @@ const view = {
   describe() {
     if (!seen) return "";
     const { rows, columns } = seen.head, [row, column] = at(), cell = row * columns.outputs + column;
-    return app.t("slide.said", { row, column, rows: rows.outputs, columns: columns.outputs, formula: rows.formula,
+    return app.t("slide.said", { row, column, rows: rows.outputs, columns: columns.outputs,
       sum: show(seen.sums.data[cell], 6), value: show(seen.output.data[cell], 6) });
   },
 
   code() {
-    return slideCode(app, seen, at(), pooled && pooling());
+    const [row, column] = at(), { size, kind } = pooling();
+    return [seen.head.code, "print(seen.rows.formula, seen.columns.formula)", `print(seen.cell(0, ${row}, ${column}))`,
+      ...pooled ? [`pooled = walk.pooling(seen.output, ${size}, kind="${kind}")`] : []].join("\n");
   },
 
   arrays() {
