@@ -47,4 +47,6 @@ HOSTS: tuple[Host, ...] = (
          "convolution and pooling of Keras's NumPy backend, for prediction, without JAX"),
     Host("PyTensor", "pytensor", "3.0.7", "fastconv.adapters.pytensor.enable()",
          "pytensor.tensor.signal.convolve2d and its gradients"),
+    Host("mygrad", "mygrad", "2.5.0", "fastconv.adapters.mygrad.enable()",
+         "mygrad.nnet.conv_nd and max_pool, with their gradients"),
 )  # fmt: skip
