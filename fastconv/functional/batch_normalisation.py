@@ -33,7 +33,8 @@ def _running(value: Any, name: str, x: Array, channels: int, written: bool) -> A
     if written and not isinstance(value, np.ndarray):
         raise TypeError(f"{name} is updated in place and must be a NumPy array, got {shown(value)}")
     array = checks.shape(checks.array(value, name), name, (channels,), "(one for each channel of x)")
-    checks.same_dtype(x=x, **{name: array})
+    if written or array.dtype != np.float64:
+        checks.same_dtype(x=x, **{name: array})
     if written and (array is not value or not array.flags.writeable):
         raise ValueError(f"{name} is updated in place and must be writable, aligned and in native byte order")
     return array
@@ -80,7 +81,7 @@ def batch_norm(x: ArrayLike, running_mean: Any, running_var: Any, weight: ArrayL
         Or with the channels last: see data_format. Any strides.
     running_mean, running_var : array (C,) or None
         In training they are updated in place, ``(1 - momentum) * running + momentum * new``, with the unbiased
-        variance, or may both be None.
+        variance, or may both be None. Else they may be float64, whatever x is.
     weight, bias : array (C,), optional
         By default 1 and 0.
     training : bool

@@ -51,7 +51,7 @@ class Progress:
         While it trained, judgements left out.
     history : dict of str to list
         As `fastconv.History.to_dict` has it.
-    judgement : walk.Judgement or None
+    judgement : walk.PredictionsWalk or None
     error : str
         Why it cannot go on, or nothing.
     """
@@ -66,7 +66,7 @@ class Progress:
     batches: int = 0
     images_per_second: float = 0.0
     history: dict[str, list[Any]] = field(default_factory=lambda: History().to_dict())
-    judgement: walk.Judgement | None = None
+    judgement: walk.PredictionsWalk | None = None
     error: str = ""
 
     @property

@@ -43,8 +43,9 @@ class Candidate(NamedTuple):
 
 
 class ConvPlan:
-    """How one problem is computed: by which driver and why, and the nanoseconds that it is expected to take; convolve is
-    the driver's conv2d; asked, the algorithm that was asked for, is None where there is nothing to choose. Where the problem has a simpler form, that is what the driver is chosen for, and what it gets. Where its outputs are
+    """How one problem is computed: by which driver and why, and the nanoseconds that it is expected to take; convolve
+    is the driver's conv2d; asked, the algorithm that was asked for, is None where there is nothing to choose. Where
+    the problem has a simpler form, that is what the driver is chosen for, and what it gets. Where its outputs are
     computed in regions, (rows, columns, plan) of each, the driver is that of the first, the largest."""
 
     def __init__(self, problem: ConvProblem, driver: Driver, convolve: Callable, reason: str, *,
