@@ -46,8 +46,8 @@ class Job:
 
 
 def begin(trainer: Parts, train_set: Any, epochs: int, batch_size: int, validation: Any,
-          sample_weight: ArrayLike | None, augment: Augmentation | None, seed: int, progress: bool, early_stopping: EarlyStopping | int | None,
-          checkpoint: str | os.PathLike[str] | None, resume: bool) -> Job:
+          sample_weight: ArrayLike | None, augment: Augmentation | None, seed: int, progress: bool,
+          early_stopping: EarlyStopping | int | None, checkpoint: str | os.PathLike[str] | None, resume: bool) -> Job:
     """The arguments of `fit`, after all that can be wrong with them; nothing has changed yet."""
     check_parts(trainer.model, trainer.optimizer, trainer.loss)  # a layer may have been replaced since it was made
     epochs = checks.integer(epochs, "epochs", 0)

@@ -48,11 +48,11 @@ class ConvPlan:
     the problem has a simpler form, that is what the driver is chosen for, and what it gets. Where its outputs are
     computed in regions, (rows, columns, plan) of each, the driver is that of the first, the largest."""
 
-    def __init__(self, problem: ConvProblem, driver: Driver, convolve: Callable, reason: str, *,
-                 asked: str | None = None, nanoseconds: float = 0.0, simple: Simpler | None = None,
+    def __init__(self, problem: ConvProblem, chosen: Candidate, convolve: Callable, reason: str,
+                 asked: str | None = None, simple: Simpler | None = None,
                  regions: tuple[tuple[slice, slice, ConvPlan], ...] = ()) -> None:
-        self.problem, self.driver, self.reason = problem, driver, reason
-        self.asked, self.nanoseconds, self.simple, self.regions = asked, nanoseconds, simple, regions
+        self.problem, self.driver, self.nanoseconds, self.reason = problem, chosen.driver, chosen.nanoseconds, reason
+        self.asked, self.simple, self.regions = asked, simple, regions
         self.convolve = convolve if simple is None else functools.partial(doors.conv2d, simple, convolve)
         if regions:
             self.convolve = functools.partial(doors.in_regions, regions)
@@ -154,7 +154,7 @@ def conv2d_plan(problem, algorithm):
     """The plan for a checked problem and an algorithm that is not unavailable."""
     if 0 in problem.output_shape or 0 in problem.weight_shape or 0 in problem.x_shape:    # nothing to be chosen by
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
-        return ConvPlan(problem, chosen, doors.bias_alone, "there is nothing to compute")
+        return ConvPlan(problem, Candidate(chosen, 0.0, None), doors.bias_alone, "there is nothing to compute")
     possible = [each for each in _candidates(problem, algorithm) if each.refusal is None]
     best = min(possible, key=lambda each: each.nanoseconds)
     reason = "asked for by name"
@@ -164,8 +164,8 @@ def conv2d_plan(problem, algorithm):
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long"
             for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
-    plan = ConvPlan(problem, best.driver, convolve, reason, asked=algorithm, nanoseconds=best.nanoseconds,
-                    simple=None if best.driver.as_it_is else _simpler(problem, algorithm))
+    plan = ConvPlan(problem, best, convolve, reason, algorithm,
+                    None if best.driver.as_it_is else _simpler(problem, algorithm))
     return _in_regions(plan) if algorithm == "auto" else plan
 
 
@@ -182,7 +182,7 @@ def _in_regions(whole):
         return whole
     reason = (f"{len(regions)} regions of outputs that meet pixels with the same taps, the largest of which: "
               f"{regions[0][2].reason}; all at once is expected to take {times:.1f} times as long")
-    return ConvPlan(whole.problem, driver, driver.conv2d, reason, asked=whole.asked, nanoseconds=expected,
+    return ConvPlan(whole.problem, Candidate(driver, expected, None), driver.conv2d, reason, whole.asked,
                     regions=regions)
 
 
