@@ -6,24 +6,34 @@ a kernel's own result, by the direct sum where products are shown.
 =================== ================================================================================================
 ``convolution``     one image under filters: padding, each position of the window, products, channel maps, formula
 ``pooling``         one image cut into windows: what each holds, its winner or mean
+``activation``      an activation as a curve with its slope, and what it makes of maps
 ``forward``         one image through a network, layer by layer, and what it is taken for
 ``backward``        the way back: the loss, and at each layer the gradient that comes, the rule, the one that leaves
 ``update``          one step of gradient descent: parameters before and after, and the loss of the same images
+``training``        the loop: the loss of each batch, and a layer's filters on the way
+``predictions``     many images: what they are taken for, ``confusion`` of classes, the worst mistakes
+``top_patches``     the patches of images that the filters of a layer answer to most strongly
 ``check_gradients`` a layer's backward beside finite differences
 ``FILTERS``         blur, Sobel and others, to be slid over an image
 ``output_size``     OH = (H + 2P - FH) / S + 1 with its terms, every position of the window, what no window visits
 =================== ================================================================================================
 """
 
+from fastconv.walk.activation import ACTIVATIONS, ActivationWalk, activation
 from fastconv.walk.conv import Cell, ConvolutionWalk, convolution
 from fastconv.walk.filters import FILTERS
 from fastconv.walk.gradients import GradientCheck, check_gradients
 from fastconv.walk.network import BackwardWalk, ForwardWalk, LayerWalk, UpdateWalk, backward, forward, update
+from fastconv.walk.patches import PatchesWalk, top_patches
 from fastconv.walk.pool import PoolingWalk, Window, pooling
+from fastconv.walk.predictions import PredictionsWalk, confusion, predictions
 from fastconv.walk.sizes import OutputSize, output_size
+from fastconv.walk.training import TrainingWalk, training
 
 __all__ = [
+    "ACTIVATIONS",
     "FILTERS",
+    "ActivationWalk",
     "BackwardWalk",
     "Cell",
     "ConvolutionWalk",
@@ -31,15 +41,23 @@ __all__ = [
     "GradientCheck",
     "LayerWalk",
     "OutputSize",
+    "PatchesWalk",
     "PoolingWalk",
+    "PredictionsWalk",
+    "TrainingWalk",
     "UpdateWalk",
     "Window",
+    "activation",
     "backward",
     "check_gradients",
+    "confusion",
     "convolution",
     "forward",
     "output_size",
     "pooling",
+    "predictions",
+    "top_patches",
+    "training",
     "update",
 ]
 

@@ -227,7 +227,7 @@ def backward(model: nn.Module, x: ArrayLike, label: int) -> BackwardWalk:
     for (path, layer), (_, own) in zip(_chain(double), _chain(model), strict=True):
         before, current = current, current if isinstance(layer, _DROPS) else layer(current)
         steps.append((path, layer, own, before, current))
-    loss = _loss(model)
+    loss = loss_of(model)
     labels = np.array([checks.integer(label, "label", 0)])
     value = loss(current, labels)
     gradient: Any = loss.backward()
@@ -281,7 +281,7 @@ def update(model: nn.Module, x: ArrayLike, labels: ArrayLike, lr: float = 0.01) 
     double = copy.deepcopy(model).train()
     parameters = dict(double.named_parameters())
     optimiser = optim.SGD(list(parameters.values()), lr=lr)
-    loss = _loss(model)
+    loss = loss_of(model)
     before = {name: parameter.data.copy() for name, parameter in parameters.items()}
     double.zero_grad()
     loss_before = loss(double(checks.array(x, "x")), labels)
@@ -346,7 +346,7 @@ def _meant(model: nn.Module, image: NDArray[Any], layers: tuple[LayerWalk, ...],
     return ForwardWalk(image, layers, output, probabilities, logarithms, int(output.argmax()))
 
 
-def _loss(model: nn.Module) -> Any:
+def loss_of(model: nn.Module) -> Any:
     """The cross-entropy for what the model returns."""
     if model.returns == "probabilities":
         raise ValueError("model must end with LogSoftmax, or with none at all: the gradient of the cross-entropy of "
