@@ -11,6 +11,7 @@ a kernel's own result, by the direct sum where products are shown.
 ``backward``        the way back: the loss, and at each layer the gradient that comes, the rule, the one that leaves
 ``update``          one step of gradient descent: parameters before and after, and the loss of the same images
 ``training``        the loop: the loss of each batch, and a layer's filters on the way
+``shuffled_pixels`` the same digits with their pixels shuffled: what convolution loses by it, and a row does not
 ``predictions``     many images: what they are taken for, ``confusion`` of classes, the worst mistakes
 ``top_patches``     the patches of images that the filters of a layer answer to most strongly
 ``check_gradients`` a layer's backward beside finite differences
@@ -27,6 +28,7 @@ from fastconv.walk.network import BackwardWalk, ForwardWalk, LayerWalk, UpdateWa
 from fastconv.walk.patches import PatchesWalk, top_patches
 from fastconv.walk.pool import PoolingWalk, Window, pooling
 from fastconv.walk.predictions import PredictionsWalk, confusion, predictions
+from fastconv.walk.shuffled import ShuffledWalk, shuffled_pixels
 from fastconv.walk.sizes import OutputSize, output_size
 from fastconv.walk.training import TrainingWalk, training
 
@@ -44,6 +46,7 @@ __all__ = [
     "PatchesWalk",
     "PoolingWalk",
     "PredictionsWalk",
+    "ShuffledWalk",
     "TrainingWalk",
     "UpdateWalk",
     "Window",
@@ -56,6 +59,7 @@ __all__ = [
     "output_size",
     "pooling",
     "predictions",
+    "shuffled_pixels",
     "top_patches",
     "training",
     "update",
