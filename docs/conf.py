@@ -6,6 +6,7 @@
 Nothing is fetched from the network.
 """
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 from sphinx.util.docutils import SphinxDirective
 
 import fastconv
+
+# A backend that was chosen for scripts would leave the course without pictures: notebooks have their own.
+os.environ.pop("MPLBACKEND", None)
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
@@ -32,7 +36,6 @@ html_title = f"fastconv {release}"
 html_show_copyright = False
 html_show_sphinx = False
 
-myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_timeout = 60
@@ -68,8 +71,8 @@ def link_to_repository(app, docname, source):
     """Links from a page to files outside docs/ are right where the pages lie, and lead to the repository here."""
     def target(match):
         path = (DOCS / docname).parent.joinpath(match[1]).resolve()
-        outside = not path.is_relative_to(DOCS) and path.exists()
-        return f"]({REPOSITORY}{path.relative_to(DOCS.parent).as_posix()})" if outside else match[0]
+        inside = path.is_relative_to(DOCS)
+        return match[0] if inside else f"]({REPOSITORY}{path.relative_to(DOCS.parent).as_posix()})"
     source[0] = re.sub(r"\]\((\.\./[^)#\s]+)\)", target, source[0])
 
 

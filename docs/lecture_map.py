@@ -26,8 +26,8 @@ class Notion(NamedTuple):
 
 NOTIONS = (
     Notion("an image as a tensor, channels", "텐서로 나타낸 이미지, 채널", "data.load_image", "data.digits",
-           "tests/data/test_images.py::test_colour_and_grey", "ChannelSumDisplay", "slide?image=digit:0&filter=identity",
-           "fastconv slide digit:0 --filter identity --at 8,12", "01-images"),
+           "tests/data/test_images.py::test_colour_and_grey", "ChannelSumDisplay",
+           "slide?image=digit:0&filter=identity", "fastconv slide digit:0 --filter identity --at 8,12", "01-images"),
     Notion("a filter, one slice a channel", "필터와 채널 조각", "walk.convolution", "nn.Conv2d",
            "tests/walk/test_conv.py::test_a_cell_is_made_of_its_products", "FilterDisplay",
            "slide?image=digit:0&filter=sobel-x", "fastconv summary lenet5", "05-colour"),
@@ -35,16 +35,17 @@ NOTIONS = (
            "tests/functional/test_conv.py::test_edges_exactly", "ConvolutionDisplay",
            "slide?image=digit:0&filter=sobel-x&padding=0&row=8&column=12",
            "fastconv slide digit:0 --filter sobel-x --at 8,12", "02-filters"),
-    Notion("products, element by element, summed to one cell", "원소별 곱을 더해 한 칸으로", "walk.convolution", "nn.Conv2d",
-           "tests/walk/test_conv.py::test_a_cell_is_made_of_its_products", "ConvolutionDisplay",
+    Notion("products, element by element, summed to one cell", "원소별 곱을 더해 한 칸으로", "walk.convolution",
+           "nn.Conv2d", "tests/walk/test_conv.py::test_a_cell_is_made_of_its_products", "ConvolutionDisplay",
            "slide?image=digit:0&filter=gaussian&row=8&column=12", "fastconv slide digit:0 --filter gaussian --at 8,12",
            "02-filters"),
     Notion("the map shrinks; padding and its value", "작아지는 맵, 패딩과 패딩 값", "fc.conv2d", "nn.Conv2d",
            "tests/functional/test_padding_modes.py::test_as_numpy_pads", "OutputSizeDisplay",
            "slide?image=digit:0&filter=blur&padding=1&padding_value=128&row=0&column=0",
            "fastconv slide digit:0 --filter blur --padding 1 --pad-value 128 --at 0,0", "03-padding"),
-    Notion("stride", "스트라이드", "fc.conv2d", "nn.Conv2d", "tests/functional/test_conv.py::test_mixed_options_exactly",
-           "OutputSizeDisplay", "slide?image=digit:0&filter=sobel-x&stride=2",
+    Notion("stride", "스트라이드", "fc.conv2d", "nn.Conv2d",
+           "tests/functional/test_conv.py::test_mixed_options_exactly", "OutputSizeDisplay",
+           "slide?image=digit:0&filter=sobel-x&padding=0&stride=2",
            "fastconv slide digit:0 --filter sobel-x --stride 2 --at 4,6", "04-stride"),
     Notion("the formula of the output's size", "출력 크기의 식", "fc.conv_output_size", "nn.Conv2d",
            "tests/walk/test_conv.py::test_the_formula_says_what_it_computes", "OutputSizeDisplay",
@@ -53,12 +54,12 @@ NOTIONS = (
     Notion("colour: the channels' maps added up", "컬러: 채널 맵을 더하기", "walk.convolution", "nn.Conv2d",
            "tests/test_cli_see.py::test_slide_over_a_colour_image", "ChannelSumDisplay",
            "slide?image=digit:0&filter=sobel-x", "fastconv slide photo.png --filter sobel-x --at 8,12", "05-colour"),
-    Notion("activation: ReLU, leaky ReLU, sigmoid, tanh", "활성화 함수: ReLU, Leaky ReLU, 시그모이드, tanh", "fc.relu",
-           "nn.ReLU", "tests/functional/test_activation.py::test_against_the_reference", "ActivationDisplay",
+    Notion("activation: ReLU, leaky ReLU, sigmoid, tanh", "활성화 함수: ReLU, Leaky ReLU, 시그모이드, tanh",
+           "fc.relu", "nn.ReLU", "tests/functional/test_activation.py::test_against_the_reference", "ActivationDisplay",
            "slide?image=digit:0&filter=sobel-x&activation=relu", "fastconv maps digit:0 --model lenet.npz",
            "06-activation"),
-    Notion("max and average pooling over m x n", "m x n 최대 풀링과 평균 풀링", "fc.max_pool2d", "nn.MaxPool2d",
-           "tests/walk/test_conv.py::test_windows_of_a_pooling", "PoolingDisplay",
+    Notion("max and average pooling over m x n", "m x n 최대 풀링과 평균 풀링", "fc.max_pool2d",
+           "nn.MaxPool2d", "tests/walk/test_conv.py::test_windows_of_a_pooling", "PoolingDisplay",
            "slide?image=digit:0&filter=sobel-x&pool=max&pool_size=2", "fastconv maps digit:0 --model lenet.npz",
            "07-pooling"),
     Notion("pooling stays channel by channel", "채널마다 따로 하는 풀링", "fc.avg_pool2d", "nn.AvgPool2d",
@@ -73,7 +74,7 @@ NOTIONS = (
            "tests/functional/test_activation.py::test_softmax", "PredictionDisplay", "draw",
            "fastconv predict digit.png --model lenet.npz", "09-loss"),
     Notion("initialisation", "초기화", "nn.init.he_uniform", "nn.Conv2d",
-           "tests/nn/test_init.py::test_mean_variance_and_range", "FilterDisplay", "train?seed=1",
+           "tests/nn/test_init.py::test_mean_variance_and_range", "FilterHistoryDisplay", "train?seed=1",
            "fastconv train --seed 1 --epochs 1", "11-training"),
     Notion("forward", "순전파", "walk.forward", "nn.Sequential",
            "tests/walk/test_network.py::test_forward_shows_the_feature_maps", "FeatureMapDisplay",
@@ -106,7 +107,7 @@ def script_of(picture: str) -> str:
 
 
 def page(language: str) -> str:
-    """The two tables in Markdown, in English ("en") or Korean ("ko"), with links as from a page in docs/lecture-map/."""
+    """Two tables in Markdown, in English ("en") or Korean ("ko"), with links as from a page in docs/lecture-map/."""
     words, computed, seen = _WORDS[language], [], []
     for number, one in enumerate(NOTIONS, 1):
         start = [str(number), one.english if language == "en" else one.korean]
@@ -116,10 +117,10 @@ def page(language: str) -> str:
         picture = f"[{one.picture.removesuffix('Display')}](../gallery_made/{script_of(one.picture)}.rst)"
         seen.append([*start, picture, f"`{one.view}`", f"`{one.command}`",
                      f"[{int(one.chapter[:2])}](../course/{language}/{one.chapter}.md)"])
-    return "\n\n".join([
-        f"## {words['computed']}", _table([words[name] for name in ("notion", "function", "layer", "test")], computed),
-        f"## {words['seen']}", _table([words[name] for name in ("notion", "picture", "view", "command", "chapter")], seen),
-    ])
+    parts = (("computed", computed, ("notion", "function", "layer", "test")),
+             ("seen", seen, ("notion", "picture", "view", "command", "chapter")))
+    return "\n\n".join(f"## {words[title]}\n\n{_table([words[name] for name in names], rows)}"
+                       for title, rows, names in parts)
 
 
 def _table(headings: list[str], rows: list[list[str]]) -> str:

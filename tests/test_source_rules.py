@@ -125,7 +125,8 @@ def test_no_driver_takes_none_for_a_convolution():
 def code_files():
     return [*sources("*.py", "*.pyx", "*.pxd", "*.pyi"), *sorted((ROOT / "src_c").glob("*.[ch]")), ROOT / "setup.py",
             ROOT / "src_c/declarations.py",
-            *sorted(path for folder in ("tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))]
+            *sorted(path for folder in ("tests", "benchmarks", "examples", "docs")
+                    for path in (ROOT / folder).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("path", code_files(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -43,7 +43,7 @@ def test_both_languages_have_the_same_structure_and_the_same_code(page):
     bare = [re.sub(r"^```.*?^```$", "@", text, flags=re.S | re.M) for text in (english, korean)]
 
     def structure(text):
-        return re.findall(r"^(#+ |@|<details>|</details>|\d\. |- |\$\$)", text, re.M)
+        return re.findall(r"^(#+ |@|<details>|</details>|\d\. |- |> )", text, re.M)
     assert structure(bare[0]) == structure(bare[1])
     name = Path(page).name
     assert f"[한국어](../ko/{name})" in english and f"[English](../en/{name})" in korean

@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,11 +34,7 @@ def site(tmp_path_factory):
     for module in ("sphinx", "myst_nb", "furo", "sphinx_gallery"):
         pytest.importorskip(module, reason=f"{module} is not installed: pip install 'fastconv[docs]'")
     folder = tmp_path_factory.mktemp("site")
-    files = subprocess.run(["git", "ls-files", "docs", "README.md"], cwd=DOCS.parent, capture_output=True, text=True)
-    for name in files.stdout.split() if files.returncode == 0 else []:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((DOCS.parent / name).read_bytes())
+    shutil.copytree(DOCS, folder / "docs", ignore=shutil.ignore_patterns("gallery_made", "__pycache__"))
     done = subprocess.run([sys.executable, "-c", OFFLINE, "-W", "--keep-going", "-q", "-j", "2", "docs", "site"],
                           cwd=folder, capture_output=True, text=True, timeout=600,
                           env={**os.environ, "MPLBACKEND": "agg"})
