@@ -117,7 +117,9 @@ def page(language: str) -> str:
         computed.append([*start, f"`{one.function}`", f"`{one.layer}`",
                          f"[{test.removeprefix('test_').replace('_', ' ')}]({_REPOSITORY}{path})"])
         picture = f"[{one.picture.removesuffix('Display')}](../gallery_made/{script_of(one.picture)}.rst)"
-        seen.append([*start, picture, f"`{one.view}`", f"`{one.command}`",
+        view, _, state = one.view.partition("?")
+        seen.append([*start, picture, " ".join(f"`{part}`" for part in [view, *filter(None, state.split("&"))]),
+                     f"`{one.command}`",
                      f"[{int(one.chapter[:2])}](../course/{language}/{one.chapter}.md)"])
     parts = (("computed", computed, ("notion", "function", "layer", "test")),
              ("seen", seen, ("notion", "picture", "view", "command", "chapter")))
