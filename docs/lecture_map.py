@@ -25,9 +25,10 @@ class Notion(NamedTuple):
 
 
 NOTIONS = (
-    Notion("an image as a tensor, channels", "텐서로 나타낸 이미지, 채널", "data.load_image", "data.digits",
+    Notion("an image as a tensor, channels", "텐서로 나타낸 이미지, 채널", "data.load_image", "data.sample",
            "tests/data/test_images.py::test_colour_and_grey", "ChannelSumDisplay",
-           "slide?image=digit:0&filter=identity", "fastconv slide digit:0 --filter identity --at 8,12", "01-images"),
+           "slide?image=sample:still-life&filter=identity&row=66&column=56",
+           "fastconv slide sample:still-life --filter identity --at 66,56", "01-images"),
     Notion("a filter, one slice a channel", "필터와 채널 조각", "walk.convolution", "nn.Conv2d",
            "tests/walk/test_conv.py::test_a_cell_is_made_of_its_products", "FilterDisplay",
            "slide?image=digit:0&filter=sobel-x", "fastconv summary lenet5", "05-colour"),
@@ -53,7 +54,8 @@ NOTIONS = (
            "fastconv explain --input 3x224x224 --weight 64x3x7x7 --stride 2 --padding 3", "04-stride"),
     Notion("colour: the channels' maps added up", "컬러: 채널 맵을 더하기", "walk.convolution", "nn.Conv2d",
            "tests/test_cli_see.py::test_slide_over_a_colour_image", "ChannelSumDisplay",
-           "slide?image=digit:0&filter=sobel-x", "fastconv slide photo.png --filter sobel-x --at 8,12", "05-colour"),
+           "slide?image=sample:still-life&filter=sobel-x",
+           "fastconv slide sample:still-life --filter sobel-x --at 66,56", "05-colour"),
     Notion("activation: ReLU, leaky ReLU, sigmoid, tanh", "활성화 함수: ReLU, Leaky ReLU, 시그모이드, tanh",
            "fc.relu", "nn.ReLU", "tests/functional/test_activation.py::test_against_the_reference", "ActivationDisplay",
            "slide?image=digit:0&filter=sobel-x&activation=relu", "fastconv maps digit:0 --model lenet.npz",
@@ -115,7 +117,9 @@ def page(language: str) -> str:
         computed.append([*start, f"`{one.function}`", f"`{one.layer}`",
                          f"[{test.removeprefix('test_').replace('_', ' ')}]({_REPOSITORY}{path})"])
         picture = f"[{one.picture.removesuffix('Display')}](../gallery_made/{script_of(one.picture)}.rst)"
-        seen.append([*start, picture, f"`{one.view}`", f"`{one.command}`",
+        view, _, state = one.view.partition("?")
+        seen.append([*start, picture, " ".join(f"`{part}`" for part in [view, *filter(None, state.split("&"))]),
+                     f"`{one.command}`",
                      f"[{int(one.chapter[:2])}](../course/{language}/{one.chapter}.md)"])
     parts = (("computed", computed, ("notion", "function", "layer", "test")),
              ("seen", seen, ("notion", "picture", "view", "command", "chapter")))

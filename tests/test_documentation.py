@@ -167,6 +167,13 @@ def test_the_lecture_in_functions_learns():
 
 
 @checkout
+def test_convolution_misses_what_shuffling_destroys():
+    printed = run_python(str(ROOT / "examples/shuffled_pixels.py"), "--epochs", "3")
+    both = [[float(figure) for figure in re.findall(r"([\d.]+) %", line)] for line in printed.splitlines()]
+    assert both[0][0] - both[0][1] > 5 > abs(both[1][0] - both[1][1])
+
+
+@checkout
 def test_fastconv_takes_the_place_of_scipy_and_im2col():
     pytest.importorskip("scipy", reason="SciPy is not installed")
     assert run_python(str(ROOT / "examples/swap_scipy.py")).count("fastconv") == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import data, nn
+from fastconv import data, nn, walk
 from fastconv.cli.arguments import Parser, UsageError, choice, existing_file
 from fastconv.cli.models import load_model, probabilities
 from fastconv.cli.output import Result
@@ -65,6 +65,6 @@ def score(model: nn.Module, dataset: data.ArrayDataset, split: str, path: Path) 
         "loss": float(-np.mean(np.log(np.maximum(right, np.finfo(np.float64).tiny)))),
         "images": len(labels),
         "classes": [*dataset.classes, *map(str, range(len(dataset.classes), classes))],
-        "confusion": np.bincount(labels * classes + found, minlength=classes**2).reshape(classes, classes).tolist(),
+        "confusion": walk.confusion(labels, found, classes).tolist(),
     }
     return document, f"{split} accuracy {accuracy:.4f} ({len(labels)} images)"

@@ -101,7 +101,7 @@ def load(
         dataset = _divided(readers["all"](), source)[split == "test"]
     elif split == "all" and "train" in readers and len(readers) > 1:
         dataset = _join([readers[part]() for part in _PARTS if part in readers], source)
-    elif split != "train" and (other := "test" if split == "validation" else "validation") in readers:
+    elif split in ("validation", "test") and (other := "test" if split == "validation" else "validation") in readers:
         dataset = readers[other]()
     else:
         missing = next(part for part in ("train", "test") if part not in readers) if split == "all" else split

@@ -8,6 +8,7 @@ into an axes that is given or a figure of its own, `describe` says its numbers i
 `ConvolutionDisplay`       a filter's slice over its patch: products, their sum, and the cell of the feature map
 `ChannelSumDisplay`        each channel under its slice, the channel maps, and their sum
 `OutputSizeDisplay`        the window's positions along a row: padding, stride, and what no window visits
+`PixelUseDisplay`          in how many windows each pixel is, with padding and without
 `FeatureMapDisplay`        all maps of a network for one image, layer by layer
 `FilterDisplay`            the slices of a layer's filters
 `ActivationDisplay`        an activation and its slope, a map before and after, all numbers as a histogram
@@ -20,6 +21,7 @@ into an axes that is given or a figure of its own, `describe` says its numbers i
 `UpdateDisplay`            a filter before and after one step of gradient descent
 `ConfusionMatrixDisplay`   how many images of each class are taken for each
 `MistakesDisplay`          the images that a network is most wrong about
+`ShuffledPixelsDisplay`    what convolution loses when pixels are shuffled, and fully connected layers do not
 `TopPatchesDisplay`        the patches of images that each filter answers to most strongly
 `FilterHistoryDisplay`     filters from their initialisation on, as they are learnt
 `LearningRateDisplay`      the loss while the learning rate grows, and where it falls fastest
@@ -42,7 +44,9 @@ from fastconv.plots.model import ModelDisplay
 from fastconv.plots.patches import TopPatchesDisplay
 from fastconv.plots.pooling import PoolingDisplay
 from fastconv.plots.prediction import PredictionDisplay
+from fastconv.plots.shuffled import ShuffledPixelsDisplay
 from fastconv.plots.training import FilterHistoryDisplay, LearningRateDisplay
+from fastconv.plots.uses import PixelUseDisplay
 
 __all__ = [
     "ActivationDisplay",
@@ -60,8 +64,10 @@ __all__ = [
     "MistakesDisplay",
     "ModelDisplay",
     "OutputSizeDisplay",
+    "PixelUseDisplay",
     "PoolingDisplay",
     "PredictionDisplay",
+    "ShuffledPixelsDisplay",
     "TopPatchesDisplay",
     "UpdateDisplay",
 ]

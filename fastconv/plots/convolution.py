@@ -212,6 +212,9 @@ class ChannelSumDisplay(Display):
                              "map": f"channel map {row}"}[kind])
                 self._plane(f"{kind} {row}", plane, cmap=colours, limit=limit if kind == "map" else None)
             hatch(self.axes_[f"channel {row}"], data.in_padding)
+        if len(data.x) == 3 and count == 4:
+            self._panel("image", (0, 0, 0.3, height * 0.82), "the image: its channels together")
+            self._picture("image", data.x)
         self._panel("sum", (0.68, 0, 0.3, height * 0.82),
                     f"sum + bias {number(data.bias[self.k])} = feature map {self.k}")
         self._plane("sum", data.sums[self.k], limit=limit)

@@ -15,6 +15,7 @@ from fastconv.walk.layers import channels_first
 
 _ACROSS = 7
 _MOST_PLATES = 6
+_LONG = 18  # characters of a name that has room in large letters
 
 #: Colours by what a layer does; the first kind that fits.
 _COLOURS: tuple[tuple[tuple[type, ...], str], ...] = (
@@ -81,7 +82,7 @@ class ModelDisplay(Display):
             colour = "tab:gray" if one is None else next(
                 (colour for kinds, colour in _COLOURS if isinstance(one.layer, kinds)), "tab:gray")
             self._draw_stack(panel, values, colour)
-            panel.text(0.5, 0.38, name, ha="center", va="top", fontsize=9, weight="bold")
+            panel.text(0.5, 0.38, name, ha="center", va="top", fontsize=9 if len(name) <= _LONG else 7, weight="bold")
             for title, height, size, text in (
                     ("shape", 0.29, 8, _shape(values)), ("parameters", 0.21, 8, _parameters(one) if one else ""),
                     ("formula", 0.12, 7, "\n".join(textwrap.fill(formula, 30) for formula in _formulas(one)))):

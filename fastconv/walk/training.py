@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,16 +85,22 @@ def training(model: nn.Module, x: ArrayLike, labels: ArrayLike, *, lr: float = 0
     loader = DataLoader((x, labels), batch_size, shuffle=True)
     steps = checks.integer(epochs, "epochs", 1) * len(loader)
     at = np.unique(np.rint(np.linspace(0, steps, checks.integer(most, "most", 2))).astype(np.int64))
-    optimiser = optim.SGD(double.parameters(), lr, momentum)
-    loss = loss_of(double)
     losses: list[float] = []
     filters = [weight.data.copy()]
-    for _ in range(epochs):
-        for batch, targets in loader:
-            optimiser.zero_grad()
-            losses.append(float(loss(double(batch), targets)))
-            double.backward(loss.backward(), needs_input_grad=False)
-            optimiser.step()
-            if len(losses) in at:
-                filters.append(weight.data.copy())
+    for loss in descend(double, loader, optim.SGD(double.parameters(), lr, momentum), epochs):
+        losses.append(loss)
+        if len(losses) in at:
+            filters.append(weight.data.copy())
     return TrainingWalk(double.eval(), np.array(losses), at, np.stack(filters))
+
+
+def descend(model: nn.Module, loader: DataLoader, optimiser: optim.Optimizer, epochs: int) -> Iterator[float]:
+    """Step after step of a training, with the loss of each batch; the model must be in training mode."""
+    loss = loss_of(model)
+    for _ in range(epochs):
+        for x, y in loader:
+            optimiser.zero_grad()
+            value = float(loss(model(x), y))
+            model.backward(loss.backward(), needs_input_grad=False)
+            optimiser.step()
+            yield value

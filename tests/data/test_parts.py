@@ -99,6 +99,18 @@ def test_a_lone_test_part(tmp_path):
             data.load(tmp_path, split)
 
 
+def test_parts_without_a_training_part_are_not_all(tmp_path):
+    """Neither is one of them taken for the whole."""
+    for name in ("dev", "eval"):
+        write(tmp_path / "both" / name, "ant", "bee")
+    write(tmp_path / "one" / "valid", "ant", "bee")
+    assert len(data.load(tmp_path / "both", "validation")) == len(data.load(tmp_path / "both", "test")) == 10
+    assert len(data.load(tmp_path / "one", "test")) == 10
+    for folder, held in (("both", "'validation' and 'test'"), ("one", "'validation'")):
+        with pytest.raises(ValueError, match=f"holds no part 'train', only {held}"):
+            data.load(tmp_path / folder, "all")
+
+
 def test_three_parts(tmp_path):
     for name, count in (("train", 5), ("Val", 3), ("TEST", 2)):
         write(tmp_path / name, "ant", "bee", count=count)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastconv
-from fastconv import plots
+from fastconv import data, plots, walk
 from fastconv.cli.commands import COMMANDS, load_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +63,29 @@ def test_the_chapter_shows_the_picture_and_the_view(notion):
     chapter = (ROOT / f"docs/course/en/{notion.chapter}.md").read_text()
     assert f"plots.{notion.picture}" in chapter
     assert notion.view.split("?")[0] in re.findall(r"""--view ["']?(\w+)""", chapter)
+
+
+def addresses():
+    """Every address of the page that the map, the course or a how-to shows, once."""
+    shown = {one.view for one in NOTIONS}
+    for path in sorted((ROOT / "docs").glob("*/en/*.md")):
+        shown.update(re.findall(r"""--view ["']?([^\s"']+)""", path.read_text()))
+    return sorted(shown)
+
+
+@pytest.mark.parametrize("address", addresses())
+def test_an_address_means_something_to_its_view(address):
+    view, _, query = address.partition("?")
+    static = Path(fastconv.__file__).parent / "lecture/static"
+    program = "".join(path.read_text() for path in [static / f"views/{view}.js", *static.glob("*.js")])
+    state = dict(pair.split("=") for pair in query.split("&") if pair)
+    for name, value in state.items():
+        assert re.search(rf"""["'.,{{ ]{name}["':;, )]""", program), name
+        if name == "filter":
+            assert value in walk.FILTERS
+        if name == "image":
+            kind, name = value.split(":")
+            assert name in data.SAMPLES if kind == "sample" else int(name) < len(data.digits("test"))
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

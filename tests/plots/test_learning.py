@@ -232,6 +232,44 @@ def test_filters_on_their_way_are_those_of_the_trainer():
     animation._draw_was_started = True  # it was never shown, which Matplotlib warns of when it is dropped
 
 
+def test_shuffled_pixels_cost_convolution_more():
+    """The experiment itself, on the bundled digits: four accuracies."""
+    train, test = data.digits("train"), DIGITS
+    one = drawn(plots.ShuffledPixelsDisplay.from_arrays(train.images, train.labels, test.images, test.labels))
+    (lenet, lenet_shuffled), (plain, plain_shuffled) = one.data.accuracies.values()
+    assert lenet > 0.94 and lenet > plain and lenet - lenet_shuffled > 0.06
+    assert abs(plain - plain_shuffled) < 0.03 and plain_shuffled > lenet_shuffled
+    assert printed(one.texts_["as they are"]) == [f"{100 * value:.1f} %" for value in (lenet, plain)]
+    assert printed(one.texts_["shuffled"]) == [f"{100 * value:.1f} %" for value in (lenet_shuffled, plain_shuffled)]
+    seen = one.data
+    assert np.array_equal(seen.shuffled[0].ravel(), seen.image[0].ravel()[seen.permutation])
+    assert sorted(seen.permutation) == list(range(784))
+
+
+@pytest.mark.parametrize("options", [dict(padding=1), dict(padding=(2, 0), stride=(1, 2)), dict(padding=2, dilation=2)])
+def test_how_often_each_pixel_is_used(options):
+    """Counted by convolution: the gradient of the sum of all outputs, with a filter of ones."""
+    one = drawn(plots.PixelUseDisplay.from_sizes((8, 9), 3, **options))
+    x, weight = np.ones((1, 1, 8, 9)), np.ones((1, 1, 3, 3))
+    for name, padding in (("plain", 0), ("padded", options["padding"])):
+        made = {**options, "padding": padding}
+        counts = fc.conv2d_backward(np.ones_like(fc.conv2d(x, weight, **made)), x, weight, **made)[0][0, 0]
+        assert np.array_equal(one.images_[name].get_array(), counts)
+        assert printed(one.texts_[name]) == [str(int(count)) for count in counts.flat]
+    assert f"a corner is in {one.plain[0, 0]} window" in one.describe()
+
+
+def test_a_colour_picture_is_the_sum_of_its_channels_maps():
+    image = data.sample("still-life")
+    weight = np.random.default_rng(0).standard_normal((1, 3, 3, 3)).astype(np.float32)
+    one = drawn(plots.ChannelSumDisplay.from_arrays(image, weight, np.float32([0.5])))
+    maps = [one.images_[f"map {channel}"].get_array() for channel in range(3)]
+    assert np.allclose(sum(maps) + 0.5, one.images_["sum"].get_array(), atol=1e-5)
+    y = fc.conv2d(image, weight, np.float32([0.5]), algorithm="direct")
+    assert np.array_equal(one.images_["sum"].get_array(), y[0])
+    assert one.images_["image"].get_array().shape == (128, 128, 3)
+
+
 def test_a_curve_of_learning_rates():
     one = drawn(plots.LearningRateDisplay.from_arrays([0.01, 0.1, 1.0], [2.5, 1.0, 99.0], smoothed=[2.5, 1.5, 40.0],
                                                       suggestion=0.1))
@@ -259,6 +297,9 @@ def test_errors_name_the_argument():
             (lambda: plots.TopPatchesDisplay.from_model(network, image), "x must be at least one image"),
             (lambda: plots.TopPatchesDisplay.from_model(network, image[None], layer=1), "layer must be the number"),
             (lambda: plots.FilterHistoryDisplay.from_model(network, image[None], [1], layer=1), "layer must be the"),
+            (lambda: walk.shuffled_pixels(image, [1], image, [1]), "x must be images"),
+            (lambda: walk.shuffled_pixels(image[None], [1], image[None, :, :9], [1]), "test_x must be images"),
+            (lambda: plots.PixelUseDisplay.from_sizes(3, 5), "kernel_size"),
             (lambda: plots.LearningRateDisplay.from_arrays([0.1], [1, 2]), "loss must have one number for each"),
             (lambda: plots.UpdateDisplay(walk.update(network, image[None], [1]), "4.weight"), "name must")):
         with pytest.raises(ValueError, match=message):
