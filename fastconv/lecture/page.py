@@ -135,6 +135,8 @@ class Page:
         """A line of Python that makes ``image``, the picture that a head names, or what the model sees of it."""
         name, digit = str(head.get("image", "digit:0")), self.digits.images[0]
         as_it_is = not framed or (self.shape == digit.shape and np.array_equal(self.framed(digit), digit))
+        if name.startswith("sample:") and not framed:
+            return f"image = data.sample({name[7:]!r})"
         if name.startswith("digit:") and as_it_is:
             return f'image = data.digits("test").images[{name[6:]}]'
         return 'image = np.load("fastconv.npz")["image"]  # the NPZ that the page gives'
