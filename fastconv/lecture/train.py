@@ -85,8 +85,8 @@ def _state(page: Page, progress: Progress) -> dict[str, Any]:
             f"history = trainer.fit(train, {epochs}, {batch_size}, validation=test, seed={seed})",
             "print(history.validation_accuracy)",
             "print(walk.judge(model, test.images, test.labels).confusion)"]
-    return {"code": "\n".join(code), "run": progress.run, "running": progress.running, "done": progress.done,
-            "steps": progress.steps, "batch": progress.batch, "batches": progress.batches,
+    return {"code": "\n".join(code), "number": progress.number, "run": progress.run, "running": progress.running,
+            "done": progress.done, "steps": progress.steps, "batch": progress.batch, "batches": progress.batches,
             "epochs": len(progress.history["epoch"]), "images_per_second": progress.images_per_second,
             "settings": asdict(progress.settings), "error": progress.error}
 

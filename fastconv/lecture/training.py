@@ -37,6 +37,8 @@ class Progress:
 
     Attributes
     ----------
+    number : int
+        Of publications before this one.
     run : int
         How often it was reset.
     model : Module
@@ -56,6 +58,7 @@ class Progress:
         Why it cannot go on, or nothing.
     """
 
+    number: int
     run: int
     model: nn.Module
     settings: Settings
@@ -105,7 +108,7 @@ class Training:
         self._starting = threading.Lock()
         self._asked: queue.SimpleQueue[tuple[Callable[[], None] | None, Future[None]]] = queue.SimpleQueue()
         self._changed = threading.Condition()
-        self.progress = Progress(run=0, model=copy.deepcopy(model).eval(), settings=settings or Settings())
+        self.progress = Progress(number=0, run=0, model=copy.deepcopy(model).eval(), settings=settings or Settings())
 
     @property
     def test_set(self) -> data.ArrayDataset:
@@ -259,8 +262,8 @@ class Training:
         far: dict[str, Any] = {} if loop is None else dict(
             losses=loop.losses, steps=len(loop.losses), batch=loop.batch, batches=loop.batches,
             images_per_second=loop.images_per_second, history=loop.history.to_dict(), judgement=loop.judgement)
-        progress = Progress(run=last.run if run is None else run, model=model, settings=settings or last.settings,
-                            running=self._running, error=self._error, **far)
+        progress = Progress(number=last.number + 1, run=last.run if run is None else run, model=model,
+                            settings=settings or last.settings, running=self._running, error=self._error, **far)
         with self._changed:
             self.progress = progress
             self._changed.notify_all()

@@ -86,6 +86,7 @@ def test_events_bring_what_is_new(page):
         train(page, {"action": "step"}, {})
         event = told(stream)
         assert (event["first"], len(event["losses"]), event["steps"]) == (steps - 1, 1, steps)
+        assert event["number"] > first["number"]
         assert not np.array_equal(numbers(event["filters"][0]), numbers(first["filters"][0]))
     for _ in range(6):
         train(page, {"action": "step"}, {})

@@ -137,11 +137,13 @@ function unpacked({ values, ...rest }) {
   return { ...rest, data: new Float32Array(Uint8Array.from(atob(values), (letter) => letter.charCodeAt(0)).buffer) };
 }
 
-// Where the run is, beside the controls.
+// Where the run is, beside the controls: an answer may come behind an event that is newer.
 function stand(now) {
+  if (now.number < state?.number) return;
   state = now;
   const { t } = app, { settings, running, done, epochs, batch, batches } = now;
-  parts.run.textContent = running ? `❚❚ ${t("pause")}` : `▶ ${t(now.steps && !done ? "train.on" : "train.start")}`;
+  const name = running ? `❚❚ ${t("pause")}` : `▶ ${t(now.steps && !done ? "train.on" : "train.start")}`;
+  if (parts.run.textContent !== name) parts.run.textContent = name; // a new text under a pressed button is no click
   parts.run.disabled = !running && (done || Boolean(now.error));
   root.querySelector("#step").disabled = done || Boolean(now.error);
   for (const [name, control] of Object.entries(parts.fields)) {
