@@ -36,7 +36,7 @@ def centred(ink: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.float32
     >>> ink = np.zeros((280, 280), np.float32)
     >>> ink[:40, :8] = 1                                  # a stroke in the corner
     >>> np.argwhere(centred(ink, (28, 28))).min(axis=0), np.argwhere(centred(ink, (28, 28))).max(axis=0)
-    (array([ 4, 12]), array([23, 15]))
+    (array([ 5, 13]), array([24, 16]))
     """
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     cropped = ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
@@ -47,7 +47,7 @@ def centred(ink: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.float32
     places = []
     for axis, (side, whole) in enumerate(zip(box, size)):
         mass = small.sum(axis=1 - axis, dtype=np.float64)
-        middle = float(mass @ (np.arange(side) + 0.5) / mass.sum())
+        middle = float(mass @ np.arange(side) / mass.sum())  # comes to row or column 14 of 28, counted from 0
         start = min(max(math.floor(whole / 2 - middle + 0.5), 0), whole - side)
         places.append(slice(start, start + side))
     image[tuple(places)] = small
