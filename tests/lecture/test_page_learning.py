@@ -70,22 +70,27 @@ def show(browser, served):
 
 
 def test_train_runs_to_the_weights_of_the_trainer(show, tmp_path):
-    page = show("train", "epochs=2&batch_size=100&seed=3")
+    page = show("train", "epochs=1000&batch_size=100&seed=3")
     until(page, "document.querySelector('#run').textContent.includes('Start')")
     page.keyboard.press("r")  # the seed counts from a reset on
     page.click("#step")
-    until(page, "document.querySelector('div.state').textContent.includes('1 steps')")
+    until(page, "document.querySelector('div.state').textContent.includes(' 1 steps')")
     page.locator("main").focus()
     page.keyboard.press("Space")
     until(page, "document.querySelector('#run').textContent.includes('Pause')")
     page.keyboard.press("Space")
     until(page, "document.querySelector('#run').textContent.includes('Go on')")
+    done = int(page.text_content("div.state").split()[1])
+    field = page.get_by_label("Epochs", exact=True)
+    field.fill(f"{done + 1}")
+    field.press("Enter")
+    until(page, f"document.querySelector('div.state').textContent.includes('of {done + 1} ')")
     page.click("#run")
-    until(page, "document.querySelector('div.state').textContent.includes('80 steps')", 60)
+    until(page, "document.querySelector('#run').disabled", 60)
     until(page, "document.querySelectorAll('.mistake').length === 12")
     model = nn.models.lenet5(rng=0)
     trainer = fc.Trainer(model, optim.SGD(model.parameters(), 0.05, 0.9), nn.NLLLoss())
-    history = trainer.fit(data.digits(), 2, 100, seed=3, validation=DIGITS, progress=False)
+    history = trainer.fit(data.digits(), done + 1, 100, seed=3, validation=DIGITS, progress=False)
     expected = model.state_dict()
     with page.expect_download() as download:
         page.click("#save")
@@ -122,6 +127,7 @@ def test_settings_change_while_it_runs(show):
 def test_draw_and_network_can_be_used_while_it_trains(show):
     train = show("train", "epochs=1000")
     train.click("#run")
+    until(train, "document.querySelector('#run').textContent.includes('Pause')")
     network = show("network", "image=digit:7")
     assert "layers; taken for" in network.text_content("#said")
     train.click("#run")

@@ -94,7 +94,7 @@ function key(colour, line, text) {
 }
 
 function toggle() {
-  return state && ask(state.running ? "pause" : "start");
+  return state && !parts.run.disabled && ask(state.running ? "pause" : "start");
 }
 
 function set(values) {
@@ -103,11 +103,13 @@ function set(values) {
 }
 
 async function ask(action, settings) {
+  parts.run.disabled = true; // until it is done, which may take a moment
   try {
     const { head } = await app.call("train", { action, ...settings && { settings } });
     app.fail(null);
     stand(head);
   } catch (error) {
+    if (state) stand(state);
     app.fail(error);
   }
 }
@@ -139,7 +141,7 @@ function unpacked({ values, ...rest }) {
 
 // Where the run is, beside the controls: an answer may come behind an event that is newer.
 function stand(now) {
-  if (now.number < state?.number) return;
+  if (now.number < state?.number) now = state;
   state = now;
   const { t } = app, { settings, running, done, epochs, batch, batches } = now;
   const name = running ? `❚❚ ${t("pause")}` : `▶ ${t(now.steps && !done ? "train.on" : "train.start")}`;
@@ -153,7 +155,7 @@ function stand(now) {
   parts.state.textContent = t("train.state", { epoch: Math.min(epochs + (done ? 0 : 1), settings.epochs),
     of: settings.epochs, batch, batches: batches || "–", steps: now.steps,
     speed: now.images_per_second ? Math.round(now.images_per_second).toLocaleString("en") : "–" });
-  app.fail(now.error || null);
+  if (now.error) app.fail(now.error);
 }
 
 // --- drawing ----------------------------------------------------------------------------------------------------------
