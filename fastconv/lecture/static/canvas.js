@@ -29,7 +29,8 @@ export function css([red, green, blue]) {
 
 // Black or white, whichever can be read on a colour.
 export function ink([red, green, blue]) {
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff";
+  const light = 0.2126 * red ** 2.2 + 0.7152 * green ** 2.2 + 0.0722 * blue ** 2.2;
+  return light > 0.18 * 255 ** 2.2 ? "#000" : "#fff";
 }
 
 export function limit(data) {

@@ -19,6 +19,7 @@ export class Equation {
     this.shown = Math.min(ROWS, channels - this.first);
     this.pixel = limit(seen.padded.data);
     this.heaviest = limit(seen.weight.data);
+    this.most = limit(seen.channel_maps.data);
     const wide = width > 560, room = width - (wide ? 290 : 84) - (wide && channels > 1 ? 75 : 0);
     let side = Math.floor(room / (3 * columns));
     if (side < 30 && !wide) side = Math.floor((width - 44) / (2 * columns)); // the products go below
@@ -79,7 +80,7 @@ export class Equation {
     const { shape: [, rows, columns], data } = this.seen.channel_maps, plane = rows * columns;
     fit(canvas, rows, columns, 72);
     heatmap(canvas, data.subarray(channel * plane, (channel + 1) * plane), rows, columns,
-      { scale: limit(data) });
+      { scale: this.most });
     if (canvas.cell > 8) grid(canvas, rows, columns);
   }
 
