@@ -220,15 +220,22 @@ def test_the_code_gives_the_pages_arrays(show, view, tmp_path):
             assert np.array_equal(arrays[f"grad_output{number}"], layer.grad_output)
         assert np.array_equal(arrays["gradient:0.weight"], seen.layers[0].gradients["0.weight"])
         assert np.array_equal(arrays["after:0.weight"], names["step"].after["0.weight"])
+        assert names["back"].tap(0, 0, 1, 2).value == arrays["gradient:0.weight"].ravel()[7]
 
 
 @pytest.mark.parametrize("view", ["train", "network", "backward"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-@pytest.mark.parametrize("lang", ["en", "ko"])
-def test_nothing_is_cut_off(show, view, width, height, lang):
-    page = show(view, f"lang={lang}", viewport={"width": width, "height": height})
-    page.wait_for_selector("#view canvas")
+@pytest.mark.parametrize(("lang", "scheme"), [("en", "light"), ("ko", "dark")])
+def test_nothing_is_cut_off_and_nothing_stands_in_anybodys_way(show, served, view, width, height, lang, scheme):
+    served._server.page.training.set(batch_size=1000, epochs=1)
+    for _ in range(4):
+        served._server.page.training.step()
+    page = show(view, f"lang={lang}", viewport={"width": width, "height": height}, color_scheme=scheme)
+    page.wait_for_selector({"train": ".mistake"}.get(view, "#view canvas"))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("document.documentElement.lang") == lang
     untold = page.evaluate(r"(document.body.innerText.match(/\b(train|network|backward|rule)\.[a-z]/g) ?? []).length")
     assert untold == 0
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    found = axe.Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []

@@ -25,8 +25,7 @@ export default {
     const { t } = app;
     const button = (name, action) => h("button", { type: "button", id: name, onclick: action }, t(`train.${name}`));
     const picture = (name) => h("canvas", { role: "img", id: name });
-    const panel = (name, ...inside) => h("section", { class: "panel", "aria-label": t(`train.${name}`) },
-      h("h2", {}, t(`train.${name}`)), ...inside);
+    const panel = (name, ...inside) => h("section", { class: "panel" }, h("h2", {}, t(`train.${name}`)), ...inside);
     parts = {
       run: h("button", { type: "button", id: "run", class: "first", onclick: toggle }),
       state: h("p", { class: "state" }), bar: h("progress", { max: 1, value: 0, "aria-label": t("train.epoch.bar") }),
@@ -77,13 +76,10 @@ export default {
   code: () => state.code,
 
   arrays() {
-    const column = (name) => ({ data: (history[name] ?? []).map((value) => value ?? Number.NaN),
-      shape: [history[name]?.length ?? 0] });
-    const arrays = { losses: { data: losses, shape: [losses.length] } };
-    for (const name of Object.keys(history)) arrays[name] = column(name);
-    if (confusion) arrays.confusion = { data: confusion.flat(), shape: [confusion.length, confusion.length] };
-    for (const { path, data, shape } of filters) arrays[`${path}.weight`] = { data, shape };
-    return arrays;
+    const lists = Object.entries({ losses, ...history }).map(([name, data]) => [name, { data, shape: [data.length] }]);
+    const weights = filters.map(({ path, data, shape }) => [`${path}.weight`, { data, shape }]);
+    return { ...Object.fromEntries([...lists, ...weights]),
+      ...confusion && { confusion: { data: confusion.flat(), shape: [confusion.length, confusion.length] } } };
   },
 };
 
@@ -202,7 +198,7 @@ function table() {
     const all = counts.reduce((a, b) => a + b, 0) || 1;
     return h("tr", {}, h("th", { scope: "row" }, classes[row]), counts.map((count, column) => {
       const cell = h("td", { class: row === column ? "right" : "" }, count ? `${count}` : "·");
-      const part = row === column ? 0.25 * count / all : Math.min(0.85, 6 * count / all);
+      const part = row === column ? 0.25 * count / all : Math.min(0.6, 6 * count / all);
       cell.style.background = count ? `rgb(${row === column ? "24 165 88" : "217 70 40"} / ${part.toFixed(3)})` : "";
       return cell;
     }));
