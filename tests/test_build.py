@@ -114,7 +114,7 @@ def sources(tmp_path_factory):
 USEFUL = re.compile(
     r"fastconv/(\w+/)*(\w+\.pyi?|py\.typed|\w[\w.-]*\.so)$"
     r"|fastconv/lecture/static/(i18n/|views/)?\w+\.(html|css|js|json|svg)$"
-    r"|fastconv/data/mnist5k(\.npz|\.README\.md)$"
+    r"|fastconv/data/(mnist5k|samples)(\.npz|\.README\.md)$"
     r"|fastconv/(__init__\.pxd|c_api/declarations\.pxd|c_api/include/fastconv\.h)$"
     r"|fastconv\.libs/lib(gomp|omp|iomp5)-[0-9a-f]+\.so[\d.]*$"
 )

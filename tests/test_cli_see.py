@@ -99,3 +99,13 @@ def test_colours_only_where_they_can_be_seen(monkeypatch):
     assert blocks.in_colour()
     monkeypatch.setenv("NO_COLOR", "1")
     assert not blocks.in_colour()
+
+
+def test_slide_over_a_bundled_picture(cli):
+    code, stdout, stderr = cli("slide", "sample:still-life", "--at", "40,50", "--json")
+    image = np.rint(data.sample("still-life") * 255)
+    y = fc.conv2d(image, np.broadcast_to(walk.FILTERS["sobel-x"], (1, 3, 3, 3)), algorithm="direct")
+    shown = json.loads(stdout)
+    assert (code, stderr) == (0, "") and shown["value"] == y[0, 40, 50] and len(shown["channel_sums"]) == 3
+    code, stdout, stderr = cli("slide", "sample:lena")
+    assert code == 2 and "IMAGE: the sample must be" in stderr and "still-life" in stderr

@@ -22,7 +22,7 @@ try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _fastconv; prin
 """
 
 COMPLETED = {
-    "fastconv ''": ("train evaluate predict explain summary slide maps lecture run adapters info completion help "
+    "fastconv ''": ("train evaluate predict explain summary slide maps plot lecture run adapters info completion help "
                     "version --help --version"),
     "fastconv ev": "evaluate",
     "fastconv train --optimizer ''": "sgd adam adamw",

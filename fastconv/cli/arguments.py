@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -202,6 +203,24 @@ def existing_file(path: str, name: str, hint: str = "") -> Path:
     if not found.exists():
         raise UsageError(f"{name} {path} does not exist{_nearest_file(found)}{hint}")
     return found
+
+
+def check_place(path: Path, name: str) -> None:
+    """Whether a file can be written there, before there is anything to write.
+
+    Raises
+    ------
+    UsageError
+        With the option's name.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{name} {path}: there is no directory {path.parent}")
+    if path.is_dir():
+        raise UsageError(f"{name} must be a file, {path} is a directory")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{name} must be a regular file, {path} is a named pipe, a socket or a device")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"{name} {path}: nothing may be written to the directory {path.parent.absolute()}")
 
 
 def _nearest_file(path: Path) -> str:

@@ -16,12 +16,13 @@ from fastconv.functional import checks
 _DESCRIPTION = """\
 Shows how one cell of a feature map comes about: the pixels under the filter (0 to 255, in the padding what stands
 there), the filter's weights, and their products, channel by channel, which are added up. Without an image it is one of
-the bundled digits."""
+the bundled digits; of the pictures sample:still-life has three channels."""
 
 
 def add_options(parser: Parser) -> None:
     parser.description = _DESCRIPTION
-    parser.positionals("IMAGE", 0, 1, "an image file, or digit:N for a bundled one (default digit:0)")
+    parser.positionals("IMAGE", 0, 1, "an image file, digit:N for a bundled digit (default digit:0), or "
+                                     f"{' or '.join(f'sample:{name}' for name in data.SAMPLES)}")
 
     def option(name: str, **settings: Any) -> None:
         parser.option("slide", name, **settings)
@@ -102,8 +103,15 @@ def _signed(value: Any) -> str:
 
 def _image(name: str) -> NDArray[np.float32]:
     """Pixels from 0 to 255, (C, H, W)."""
-    image = (data.digits("test").images[digit(name)] if name.startswith("digit:")
-             else data.load_image(existing_file(name, "IMAGE")))
+    if name.startswith("digit:"):
+        image = data.digits("test").images[digit(name)]
+    elif name.startswith("sample:"):
+        try:
+            image = data.sample(name.removeprefix("sample:"))
+        except ValueError as error:
+            raise UsageError(f"IMAGE {error}".replace("IMAGE name", "IMAGE: the sample")) from error
+    else:
+        image = data.load_image(existing_file(name, "IMAGE"))
     return np.rint(image * 255).astype(np.float32)
 
 

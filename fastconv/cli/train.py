@@ -10,7 +10,6 @@ and AdamW's steps do not depend on their size.
 from __future__ import annotations
 
 import math
-import os
 import shlex
 import time
 import warnings
@@ -23,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, nn, optim
-from fastconv.cli.arguments import Parser, UsageError, choice, existing_file, integer, number
+from fastconv.cli.arguments import Parser, UsageError, check_place, choice, existing_file, integer, number
+from fastconv.cli.curves import draw, picture_path
 from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.networks import NETWORKS, SMALL
@@ -113,9 +113,13 @@ def add_options(parser: Parser) -> None:
     parser.option("file", "--checkpoint", type=Path, metavar="FILE",
                   help="where to write the state after each epoch, .npz, "
                        "and keep it (default: beside the model, such as lenet.checkpoint.npz, removed at the end)")
+    parser.option("file", "--history", type=_table_path, metavar="FILE",
+                  help="write what each epoch gave as a table, .csv, which fastconv plot draws")
+    parser.option("file", "--plot", type=picture_path, metavar="FILE",
+                  help="draw the curves of the training, .png, .svg or .pdf, with Matplotlib")
     parser.option("file", "--resume", action="store_true",
-                  help="go on from the checkpoint; data and options must be the same but --threads, --output and, with "
-                       "--schedule constant, --epochs, which may be more")
+                  help="go on from the checkpoint; data and options must be the same but --threads, --output, "
+                       "--history, --plot and, with --schedule constant, --epochs, which may be more")
 
 
 def run(options: Namespace) -> Result:
@@ -160,6 +164,10 @@ def run(options: Namespace) -> Result:
             )
         scores, line = score(model, test_set, "test", options.output)
         save_model(model, options.output, trained_on, {"test_accuracy": scores["accuracy"]})
+        if options.history is not None:
+            history.save(options.history)
+        if options.plot is not None:
+            draw(history, options.plot)
         seconds = time.perf_counter() - start
     except DivergedError as error:
         done = len(error.history)
@@ -197,15 +205,10 @@ def _check(options: Namespace) -> Path:
     checkpoint: Path = options.checkpoint or options.output.with_suffix(".checkpoint.npz")
     if checkpoint.suffix != ".npz":
         raise UsageError(f"--checkpoint must end in .npz, got {checkpoint}")
-    for name, path in (("output", options.output), ("checkpoint", checkpoint)):
-        if not path.parent.is_dir():
-            raise UsageError(f"--{name} {path}: there is no directory {path.parent}")
-        if path.is_dir():
-            raise UsageError(f"--{name} must be a file, {path} is a directory")
-        if path.exists() and not path.is_file():
-            raise UsageError(f"--{name} must be a regular file, {path} is a named pipe, a socket or a device")
-        if not os.access(path.parent, os.W_OK):
-            raise UsageError(f"--{name} {path}: nothing may be written to the directory {path.parent.absolute()}")
+    for name, path in (("--output", options.output), ("--checkpoint", checkpoint), ("--history", options.history),
+                       ("--plot", options.plot)):
+        if path is not None:
+            check_place(path, name)
     if options.resume:
         existing_file(str(checkpoint), "--resume: checkpoint")
     return checkpoint
@@ -264,6 +267,14 @@ def _at_chance(test_set: data.ArrayDataset, accuracy: float) -> str | None:
     return (f"this is chance: {test_set.classes[counts.argmax()]!r} for each of the {len(test_set)} test images would "
             f"have accuracy {chance:.4f}; see that folders or labels are right, then try another --lr, more --epochs, "
             "another --seed or --no-augment")
+
+
+def _table_path(text: str) -> Path:
+    """A type of option: a path that `History.save` can write."""
+    path = Path(text)
+    if path.suffix != ".csv":
+        raise ArgumentTypeError(f"must end in .csv, got {text!r}")
+    return path
 
 
 def _model_path(text: str) -> Path:

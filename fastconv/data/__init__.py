@@ -4,6 +4,7 @@
 `datasets`          `ArrayDataset`, images with labels
 `targets`           `TargetDataset`, images with numbers, or with a class for each pixel
 `files`             `digits` (bundled), `idx` and `mnist`, `cifar10`, `npz`
+`samples`           `sample`, a picture in colour and one in grey (bundled)
 `images`            `image_folder` and `load_image`, through Pillow
 `framing`           one way from a picture of any size to an image, for training and prediction: `ArrayDataset.framing`
 `parts`             which folders are classes, and which are parts (train, validation, test)
@@ -28,10 +29,12 @@ from fastconv.data.doubts import DataWarning
 from fastconv.data.files import cifar10, digits, idx, mnist, npz
 from fastconv.data.images import image_folder, load_image
 from fastconv.data.loader import DataLoader
+from fastconv.data.samples import SAMPLES, sample
 from fastconv.data.sources import load
 from fastconv.data.targets import TargetDataset
 
 __all__ = [
+    "SAMPLES",
     "ArrayDataset",
     "Augmentation",
     "Compose",
@@ -49,6 +52,7 @@ __all__ = [
     "load_image",
     "mnist",
     "npz",
+    "sample",
 ]
 
 

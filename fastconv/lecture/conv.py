@@ -51,6 +51,8 @@ def conv(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[
     """
     chosen = _learnt(page, head, sections) if "layer" in head else _preset(page, head, sections)
     x, weight, bias, options = chosen.x, chosen.weight, chosen.bias, chosen.options
+    if "padding_mode" in head:
+        options.pop("padding_value", None)  # the layer's belongs to the layer's mode
     options |= {name: head[name] for name in (*_OPTIONS, "activation") if name in head}
     code = [*_IMPORTS, *chosen.code]
     if "bias" in head:

@@ -7,10 +7,12 @@ those of a fixed table.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -93,8 +95,10 @@ def handle(page: Page, method: str, path: str, headers: Mapping[str, str], body:
         if call == "state":
             return _json(200, page.about())
         return Answer(200, {**_HEADERS, "Content-Type": "text/event-stream"}, STREAMS[call](page))
-    text = resources.files("fastconv.lecture").joinpath("static", *(name or "index.html").split("/")).read_bytes()
-    return Answer(200, {**_HEADERS, "Content-Type": _TYPES[(name or "index.html").rpartition(".")[2]]}, text)
+    name = name or "index.html"
+    packed = "gzip" in {key.lower(): value for key, value in headers.items()}.get("accept-encoding", "")
+    told = {"Content-Type": _TYPES[name.rpartition(".")[2]], **({"Content-Encoding": "gzip"} if packed else {})}
+    return Answer(200, {**_HEADERS, **told}, _file(name, packed))
 
 
 def refusal(page: Page, method: str, path: str, headers: Mapping[str, str], length: int) -> Answer | None:
@@ -119,6 +123,13 @@ def refusal(page: Page, method: str, path: str, headers: Mapping[str, str], leng
     if length > MOST_BYTES:
         return _json(413, {"error": f"the body must have at most {MOST_BYTES} bytes, got {length}"})
     return None
+
+
+@cache
+def _file(name: str, packed: bool) -> bytes:
+    """A file of the page, as it is or packed."""
+    text = resources.files("fastconv.lecture").joinpath("static", *name.split("/")).read_bytes()
+    return gzip.compress(text, mtime=0) if packed else text
 
 
 def _place(path: str) -> tuple[str, str]:

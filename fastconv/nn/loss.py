@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from fastconv.functional.typing import Reduction
 
 #: Log-probabilities above this are none: rounding brings them a little above zero at most.
 _ROUNDING = 1e-3
+
+#: Probabilities whose sum is further from 1 than this are none; a difference quotient steps a little beside them.
+_FAR = 0.2
 
 
 class Loss:
@@ -163,6 +167,11 @@ class NLLLoss(ClassLoss):
     weight, ignore_index, reduction
         As of `fastconv.nll_loss`.
 
+    Warns
+    -----
+    UserWarning
+        At its first call, where the probabilities of a sample are far from adding up to 1.
+
     Examples
     --------
     >>> import numpy as np
@@ -176,6 +185,8 @@ class NLLLoss(ClassLoss):
            [ 0. , -0.5]])
     """
 
+    _looked_at = False
+
     def __init__(self, weight: ArrayLike | None = None, *, ignore_index: int = IGNORED,
                  reduction: Reduction = "mean") -> None:
         super().__init__(weight, ignore_index, reduction)
@@ -183,6 +194,9 @@ class NLLLoss(ClassLoss):
     def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         value = F.nll_loss(x, target, reduction=reduction, **self._options(x))
         _check_log_probabilities(x)
+        if not self._looked_at:
+            self._looked_at = True
+            _warn_of_scores(x)
         return value
 
     def _gradient_of(self, x: Any, target: Any, reduction: Reduction, grad_output: Any) -> NDArray[Any]:
@@ -236,6 +250,19 @@ def _check_log_probabilities(log_probs: Any) -> None:
         raise ValueError(f"log_probs must be log-probabilities, which are never positive, got {highest:.6g}: "
                          "end the model with nn.LogSoftmax(), "
                          "or take nn.CrossEntropyLoss() for a model that returns scores")
+
+
+def _warn_of_scores(log_probs: Any) -> None:
+    """Say that a model returns something else than log-probabilities; the first sample shows it."""
+    values = checks.array(log_probs, "log_probs")
+    if not values.size:
+        return
+    first = values if values.ndim == 1 else values[0].reshape(values.shape[1], -1)[:, 0]
+    total = float(np.exp(first.astype(np.float64)).sum())
+    if abs(total - 1) > _FAR:
+        warnings.warn(f"log_probs should be log-probabilities, but those of the first sample add up to {total:.4g} as "
+                      "probabilities: end the model with nn.LogSoftmax(), or take nn.CrossEntropyLoss() for a model "
+                      "that returns scores", stacklevel=4)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

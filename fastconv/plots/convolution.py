@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import GREY, Display, hatch, number, rectangle
+from fastconv.walk.layers import channels_first, layer_of
 
 
 class ConvolutionDisplay(Display):
@@ -276,12 +277,10 @@ class OutputSizeDisplay(Display):
 
 def _convolution_of(model: nn.Module, x: ArrayLike, layer: int) -> walk.ConvolutionWalk:
     """The walk through a model's convolution, given by its number among them, with what comes to it for an image."""
-    seen = [one for one in walk.forward(model, x).layers if isinstance(one.layer, nn.Conv2d)]
-    if not 0 <= checks.integer(layer, "layer") < len(seen):
-        raise ValueError(f"layer must be the number of a Conv2d, at least 0 and less than {len(seen)}, got {layer}")
-    one: Any = seen[layer].layer
-    image = seen[layer].input
-    return walk.convolution(image if one.data_format == "NCHW" else image.transpose(2, 0, 1), one.weight.data,
+    layers = walk.forward(model, x).layers
+    seen = layer_of(layers, layer, (nn.Conv2d,), "a Conv2d")
+    one: Any = seen.layer
+    return walk.convolution(channels_first(layers, seen.input), one.weight.data,
                             None if one.bias is None else one.bias.data, stride=one.stride, padding=one.padding,
                             dilation=one.dilation, groups=one.groups, padding_mode=one.padding_mode,
                             padding_value=one.padding_value)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 MOST_NUMBERS = 81  # cells of a plane that are small enough to be read
+MOST_BARS = 20
 SIGNED = "RdBu_r"
 GREY = "gray"
 
@@ -22,6 +25,7 @@ class Display:
     axes_ : dict of str to Axes
         Its panels.
     images_ : dict of str to AxesImage
+    lines_ : dict of str to Line2D
     texts_ : dict of str to ndarray of Text
         The numbers that stand in the cells of a panel, in the shape of its plane.
     """
@@ -38,6 +42,7 @@ class Display:
         self.figure_, self.ax_ = ax.figure, ax
         self.axes_: dict[str, Any] = {}
         self.images_: dict[str, Any] = {}
+        self.lines_: dict[str, Any] = {}
         self.texts_: dict[str, Any] = {}
         return ax
 
@@ -49,15 +54,37 @@ class Display:
         panel.set_yticks([])
         return panel
 
+    def _chart(self, name: str, bounds: tuple[float, float, float, float], title: str = "") -> Any:
+        """A panel with scales along its sides, for curves and bars."""
+        panel = self.axes_[name] = self.ax_.inset_axes(bounds)
+        panel.set_title(title, fontsize=9)
+        panel.tick_params(labelsize=8)
+        return panel
+
+    def _bars(self, name: str, values: NDArray[Any], names: Sequence[str], colours: Sequence[str]) -> None:
+        """A bar from 0 for each value, from the top, with its number behind it where they can be read."""
+        panel = self.axes_[name]
+        panel.barh(np.arange(len(values)), values, color=list(colours))
+        panel.set_yticks(range(len(names)), names, fontsize=8)
+        panel.invert_yaxis()
+        panel.axvline(0, color="black", linewidth=0.6)
+        panel.locator_params(axis="x", nbins=5)
+        if len(values) <= MOST_BARS:
+            self.texts_[name] = np.array([panel.text(max(float(value), 0), k, f" {number(value)} ", va="center",
+                                                     fontsize=7) for k, value in enumerate(values)], object)
+            panel.margins(x=0.25)
+        else:
+            panel.set_yticks([])
+
     def _plane(self, name: str, plane: NDArray[Any], *, cmap: str | None = None, limit: float | None = None,
                numbers: bool = True) -> Any:
         """Draw a plane of numbers into a panel: signed ones symmetric about 0, with their values where they can be
         read."""
         panel = self.axes_[name]
         if cmap == GREY:
-            low, high = float(plane.min()), float(plane.max())
-        else:
-            high = limit if limit is not None else float(np.abs(plane).max())
+            low, high = float(np.nanmin(plane)), float(np.nanmax(plane))
+        else:  # a sheet of tiles has NaN between them
+            high = limit if limit is not None else float(np.nanmax(np.abs(plane)))
             low = -high
         if low == high:
             low, high = low - 1, high + 1
@@ -73,6 +100,18 @@ class Display:
         return image
 
 
+    def _picture(self, name: str, image: NDArray[Any], cmap: str = GREY) -> Any:
+        """Draw an image (C, H, W) into a panel: three channels, or the first three of four, as colours, else the first
+        in grey."""
+        if image.shape[0] not in (3, 4):
+            return self._plane(name, image[0], cmap=cmap, numbers=False)
+        low, high = float(np.nanmin(image)), float(np.nanmax(image))
+        colours = (image[:3].transpose(1, 2, 0) - low) / ((high - low) or 1)
+        colours = np.where(np.isnan(colours), 1, colours)  # between tiles
+        self.images_[name] = self.axes_[name].imshow(colours, interpolation="nearest")
+        return self.images_[name]
+
+
 def number(value: Any) -> str:
     """A number as it stands in a picture: three digits, and no minus before 0."""
     return f"{float(value) + 0.0:.3g}"
@@ -82,7 +121,7 @@ def rectangle(top: float, left: float, height: float, width: float, **style: Any
     """Around cells of a plane of pixels."""
     from matplotlib.patches import Rectangle
 
-    return Rectangle((left - 0.5, top - 0.5), width, height, fill=False, **{"linewidth": 1.5, **style})
+    return Rectangle((left - 0.5, top - 0.5), width, height, **{"fill": False, "linewidth": 1.5, **style})
 
 
 def hatch(panel: Any, where: NDArray[np.bool_]) -> None:
@@ -97,6 +136,27 @@ def hatch(panel: Any, where: NDArray[np.bool_]) -> None:
                   (top, width - right, inner, right)):
         if block[2] and block[3]:
             panel.add_patch(rectangle(*block, hatch="////", edgecolor="tab:gray", linewidth=0))
+
+
+def tiled(planes: NDArray[Any], across: int, between: float = math.nan) -> NDArray[Any]:
+    """Planes (N, H, W) beside each other and below, with a pixel between them."""
+    count, height, width = planes.shape
+    down = math.ceil(count / across)
+    sheet = np.full((down * (height + 1) - 1, across * (width + 1) - 1), between)
+    for index, plane in enumerate(planes):
+        top, left = index // across * (height + 1), index % across * (width + 1)
+        sheet[top:top + height, left:left + width] = plane
+    return sheet
+
+
+def sheet(values: NDArray[Any]) -> NDArray[Any]:
+    """Maps (C, H, W) as tiles, or a row of numbers line by line, on a sheet that is about square."""
+    across = math.ceil(math.sqrt(len(values)))
+    if values.ndim == 3:
+        return tiled(values, across)
+    lines = np.full((math.ceil(values.size / across), across), math.nan)
+    lines.flat[:values.size] = values
+    return lines
 
 
 def _pyplot() -> Any:

@@ -9,8 +9,10 @@ from fastconv.plots.display import Display, number
 
 _PANELS = {"loss": ("train_loss", "validation_loss"), "accuracy": ("train_accuracy", "validation_accuracy"),
            "learning rate": ("lr",)}
-_LEGEND = {"train_loss": "training", "train_accuracy": "training", "validation_loss": "validation",
-           "validation_accuracy": "validation", "lr": ""}
+
+#: What a curve is called in its panel.
+LEGEND = {"train_loss": "training", "train_accuracy": "training", "validation_loss": "validation",
+          "validation_accuracy": "validation", "lr": ""}
 
 
 class HistoryDisplay(Display):
@@ -23,6 +25,9 @@ class HistoryDisplay(Display):
 
     Attributes
     ----------
+    panels : dict of str to dict
+        By title ("loss", "accuracy", "learning rate") the curves by their names in the history: lists of (epoch,
+        value). Only what there is.
     lines_ : dict of str to Line2D
         After `plot`, by the names of the history.
 
@@ -39,6 +44,9 @@ class HistoryDisplay(Display):
         if "epoch" not in history or not len(history["epoch"]):
             raise ValueError("history must have at least one epoch: {'epoch': [1, ...], 'train_loss': [...], ...}")
         self.history = {name: list(values) for name, values in history.items()}
+        curves = {title: {name: self._points(name) for name in names} for title, names in _PANELS.items()}
+        self.panels = {title: {name: points for name, points in some.items() if points}
+                       for title, some in curves.items() if any(some.values())}
 
     @classmethod
     def from_history(cls, history: Any) -> HistoryDisplay:
@@ -48,33 +56,26 @@ class HistoryDisplay(Display):
     def describe(self) -> str:
         count = len(self.history["epoch"])
         lines = [f"{count} epoch{'s' * (count > 1)}"]
-        for name in (name for names in _PANELS.values() for name in names):
-            values = self._values(name)
-            if values:
-                lines.append(f"{name}: {number(values[0])} at first, {number(values[-1])} at last")
+        lines += [f"{name}: {number(points[0][1])} at first, {number(points[-1][1])} at last"
+                  for some in self.panels.values() for name, points in some.items()]
         return "\n".join(lines)
 
     def plot(self, *, ax: Any = None) -> HistoryDisplay:
-        """Draw a panel for each of them that there is. Parameters as of `ConvolutionDisplay.plot`."""
-        panels = {title: [name for name in names if self._values(name)] for title, names in _PANELS.items()}
-        panels = {title: names for title, names in panels.items() if names}
-        self._begin(ax, (3.6 * len(panels), 3))
-        self.lines_: dict[str, Any] = {}
-        width = 1 / len(panels)
-        for place, (title, names) in enumerate(panels.items()):
-            panel = self.axes_[title] = self.ax_.inset_axes((place * width + 0.05, 0.14, width - 0.08, 0.76))
-            panel.set_title(title, fontsize=9)
-            for name in names:
-                points = [(epoch, value) for epoch, value in zip(self.history["epoch"], self.history[name])
-                          if value is not None]
+        """Draw the panels. Parameters as of `ConvolutionDisplay.plot`."""
+        self._begin(ax, (3.6 * len(self.panels), 3))
+        width = 1 / len(self.panels)
+        for place, (title, some) in enumerate(self.panels.items()):
+            panel = self._chart(title, (place * width + 0.05, 0.14, width - 0.08, 0.76), title)
+            for name, points in some.items():
                 style = "--" if name.startswith("validation") else "-"
-                self.lines_[name], = panel.plot(*zip(*points), style, marker="o", markersize=3, label=_LEGEND[name])
+                self.lines_[name], = panel.plot(*zip(*points), style, marker="o", markersize=3, label=LEGEND[name])
             panel.set_xlabel("epoch", fontsize=8)
-            panel.tick_params(labelsize=8)
             panel.xaxis.get_major_locator().set_params(integer=True)
-            if any(_LEGEND[name] for name in names):
+            if any(LEGEND[name] for name in some):
                 panel.legend(fontsize=8)
         return self
 
-    def _values(self, name: str) -> list[float]:
-        return [value for value in self.history.get(name, []) if value is not None]
+    def _points(self, name: str) -> list[tuple[int, float]]:
+        """Epoch and value, where there is one."""
+        return [(epoch, value) for epoch, value in zip(self.history["epoch"], self.history.get(name, []))
+                if value is not None]

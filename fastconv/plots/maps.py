@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn, walk
 from fastconv.functional import checks
-from fastconv.plots.display import Display, number
+from fastconv.plots.display import Display, number, tiled
+from fastconv.walk.layers import channels_first
 
 SCALES = ("map", "layer", "model")
 
@@ -37,7 +38,8 @@ class FeatureMapDisplay(Display):
     def __init__(self, data: walk.ForwardWalk, *, most: int = 64) -> None:
         self.data = data
         self.most = checks.integer(most, "most", 1)
-        self.layers = [(one.name, _maps(one)) for one in data.layers if one.output.ndim == 3]
+        self.layers = [(one.name, channels_first(data.layers, one.output)) for one in data.layers
+                       if one.output.ndim == 3]
         if not self.layers:
             raise ValueError("model must have a layer that gives maps (C, H, W): a Conv2d or a pooling")
 
@@ -83,11 +85,11 @@ class FeatureMapDisplay(Display):
             limits = np.full(len(drawn), {"map": 0.0, "layer": float(np.abs(maps).max()), "model": of_model}[scale])
             if scale == "map":
                 limits = np.abs(drawn).max(axis=(1, 2))
-            tiled = _tiled(drawn / np.where(limits == 0, 1, limits)[:, None, None], across)
+            sheet = tiled(drawn / np.where(limits == 0, 1, limits)[:, None, None], across)
             block = (height - 0.6) / total
             self._panel(name, (0, top - 0.5 / total - block, across / wide, block))
             self.axes_[name].set_title(f"{name}   {' x '.join(map(str, maps.shape))}", fontsize=8, loc="left")
-            self._plane(name, tiled, limit=1.0, numbers=False)
+            self._plane(name, sheet, limit=1.0, numbers=False)
             top -= height / total
         self.ax_.set_title(f"red above 0, blue below; one scale a {scale}", fontsize=9)
         return self
@@ -152,33 +154,16 @@ class FilterDisplay(Display):
             self._begin(ax, (8, 1 + len(drawn) / 8))
             panel = self._panel("filters", (0, 0, 1, 1), "filters as colours: grey is 0")
             colours = 0.5 + 0.5 * drawn.transpose(0, 2, 3, 1) / limit
-            tiled = np.stack([_tiled(colours[..., c], 8, 1.0) for c in range(3)], axis=-1)
-            self.images_["filters"] = panel.imshow(tiled, interpolation="nearest")
+            sheet = np.stack([tiled(colours[..., c], 8, 1.0) for c in range(3)], axis=-1)
+            self.images_["filters"] = panel.imshow(sheet, interpolation="nearest")
             return self
         filters, slices = drawn.shape[:2]
         self._begin(ax, (1.5 + 0.6 * max(slices, 4), 0.8 + 0.6 * filters))
         panel = self._panel("filters", (0.12, 0.02, 0.7, 0.95), "slice of channel 0, 1, ...")
-        tiled = _tiled(drawn.reshape(-1, *drawn.shape[2:]), slices)
-        image = self._plane("filters", tiled, limit=limit, numbers=False)
+        sheet = tiled(drawn.reshape(-1, *drawn.shape[2:]), slices)
+        image = self._plane("filters", sheet, limit=limit, numbers=False)
         panel.set_yticks([k * (drawn.shape[2] + 1) + drawn.shape[2] / 2 for k in range(filters)],
                          [f"filter {k}" for k in range(filters)], fontsize=8)
         self.axes_["scale"] = panel.inset_axes((1.06, 0, 0.06, 1))
         self.figure_.colorbar(image, cax=self.axes_["scale"])
         return self
-
-
-def _maps(one: walk.LayerWalk) -> NDArray[Any]:
-    """A layer's output with its channels first."""
-    last = getattr(one.layer, "data_format", "NCHW") == "NHWC"
-    return np.moveaxis(one.output, -1, 0) if last else one.output
-
-
-def _tiled(planes: NDArray[Any], across: int, between: float = math.nan) -> NDArray[Any]:
-    """Planes (N, H, W) beside each other and below, with a pixel between them."""
-    count, height, width = planes.shape
-    down = math.ceil(count / across)
-    tiled = np.full((down * (height + 1) - 1, across * (width + 1) - 1), between)
-    for index, plane in enumerate(planes):
-        top, left = index // across * (height + 1), index % across * (width + 1)
-        tiled[top:top + height, left:left + width] = plane
-    return tiled

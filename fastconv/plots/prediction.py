@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import GREY, Display, number
+from fastconv.walk.layers import channels_first
 
 
 class PredictionDisplay(Display):
@@ -39,10 +39,7 @@ class PredictionDisplay(Display):
         count = len(data.probabilities)
         if label is not None and not 0 <= checks.integer(label, "label") < count:
             raise ValueError(f"label must be at least 0 and less than {count}, got {label}")
-        names = [str(k) for k in range(count)] if classes is None else list(classes)
-        if len(names) != count:
-            raise ValueError(f"classes must have {count} names, got {len(names)}")
-        self.data, self.label, self.classes = data, label, names
+        self.data, self.label, self.classes = data, label, class_names(classes, count)
 
     @classmethod
     def from_model(cls, model: nn.Module, x: ArrayLike, *, label: int | None = None,
@@ -65,26 +62,20 @@ class PredictionDisplay(Display):
         data, count = self.data, len(self.classes)
         self._begin(ax, (10, 3.6))
         self._panel("image", (0.0, 0.05, 0.3, 0.8), "image")
-        image = data.x if data.x.ndim == 3 else data.x[None]
-        if image.shape[0] in (3, 4):
-            low, high = image.min(), image.max()
-            self.images_["image"] = self.axes_["image"].imshow(
-                (image[:3].transpose(1, 2, 0) - low) / ((high - low) or 1), interpolation="nearest")
-        else:
-            self._plane("image", image[0], cmap=cmap, numbers=False)
+        self._picture("image", channels_first(data.layers, data.x) if data.x.ndim == 3 else data.x[None], cmap)
         colours = ["tab:orange" if k == self.label else "tab:blue" for k in range(count)]
         for name, values, left in (("probability", data.probabilities, 0.4),
                                    ("log-probability", data.log_probabilities, 0.74)):
-            panel = self._panel(name, (left, 0.05, 0.25, 0.8), name)
-            self.bars_ = panel.barh(np.arange(count), values, color=colours)
-            panel.set_yticks(range(count), self.classes, fontsize=8)
-            panel.invert_yaxis()
-            panel.tick_params(labelbottom=True, bottom=True)
-            if count <= 20:
-                self.texts_[name] = np.array([panel.text(max(value, 0), k, f" {number(value)} ", va="center",
-                                                         ha="left", fontsize=7) for k, value in enumerate(values)],
-                                             object)
-                panel.margins(x=0.25)
+            self._chart(name, (left, 0.05, 0.25, 0.8), name)
+            self._bars(name, values, self.classes, colours)
         marked = "" if self.label is None else "   (orange: what it is)"
         self.ax_.set_title(self.describe().splitlines()[0] + marked, fontsize=9)
         return self
+
+
+def class_names(classes: Sequence[str] | None, count: int) -> list[str]:
+    """The argument `classes`: as many names as there are classes, by default their numbers."""
+    names = [str(k) for k in range(count)] if classes is None else list(classes)
+    if len(names) != count:
+        raise ValueError(f"classes must have {count} names, got {len(names)}")
+    return names

@@ -5,6 +5,7 @@
 `datasets`    what it trains on and is judged by, checked before the first step
 `history`     `History`, what each epoch gave
 `stopping`    `EarlyStopping`
+`rates`       `RateSearch`, learning rates that were tried
 `run`         where a run is, and the state that a later step depends on
 `settings`    what a run was made with, for a resumed run to be compared
 `described`   any value in words that are the same in every process
@@ -20,10 +21,11 @@ within an epoch, ends with the same bits as one that was not.
 """
 
 from fastconv.training.history import History
+from fastconv.training.rates import RateSearch
 from fastconv.training.stopping import EarlyStopping
 from fastconv.training.trainer import DivergedError, Trainer
 
-__all__ = ["DivergedError", "EarlyStopping", "History", "Trainer"]
+__all__ = ["DivergedError", "EarlyStopping", "History", "RateSearch", "Trainer"]
 
 
 def __dir__() -> list[str]:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import csv
+import io
+import math
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
+
+from fastconv.functional.paths import refuse_all_but_files
+from fastconv.nn.serialization import write_atomically
 
 
 @dataclass
@@ -40,7 +48,92 @@ class History:
         """The lists by name, for JSON or a table (``pandas.DataFrame(history.to_dict())``)."""
         return asdict(self)
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the curves, with Matplotlib: see `fastconv.plots.HistoryDisplay`, which is returned.
+
+        Examples
+        --------
+        >>> from fastconv import History
+        >>> display = History(epoch=[1, 2], train_loss=[0.9, 0.4], lr=[0.05, 0.05]).plot()
+        >>> display.figure_.savefig("curves.png")  # doctest: +SKIP
+        """
+        from fastconv.plots import HistoryDisplay
+
+        return HistoryDisplay.from_history(self).plot(ax=ax)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a table: a line for each epoch, a column for each list, empty where there is no value.
+
+        Parameters
+        ----------
+        path : path
+            Must end in ``.csv``.
+
+        Raises
+        ------
+        ValueError
+            If it does not.
+        """
+        rows = io.StringIO()
+        writer = csv.writer(rows, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows(zip(*(getattr(self, name) for name in _COLUMNS)))
+        write_atomically(_csv_path(path), lambda file: file.write(rows.getvalue().encode()))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> History:
+        """Read what `save` wrote: the very numbers.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is no such table; the message says the line.
+        """
+        source = _csv_path(path)
+        refuse_all_but_files(source)
+        try:
+            lines = list(csv.reader(source.read_text(encoding="utf-8").splitlines()))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{source}: no table of a history: {error}") from error
+        if not lines or tuple(lines[0]) != _COLUMNS:
+            first = ",".join(lines[0]) if lines else "nothing"
+            raise ValueError(f"{source}: line 1 must be {','.join(_COLUMNS)}, got {first}")
+        history = cls()
+        for index, line in enumerate(lines[1:], 2):
+            if len(line) != len(_COLUMNS):
+                raise ValueError(f"{source}: line {index} must have {len(_COLUMNS)} values, got {len(line)}")
+            history.append(**{name: _value(name, text, f"{source}: line {index}")
+                              for name, text in zip(_COLUMNS, line)})
+        return history
+
     def append(self, **values: Any) -> None:
         """Add one epoch: a value for each list."""
         for name, value in values.items():
             getattr(self, name).append(value)
+
+
+_COLUMNS = tuple(entry.name for entry in fields(History))
+_MAY_LACK = ("train_accuracy", "validation_loss", "validation_accuracy")
+
+
+def _csv_path(path: str | os.PathLike[str]) -> Path:
+    found = Path(path)
+    if found.suffix != ".csv":
+        raise ValueError(f"path must end in .csv, got {found}")
+    return found
+
+
+def _value(name: str, text: str, where: str) -> int | float | None:
+    """A value of a table, of its column's kind."""
+    if not text and name in _MAY_LACK:
+        return None
+    try:
+        value: int | float = int(text) if name == "epoch" else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        kind = "a whole number" if name == "epoch" else "a finite number"
+        raise ValueError(f"{where}: {name} must be {kind}, got {text!r}")
+    return value

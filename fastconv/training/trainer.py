@@ -30,6 +30,7 @@ from fastconv.training.datasets import check_datasets, dataset_of, pair_kind
 from fastconv.training.history import History
 from fastconv.training.interrupt import gated, uninterrupted
 from fastconv.training.progress import Progress
+from fastconv.training.rates import RateSearch, find_rate
 from fastconv.training.run import Run, prepare, state_of
 from fastconv.training.settings import settings_of
 from fastconv.training.stopping import LOWER_IS_BETTER, EarlyStopping, early_stopping as stopping_of
@@ -283,6 +284,53 @@ class Trainer:
     def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray[np.int64]:
         """The class of each image, (N,): see `Module.predict`; uint8 is divided by 255, as in training."""
         return self.model.predict(as_float32(read(x, "x"), "x"), batch_size)
+
+    def lr_find(self, train_set: Any, *, lowest: float = 1e-6, highest: float = 10.0, steps: int = 100,
+                batch_size: int = 64, augment: Augmentation | None = None, seed: int = 0) -> RateSearch:
+        """Try learning rates: a short run in which the rate grows from step to step, until the loss runs away.
+
+        Model, optimiser and generators are afterwards as they were before, and no schedule is stepped.
+
+        Parameters
+        ----------
+        train_set, batch_size, augment, seed
+            As for `fit`.
+        lowest, highest : float
+            The first rate, and the last; each is by the same factor above the one before.
+        steps : int
+            At least 3.
+
+        Returns
+        -------
+        RateSearch
+            ``search.suggestion`` is the rate at which the loss falls fastest, ``search.plot()`` draws the curve.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit, as for `fit`.
+
+        Notes
+        -----
+        Source: L. N. Smith, "Cyclical learning rates for training neural networks", 2017.
+
+        Examples
+        --------
+        >>> import fastconv as fc
+        >>> from fastconv import data, nn, optim
+        >>> model = nn.models.lenet5(rng=0)
+        >>> trainer = fc.Trainer(model, optim.SGD(model.parameters(), lr=0.05), loss=nn.NLLLoss())
+        >>> search = trainer.lr_find(data.digits(), steps=60)
+        >>> 1e-4 < search.suggestion < 1
+        True
+        """
+        loader = DataLoader(dataset_of(train_set, "train_set", self.loss), batch_size, shuffle=True, seed=seed,
+                            augment=augment)
+        if not len(loader):
+            raise ValueError("train_set must hold at least one image")
+        check_finite(loader.dataset, "train_set")
+        check_datasets(self.model, self.loss, loader.dataset, None)
+        return find_rate(self, loader, lowest, highest, steps)
 
     def _check_schedule(self, epochs: int, batches: int, done: int) -> None:
         """Whether the schedule has enough steps for the epochs, `done` of them gone."""

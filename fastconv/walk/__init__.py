@@ -7,10 +7,13 @@ a kernel's own result, by the direct sum where products are shown.
 ``convolution``          one image under filters: padding, each position of the window, products, maps, formula
 ``convolution_backward`` the way back through it: the pixels and gradients that each weight's gradient is the sum of
 ``pooling``              one image cut into windows: what each holds, its winner or mean
+``activation``           an activation as a curve with its slope, and what it makes of maps
 ``forward``              one image through a network, layer by layer, and what it is taken for
 ``backward``             the way back: the loss, and at each layer its rule, the gradient before and behind it
 ``update``               one step of gradient descent: parameters before and after, and the loss of the same images
-``judge``                a model judged by many images: confusion matrix, the worst mistakes
+``training``             the loop: the loss of each batch, and a layer's filters on the way
+``predictions``          many images: what they are taken for, ``confusion`` of classes, the worst mistakes
+``top_patches``          the patches of images that the filters of a layer answer to most strongly
 ``check_gradients``      a layer's backward beside finite differences
 ``finite_difference``    one number of a model's gradient beside what the loss does when it is moved
 ``FILTERS``              blur, Sobel and others, to be slid over an image
@@ -18,17 +21,22 @@ a kernel's own result, by the direct sum where products are shown.
 ======================== ===========================================================================================
 """
 
+from fastconv.walk.activation import ACTIVATIONS, ActivationWalk, activation
 from fastconv.walk.conv import Cell, ConvolutionWalk, convolution
 from fastconv.walk.conv_gradients import ConvolutionBackwardWalk, Tap, convolution_backward
 from fastconv.walk.filters import FILTERS
 from fastconv.walk.gradients import FiniteDifference, GradientCheck, check_gradients, finite_difference
-from fastconv.walk.judgement import Judgement, judge
 from fastconv.walk.network import BackwardWalk, ForwardWalk, LayerWalk, UpdateWalk, backward, forward, update
+from fastconv.walk.patches import PatchesWalk, top_patches
 from fastconv.walk.pool import PoolingWalk, Window, pooling
+from fastconv.walk.predictions import PredictionsWalk, confusion, predictions
 from fastconv.walk.sizes import OutputSize, output_size
+from fastconv.walk.training import TrainingWalk, training
 
 __all__ = [
+    "ACTIVATIONS",
     "FILTERS",
+    "ActivationWalk",
     "BackwardWalk",
     "Cell",
     "ConvolutionBackwardWalk",
@@ -36,22 +44,28 @@ __all__ = [
     "FiniteDifference",
     "ForwardWalk",
     "GradientCheck",
-    "Judgement",
     "LayerWalk",
     "OutputSize",
+    "PatchesWalk",
     "PoolingWalk",
+    "PredictionsWalk",
     "Tap",
+    "TrainingWalk",
     "UpdateWalk",
     "Window",
+    "activation",
     "backward",
     "check_gradients",
+    "confusion",
     "convolution",
     "convolution_backward",
     "finite_difference",
     "forward",
-    "judge",
     "output_size",
     "pooling",
+    "predictions",
+    "top_patches",
+    "training",
     "update",
 ]
 

@@ -138,7 +138,7 @@ def test_random_states_show_the_kernels_numbers_and_their_code_gives_them(visit)
             assert np.array_equal(numbers(page, ".products td"), cell.products.ravel()[:some])
             assert numbers(page, "#sum")[0] == np.float32(cell.sum)
             assert numbers(page, "#result")[0] == np.float32(cell.value)
-            assert np.allclose(shown(page, "#sum, #result"), [cell.sum, cell.value], rtol=1e-5, atol=1e-30)
+            assert np.allclose(shown(page, "#sum, #result"), [cell.sum, cell.value], rtol=1e-3, atol=1e-30)
             assert np.allclose(shown(page, ".products td"), cell.products.ravel()[:some], rtol=0.5, atol=1e-30)
         page.context.close()
 
@@ -231,15 +231,15 @@ def test_the_keys_of_slide(visit):
         return dict(re.findall(r"[?&]([\w]+)=([^&]*)", page.url))
 
     for keys, name, value in ((["ArrowDown"] * 3, "row", "8"), (["ArrowLeft"] * 2, "column", "3"),
-                              (["Home"], "row", "0"), (["End"], "column", "27"), (["]"], "stride", "2"), (["]", "["], "stride", "2"),
-                              (["p", "p"], "padding", "3"), (["P"], "padding", "2"), (["f"], "filter", "sobel-y")):
+                              (["Home"], "row", "0"), (["End"], "column", "27"), (["]"], "stride", "2"),
+                              (["]", "["], "stride", "2"), (["p", "p"], "padding", "3"), (["P"], "padding", "2"),
+                              (["f"], "filter", "sobel-y")):
         for key in keys:
             page.keyboard.press(key)
         assert state()[name] == value, keys
     page.keyboard.press("Home")
     page.keyboard.press("Space")
-    until(page, "location.search.match(/column=[3-9]/) || Number(document.querySelector('.total')"
-                           ".textContent.match(/\\[0, (\\d+)\\]/)?.[1]) >= 3")
+    until(page, "Number(document.querySelector('.total').textContent.match(/\\[0, (\\d+)\\]/)[1]) >= 3")
     page.keyboard.press("Space")
     page.keyboard.press("?")
     assert "stride down, up" in page.inner_text("#dialog")

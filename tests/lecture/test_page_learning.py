@@ -100,10 +100,10 @@ def test_train_runs_to_the_weights_of_the_trainer(show, tmp_path):
     for name, array in arrays.items():
         assert np.array_equal(array, expected[name]), name
     counts = page.locator(".confusion td").all_text_contents()
-    judged = walk.judge(model, DIGITS.images, DIGITS.labels)
+    judged = walk.predictions(model, DIGITS.images, DIGITS.labels)
     assert [int(text.replace("·", "0")) for text in counts] == judged.confusion.ravel().tolist()
     assert f"{100 * history.validation_accuracy[-1]:.4g} %" in page.text_content("#said")
-    worst = judged.mistakes()[0]
+    worst = judged.mistakes[0]
     assert page.locator(".mistake").first.text_content() == f"{DIGITS.labels[worst]} → {judged.predictions[worst]}"
     page.locator(".mistake").first.click()
     until(page, f"location.search.includes('view=backward&') || location.search.includes('digit%3A{worst}')")

@@ -1,5 +1,6 @@
 """Who may ask the page, and what is answered: without a socket."""
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -92,6 +93,17 @@ def test_the_table_of_files_is_the_folder(page):
         answer = get(page, name)
         assert answer.status == 200 and answer.body == (STATIC / name).read_bytes()
     assert get(page, "").body == get(page, "index.html?lang=ko").body
+
+
+def test_what_a_browser_loads_is_small(page):
+    """80 KB, of files that a person can read."""
+    sizes = []
+    for name in routes.FILES:
+        answer = get(page, name, {**HOST, "Accept-Encoding": "gzip, br"})
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(answer.body) == (STATIC / name).read_bytes()
+        sizes.append(len(answer.body))
+    assert sum(sizes) <= 80_000
 
 
 def test_nothing_comes_from_elsewhere(page):

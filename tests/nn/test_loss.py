@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gradients import numeric_gradient
 
+import fastconv as fc
 from fastconv import nn
 
 LOGITS = np.random.default_rng(0).standard_normal((5, 4))
@@ -66,3 +67,16 @@ def test_log_probabilities_are_never_positive(dtype):
     log_probs[1, 3] = np.nan
     assert np.isnan(loss(log_probs, TARGET))
     assert np.isnan(loss(np.empty((0, 4), dtype), np.empty(0, int)))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2)])
+def test_outputs_that_are_no_log_probabilities_are_said_once(shape):
+    """Scores below 0 could be some; that their probabilities do not add up to 1 tells."""
+    scores = -5 - np.random.default_rng(0).random(shape)
+    labels = np.zeros((4, *shape[2:]), int)
+    loss = nn.NLLLoss()
+    with pytest.warns(UserWarning, match=r"add up to 0\.01.* nn\.LogSoftmax\(\), or take nn\.CrossEntropy") as seen:
+        loss(scores, labels)
+        loss(scores, labels)
+    assert len(seen) == 1 and seen[0].filename == __file__
+    nn.NLLLoss()(fc.log_softmax(scores, axis=1), labels)  # a warning would be an error here

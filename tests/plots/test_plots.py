@@ -31,6 +31,10 @@ def image():
     return data.digits("test").images[0]
 
 
+def some_images():
+    return data.digits("test").images[:64], data.digits("test").labels[:64]
+
+
 def pictures():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, 6, 7)).astype(np.float32)
@@ -41,11 +45,25 @@ def pictures():
         "channel sum": plots.ChannelSumDisplay.from_arrays(x, weight, padding=1),
         "channel sum of a model": plots.ChannelSumDisplay.from_model(model(), image(), layer=1),
         "output size": plots.OutputSizeDisplay.from_sizes(8, 3, 2, (0, 1)),
+        "activation": plots.ActivationDisplay.from_arrays(x, nn.Tanh(), channel=2),
+        "activation of a model": plots.ActivationDisplay.from_model(model(), image(), channel=5),
+        "flatten": plots.FlattenDisplay.from_arrays(x),
+        "flatten of a model": plots.FlattenDisplay.from_model(model(), image()),
+        "network": plots.ModelDisplay.from_model(model(), image()),
+        "loss": plots.LossDisplay.from_model(model(), image(), 7),
+        "gradients": plots.GradientDisplay.from_model(model(), image(), 7),
+        "update": plots.UpdateDisplay.from_model(model(), data.digits("test").images[:8],
+                                                 data.digits("test").labels[:8], layer=1, k=3, channel=2),
         "feature maps": plots.FeatureMapDisplay.from_model(model(), image()),
         "filters": plots.FilterDisplay.from_model(model(), layer=1),
         "pooling": plots.PoolingDisplay.from_arrays(x, 2),
         "averages": plots.PoolingDisplay.from_arrays(x, 3, stride=2, kind="average"),
         "prediction": plots.PredictionDisplay.from_model(model(), image(), label=7),
+        "confusion": plots.ConfusionMatrixDisplay.from_model(model(), *some_images()),
+        "mistakes": plots.MistakesDisplay.from_model(model(), *some_images()),
+        "patches": plots.TopPatchesDisplay.from_model(model(), some_images()[0], layer=1),
+        "filters on their way": plots.FilterHistoryDisplay.from_model(model(), *some_images(), batch_size=16),
+        "learning rates": plots.LearningRateDisplay.from_arrays([0.01, 0.1, 1.0], [2.3, 1.1, 9.0], suggestion=0.1),
         "history": plots.HistoryDisplay.from_history({"epoch": [1, 2], "train_loss": [0.9, 0.4],
                                                       "validation_loss": [None, 0.5], "lr": [0.05, 0.05]}),
     }

@@ -111,10 +111,11 @@ function request() {
   for (const name of ["stride", "padding", "dilation"]) {
     if (app.state[name] !== undefined || !layer) head[name] = app.number(name, 1);
   }
+  for (const name of ["padding_mode", "activation"]) if (app.get(name)) head[name] = app.get(name);
   for (const name of ["padding_value", "bias"]) {
     if (app.state[name] !== undefined || !layer) head[name] = app.number(name, 0);
   }
-  for (const name of ["padding_mode", "activation"]) if (app.get(name)) head[name] = app.get(name);
+  if ((head.padding_mode ?? "constant") !== "constant") delete head.padding_value;
   return { head, sent };
 }
 

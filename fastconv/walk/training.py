@@ -1,0 +1,99 @@
+"""The loop: batch after batch forward, back, and a step; with the loss of each, and a layer's filters on the way."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastconv import nn, optim
+from fastconv.data import DataLoader
+from fastconv.functional import checks
+from fastconv.walk.network import loss_of
+
+__all__ = ["TrainingWalk", "training"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingWalk:
+    """What there is to see of a training.
+
+    Attributes
+    ----------
+    model : Module
+        Trained, in evaluation mode: a copy of the one that was given.
+    losses : ndarray (steps,)
+        Of each batch, before its step.
+    at : ndarray (T,) of int64
+        After how many steps the filters are shown: from 0, as they were initialised, to the last.
+    filters : ndarray (T, K, C / groups, R, S)
+    """
+
+    model: nn.Module
+    losses: NDArray[np.float64]
+    at: NDArray[np.int64]
+    filters: NDArray[Any]
+
+
+def training(model: nn.Module, x: ArrayLike, labels: ArrayLike, *, lr: float = 0.05, momentum: float = 0.9,
+             epochs: int = 1, batch_size: int = 64, layer: int = 0, most: int = 10) -> TrainingWalk:
+    """Walk through a training by gradient descent: the steps that `fastconv.Trainer.fit` makes, to the bit.
+
+    Parameters
+    ----------
+    model : Module
+        A classifier. It is not changed: a copy is trained.
+    x : array (N, C, H, W)
+    labels : array (N,) of int
+    lr, momentum : float
+        Of `fastconv.optim.SGD`.
+    epochs, batch_size : int
+    layer : int
+        Whose filters are kept on the way: a number among the model's layers `Conv2d`.
+    most : int
+        How many times at most they are kept, the first and the last included.
+
+    Returns
+    -------
+    TrainingWalk
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the model, the loss, the optimiser and the loader of batches do, or if there is no such layer.
+
+    Examples
+    --------
+    >>> from fastconv import data, nn, walk
+    >>> digits = data.digits("train")[:640]
+    >>> seen = walk.training(nn.models.lenet5(rng=0), digits.images, digits.labels, most=3)
+    >>> seen.at.tolist(), seen.filters.shape
+    ([0, 5, 10], (3, 6, 1, 5, 5))
+    >>> bool(seen.losses[-1] < seen.losses[0])
+    True
+    """
+    double = copy.deepcopy(model).train()
+    convolutions = [module for _, module in double.named_modules() if isinstance(module, nn.Conv2d)]
+    if not 0 <= checks.integer(layer, "layer") < len(convolutions):
+        raise ValueError(f"layer must be the number of a Conv2d, at least 0 and less than {len(convolutions)}, "
+                         f"got {layer}")
+    weight = convolutions[layer].weight
+    loader = DataLoader((x, labels), batch_size, shuffle=True)
+    steps = checks.integer(epochs, "epochs", 1) * len(loader)
+    at = np.unique(np.rint(np.linspace(0, steps, checks.integer(most, "most", 2))).astype(np.int64))
+    optimiser = optim.SGD(double.parameters(), lr, momentum)
+    loss = loss_of(double)
+    losses: list[float] = []
+    filters = [weight.data.copy()]
+    for _ in range(epochs):
+        for batch, targets in loader:
+            optimiser.zero_grad()
+            losses.append(float(loss(double(batch), targets)))
+            double.backward(loss.backward(), needs_input_grad=False)
+            optimiser.step()
+            if len(losses) in at:
+                filters.append(weight.data.copy())
+    return TrainingWalk(double.eval(), np.array(losses), at, np.stack(filters))
