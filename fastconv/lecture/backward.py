@@ -24,16 +24,25 @@ _MOST_WEIGHTS = 2**14
 _MOST_STEPS = 50
 _OPTIONS = ("stride", "padding", "dilation", "groups", "padding_mode", "padding_value")
 
+#: Python that looks at one number of a filter's gradient, behind that of the way back.
+_LOOK = f"""
+layer = next(one for one in seen.layers if one.name.startswith("LAYER:"))
+options = {{name: getattr(layer.layer, name) for name in {_OPTIONS}}}
+back = walk.convolution_backward(layer.grad_output, layer.input, layer.layer.weight.data, **options)
+print(back.tap(PLACE))
+print(walk.finite_difference(model, image, label, "LAYER.weight", (PLACE)))"""
+
 
 def backward(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[str, Any], dict[str, Any]]:
     """The way back of an image, see `images.model_image`, that is of class ``head["label"]``, and one step of gradient
     descent with ``head["lr"]``. Where ``head["steps"]`` says so, after so many such steps.
 
-    Returns head: code, Python that makes the same; label, prediction, lr, losses (before each step that was made, and
-    now), loss_after (of one step more), layers (name, kind, shapes, norms, parameters, formula of a window). And
-    sections: x, probabilities, onehot, error; of each layer ``input0``, ``output0``, ``grad_output0``, ``grad_input0``,
-    ...; of a convolution ``padded0``; of max pooling ``winners0``, the places in the plane of the input; and of each
-    small parameter ``before:NAME``, ``gradient:NAME``, ``after:NAME``.
+    Returns head: code, Python that makes the same, and look, what shows one number of a filter's gradient; label,
+    prediction, lr, losses (before each step that was made, and now), loss_after (of one step more), layers (name, kind,
+    shapes, norms, parameters, formula of a window). And sections: x, probabilities, onehot, error; of each layer
+    ``input0``, ``output0``, ``grad_output0``, ``grad_input0``, ...; of a convolution ``padded0``; of max pooling
+    ``winners0``, the places in the plane of the input; and of each small parameter ``before:NAME``, ``gradient:NAME``,
+    ``after:NAME``.
     """
     image = model_image(page, head, sections)
     label = checks.integer(head.get("label"), "label", 0, len(page.classes) - 1)
@@ -59,7 +68,7 @@ def backward(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[d
                  "    model.load_state_dict({**model.state_dict(), **step.after})"]
     code += ["seen = walk.backward(model, image, label)", "print(seen.loss, seen.error)",
              "step = walk.update(model, image[None], [label], lr)", "print(step.loss_before, step.loss_after)"]
-    document = {"code": "\n".join(code), "label": label, "prediction": seen.forward.prediction, "lr": lr,
+    document = {"code": "\n".join(code), "look": _LOOK, "label": label, "prediction": seen.forward.prediction, "lr": lr,
                 "trained": page.trained, "losses": [*losses, float(seen.loss)],
                 "loss_after": float(step.loss_after), "layers": layers}
     return document, arrays

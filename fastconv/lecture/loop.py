@@ -82,8 +82,8 @@ class Loop:
         Of every step so far.
     history : History
         Of every epoch so far, as `fastconv.Trainer.fit` returns it.
-    judgement : walk.PredictionsWalk or None
-        Of `test_set` after the last epoch that is done.
+    predictions : walk.PredictionsWalk or None
+        For `test_set`, after the last epoch that is done.
     batch : int
         Steps done in this epoch.
     """
@@ -96,7 +96,7 @@ class Loop:
         self.train_set, self.test_set, self.seed = train_set, test_set, settings.seed
         self.losses: list[float] = []
         self.history = History()
-        self.judgement: walk.PredictionsWalk | None = None
+        self.predictions: walk.PredictionsWalk | None = None
         self.batch = self._images = self._correct = 0
         self._loss = self._seconds = self._images_per_second = 0.0
         self._begin(settings.batch_size)
@@ -153,13 +153,13 @@ class Loop:
         """Judge the model, write the epoch into the history, and begin the next."""
         self._images_per_second = self.images_per_second
         start = time.perf_counter()
-        self.judgement = walk.predictions(self.model, self.test_set.images, self.test_set.labels)
+        self.predictions = walk.predictions(self.model, self.test_set.images, self.test_set.labels)
         self.history.append(
             epoch=len(self.history) + 1,
             train_loss=self._loss / self._images,
             train_accuracy=self._correct / self._images,
-            validation_loss=self.judgement.loss,
-            validation_accuracy=self.judgement.accuracy,
+            validation_loss=self.predictions.loss,
+            validation_accuracy=self.predictions.accuracy,
             lr=settings.lr,
             seconds=self._seconds + time.perf_counter() - start,
         )

@@ -124,20 +124,26 @@ class Page:
             picture = picture * np.float32(white - black) + np.float32(black)
         return self.framing.frame(picture)[0]
 
+    @property
+    def plain(self) -> bool:
+        """Whether the model takes the bundled digits as they are."""
+        digit = self.digits.images[0]
+        return self.shape == digit.shape and np.array_equal(self.framed(digit), digit)
+
     def _datasets(self) -> tuple[data.ArrayDataset, data.ArrayDataset]:
         """The bundled digits as the model takes them: to train on, and to judge by."""
         def framed(digits: data.ArrayDataset) -> data.ArrayDataset:
             return data.ArrayDataset(np.stack([self.framed(image) for image in digits.images]), digits.labels)
 
-        return framed(data.digits()), framed(self.digits)
+        train_set = data.digits()
+        return (train_set, self.digits) if self.plain else (framed(train_set), framed(self.digits))
 
     def code_of(self, head: Mapping[str, Any], framed: bool = False) -> str:
         """A line of Python that makes ``image``, the picture that a head names, or what the model sees of it."""
-        name, digit = str(head.get("image", "digit:0")), self.digits.images[0]
-        as_it_is = not framed or (self.shape == digit.shape and np.array_equal(self.framed(digit), digit))
+        name = str(head.get("image", "digit:0"))
         if name.startswith("sample:") and not framed:
             return f"image = data.sample({name[7:]!r})"
-        if name.startswith("digit:") and as_it_is:
+        if name.startswith("digit:") and (self.plain or not framed):
             return f'image = data.digits("test").images[{name[6:]}]'
         return 'image = np.load("fastconv.npz")["image"]  # the NPZ that the page gives'
 

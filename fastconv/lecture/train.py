@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv import data, nn, walk
+from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.lecture.images import Sections
 from fastconv.lecture.page import Page
@@ -68,9 +68,9 @@ def events(page: Page) -> Iterator[bytes]:
                         for name, values in progress.history.items()},
             "filters": _filters(progress.model),
         }
-        if progress.judgement is not None and progress.judgement is not judged:
-            judged = progress.judgement
-            document |= {"confusion": judged.confusion.tolist(), "mistakes": _mistakes(judged, page.training.test_set)}
+        if progress.predictions is not None and progress.predictions is not judged:
+            judged = progress.predictions
+            document |= {"confusion": judged.confusion.tolist(), "mistakes": _mistakes(judged)}
         losses, epochs = progress.steps, len(progress.history["epoch"])
         yield b"data: " + json.dumps(document, allow_nan=False).encode() + b"\n\n"
 
@@ -85,8 +85,8 @@ def _state(page: Page, progress: Progress) -> dict[str, Any]:
             f"history = trainer.fit(train, {epochs}, {batch_size}, validation=test, seed={seed})",
             "print(history.validation_accuracy)",
             "print(walk.predictions(model, test.images, test.labels).confusion)"]
-    return {"code": "\n".join(code), "run": progress.run, "running": progress.running, "done": progress.done,
-            "steps": progress.steps, "batch": progress.batch, "batches": progress.batches,
+    return {"code": "\n".join(code), "number": progress.number, "run": progress.run, "running": progress.running,
+            "done": progress.done, "steps": progress.steps, "batch": progress.batch, "batches": progress.batches,
             "epochs": len(progress.history["epoch"]), "images_per_second": progress.images_per_second,
             "settings": asdict(progress.settings), "error": progress.error}
 
@@ -104,10 +104,10 @@ def _filters(model: nn.Module) -> list[dict[str, Any]]:
     return found
 
 
-def _mistakes(judged: walk.PredictionsWalk, test_set: data.ArrayDataset) -> list[dict[str, Any]]:
+def _mistakes(judged: walk.PredictionsWalk) -> list[dict[str, Any]]:
     found = []
     for number in judged.mistakes[:_MISTAKES]:
-        image = test_set.images[number]
+        image = judged.x[number]
         every = math.ceil(max(image.shape[1:]) / _MOST_SIDE)
         image = image[:, ::every, ::every]
         taken = int(judged.predictions[number])

@@ -37,6 +37,8 @@ class Progress:
 
     Attributes
     ----------
+    number : int
+        Of publications before this one.
     run : int
         How often it was reset.
     model : Module
@@ -51,11 +53,13 @@ class Progress:
         While it trained, judgements left out.
     history : dict of str to list
         As `fastconv.History.to_dict` has it.
-    judgement : walk.PredictionsWalk or None
+    predictions : walk.PredictionsWalk or None
+        For the test images, after the last epoch that is done.
     error : str
         Why it cannot go on, or nothing.
     """
 
+    number: int
     run: int
     model: nn.Module
     settings: Settings
@@ -66,7 +70,7 @@ class Progress:
     batches: int = 0
     images_per_second: float = 0.0
     history: dict[str, list[Any]] = field(default_factory=lambda: History().to_dict())
-    judgement: walk.PredictionsWalk | None = None
+    predictions: walk.PredictionsWalk | None = None
     error: str = ""
 
     @property
@@ -105,14 +109,7 @@ class Training:
         self._starting = threading.Lock()
         self._asked: queue.SimpleQueue[tuple[Callable[[], None] | None, Future[None]]] = queue.SimpleQueue()
         self._changed = threading.Condition()
-        self.progress = Progress(run=0, model=copy.deepcopy(model).eval(), settings=settings or Settings())
-
-    @property
-    def test_set(self) -> data.ArrayDataset:
-        """What its models are judged by."""
-        if self._datasets is None:
-            raise RuntimeError("nothing is read before the first step")
-        return self._datasets[1]
+        self.progress = Progress(number=0, run=0, model=copy.deepcopy(model).eval(), settings=settings or Settings())
 
     # What is asked. Each waits until it is done, which takes a step at most, or the judgement behind an epoch.
 
@@ -258,9 +255,9 @@ class Training:
         model = copy.deepcopy(loop.model if loop else self._born).eval()
         far: dict[str, Any] = {} if loop is None else dict(
             losses=loop.losses, steps=len(loop.losses), batch=loop.batch, batches=loop.batches,
-            images_per_second=loop.images_per_second, history=loop.history.to_dict(), judgement=loop.judgement)
-        progress = Progress(run=last.run if run is None else run, model=model, settings=settings or last.settings,
-                            running=self._running, error=self._error, **far)
+            images_per_second=loop.images_per_second, history=loop.history.to_dict(), predictions=loop.predictions)
+        progress = Progress(number=last.number + 1, run=last.run if run is None else run, model=model,
+                            settings=settings or last.settings, running=self._running, error=self._error, **far)
         with self._changed:
             self.progress = progress
             self._changed.notify_all()

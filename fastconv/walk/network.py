@@ -344,18 +344,14 @@ def _meant(model: nn.Module, image: NDArray[Any], layers: tuple[LayerWalk, ...],
     """What comes out, as probabilities."""
     if output.ndim != 1:
         raise ValueError(f"model must give one number for each class, its output for an image has shape {output.shape}")
-    logarithms, probabilities = meaning(model, output)
-    return ForwardWalk(image, layers, output, probabilities, logarithms, int(output.argmax()))
-
-
-def meaning(model: nn.Module, output: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What a model returns, (..., classes), as log-probabilities and probabilities."""
     if model.returns == "log-probabilities":
-        return output, np.exp(output)
-    if model.returns == "probabilities":
+        logarithms, probabilities = output, np.exp(output)
+    elif model.returns == "probabilities":
         with np.errstate(divide="ignore"):
-            return np.log(output), output
-    return F.log_softmax(output), F.softmax(output)
+            logarithms, probabilities = np.log(output), output
+    else:
+        logarithms, probabilities = F.log_softmax(output), F.softmax(output)
+    return ForwardWalk(image, layers, output, probabilities, logarithms, int(output.argmax()))
 
 
 def loss_of(model: nn.Module) -> Any:

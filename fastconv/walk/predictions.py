@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn
 from fastconv.functional import checks
 from fastconv.walk.layers import channels_first
-from fastconv.walk.network import meaning
 
 __all__ = ["PredictionsWalk", "confusion", "predictions"]
 
@@ -25,23 +24,23 @@ class PredictionsWalk:
     x : ndarray (N, C, H, W)
     labels : ndarray (N,) of int64
         The classes that the images are of.
-    log_probabilities, probabilities : ndarray (N, classes)
+    probabilities : ndarray (N, classes)
     """
 
     x: NDArray[Any]
     labels: NDArray[np.int64]
-    log_probabilities: NDArray[Any]
     probabilities: NDArray[Any]
 
     @property
     def predictions(self) -> NDArray[np.int64]:
         """(N,): the class of the largest probability."""
-        return self.log_probabilities.argmax(axis=1)
+        return self.probabilities.argmax(axis=1)
 
     @property
     def losses(self) -> NDArray[Any]:
-        """(N,): minus the log-probability of each image's label."""
-        return -self.log_probabilities[np.arange(len(self.labels)), self.labels]
+        """(N,): minus the logarithm of the probability of each image's label."""
+        with np.errstate(divide="ignore"):  # infinite where the probability is 0
+            return -np.log(self.probabilities[np.arange(len(self.labels)), self.labels])
 
     @property
     def loss(self) -> float:
@@ -60,9 +59,11 @@ class PredictionsWalk:
 
     @property
     def mistakes(self) -> NDArray[np.int64]:
-        """The numbers of the images that are taken for something else, the largest loss first."""
+        """The numbers of the images that are taken for something else, the worst first: where the class that the image
+        is of has the least probability."""
+        right = self.probabilities[np.arange(len(self.labels)), self.labels]
         wrong = np.flatnonzero(self.predictions != self.labels)
-        return wrong[np.argsort(-self.losses[wrong], kind="stable")]
+        return wrong[np.argsort(right[wrong], kind="stable")]
 
 
 def confusion(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
@@ -99,18 +100,16 @@ def confusion(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArra
     return table
 
 
-def predictions(model: nn.Module, x: ArrayLike, labels: ArrayLike, *, batch_size: int = 256) -> PredictionsWalk:
+def predictions(model: nn.Module, x: ArrayLike, labels: ArrayLike) -> PredictionsWalk:
     """See what a network takes images for, in evaluation mode.
 
     Parameters
     ----------
     model : Module
-        A classifier. It is not changed, and may be trained meanwhile in another thread.
+        A classifier.
     x : array (N, C, H, W)
         At least one image.
     labels : array (N,) of int
-    batch_size : int
-        Images that go through the model at once.
 
     Returns
     -------
@@ -132,11 +131,8 @@ def predictions(model: nn.Module, x: ArrayLike, labels: ArrayLike, *, batch_size
     images = checks.array(x, "x")
     if not len(images):
         raise ValueError("x must hold at least one image")
-    batch_size = checks.integer(batch_size, "batch_size", 1)
-    with model.evaluating():
-        shape = model(images[:1]).shape[1:]
-        if len(shape) != 1:
-            raise ValueError(f"model must give one number for each class, its output for an image has shape {shape}")
-        targets = checks.labels(np.asarray(labels), "labels", len(images), shape[0])
-        outputs = [model(images[start:start + batch_size]) for start in range(0, len(images), batch_size)]
-    return PredictionsWalk(channels_first(model, images), targets, *meaning(model, np.concatenate(outputs)))
+    probabilities = model.predict_proba(images)
+    if probabilities.ndim != 2:
+        raise ValueError(f"model must give one number for each class, its output has shape {probabilities.shape}")
+    targets = checks.labels(labels, "labels", len(images), probabilities.shape[1])
+    return PredictionsWalk(channels_first(model, images), targets, probabilities)

@@ -70,22 +70,27 @@ def show(browser, served):
 
 
 def test_train_runs_to_the_weights_of_the_trainer(show, tmp_path):
-    page = show("train", "epochs=2&batch_size=100&seed=3")
+    page = show("train", "epochs=1000&batch_size=100&seed=3")
     until(page, "document.querySelector('#run').textContent.includes('Start')")
     page.keyboard.press("r")  # the seed counts from a reset on
     page.click("#step")
-    until(page, "document.querySelector('div.state').textContent.includes('1 steps')")
+    until(page, "document.querySelector('div.state').textContent.includes(' 1 steps')")
     page.locator("main").focus()
     page.keyboard.press("Space")
     until(page, "document.querySelector('#run').textContent.includes('Pause')")
     page.keyboard.press("Space")
     until(page, "document.querySelector('#run').textContent.includes('Go on')")
+    done = int(page.text_content("div.state").split()[1])
+    field = page.get_by_label("Epochs", exact=True)
+    field.fill(f"{done + 1}")
+    field.press("Enter")
+    until(page, f"document.querySelector('div.state').textContent.includes('of {done + 1} ')")
     page.click("#run")
-    until(page, "document.querySelector('div.state').textContent.includes('80 steps')", 60)
+    until(page, "document.querySelector('#run').disabled", 60)
     until(page, "document.querySelectorAll('.mistake').length === 12")
     model = nn.models.lenet5(rng=0)
     trainer = fc.Trainer(model, optim.SGD(model.parameters(), 0.05, 0.9), nn.NLLLoss())
-    history = trainer.fit(data.digits(), 2, 100, seed=3, validation=DIGITS, progress=False)
+    history = trainer.fit(data.digits(), done + 1, 100, seed=3, validation=DIGITS, progress=False)
     expected = model.state_dict()
     with page.expect_download() as download:
         page.click("#save")
@@ -122,6 +127,7 @@ def test_settings_change_while_it_runs(show):
 def test_draw_and_network_can_be_used_while_it_trains(show):
     train = show("train", "epochs=1000")
     train.click("#run")
+    until(train, "document.querySelector('#run').textContent.includes('Pause')")
     network = show("network", "image=digit:7")
     assert "layers; taken for" in network.text_content("#said")
     train.click("#run")
@@ -214,15 +220,22 @@ def test_the_code_gives_the_pages_arrays(show, view, tmp_path):
             assert np.array_equal(arrays[f"grad_output{number}"], layer.grad_output)
         assert np.array_equal(arrays["gradient:0.weight"], seen.layers[0].gradients["0.weight"])
         assert np.array_equal(arrays["after:0.weight"], names["step"].after["0.weight"])
+        assert names["back"].tap(0, 0, 1, 2).value == arrays["gradient:0.weight"].ravel()[7]
 
 
 @pytest.mark.parametrize("view", ["train", "network", "backward"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-@pytest.mark.parametrize("lang", ["en", "ko"])
-def test_nothing_is_cut_off(show, view, width, height, lang):
-    page = show(view, f"lang={lang}", viewport={"width": width, "height": height})
-    page.wait_for_selector("#view canvas")
+@pytest.mark.parametrize(("lang", "scheme"), [("en", "light"), ("ko", "dark")])
+def test_nothing_is_cut_off_and_nothing_stands_in_anybodys_way(show, served, view, width, height, lang, scheme):
+    served._server.page.training.set(batch_size=1000, epochs=1)
+    for _ in range(4):
+        served._server.page.training.step()
+    page = show(view, f"lang={lang}", viewport={"width": width, "height": height}, color_scheme=scheme)
+    page.wait_for_selector({"train": ".mistake"}.get(view, "#view canvas"))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("document.documentElement.lang") == lang
     untold = page.evaluate(r"(document.body.innerText.match(/\b(train|network|backward|rule)\.[a-z]/g) ?? []).length")
     assert untold == 0
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    found = axe.Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []

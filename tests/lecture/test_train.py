@@ -86,6 +86,7 @@ def test_events_bring_what_is_new(page):
         train(page, {"action": "step"}, {})
         event = told(stream)
         assert (event["first"], len(event["losses"]), event["steps"]) == (steps - 1, 1, steps)
+        assert event["number"] > first["number"]
         assert not np.array_equal(numbers(event["filters"][0]), numbers(first["filters"][0]))
     for _ in range(6):
         train(page, {"action": "step"}, {})
@@ -137,6 +138,7 @@ def test_a_model_of_colour_images_trains_on_the_digits():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, rng=0), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Flatten(),
                           nn.Linear(4, 10, rng=0))
     page = Page.of(model, None, None, Framing.checked(size=(16, 16), channels=3), "secret")
+    train(page, {"action": "set", "settings": {"batch_size": 4000, "epochs": 1}}, {})
     train(page, {"action": "step"}, {})
-    assert page.training.test_set.images.shape == (1000, 3, 16, 16)
+    assert page.training.progress.predictions.x.shape == (1000, 3, 16, 16)
     page.training.close()

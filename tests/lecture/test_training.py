@@ -61,7 +61,7 @@ def test_it_is_the_trainers(training):
     for name in ("epoch", "train_loss", "train_accuracy", "validation_accuracy", "lr"):
         assert progress.history[name] == getattr(history, name), name
     assert np.allclose(progress.history["validation_loss"], history.validation_loss, rtol=1e-6)
-    assert progress.judgement.accuracy == history.validation_accuracy[-1]
+    assert progress.predictions.accuracy == history.validation_accuracy[-1]
     assert progress.images_per_second > 0 and len(progress.losses) == 20
 
 
@@ -88,7 +88,7 @@ def test_a_reset_begins_with_the_first_weights(training):
         training.step()
     training.set(seed=5, epochs=1)
     progress = training.reset()
-    assert progress.run == 1 and progress.steps == 0 and progress.judgement is None and progress.losses == []
+    assert progress.run == 1 and progress.steps == 0 and progress.predictions is None and progress.losses == []
     assert_weights(progress.model, lenet().state_dict())
     training.start()
     assert_weights(finished(training).model, fitted(1, seed=5)[0])

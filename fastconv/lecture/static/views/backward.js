@@ -10,20 +10,14 @@ import { latest } from "../wire.js";
 const MOST = 32; // channels of a gradient that are shown
 const CURRENT = "#18a558";
 
-let app, root, parts, seen, mounted = 0;
+let app, root, parts, seen;
 
-const ask = latest(async () => {
-  const now = mounted;
-  try {
-    const answer = await app.call("backward", request(), pictures.sections(app));
-    if (now !== mounted) return;
-    seen = answer;
-    app.fail(null);
-    draw();
-  } catch (error) {
-    app.fail(error);
-  }
-});
+const ask = latest(() => app.call("backward", request(), pictures.sections(app)).then((answer) => {
+  if (!root.isConnected) return;
+  seen = answer;
+  app.fail(null);
+  draw();
+}).catch(app.fail));
 
 export default {
   id: "backward",
@@ -34,7 +28,6 @@ export default {
 
   mount(element, application) {
     [app, root, seen] = [application, element, null];
-    mounted += 1;
     parts = { controls: h("div", { class: "steer" }), loss: h("section", { class: "layer" }),
       said: h("p", { class: "note pointed" }), layers: h("div", { class: "layers" }), check: h("p", { class: "formula" }) };
     element.append(parts.controls, parts.loss, parts.said, parts.layers);
@@ -42,9 +35,7 @@ export default {
     ask();
   },
 
-  unmount() {
-    mounted += 1;
-  },
+  unmount() {},
 
   update(names) {
     if (names.every((name) => name === "weight" || name === "layer")) return seen && mark();
@@ -62,12 +53,7 @@ export default {
 
   code() {
     const { layer, place } = looked() ?? {};
-    return [seen.head.code, ...layer ? [`layer = next(one for one in seen.layers if one.name.startswith("${layer.path}:"))`,
-      'names = ("stride", "padding", "dilation", "groups", "padding_mode", "padding_value")',
-      "back = walk.convolution_backward(layer.grad_output, layer.input, layer.layer.weight.data,",
-      "                                 **{name: getattr(layer.layer, name) for name in names})",
-      `print(back.tap(${place.join(", ")}))`,
-      `print(walk.finite_difference(model, image, label, "${layer.path}.weight", (${place.join(", ")})))`] : []].join("\n");
+    return seen.head.code + (layer ? seen.head.look.replaceAll("LAYER", layer.path).replaceAll("PLACE", place.join(", ")) : "");
   },
 
   arrays: () => ({ image: seen.sections.x, ...seen.sections }),

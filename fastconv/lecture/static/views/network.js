@@ -9,20 +9,14 @@ import { latest } from "../wire.js";
 const MOST = 64; // maps of a layer that are shown
 const SCALES = ["layer", "map", "model"];
 
-let app, parts, seen, mounted = 0;
+let app, root, parts, seen;
 
-const ask = latest(async () => {
-  const now = mounted;
-  try {
-    const answer = await app.call("forward", { image: pictures.name(app) }, pictures.sections(app));
-    if (now !== mounted) return;
-    seen = answer;
-    app.fail(null);
-    draw();
-  } catch (error) {
-    app.fail(error);
-  }
-});
+const ask = latest(() => app.call("forward", { image: pictures.name(app) }, pictures.sections(app)).then((answer) => {
+  if (!root.isConnected) return;
+  seen = answer;
+  app.fail(null);
+  draw();
+}).catch(app.fail));
 
 export default {
   id: "network",
@@ -32,8 +26,7 @@ export default {
   },
 
   mount(element, application) {
-    [app, seen] = [application, null];
-    mounted += 1;
+    [app, root, seen] = [application, element, null];
     parts = { controls: h("div", { class: "steer" }), said: h("p", { class: "note pointed" }),
       layers: h("div", { class: "layers" }) };
     element.append(parts.controls, parts.said, parts.layers);
@@ -41,9 +34,7 @@ export default {
     ask();
   },
 
-  unmount() {
-    mounted += 1;
-  },
+  unmount() {},
 
   update(names) {
     controls();

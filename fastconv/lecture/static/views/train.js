@@ -25,8 +25,7 @@ export default {
     const { t } = app;
     const button = (name, action) => h("button", { type: "button", id: name, onclick: action }, t(`train.${name}`));
     const picture = (name) => h("canvas", { role: "img", id: name });
-    const panel = (name, ...inside) => h("section", { class: "panel", "aria-label": t(`train.${name}`) },
-      h("h2", {}, t(`train.${name}`)), ...inside);
+    const panel = (name, ...inside) => h("section", { class: "panel" }, h("h2", {}, t(`train.${name}`)), ...inside);
     parts = {
       run: h("button", { type: "button", id: "run", class: "first", onclick: toggle }),
       state: h("p", { class: "state" }), bar: h("progress", { max: 1, value: 0, "aria-label": t("train.epoch.bar") }),
@@ -77,13 +76,10 @@ export default {
   code: () => state.code,
 
   arrays() {
-    const column = (name) => ({ data: (history[name] ?? []).map((value) => value ?? Number.NaN),
-      shape: [history[name]?.length ?? 0] });
-    const arrays = { losses: { data: losses, shape: [losses.length] } };
-    for (const name of Object.keys(history)) arrays[name] = column(name);
-    if (confusion) arrays.confusion = { data: confusion.flat(), shape: [confusion.length, confusion.length] };
-    for (const { path, data, shape } of filters) arrays[`${path}.weight`] = { data, shape };
-    return arrays;
+    const lists = Object.entries({ losses, ...history }).map(([name, data]) => [name, { data, shape: [data.length] }]);
+    const weights = filters.map(({ path, data, shape }) => [`${path}.weight`, { data, shape }]);
+    return { ...Object.fromEntries([...lists, ...weights]),
+      ...confusion && { confusion: { data: confusion.flat(), shape: [confusion.length, confusion.length] } } };
   },
 };
 
@@ -94,7 +90,7 @@ function key(colour, line, text) {
 }
 
 function toggle() {
-  return state && ask(state.running ? "pause" : "start");
+  return state && !parts.run.disabled && ask(state.running ? "pause" : "start");
 }
 
 function set(values) {
@@ -103,11 +99,13 @@ function set(values) {
 }
 
 async function ask(action, settings) {
+  parts.run.disabled = true; // until it is done, which may take a moment
   try {
     const { head } = await app.call("train", { action, ...settings && { settings } });
     app.fail(null);
     stand(head);
   } catch (error) {
+    if (state) stand(state);
     app.fail(error);
   }
 }
@@ -137,11 +135,13 @@ function unpacked({ values, ...rest }) {
   return { ...rest, data: new Float32Array(Uint8Array.from(atob(values), (letter) => letter.charCodeAt(0)).buffer) };
 }
 
-// Where the run is, beside the controls.
+// Where the run is, beside the controls: an answer may come behind an event that is newer.
 function stand(now) {
+  if (now.number < state?.number) now = state;
   state = now;
   const { t } = app, { settings, running, done, epochs, batch, batches } = now;
-  parts.run.textContent = running ? `❚❚ ${t("pause")}` : `▶ ${t(now.steps && !done ? "train.on" : "train.start")}`;
+  const name = running ? `❚❚ ${t("pause")}` : `▶ ${t(now.steps && !done ? "train.on" : "train.start")}`;
+  if (parts.run.textContent !== name) parts.run.textContent = name; // a new text under a pressed button is no click
   parts.run.disabled = !running && (done || Boolean(now.error));
   root.querySelector("#step").disabled = done || Boolean(now.error);
   for (const [name, control] of Object.entries(parts.fields)) {
@@ -151,7 +151,7 @@ function stand(now) {
   parts.state.textContent = t("train.state", { epoch: Math.min(epochs + (done ? 0 : 1), settings.epochs),
     of: settings.epochs, batch, batches: batches || "–", steps: now.steps,
     speed: now.images_per_second ? Math.round(now.images_per_second).toLocaleString("en") : "–" });
-  app.fail(now.error || null);
+  if (now.error) app.fail(now.error);
 }
 
 // --- drawing ----------------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ function table() {
     const all = counts.reduce((a, b) => a + b, 0) || 1;
     return h("tr", {}, h("th", { scope: "row" }, classes[row]), counts.map((count, column) => {
       const cell = h("td", { class: row === column ? "right" : "" }, count ? `${count}` : "·");
-      const part = row === column ? 0.25 * count / all : Math.min(0.85, 6 * count / all);
+      const part = row === column ? 0.25 * count / all : Math.min(0.6, 6 * count / all);
       cell.style.background = count ? `rgb(${row === column ? "24 165 88" : "217 70 40"} / ${part.toFixed(3)})` : "";
       return cell;
     }));
