@@ -47,4 +47,6 @@ HOSTS: tuple[Host, ...] = (
          "convolution and pooling of Keras's NumPy backend, for prediction, without JAX"),
     Host("PyTensor", "pytensor", "3.0.7", "fastconv.adapters.pytensor.enable()",
          "pytensor.tensor.signal.convolve2d and its gradients"),
+    Host("Dask", "dask", "2026.8.0", "from fastconv.adapters.dask import conv2d",
+         "convolution, pooling and models for arrays in chunks, on threads, processes or a cluster"),
 )  # fmt: skip

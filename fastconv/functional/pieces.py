@@ -65,6 +65,8 @@ class Axis(NamedTuple):
         """The pixels among them, and the padding. The last window of ceil_mode may reach beyond that."""
         seen = self.positions(first, last)
         start, stop = (min(max(end, 0), self.size) for end in (seen.start, seen.stop))
+        if start == stop:    # nothing but padding is seen
+            return Span(0, 0, len(seen), 0)
         return Span(start, stop, max(0, -seen.start), min(self.after, max(0, seen.stop - self.size)))
 
     def output_after(self, position: int) -> int:
