@@ -176,7 +176,7 @@ def _function(fn: Any, source: Any, arguments: Sequence[Any], options: dict[str,
     """What is computed, with its windows, checked."""
     if window is None:
         weights = weight_dtype(fn, arguments, options)
-        return windowed(fn, source.shape, _dtype(source, weights, dtype), arguments, options)
+        return windowed(fn, source.shape, _dtype(source, weights, dtype), arguments, options, "source.shape")
     if not isinstance(window, Window):
         raise TypeError(f"window must be a fastconv.Window or None, got {shown(window)}")
     if not callable(fn):
