@@ -49,4 +49,6 @@ HOSTS: tuple[Host, ...] = (
          "pytensor.tensor.signal.convolve2d and its gradients"),
     Host("mygrad", "mygrad", "2.5.0", "fastconv.adapters.mygrad.enable()",
          "mygrad.nnet.conv_nd and max_pool, with their gradients"),
+    Host("Dask", "dask", "2026.8.0", "from fastconv.adapters.dask import conv2d",
+         "convolution, pooling and models for arrays in chunks, on threads, processes or a cluster"),
 )  # fmt: skip

@@ -65,6 +65,8 @@ class Axis(NamedTuple):
         """The pixels among them, and the padding. The last window of ceil_mode may reach beyond that."""
         seen = self.positions(first, last)
         start, stop = (min(max(end, 0), self.size) for end in (seen.start, seen.stop))
+        if start == stop:    # nothing but padding is seen
+            return Span(0, 0, len(seen), 0)
         return Span(start, stop, max(0, -seen.start), min(self.after, max(0, seen.stop - self.size)))
 
     def output_after(self, position: int) -> int:
@@ -120,20 +122,21 @@ class Windowed(NamedTuple):
 
 
 def windowed(function: Any, shape: Sequence[int], dtype: np.dtype[Any], arguments: Sequence[Any],
-             options: Mapping[str, Any]) -> Windowed:
+             options: Mapping[str, Any], name: str = "x.shape") -> Windowed:
     """A call of a function over windows on an image of this shape, which is read as of this dtype: checked as the call
-    itself would be. The image may also be a plain one."""
+    itself would be. The image may also be a plain one. name: what errors call its shape."""
     if not any(function is known for known in RANKS):
-        raise TypeError(f"fn must be one of {', '.join(known.__name__ for known in RANKS)}, got {shown(function)}")
+        raise TypeError(f"fn must be one of {', '.join(known.__name__ for known in RANKS)}, got {shown(function)}: "
+                        "another function needs window=fastconv.Window(...), what one of its outputs sees")
     named = _named(function, arguments, options)
     rank = RANKS[function]
     data_format = checks.choice(named["data_format"], "data_format", checks.FORMATS[rank])
-    last, shape = data_format.endswith("C"), checks.integers(shape, "x_shape")
+    last, shape = data_format.endswith("C"), checks.integers(shape, name)
     channel = None
     if len(shape) == rank:
         channel = rank if last else 0
         shape = (*shape[:channel], 1, *shape[channel:])
-    sizes, batched = checks.image_shape(shape, data_format, "x_shape", rank)
+    sizes, batched = checks.image_shape(shape, data_format, name, rank)
     known = (_of_convolution if function in _CONVOLUTIONS else _of_pooling)(function, named, sizes, batched, dtype)
     first = batched + (not last)
     return known._replace(places=tuple(range(first, first + rank)), channel=channel)
@@ -141,7 +144,7 @@ def windowed(function: Any, shape: Sequence[int], dtype: np.dtype[Any], argument
 
 def weight_dtype(function: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> np.dtype[Any] | None:
     """The dtype of the weights of a call, where it has any."""
-    if function not in _CONVOLUTIONS:
+    if not any(function is known for known in _CONVOLUTIONS):
         return None
     return checks.array(_named(function, arguments, options)["weight"], "weight").dtype
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from fastconv._core.runtime import memory as pool
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
 from fastconv.functional.pieces import weight_dtype, windowed
-from fastconv.functional.typing import FloatDType
+from fastconv.functional.typing import Array, FloatDType
 from fastconv.scale.cutting import Piece, cut
 from fastconv.scale.source import Function, Source
 from fastconv.scale.target import Target, forget_pages
@@ -125,37 +126,33 @@ def blockwise(fn: Any, source: Any, out: Any, /, *arguments: Any, window: Window
 
 def _run(source: Source, target: Target, pieces: Sequence[Piece], done: int, state: State | None, advance: Any) -> None:
     """Compute the pieces that are not done. One thread reads the next piece and writes the last one meanwhile."""
+    count, function, written = done, source.function, None    # pieces computed, the last of which is being written
 
-    def write(count: int, result: Any) -> None:
+    def write(number: int, result: Array) -> None:
         nonlocal done
-        target.write(*pieces[count], result)
-        done = count + 1
+        target.write(*pieces[number], result)
+        done = number + 1
         if state is not None:
             state.finish(pieces, done)
         for array in (source.array, target.out):
             forget_pages(array)
+        advance(1)
 
-    function, written = source.function, None
     with ThreadPoolExecutor(1, "fastconv-blockwise") as disk:
         try:
-            read: Future[Any] | None = disk.submit(source.band, *pieces[done]) if done < len(pieces) else None
-            for count in range(done, len(pieces)):
-                assert read is not None
-                band, pads = read.result()
-                read = disk.submit(source.band, *pieces[count + 1]) if count + 1 < len(pieces) else None
+            for band, pads in _read_ahead(disk, source, pieces[done:]):
                 result = function.compute(band, pads)
                 del band
                 if written is not None:
                     written.result()
-                    advance(1)
                 written = disk.submit(write, count, result)
-                del result
+                del result    # there is memory for two bands and two results, and no more
+                count += 1
             if written is not None:
                 written.result()
-                advance(1)
         except BaseException:
             if written is not None:
-                written.exception()
+                written.exception()    # waits for it
             if state is not None:
                 state.finish(pieces, done, now=True)
             raise
@@ -163,12 +160,23 @@ def _run(source: Source, target: Target, pieces: Sequence[Piece], done: int, sta
         state.remove()
 
 
+def _read_ahead(disk: ThreadPoolExecutor, source: Source, pieces: Sequence[Piece]) -> Iterator[Any]:
+    """Each band with its padding, while the next one is read."""
+    reading: deque[Future[Any]] = deque()
+    for piece in pieces:
+        reading.append(disk.submit(source.band, *piece))
+        if len(reading) > 1:
+            yield reading.popleft().result()
+    if reading:
+        yield reading.popleft().result()
+
+
 def _function(fn: Any, source: Any, arguments: Sequence[Any], options: dict[str, Any], window: Any,
               dtype: Any) -> Function:
     """What is computed, with its windows, checked."""
     if window is None:
         weights = weight_dtype(fn, arguments, options)
-        return windowed(fn, source.shape, _dtype(source, weights, dtype), arguments, options)
+        return windowed(fn, source.shape, _dtype(source, weights, dtype), arguments, options, "source.shape")
     if not isinstance(window, Window):
         raise TypeError(f"window must be a fastconv.Window or None, got {shown(window)}")
     if not callable(fn):

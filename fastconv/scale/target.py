@@ -48,8 +48,10 @@ class Target:
 
     def flush(self) -> None:
         """What was written is on the disk."""
-        for owner in (self.out, getattr(self.out, "file", self.out)):
-            getattr(owner, "flush", lambda: None)()
+        owner: Any
+        for owner in (self.out, getattr(self.out, "file", None)):    # a data set of HDF5, and its file
+            if hasattr(owner, "flush"):
+                owner.flush()
 
     def _selected(self, images: slice, first: int, last: int) -> tuple[slice, ...]:
         selected = [slice(None)] * self.out.ndim

@@ -8,7 +8,7 @@ import pytest
 from processes import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("autograd", "keras", "mygrad", "pytensor", "sklearn")
+PACKAGES = ("autograd", "dask", "keras", "mygrad", "pytensor", "sklearn")
 PAGES = [name for name in (*PACKAGES, "cs231n", "dlfs") if (ROOT / f"docs/adapters/{name}.md").exists()]
 WITH_HOSTS = [pytest.param(name, marks=[
     pytest.mark.adapters, pytest.mark.skipif(find_spec(name) is None, reason=f"{name} is not installed")])

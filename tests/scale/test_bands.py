@@ -1,7 +1,9 @@
 """Images band by band: the same numbers as the whole, for all forms, borders and kinds of arrays."""
 
 import itertools
+import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -238,7 +240,9 @@ WEIGHT = filters(1, 1, 3, 3)
     (dict(window=3), TypeError, "window must be a fastconv.Window or None"),
     (dict(window=fc.Window(3)), TypeError, "a function with a window is called with an image alone"),
     (dict(dtype="float16"), TypeError, "dtype must be float32 or float64"),
-    (dict(fn=fc.relu), TypeError, "fn must be one of conv1d, conv2d"),
+    (dict(fn=fc.relu), TypeError, "fn must be one of conv1d, conv2d.* another function needs window"),
+    (dict(fn=[]), TypeError, "fn must be one of conv1d, conv2d"),
+    (dict(source=np.zeros(30)), ValueError, r"source.shape must have 4 sizes \(a batch\) or 3"),
     (dict(stride=0), ValueError, "stride must be at least 1"),
     (dict(strides=1), TypeError, "conv2d: got an unexpected keyword argument 'strides'"),
     (dict(padding_mode="mirror"), ValueError, "padding_mode must be one of"),
@@ -291,3 +295,36 @@ def test_modes_meet_all_positions():
         expected = fc.conv2d(x.astype(np.float32), weight, **options)
         out = fc.blockwise(fc.conv2d, x, np.empty_like(expected), weight, memory=200, **options)
         np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("progress", [None, False, True])
+def test_a_bar_is_shown_where_it_is_wanted(progress, capsys):
+    """On stderr, which is no terminal here."""
+    pytest.importorskip("tqdm", reason="tqdm is not installed")
+    fc.blockwise(fc.conv2d, GOOD["source"], GOOD["out"].copy(), WEIGHT, memory=1500, progress=progress)
+    stdout, stderr = capsys.readouterr()
+    assert stdout == "" and ("blockwise: 100%" in stderr) == (progress is True)
+
+
+def test_a_bar_needs_tqdm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    out = GOOD["out"] + 5
+    with pytest.raises(ImportError, match=r"progress needs tqdm: pip install fastconv\[progress\]"):
+        fc.blockwise(fc.conv2d, GOOD["source"], out, WEIGHT, progress=True)
+    assert (out == 5).all()
+
+
+def test_no_more_than_two_bands_are_there_at_a_time(monkeypatch):
+    alive, most = set(), []
+    band = Source.band
+
+    def counted(self, *arguments):
+        rows, pads = band(self, *arguments)
+        alive.add(id(rows))
+        weakref.finalize(rows, alive.discard, id(rows))
+        most.append(len(alive))
+        return rows, pads
+
+    monkeypatch.setattr(Source, "band", counted)
+    fc.blockwise(fc.max_pool2d, image((400, 100)), np.empty((200, 50), np.float32), 2, memory=20_000)
+    assert len(most) > 10 and max(most) == 2

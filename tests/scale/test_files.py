@@ -57,6 +57,7 @@ def test_pages_that_were_forgotten_come_back(tmp_path):
     forget_pages(np.zeros(3))
 
 
+@pytest.mark.adapters
 @pytest.mark.parametrize("options", [{}, dict(chunks=(64, 50), compression="gzip")])
 def test_hdf5(tmp_path, options):
     h5py = pytest.importorskip("h5py", reason="h5py is not installed")
@@ -68,6 +69,7 @@ def test_hdf5(tmp_path, options):
         np.testing.assert_array_equal(out[:], rounded(x))
 
 
+@pytest.mark.adapters
 def test_zarr(tmp_path):
     zarr = pytest.importorskip("zarr", reason="Zarr is not installed")
     x = picture()
