@@ -141,6 +141,8 @@ class Page:
     def code_of(self, head: Mapping[str, Any], framed: bool = False) -> str:
         """A line of Python that makes ``image``, the picture that a head names, or what the model sees of it."""
         name = str(head.get("image", "digit:0"))
+        if name.startswith("sample:") and not framed:
+            return f"image = data.sample({name[7:]!r})"
         if name.startswith("digit:") and (self.plain or not framed):
             return f'image = data.digits("test").images[{name[6:]}]'
         return 'image = np.load("fastconv.npz")["image"]  # the NPZ that the page gives'
