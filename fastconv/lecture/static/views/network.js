@@ -57,8 +57,8 @@ export default {
 const scale = () => app.get("scale", "layer");
 
 function other(by) {
-  const at = Number(pictures.name(app).split(":")[1] ?? -by);
-  app.set({ image: `digit:${(at + by + app.info.digits) % app.info.digits}` });
+  const at = Number(pictures.name(app).split(":")[1]), { digits } = app.info;
+  app.set({ image: `digit:${Number.isNaN(at) ? 0 : (at + by + digits) % digits}` });
 }
 
 function controls() {
