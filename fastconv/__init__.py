@@ -25,18 +25,21 @@ if TYPE_CHECKING:
     from fastconv import data, nn, optim, plots, walk
     from fastconv.c_api import get_include
     from fastconv.functional import *  # noqa: F403 (its __all__ says which)
+    from fastconv.lecture.start import lecture
     from fastconv.nn import load, load_weights, save
+    from fastconv.scale import Window, blockwise
     from fastconv.training import EarlyStopping, History, Trainer
     from fastconv.walk import check_gradients
 
 # Layers, data and training are imported when they are first used: a program that only convolves does not wait for them.
 # A thread that imports holds a lock, which nobody would free in a process that another thread forks meanwhile: so the
 # operations that most programs use are imported at once, and all the rest before a fork, where there are other threads.
-_MODULES = ("data", "nn", "optim", "plots", "walk")
+_MODULES = ("data", "lecture", "nn", "optim", "plots", "walk")
 _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
     "check_gradients": "fastconv.walk",
     **dict.fromkeys(("_C_API", "get_include"), "fastconv.c_api"),
+    **dict.fromkeys(("Window", "blockwise"), "fastconv.scale"),
     **dict.fromkeys(("EarlyStopping", "History", "Trainer"), "fastconv.training"),
 }
 
@@ -71,11 +74,14 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Trainer",
+    "Window",
+    "blockwise",
     "check_gradients",
     "data",
     "functional",
     "get_include",
     "get_num_threads",
+    "lecture",
     "load",
     "load_weights",
     "nn",

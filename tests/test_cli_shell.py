@@ -22,8 +22,8 @@ try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _fastconv; prin
 """
 
 COMPLETED = {
-    "fastconv ''": ("train evaluate predict explain summary slide maps plot run adapters info completion help version "
-                    "--help --version"),
+    "fastconv ''": ("train evaluate predict explain summary slide maps plot lecture run adapters info completion help "
+                    "version --help --version"),
     "fastconv ev": "evaluate",
     "fastconv train --optimizer ''": "sgd adam adamw",
     "fastconv train --optimizer a": "adam adamw",

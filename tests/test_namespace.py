@@ -8,8 +8,9 @@ import pytest
 
 import fastconv as fc
 
-NAMESPACES = ("fastconv", "fastconv.data", "fastconv.functional", "fastconv.nn", "fastconv.nn.init",
-              "fastconv.nn.models", "fastconv.optim", "fastconv.plots", "fastconv.training", "fastconv.walk")
+NAMESPACES = ("fastconv", "fastconv.data", "fastconv.functional", "fastconv.lecture", "fastconv.nn",
+              "fastconv.nn.init", "fastconv.nn.models", "fastconv.optim", "fastconv.plots", "fastconv.training",
+              "fastconv.walk")
 
 
 @pytest.mark.parametrize("name", NAMESPACES)

@@ -1,5 +1,5 @@
-"""The command line: ``fastconv train | evaluate | predict | explain | summary | slide | maps | plot | run |
-adapters | info | completion``.
+"""The command line: ``fastconv train | evaluate | predict | explain | summary | slide | maps | plot |
+lecture | run | adapters | info | completion``.
 
 Each command is a module here with `add_options(parser)` and `run(options) -> Result`, imported when it is called,
 so that ``fastconv --help`` waits for nothing else. Results go to stdout, as text or as one JSON document;

@@ -16,6 +16,7 @@ COMMANDS = {
     "slide": "one position of a filter over an image: the patch, the products, their sum",
     "maps": "what a saved model makes of an image, layer by layer, drawn in the terminal",
     "plot": "the curves of a training, drawn in the terminal or as a picture",
+    "lecture": "show the lecture in the browser: a filter that slides, a digit to draw, a model from inside",
     "run": "compute the outputs of an ONNX model from .npy files",
     "adapters": "projects that fastconv can serve as their backend, and the line that switches each on",
     "info": "what this build can do and what it uses",

@@ -1,0 +1,72 @@
+"""The picture that a request means, a bundled one or one that the page sends along; what the model sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastconv import data
+from fastconv.lecture.drawing import centred, shrunk
+from fastconv.lecture.page import Page
+
+__all__ = ["model_image", "picture", "show"]
+
+Sections = Mapping[str, NDArray[np.float32]]
+
+
+def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[np.float32]:
+    """The picture (C, H, W), from 0 to 1, that ``head["image"]`` names: ``"digit:7"``, ``"sample:house"``, or
+    ``"upload"``, the section image.
+
+    Raises
+    ------
+    ValueError
+        If there is no such picture.
+    """
+    name = head.get("image", "digit:0")
+    kind, _, number = str(name).partition(":")
+    if kind == "digit" and number.isdecimal() and int(number) < len(page.digits):
+        image: NDArray[np.float32] = page.digits.images[int(number)]
+        return image
+    if kind == "sample":
+        return data.sample(number)
+    if kind == "upload":
+        sent = sections.get("image")
+        if sent is None or sent.ndim != 3 or len(sent) not in (1, 3) or not sent.size:
+            raise ValueError(f"section image must be of shape (1, H, W) or (3, H, W), got "
+                             f"{None if sent is None else sent.shape}")
+        if not np.isfinite(sent).all():
+            raise ValueError("section image must be finite")
+        return sent
+    raise ValueError(f"image must be digit:0 to digit:{len(page.digits) - 1}, sample:NAME or upload, got "
+                     f"{name!r}")
+
+
+def model_image(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[np.float32]:
+    """What the model sees of a picture, or of ``"ink"``, the section image: a drawing (1, H, W), 1 where it is drawn on
+    and 0 elsewhere, centred unless ``head["centre"]`` is false.
+
+    Raises
+    ------
+    ValueError
+        If there is no such picture, or nothing is drawn.
+    """
+    if head.get("image") != "ink":
+        return page.framed(picture(page, head, sections))
+    ink = picture(page, {"image": "upload"}, sections)[0]
+    if not ink.any():
+        raise ValueError("section image must hold a drawing, all of it is 0")
+    _, *size = page.shape
+    drawn = centred(ink, size) if head.get("centre", True) else shrunk(ink, size)
+    blank = page.blank()
+    ink_value = page.framing.value_range[1] + page.framing.value_range[0] - blank
+    seen: NDArray[np.float32] = blank + drawn * (ink_value - blank)
+    return seen
+
+
+def show(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The call ``picture``: the section image is the picture that the head names."""
+    return {}, {"image": picture(page, head, sections)}

@@ -1,0 +1,166 @@
+// Planes of numbers as pixels. Red is above 0 and blue below it; below 0 there is a mark as well: a minus in cells that
+// are large enough, a chequered texture in small ones.
+
+const MARKED = 7; // CSS pixels of a cell that has room for a minus
+
+const night = matchMedia("(prefers-color-scheme: dark)");
+const LIGHT = { zero: [247, 247, 247], above: [190, 30, 45], below: [30, 90, 180] };
+const DARK = { zero: [36, 41, 51], above: [255, 112, 96], below: [92, 160, 255] };
+
+function ramp() {
+  return night.matches ? DARK : LIGHT;
+}
+
+// The colour of a number between -1 and 1.
+export function colour(part, { zero, above, below } = ramp()) {
+  const end = part < 0 ? below : above, amount = Math.min(1, Math.abs(part)) || 0;
+  return zero.map((from, i) => Math.round(from + (end[i] - from) * amount));
+}
+
+// The grey of a number between 0 and 1.
+export function grey(part) {
+  const level = Math.round(255 * Math.max(0, Math.min(1, part)) || 0);
+  return [level, level, level];
+}
+
+export function css([red, green, blue]) {
+  return `rgb(${red} ${green} ${blue})`;
+}
+
+// Black or white, whichever can be read on a colour.
+export function ink([red, green, blue]) {
+  const light = 0.2126 * red ** 2.2 + 0.7152 * green ** 2.2 + 0.0722 * blue ** 2.2;
+  return light > 0.18 * 255 ** 2.2 ? "#000" : "#fff";
+}
+
+export function limit(data) {
+  let most = 0;
+  for (const value of data) if (Math.abs(value) > most && Number.isFinite(value)) most = Math.abs(value);
+  return most || 1;
+}
+
+// Makes a canvas as large as its box allows, with square cells; returns what draws on it, in CSS pixels.
+export function fit(canvas, rows, columns, width, height = width) {
+  const ratio = window.devicePixelRatio || 1;
+  const cell = Math.min(width / columns, height / rows);
+  const [w, t] = [Math.max(1, Math.round(cell * columns)), Math.max(1, Math.round(cell * rows))];
+  canvas.style.width = `${w}px`;
+  canvas.style.height = `${t}px`;
+  [canvas.width, canvas.height] = [Math.round(w * ratio), Math.round(t * ratio)];
+  canvas.cell = cell;
+  const context = canvas.getContext("2d");
+  context.setTransform(canvas.width / w, 0, 0, canvas.height / t, 0, 0);
+  return context;
+}
+
+// Fills a canvas, or the rectangle [x, y, width, height] of it, with pixels that `paint(index, bytes, place)` colours.
+function pixels(canvas, rows, columns, paint, at) {
+  const image = new ImageData(columns, rows);
+  for (let i = 0, place = 0; i < rows * columns; i++, place += 4) {
+    paint(i, image.data, place);
+    image.data[place + 3] = 255;
+  }
+  const small = new OffscreenCanvas(columns, rows);
+  small.getContext("2d").putImageData(image, 0, 0);
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, ...at ?? whole(canvas));
+}
+
+function whole(canvas) {
+  return [0, 0, parseFloat(canvas.style.width), parseFloat(canvas.style.height)];
+}
+
+// A plane of numbers. symmetric: red and blue about 0, `scale` is the limit; else grey from scale[0] to scale[1].
+export function heatmap(canvas, data, rows, columns, { symmetric = true, scale, at } = {}) {
+  if (!symmetric) {
+    const [low, high] = scale ?? [Math.min(...data), Math.max(...data)];
+    const factor = high > low ? 255 / (high - low) : 0;
+    return pixels(canvas, rows, columns, (i, bytes, place) => {
+      bytes[place] = bytes[place + 1] = bytes[place + 2] = (data[i] - low) * factor;
+    }, at);
+  }
+  const most = scale ?? limit(data), colours = ramp();
+  const [x, y, width, height] = at ?? whole(canvas), cell = width / columns, down = height / rows;
+  const marks = cell >= MARKED;
+  pixels(canvas, rows, columns, (i, bytes, place) => {
+    const part = Math.max(-1, Math.min(1, data[i] / most)) || 0;
+    const end = part < 0 ? colours.below : colours.above;
+    const textured = part < 0 && !marks && ((Math.floor(i / columns) + i % columns) & 1);
+    const amount = Math.abs(part) * (textured ? 0.6 : 1);
+    for (let c = 0; c < 3; c++) bytes[place + c] = colours.zero[c] + (end[c] - colours.zero[c]) * amount;
+  }, at);
+  if (!marks) return;
+  const context = canvas.getContext("2d");
+  for (let i = 0; i < rows * columns; i++) {
+    if (!(data[i] < 0)) continue;
+    const part = -data[i] / most;
+    context.fillStyle = ink(colour(-part, colours));
+    context.globalAlpha = 0.35 + 0.4 * Math.min(1, part);
+    context.fillRect(x + (i % columns + 0.32) * cell, y + (Math.floor(i / columns) + 0.5) * down - 0.5, 0.36 * cell, 1);
+  }
+  context.globalAlpha = 1;
+}
+
+// Planes of one scale side by side, `wide` in a row, each `side` pixels large.
+export function tiles(canvas, data, [count, rows, columns], side, wide, gap = 4) {
+  const cell = side / Math.max(rows, columns), [width, height] = [cell * columns, cell * rows];
+  const down = Math.ceil(count / wide), across = Math.min(wide, count);
+  fit(canvas, down * (height + gap) - gap, across * (width + gap) - gap, across * (width + gap) - gap, 1e9);
+  const scale = limit(data), plane = rows * columns;
+  for (let k = 0; k < count; k++) {
+    heatmap(canvas, data.subarray(k * plane, (k + 1) * plane), rows, columns, { scale,
+      at: [(k % wide) * (width + gap), Math.floor(k / wide) * (height + gap), width, height] });
+  }
+}
+
+// A colour picture of three planes.
+export function photo(canvas, data, rows, columns, [low, high]) {
+  const plane = rows * columns, factor = 255 / (high - low || 1);
+  pixels(canvas, rows, columns, (i, bytes, place) => {
+    for (let c = 0; c < 3; c++) bytes[place + c] = (data[c * plane + i] - low) * factor;
+  });
+}
+
+// Lines between cells that are large enough to be told apart.
+export function grid(canvas, rows, columns) {
+  const { cell } = canvas;
+  if (cell < 5) return;
+  const context = canvas.getContext("2d");
+  context.strokeStyle = "rgb(128 128 128 / 0.25)";
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let i = 1; i < rows; i++) context.rect(0, i * cell - 0.5, columns * cell, 0);
+  for (let j = 1; j < columns; j++) context.rect(j * cell - 0.5, 0, 0, rows * cell);
+  context.stroke();
+}
+
+// Diagonal lines over a rectangle of cells: padding, or what no window visits.
+export function hatch(canvas, top, left, rows, columns, style = "rgb(128 128 128 / 0.55)", gap = 6) {
+  if (!(rows > 0 && columns > 0)) return;
+  const { cell } = canvas, context = canvas.getContext("2d");
+  const [x, y, width, height] = [left * cell, top * cell, columns * cell, rows * cell];
+  context.save();
+  context.beginPath();
+  context.rect(x, y, width, height);
+  context.clip();
+  context.strokeStyle = style;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let d = Math.floor((x - y - height) / gap) * gap; d < x + width - y; d += gap) {
+    context.moveTo(d + y, y);
+    context.lineTo(d + y + height, y + height);
+  }
+  context.stroke();
+  context.restore();
+}
+
+// A frame around cells.
+export function box(context, cell, top, left, rows, columns, style, width = 2, dash = []) {
+  context.strokeStyle = style;
+  context.lineWidth = width;
+  context.setLineDash(dash);
+  context.strokeRect(left * cell + width / 2 - 1, top * cell + width / 2 - 1, columns * cell - width + 2,
+    rows * cell - width + 2);
+  context.setLineDash([]);
+}

@@ -1,0 +1,72 @@
+"""What travels between page and server: a head in JSON, and behind it arrays of float32 as they lie in memory.
+
+A body is four bytes, the length of the head (little-endian), then the head, filled up with spaces to a multiple of four
+bytes, then the arrays in C order. ``head["sections"]`` is a list of ``[name, shape]``, in their order. JSON alone would
+take longer than the network that it tells of.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["pack", "unpack"]
+
+_ARRAY = np.dtype("<f4")
+
+
+def pack(head: Mapping[str, Any], sections: Mapping[str, ArrayLike]) -> bytes:
+    """A body of a head and arrays, which become float32.
+
+    Examples
+    --------
+    >>> from fastconv.lecture import wire
+    >>> head, sections = wire.unpack(wire.pack({"k": 3}, {"bias": [0.5, 1]}))
+    >>> head, sections["bias"].tolist()
+    ({'k': 3}, [0.5, 1.0])
+    """
+    arrays = {name: np.asarray(array, _ARRAY, "C") for name, array in sections.items()}
+    shapes = [[name, array.shape] for name, array in arrays.items()]
+    text = json.dumps({**head, "sections": shapes}, allow_nan=False).encode()
+    text += b" " * (-len(text) % 4)
+    return b"".join([len(text).to_bytes(4, "little"), text, *(array.tobytes() for array in arrays.values())])
+
+
+def unpack(body: bytes) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+    """The head and the arrays of a body.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    length = int.from_bytes(body[:4], "little")
+    if len(body) < 4 + length or len(body) < 4:
+        raise ValueError(f"body must begin with the length of its head, got {len(body)} bytes")
+    try:
+        head = json.loads(body[4:4 + length])
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"body must have a head in JSON: {error}") from error
+    shapes = head.pop("sections", []) if isinstance(head, dict) else None
+    if not isinstance(shapes, list) or not all(map(_is_section, shapes)):
+        raise ValueError("body must have a head that is an object, with sections [[name, shape], ...]")
+    sections, place = {}, 4 + length
+    for name, shape in shapes:
+        end = place + math.prod(shape) * _ARRAY.itemsize
+        if end > len(body):
+            raise ValueError(f"section {name} of shape {shape} goes beyond the end of the body")
+        sections[name] = np.frombuffer(body[place:end], _ARRAY).reshape(shape).astype(np.float32)
+        place = end
+    if place != len(body):
+        raise ValueError(f"body has {len(body) - place} bytes behind its sections")
+    return head, sections
+
+
+def _is_section(entry: Any) -> bool:
+    return (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], list)
+            and len(entry[1]) <= 4 and all(type(size) is int and 0 <= size < 2**24 for size in entry[1]))

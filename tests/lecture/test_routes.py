@@ -1,0 +1,242 @@
+"""Who may ask the page, and what is answered: without a socket."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastconv as fc
+from fastconv import data, nn, walk
+from fastconv.data.framing import Framing
+from fastconv.lecture import routes, wire
+from fastconv.lecture.page import Page
+
+STATIC = Path(fc.__file__).parent / "lecture" / "static"
+HOST = {"Host": "127.0.0.1:8000"}
+
+
+@pytest.fixture(scope="module")
+def page():
+    return Page.of(None, None, None, Framing(), "secret")
+
+
+def get(page, name, headers=HOST, method="GET", body=b""):
+    return routes.handle(page, method, f"/secret/{name}", headers, body)
+
+
+def call(page, name, head, sections=()):
+    answer = get(page, f"api/{name}", HOST, "POST", wire.pack(head, dict(sections)))
+    assert answer.status == 200, answer.body
+    return wire.unpack(answer.body)
+
+
+def refused(page, name, head, sections=()):
+    answer = get(page, f"api/{name}", HOST, "POST", wire.pack(head, dict(sections)))
+    assert answer.status == 400
+    return json.loads(answer.body)["error"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Who may ask
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.7:8000", "", "localhost@evil:80"])
+def test_a_foreign_host_is_refused(page, host):
+    """DNS rebinding: a name of somebody else's that leads to this computer."""
+    assert get(page, "", {"Host": host}).status == 403
+    assert get(page, "api/state", {"Host": host}).status == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "https://127.0.0.1:8000", "http://127.0.0.1:8001", "null"])
+def test_a_foreign_origin_is_refused(page, origin):
+    answer = get(page, "api/conv", {**HOST, "Origin": origin}, "POST", wire.pack({}, {}))
+    assert answer.status == 403
+
+
+def test_the_page_itself_may_ask(page):
+    for host in ("127.0.0.1:8000", "localhost:8000", "LOCALHOST:8000"):
+        headers = {"host": host, "origin": f"http://{host}"}
+        assert get(page, "api/conv", headers, "POST", wire.pack({}, {})).status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/state", "/wrong/", "/secre/api/state", "/secret2/", "//secret/", ""])
+def test_without_the_secret_nothing_is_answered(page, path):
+    assert routes.handle(page, "GET", path, HOST, b"").status == 403
+
+
+@pytest.mark.parametrize("name", ["../server.py", "..", "views/../../page.py", "%2e%2e/page.py", "views", "views/",
+                                  "index.html/..", "/etc/passwd", "api", "api/", "api/nothing", "__init__.py"])
+def test_only_the_files_of_the_table_are_there(page, name):
+    assert get(page, name).status == 404
+
+
+def test_a_large_body_is_refused(page):
+    assert get(page, "api/conv", HOST, "POST", bytes(9 * 2**20)).status == 413
+    assert routes.refusal(page, "POST", "/secret/api/conv", HOST, 9 * 2**20).status == 413
+
+
+def test_other_methods_are_refused(page):
+    assert get(page, "api/conv").status == 405 and get(page, "", HOST, "POST").status == 405
+    assert get(page, "main.js", HOST, "DELETE").status == 405
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+
+
+def test_the_table_of_files_is_the_folder(page):
+    assert {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()} == set(routes.FILES)
+    for name in routes.FILES:
+        answer = get(page, name)
+        assert answer.status == 200 and answer.body == (STATIC / name).read_bytes()
+    assert get(page, "").body == get(page, "index.html?lang=ko").body
+
+
+def test_what_a_browser_loads_is_small(page):
+    """80 KB, of files that a person can read."""
+    sizes = []
+    for name in routes.FILES:
+        answer = get(page, name, {**HOST, "Accept-Encoding": "gzip, br"})
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(answer.body) == (STATIC / name).read_bytes()
+        sizes.append(len(answer.body))
+    assert sum(sizes) <= 80_000
+
+
+def test_nothing_comes_from_elsewhere(page):
+    for name in routes.FILES:
+        text = (STATIC / name).read_text()
+        found = set(re.findall(r"(?:https?:)?//[\w.-]+\.[a-z]{2,}", text))
+        assert found <= {"http://www.w3.org"}, name  # the names of MathML and SVG
+    assert get(page, "").headers["Content-Security-Policy"].startswith("default-src 'self';")
+
+
+def test_both_languages_have_the_same_texts():
+    english, korean = (json.loads((STATIC / f"i18n/{lang}.json").read_text()) for lang in ("en", "ko"))
+    assert list(english) == list(korean)
+    for key, text in english.items():
+        holes = [sorted(re.findall(r"\{(\w+)\}", words)) for words in (text, korean[key])]
+        assert holes[0] == holes[1] and text.count("\n") == korean[key].count("\n"), key
+    assert sum(bool(re.search("[가-힣]", text)) for text in korean.values()) > 0.9 * len(korean)
+
+
+def test_every_text_that_is_asked_for_is_there():
+    known = set(json.loads((STATIC / "i18n/en.json").read_text()))
+    asked = set(re.findall(r'data-i18n="([\w.]+)"', (STATIC / "index.html").read_text()))
+    for path in STATIC.rglob("*.js"):
+        asked |= set(re.findall(r'\bt\("([\w.]+)"', path.read_text()))
+    assert len(asked) > 40 and asked <= known
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Calls
+
+
+def test_conv_gives_the_kernels_numbers(page):
+    rng = np.random.default_rng(0)
+    for name in walk.FILTERS:
+        number, stride, padding = int(rng.integers(1000)), int(rng.integers(1, 4)), int(rng.integers(0, 4))
+        head, found = call(page, "conv", dict(image=f"digit:{number}", white=255, filter=name, stride=stride,
+                                              padding=padding, padding_value=7, bias=0.5, activation="relu"))
+        image = np.rint(page.digits.images[number] * 255)
+        y = fc.conv2d(image, walk.FILTERS[name][None, None], np.float32([0.5]), stride=stride, padding=padding,
+                      padding_value=7, activation="relu", algorithm="direct")
+        assert np.array_equal(found["output"], y[0]) and head["rows"]["outputs"] == y.shape[1]
+        assert head["rows"]["formula"] == walk.output_size(28, 3, stride, padding).formula
+        assert found["padded"].shape == (1, 28 + 2 * padding, 28 + 2 * padding)
+
+
+def test_conv_of_a_picture_and_a_filter_that_are_sent(page):
+    rng = np.random.default_rng(1)
+    image, weight = rng.random((3, 20, 24), np.float32), rng.standard_normal((3, 2, 5)).astype(np.float32)
+    _, found = call(page, "conv", dict(image="upload", filter="own", padding=2, padding_mode="reflect"),
+                    dict(image=image, weight=weight))
+    y = fc.conv2d(image, weight[None], padding=2, padding_mode="reflect", algorithm="direct")
+    assert np.array_equal(found["output"], y[0]) and found["channel_maps"].shape == (3, *y.shape[1:])
+
+
+def test_conv_of_a_bundled_photo(page):
+    for name in ("still-life", "house"):
+        head, found = call(page, "conv", dict(image=f"sample:{name}", filter="emboss"))
+        x = data.sample(name)
+        y = fc.conv2d(x, np.broadcast_to(walk.FILTERS["emboss"], (1, len(x), 3, 3)), algorithm="direct")
+        assert np.array_equal(found["output"], y[0]) and f"data.sample({name!r})" in head["code"]
+
+
+def test_conv_of_a_learnt_filter(page):
+    seen = walk.forward(page.model, page.digits.images[5])
+    layer = seen.layers[3]
+    head, found = call(page, "conv", dict(image="digit:5", layer="3", k=7))
+    y = fc.conv2d(layer.input, layer.layer.weight.data[7:8], layer.layer.bias.data[7:8], algorithm="direct")
+    assert np.array_equal(found["output"], y[0]) and np.array_equal(found["image"], seen.x)
+    assert np.array_equal(found["weight"], layer.layer.weight.data[7]) and not head["picture"]
+
+
+def test_conv_of_one_group_of_a_layer():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, rng=0), nn.Conv2d(4, 6, 3, groups=2, stride=2, padding=1, rng=1),
+                          nn.Flatten(), nn.Linear(6 * 13 * 13, 3, rng=2))
+    page = Page.of(model, None, ["a", "b", "c"], Framing(), "secret")
+    _, found = call(page, "conv", dict(image="digit:5", layer="1", k=4))
+    layer = walk.forward(model, page.digits.images[5]).layers[1]
+    y = fc.conv2d(layer.input, model[1].weight.data, model[1].bias.data, groups=2, stride=2, padding=1)
+    assert np.allclose(found["output"], y[4], atol=1e-5)
+
+
+def test_pool_and_forward(page):
+    _, found = call(page, "pool", dict(size=3, kind="max"), dict(x=page.digits.images[0]))
+    y, indices = fc.max_pool2d(page.digits.images[0], 3, return_indices=True)
+    assert np.array_equal(found["output"], y) and np.array_equal(found["winners"], indices)
+    head, found = call(page, "forward", dict(image="digit:8"))
+    assert not head["trained"]
+    assert np.array_equal(found["probabilities"], page.model.predict_proba(page.digits.images[8:9])[0])
+    for number, (_, maps) in enumerate(page.model.feature_maps(page.digits.images[8:9])):
+        assert np.array_equal(found[f"maps{number}"], maps[0])
+
+
+@pytest.mark.parametrize(("name", "head", "message"), [
+    ("conv", dict(image="digit:1000"), "digit:0 to digit:999"),
+    ("conv", dict(image="../x"), "digit:0 to digit:999"),
+    ("conv", dict(image="upload"), "section image"),
+    ("conv", dict(image="sample:dog"), "still-life"),
+    ("conv", dict(filter="blurr"), "filter must be one of"),
+    ("conv", dict(filter="own"), "section weight"),
+    ("conv", dict(stride=0), "stride"),
+    ("conv", dict(stride=1.5), "stride"),
+    ("conv", dict(padding=10**6), "padding must leave an image of at most"),
+    ("conv", dict(layer="1"), "layer must be one of 0, 3"),
+    ("conv", dict(layer="3", k=16), "k must be less than 16"),
+    ("conv", dict(white=2), "white must be 1 or 255"),
+    ("conv", dict(bias="x"), "bias"),
+    ("pool", {}, "section x"),
+    ("forward", dict(image="ink"), "section image"),
+])
+def test_what_a_call_refuses_it_says(page, name, head, message):
+    assert message in refused(page, name, head)
+
+
+def test_an_empty_drawing_is_no_digit(page):
+    assert "all of it is 0" in refused(page, "forward", dict(image="ink"), dict(image=np.zeros((1, 280, 280))))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The page
+
+
+def test_what_a_page_can_be_about():
+    digits = data.digits("test")
+    model = nn.models.lenet5(rng=3)
+    page = Page.of(model, "model = fc.load('m.npz')", digits.classes, Framing.checked(**digits.framing), "s")
+    assert page.trained and page.about()["source"] == "model = fc.load('m.npz')"
+    colour = Page.of(nn.models.resnet_small(10, 3, rng=0), None, None, Framing.checked(size=(16, 16)), "s")
+    assert colour.shape == (3, 16, 16) and colour.classes == [str(k) for k in range(10)]
+    assert "np.load" in colour.code_of({"image": "digit:3"}, framed=True)
+    assert "np.load" not in page.code_of({"image": "digit:3"}, framed=True)
+    with pytest.raises(ValueError, match=r"images of 1 x 28 x 28, or framing must say"):
+        Page.of(nn.models.lenet5(input_size=32), None, None, Framing(), "s")
+    with pytest.raises(ValueError, match="classes must be 10 names"):
+        Page.of(model, None, ["a"], Framing(), "s")
+    with pytest.raises(TypeError, match="model must be a Module"):
+        fc.lecture("lenet.npz", browser=False, block=False)

@@ -1,0 +1,41 @@
+"""Head and arrays in one body, there and back."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastconv.lecture import wire
+
+
+def test_there_and_back():
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.random((2, 3, 4), np.float32), "empty": np.zeros((0, 5), np.float32), "one": np.float32(7),
+              "strange": np.float32([np.nan, np.inf, -0.0])}
+    for text in ("", "a", "ab", "abc", "abcd", "한국어"):
+        head, found = wire.unpack(wire.pack({"text": text}, arrays))
+        assert head == {"text": text} and list(found) == list(arrays)
+        for name, array in arrays.items():
+            assert found[name].tobytes() == array.tobytes() and found[name].shape == array.shape
+            assert found[name].dtype == np.float32
+
+
+def test_arrays_lie_where_a_browser_can_read_them():
+    body = wire.pack({"k": 1}, {"x": [1.5]})
+    assert len(body) % 4 == 0 and np.frombuffer(body[-4:], "<f4") == 1.5
+
+
+def body(head, rest=b""):
+    text = head if isinstance(head, bytes) else json.dumps(head).encode()
+    return len(text).to_bytes(4, "little") + text + rest
+
+
+@pytest.mark.parametrize("wrong", [
+    b"", b"\0\0", b"\xff\xff\xff\xff", body(b"{"), body(b"\xff"), body([]), body(3), body({"sections": 3}),
+    body({"sections": [["x"]]}), body({"sections": [["x", [-1]]]}), body({"sections": [["x", [1.5]]]}),
+    body({"sections": [["x", [True]]]}), body({"sections": [[1, [1]]]}), body({"sections": [["x", [2]]]}, bytes(4)),
+    body({"sections": [["x", [2**23, 2**23, 2**23]]]}), body({}, bytes(4)), body(b"[" * 10**5),
+])  # fmt: skip
+def test_a_body_that_is_none(wrong):
+    with pytest.raises(ValueError):
+        wire.unpack(wrong)
