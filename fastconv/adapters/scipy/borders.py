@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,3 +37,22 @@ class Border(NamedTuple):
             places %= period
             return np.where(places < size, places, period - places)
         return np.where((places < 0) | (places >= size), -1, places)
+
+    def taken(self, array: np.ndarray, places: Sequence[Any]) -> np.ndarray:
+        """The entries of an array at `places` of its first axes, in double; -1 is the constant."""
+        places = [_run(place) for place in places]
+        taken = array
+        for axis, place in enumerate(places):
+            taken = taken[(slice(None),) * axis + (place,)]
+        taken = taken.astype(np.float64, copy=False)
+        for axis, place in enumerate(places):
+            if isinstance(place, np.ndarray) and (outside := np.flatnonzero(place < 0)).size:
+                taken[(slice(None),) * axis + (outside,)] = self.value  # a copy: no slice has places outside
+        return taken
+
+
+def _run(places: Any) -> Any:
+    """Places that follow each other as a slice, which copies nothing."""
+    if isinstance(places, np.ndarray) and places[0] >= 0 and (places[1:] - places[:-1] == 1).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places

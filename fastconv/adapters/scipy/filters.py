@@ -1,29 +1,24 @@
 """The C functions under `scipy.ndimage`'s linear filters, with their arguments: the sums are computed by fastconv.
 
-A filter along one axis sees the array as (before, along, behind) and goes through it in pieces, as images whose rows or
-columns are filtered; each line is read before it is written, so the output may be the input. A filter of several axes
-sees planes of the last two, and adds up the planes that the taps along the others see, in pieces of planes or of rows.
+What has one axis is in `lines`. A filter of several axes sees planes of the last two, and adds up the planes that the
+taps along the others see, in pieces of planes or of rows.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from fastconv import functional
 from fastconv.adapters.report import Report
 from fastconv.adapters.scipy.borders import Border
+from fastconv.adapters.scipy.lines import EPSILON, MOST_KEPT, Line, averages, line_of, line_of_averages
 from fastconv.adapters.scipy.sharing import share_out
 from fastconv.adapters.scipy.sums import PIECE, Filter, is_integral, largest_sum, must_be_exact, store
-
-_EPSILON = float(np.finfo(np.float64).eps)
-
-#: Averages of more neighbours are formed by running sums, of fewer by adding them up anew.
-_LONG_AVERAGE = 64
 
 
 class Filters:
@@ -44,25 +39,21 @@ class Filters:
         return getattr(self._host, name)
 
     def correlate(self, input, weights, output, mode, cval, origins):
-        border = Border.of_ndimage(mode, float(cval))
-        kept = np.where(np.abs(weights) > _EPSILON, weights, 0.0)  # SciPy leaves out what is next to nothing
-        self._serve("correlate", (input, weights, output, mode, cval, origins), (input, kept, output, border),
-                    lambda: _correlate(input, kept, output, border, list(origins)))
+        taps = _taps_of(weights, tuple(origins), Border.of_ndimage(mode, float(cval)))
+        self._serve("correlate", (input, weights, output, mode, cval, origins), (input, taps, output),
+                    lambda: _correlate(input, taps, output))
 
     def correlate1d(self, input, weights, axis, output, mode, cval, origin):
-        border = Border.of_ndimage(mode, float(cval))
-        mirrored = _mirrored(weights)
-        self._serve("correlate1d", (input, weights, axis, output, mode, cval, origin),
-                    (input, mirrored, output, border),
-                    lambda: _along(input, mirrored, axis, output, border, origin))
+        line = line_of(weights, origin, Border.of_ndimage(mode, float(cval)))
+        self._serve("correlate1d", (input, weights, axis, output, mode, cval, origin), (input, line, output),
+                    lambda: line.along(input, axis, output))
 
     def uniform_filter1d(self, input, size, axis, output, mode, cval, origin):
         border = Border.of_ndimage(mode, float(cval))
         # SciPy's running sum carries a NaN to the end of the line, and cuts averages off at integers.
-        weights = np.full(size, 1 / size)
-        self._serve("uniform_filter1d", (input, size, axis, output, mode, cval, origin),
-                    (input, weights, output, border),
-                    lambda: _averages(input, size, axis, output, border, origin),
+        line = line_of_averages(size, 1 / size, origin, border)
+        self._serve("uniform_filter1d", (input, size, axis, output, mode, cval, origin), (input, line, output),
+                    lambda: averages(input, size, axis, output, border, origin),
                     "NaN or infinity, which a running sum carries on" if not _is_finite(input, border) else None)
 
     def _serve(self, name: str, arguments: tuple, seen: tuple, run: Callable[[], None],
@@ -76,7 +67,45 @@ class Filters:
             getattr(self._host, name)(*arguments)
 
 
-def _refusal(input: np.ndarray, weights: np.ndarray, output: np.ndarray, border: Border) -> str | None:
+class Taps:
+    """A filter of any number of axes that is ready for planes.
+
+    Parameters
+    ----------
+    weights : array of float64
+    origins : tuple of int
+        SciPy's, for each axis.
+    border : Border
+    """
+
+    def __init__(self, weights: np.ndarray, origins: tuple[int, ...], border: Border) -> None:
+        self.weights = np.where(np.abs(weights) > EPSILON, weights, 0.0)  # SciPy leaves out what is next to nothing
+        self.origins, self.border = origins, border
+        self.is_finite = bool(np.isfinite(weights).all())
+        self.filtered = [axis for axis, taps in enumerate(weights.shape) if taps > 1]
+        self._planes: dict[bool, Filter] = {}
+
+    def of_planes(self, exact: bool) -> Filter:
+        """A filter of two axes, on planes that are whole."""
+        found = self._planes.get(exact)
+        if found is None:
+            before = [taps // 2 + origin for taps, origin in zip(self.weights.shape, self.origins)]
+            pads = tuple((some, taps - 1 - some) for some, taps in zip(before, self.weights.shape))
+            found = self._planes[exact] = Filter(self.weights, pads, self.border, exact, True)
+        return found
+
+
+def _taps_of(weights: np.ndarray, origins: tuple[int, ...], border: Border) -> Taps:
+    make = _known_taps if weights.size <= MOST_KEPT else _known_taps.__wrapped__
+    return make(weights.tobytes(), weights.shape, origins, border)
+
+
+@functools.lru_cache(256)
+def _known_taps(weights: bytes, shape: tuple[int, ...], origins: tuple[int, ...], border: Border) -> Taps:
+    return Taps(np.frombuffer(weights).reshape(shape), origins, border)
+
+
+def _refusal(input: np.ndarray, filter: Line | Taps, output: np.ndarray) -> str | None:
     """Why SciPy itself must compute this, if so."""
     if input.dtype.kind not in "biuf" or input.dtype.itemsize > 8 or input.dtype == np.float16:
         return f"input of {input.dtype}"
@@ -86,10 +115,10 @@ def _refusal(input: np.ndarray, weights: np.ndarray, output: np.ndarray, border:
         return "an empty array"
     if not output.flags.writeable:
         return "an output that is read-only"
-    if not np.isfinite(weights).all():
+    if not filter.is_finite:
         return "weights that are not finite"
     if output.dtype.kind != "f":
-        return _truncation(input, weights, output, border)
+        return _truncation(input, filter.weights, output, filter.border)
     return None
 
 
@@ -112,130 +141,42 @@ def _is_finite(input: np.ndarray, border: Border) -> bool:
         return bool(np.isfinite(border.value) and (np.isfinite(input.sum(dtype=np.float64)) if input.size else True))
 
 
-def _mirrored(weights: np.ndarray) -> np.ndarray:
-    """The weights that SciPy uses: it takes the right half for a mirror image of the left one if nearly so."""
-    half = len(weights) // 2
-    if len(weights) % 2 == 0 or half == 0:
-        return weights
-    left, right = weights[:half], weights[half + 1:][::-1]
-    for sign in (1.0, -1.0):
-        if np.abs(right - sign * left).max() <= _EPSILON:
-            return np.concatenate([weights[:half + 1], sign * left[::-1]])
-    return weights
-
-
-def _along(input, weights, axis, output, border, origin, skips_zeros=False):
-    """A filter along one axis."""
-    exact = must_be_exact(input, weights)
-    before = len(weights) // 2 + origin
-    _in_pieces(input, axis, output, lambda rows: _line_filter(weights, before, border, rows, exact, skips_zeros).sums)
-
-
-def _line_filter(weights, before, border, rows, exact=False, skips_zeros=False):
-    """A filter along the rows of images, or along their columns."""
-    pads = before, len(weights) - 1 - before
-    if rows:
-        return Filter(weights[None], ((0, 0), pads), border, exact, skips_zeros)
-    return Filter(weights[:, None], (pads, (0, 0)), border, exact, skips_zeros)
-
-
-def _averages(input, size, axis, output, border, origin):
-    """Averages of `size` neighbours along one axis."""
-    before = size // 2 + origin
-
-    def added(rows):
-        ones = _line_filter(np.ones(size), before, border, rows)
-
-        def average(images, out):
-            ones.sums(images, out)
-            out /= size
-
-        return average
-
-    def running(rows):
-        def average(images, out):
-            length = images.shape[2 if rows else 1]
-            places = border.places(-before, length + size - 1 - before, length)
-            padded = _taken(images, (slice(None), slice(None), places) if rows else (slice(None), places), border)
-            functional.avg_pool2d(padded[:, None], (1, size) if rows else (size, 1), stride=1, out=out[:, None])
-
-        return average
-
-    _in_pieces(input, axis, output, added if size <= _LONG_AVERAGE else running)
-
-
-def _in_pieces(input, axis, output, along):
-    """Filter all lines along an axis in pieces: `along(rows)` gives the function of images in double and of their sums.
-
-    The images (N, H, W) of a piece have lines that are whole: rows where it is the last axis, else columns.
-    """
-    if input.ndim == 0:
-        input, output, axis = input.reshape(1), output.reshape(1), 0
-    if input.flags.f_contiguous and not input.flags.c_contiguous:
-        input, output, axis = input.T, output.T, input.ndim - 1 - axis
-    if np.may_share_memory(input, output) and not _are_same(input, output):
-        input = input.copy()
-    shape = math.prod(input.shape[:axis]), input.shape[axis], math.prod(input.shape[axis + 1:])
-    rows = shape[2] == 1
-    source = input.reshape(shape)
-    target = output.reshape(shape) if output.flags.c_contiguous else np.empty(shape, output.dtype)
-    compute = along(rows)
-
-    def work(places):
-        images = sums = np.empty(0)
-        for place in places:
-            piece, goal = source[place], target[place]
-            if rows:
-                piece, goal = piece[None, :, :, 0], goal[None, :, :, 0]
-            if images.shape != piece.shape:
-                images, sums = np.empty(piece.shape), np.empty(piece.shape)
-            np.copyto(images, piece)
-            compute(images, sums)
-            store(sums, goal)
-
-    share_out(_places(shape), work)
-    if not output.flags.c_contiguous:
-        output[...] = target.reshape(output.shape)
-
-
-def _places(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice, slice]]:
-    """Pieces of an array (before, along, behind), whole along the middle axis."""
-    before, along, behind = shape
-    step = max(PIECE // max(along * behind, 1), 1)
-    width = behind if along * behind <= PIECE else max(PIECE // along, 16)
-    for i in range(0, before, step):
-        for j in range(0, behind, width):
-            yield slice(i, i + step), slice(None), slice(j, j + width)
-
-
-def _are_same(a: np.ndarray, b: np.ndarray) -> bool:
-    return (a.__array_interface__["data"] == b.__array_interface__["data"] and a.strides == b.strides
-            and a.dtype == b.dtype)
-
-
-def _correlate(input, weights, output, border, origins):
+def _correlate(input: np.ndarray, taps: Taps, output: np.ndarray) -> None:
     """A filter of any number of axes."""
-    filtered = [axis for axis, taps in enumerate(weights.shape) if taps > 1]
+    weights, border, filtered = taps.weights, taps.border, taps.filtered
     if len(filtered) < 2:
         axis = filtered[0] if filtered else max(input.ndim - 1, 0)
-        origin = origins[axis] if filtered else 0
-        _along(input, weights.reshape(-1), axis, output, border, origin, skips_zeros=True)
+        middle = weights.size // 2 + (taps.origins[axis] if filtered else 0)
+        Line(weights.reshape(-1), middle, border, skips_zeros=True).along(input, axis, output)
+        return
+    exact = must_be_exact(input, weights)
+    if input.ndim == 2 and input.size <= PIECE:
+        _plane(input, taps.of_planes(exact), output)
         return
     order = [axis for axis in range(input.ndim) if axis not in filtered[-2:]] + filtered[-2:]
     input, output, weights = (array.transpose(order) for array in (input, output, weights))
-    before = [taps // 2 + origins[axis] for axis, taps in zip(order, weights.shape)]
+    before = [count // 2 + taps.origins[axis] for axis, count in zip(order, weights.shape)]
     shape = math.prod(input.shape[:-2]), *input.shape[-2:]
     planes = input.reshape(shape)
     # Where the planes cannot be seen as one axis without a copy, they are written at the end.
     apart = output.ndim > 3 and not output.flags.c_contiguous
     target = np.empty(shape, output.dtype) if apart else output.reshape(shape)
-    taps = _taps(input.shape[:-2], weights, before, border)
-    _through_planes(planes, target, taps, before[-2:], border, must_be_exact(input, weights))
+    seen = _seen(input.shape[:-2], weights, before, border)
+    _through_planes(planes, target, seen, before[-2:], border, exact)
     if apart:
         output[...] = target.reshape(output.shape)
 
 
-def _taps(sizes, weights, before, border):
+def _plane(image: np.ndarray, filter: Filter, output: np.ndarray) -> None:
+    """A small plane, in one call: of the time for it most is around the sums."""
+    fits = output.dtype == np.float64 and output.flags.carray and not np.may_share_memory(image, output)
+    sums = output if fits else np.empty(image.shape)
+    filter.sums(image.astype(np.float64, copy=False)[None], sums[None])
+    if sums is not output:
+        store(sums, output)
+
+
+def _seen(sizes, weights, before, border):
     """For each tap along the axes before the last two: the plane that each output plane sees, and the filter on it."""
     taps = []
     for tap in itertools.product(*(range(count) for count in weights.shape[:-2])):
@@ -266,30 +207,10 @@ def _through_planes(planes, target, taps, before, border, exact):
             if not filters:
                 sums.fill(0.0)
             for n, (seen, taken) in enumerate(filters):
-                piece = _taken(planes, (seen[i:i + step], border.places(j - top, stop + bottom, height)), border)
+                piece = border.taken(planes, (seen[i:i + step], border.places(j - top, stop + bottom, height)))
                 taken.sums(piece, sums if n == 0 else part)
                 if n:
                     sums += part
             store(sums, target[i:i + step, j:stop])
 
     share_out(itertools.product(range(0, count, step), range(0, height, rows)), work)
-
-
-def _taken(array, places, border):
-    """The entries of an array at `places` of its first axes, in double; -1 is the constant."""
-    places = [_run(place) for place in places]
-    taken = array
-    for axis, place in enumerate(places):
-        taken = taken[(slice(None),) * axis + (place,)]
-    taken = taken.astype(np.float64, copy=False)
-    for axis, place in enumerate(places):
-        if isinstance(place, np.ndarray) and (outside := np.flatnonzero(place < 0)).size:
-            taken[(slice(None),) * axis + (outside,)] = border.value  # a copy: no slice has places outside
-    return taken
-
-
-def _run(places):
-    """Places that follow each other as a slice, which copies nothing."""
-    if isinstance(places, np.ndarray) and places[0] >= 0 and (places[1:] - places[:-1] == 1).all():
-        return slice(int(places[0]), int(places[-1]) + 1)
-    return places

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv import functional
 from fastconv.adapters.report import Report
-from fastconv.adapters.scipy.sums import largest_sum, must_be_exact, the_same
+from fastconv.adapters.scipy.sums import ZERO, largest_sum, must_be_exact, the_same
 
 #: SciPy's numbers for the boundaries as `padding_mode`, and for the sizes of the output.
 _BOUNDARIES = {0: "constant", 4: "symmetric", 8: "circular"}
@@ -89,7 +89,7 @@ def _convolved(in1, in2, flip, mode, boundary, value):
         before = {_VALID: 0, _SAME: taps // 2 if flip else (taps - 1) // 2, _FULL: taps - 1}[mode]
         pads.append((before, {_VALID: 0, _SAME: taps - 1 - before, _FULL: taps - 1}[mode]))
     exact = dtype.kind != "f" or must_be_exact(image, weights)
-    y = functional.conv2d(image[None], weights[None, None], padding=the_same(tuple(pads)), padding_value=value,
+    y = functional.conv2d(image[None], weights[None, None], padding=the_same(tuple(pads)), padding_value=value or ZERO,
                           padding_mode=_BOUNDARIES[boundary], algorithm="direct" if exact else "auto")[0]
     if swapped and not flip:
         y = y[reverse, reverse]

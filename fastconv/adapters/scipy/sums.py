@@ -19,8 +19,8 @@ PIECE = 1 << 17
 #: Filters with fewer taps are never multiplied as Fourier transforms.
 _FOURIER_TAPS = 49
 
-
-_ZERO = 0.0
+#: One object for all zeros beyond a border, for the same reason as `the_same`.
+ZERO = 0.0
 
 
 @functools.lru_cache(256)
@@ -47,7 +47,7 @@ class Filter:
     def __init__(self, weights, padding, border: Border, exact: bool, skips_zeros: bool) -> None:
         self.weights = weights[None, None]
         self.options = {"padding": the_same(padding), "padding_mode": border.mode}
-        self.value = border.value or _ZERO
+        self.value = border.value or ZERO
         self.algorithm = "direct" if exact else "auto"
         self.skips_zeros = skips_zeros and not weights.all()
 
@@ -86,6 +86,9 @@ class Filter:
 
 def store(sums: np.ndarray, target: np.ndarray) -> None:
     """Cast doubles as C does; those that go to integers are whole numbers here."""
+    if target.dtype == np.float64:
+        np.copyto(target, sums)
+        return
     if target.dtype.kind in "iu":
         sums = sums.astype(np.int64)
     with np.errstate(over="ignore", invalid="ignore"):
