@@ -156,7 +156,7 @@ def test_links_of_the_readme_work_on_a_package_index():
 @checkout
 @pytest.mark.parametrize("page", [page for page in pages() if page != "CONTRIBUTING.md"])
 def test_figures_of_speed_stand_in_the_blocks_that_are_written_from_the_measurements(page):
-    text = re.sub(r"<!-- speed:begin (\w+) -->.*?<!-- speed:end -->", "", (ROOT / page).read_text(), flags=re.S)
+    text = re.sub(r"<!-- (speed|scale):begin (\w+) -->.*?<!-- \1:end -->", "", (ROOT / page).read_text(), flags=re.S)
     assert re.findall(r"\d[\d.]* ?(?:ms|µs|us|ns|milliseconds|microseconds|GFLOP/s|%)(?!\w)", text) == []
 
 

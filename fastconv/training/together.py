@@ -74,7 +74,7 @@ class Together:
         params = self._own.params
         arrays = {index: params[index].data for index in [*reversed(self._own.early.values()), *self._own.late]}
         self._comms = [ranks.comm.Dup() for _ in range(4)]
-        self._buckets = Buckets({**_changes(_state(parts.model)), **arrays}, *self._comms[:2])
+        self._buckets = Buckets({**_changes(self._own.state()), **arrays}, *self._comms[:2])
         self._lockstep: Lockstep | None = None
         if parts.sync_batch_norm:
             most = -(-parts.pieces // ranks.size)
@@ -107,7 +107,7 @@ class Together:
         weights = None if self.weights is None else self.weights[chosen]
         cut = Cut(len(chosen), self.parts.pieces)
         step = _Step((epoch, batch), cut, chosen, weights,
-                     self._shares(cut, self.loader.dataset.labels[chosen], weights), _state(self.parts.model))
+                     self._shares(cut, self.loader.dataset.labels[chosen], weights), self._own.state())
         counts = [len(cut.pieces_of(other, size)) for other in range(size)]
         notes = np.zeros(size, self._kind_of_notes(max(counts)))
         own = notes[rank : rank + 1]
@@ -170,10 +170,10 @@ class Together:
         put = self._buckets.put if given is not None else _to_nobody
         some, share, loss = step.cut.images_of(piece), step.shares[piece], self.parts.loss
         x, y = self.loader.part(step.chosen[some], *step.key, piece)
-        with _seeded(view.model, (*step.key, piece)):
-            _set_state(view.model, step.before)
+        view.set_state(step.before)
+        with view.seeded((*step.key, piece)):
             output = view.model(x)
-        for name, change in _changes(_state(view.model), step.before, share, piece == 0).items():
+        for name, change in _changes(view.state(), step.before, share, piece == 0).items():
             put(name, piece, change)
         for parameter in view.params:
             parameter.grad = None
@@ -208,7 +208,7 @@ class Together:
         """The sums over all pieces, as gradients and as state."""
         for index, parameter in enumerate(self.parts.optimizer.params):
             parameter.grad = sums[index] if given[index] else None
-        _set_state(self.parts.model, {name: array + sums[name] for name, array in before.items()})
+        self._own.set_state({name: array + sums[name] for name, array in before.items()})
 
 
 @dataclass(frozen=True)
@@ -225,10 +225,16 @@ class _Step:
 
 
 class _View:
-    """A model, or a copy of it, and the parameters that an optimiser has of it and beside it, in its order."""
+    """A model, or a copy of it, and the parameters that an optimiser has of it and beside it, in its order.
+
+    What is in the model is found once, and not in every piece.
+    """
 
     def __init__(self, model: Module, params: list[Any]) -> None:
         self.model, self.params = model, params
+        self._buffers = {f"{path}.{name}": (module, name)
+                         for path, module in model.named_modules() for name in module._buffer_names}
+        self._bits = [generator.bit_generator for generator in generators_of(model).values()]
         complete = _complete_at_once(model)
         own = {id(parameter) for parameter in model.parameters()}
         #: The places of those that may leave while the backward pass goes on, by identity; and of the others.
@@ -243,24 +249,30 @@ class _View:
         copies = dict(zip(map(id, self.model.parameters()), model.parameters()))
         return _View(model, [copies.get(id(param), param) for param in self.params])
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of the buffers."""
+        return {key: getattr(module, name).copy() for key, (module, name) in self._buffers.items()}
+
+    def set_state(self, state: dict[str, NDArray[Any]]) -> None:
+        for key, (module, name) in self._buffers.items():
+            getattr(module, name)[...] = state[key]
+
+    @contextmanager
+    def seeded(self, key: tuple[int, ...]) -> Iterator[None]:
+        """Inside, the random generators of the model are in states that theirs and the key determine."""
+        states = [one.state for one in self._bits]
+        for index, one in enumerate(self._bits):
+            base = np.random.Generator(copy.deepcopy(one)).integers(2**63, size=2).tolist()
+            one.state = type(one)(np.random.SeedSequence(base, spawn_key=(*key, index))).state
+        try:
+            yield
+        finally:
+            for one, state in zip(self._bits, states):
+                one.state = state
+
 
 def _to_nobody(key: Any, piece: int, array: Any) -> None:
     """Where the arrays of a piece go that is not this rank's."""
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# What a forward pass changes in a model
-
-
-def _state(model: Module) -> dict[str, NDArray[Any]]:
-    """Copies of the buffers."""
-    return {name: array.copy() for name, array in model.named_buffers()}
-
-
-def _set_state(model: Module, state: dict[str, NDArray[Any]]) -> None:
-    if state:
-        for name, array in model.named_buffers():
-            array[...] = state[name]
 
 
 def _changes(state: dict[str, NDArray[Any]], before: dict[str, NDArray[Any]] | None = None, share: float = 1.0,
@@ -276,21 +288,6 @@ def _changes(state: dict[str, NDArray[Any]], before: dict[str, NDArray[Any]] | N
             change *= change.dtype.type(share if numbers else 1.0)
         changes[name] = change
     return changes
-
-
-@contextmanager
-def _seeded(model: Module, key: tuple[int, ...]) -> Iterator[None]:
-    """Inside, the random generators of a model are in states that theirs and the key determine."""
-    bits = [generator.bit_generator for generator in generators_of(model).values()]
-    states = [one.state for one in bits]
-    for index, one in enumerate(bits):
-        base = np.random.Generator(copy.deepcopy(one)).integers(2**63, size=2).tolist()
-        one.state = type(one)(np.random.SeedSequence(base, spawn_key=(*key, index))).state
-    try:
-        yield
-    finally:
-        for one, state in zip(bits, states):
-            one.state = state
 
 
 def _complete_at_once(model: Module) -> set[int]:
