@@ -20,7 +20,7 @@ from fastconv._core.planner import plan
 from fastconv.functional import checks, convolution, resizing, typing
 
 CORE = Path(_core.__file__).parent
-COMPILED = sorted(f"{path.parent.name}.{path.name.split('.')[0]}" for path in CORE.rglob("*.so"))
+COMPILED = sorted(f"{path.parent.name}.{path.name.split('.')[0]}" for path in CORE.glob("*/*.so"))
 
 # A user's program, strictly typed: every line passes.
 # `reveal_type` stands where the type matters, with what it must be.

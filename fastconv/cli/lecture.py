@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from argparse import Namespace
 from typing import Any
 
@@ -45,6 +46,7 @@ def run(options: Namespace) -> Result:
         page = lecture(model, **settings, view=options.view, port=options.port, browser=options.browser, block=False)
     except OSError as error:
         raise UsageError(f"--port {options.port} cannot be used: {error.strerror}") from error
-    say(options, f"the page is at {page.address} (Ctrl-C ends it)")
-    page.wait()
+    with page, contextlib.suppress(KeyboardInterrupt):  # it may come before it is waited for
+        say(options, f"the page is at {page.address} (Ctrl-C ends it)")
+        page.wait()
     return Result({"address": page.address, "warnings": options.warnings}, "")

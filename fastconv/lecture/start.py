@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sys
 import threading
@@ -110,6 +111,7 @@ def lecture(model: nn.Module | None = None, *, classes: Sequence[str] | None = N
     if browser:
         webbrowser.open(running.address)
     if block:
-        print(f"the page is at {running.address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
-        running.wait()
+        with running, contextlib.suppress(KeyboardInterrupt):  # it may come before it is waited for
+            print(f"the page is at {running.address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+            running.wait()
     return running
