@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fastconv.functional import *  # noqa: F403 (its __all__ says which)
     from fastconv.lecture.start import lecture
     from fastconv.nn import load, load_weights, save
+    from fastconv.scale import Window, blockwise
     from fastconv.training import EarlyStopping, History, Trainer
     from fastconv.walk import check_gradients
 
@@ -38,6 +39,7 @@ _HOMES = {
     **dict.fromkeys(("load", "load_weights", "save"), "fastconv.nn"),
     "check_gradients": "fastconv.walk",
     **dict.fromkeys(("_C_API", "get_include"), "fastconv.c_api"),
+    **dict.fromkeys(("Window", "blockwise"), "fastconv.scale"),
     **dict.fromkeys(("EarlyStopping", "History", "Trainer"), "fastconv.training"),
 }
 
@@ -72,6 +74,8 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Trainer",
+    "Window",
+    "blockwise",
     "check_gradients",
     "data",
     "functional",

@@ -93,8 +93,8 @@ def test_help_and_info_import_nothing_they_do_not_need():
 # Wrong arguments
 
 WRONG = {
-    "": ("a command is needed: train, evaluate, predict, explain, summary, slide, maps, plot, lecture, run, adapters, info, "
-         "completion"),
+    "": ("a command is needed: train, evaluate, predict, explain, summary, slide, maps, plot, lecture, run, adapters, "
+         "info, completion"),
     "trian": "unknown command 'trian' (did you mean train?): must be one of train, evaluate, predict, explain, summary",
     "hlep": "unknown command 'hlep' (did you mean help?)",
     "help trian": "unknown command 'trian' (did you mean train?)",

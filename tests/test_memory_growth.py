@@ -98,6 +98,36 @@ GROWTH = """
         fc.cross_entropy(logits, labels), fc.cross_entropy_backward(logits, labels)
         fc.nll_loss_backward(fc.log_softmax(logits), labels)
 
+    def other_ranks():
+        # Signals, volumes and transposed convolutions of any rank, their gradients, plans and pooling.
+        rank = int(rng.choice([1, 3]))
+        transposed = rng.random() < 0.4
+        if transposed:
+            rank = int(rng.integers(1, 4))
+        groups = int(rng.integers(1, 3))
+        n, c, k = int(rng.integers(1, 3)), groups * int(rng.integers(1, 9)), groups * int(rng.integers(1, 9))
+        size = sizes(rank, 1 << 12)
+        window = [int(rng.integers(1, min(length, 5) + 1)) for length in size]
+        stride = int(rng.integers(1, 4))
+        x = array(n, c, *size)
+        if transposed:
+            weight = like(x, c, k // groups, *window)
+            options = dict(stride=stride, groups=groups)
+            y = getattr(fc, f"conv_transpose{rank}d")(x, weight, **options)
+            getattr(fc, f"conv_transpose{rank}d_backward")(y, x, weight, **options)
+            return
+        weight = like(x, k, c // groups, *window)
+        options = dict(stride=stride, groups=groups, padding=int(rng.integers(0, 2)))
+        if rng.random() < 0.3:
+            getattr(fc, f"plan_conv{rank}d")(x.shape, weight, **options)(x)
+        y = getattr(fc, f"conv{rank}d")(x, weight, **options)
+        getattr(fc, f"conv{rank}d_backward")(y, x, weight, **options)
+        window = dict(kernel_size=tuple(window), stride=stride)
+        y, indices = getattr(fc, f"max_pool{rank}d")(x, return_indices=True, **window)
+        getattr(fc, f"max_pool{rank}d_backward")(y, indices, x.shape, **window)
+        y = getattr(fc, f"avg_pool{rank}d")(x, **window)
+        getattr(fc, f"avg_pool{rank}d_backward")(y, x.shape, **window)
+
     def resident():
         with open("/proc/self/statm") as numbers:
             return int(numbers.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -105,7 +135,7 @@ GROWTH = """
     for call in range(calls):
         if call == first:
             before = resident()
-        [convolution, convolution, pooling, adaptive, pointwise, layers][call % 6]()
+        [convolution, convolution, pooling, adaptive, pointwise, layers, other_ranks, other_ranks][call % 8]()
     print(resident() - before)
 """
 

@@ -13,7 +13,7 @@ import fastconv as fc
 from fastconv import data, nn, optim
 from fastconv.nn.serialization import read_npz, write_npz
 from fastconv.training import EarlyStopping, Trainer
-from fastconv.training.run import _generators
+from fastconv.training.run import generators_of
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.random((40, 1, 8, 8), np.float32), np.arange(40) % 3
@@ -39,7 +39,7 @@ def trainer(kind=Trainer, **made):
 
 def everything(subject):
     """What a refused call must leave alone."""
-    generators = [rng.bit_generator.state for rng in _generators(subject.model).values()]
+    generators = [rng.bit_generator.state for rng in generators_of(subject.model).values()]
     schedule = subject.schedule and (subject.schedule.state_dict(), vars(subject.optimizer)["lr"])
     modes = [module.training for _, module in subject.model.named_modules()]
     return copy.deepcopy((subject.model.state_dict(), subject.optimizer.state_dict(), schedule, generators, modes))

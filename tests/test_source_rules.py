@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(not (ROOT / "src_c").is_dir(),
 # A unit is a folder or a file directly in fastconv/. It may import units of lower floors only. What builds the public
 # namespace (fastconv/__init__.py, __main__.py) stands above all.
 FLOORS = {"_interrupt": 0, "_core": 1, "config": 2, "functional": 2, "data": 3, "nn": 3, "optim": 3, "walk": 4,
-          "plots": 5, "training": 6, "adapters": 7, "c_api": 7, "lecture": 7, "cli": 8}
+          "plots": 5, "training": 6, "adapters": 7, "c_api": 7, "lecture": 7, "scale": 7,
+          "cli": 8}
 TOP = max(FLOORS.values()) + 1
 LONGEST = 500  # lines of a file
 MOST_PARAMETERS = 8  # of a function of the engine room

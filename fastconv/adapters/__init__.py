@@ -47,4 +47,8 @@ HOSTS: tuple[Host, ...] = (
          "convolution and pooling of Keras's NumPy backend, for prediction, without JAX"),
     Host("PyTensor", "pytensor", "3.0.7", "fastconv.adapters.pytensor.enable()",
          "pytensor.tensor.signal.convolve2d and its gradients"),
+    Host("mygrad", "mygrad", "2.5.0", "fastconv.adapters.mygrad.enable()",
+         "mygrad.nnet.conv_nd and max_pool, with their gradients"),
+    Host("Dask", "dask", "2026.8.0", "from fastconv.adapters.dask import conv2d",
+         "convolution, pooling and models for arrays in chunks, on threads, processes or a cluster"),
 )  # fmt: skip

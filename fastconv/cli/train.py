@@ -15,6 +15,7 @@ import time
 import warnings
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.networks import NETWORKS, SMALL
 from fastconv.cli.output import Result, say, warn
 from fastconv.cli.pictures import add_data_option, add_fit_option, by, read_dataset, read_dataset_as
+from fastconv.cli.ranks import communicator
 from fastconv.data.doubts import check_finite, doubts
 from fastconv.data.sources import exists, has_validation, is_image_folder
 from fastconv.training import DivergedError, EarlyStopping, Trainer
+from fastconv.training.ranks import RankError, Ranks
 
 # The learning rate belongs to the optimiser, the weight decay too: AdamW's is not multiplied into the gradient.
 _LR = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003}
@@ -60,7 +63,10 @@ Trains a network, by default a LeNet-5 (two convolutions with max pooling, three
 measures it on the test images. Without options: on the bundled 4,000 digits, to about 98.8 % on the other 1,000, into
 ./lenet.npz.
 
-Ctrl-C leaves a checkpoint, and --resume goes on from it to the very weights of a training that was not interrupted."""
+Ctrl-C leaves a checkpoint, and --resume goes on from it to the very weights of a training that was not interrupted.
+
+mpiexec -n 4 fastconv train ... trains with four processes, on one machine or on several, to the same weights as with
+any other number of them (it needs mpi4py)."""
 
 
 def add_options(parser: Parser) -> None:
@@ -90,6 +96,9 @@ def add_options(parser: Parser) -> None:
                   f"(default {_EPOCHS}, or as many as make {_STEPS} steps if that is more)")
     training("--batch-size", type=integer(1, 1_000_000), default=64, metavar="N",
              help="images in one step (default %(default)s)")
+    training("--pieces", type=integer(1, 65536), default=8, metavar="N",
+             help="pieces of a batch that ranks share, where mpiexec starts several (default %(default)s); "
+                  "the result depends on it, and not on the number of ranks")
     training("--optimizer", type=choice(*_LR), metavar="NAME",
              help=f"{', '.join(_LR)} (default adamw, with --momentum sgd)")
     training("--lr", type=number(open_ends=True), metavar="X",
@@ -123,30 +132,26 @@ def add_options(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> Result:
+    comm = communicator()
+    if comm is None:
+        return _train(options, None)
+    ranks = Ranks(comm)
+    if ranks.leads:
+        return _train(options, ranks)
+    options.quiet, options.json = True, False
+    try:
+        return _train(options, ranks)
+    except (KeyboardInterrupt, DivergedError, RankError) as error:  # rank 0 says it
+        return Result({}, "", 130 if isinstance(error, KeyboardInterrupt) else 1)
+
+
+def _train(options: Namespace, ranks: Ranks | None) -> Result:
+    """The training; of several ranks the first alone writes files."""
     start = time.perf_counter()
-    checkpoint = _check(options)
-    train_set, held_out, test_set, trained_on = _read(options)
-    for dataset, part in ((train_set, "training"), (held_out, "validation"), (test_set, "test")):
-        if dataset is not None:
-            if not len(dataset):
-                raise ValueError(f"{options.data}: the {part} part has no image")
-            check_finite(dataset, f"{options.data}, {part} part")
-    for doubt in doubts(train_set):
-        warn(options, f"{options.data}: {doubt}")
-    if options.validation or (options.early_stopping and held_out is None):
-        train_set, held_out = _hold_out(options, train_set)
-    batches = math.ceil(len(train_set) / options.batch_size)
-    if options.epochs is None:
-        options.epochs = max(_EPOCHS, math.ceil(_STEPS / batches))
-    network = NETWORKS[options.model]
-    model = network.make(train_set.images.shape[1], len(train_set.classes), max(train_set.images.shape[2:]),
-                         options.seed)  # fmt: skip
-    trainer = _trainer(options, model, batches)
-    fill = trained_on.background
-    say(options,
-        f"{network.title}, {sum(parameter.data.size for parameter in model.parameters()):,} parameters; {train_set}")
-    if checkpoint.exists() and not options.resume:
-        say(options, f"{checkpoint} of an earlier training will be replaced (--resume would go on from it)")
+    leads = ranks is None or ranks.leads
+    begin = partial(_begin, options, ranks)
+    checkpoint, (train_set, held_out, test_set, trained_on), trainer = begin() if ranks is None else ranks.agree(begin)
+    model = trainer.model
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", data.DataWarning)  # said above
@@ -155,13 +160,15 @@ def run(options: Namespace) -> Result:
                 options.epochs,
                 options.batch_size,
                 validation=held_out,
-                augment=None if options.no_augment else data.RandomAffine(fill=fill),
+                augment=None if options.no_augment else data.RandomAffine(fill=trained_on.background),
                 seed=options.seed,
                 progress=not options.quiet,
                 early_stopping=options.early_stopping and EarlyStopping(options.early_stopping, restore_best=True),
                 checkpoint=checkpoint,
                 resume=options.resume,
             )
+        if not leads:
+            return Result({}, "")
         scores, line = score(model, test_set, "test", options.output)
         save_model(model, options.output, trained_on, {"test_accuracy": scores["accuracy"]})
         if options.history is not None:
@@ -174,7 +181,8 @@ def run(options: Namespace) -> Result:
         kept = f"the checkpoint {checkpoint} is of epoch {done}" if done else "no epoch was done"
         raise DivergedError(f"{error}, --lr was {_lr(options):g}; no model is saved, {kept}", error.history) from None
     except KeyboardInterrupt:
-        again = shlex.join(["fastconv", "train", *(word for word in options.argv if word != "--resume"), "--resume"])
+        again = shlex.join([*(() if ranks is None else ("mpiexec", "-n", str(ranks.size))), "fastconv", "train",
+                            *(word for word in options.argv if word != "--resume"), "--resume"])
         raise KeyboardInterrupt(f"interrupted; checkpoint written to {checkpoint}, go on with: {again}") from None
     if options.checkpoint is None:
         checkpoint.unlink(missing_ok=True)
@@ -191,8 +199,36 @@ def run(options: Namespace) -> Result:
     }, line)  # fmt: skip
 
 
-def _check(options: Namespace) -> Path:
-    """What cannot be seen in one option alone, before the data are read. Returns the path of the checkpoint."""
+def _begin(options: Namespace, ranks: Ranks | None) -> tuple[Path, tuple[Any, Any, Any, TrainedOn], Trainer]:
+    """All that comes before the first step: the path of the checkpoint, the data, and the trainer."""
+    checkpoint = _check(options, ranks is None or ranks.leads)
+    train_set, held_out, test_set, trained_on = _read(options)
+    for dataset, part in ((train_set, "training"), (held_out, "validation"), (test_set, "test")):
+        if dataset is not None:
+            if not len(dataset):
+                raise ValueError(f"{options.data}: the {part} part has no image")
+            check_finite(dataset, f"{options.data}, {part} part")
+    for doubt in doubts(train_set):
+        warn(options, f"{options.data}: {doubt}")
+    if options.validation or (options.early_stopping and held_out is None):
+        train_set, held_out = _hold_out(options, train_set)
+    batches = math.ceil(len(train_set) / options.batch_size)
+    if options.epochs is None:
+        options.epochs = max(_EPOCHS, math.ceil(_STEPS / batches))
+    network = NETWORKS[options.model]
+    model = network.make(train_set.images.shape[1], len(train_set.classes), max(train_set.images.shape[2:]),
+                         options.seed)  # fmt: skip
+    trainer = _trainer(options, model, batches, None if ranks is None else ranks.comm)
+    say(options,
+        f"{network.title}, {sum(parameter.data.size for parameter in model.parameters()):,} parameters; {train_set}")
+    if checkpoint.exists() and not options.resume:
+        say(options, f"{checkpoint} of an earlier training will be replaced (--resume would go on from it)")
+    return checkpoint, (train_set, held_out, test_set, trained_on), trainer
+
+
+def _check(options: Namespace, writes: bool) -> Path:
+    """What cannot be seen in one option alone, before the data are read, and, for who writes files, whether there is
+    a place for them. Returns the path of the checkpoint."""
     if options.output is None:
         options.output = Path("lenet.npz" if options.model == "lenet5" else f"{options.model}.npz")
     if options.optimizer is None:
@@ -205,6 +241,8 @@ def _check(options: Namespace) -> Path:
     checkpoint: Path = options.checkpoint or options.output.with_suffix(".checkpoint.npz")
     if checkpoint.suffix != ".npz":
         raise UsageError(f"--checkpoint must end in .npz, got {checkpoint}")
+    if not writes:
+        return checkpoint
     for name, path in (("--output", options.output), ("--checkpoint", checkpoint), ("--history", options.history),
                        ("--plot", options.plot)):
         if path is not None:
@@ -240,7 +278,7 @@ def _hold_out(options: Namespace, train_set: data.ArrayDataset) -> tuple[data.Ar
     return train_set.split(1 - part, seed=options.seed)
 
 
-def _trainer(options: Namespace, model: nn.Module, batches: int) -> Trainer:
+def _trainer(options: Namespace, model: nn.Module, batches: int, comm: Any) -> Trainer:
     lr = _lr(options)
     decay = options.weight_decay if options.weight_decay is not None else _WEIGHT_DECAY[options.optimizer]
     optimizer: optim.Optimizer
@@ -251,7 +289,8 @@ def _trainer(options: Namespace, model: nn.Module, batches: int) -> Trainer:
         adam = {"adam": optim.Adam, "adamw": optim.AdamW}[options.optimizer]
         optimizer = adam(model.parameters(), lr, weight_decay=decay)
     schedule = _SCHEDULES[options.schedule](options, optimizer, batches)
-    return Trainer(model, optimizer, nn.CrossEntropyLoss(options.label_smoothing), schedule)
+    return Trainer(model, optimizer, nn.CrossEntropyLoss(options.label_smoothing), schedule, comm=comm,
+                   pieces=options.pieces)
 
 
 def _lr(options: Namespace) -> float:

@@ -102,13 +102,16 @@ class DataLoader:
         yield from self.batches(epoch)
         self.epoch = epoch + 1
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    def batches(self, epoch: int, start: int = 0,
+                step: int = 1) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
         """The batches of one epoch, from number `start` on: how a training that stopped within an epoch goes on.
 
         Parameters
         ----------
         epoch, start : int
             Numbers of the epoch and of the first batch, from 0. The attribute `epoch` is neither used nor changed.
+        step : int
+            From one batch to the next: of so many that share the batches, each takes its own.
 
         Yields
         ------
@@ -125,26 +128,50 @@ class DataLoader:
         2
         """
         epoch, start = checks.integer(epoch, "epoch", 0, maximum=None), checks.integer(start, "start", 0, maximum=None)
-        return self._generate(epoch, start)
+        return self._generate(epoch, start, checks.integer(step, "step", 1, maximum=None))
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The numbers of the images in the order in which an epoch takes them."""
         epoch, count = checks.integer(epoch, "epoch", 0, maximum=None), len(self.dataset)
         return self._rng(epoch).permutation(count) if self.shuffle else np.arange(count)
 
-    def _generate(self, epoch: int, start: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        images, labels, order = self.dataset.images, self.dataset.labels, self.order(epoch)
-        for batch in range(start, len(self)):
-            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            x: NDArray[Any] = images[chosen]
-            if self.augment is not None:
-                x = np.ascontiguousarray(self.augment(x, self._rng(epoch, batch)), np.float32)
-                if x.shape != (len(chosen), *images.shape[1:]):
-                    raise ValueError(f"augment must keep the shape {(len(chosen), *images.shape[1:])}, got {x.shape}")
-            yield x, labels[chosen]
+    def part(self, chosen: NDArray[np.int64], *key: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Some images, by their numbers in the dataset, with their labels.
+
+        Parameters
+        ----------
+        chosen : array (n,), int64
+            Such as some of `order`.
+        *key : int
+            The augmentation depends on `seed` and these numbers alone; a batch has those of its epoch and its own.
+
+        Examples
+        --------
+        Half of a batch:
+
+        >>> from fastconv import data
+        >>> loader = data.DataLoader(data.digits("test"), batch_size=100, shuffle=True)
+        >>> x, y = loader.part(loader.order(epoch=3)[:50], 3, 0, 0)
+        >>> x.shape, y.shape
+        ((50, 1, 28, 28), (50,))
+        """
+        shape = (len(chosen), *self.dataset.images.shape[1:])
+        x: NDArray[Any] = self.dataset.images[chosen]
+        if self.augment is not None:
+            x = np.ascontiguousarray(self.augment(x, self._rng(*key)), np.float32)
+            if x.shape != shape:
+                raise ValueError(f"augment must keep the shape {shape}, got {x.shape}")
+        return x, self.dataset.labels[chosen]
+
+    def _generate(self, epoch: int, start: int,
+                  step: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        order = self.order(epoch)
+        for batch in range(start, len(self), step):
+            yield self.part(order[batch * self.batch_size : (batch + 1) * self.batch_size], epoch, batch)
 
     def _rng(self, *key: int) -> np.random.Generator:
-        """The generator of an epoch's order ``(epoch,)`` or of a batch's augmentation ``(epoch, batch)``."""
+        """The generator of an epoch's order ``(epoch,)``, or of the augmentation of a batch ``(epoch, batch)`` or of a
+        piece of it ``(epoch, batch, piece)``."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def state_dict(self) -> dict[str, int]:

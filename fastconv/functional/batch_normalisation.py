@@ -26,14 +26,22 @@ def _rectifies(activation: Any) -> bool:
     return checks.choice(activation, "activation", (None, "relu")) is not None
 
 
-def _running(value: Any, name: str, x: Array, channels: int, written: bool) -> Any:
+def _both_running(running_mean: Any, running_var: Any, x: Array, channels: int, written: bool) -> tuple[Any, Any]:
+    """The running statistics, in the dtype of x; or both in double precision, where they are only read."""
+    mean = _running(running_mean, "running_mean", channels, written)
+    var = _running(running_var, "running_var", channels, written)
+    if written or not all(one is not None and one.dtype == np.float64 for one in (mean, var)):
+        checks.same_dtype(x=x, running_mean=mean, running_var=var)
+    return mean, var
+
+
+def _running(value: Any, name: str, channels: int, written: bool) -> Any:
     """A running statistic: where it will be written, an array as it is."""
     if value is None:
         return None
     if written and not isinstance(value, np.ndarray):
         raise TypeError(f"{name} is updated in place and must be a NumPy array, got {shown(value)}")
     array = checks.shape(checks.array(value, name), name, (channels,), "(one for each channel of x)")
-    checks.same_dtype(x=x, **{name: array})
     if written and (array is not value or not array.flags.writeable):
         raise ValueError(f"{name} is updated in place and must be writable, aligned and in native byte order")
     return array
@@ -80,7 +88,7 @@ def batch_norm(x: ArrayLike, running_mean: Any, running_var: Any, weight: ArrayL
         Or with the channels last: see data_format. Any strides.
     running_mean, running_var : array (C,) or None
         In training they are updated in place, ``(1 - momentum) * running + momentum * new``, with the unbiased
-        variance, or may both be None.
+        variance, or may both be None. Else they may both be float64, whatever x is.
     weight, bias : array (C,), optional
         By default 1 and 0.
     training : bool
@@ -137,8 +145,7 @@ def batch_norm(x: ArrayLike, running_mean: Any, running_var: Any, weight: ArrayL
     x = checks.array(x, "x")
     view = maps_view(x, data_format)
     channels = view.shape[1]
-    running_mean = _running(running_mean, "running_mean", x, channels, training)
-    running_var = _running(running_var, "running_var", x, channels, training)
+    running_mean, running_var = _both_running(running_mean, running_var, x, channels, training)
     if (running_mean is None) != (running_var is None) or (running_mean is None and not training):
         name = "running_mean" if running_mean is None else "running_var"
         raise ValueError(f"{name} must be an array, got None: both running statistics may be None, in training")
@@ -205,8 +212,7 @@ def batch_norm_backward(grad_output: ArrayLike, x: ArrayLike, running_mean: Arra
     view = maps_view(x, data_format)
     channels = view.shape[1]
     checks.shape(grad_output, "grad_output", x.shape, "(that of the result)")
-    running_mean = _running(running_mean, "running_mean", x, channels, False)
-    running_var = _running(running_var, "running_var", x, channels, False)
+    running_mean, running_var = _both_running(running_mean, running_var, x, channels, False)
     rectified = _rectifies(activation)
     affine = affine_of(x, weight, bias, channels, eps, rectified)
     if statistics is not None:

@@ -73,7 +73,9 @@ class Convolutions:
     bias_gradient = staticmethod(bias_gradient)
 
     def __init__(self):
-        self.calls, self._gradient_calls = Memo(arrays=3), Memo(arrays=3)
+        # Plans of volumes are large, and of few sizes.
+        bits = 7 if self.axes == 3 else 9
+        self.calls, self._gradient_calls = Memo(arrays=3, bits=bits), Memo(arrays=3, bits=bits)
 
     def problem(self, *sizes):
         """The problem of checked sizes, in the order of the fields of ConvProblem."""

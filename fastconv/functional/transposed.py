@@ -72,7 +72,7 @@ class TransposedConvolutions:
     bias_gradient = staticmethod(bias_gradient)
 
     def __init__(self):
-        self.calls, self._gradient_calls = Memo(arrays=3), Memo(arrays=3)
+        self.calls, self._gradient_calls = Memo(arrays=3, bits=7), Memo(arrays=3, bits=7)
 
     def problem(self, *sizes):
         """The problem of the convolution that leads back, of checked sizes in the order of the fields of

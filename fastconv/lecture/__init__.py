@@ -11,8 +11,11 @@ The server is the standard library's, on this computer alone; every number on th
 `page`          what a page is about: the model, its classes, how pictures become its images
 `images`        the picture that a request means
 `drawing`       from a drawn digit to what the network sees
-`conv`, `pool`, `forward`, `downloads`
+`conv`, `pool`, `forward`, `backward`, `downloads`
                 the calls of the page
+`train`         the calls that steer its training, and the events that tell of it
+`training`      the training itself: a thread that starts, pauses, takes a step, is reset
+`loop`          its loop: a batch, its loss, the way back, the update
 ``static/``     HTML, CSS, JavaScript modules, a file a view; no build step, nothing from elsewhere
 ==============  ====================================================================================================
 """

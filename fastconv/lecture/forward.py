@@ -15,8 +15,8 @@ __all__ = ["forward"]
 def forward(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[str, Any], dict[str, Any]]:
     """The way of ``head["image"]``, see `images.model_image`, through the model.
 
-    Returns head: prediction, trained, layers (name, path, shape, formula, parameters); and sections: x, probabilities,
-    log_probabilities, and ``maps0``, ``maps1``, ... of the layers.
+    Returns head: code, Python that makes the same; prediction, trained, layers (name, path, shape, formula,
+    parameters). And sections: x, probabilities, log_probabilities, and ``maps0``, ``maps1``, ... of the layers.
     """
     seen = walk.forward(page.model, model_image(page, head, sections))
     layers = [{"name": one.name, "path": one.name.split(":")[0], "shape": list(one.output.shape),
@@ -24,4 +24,7 @@ def forward(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[di
               for one in seen.layers]
     arrays = {"x": seen.x, "probabilities": seen.probabilities, "log_probabilities": seen.log_probabilities}
     arrays |= {f"maps{number}": one.output for number, one in enumerate(seen.layers)}
-    return {"prediction": seen.prediction, "trained": page.trained, "layers": layers}, arrays
+    code = [*page.program(head), "seen = walk.forward(model, image)", "print(seen.prediction, seen.probabilities)",
+            "for layer in seen.layers:",
+            "    print(layer.name, layer.output.shape, *(axis.formula for axis in layer.formula))"]
+    return {"code": "\n".join(code), "prediction": seen.prediction, "trained": page.trained, "layers": layers}, arrays

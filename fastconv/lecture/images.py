@@ -1,4 +1,4 @@
-"""The picture that a request means, a bundled digit or one that the page sends along; what the model sees of it."""
+"""The picture that a request means, a bundled one or one that the page sends along; what the model sees of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv import data
 from fastconv.lecture.drawing import centred, shrunk
 from fastconv.lecture.page import Page
 
@@ -17,8 +18,8 @@ Sections = Mapping[str, NDArray[np.float32]]
 
 
 def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[np.float32]:
-    """The picture (C, H, W), from 0 to 1, that ``head["image"]`` names: ``"digit:7"``, or ``"upload"``, the section
-    image.
+    """The picture (C, H, W), from 0 to 1, that ``head["image"]`` names: ``"digit:7"``, ``"sample:house"``, or
+    ``"upload"``, the section image.
 
     Raises
     ------
@@ -30,6 +31,8 @@ def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[
     if kind == "digit" and number.isdecimal() and int(number) < len(page.digits):
         image: NDArray[np.float32] = page.digits.images[int(number)]
         return image
+    if kind == "sample":
+        return data.sample(number)
     if kind == "upload":
         sent = sections.get("image")
         if sent is None or sent.ndim != 3 or len(sent) not in (1, 3) or not sent.size:
@@ -38,7 +41,8 @@ def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[
         if not np.isfinite(sent).all():
             raise ValueError("section image must be finite")
         return sent
-    raise ValueError(f"image must be digit:0 to digit:{len(page.digits) - 1} or upload, got {name!r}")
+    raise ValueError(f"image must be digit:0 to digit:{len(page.digits) - 1}, sample:NAME or upload, got "
+                     f"{name!r}")
 
 
 def model_image(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastconv import data, nn, walk
 from fastconv.data.framing import Framing
+from fastconv.lecture.training import Training
 
 __all__ = ["Page"]
 
@@ -21,10 +22,11 @@ class Page:
 
     Attributes
     ----------
-    model : Module
-    source : str
-        A line of Python that makes the model.
-    trained : bool
+    given : Module
+        The model that the page began with.
+    written : str
+        A line of Python that makes it.
+    learnt : bool
         Whether it has learnt anything: the one that a page begins with by itself has not.
     classes : list of str
     framing : Framing
@@ -33,15 +35,21 @@ class Page:
         What the address must begin with; a secret of whoever opened the page.
     digits : ArrayDataset
         The bundled test digits.
+    training : Training
+        Of the model, on the bundled digits.
     """
 
-    model: nn.Module
-    source: str
-    trained: bool
+    given: nn.Module
+    written: str
+    learnt: bool
     classes: list[str]
     framing: Framing
     token: str
     digits: data.ArrayDataset = field(repr=False)
+    training: Training = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.training = Training(self.given, self._datasets)
 
     @classmethod
     def of(cls, model: nn.Module | None, source: str | None, classes: list[str] | None, framing: Framing,
@@ -82,6 +90,22 @@ class Page:
         return page
 
     @property
+    def model(self) -> nn.Module:
+        """The model, as far as it is trained: nobody changes it, another takes its place."""
+        return self.training.progress.model
+
+    @property
+    def source(self) -> str:
+        """Lines of Python that make the model as it is now."""
+        weights = 'model.load_state_dict(fc.load_weights("weights.npz"))  # as Train saves them'
+        return f"{self.written}\n{weights}" if self.training.progress.steps else self.written
+
+    @property
+    def trained(self) -> bool:
+        """Whether the model has learnt anything."""
+        return self.learnt or self.training.progress.steps > 0
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, rows and columns of the model's images."""
         assert self.framing.channels is not None and self.framing.size is not None
@@ -100,13 +124,34 @@ class Page:
             picture = picture * np.float32(white - black) + np.float32(black)
         return self.framing.frame(picture)[0]
 
+    @property
+    def plain(self) -> bool:
+        """Whether the model takes the bundled digits as they are."""
+        digit = self.digits.images[0]
+        return self.shape == digit.shape and np.array_equal(self.framed(digit), digit)
+
+    def _datasets(self) -> tuple[data.ArrayDataset, data.ArrayDataset]:
+        """The bundled digits as the model takes them: to train on, and to judge by."""
+        def framed(digits: data.ArrayDataset) -> data.ArrayDataset:
+            return data.ArrayDataset(np.stack([self.framed(image) for image in digits.images]), digits.labels)
+
+        train_set = data.digits()
+        return (train_set, self.digits) if self.plain else (framed(train_set), framed(self.digits))
+
     def code_of(self, head: Mapping[str, Any], framed: bool = False) -> str:
         """A line of Python that makes ``image``, the picture that a head names, or what the model sees of it."""
-        name, digit = str(head.get("image", "digit:0")), self.digits.images[0]
-        as_it_is = not framed or (self.shape == digit.shape and np.array_equal(self.framed(digit), digit))
-        if name.startswith("digit:") and as_it_is:
+        name = str(head.get("image", "digit:0"))
+        if name.startswith("sample:") and not framed:
+            return f"image = data.sample({name[7:]!r})"
+        if name.startswith("digit:") and (self.plain or not framed):
             return f'image = data.digits("test").images[{name[6:]}]'
         return 'image = np.load("fastconv.npz")["image"]  # the NPZ that the page gives'
+
+    def program(self, head: Mapping[str, Any]) -> list[str]:
+        """Lines of Python that make ``model``, as it is now, and ``image``, what it sees of the picture that a head
+        names."""
+        return ["import numpy as np", "import fastconv as fc", "from fastconv import data, nn, walk", "", self.source,
+                self.code_of(head, framed=True)]
 
     def about(self) -> dict[str, Any]:
         """What a page has to know before it asks."""

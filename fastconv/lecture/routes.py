@@ -17,12 +17,14 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from fastconv.lecture import wire
+from fastconv.lecture.backward import backward, check
 from fastconv.lecture.conv import conv
 from fastconv.lecture.downloads import csv, npz
 from fastconv.lecture.forward import forward
 from fastconv.lecture.images import Sections, show
 from fastconv.lecture.page import Page
 from fastconv.lecture.pool import pool
+from fastconv.lecture.train import events, train, weights
 
 __all__ = ["CALLS", "FILES", "MOST_BYTES", "STREAMS", "Answer", "handle", "refusal"]
 
@@ -31,18 +33,19 @@ MOST_BYTES = 8 * 2**20
 Call = Callable[[Page, Mapping[str, Any], Sections], tuple[dict[str, Any], dict[str, Any]] | bytes]
 
 #: What POST api/NAME calls, with head and sections of the body, see `wire`; bytes are a file.
-CALLS: dict[str, Call] = {"picture": show, "conv": conv, "pool": pool, "forward": forward, "npz": npz, "csv": csv}
+CALLS: dict[str, Call] = {"picture": show, "conv": conv, "pool": pool, "forward": forward, "backward": backward,
+                          "check": check, "train": train, "weights": weights, "npz": npz, "csv": csv}
 
 #: What GET api/NAME goes on sending, as server-sent events.
-STREAMS: dict[str, Callable[[Page], Iterator[bytes]]] = {}
+STREAMS: dict[str, Callable[[Page], Iterator[bytes]]] = {"events": events}
 
 _TYPES = {"html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "json": "application/json",
           "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
 #: The files of the page.
 FILES = ("index.html", "style.css", "icon.svg", "main.js", "wire.js", "canvas.js", "dom.js", "downloads.js",
-         "pictures.js", "i18n/en.json", "i18n/ko.json", "views/slide.js", "views/equation.js",
-         "views/draw.js")
+         "pictures.js", "i18n/en.json", "i18n/ko.json", "views/slide.js", "views/equation.js", "views/draw.js",
+         "learning.css", "mosaic.js", "curves.js", "views/backward.js", "views/network.js", "views/train.js")
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 _HEADERS = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from fastconv.lecture.page import Page
 from fastconv.lecture.routes import MOST_BYTES, Answer, handle, refusal
@@ -28,6 +30,11 @@ class Server(ThreadingHTTPServer):
     def __init__(self, page: Page, port: int) -> None:
         self.page = page
         super().__init__(("127.0.0.1", port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who goes away in the midst of an answer is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:

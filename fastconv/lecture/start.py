@@ -42,7 +42,8 @@ class Lecture:
             self.close()
 
     def close(self) -> None:
-        """Stop serving; once is enough, twice does no harm."""
+        """Stop serving, and training; once is enough, twice does no harm."""
+        self._server.page.training.close()
         self._server.shutdown()
         self._server.server_close()
 

@@ -7,6 +7,7 @@
     containers      ModuleList, ModuleDict
     conv, conv_transpose, pooling, norm, padding, activation, linear    the layers; pooling1d and pooling3d those for
                     signals and volumes
+    synchronised    batch normalisation of a part of a batch by the statistics of the whole
     loss            losses of classes and of numbers
     blocks, unet    what the ready-made models are made of
     joining         Residual, Concat: layers in which an input goes several ways

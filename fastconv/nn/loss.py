@@ -68,6 +68,26 @@ class Loss:
             return self._gradient_of(x, target, self.reduction, grad_output)
         return self._gradient_of(x, target, "none", shares * checks.number(grad_output, "grad_output"))
 
+    def counted(self, target: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+        """What a batch counts for, where it is a part of a larger one whose loss is to be known: the number of its
+        samples, or of its labels, by their weights; 1 where losses are added up.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> nn.NLLLoss(ignore_index=9).counted(np.array([0, 9, 1]))
+        2.0
+        """
+        if self.reduction == "sum":
+            return 1.0
+        counts = np.asarray(self._counts(None, target))
+        if counts.ndim == 0:
+            counts = np.broadcast_to(counts, target.shape[:1])
+        if sample_weight is not None:
+            counts = counts * sample_weight.reshape(-1, *[1] * (counts.ndim - 1))
+        return float(counts.sum(dtype=np.float64))
+
     def _loss_of(self, x: Any, target: Any, reduction: Reduction) -> Any:
         raise NotImplementedError
 

@@ -13,6 +13,7 @@ from fastconv.functional.folding import Normalisation
 from fastconv.functional.typing import Float, FloatDType, NDArray
 from fastconv.nn.module import Module, float_dtype
 from fastconv.nn.parameter import Parameter
+from fastconv.nn.synchronised import Whole, gradients, move, whole_batch
 
 
 class _Affine(Module):
@@ -86,6 +87,13 @@ class _BatchNorm(_Affine):
         if not training and self.track_running_stats:
             return F.batch_norm(x, self.running_mean, self.running_var, weight, bias, **options)
         moves = training and self.track_running_stats
+        whole = whole_batch(x, data_format) if training else None
+        if whole is not None:
+            if moves:
+                move(self.running_mean, self.running_var, whole, self._share())
+                self.num_batches_tracked += 1
+            self.remember(x, whole, options)
+            return F.batch_norm(x, whole.mean, whole.var, weight, bias, **options)
         y, statistics = F.batch_norm(
             x, self.running_mean if moves else None, self.running_var if moves else None, weight, bias,
             training=True, momentum=self._share() if moves else 0.0, return_statistics=True, **options)
@@ -110,10 +118,13 @@ class _BatchNorm(_Affine):
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float] | None:
         x, statistics, options = self.recall()
-        grad_x, *gradients = F.batch_norm_backward(
-            grad_output, x, None, None, *self._arrays(), training=True, statistics=statistics,
-            needs=self._needs(needs_input_grad), **options)
-        self._take(*gradients)
+        if isinstance(statistics, Whole):
+            grad_x, *of_affine = gradients(grad_output, x, statistics, self._arrays(), needs_input_grad, options)
+        else:
+            grad_x, *of_affine = F.batch_norm_backward(
+                grad_output, x, None, None, *self._arrays(), training=True, statistics=statistics,
+                needs=self._needs(needs_input_grad), **options)
+        self._take(*of_affine)
         return grad_x
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,9 @@ from fastconv.functional import checks
 
 # Other threads count references for themselves where there is no lock over all of them: their sum is not sure then.
 _COUNTS = getattr(sys, "_is_gil_enabled", lambda: True)
+
+#: Who is told of each gradient that a parameter is given here, while the backward pass goes on.
+_told: ContextVar[Callable[[Parameter], None] | None] = ContextVar("told", default=None)
 
 
 class Parameter:
@@ -79,6 +85,9 @@ class Parameter:
             self.grad = grad
         else:
             self.grad += grad
+        tell = _told.get()
+        if tell is not None:
+            tell(self)
 
     def zero_grad(self) -> None:
         """Forget the gradient: None, as in PyTorch, costs no pass over memory."""
@@ -100,6 +109,16 @@ class Parameter:
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
         return f"Parameter({name}shape={self.shape}, dtype={self._array.dtype})"
+
+
+@contextmanager
+def telling(tell: Callable[[Parameter], None]) -> Iterator[None]:
+    """Inside, ``tell(parameter)`` is called after each `Parameter.add_grad` of this thread."""
+    before = _told.set(tell)
+    try:
+        yield
+    finally:
+        _told.reset(before)
 
 
 def _references(parameter: Parameter) -> int:

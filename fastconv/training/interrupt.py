@@ -13,21 +13,23 @@ class Gate:
     """``with gate:`` Ctrl-C waits until the end of the block: what is inside happens whole."""
 
     def __init__(self) -> None:
-        self._closed = self._waiting = False
+        self._closed = False
+        #: Whether Ctrl-C came while the gate was closed.
+        self.waiting = False
 
     def __enter__(self) -> None:
         self._closed = True
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self._closed = False
-        if self._waiting and error is None:
+        if self.waiting and error is None:
             raise KeyboardInterrupt
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """What the signal calls."""
         if not self._closed:
             raise KeyboardInterrupt
-        self._waiting = True
+        self.waiting = True
 
 
 @contextmanager

@@ -30,6 +30,11 @@ class Progress:
         longer = f" (it was a run of {before})" if before != self.epochs else ""
         print(f"going on from {path}: {done} of {self.epochs} epochs are done{longer}", file=sys.stderr, flush=True)
 
+    def ranks(self, places: list[str]) -> None:
+        """Which process each rank is: what starts them names that of a rank that dies."""
+        for rank, place in enumerate(places):
+            print(f"rank {rank} of {len(places)}: {place}", file=sys.stderr, flush=True)
+
     def line(self, history: History) -> None:
         last = {name: values[-1] for name, values in history.to_dict().items()}
         text = (f"epoch {last['epoch']:{len(str(self.epochs))}}/{self.epochs}  "

@@ -15,6 +15,7 @@ from fastconv.functional import checks
 from fastconv.nn.module import Module
 from fastconv.optim import Optimizer, Schedule
 from fastconv.training.history import History
+from fastconv.training.ranks import Ranks
 
 
 class Parts(Protocol):
@@ -25,6 +26,9 @@ class Parts(Protocol):
     loss: Any
     schedule: Schedule | None
     clip_grad_norm: float | None
+    pieces: int
+    sync_batch_norm: bool
+    ranks: Ranks | None
 
 
 @dataclass
@@ -54,7 +58,7 @@ def state_of(parts: Parts, run: Run) -> dict[str, Any]:
         "beside": _beside(parts),
         "optimizer": parts.optimizer.state_dict(),
         "schedule": parts.schedule.state_dict() if parts.schedule else None,
-        "generators": {name: rng.bit_generator.state for name, rng in _generators(parts.model).items()},
+        "generators": {name: rng.bit_generator.state for name, rng in generators_of(parts.model).items()},
     }
 
 
@@ -90,7 +94,7 @@ def prepare(parts: Parts, state: Any, batches: int) -> tuple[Run, Callable[[], N
         raise ValueError(f"its run is {'without' if state['schedule'] is None else 'with'} a schedule")
     if parts.schedule is not None:
         loads.append(parts.schedule.prepare_load(state["schedule"]))
-    generators = _generators(parts.model)
+    generators = generators_of(parts.model)
     _check_generators(state["generators"], generators)
 
     def load() -> None:
@@ -112,7 +116,7 @@ def _beside(parts: Parts) -> dict[str, NDArray[Any]]:
             for index, parameter in enumerate(parts.optimizer.params) if id(parameter) not in own}
 
 
-def _generators(model: Module) -> dict[str, np.random.Generator]:
+def generators_of(model: Module) -> dict[str, np.random.Generator]:
     """The random generators inside the model (Dropout has one), by name."""
     return {
         f"{name}.{attribute}": value

@@ -34,6 +34,8 @@ def settings_of(
         **_of_optimizer(parts.optimizer, parts.schedule, elsewhere),
         "optimizer's parameters": _of_parameters(parts, loss),
         "clip_grad_norm": parts.clip_grad_norm,
+        "pieces": parts.pieces if parts.ranks else None,
+        "sync_batch_norm": parts.sync_batch_norm if parts.ranks else None,
         **_of_schedule(parts.schedule),
         "validation": None if validation is None else ", ".join(f"{name} {value}" for name, value in
                                                                 _of_data(validation.dataset).items()),

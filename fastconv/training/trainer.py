@@ -8,6 +8,8 @@ import os
 import time
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,7 @@ from fastconv.data.datasets import as_float32
 from fastconv.data.doubts import check_finite, doubts
 from fastconv.functional import checks
 from fastconv.functional.foreign import read
-from fastconv.functional.loss import IGNORED
-from fastconv.nn.loss import Loss, sample_weights
+from fastconv.nn.loss import Loss
 from fastconv.nn.module import Module
 from fastconv.nn.parts import check_parts, warn_of_probabilities
 from fastconv.optim import Optimizer, Schedule, clip_grad_norm_
@@ -27,28 +28,16 @@ from fastconv.optim.ranges import above_zero
 from fastconv.training import checkpoint as checkpoints
 from fastconv.training.alone import alone
 from fastconv.training.datasets import check_datasets, dataset_of, pair_kind
+from fastconv.training.diverged import DivergedError
 from fastconv.training.history import History
-from fastconv.training.interrupt import gated, uninterrupted
-from fastconv.training.progress import Progress
+from fastconv.training.interrupt import Gate, gated, uninterrupted
+from fastconv.training.job import Job, begin as begin_job
+from fastconv.training.ranks import Ranks
 from fastconv.training.rates import RateSearch, find_rate
 from fastconv.training.run import Run, prepare, state_of
-from fastconv.training.settings import settings_of
-from fastconv.training.stopping import LOWER_IS_BETTER, EarlyStopping, early_stopping as stopping_of
-
-
-class DivergedError(FloatingPointError):
-    """The loss or a parameter became infinite or not a number.
-
-    Attributes
-    ----------
-    history : History
-        The epochs before. Model, optimiser, schedule and generators are as they were after the last of them (as before
-        `Trainer.fit`, where there is none); with ``EarlyStopping(restore_best=True)`` the model has its best weights.
-    """
-
-    def __init__(self, message: str, history: History) -> None:
-        super().__init__(message)
-        self.history = history
+from fastconv.training.scores import hits
+from fastconv.training.stopping import LOWER_IS_BETTER, EarlyStopping
+from fastconv.training.together import Together
 
 
 class Trainer:
@@ -66,9 +55,20 @@ class Trainer:
     clip_grad_norm : float, optional
         The norm of the gradients of all the optimiser's parameters is held to this before each step: see
         `fastconv.optim.clip_grad_norm_`. A norm that is not finite ends the training as a loss that is not does.
+    comm : mpi4py.MPI.Intracomm, optional
+        The ranks that train together, such as ``MPI.COMM_WORLD``; each of them makes the same trainer and calls the
+        same methods. Every batch is cut into pieces, each rank computes some of them, and the model ends with the same
+        bits on any number of ranks. Rank 0 alone reports and writes checkpoints. See ``docs/scale.md``.
+    pieces : int
+        How many pieces of a batch there are, with `comm`; more ranks than that have nothing to do.
+    sync_batch_norm : bool
+        Whether, with `comm`, batch normalisation takes the statistics of the whole batch, for which the ranks exchange
+        them in each such layer. Otherwise those of a piece, and running ones follow the mean over the pieces.
 
     Raises
     ------
+    TypeError
+        If an argument is not of its kind, as a `comm` that is not mpi4py's.
     ValueError
         If the optimiser has parameters that are not the model's (nor the loss's), or the loss takes log-probabilities
         and the model returns something else.
@@ -92,6 +92,9 @@ class Trainer:
         schedule: Schedule | None = None,
         *,
         clip_grad_norm: float | None = None,
+        comm: Any = None,
+        pieces: int = 8,
+        sync_batch_norm: bool = False,
     ) -> None:
         if not isinstance(model, Module):
             raise TypeError(f"model must be a fastconv.nn module, got {type(model).__name__}")
@@ -112,6 +115,9 @@ class Trainer:
         self.loss = loss
         self.schedule = schedule
         self.clip_grad_norm = clip_grad_norm
+        self.pieces = checks.integer(pieces, "pieces", 1)
+        self.sync_batch_norm = checks.flag(sync_batch_norm, "sync_batch_norm")
+        self.ranks = None if comm is None else Ranks(comm)
 
     def fit(
         self,
@@ -189,68 +195,67 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C: never within a step, so that the model is as some step left it.
         """
-        check_parts(self.model, self.optimizer, self.loss)  # a layer may have been replaced since the trainer was made
-        epochs = checks.integer(epochs, "epochs", 0)
-        checks.flag(progress, "progress")
-        checks.flag(resume, "resume")
-        loader = DataLoader(dataset_of(train_set, "train_set", self.loss), batch_size, shuffle=True, seed=seed,
-                            augment=augment)
-        if not len(loader):
-            raise ValueError("train_set must hold at least one image")
-        check_finite(loader.dataset, "train_set")
-        validator = (None if validation is None
-                     else DataLoader(dataset_of(validation, "validation", self.loss), batch_size))
-        if validator is not None:
-            if not len(validator):
-                raise ValueError("validation must hold at least one image")
-            check_finite(validator.dataset, "validation")
-        stopping = stopping_of(early_stopping, validation is not None)
-        if stopping and stopping.monitor.endswith("accuracy") and loader.dataset.labels.dtype.kind == "f":
-            raise ValueError(f"early_stopping must not watch {stopping.monitor} where the targets are numbers: "
-                             "write fc.EarlyStopping(monitor='validation_loss')")
-        weights = None if sample_weight is None else self._checked_weights(sample_weight, len(loader.dataset))
-        path = checkpoints.checkpoint_path(checkpoint, resume)
-        settings = settings_of(self, loader, validator, stopping, weights) if path else {}
-        for doubt in doubts(loader.dataset):
-            warnings.warn(doubt, DataWarning, stacklevel=2)
-        report = Progress(epochs) if progress else None
-        run, before, load = Run(), 0, None
-        if path and resume:
-            self._check_schedule(epochs, len(loader), 0)
-            run, before, load = checkpoints.resume(path, settings, epochs, self, len(loader))
-        else:
-            self._check_schedule(epochs, len(loader), self.schedule.steps if self.schedule else 0)
-            prepare(self, state_of(self, run), len(loader))  # A run that diverges goes back to this.
-        check_datasets(self.model, self.loss, loader.dataset, None if validator is None else validator.dataset)
-        if path and load:
+        begin = partial(begin_job, self, train_set, epochs, batch_size, validation, sample_weight, augment, seed,
+                        progress, early_stopping, checkpoint, resume)
+        with nullcontext() if self.ranks is None else self.ranks.threads():
+            job = begin() if self.ranks is None else self.ranks.agree(begin)
+            if self.ranks is None or self.ranks.leads:
+                for doubt in doubts(job.loader.dataset):
+                    warnings.warn(doubt, DataWarning, stacklevel=2)
+            if self.ranks is None:
+                job.load()
+                return self._run(job)
+            self.ranks.check_alike(job.settings | {"epochs": job.epochs})
+            with self.ranks.guarded(), gated() as gate, gate:
+                job.load()
+                self._follow(job)
+                with Together(self, self.ranks, job.loader, job.weights) as together:
+                    return self._run(job, together, gate)
+
+    def _follow(self, job: Job) -> None:
+        """Take the run and its state from rank 0: the others may have begun with other weights, or without a file."""
+        assert self.ranks is not None
+        state = self.ranks.comm.bcast(state_of(self, job.run) if self.ranks.leads else None)
+        places = self.ranks.places()
+        if not self.ranks.leads:
+            job.run, load = prepare(self, state, len(job.loader))
             load()
-            if report:
-                report.resumed(path, run.epoch, before)
+        elif job.report:
+            job.report.ranks(places)
+
+    def _run(self, job: Job, together: Together | None = None, gate: Gate | None = None) -> History:
+        """The epochs that are left."""
+        run = job.run
 
         def save() -> None:
-            if path:
-                checkpoints.write(path, settings, epochs, state_of(self, run))
+            if job.path:
+                checkpoints.write(job.path, job.settings, job.epochs, state_of(self, run))
 
         good = copy.deepcopy(state_of(self, run))
         try:
-            while run.epoch < epochs and not run.stopped:
-                self._train_epoch(run, loader, report, weights)
+            while run.epoch < job.epochs and not run.stopped:
+                if together is None or gate is None:
+                    self._train_epoch(run, job)
+                else:
+                    self._train_epoch_together(run, job, together, gate)
                 start = time.perf_counter()
-                scores = self.evaluate(validator.dataset) if validator is not None else {}
+                scores = self.evaluate(job.validator.dataset) if job.validator is not None else {}
                 run.seconds += time.perf_counter() - start
                 with uninterrupted():
-                    self._end_epoch(run, scores, stopping)
+                    self._end_epoch(run, scores, job.stopping)
                     save()
                     good = copy.deepcopy(state_of(self, run))
-                if report:
-                    report.line(run.history)
+                if job.report:
+                    job.report.line(run.history)
+                if together is not None and gate is not None:
+                    together.end_epoch(gate.waiting)
         except KeyboardInterrupt:
             with uninterrupted():
                 save()
             raise
         except DivergedError:
             with uninterrupted():
-                run, load = prepare(self, good, len(loader))
+                run, load = prepare(self, good, len(job.loader))
                 load()
                 self._finish(run)
             raise
@@ -271,14 +276,16 @@ class Trainer:
         loader = DataLoader(dataset, batch_size)
         if not len(loader):
             raise ValueError("dataset must hold at least one image")
-        loss, correct, judged, images = 0.0, 0, 0, 0
+        found: list[tuple[float, int, int, int]] = []
+        batches = loader.batches(0, *((self.ranks.rank, self.ranks.size) if self.ranks else ()))
         shared = [self, self.optimizer, self.schedule, *(module for _, module in self.model.named_modules())]
         with self.model.evaluating(), alone(self.loss, shared) as loss_of:
-            for x, y in loader:
+            for x, y in batches:
                 output = self.model(x)
-                loss += float(loss_of(output, y)) * len(y)
-                right, looked_at = _hits(output, y, self.loss)
-                correct, judged, images = correct + right, judged + looked_at, images + len(y)
+                found.append((float(loss_of(output, y)) * len(y), *hits(output, y, self.loss), len(y)))
+        if self.ranks:
+            found = self.ranks.in_turn(found)
+        loss, correct, judged, images = map(sum, zip(*found))
         return {"loss": loss / images, **({"accuracy": correct / judged} if judged else {})}
 
     def predict(self, x: ArrayLike, batch_size: int = 256) -> NDArray[np.int64]:
@@ -332,34 +339,13 @@ class Trainer:
         check_datasets(self.model, self.loss, loader.dataset, None)
         return find_rate(self, loader, lowest, highest, steps)
 
-    def _check_schedule(self, epochs: int, batches: int, done: int) -> None:
-        """Whether the schedule has enough steps for the epochs, `done` of them gone."""
-        schedule = self.schedule
-        if schedule is None or schedule.total_steps is None:
-            return
-        wanted = epochs * (batches if schedule.interval == "batch" else 1)
-        if done + wanted > schedule.total_steps:
-            gone = f", of which {done} are done" if done else ""
-            raise ValueError(f"epochs must fit the schedule: {epochs} take {wanted} steps of "
-                             f"it, {type(schedule).__name__} was made for total_steps={schedule.total_steps}{gone}")
-
-    def _checked_weights(self, sample_weight: Any, count: int) -> NDArray[np.float64]:
-        """The argument `sample_weight` of a run."""
-        if not isinstance(self.loss, Loss):
-            raise TypeError("sample_weight needs a loss of fastconv.nn, whose mean is weighted, "
-                            f"got {type(self.loss).__name__}")
-        weights = sample_weights(sample_weight, count)
-        if not weights.any():
-            raise ValueError("sample_weight must be above 0 for some images, all are 0")
-        return weights
-
-    def _train_epoch(self, run: Run, loader: DataLoader, report: Progress | None,
-                     weights: NDArray[np.float64] | None) -> None:
+    def _train_epoch(self, run: Run, job: Job) -> None:
         """The batches of the present epoch that are not done yet."""
+        loader, weights = job.loader, job.weights
         order = None if weights is None else loader.order(run.epoch)
         batches: Iterable[Any] = loader.batches(run.epoch, run.batch)
-        if report:
-            batches = report.bar(batches, run.epoch, run.batch, len(loader))
+        if job.report:
+            batches = job.report.bar(batches, run.epoch, run.batch, len(loader))
         self.model.train()
         start, before = time.perf_counter(), run.seconds
         # A loss that is not finite is an error of its own.
@@ -371,28 +357,50 @@ class Trainer:
                     self._step(run, x, y, *some)
                     run.seconds = before + time.perf_counter() - start
 
+    def _train_epoch_together(self, run: Run, job: Job, together: Together, gate: Gate) -> None:
+        """The same with other ranks, who have to know of a Ctrl-C before they stop."""
+        batches: Iterable[int] = range(run.batch, len(job.loader))
+        if job.report:
+            batches = job.report.bar(batches, run.epoch, run.batch, len(job.loader))
+        order = job.loader.order(run.epoch)
+        self.model.train()
+        start, before = time.perf_counter(), run.seconds
+        with np.errstate(over="ignore", invalid="ignore"):
+            for batch in batches:
+                outcome = together.gradient(run.epoch, batch, order, gate.waiting)
+                if outcome.counts or not math.isfinite(outcome.loss):
+                    self._update(run, outcome.loss)
+                self._count(run, outcome.loss, outcome.images, outcome.right, outcome.judged)
+                run.seconds = before + time.perf_counter() - start
+                if outcome.interrupted:
+                    raise KeyboardInterrupt
+
     def _step(self, run: Run, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> None:
         self.optimizer.zero_grad()
         output = self.model(x)
         if weights is not None and not weights.any():  # a batch that counts for nothing teaches nothing
-            self._count(run, output, y, 0.0)
+            self._count(run, 0.0, len(y), *hits(output, y, self.loss))
             return
         value = float(self.loss(output, y) if weights is None else self.loss(output, y, weights))
+        if math.isfinite(value):
+            self.model.backward(self.loss.backward(), needs_input_grad=False)
+        self._update(run, value)
+        self._count(run, value, len(y), *hits(output, y, self.loss))
+
+    def _update(self, run: Run, value: float) -> None:
+        """One step of the optimiser, after a look at the loss and the gradients that it goes along."""
         if not math.isfinite(value):
             raise _diverged(run, f"the loss of batch {run.batch + 1} is {value}")
-        self.model.backward(self.loss.backward(), needs_input_grad=False)
         if self.clip_grad_norm is not None:
             norm = clip_grad_norm_(self.optimizer.params, self.clip_grad_norm)
             if not math.isfinite(norm):
                 raise _diverged(run, f"the norm of the gradients of batch {run.batch + 1} is {norm}")
         self.optimizer.step()
-        self._count(run, output, y, value)
 
-    def _count(self, run: Run, output: NDArray[Any], y: NDArray[Any], value: float) -> None:
+    def _count(self, run: Run, value: float, images: int, right: int, judged: int) -> None:
         """That a batch is done."""
-        right, looked_at = _hits(output, y, self.loss)
-        run.batch, run.images, run.loss = run.batch + 1, run.images + len(y), run.loss + value * len(y)
-        run.correct, run.judged = run.correct + right, run.judged + looked_at
+        run.batch, run.images, run.loss = run.batch + 1, run.images + images, run.loss + value * images
+        run.correct, run.judged = run.correct + right, run.judged + judged
         run.lr = self.optimizer.lr
         self._schedule_step("batch")
 
@@ -439,15 +447,6 @@ class Trainer:
     def _schedule_step(self, interval: str) -> None:
         if self.schedule is not None and self.schedule.interval == interval:
             self.schedule.step()
-
-
-def _hits(output: NDArray[Any], labels: NDArray[Any], loss: Any) -> tuple[int, int]:
-    """How many labels a model's output has right, and of how many that count; none where the targets are numbers."""
-    if labels.dtype.kind == "f":
-        return 0, 0
-    right = output.argmax(axis=1 if labels.ndim > 1 else -1) == labels
-    counting = labels != getattr(loss, "ignore_index", IGNORED)
-    return int(np.count_nonzero(right & counting)), int(np.count_nonzero(counting))
 
 
 def _diverged(run: Run, what: str) -> DivergedError:

@@ -11,13 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.typing import Activation, Padding, PaddingMode, Pair
-from fastconv.walk.images import check_place, one_image
-from fastconv.walk.sizes import OutputSize
+from fastconv.walk.images import check_place, one_image, padded_image
+from fastconv.walk.sizes import OutputSize, of_convolution
 
 __all__ = ["Cell", "ConvolutionWalk", "convolution"]
-
-#: What `numpy.pad` calls the modes.
-_PAD = {"constant": "constant", "reflect": "reflect", "symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
 
 
 @dataclass(frozen=True)
@@ -197,12 +194,8 @@ def convolution(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, 
     maps = maps.reshape(groups, of_group, filters_of_group, *maps.shape[1:]).swapaxes(1, 2)
     told = F.explain(image.shape, filters.shape, stride=stride, padding=padding, dilation=dilation, groups=groups,
                      padding_mode=padding_mode, dtype="float64" if image.dtype.itemsize == 8 else "float32")
-    fill = {"constant_values": padding_value} if padding_mode == "constant" else {}
-    padded = np.pad(image, ((0, 0), *told.padding), _PAD[padding_mode], **fill)  # type: ignore[call-overload]
-    rows, columns = (
-        OutputSize(size, taps, before, after, step, distance, outputs)
-        for size, taps, (before, after), step, distance, outputs
-        in zip(image.shape[1:], filters.shape[2:], told.padding, told.stride, told.dilation, sums.shape[1:]))
+    padded = padded_image(image, told.padding, padding_mode, padding_value)
+    rows, columns = of_convolution(told)
     biases = np.zeros(len(filters), image.dtype) if bias is None else checks.array(bias, "bias")
     return ConvolutionWalk(image, filters, biases, groups, padded, rows, columns,
                            maps.reshape(len(filters), of_group, *maps.shape[3:]), sums, output, activation)

@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn
 from fastconv.functional import checks
+from fastconv.walk.images import check_place
+from fastconv.walk.network import backward
 
-__all__ = ["GradientCheck", "check_gradients"]
+__all__ = ["FiniteDifference", "GradientCheck", "check_gradients", "finite_difference"]
 
 #: Of a central difference in float64: its own error is the square of it, and rounding divided by it.
 _STEP = 1e-5
@@ -54,6 +56,93 @@ class GradientCheck:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class FiniteDifference:
+    """One number of a model moved down and up a little, and what the loss makes of it.
+
+    Attributes
+    ----------
+    name : str
+        The parameter.
+    index : tuple of int
+        Which number of it.
+    value, step : float
+    loss_below, loss_above : float
+        The loss with ``value - step`` and with ``value + step`` in its place.
+    difference : float
+        How much the loss rises for each unit, ``(loss_above - loss_below) / (2 * step)``.
+    gradient : float
+        What `backward` says, all of this in float64.
+    """
+
+    name: str
+    index: tuple[int, ...]
+    value: float
+    step: float
+    loss_below: float
+    loss_above: float
+    gradient: float
+
+    @property
+    def difference(self) -> float:
+        return (self.loss_above - self.loss_below) / (2 * self.step)
+
+
+def finite_difference(model: nn.Module, x: ArrayLike, label: int, name: str, index: tuple[int, ...], *,
+                      step: float = _STEP) -> FiniteDifference:
+    """Compare one number of the gradient of an image's loss with a finite difference, in float64.
+
+    Parameters
+    ----------
+    model, x, label
+        As for `walk.backward`. The model is not changed.
+    name : str
+        A parameter, as ``model.named_parameters()`` names it.
+    index : tuple of int
+        Which number of it.
+    step : float
+        How far it is moved. Where the loss bends within this, as ReLU and max pooling let it, the two differ.
+
+    Returns
+    -------
+    FiniteDifference
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `walk.backward`, or if there is no such number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import data, nn, walk
+    >>> one = walk.finite_difference(nn.models.lenet5(rng=0), data.digits().images[0], 7, "0.weight", (2, 0, 1, 3))
+    >>> bool(np.isclose(one.difference, one.gradient))
+    True
+    """
+    double = _in_float64(model)
+    parameters = dict(double.named_parameters())
+    if name not in parameters:
+        raise ValueError(f"name must be one of {', '.join(parameters)}, got {name!r}")
+    array = parameters[name].data
+    if len(index) != array.ndim:
+        raise ValueError(f"index must have {array.ndim} numbers, one for each axis of {name}, got {index}")
+    check_place(array.shape, **{f"index[{axis}]": place for axis, place in enumerate(index)})
+    if not checks.number(step, "step") > 0:
+        raise ValueError(f"step must be above 0, got {step}")
+    image = np.asarray(checks.array(x, "x"), np.float64)
+    seen = backward(double, image, label)
+    gradients = {found: array for layer in seen.layers for found, array in layer.gradients.items()}
+    value = float(array[index])
+
+    def loss_with(moved: float) -> float:
+        array[index] = moved
+        return float(backward(double, image, label).loss)
+
+    return FiniteDifference(name, tuple(index), value, float(step), loss_with(value - step), loss_with(value + step),
+                            float(gradients[name][index]))
 
 
 def check_gradients(layer: nn.Module, x: ArrayLike, *, samples: int = 50, tolerance: float = 1e-5,

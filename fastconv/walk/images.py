@@ -1,12 +1,17 @@
-"""What a walk through one image takes: the image, and the place of an output."""
+"""What a walk through one image takes: the image, what stands around it, and the place of an output."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv.functional import checks
+
+#: What `numpy.pad` calls the modes.
+_PAD = {"constant": "constant", "reflect": "reflect", "symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
 
 
 def one_image(x: ArrayLike) -> NDArray[Any]:
@@ -16,6 +21,12 @@ def one_image(x: ArrayLike) -> NDArray[Any]:
         raise ValueError(f"x must be one image (C, H, W), got shape {image.shape}"
                          f"{': write x[0]' if image.ndim == 4 else ': write x[None]' if image.ndim == 2 else ''}")
     return image
+
+
+def padded_image(image: NDArray[Any], padding: Sequence[tuple[int, int]], mode: str, value: float) -> NDArray[Any]:
+    """An image (C, H, W) with its padding, ((top, bottom), (left, right))."""
+    fill = {"constant_values": value} if mode == "constant" else {}
+    return np.pad(image, ((0, 0), *padding), _PAD[mode], **fill)  # type: ignore[call-overload,no-any-return]
 
 
 def check_place(shape: tuple[int, ...], **place: int) -> None:

@@ -220,12 +220,11 @@ def backward(model: nn.Module, x: ArrayLike, label: int) -> BackwardWalk:
     """
     image = checks.array(x, "x")
     _outputs(model, image[None])  # refuses an image that does not fit, by the name of the layer
-    double = copy.deepcopy(model).train()
-    double.zero_grad()
+    double = _copied(model)
     current: Any = image[None]
     steps = []
     for (path, layer), (_, own) in zip(_chain(double), _chain(model), strict=True):
-        before, current = current, current if isinstance(layer, _DROPS) else layer(current)
+        before, current = current, layer(current)
         steps.append((path, layer, own, before, current))
     loss = loss_of(model)
     labels = np.array([checks.integer(label, "label", 0)])
@@ -234,7 +233,7 @@ def backward(model: nn.Module, x: ArrayLike, label: int) -> BackwardWalk:
     walked = []
     for path, layer, own, before, after in reversed(steps):
         incoming = gradient
-        gradient = incoming if isinstance(layer, _DROPS) else layer.backward(incoming)
+        gradient = layer.backward(incoming)
         found = {name: parameter.grad for name, parameter in layer.named_parameters(path)
                  if parameter.grad is not None}
         walked.append(_layer(path, own, before, after, incoming[0], gradient[0], found))
@@ -251,7 +250,7 @@ def update(model: nn.Module, x: ArrayLike, labels: ArrayLike, lr: float = 0.01) 
     Parameters
     ----------
     model : Module
-        A classifier. It is not changed: the step is made in a copy.
+        A classifier. It is not changed: the step is made in a copy, in training mode, but for dropout.
     x : array (N, C, H, W)
     labels : array (N,) of int
     lr : float
@@ -278,12 +277,11 @@ def update(model: nn.Module, x: ArrayLike, labels: ArrayLike, lr: float = 0.01) 
     >>> np.allclose(step.after[name], step.before[name] - step.lr * step.gradients[name])
     True
     """
-    double = copy.deepcopy(model).train()
+    double = _copied(model)
     parameters = dict(double.named_parameters())
     optimiser = optim.SGD(list(parameters.values()), lr=lr)
     loss = loss_of(model)
     before = {name: parameter.data.copy() for name, parameter in parameters.items()}
-    double.zero_grad()
     loss_before = loss(double(checks.array(x, "x")), labels)
     double.backward(loss.backward(), False)
     gradients = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
@@ -291,6 +289,16 @@ def update(model: nn.Module, x: ArrayLike, labels: ArrayLike, lr: float = 0.01) 
     loss_after = loss(double(checks.array(x, "x")), labels)
     after = {name: parameter.data for name, parameter in parameters.items()}
     return UpdateWalk(float(lr), before, gradients, after, loss_before, loss_after)
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy in training mode without gradients, whose dropout drops nothing."""
+    double = copy.deepcopy(model).train()
+    double.zero_grad()
+    for _, module in double.named_modules():
+        if isinstance(module, _DROPS):
+            module.p = 0.0
+    return double
 
 
 def _chain(model: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:

@@ -37,6 +37,17 @@ class PredictionsWalk:
         return self.probabilities.argmax(axis=1)
 
     @property
+    def losses(self) -> NDArray[Any]:
+        """(N,): minus the logarithm of the probability of each image's label."""
+        with np.errstate(divide="ignore"):  # infinite where the probability is 0
+            return -np.log(self.probabilities[np.arange(len(self.labels)), self.labels])
+
+    @property
+    def loss(self) -> float:
+        """The mean of `losses`."""
+        return float(self.losses.mean(dtype=np.float64))
+
+    @property
     def accuracy(self) -> float:
         """The part of the images that are taken for what they are."""
         return float(np.mean(self.predictions == self.labels))

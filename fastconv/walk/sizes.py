@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.functional import checks
+from fastconv.functional.explanation import ConvExplanation
 
 __all__ = ["OutputSize", "output_size"]
 
@@ -82,6 +83,15 @@ class OutputSize:
             up = (self.outputs - 1) * self.stride > self.padded - self.extent  # ceil_mode, of pooling
             division = f"{'ceil' if up else 'floor'}({division})"
         return f"{division} + 1 = {self.outputs}"
+
+
+def of_convolution(told: ConvExplanation) -> tuple[OutputSize, OutputSize]:
+    """Rows and columns of a convolution of one image, as `fastconv.explain` tells of them."""
+    rows, columns = (OutputSize(size, taps, before, after, step, distance, outputs)
+                     for size, taps, (before, after), step, distance, outputs
+                     in zip(told.x_shape[-2:], told.weight_shape[2:], told.padding, told.stride, told.dilation,
+                            told.output_shape[-2:]))
+    return rows, columns
 
 
 def output_size(size: int, kernel_size: int, stride: int = 1, padding: int | tuple[int, int] = 0,

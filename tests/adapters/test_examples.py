@@ -8,14 +8,15 @@ import pytest
 from processes import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("autograd", "keras", "mygrad", "pytensor", "sklearn")
+PACKAGES = ("autograd", "dask", "keras", "mygrad", "pytensor", "sklearn")
 PAGES = [name for name in (*PACKAGES, "cs231n", "dlfs") if (ROOT / f"docs/adapters/{name}.md").exists()]
+WITH_HOSTS = [pytest.param(name, marks=[
+    pytest.mark.adapters, pytest.mark.skipif(find_spec(name) is None, reason=f"{name} is not installed")])
+    if name in PACKAGES else name for name in PAGES]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", WITH_HOSTS)
 def test_an_example_runs(name):
-    if name in PACKAGES and find_spec(name) is None:
-        pytest.skip(f"{name} is not installed")
     assert "fastconv" in run_python(ROOT / f"examples/swap_{name}.py")
 
 
@@ -26,9 +27,7 @@ def test_a_page_names_its_example_and_its_benchmark(name):
     assert f"(../../examples/swap_{name}.py)" in text
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", WITH_HOSTS)
 def test_what_a_page_shows_runs(name):
-    if name in PACKAGES and find_spec(name) is None:
-        pytest.skip(f"{name} is not installed")
     for block in re.findall(r"^```python\n(.*?)^```", (ROOT / f"docs/adapters/{name}.md").read_text(), re.S | re.M):
         run_python("-c", block)

@@ -38,10 +38,10 @@ def test_random_calls_give_what_pytensor_gives(mode, dtype):
                 assert each.dtype == wanted.dtype and each.shape == wanted.shape
                 scale = np.abs(wanted).max() + 1e-30
                 np.testing.assert_allclose(each / scale, wanted / scale, atol=1e-5 if dtype == "float32" else 1e-12)
-    if dtype == "int64":
+    if dtype == "int64" and mode != "same":  # which PyTensor pads, and makes floats of integers by that
         assert set(fast.report().handed_on) == {("convolve2d", "numbers of type int64")}
     else:
-        assert fast.report().served["convolve2d"] >= 36 and fast.report().handed_on == {}
+        assert fast.report().served["convolve2d"] >= 12 * len(own(*pair)) and fast.report().handed_on == {}
 
 
 def test_the_switch_goes_back():

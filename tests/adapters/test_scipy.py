@@ -222,8 +222,10 @@ def _through_fastconv():
 @pytest.mark.adapters
 @pytest.mark.parametrize(("module", "tests", "at_least", "allowed"), [
     ("scipy.ndimage.tests.test_filters", "correlate or convolve", 1300, {"an empty array"}),
-    ("scipy.signal.tests.test_signaltools", "TestConvolve2d or TestCorrelate2d", 20,
+    ("scipy.signal.tests.test_signaltools", "(TestConvolve2d or TestCorrelate2d) and not large_array", 20,
      {"sums of complex128", "a fill value that is no real number"}),
+    pytest.param("scipy.signal.tests.test_signaltools", "TestConvolve2d and large_array", 1, set(),
+                 marks=pytest.mark.slow),  # 2 GB of int64
 ])
 def test_scipys_own_tests(module, tests, at_least, allowed, tmp_path):
     pytest.importorskip("hypothesis")

@@ -165,3 +165,20 @@ def test_an_augmentation_must_keep_the_shape():
     loader = DataLoader(dataset(), augment=lambda images, rng: images[:, :, 1:])
     with pytest.raises(ValueError, match=r"augment must keep the shape \(23, 1, 6, 6\), got \(23, 1, 5, 6\)"):
         list(loader)
+
+
+def test_those_that_share_the_batches_see_all_of_them_once():
+    loader = DataLoader(dataset(), 7, shuffle=True, augment=RandomAffine())
+    batches = list(loader.batches(1))
+    shared = [list(loader.batches(1, start, 3)) for start in range(3)]
+    for number, batch in enumerate(batches):
+        np.testing.assert_equal(shared[number % 3][number // 3], batch)
+    assert sum(map(len, shared)) == len(batches)
+
+
+def test_a_part_is_augmented_by_its_key():
+    loader = DataLoader(dataset(), 7, augment=RandomAffine())
+    first, again, other = (loader.part(np.arange(5), *key) for key in ((1, 2, 0), (1, 2, 0), (1, 2, 1)))
+    np.testing.assert_equal(first, again)
+    assert (first[0] != other[0]).any()
+    np.testing.assert_equal(loader.part(loader.order(3)[:7], 3, 0), next(loader.batches(3)))

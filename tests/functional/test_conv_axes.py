@@ -192,6 +192,24 @@ def test_backward(case, dtype):
         np.testing.assert_array_equal(some[i], (grad_x, grad_weight, grad_bias)[i])
 
 
+@pytest.mark.parametrize("axes", [1, 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradients_of_a_group_that_is_computed_by_itself(axes, dtype):
+    """Filters of more than a MB are turned a few groups at a time: each group has the gradients that it has alone."""
+    rng = np.random.default_rng(7)
+    groups, of_group, taps = 3, 24 if axes == 3 else 120, (4, 5, 6) if axes == 3 else (9,)
+    x = rng.standard_normal((2, groups * of_group, *((5, 6, 7) if axes == 3 else (30,)))).astype(dtype)
+    w = rng.standard_normal((groups * of_group, of_group, *taps)).astype(dtype)
+    y = FORWARD[axes](x, w, padding=2, groups=groups)
+    g = rng.standard_normal(y.shape).astype(dtype)
+    together = BACKWARD[axes](g, x, w, padding=2, groups=groups)
+    for group in range(groups):
+        some = slice(group * of_group, (group + 1) * of_group)
+        alone = BACKWARD[axes](*(np.ascontiguousarray(a[:, some]) for a in (g, x)), w[some], padding=2)
+        for result, wanted in zip((together[0][:, some], together[1][some], together[2][some]), alone):
+            assert np.linalg.norm(result - wanted) <= (1e-5 if dtype == np.float32 else 1e-13) * np.linalg.norm(wanted)
+
+
 VIEWS = {
     "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
     "backwards": lambda a: np.ascontiguousarray(a[..., ::-1])[..., ::-1],

@@ -74,6 +74,19 @@ def laid_out(x, data_format):
     return np.ascontiguousarray(x if data_format[1] == "C" else np.moveaxis(x, 1, -1))
 
 
+def test_known_statistics_may_be_double():
+    """Of values far from zero, whose mean a float32 rounds."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(8, 3, 5, 5)) + 1e4).astype(np.float32)
+    expected, statistics = fc.batch_norm(x, None, None, training=True, return_statistics=True)
+    np.testing.assert_array_equal(fc.batch_norm(x, *statistics), expected)
+    grad, weight = drawn(x.shape, np.float32, 2), np.ones(3, np.float32)
+    for own, other in zip(fc.batch_norm_backward(grad, x, *statistics, weight, needs=(False, True, True)),
+                          fc.batch_norm_backward(grad, x, None, None, weight, training=True, statistics=statistics,
+                                                 needs=(False, True, True)), strict=True):
+        np.testing.assert_equal(own, other)
+
+
 @pytest.mark.parametrize(("dtype", "affine"), OPTIONS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_batch_norm_is_its_formula(shape, dtype, affine):

@@ -104,9 +104,11 @@ def drawn_state(rng):
              "padding_value": round(rng.normal() * 9, 2), "filter": filters[rng.integers(len(filters))],
              "padding_mode": rng.choice(["constant", "reflect", "symmetric", "replicate", "circular"]),
              "activation": rng.choice(["", "relu", "leaky_relu", "tanh", "sigmoid"])}
+    if rng.random() < 0.2:
+        state["image"] = rng.choice(["sample:still-life", "sample:house"])
     if state["filter"] == "random":
         state |= {"seed": rng.integers(100), "size": rng.integers(1, 6)}
-    if rng.random() < 0.3:
+    elif rng.random() < 0.4 and state["image"].startswith("digit"):
         layer = rng.choice(["0", "3"])
         state |= {"layer": layer, "filter": "", "k": rng.integers(6)}
         for name in rng.choice(["stride", "padding", "dilation", "bias", "padding_value", "padding_mode"], 4, False):

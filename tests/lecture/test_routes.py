@@ -158,6 +158,14 @@ def test_conv_of_a_picture_and_a_filter_that_are_sent(page):
     assert np.array_equal(found["output"], y[0]) and found["channel_maps"].shape == (3, *y.shape[1:])
 
 
+def test_conv_of_a_bundled_photo(page):
+    for name in ("still-life", "house"):
+        head, found = call(page, "conv", dict(image=f"sample:{name}", filter="emboss"))
+        x = data.sample(name)
+        y = fc.conv2d(x, np.broadcast_to(walk.FILTERS["emboss"], (1, len(x), 3, 3)), algorithm="direct")
+        assert np.array_equal(found["output"], y[0]) and f"data.sample({name!r})" in head["code"]
+
+
 def test_conv_of_a_learnt_filter(page):
     seen = walk.forward(page.model, page.digits.images[5])
     layer = seen.layers[3]
@@ -192,6 +200,7 @@ def test_pool_and_forward(page):
     ("conv", dict(image="digit:1000"), "digit:0 to digit:999"),
     ("conv", dict(image="../x"), "digit:0 to digit:999"),
     ("conv", dict(image="upload"), "section image"),
+    ("conv", dict(image="sample:dog"), "still-life"),
     ("conv", dict(filter="blurr"), "filter must be one of"),
     ("conv", dict(filter="own"), "section weight"),
     ("conv", dict(stride=0), "stride"),

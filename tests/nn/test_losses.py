@@ -102,3 +102,22 @@ def test_bad_weights_of_samples(weights, error, message):
 def test_bad_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("make", [
+    nn.NLLLoss, lambda: nn.NLLLoss(np.array([1.0, 2.0, 0.5])), lambda: nn.NLLLoss(ignore_index=1),
+    lambda: nn.NLLLoss(reduction="sum"), nn.MSELoss])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_mean_of_a_batch_is_that_of_its_parts_by_what_they_count_for(make, weighted):
+    loss, rng = make(), np.random.default_rng(0)
+    x, target = np.log(rng.dirichlet(np.ones(3), 9)), np.arange(9) % 3
+    if isinstance(loss, nn.MSELoss):
+        target = rng.random(x.shape)
+    weights = (rng.random(9),) if weighted and loss.reduction == "mean" else ()
+    counts, values = [], []
+    for some in (slice(0, 2), slice(2, 9)):
+        part = [weight[some] for weight in weights]
+        counts.append(loss.counted(target[some], *part))
+        values.append(loss(x[some], target[some], *part))
+    total = 1.0 if loss.reduction == "sum" else sum(counts)
+    np.testing.assert_allclose(np.dot(counts, values) / total, loss(x, target, *weights), rtol=1e-12)

@@ -126,3 +126,33 @@ def test_windows_of_a_pooling(kind, ceil_mode):
         assert seen.rows.formula.endswith(f"= {seen.output.shape[1]}")
     with pytest.raises(ValueError, match="kind"):
         walk.pooling(x, 2, kind="min")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_filters_gradient_is_made_of_its_products(seed):
+    rng = np.random.default_rng(200 + seed)
+    x, weight, _, options = drawn(rng)
+    grad_output = rng.standard_normal(fc.conv2d(x, weight, **options).shape).astype(x.dtype)
+    seen = walk.convolution_backward(grad_output, x, weight, **options)
+    expected = fc.conv2d_backward(grad_output, x, weight, **options)
+    for array, other in zip((seen.grad_x, seen.grad_weight, seen.grad_bias), expected):
+        assert np.array_equal(array, other)
+    rounding = 1e-5 if x.dtype == np.float32 else 1e-13
+    ahead = walk.convolution(x, weight, **options)
+    for _ in range(5):
+        place = tuple(int(rng.integers(n)) for n in weight.shape)
+        tap = seen.tap(*place)
+        k, channel, r, s = place
+        assert np.array_equal(tap.products, tap.pixels * grad_output[k])
+        assert tap.value == seen.grad_weight[place]
+        assert abs(tap.total - tap.value) <= rounding * (1 + abs(tap.products).sum())
+        for i, j in np.ndindex(*tap.pixels.shape):
+            assert tap.pixels[i, j] == ahead.cell(k, i, j).patch[channel, r, s]
+
+
+def test_a_weight_that_is_not_there():
+    seen = walk.convolution_backward(np.ones((2, 2, 2)), np.ones((3, 4, 4)), np.ones((2, 3, 3, 3)))
+    with pytest.raises(ValueError, match="channel must be at least 0 and less than 3, got 3"):
+        seen.tap(0, 3, 0, 0)
+    with pytest.raises(ValueError, match="one image"):
+        walk.convolution_backward(np.ones((1, 2, 2, 2)), np.ones((1, 3, 4, 4)), np.ones((2, 3, 3, 3)))

@@ -59,3 +59,28 @@ def test_what_cannot_be_checked():
         fc.check_gradients(nn.Dropout(0.5), X)
     with pytest.raises(ValueError, match="samples"):
         fc.check_gradients(nn.ReLU(), X, samples=0)
+
+
+def test_one_number_of_a_models_gradient():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, rng=0), nn.BatchNorm2d(4), nn.Tanh(), nn.Dropout(0.5),
+                          nn.Flatten(), nn.Linear(256, 5, rng=0))
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    x = X[0].astype(np.float32)
+    for name, index in (("0.weight", (3, 2, 1, 0)), ("1.weight", (2,)), ("5.weight", (4, 200)), ("5.bias", (1,))):
+        one = fc.walk.finite_difference(model, x, 2, name, index)
+        seen = fc.walk.backward(model, x, 2)
+        gradient = next(layer.gradients[name] for layer in seen.layers if name in layer.gradients)[index]
+        assert np.isclose(one.difference, one.gradient, rtol=1e-6, atol=1e-9)
+        assert np.isclose(one.gradient, gradient, rtol=1e-3, atol=1e-6)
+        assert one.value == before[name][index] and (one.loss_above > one.loss_below) == (one.gradient > 0)
+    assert all(np.array_equal(array, before[name]) for name, array in model.state_dict().items())
+
+
+def test_a_number_that_the_model_has_not():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
+    for name, index, message in (("2.weight", (0, 0), "1.weight, 1.bias, got '2.weight'"),
+                                 ("1.bias", (5,), "less than 5"), ("1.weight", (0,), "2 numbers")):
+        with pytest.raises(ValueError, match=message):
+            fc.walk.finite_difference(model, X[0].astype(np.float32), 0, name, index)
+    with pytest.raises(ValueError, match="step"):
+        fc.walk.finite_difference(model, X[0].astype(np.float32), 0, "1.bias", (0,), step=0.0)

@@ -92,6 +92,18 @@ def test_dropout_is_left_out_on_the_way_back():
     assert "nothing is dropped" in dropout.rule
 
 
+def test_a_step_goes_along_the_gradient_that_is_shown():
+    for name in ("log-probabilities", "chains inside"):
+        model, shape = networks()[name]
+        x = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+        step, seen = walk.update(model, x[None], [1], lr=0.1), walk.backward(model, x, 1)
+        assert step.loss_before == seen.loss
+        gradients = {key: array for one in seen.layers for key, array in one.gradients.items()}
+        assert gradients.keys() == step.gradients.keys()
+        for key, array in gradients.items():
+            assert np.allclose(array, step.gradients[key], rtol=1e-5, atol=1e-6), key
+
+
 def test_every_layer_says_its_rule():
     seen = walk.backward(nn.models.lenet5(rng=0), data.digits("test").images[0], 7)
     rules = {one.name.split()[-1]: one.rule for one in seen.layers}

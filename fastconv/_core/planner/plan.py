@@ -43,27 +43,34 @@ class Candidate(NamedTuple):
 
 
 class ConvPlan:
-    """How one problem is computed: by which driver, why, and what it was chosen from; convolve is the driver's conv2d.
-    Where the problem has a simpler form, that is what the driver is chosen for, and what it gets. Where its outputs are
+    """How one problem is computed: by which driver and why, and the nanoseconds that it is expected to take; convolve
+    is the driver's conv2d; asked, the algorithm that was asked for, is None where there is nothing to choose. Where
+    the problem has a simpler form, that is what the driver is chosen for, and what it gets. Where its outputs are
     computed in regions, (rows, columns, plan) of each, the driver is that of the first, the largest."""
 
-    def __init__(self, problem: ConvProblem, driver: Driver, convolve: Callable, reason: str,
-                 candidates: tuple[Candidate, ...] = (), simple: Simpler | None = None,
+    def __init__(self, problem: ConvProblem, chosen: Candidate, convolve: Callable, reason: str,
+                 asked: str | None = None, simple: Simpler | None = None,
                  regions: tuple[tuple[slice, slice, ConvPlan], ...] = ()) -> None:
-        self.problem, self.driver, self.reason = problem, driver, reason
-        self.candidates, self.simple, self.regions = candidates, simple, regions
+        self.problem, self.driver, self.nanoseconds, self.reason = problem, chosen.driver, chosen.nanoseconds, reason
+        self.asked, self.simple, self.regions = asked, simple, regions
         self.convolve = convolve if simple is None else functools.partial(doors.conv2d, simple, convolve)
         if regions:
             self.convolve = functools.partial(doors.in_regions, regions)
 
     @property
-    def nanoseconds(self) -> float:
-        """That all of it is expected to take."""
-        return min((each.nanoseconds for each in self.candidates if each.nanoseconds is not None), default=0.0)
-
-    @property
     def algorithm(self) -> str:
         return self.driver.algorithm
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What it was chosen from; found anew, because plans are kept by the thousand."""
+        if self.asked is None:
+            return ()
+        found = _candidates(self.problem, self.asked)
+        if not self.regions:
+            return found
+        return tuple(Candidate(each.driver, self.nanoseconds, None) if each.driver is self.driver else each
+                     for each in found)
 
     def considered(self):
         """What it was chosen from: names, and expected nanoseconds or the reason why it is not taken."""
@@ -77,7 +84,7 @@ class ConvPlan:
     @functools.cached_property
     def weight_gradient_driver(self) -> GradientDriver | doors.WeightGradient:
         """Its conv2d_weight_gradient computes grad_weight."""
-        if not self.candidates:    # there is nothing to be chosen by
+        if self.asked is None:    # there is nothing to choose
             return WEIGHT_GRADIENT[-1]
         simple = simpler(self.problem)
         problem = self.problem if simple is None else simple.problem
@@ -142,17 +149,13 @@ def unavailable(algorithm, problem):
     return f"{why}; here it can be {', '.join(map(repr, possible))}"
 
 
-@functools.lru_cache(maxsize=512)    # of 2 kB each, and at most some 10 kB for the data gradient
+@functools.lru_cache(maxsize=512)    # of 1 kB each, and at most some 10 kB for the data gradient
 def conv2d_plan(problem, algorithm):
     """The plan for a checked problem and an algorithm that is not unavailable."""
     if 0 in problem.output_shape or 0 in problem.weight_shape or 0 in problem.x_shape:    # nothing to be chosen by
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
-        return ConvPlan(problem, chosen, doors.bias_alone, "there is nothing to compute")
-    # A transform that was asked for is used.
-    simple = simpler(problem) if algorithm in ("auto", "direct", "gemm") else None
-    candidates = tuple(_candidate(driver, problem if simple is None or driver.as_it_is else simple.problem, algorithm)
-                       for driver in FORWARD)
-    possible = [each for each in candidates if each.refusal is None]
+        return ConvPlan(problem, Candidate(chosen, 0.0, None), doors.bias_alone, "there is nothing to compute")
+    possible = [each for each in _candidates(problem, algorithm) if each.refusal is None]
     best = min(possible, key=lambda each: each.nanoseconds)
     reason = "asked for by name"
     if algorithm == "auto":
@@ -161,7 +164,8 @@ def conv2d_plan(problem, algorithm):
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long"
             for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
-    plan = ConvPlan(problem, best.driver, convolve, reason, candidates, None if best.driver.as_it_is else simple)
+    plan = ConvPlan(problem, best, convolve, reason, algorithm,
+                    None if best.driver.as_it_is else _simpler(problem, algorithm))
     return _in_regions(plan) if algorithm == "auto" else plan
 
 
@@ -178,9 +182,19 @@ def _in_regions(whole):
         return whole
     reason = (f"{len(regions)} regions of outputs that meet pixels with the same taps, the largest of which: "
               f"{regions[0][2].reason}; all at once is expected to take {times:.1f} times as long")
-    candidates = tuple(Candidate(driver, expected, None) if each.driver is driver else each
-                       for each in whole.candidates)
-    return ConvPlan(whole.problem, driver, driver.conv2d, reason, candidates, None, regions)
+    return ConvPlan(whole.problem, Candidate(driver, expected, None), driver.conv2d, reason, whole.asked,
+                    regions=regions)
+
+
+def _simpler(problem, algorithm):
+    """The simpler form of a problem, or None; a transform that was asked for is used."""
+    return simpler(problem) if algorithm in ("auto", "direct", "gemm") else None
+
+
+def _candidates(problem, algorithm):
+    simple = _simpler(problem, algorithm)
+    return tuple(_candidate(driver, problem if simple is None or driver.as_it_is else simple.problem, algorithm)
+                 for driver in FORWARD)
 
 
 def _candidate(driver, problem, algorithm):

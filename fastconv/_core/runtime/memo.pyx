@@ -20,9 +20,8 @@ from libc.string cimport memcmp
 from fastconv._core.runtime.arrays cimport plain
 
 cdef enum:
-    SLOT_BITS = 10       # 1024 entries at most, two by two: a new one pushes the older one of its two out
     MOST_DIMENSIONS = 8
-    # An entry weighs some 400 bytes beside its options and its value: a memo is 0.5 MB, and these.
+    # An entry weighs some 400 bytes beside its options and its value: a memo is 0.25 MB, and these.
     MOST_WORDS = 40
 
 
@@ -32,7 +31,7 @@ cdef struct Key:
     Py_ssize_t words[MOST_WORDS]
 
 
-cdef bint make_key(Key *key, tuple arguments, Py_ssize_t arrays) noexcept:
+cdef bint make_key(Key *key, tuple arguments, Memo memo) noexcept:
     """False where there is none for such arguments."""
     cdef Py_ssize_t i, n = 0, numbers
     cdef int axis
@@ -42,7 +41,7 @@ cdef bint make_key(Key *key, tuple arguments, Py_ssize_t arrays) noexcept:
         given = <PyObject *>arguments[i]
         if n + 1 + MOST_DIMENSIONS > MOST_WORDS:
             return False
-        if i < arrays and given != <PyObject *>None:
+        if i < memo.arrays and given != <PyObject *>None:
             if not plain(<object>given) or cnp.PyArray_NDIM(<cnp.ndarray>given) > MOST_DIMENSIONS:
                 return False
             array = <cnp.ndarray>given
@@ -57,7 +56,7 @@ cdef bint make_key(Key *key, tuple arguments, Py_ssize_t arrays) noexcept:
             key.words[n] = <Py_ssize_t>given if numbers < 0 else ~numbers    # no address is below zero
             n += 1 + max(0, numbers)
     key.length = n
-    key.slot = slot_of(key.words, n, SLOT_BITS)
+    key.slot = slot_of(key.words, n, memo.bits)
     return True
 
 
@@ -99,19 +98,21 @@ cdef bint has_key(Entry entry, const Key *key) noexcept:
 
 
 cdef class Memo:
-    """A memo for calls whose first `arrays` arguments are arrays (or None) and whose others are options."""
+    """A memo for calls whose first `arrays` arguments are arrays (or None) and whose others are options.
+    It has 2 ** bits entries at most, two by two: a new one pushes the older one of its two out."""
     cdef Py_ssize_t arrays
+    cdef int bits
     cdef list entries
 
-    def __init__(self, Py_ssize_t arrays):
-        self.arrays = arrays
-        self.entries = [None] * (1 << SLOT_BITS)
+    def __init__(self, Py_ssize_t arrays, int bits=9):
+        self.arrays, self.bits = arrays, bits
+        self.entries = [None] * (1 << bits)
 
     def find(self, *arguments):
         """What was kept for arguments like these, or None."""
         cdef Key key
         cdef Entry entry
-        if not make_key(&key, arguments, self.arrays):
+        if not make_key(&key, arguments, self):
             return None
         entry = self.entries[key.slot]
         if has_key(entry, &key):
@@ -124,6 +125,6 @@ cdef class Memo:
         cdef Entry entry = Entry.__new__(Entry)
         entry.options = arguments[self.arrays:]
         entry.value = value
-        if cannot_change(entry.options) and make_key(&entry.key, arguments, self.arrays):
+        if cannot_change(entry.options) and make_key(&entry.key, arguments, self):
             self.entries[entry.key.slot ^ 1] = self.entries[entry.key.slot]
             self.entries[entry.key.slot] = entry

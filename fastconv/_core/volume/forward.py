@@ -48,7 +48,7 @@ class Sum:
     def cost(self):
         """The expected nanoseconds on one thread."""
         return sum((step.last - step.first if self.of_items else self.problem.x_shape[0])
-                   * (expected(plan) + CALL_NANOSECONDS) for step, plan in self._known[False])
+                   * (plan.nanoseconds + CALL_NANOSECONDS) for step, plan in self._known[False])
 
     def workspace(self, dtype):
         """Bytes of scratch, as ConvPlan.workspace."""
@@ -83,7 +83,8 @@ class Sum:
             prepared = made.get(step) if made else None
             if prepared is None:
                 calls = step.last - step.first if self.of_items else len(volumes.x)
-                shared = calls > 1 and filters.size * filters.itemsize <= SHARED_BYTES
+                shared = calls > 1 and filters.size * filters.itemsize <= SHARED_BYTES and (
+                    filters.shape == plan.problem.weight_shape)    # these are not some groups of the problem's
                 prepared = plan.prepare(filters) if shared else ()
             bias, epilogue = volumes.bias if step.writes else None, epilogues[step.writes, step.ends]
             for first, (x, y) in enumerate(self._images(step, volumes)):
@@ -150,11 +151,6 @@ def _taps_as_channels(x, step, count, dilation):
     shape = (count, len(step.taps), *x.shape[1:])
     strides = (step.plane_step * plane, dilation * plane, row, column)
     return np.lib.stride_tricks.as_strided(x[step.from_plane:], shape, strides, writeable=False)
-
-
-def expected(plan):
-    """The nanoseconds that the driver of a ConvPlan is expected to take."""
-    return next((each.nanoseconds for each in plan.candidates if each.driver is plan.driver), 0.0)
 
 
 def is_finite(array):

@@ -14,7 +14,7 @@ from fastconv._core.planner.plan import conv2d_plan
 from fastconv._core.problem.convolution import Convolution
 from fastconv._core.problem.simpler import joined
 from fastconv._core.runtime import memory
-from fastconv._core.volume.forward import CALL_NANOSECONDS, expected
+from fastconv._core.volume.forward import CALL_NANOSECONDS
 from fastconv._core.volume.gradient import ADD_NANOSECONDS, add_weight_gradient
 from fastconv._core.volume.planes import planes_met
 
@@ -38,7 +38,7 @@ class Gathered:
     @property
     def cost(self):
         """The expected nanoseconds on one thread."""
-        return self.blocks * (expected(self.plan) + CALL_NANOSECONDS) + self._gather_cost
+        return self.blocks * (self.plan.nanoseconds + CALL_NANOSECONDS) + self._gather_cost
 
     @property
     def _gather_cost(self):

@@ -22,7 +22,7 @@ from fastconv._core.problem.simpler import joined
 from fastconv._core.volume import spread
 from fastconv._core.volume.flat import Flat, flat
 from fastconv._core.volume.folding import fold_frame, tap_by_tap
-from fastconv._core.volume.forward import Sum, expected, is_finite
+from fastconv._core.volume.forward import Sum, is_finite
 from fastconv._core.volume.gathered import BLOCK_BYTES, Gathered
 from fastconv._core.volume.geometry import VolumeProblem, Volumes, VolumeWindow, passes_inside, window_of
 from fastconv._core.volume.gradient import gradient_cost, weight_gradient
@@ -63,7 +63,7 @@ class VolumePlan:
             return
         if self.flat is not None:
             plan = conv2d_plan(self.flat.problem, self.asked)
-            yield Way("as images", expected(plan), plan)
+            yield Way("as images", plan.nanoseconds, plan)
             return
         if self.problem.x_shape[1] == 1 and self.problem.taps[0] > 1 and self.problem.padding_mode == "constant":
             yield _way("taps along the depth as channels", Sum(self.problem, self.asked, joined=True))

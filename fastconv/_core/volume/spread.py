@@ -18,7 +18,7 @@ from fastconv._core.problem.convolution import PLAIN, Convolution
 from fastconv._core.problem.finish import finish, lay_ground
 from fastconv._core.problem.simpler import joined
 from fastconv._core.runtime import memory
-from fastconv._core.volume.forward import CALL_NANOSECONDS, expected
+from fastconv._core.volume.forward import CALL_NANOSECONDS
 
 BLOCK_BYTES = 1 << 20        # of results at a time
 WEIGHT_BYTES = 1 << 18       # of filters that are put in order
@@ -53,7 +53,7 @@ class Spread:
         """The expected nanoseconds on one thread."""
         items, depth = self.problem.x_shape[0], self.problem.size[0]
         blocks = items * -(-depth // self.planes)
-        return (blocks * (expected(self.plan) + CALL_NANOSECONDS)
+        return (blocks * (self.plan.nanoseconds + CALL_NANOSECONDS)
                 + items * depth * (self.problem.taps[0] * PLANE_NANOSECONDS + NANOSECONDS_A_NUMBER * self.of_plane))
 
     def workspace(self, dtype):

@@ -2,6 +2,7 @@
 
     Constant, and what nothing needs       gone
     Conv, BatchNormalization               one convolution with other weights; so with Mul and Add of a number a channel
+    BatchNormalization, Conv               the same, and with Mul and Add; offsets only where nothing is padded
     x Sigmoid(x), x HardSigmoid(x)         Swish, HardSwish; so with what exporters write for these and for Gelu
     Conv, activation                       the activation is applied while the result is in the cache
     Conv, Add of another map               the sums are added to that map
@@ -12,6 +13,7 @@ None of this depends on shapes that are not known yet. Each pass is exact but fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +39,8 @@ _CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 def folded(graph: Graph) -> Graph:
     """The graph that does the same with fewer nodes."""
-    for one in (_without_constants, rewritten, _with_plain_hard_sigmoids, _into_weights, _with_activations,
-                _with_residuals):
+    for one in (_without_constants, rewritten, _with_plain_hard_sigmoids, _into_weights, _into_weights_behind,
+                _with_activations, _with_residuals):
         graph = one(graph)
     return _without_unused(graph)
 
@@ -114,8 +116,7 @@ def _into_weights(graph: Graph) -> Graph:
     nodes: list[Node] = []
     made: dict[str, Node] = {}    # convolutions by the name of their result
     for node in graph.nodes:
-        source, line = _line(node, constants, made)
-        conv = made.get(source or "")
+        conv, line = _behind(node, constants, made)
         if conv is None or line is None or not uses.once(conv.outputs[0]):
             nodes.append(node)
             if node.op in _CONVOLUTIONS and _has_constant_weights(node, constants):
@@ -137,32 +138,45 @@ def _channels(node: Node, constants: dict[str, np.ndarray]) -> int:
     return len(weight) if node.op == "Conv" else weight.shape[1] * node.attributes.get("group", 1)
 
 
-def _line(node: Node, constants: dict[str, np.ndarray],
-          made: dict[str, Node]) -> tuple[str | None, tuple[np.ndarray, np.ndarray] | None]:
-    """Where a node is a factor and an offset for each channel of a convolution: its input, and the two."""
+class _Line(NamedTuple):
+    """A factor and an offset for each channel, or one for all of them."""
+
+    factor: np.ndarray
+    offset: np.ndarray
+
+
+def _behind(node: Node, constants: dict[str, np.ndarray], made: dict[str, Node]) -> tuple[Node | None, _Line | None]:
+    """Where a node is a line for each channel of a convolution before it: that, and the line."""
+    for side, name in enumerate(node.inputs[:2]):
+        conv = made.get(name)
+        if conv is not None:
+            weight = constants[conv.inputs[1]]
+            line = _line(node, side, constants, (weight.ndim, _channels(conv, constants)), weight.dtype)
+            if line is not None:
+                return conv, line
+    return None, None
+
+
+def _line(node: Node, side: int, constants: dict[str, np.ndarray], maps: tuple[int, int],
+          dtype: Any) -> _Line | None:
+    """What a node does to the maps that are its input of this side, and have so many axes and channels."""
     if node.op == "BatchNormalization":
-        conv = made.get(node.inputs[0])
-        if conv is None or not all(name in constants for name in node.inputs[1:]) or len(node.outputs) > 1 or (
+        if side or not all(name in constants for name in node.inputs[1:]) or len(node.outputs) > 1 or (
                 trains(node) or node.attributes.get("spatial", 1) != 1):
-            return None, None
+            return None
         scale, offset, mean, variance = (constants[name].astype(np.float64) for name in node.inputs[1:5])
         factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
-        return node.inputs[0], (factor, offset - mean * factor)
-    if node.op in ("Mul", "Add", "Sub", "Div"):
-        sides = (0, 1) if node.op in ("Mul", "Add") else (0,)
-        for side in sides:
-            conv, other = made.get(node.inputs[side]), constants.get(node.inputs[1 - side])
-            if conv is None or other is None:
-                continue
-            numbers = _for_each_channel(other, constants[conv.inputs[1]].ndim, _channels(conv, constants))
-            if numbers is None or other.dtype != constants[conv.inputs[1]].dtype:
-                continue
-            one, none = np.ones(1), np.zeros(1)
-            if node.op in ("Mul", "Div"):
-                with np.errstate(divide="ignore"):
-                    return node.inputs[side], (numbers if node.op == "Mul" else 1 / numbers, none)
-            return node.inputs[side], (one, numbers if node.op == "Add" else -numbers)
-    return None, None
+        return _Line(factor, offset - mean * factor)
+    if node.op not in ("Mul", "Add", *(("Sub", "Div") if side == 0 else ())):
+        return None
+    other = constants.get(node.inputs[1 - side])
+    numbers = None if other is None or other.dtype != dtype else _for_each_channel(other, *maps)
+    if numbers is None:
+        return None
+    if node.op in ("Mul", "Div"):
+        with np.errstate(divide="ignore"):
+            return _Line(numbers if node.op == "Mul" else 1 / numbers, np.zeros(1))
+    return _Line(np.ones(1), numbers if node.op == "Add" else -numbers)
 
 
 def _for_each_channel(array: np.ndarray, ndim: int, channels: int) -> np.ndarray | None:
@@ -175,7 +189,7 @@ def _for_each_channel(array: np.ndarray, ndim: int, channels: int) -> np.ndarray
     return None
 
 
-def _rescaled(conv: Node, node: Node, line: tuple[np.ndarray, np.ndarray], constants: dict[str, np.ndarray]) -> Node:
+def _rescaled(conv: Node, node: Node, line: _Line, constants: dict[str, np.ndarray]) -> Node:
     """The convolution whose result is that of the node."""
     factor, offset = (np.broadcast_to(each, _channels(conv, constants)) for each in line)
     weight = constants[conv.inputs[1]]
@@ -191,6 +205,95 @@ def _rescaled(conv: Node, node: Node, line: tuple[np.ndarray, np.ndarray], const
     names = f"{node.outputs[0]} weight", f"{node.outputs[0]} bias"
     constants[names[0]], constants[names[1]] = changed.astype(weight.dtype), bias.astype(weight.dtype)
     return conv.like(conv.op, [conv.inputs[0], *names], node.outputs[:1], **conv.attributes)
+
+
+#: Offsets of maps up to which a convolution takes them up. It then multiplies the maps before the offset, which lie so
+#: much further from zero: where the numbers behind it are of order one, rounding errors grow by no more than this.
+_LARGEST_OFFSET = 8.0
+
+
+def _into_weights_behind(graph: Graph) -> Graph:
+    """Factors and offsets of channels before a convolution with constant weights become part of these."""
+    constants, uses = dict(graph.constants), Uses(graph)
+    dropped: set[str] = set()    # results of nodes that are part of a convolution
+    nodes = []
+    for node in graph.nodes:
+        if node.op == "Conv" and _has_constant_weights(node, constants):
+            source, line = _before(node, graph, uses, dropped)
+            if line is not None:
+                node = _with_line_before(node, source, line, constants)
+        nodes.append(node)
+    return _made(graph, [node for node in nodes if not dropped.intersection(node.outputs)], constants)
+
+
+def _before(conv: Node, graph: Graph, uses: Uses, dropped: set[str]) -> tuple[str, _Line | None]:
+    """The maps before the lines that a convolution takes up, whose nodes are dropped; and these lines as one."""
+    weight = graph.constants[conv.inputs[1]]
+    maps = weight.ndim, weight.shape[1] * conv.attributes.get("group", 1)
+    names, lines = [conv.inputs[0]], [_Line(np.ones(1), np.zeros(1))]
+    while uses.once(names[-1]) and names[-1] in uses.makers:
+        node = uses.makers[names[-1]]
+        found = [(name, line) for side, name in enumerate(node.inputs[:2]) if name not in graph.constants
+                 and (line := _line(node, side, graph.constants, maps, weight.dtype)) is not None]
+        if not found:
+            break
+        (name, line), last = found[0], lines[-1]
+        names.append(name)
+        lines.append(_Line(line.factor * last.factor, line.offset * last.factor + last.offset))
+    while len(lines) > 1 and not (_may_be_taken_up(lines[-1], conv) and (
+            uses.makers[names[-2]].op == "BatchNormalization" or _are_maps(names[-1], graph, uses, maps))):
+        lines.pop(), names.pop()
+    dropped.update(names[:-1])
+    return names[-1], lines[-1] if len(lines) > 1 else None
+
+
+#: Operators whose results have the axes and channels of their first input.
+_SAME_CHANNELS = frozenset((*_ACTIVATIONS, "Clip", "HardSigmoid", "HardSwish", "Swish", "Gelu", "Elu", "MaxPool",
+                            "AveragePool", "BatchNormalization", "InstanceNormalization"))
+
+
+def _are_maps(name: str, graph: Graph, uses: Uses, maps: tuple[int, int]) -> bool:
+    """Whether an array is known to have so many axes and channels: a constant may be what gives it more of them."""
+    while name in uses.makers:
+        node = uses.makers[name]
+        moving = [each for each in node.inputs if each not in graph.constants]
+        constant = [graph.constants[each] for each in node.inputs if each in graph.constants]
+        keeps = node.op in _SAME_CHANNELS or (node.op in ("Mul", "Add", "Sub", "Div") and len(constant) == 1
+                                              and _for_each_channel(constant[0], *maps) is not None)
+        if not keeps:
+            break
+        name = moving[0]
+    if name in graph.inputs:
+        shape = graph.inputs[name][1]
+        return shape is not None and len(shape) == maps[0] and shape[1] == maps[1]
+    maker = uses.makers.get(name)
+    return maker is not None and maker.op in _CONVOLUTIONS and _has_constant_weights(maker, graph.constants) and (
+        graph.constants[maker.inputs[1]].ndim == maps[0] and _channels(maker, graph.constants) == maps[1])
+
+
+def _may_be_taken_up(line: _Line, conv: Node) -> bool:
+    """Padding is zeros behind the line: the same as zeros before it where that has no offset."""
+    explicit = conv.attributes.get("auto_pad", "NOTSET") in ("NOTSET", "VALID")
+    padded = not explicit or any(conv.attributes.get("pads", ()))
+    finite = bool(np.isfinite(line.factor).all() and np.isfinite(line.offset).all())
+    return finite and float(np.abs(line.offset).max()) <= (0.0 if padded else _LARGEST_OFFSET)
+
+
+def _with_line_before(conv: Node, source: str, line: _Line, constants: dict[str, np.ndarray]) -> Node:
+    """The convolution of the maps before the line."""
+    weight = constants[conv.inputs[1]].astype(np.float64)
+    groups, count = conv.attributes.get("group", 1), weight.shape[1]
+    # (K, C / groups, ...): the channels that each filter sees are those of its group.
+    factor, offset = (np.broadcast_to(each, groups * count).reshape(groups, count).repeat(len(weight) // groups, 0)
+                      for each in line)
+    bias = (weight * offset.reshape(*offset.shape, *(1,) * (weight.ndim - 2))).sum(axis=tuple(range(1, weight.ndim)))
+    if len(conv.inputs) > 2 and conv.inputs[2]:
+        bias += constants[conv.inputs[2]]
+    names = f"{conv.outputs[0]} weight behind a line", f"{conv.outputs[0]} bias behind a line"
+    dtype = constants[conv.inputs[1]].dtype
+    constants[names[0]] = (weight * factor.reshape(*factor.shape, *(1,) * (weight.ndim - 2))).astype(dtype)
+    constants[names[1]] = bias.astype(dtype)
+    return conv.like(conv.op, [source, *names], conv.outputs, **conv.attributes)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -94,5 +94,5 @@ def _convolved(in1, in2, flip, mode, boundary, value):
     if swapped and not flip:
         y = y[reverse, reverse]
     if dtype.kind != "f":
-        y = y.astype(np.int64).astype(dtype)
+        y = y.astype(np.int64).astype(dtype, copy=False)
     return np.ascontiguousarray(y)

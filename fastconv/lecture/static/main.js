@@ -15,7 +15,7 @@ import * as downloads from "./downloads.js";
 import { ask, call } from "./wire.js";
 
 // In the order of the keys 1, 2, ...
-const VIEWS = ["slide", "draw"];
+const VIEWS = ["slide", "backward", "network", "draw", "train"];
 const LANGUAGES = ["en", "ko"];
 
 const $ = (id) => document.getElementById(id);

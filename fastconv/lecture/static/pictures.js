@@ -6,17 +6,18 @@ const MOST = 224; // pixels of the longer side of a file's picture
 
 // Controls that set app.state.image.
 export function picker(app) {
-  const [kind, at] = app.get("image", "digit:3").split(":");
+  const image = app.get("image", "digit:3"), [kind, at] = image.split(":");
   const choose = (value) => {
     if (value === "upload") file.click();
     else app.set({ image: value === "digit" ? `digit:${app.shared.digit ?? 3}` : value });
-    list.value = app.get("image", "digit:3").split(":")[0];
+    list.value = shown(app.get("image", "digit:3"));
   };
   const file = h("input", { type: "file", accept: "image/*", hidden: true, onchange: async () => {
     if (file.files[0]) await take(app, file.files[0]);
   } });
-  const options = [["digit", app.t("image.digit")], ["upload", app.t("image.upload")]];
-  const list = select(options, kind, choose);
+  const shown = (one) => (one.startsWith("digit") ? "digit" : one);
+  const options = ["digit", "sample:still-life", "sample:house", "upload"].map((one) => [one, app.t(`image.${one}`)]);
+  const list = select(options, shown(image), choose);
   const digit = number(Number(at) || 0, { min: 0, max: app.info.digits - 1 }, (value) => {
     app.shared.digit = value;
     app.set({ image: `digit:${value}` });
@@ -36,7 +37,8 @@ export function name(app) {
 }
 
 export function channels(app) {
-  return name(app) === "upload" ? app.shared.upload.shape[0] : 1;
+  const image = name(app);
+  return image === "upload" ? app.shared.upload.shape[0] : image === "sample:still-life" ? 3 : 1;
 }
 
 async function take(app, blob) {

@@ -1,0 +1,108 @@
+"""From file to file: memory maps, HDF5 data sets and Zarr arrays, and how much of them is in memory."""
+
+import mmap
+
+import numpy as np
+import pytest
+from processes import in_new_process
+
+import fastconv as fc
+from fastconv.scale.cutting import cut
+from fastconv.scale.target import forget_pages
+
+BOX = np.full((1, 1, 5, 5), 1 / 25, np.float32)
+OPTIONS = dict(padding="same", padding_mode="reflect", algorithm="gemm")
+
+
+def picture(rows=300, columns=200):
+    return np.random.default_rng(0).integers(0, 256, (rows, columns), np.uint8)
+
+
+def rounded(x):
+    return np.rint(fc.conv2d(x.astype(np.float32)[None], BOX, **OPTIONS)[0]).clip(0, 255).astype(np.uint8)
+
+
+def test_memory_maps(tmp_path):
+    x = picture()
+    np.save(tmp_path / "image.npy", x)
+    source = np.load(tmp_path / "image.npy", mmap_mode="r")
+    out = np.lib.format.open_memmap(tmp_path / "blurred.npy", "w+", np.uint8, x.shape)
+    fc.blockwise(fc.conv2d, source, out, BOX, memory=50_000, **OPTIONS)
+    del out
+    np.testing.assert_array_equal(np.load(tmp_path / "blurred.npy"), rounded(x))
+
+
+def test_a_private_map_keeps_its_changes(tmp_path):
+    x = picture()
+    x.tofile(tmp_path / "image")
+    source = np.memmap(tmp_path / "image", np.uint8, "c", shape=x.shape)
+    out = np.memmap(tmp_path / "image", np.uint8, "c", shape=x.shape)
+    source[:100] = 7
+    changed = np.array(source)
+    with pytest.raises(ValueError, match="overlap"):
+        fc.blockwise(fc.conv2d, source, out, BOX, **OPTIONS)
+    (tmp_path / "out").write_bytes(bytes(x.size))
+    out = np.memmap(tmp_path / "out", np.uint8, "c", shape=x.shape)
+    fc.blockwise(fc.conv2d, source, out, BOX, memory=50_000, **OPTIONS)
+    np.testing.assert_array_equal(source, changed)
+    np.testing.assert_array_equal(out, rounded(changed))
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="this system has no madvise")
+def test_pages_that_were_forgotten_come_back(tmp_path):
+    written = np.memmap(tmp_path / "image", np.uint8, "w+", shape=(100, 100))
+    written[:] = 5
+    forget_pages(written[10:, 3])
+    assert (written == 5).all()
+    forget_pages(np.zeros(3))
+
+
+@pytest.mark.adapters
+@pytest.mark.parametrize("options", [{}, dict(chunks=(64, 50), compression="gzip")])
+def test_hdf5(tmp_path, options):
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    x = picture()
+    with h5py.File(tmp_path / "image.h5", "w") as file:
+        source = file.create_dataset("image", data=x, **options)
+        out = file.create_dataset("blurred", x.shape, np.uint8, **options)
+        fc.blockwise(fc.conv2d, source, out, BOX, memory=100_000, state=tmp_path / "state", **OPTIONS)
+        np.testing.assert_array_equal(out[:], rounded(x))
+
+
+@pytest.mark.adapters
+def test_zarr(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="Zarr is not installed")
+    x = picture()
+    source = zarr.create_array(tmp_path / "image.zarr", shape=x.shape, chunks=(64, 64), dtype=x.dtype)
+    source[:] = x
+    out = zarr.create_array(tmp_path / "blurred.zarr", shape=(1, *x.shape), chunks=(1, 32, 64), dtype=np.uint8)
+    fc.blockwise(fc.conv2d, source, out, BOX, memory=120_000, **OPTIONS)
+    np.testing.assert_array_equal(out[0], rounded(x))
+
+
+def test_pieces_begin_at_the_chunks_of_out():
+    class Chunked:
+        shape, dtype, ndim, chunks = (300, 200), np.dtype(np.float32), 2, (32, 64)
+
+    function = fc.functional.pieces.windowed(fc.conv2d, (300, 200), np.dtype(np.float32), (BOX,), OPTIONS)
+    starts = [piece.first for piece in cut(picture(), Chunked(), function, 150_000)]
+    assert len(starts) > 4 and all(start % 32 == 0 for start in starts)
+
+
+def test_the_memory_of_a_process_stays_small(tmp_path):
+    """An image of 144 MB, 576 as floats: a process grows by little more than the memory that it may use."""
+    grown = in_new_process("""
+        import sys
+        import numpy as np
+        import fastconv as fc
+        def peak():
+            return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+        shape = 12_000, 12_000
+        source = np.memmap(sys.argv[1] + "/image", np.uint8, "w+", shape=shape)
+        out = np.memmap(sys.argv[1] + "/out", np.uint8, "w+", shape=(6000, 6000))
+        fc.blockwise(fc.max_pool2d, np.zeros((8, 8), np.float32), np.zeros((4, 4), np.float32), 2)
+        before = peak()
+        fc.blockwise(fc.max_pool2d, source, out, 2, memory=16 << 20)
+        print(peak() - before)
+    """, tmp_path)
+    assert int(grown) < 40_000

