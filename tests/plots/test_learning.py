@@ -70,6 +70,17 @@ def test_a_row_of_flattened_maps(shape):
     assert f"= {maps.size - 1}: {number(maps[-1, -1, -1])}" in one.describe()
 
 
+def test_maps_are_the_same_in_both_formats():
+    """Those of ReLU too, which does not say its format."""
+    image = DIGITS.images[3]
+    first = plots.FeatureMapDisplay.from_model(model(), image)
+    last = plots.FeatureMapDisplay.from_model(model("NHWC"), image.transpose(1, 2, 0))
+    assert [maps.shape for _, maps in first.layers] == [maps.shape for _, maps in last.layers]
+    assert all(np.allclose(one, other, atol=1e-6) for (_, one), (_, other) in zip(first.layers, last.layers))
+    shown = drawn(plots.PredictionDisplay.from_model(model("NHWC"), image.transpose(1, 2, 0)))
+    assert np.array_equal(shown.images_["image"].get_array(), image[0])
+
+
 def test_rows_are_the_same_in_both_formats():
     first = plots.FlattenDisplay.from_model(model(), DIGITS.images[3])
     last = plots.FlattenDisplay.from_model(model("NHWC"), DIGITS.images[3].transpose(1, 2, 0))
