@@ -13,9 +13,9 @@ from fastconv.cli.pictures import add_fit_option, framing_of
 from fastconv.lecture.start import lecture
 
 _DESCRIPTION = """\
-Shows the lecture in the browser: a filter that slides over an image, a digit to draw, a model from inside. The page is
-served by this computer for itself alone, and needs no network. Without a model it is about a LeNet-5 that has not
-learnt anything yet. Ctrl-C ends it."""
+Shows the lecture in the browser: a filter that slides over an image, a digit to draw, a model from inside, the way back
+of a loss, a training to steer. The page is served by this computer for itself alone, and needs no network. Without a
+model it is about a LeNet-5 that has not learnt anything yet, until it is trained there. Ctrl-C ends it."""
 
 
 def add_options(parser: Parser) -> None:
