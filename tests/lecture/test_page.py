@@ -84,11 +84,6 @@ def numbers(page, selector):
     return np.array([float(text) for text in found], np.float32)
 
 
-def shown(page, selector):
-    found = page.eval_on_selector_all(selector, "(cells) => cells.map((cell) => cell.textContent)")
-    return [float(text.replace("−", "-")) for text in found]
-
-
 def code(page):
     page.get_by_role("button", name="Code", exact=True).click()
     lines = page.inner_text("#code")
@@ -125,30 +120,35 @@ def walked(lines):
 
 def test_random_states_show_the_kernels_numbers_and_their_code_gives_them(visit):
     rng = np.random.default_rng(0)
+    page = visit()
     for _ in range(50):
-        page = visit(drawn_state(rng))
+        page.evaluate("(query) => (history.pushState(null, '', query), dispatchEvent(new PopStateEvent('popstate')))",
+                      f"?lang=en&{drawn_state(rng)}")
+        until(page, "Boolean(document.querySelector('#result'))")
         seen = walked(code(page))
         _, rows, columns = seen.output.shape
         assert page.get_attribute("math", "aria-label") == f"OH = {seen.rows.formula}"
-        for _ in range(20):
-            row, column = int(rng.integers(rows)), int(rng.integers(columns))
-            place_at(page, row, column, rows, columns)
+        places = [(int(rng.integers(rows)), int(rng.integers(columns))) for _ in range(20)]
+        for (row, column), found in zip(places, page.evaluate(READ, [places, rows, columns]), strict=True):
             cell = seen.cell(0, row, column)
             some = cell.patch[:3].size
-            assert np.array_equal(numbers(page, ".patch td"), cell.patch.ravel()[:some])
-            assert np.array_equal(numbers(page, ".slice input"), cell.weights.ravel()[:some])
-            assert np.array_equal(numbers(page, ".products td"), cell.products.ravel()[:some])
-            assert numbers(page, "#sum")[0] == np.float32(cell.sum)
-            assert numbers(page, "#result")[0] == np.float32(cell.value)
-            assert np.allclose(shown(page, "#sum, #result"), [cell.sum, cell.value], rtol=1e-3, atol=1e-30)
-            assert np.allclose(shown(page, ".products td"), cell.products.ravel()[:some], rtol=0.5, atol=1e-30)
-        page.context.close()
+            wanted = {".patch td": cell.patch.ravel()[:some], ".slice input": cell.weights.ravel()[:some],
+                      ".products td": cell.products.ravel()[:some], "#sum": [cell.sum], "#result": [cell.value]}
+            for selector, values in wanted.items():
+                exact = np.array([float(value) for value, _ in found[selector]], np.float32)
+                assert np.array_equal(exact, np.float32(values)), selector
+            read = [float(text.replace("−", "-")) for name in ("#sum", "#result") for _, text in found[name]]
+            assert np.allclose(read, [cell.sum, cell.value], rtol=1e-3, atol=1e-30)
 
 
-def place_at(page, row, column, rows, columns):
-    box = page.locator(".output .over").bounding_box()
-    page.mouse.move(box["x"] + (column + 0.5) * box["width"] / columns, box["y"] + (row + 0.5) * box["height"] / rows)
-    page.evaluate("() => 0")  # the page has seen the mouse
+# Moves the mouse over cells of the output, and reads what stands there: the exact value, and the text.
+READ = """([places, rows, columns]) => places.map(([row, column]) => {
+    const over = document.querySelector(".output .over"), box = over.getBoundingClientRect();
+    over.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + (column + 0.5) * box.width / columns,
+        clientY: box.top + (row + 0.5) * box.height / rows }));
+    return Object.fromEntries([".patch td", ".slice input", ".products td", "#sum", "#result"].map((selector) =>
+        [selector, [...document.querySelectorAll(selector)].map((cell) => [cell.dataset.value, cell.textContent])]));
+})"""
 
 
 def test_downloads_hold_the_arrays(visit, tmp_path):
