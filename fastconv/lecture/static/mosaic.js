@@ -3,13 +3,13 @@
 import { fit, heatmap, limit, photo } from "./canvas.js";
 import { h, show } from "./dom.js";
 
-const FOLD = 100; // numbers in a row of a vector
+const fold = () => (innerWidth > 760 ? 100 : 40); // numbers in a row of a vector
 
 // Draws an array of any shape: of filters a column a filter and a row a channel, of maps `wrap` in a row.
 // Then canvas.at(event) is the number of the element under the pointer, or -1, and canvas.frame(at) its [top, left].
 export function mosaic(canvas, { data, shape }, { width, height = 260, scale = limit(data), wrap = 8 }) {
   const [filters, channels, rows, columns] = shape.length === 1
-    ? [1, 1, Math.ceil(shape[0] / FOLD), Math.min(shape[0], FOLD)]
+    ? [1, 1, Math.ceil(shape[0] / fold()), Math.min(shape[0], fold())]
     : [[1, 1, ...shape], [shape[0], 1, ...shape.slice(1)], shape][shape.length - 2];
   const wide = channels > 1 ? filters : Math.min(filters, wrap), high = Math.ceil(filters / wide) * channels;
   const [down, across] = [high * (rows + 1) - 1, wide * (columns + 1) - 1];

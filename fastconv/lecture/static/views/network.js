@@ -91,15 +91,20 @@ function block({ name, shape, parameters, formula }, array, most, convolution, l
   const { t } = app, say = (text) => (parts.said.textContent = text), [channels, rows, columns] = shape;
   const about = [shape.join(" × "), parameters && t("network.parameters", { count: parameters.toLocaleString("en") }),
     most && `±${show(most, 3)}`].filter(Boolean).join(" · ");
+  const width = parts.layers.clientWidth - 26, side = Math.min(84, Math.floor(width / 4) - 10);
   const tile = (k) => {
     const data = array.data.subarray(k * rows * columns, (k + 1) * rows * columns);
-    const map = readable(`${name}[${k}]`, { data, shape: [rows, columns] }, { width: 84, height: 84, scale: most }, say);
+    const map = readable(`${name}[${k}]`, { data, shape: [rows, columns] }, { width: side, height: side, scale: most }, say);
     return convolution ? h("button", { type: "button", class: "tile", title: t("network.open"),
       onclick: () => open(convolution, k) }, map) : map;
   };
   const tiles = shape.length === 3 ? [...Array(Math.min(channels, MOST)).keys()].map(tile)
-    : [readable(name, array, { width: parts.layers.clientWidth - 26, scale: most }, say)];
-  if (last && shape[0] <= 20) tiles.push(h("p", { class: "note" }, app.info.classes.join(" · ")));
+    : [readable(name, array, { width, scale: most }, say)];
+  if (last && shape[0] <= 20) {
+    const names = h("p", { class: "names" }, app.info.classes.map((one) => h("span", {}, one)));
+    names.style.width = tiles[0].style.width;
+    tiles.splice(0, 1, h("div", {}, tiles[0], names));
+  }
   if (shape.length === 3 && channels > MOST) tiles.push(h("p", { class: "note" }, t("network.more", { count: channels - MOST })));
   return section(h("h2", {}, name, h("small", {}, ` ${about}`)), h("p", { class: "formula" }, formula.map((text, axis) =>
     h("span", {}, `O${"HW"[axis]} = ${text.replaceAll("*", "·").replaceAll("-", "−")}`))), tiles);
