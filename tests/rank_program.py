@@ -43,7 +43,7 @@ def main():
         layers = list(nn.models.lenet5(rng=0).layers.values())
         model, images, batch_size = nn.Sequential(*layers[:-2], nn.Dropout(0.2, rng=1), *layers[-2:]), 395, 16
     if KIND == "resnet":
-        model, images, batch_size = nn.models.resnet_small(10, 1, rng=0), 195, 16
+        model, images, batch_size = nn.models.resnet_small(10, 1, rng=0), 99, 8
     make = {"SGD": lambda: optim.SGD(model.parameters(), 0.02, 0.9),
             "Adam": lambda: optim.Adam(model.parameters(), 0.002)}[OPTIMIZER]
     loss = nn.NLLLoss() if model.returns == "log-probabilities" else nn.CrossEntropyLoss()
