@@ -65,7 +65,7 @@ def piecewise(known: Windowed, x: Any, sizes: Sequence[Sequence[int]], name: str
     for index in itertools.product(*(range(len(of_axis)) for of_axis in chunks)):
         of_piece = {place: parts[place][index[place]] for place in parts}
         tasks[(name, *index)] = (compute, f"{name}-piece", _nested(tasks, x, f"{name}-part", index, of_piece),
-                               [tuple(spans[place][index[place]]) for place in parts])
+                                 [tuple(spans[place][index[place]]) for place in parts])
     return array_of(name, tasks, [x], tuple(chunks), known.dtype)
 
 
