@@ -10,7 +10,7 @@ import numpy as np
 from autograd import grad
 
 import fastconv.adapters.autograd as fast
-from benchmarks.adapters.pairs import in_turn, seconds_option, show
+from benchmarks.adapters.turns import Comparisons
 
 
 def loss(filters: Any, images: Any) -> Any:
@@ -19,7 +19,7 @@ def loss(filters: Any, images: Any) -> Any:
 
 
 def main() -> None:
-    seconds = seconds_option(__doc__)
+    comparisons = Comparisons(__doc__)
     rng = np.random.RandomState(0)
     for x_shape, w_shape in (((16, 1, 28, 28), (1, 6, 5, 5)), ((8, 16, 14, 14), (16, 16, 3, 3))):
         images, filters = rng.standard_normal(x_shape), rng.standard_normal(w_shape)
@@ -32,7 +32,7 @@ def main() -> None:
                 return grad(loss)(filters, images)
 
         np.testing.assert_allclose(after(), before(), rtol=1e-9)
-        show(f"gradient of convolve, {x_shape}, {w_shape}", *in_turn(before, after, seconds))
+        comparisons.add(f"gradient of convolve, {x_shape}, {w_shape}", before, after)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.adapters.pairs import in_turn, seconds_option, show
+from benchmarks.adapters.turns import Comparisons
 from fastconv.adapters import cs231n
 
 CONV, POOL = {"stride": 1, "pad": 3}, {"pool_height": 2, "pool_width": 2, "stride": 2}
@@ -163,11 +163,11 @@ class ThreeLayerNet:
 
 
 def main() -> None:
-    seconds = seconds_option(__doc__)
+    comparisons = Comparisons(__doc__)
     for name, layers, batch in (("naive", NAIVE, 2), ("strided", STRIDED, 50)):
         before, after = ThreeLayerNet(layers, batch), ThreeLayerNet(FAST, batch)
         np.testing.assert_allclose([after.step() for _ in range(3)], [before.step() for _ in range(3)], rtol=1e-9)
-        show(f"a step with {batch} images, {name} layers", *in_turn(before.step, after.step, seconds))
+        comparisons.add(f"a step with {batch} images, {name} layers", before.step, after.step)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.adapters.pairs import in_turn, seconds_option, show
+from benchmarks.adapters.turns import Comparisons
 from fastconv import data
 from fastconv.adapters import dlfs
 
@@ -135,14 +135,14 @@ class SimpleConvNet:
 
 
 def main() -> None:
-    seconds = seconds_option(__doc__)
+    comparisons = Comparisons(__doc__)
     digits = data.digits("train")
     batches = [(digits.images[first:first + 100], digits.labels[first:first + 100]) for first in range(0, 1000, 100)]
     before, after = SimpleConvNet(Convolution, Pooling), SimpleConvNet(dlfs.Convolution, dlfs.Pooling)
     np.testing.assert_allclose([after.step(*batch) for batch in batches], [before.step(*batch) for batch in batches],
                                rtol=1e-9)
-    show("a step of training with 100 digits",
-         *in_turn(lambda: before.step(*batches[0]), lambda: after.step(*batches[0]), seconds))
+    comparisons.add("a step of training with 100 digits", lambda: before.step(*batches[0]),
+                    lambda: after.step(*batches[0]))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 import fastconv.adapters.keras as fast
-from benchmarks.adapters.pairs import in_turn, seconds_option, show
+from benchmarks.adapters.turns import Comparisons
 
 os.environ["KERAS_BACKEND"] = "numpy"
 
 
 def main() -> None:
-    seconds = seconds_option(__doc__)
+    comparisons = Comparisons(__doc__)
     fast.enable()
     import keras
 
@@ -37,7 +37,7 @@ def main() -> None:
                 return model(images)
 
         np.testing.assert_allclose(after(), before(), atol=1e-4)
-        show(f"prediction of {batch} images of 64 x 64", *in_turn(before, after, seconds))
+        comparisons.add(f"prediction of {batch} images of 64 x 64", before, after)
 
 
 if __name__ == "__main__":

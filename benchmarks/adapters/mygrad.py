@@ -9,7 +9,7 @@ import numpy as np
 from mygrad.nnet import conv_nd, max_pool
 
 import fastconv.adapters.mygrad as fast
-from benchmarks.adapters.pairs import in_turn, seconds_option, show
+from benchmarks.adapters.turns import Comparisons
 
 
 def gradients(arrays: list[Any]) -> list[Any]:
@@ -21,7 +21,7 @@ def gradients(arrays: list[Any]) -> list[Any]:
 
 
 def main() -> None:
-    seconds = seconds_option(__doc__)
+    comparisons = Comparisons(__doc__)
     rng = np.random.default_rng(0)
     for batch, size in ((1, 28), (16, 32)):
         arrays = [rng.standard_normal(shape, np.float32)
@@ -36,7 +36,7 @@ def main() -> None:
 
         for got, expected in zip(after(), before()):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
-        show(f"two convolutions and their gradients, {batch} x 3 x {size} x {size}", *in_turn(before, after, seconds))
+        comparisons.add(f"two convolutions and their gradients, {batch} x 3 x {size} x {size}", before, after)
 
 
 if __name__ == "__main__":

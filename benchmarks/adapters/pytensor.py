@@ -10,11 +10,11 @@ import pytensor.tensor as pt
 from pytensor.tensor.signal import convolve2d
 
 import fastconv.adapters.pytensor as fast
-from benchmarks.adapters.pairs import in_turn, seconds_option, show
+from benchmarks.adapters.turns import Comparisons
 
 
 def main() -> None:
-    seconds = seconds_option(__doc__)
+    comparisons = Comparisons(__doc__)
     image, kernel = pt.dmatrix("image"), pt.dmatrix("kernel")
     y = convolve2d(image, kernel, mode="valid")
     results = [y, *pytensor.grad((y**2).sum(), [image, kernel])]
@@ -33,7 +33,7 @@ def main() -> None:
 
         for got, expected in zip(after(), before()):
             np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
-        show(f"convolve2d with gradients, {size} x {size}, {taps} x {taps}", *in_turn(before, after, seconds))
+        comparisons.add(f"convolve2d with gradients, {size} x {size}, {taps} x {taps}", before, after)
 
 
 if __name__ == "__main__":

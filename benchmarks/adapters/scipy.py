@@ -1,11 +1,10 @@
 """SciPy's filters before and after `fastconv.adapters.scipy.patched()`.
 
-    python -m benchmarks.adapters.scipy [--seconds 2]
+    python -m benchmarks.adapters.scipy [--seconds 2] [--only gaussian]
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import scipy.ndimage
 import scipy.signal
 
-from benchmarks.adapters.turns import HEADING, in_turn
+from benchmarks.adapters.turns import Comparisons
 from fastconv.adapters.scipy import patched
 
 
@@ -42,17 +41,14 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each call, both ways together")
-    seconds = parser.parse_args().seconds
-    print(HEADING)
+    comparisons = Comparisons(__doc__, seconds=2.0)
     for name, call in calls():
 
         def after(call: Callable[[], Any] = call) -> None:
             with patched():
                 call()
 
-        print(in_turn(call, after, seconds).row(name), flush=True)
+        comparisons.add(name, call, after)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks.adapters.torch_networks import resnet18, vgg11
-from benchmarks.adapters.turns import HEADING, in_turn
+from benchmarks.adapters.turns import Comparisons
 from fastconv.adapters.torch import disable, enable
 
 
@@ -55,14 +54,8 @@ def calls() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20.0, help="for each call, both ways together")
-    parser.add_argument("--only", default="", help="names that begin with this")
-    options = parser.parse_args()
-    print(HEADING)
+    comparisons = Comparisons(__doc__, seconds=20.0)
     for name, call in calls():
-        if not name.startswith(options.only):
-            continue
 
         def before(call: Callable[[], None] = call) -> None:
             disable()
@@ -73,7 +66,7 @@ def main() -> None:
             call()
 
         try:
-            print(in_turn(before, after, options.seconds).row(name), flush=True)
+            comparisons.add(name, before, after)
         finally:
             disable()
 

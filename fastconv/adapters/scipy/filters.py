@@ -10,33 +10,18 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from fastconv.adapters.report import Report
 from fastconv.adapters.scipy.borders import Border
+from fastconv.adapters.scipy.exchanged import Exchanged
 from fastconv.adapters.scipy.lines import EPSILON, MOST_KEPT, Line, averages, line_of, line_of_averages
 from fastconv.adapters.scipy.sharing import share_out
 from fastconv.adapters.scipy.sums import PIECE, Filter, is_integral, largest_sum, must_be_exact, store
 
 
-class Filters:
-    """SciPy's module `_nd_image` with three functions of ours; what they do not serve goes to its own.
-
-    Parameters
-    ----------
-    host : module
-        SciPy's module in C.
-    report : Report
-    """
-
-    def __init__(self, host: Any, report: Report) -> None:
-        self._host = host
-        self._report = report
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
+class Filters(Exchanged):
+    """SciPy's module `_nd_image` with three functions of ours; what they do not serve goes to its own."""
 
     def correlate(self, input, weights, output, mode, cval, origins):
         taps = _taps_of(weights, tuple(origins), Border.of_ndimage(mode, float(cval)))

@@ -6,12 +6,10 @@ around as C does.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fastconv import functional
-from fastconv.adapters.report import Report
+from fastconv.adapters.scipy.exchanged import Exchanged
 from fastconv.adapters.scipy.sums import ZERO, largest_sum, must_be_exact, the_same
 
 #: SciPy's numbers for the boundaries as `padding_mode`, and for the sizes of the output.
@@ -19,22 +17,8 @@ _BOUNDARIES = {0: "constant", 4: "symmetric", 8: "circular"}
 _VALID, _SAME, _FULL = 0, 1, 2
 
 
-class Planes:
-    """SciPy's module `_sigtools` with a function of ours; what it does not serve goes to SciPy's own.
-
-    Parameters
-    ----------
-    host : module
-        SciPy's module in C.
-    report : Report
-    """
-
-    def __init__(self, host: Any, report: Report) -> None:
-        self._host = host
-        self._report = report
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
+class Planes(Exchanged):
+    """SciPy's module `_sigtools` with a function of ours; what it does not serve goes to SciPy's own."""
 
     def _convolve2d(self, in1, in2, flip=1, mode=_FULL, boundary=0, fillvalue=None):
         name = "convolve2d" if flip else "correlate2d"
