@@ -26,7 +26,7 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    request_queue_size = 64  # connections that have not been taken up; 5 are too few for a page that opens on a slow day
+    request_queue_size = 64  # connections not taken up yet; 5 are too few for a page that opens on a slow day
 
     def __init__(self, page: Page, port: int) -> None:
         self.page = page
