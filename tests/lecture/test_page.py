@@ -246,7 +246,7 @@ def test_the_keys_of_slide(visit):
     page.keyboard.press("?")
     assert "stride down, up" in page.inner_text("#dialog")
     page.keyboard.press("Escape")
-    page.keyboard.press("2")
+    page.keyboard.press("4")
     page.wait_for_selector("#paper")
     page.go_back()
     page.wait_for_selector(".slide")
@@ -329,7 +329,7 @@ def test_drawing_with_the_keyboard(visit):
     for _ in range(8):
         page.keyboard.press("Shift+ArrowDown")
     page.wait_for_selector("#prediction")
-    assert page.inner_text("#said").startswith("Taken for")
+    until(page, "document.querySelector('#said').textContent.startsWith('Taken for')")
     page.keyboard.press("c")
     until(page, "document.querySelector('.answer').textContent === 'Nothing is drawn yet.'")
     page.keyboard.press("n")
