@@ -312,6 +312,8 @@ def test_errors_name_the_argument():
             (lambda: walk.shuffled_pixels(image[None], [1], image[None, :, :9], [1]), "test_x must be images"),
             (lambda: plots.PixelUseDisplay.from_sizes(3, 5), "kernel_size"),
             (lambda: plots.LearningRateDisplay.from_arrays([0.1], [1, 2]), "loss must have one number for each"),
+            (lambda: plots.LearningRateDisplay.from_arrays([0.0, 1.0], [1, 2]), "lr must be above 0, got 0.0"),
+            (lambda: plots.LearningRateDisplay.from_arrays([0.1], [np.nan]), "loss must have a finite number"),
             (lambda: plots.UpdateDisplay(walk.update(network, image[None], [1]), "4.weight"), "name must")):
         with pytest.raises(ValueError, match=message):
             call()
