@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn
 from fastconv.functional import checks
 from fastconv.walk.images import check_place
-from fastconv.walk.network import backward
+from fastconv.walk.network import a_module, backward
 
 __all__ = ["FiniteDifference", "GradientCheck", "check_gradients", "finite_difference"]
 
@@ -122,20 +122,21 @@ def finite_difference(model: nn.Module, x: ArrayLike, label: int, name: str, ind
     >>> bool(np.isclose(one.difference, one.gradient))
     True
     """
-    double = _in_float64(model)
+    double = _in_float64(a_module(model))
     parameters = dict(double.named_parameters())
-    if name not in parameters:
-        raise ValueError(f"name must be one of {', '.join(parameters)}, got {name!r}")
-    array = parameters[name].data
+    array = parameters[checks.choice(name, "name", tuple(parameters))].data
+    index = tuple(checks.integers(index, "index"))
     if len(index) != array.ndim:
         raise ValueError(f"index must have {array.ndim} numbers, one for each axis of {name}, got {index}")
     check_place(array.shape, **{f"index[{axis}]": place for axis, place in enumerate(index)})
-    if not checks.number(step, "step") > 0:
-        raise ValueError(f"step must be above 0, got {step}")
+    if not 0 < checks.number(step, "step") < np.inf:
+        raise ValueError(f"step must be above 0 and finite, got {step}")
     image = np.asarray(checks.array(x, "x"), np.float64)
     seen = backward(double, image, label)
     gradients = {found: array for layer in seen.layers for found, array in layer.gradients.items()}
     value = float(array[index])
+    if value + step == value:
+        raise ValueError(f"step must be large enough to move the number {value}, got {step}")
 
     def loss_with(moved: float) -> float:
         array[index] = moved

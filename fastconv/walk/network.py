@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import functional as F, nn, optim
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 from fastconv.nn.sequential import is_chain
+from fastconv.walk.images import one_image
 from fastconv.walk.sizes import OutputSize
 
 __all__ = ["BackwardWalk", "ForwardWalk", "LayerWalk", "UpdateWalk", "backward", "forward", "update"]
@@ -182,7 +184,7 @@ def forward(model: nn.Module, x: ArrayLike) -> ForwardWalk:
     >>> seen.layers[0].formula[0].formula
     '(28 + 2*2 - 5)/1 + 1 = 28'
     """
-    image = checks.array(x, "x")
+    image = _image(model, x)
     current: Any = image[None]
     layers = []
     for (path, layer), after in zip(_chain(model), _outputs(model, current), strict=True):
@@ -218,7 +220,7 @@ def backward(model: nn.Module, x: ArrayLike, label: int) -> BackwardWalk:
     >>> [one.grad_output.shape for one in reversed(seen.layers)][:2]
     [(10,), (10,)]
     """
-    image = checks.array(x, "x")
+    image = _image(model, x)
     _outputs(model, image[None])  # refuses an image that does not fit, by the name of the layer
     double = _copied(model)
     current: Any = image[None]
@@ -277,7 +279,7 @@ def update(model: nn.Module, x: ArrayLike, labels: ArrayLike, lr: float = 0.01) 
     >>> np.allclose(step.after[name], step.before[name] - step.lr * step.gradients[name])
     True
     """
-    double = _copied(model)
+    double = _copied(a_module(model))
     parameters = dict(double.named_parameters())
     optimiser = optim.SGD(list(parameters.values()), lr=lr)
     loss = loss_of(model)
@@ -289,6 +291,19 @@ def update(model: nn.Module, x: ArrayLike, labels: ArrayLike, lr: float = 0.01) 
     loss_after = loss(double(checks.array(x, "x")), labels)
     after = {name: parameter.data for name, parameter in parameters.items()}
     return UpdateWalk(float(lr), before, gradients, after, loss_before, loss_after)
+
+
+def a_module(model: Any) -> Any:
+    """The argument model."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a fastconv.nn.Module, got {shown(model)}")
+    return model
+
+
+def _image(model: nn.Module, x: ArrayLike) -> NDArray[Any]:
+    """The argument x, without the axis of the batch: (C, H, W) where the first layer convolves."""
+    first = next((layer for _, layer in _chain(a_module(model))), None)
+    return one_image(x) if isinstance(first, nn.Conv2d) else checks.array(x, "x")
 
 
 def _copied(model: nn.Module) -> nn.Module:

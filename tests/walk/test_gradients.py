@@ -78,7 +78,7 @@ def test_one_number_of_a_models_gradient():
 
 def test_a_number_that_the_model_has_not():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
-    for name, index, message in (("2.weight", (0, 0), "1.weight, 1.bias, got '2.weight'"),
+    for name, index, message in (("2.weight", (0, 0), "'1.weight', '1.bias', got '2.weight'"),
                                  ("1.bias", (5,), "less than 5"), ("1.weight", (0,), "2 numbers")):
         with pytest.raises(ValueError, match=message):
             fc.walk.finite_difference(model, X[0].astype(np.float32), 0, name, index)
