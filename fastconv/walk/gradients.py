@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn
 from fastconv.functional import checks
+from fastconv.optim.ranges import at_least_zero
 from fastconv.walk.images import check_place
 from fastconv.walk.network import a_module, backward
 
@@ -199,8 +201,9 @@ def check_gradients(layer: nn.Module, x: ArrayLike, *, samples: int = 50, tolera
     False
     """
     samples = checks.integer(samples, "samples", 1)
+    tolerance = at_least_zero(tolerance, "tolerance")
     rng = np.random.default_rng(checks.integer(seed, "seed", 0))
-    double = _in_float64(layer)
+    double = _in_float64(a_module(layer, "layer"))
     image = np.array(checks.array(x, "x"), np.float64)
     output = double(image)
     if not np.array_equal(output, _copied(double)(image), equal_nan=True):
@@ -223,9 +226,16 @@ def check_gradients(layer: nn.Module, x: ArrayLike, *, samples: int = 50, tolera
         pairs = [(tuple(map(int, np.unravel_index(place, array.shape))), float(gradient.flat[place]),
                   _difference(double, image, array, place, weights)) for place in places]
         scale = max([1e-8, *(abs(expected) for _, _, expected in pairs), *(abs(given) for _, given, _ in pairs)])
-        worst[name] = max(pairs, key=lambda pair: abs(pair[1] - pair[2]), default=((), 0.0, 0.0))
-        errors[name] = max(0.0, abs(worst[name][1] - worst[name][2]) - rounding) / scale
-    return GradientCheck(errors, worst, float(tolerance))
+        worst[name] = max(pairs, key=lambda pair: _apart(*pair[1:]), default=((), 0.0, 0.0))
+        furthest = _apart(*worst[name][1:])
+        errors[name] = furthest if math.isinf(furthest) else max(0.0, furthest - rounding) / scale
+    return GradientCheck(errors, worst, tolerance)
+
+
+def _apart(gradient: float, difference: float) -> float:
+    """How far two numbers are apart: infinitely, if one is not finite."""
+    distance = abs(gradient - difference)
+    return distance if math.isfinite(distance) else math.inf
 
 
 def _difference(layer: nn.Module, x: NDArray[Any], array: NDArray[Any], place: int, weights: NDArray[Any]) -> float:

@@ -130,8 +130,8 @@ def predictions(model: nn.Module, x: ArrayLike, labels: ArrayLike) -> Prediction
     100
     """
     images = checks.array(x, "x")
-    if not len(images):
-        raise ValueError("x must hold at least one image")
+    if not images.ndim or not len(images):
+        raise ValueError(f"x must hold at least one image, got shape {images.shape}")
     probabilities = a_module(model).predict_proba(images)
     if probabilities.ndim != 2:
         raise ValueError(f"model must give one number for each class, its output has shape {probabilities.shape}")
