@@ -47,9 +47,10 @@ class ConvolutionDisplay(Display):
 
     def __init__(self, data: walk.ConvolutionWalk, *, k: int = 0, channel: int = 0,
                  at: tuple[int, int] = (0, 0)) -> None:
-        self.data, self.k, self.channel, self.at = data, k, channel, checks.integers(at, "at")
-        if len(self.at) != 2:
+        place = checks.integers(at, "at")
+        if len(place) != 2:
             raise ValueError(f"at must be (row, column), got {at}")
+        self.data, self.k, self.channel, self.at = data, k, channel, (place[0], place[1])
         self.cell = data.cell(k, *self.at)
         if not 0 <= checks.integer(channel, "channel") < len(self.cell.patch):
             raise ValueError(f"channel must be at least 0 and less than {len(self.cell.patch)}, got {channel}")
