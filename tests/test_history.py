@@ -33,6 +33,10 @@ def test_a_table_holds_the_very_numbers(tmp_path):
     ("{header}\n1,0.5,,,,0.1,1\nx,0.5,,,,0.1,1\n", "line 3: epoch must be a whole number, got 'x'"),
     ("{header}\n1,nan,,,,0.1,1\n", "line 2: train_loss must be a finite number, got 'nan'"),
     ("{header}\n1,,,,,0.1,1\n", "line 2: train_loss must be a finite number, got ''"),
+    ("{header}\n2,0.5,,,,0.1,1\n2,0.5,,,,0.1,1\n", "line 3: epoch must be above 2 and at most 2147483647, got 2"),
+    ("{header}\n0,0.5,,,,0.1,1\n", "line 2: epoch must be above 0"),
+    ("{header}\n" + "9" * 400 + ",0.5,,,,0.1,1\n", "line 2: epoch must be above 0"),
+    ("{header}\n" + "9" * 5000 + ",0.5,,,,0.1,1\n", "line 2: epoch must be a whole number, got '999"),
     (b"\xff\xfe", "no table of a history"),
 ])
 def test_a_file_that_is_no_such_table(tmp_path, text, message):
@@ -43,6 +47,31 @@ def test_a_file_that_is_no_such_table(tmp_path, text, message):
     with pytest.raises(ValueError, match="run.csv: ") as error:
         fc.History.load(path)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("changed, message", [
+    (dict(lr=[0.1, 0.1]), "an entry for each of its 3 epochs in lr, got 2"),
+    (dict(validation_loss=[]), "an entry for each of its 3 epochs in validation_loss, got 0"),
+    (dict(train_loss=[1.0, np.inf, 1.0]), "entry 1 of the history: train_loss must be a finite number, got 'inf'"),
+    (dict(seconds=[1.0, 2.0, None]), "entry 2 of the history: seconds must be a finite number, got ''"),
+    (dict(epoch=[1, 3, 2]), "entry 2 of the history: epoch must be above 3"),
+])
+def test_a_history_that_no_table_can_hold(tmp_path, changed, message):
+    """It is refused, not cut to its shortest list, nor written for nobody to read."""
+    with pytest.raises(ValueError, match=message):
+        fc.History(**{**HISTORY.to_dict(), **changed}).save(tmp_path / "run.csv")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("history, message", [
+    ({"epoch": [1]}, "history must have a value of train_loss, validation_loss"),
+    ({"epoch": [1], "lr": [None]}, "history must have a value of"),
+    ({"epoch": [1, 2], "lr": [0.1]}, "an entry for each of its 2 epochs in lr, got 1"),
+    ({"epoch": 3}, "history must have a list in epoch, got 3"), ([1], "history must be a fastconv.History"),
+])
+def test_what_has_no_curves(history, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        HistoryDisplay.from_history(history)
 
 
 def test_a_path_that_is_no_table(tmp_path):
@@ -96,6 +125,11 @@ def test_curves_in_a_terminal(columns):
     assert lines[11] == "learning rate   * 0.1 -> 0.1" and lines[12].startswith("      0.1 |*")
     coloured = curves.charts(history, columns, colour=True)
     assert "\x1b[34m*\x1b[0m" in "".join(coloured) and "\x1b[33mo\x1b[0m" in "".join(coloured)
+
+
+def test_numbers_of_any_size_are_drawn():
+    lines = curves.charts(fc.History(epoch=[1, 2], train_loss=[1e308, -1e308]), 40, False)
+    assert [line.rstrip()[-1] for line in (lines[1], lines[8])] == ["*", "*"] and "-1e+308 |" in lines[8]
 
 
 def test_one_epoch_is_a_curve_too():

@@ -67,7 +67,8 @@ def test_it_ends_where_the_loss_runs_away():
 def test_errors_name_the_argument():
     one = trainer()
     for wrong, message in ((dict(lowest=0), "lowest must"), (dict(highest=1e-7), "highest must be above lowest"),
-                           (dict(steps=2), "steps must"), (dict(batch_size=0), "batch_size must")):
+                           (dict(steps=2), "steps must"), (dict(steps=10**9), "steps must be at most"),
+                           (dict(batch_size=0), "batch_size must")):
         with pytest.raises(ValueError, match=message):
             one.lr_find(TRAIN, **wrong)
     with pytest.raises(ValueError, match="train_set: labels must be below 3"):

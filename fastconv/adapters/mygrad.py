@@ -172,7 +172,8 @@ def _options(operation: Any) -> dict[str, tuple[int, ...]]:
 def _each(value: Any, axes: int) -> tuple[int, ...] | None:
     """An integer for each axis, or None where there is none."""
     values = (value,) * axes if np.ndim(value) == 0 else tuple(value)
-    fits = len(values) == axes and all(isinstance(each, (int, np.integer)) for each in values)
+    fits = len(values) == axes and all(isinstance(each, (int, np.integer)) and not isinstance(each, bool)
+                                       for each in values)
     return tuple(map(int, values)) if fits else None
 
 

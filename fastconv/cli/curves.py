@@ -58,12 +58,13 @@ def _chart(curves: Sequence[Points], columns: int, colour: bool) -> list[str]:
     epochs = [epoch for points in curves for epoch, _ in points]
     values = [value for points in curves for _, value in points]
     first, last, low, high = min(epochs), max(epochs), min(values), max(values)
+    unit = max(map(abs, values)) or 1  # differences of the largest numbers that there are are none
     cells = np.full((_ROWS, wide), -1)
     for number, points in reversed(list(enumerate(curves))):  # the first lies on top
         at = np.linspace(first, last, wide)
         known, numbers = zip(*points)
-        heights = np.interp(at, known, numbers)
-        rows = np.rint((high - heights) / ((high - low) or 1) * (_ROWS - 1)).astype(int).tolist()
+        heights = np.interp(at, known, np.divide(numbers, unit))
+        rows = np.rint((high / unit - heights) / (high / unit - low / unit or 1) * (_ROWS - 1)).astype(int).tolist()
         inside = np.flatnonzero((at >= known[0]) & (at <= known[-1])).tolist()
         before = rows[inside[0]] if inside else 0
         for column in inside:

@@ -21,7 +21,7 @@ def add_options(parser: Parser) -> None:
     parser.positionals("HISTORY", 1, 1, "a .csv file of fastconv train --history")
     parser.option("plot", "--out", type=picture_path, metavar="FILE",
                   help="draw a picture into this file, .png, .svg or .pdf, with Matplotlib")
-    parser.option("plot", "--width", type=integer(20), metavar="N",
+    parser.option("plot", "--width", type=integer(20, 10_000), metavar="N",
                   help="characters in a line (default: the terminal's, or 80)")
 
 

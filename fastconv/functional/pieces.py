@@ -168,7 +168,7 @@ def _named(function: Callable[..., Any], arguments: Sequence[Any], options: Mapp
 def _of_convolution(function: Callable[..., Any], options: dict[str, Any], sizes: tuple[int, ...], batched: bool,
                     dtype: np.dtype[Any]) -> Windowed:
     for name in ("weight", "bias"):    # copies: whoever computes pieces later must find what was given
-        if options[name] is not None:
+        if name == "weight" or options[name] is not None:
             options[name] = checks.array(options[name], name).copy()
     weight, bias = options["weight"], options["bias"]
     checks.same_dtype(x=np.empty(0, dtype), weight=weight, bias=bias)

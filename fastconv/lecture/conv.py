@@ -13,12 +13,12 @@ from fastconv.functional import checks
 from fastconv.lecture.images import Sections, model_image, picture
 from fastconv.lecture.page import Page
 
-__all__ = ["conv", "size_of"]
+__all__ = ["MOST_TAPS", "conv", "size_of"]
 
 
 #: Pixels of a padded image, and taps along an axis of a filter, that a page can show and a browser hold.
 _MOST_PIXELS = 2**21
-_MOST_TAPS = 31
+MOST_TAPS = 31
 
 _IMPORTS = ("import numpy as np", "import fastconv as fc", "from fastconv import data, nn, walk", "")
 _OPTIONS = ("stride", "padding", "dilation", "padding_mode", "padding_value")
@@ -54,9 +54,11 @@ def conv(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[
     if "padding_mode" in head:
         options.pop("padding_value", None)  # the layer's belongs to the layer's mode
     options |= {name: head[name] for name in (*_OPTIONS, "activation") if name in head}
+    if "padding_value" in options:
+        options["padding_value"] = _finite(options["padding_value"], "padding_value")
     code = [*_IMPORTS, *chosen.code]
     if "bias" in head:
-        bias = np.array([checks.number(head["bias"], "bias")], np.float32)
+        bias = np.array([_finite(head["bias"], "bias")], np.float32)
         code.append(f"bias = np.float32([{bias[0]!s}])")
     pads = checks.padding(options.get("padding", 0), x.shape[1:], weight.shape[1:],
                           checks.pair(options.get("stride", 1), "stride"),
@@ -97,7 +99,7 @@ def _preset(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
     if name == "own":
         weight, made = _own(sections, len(image))
     elif name == "random":
-        taps = checks.integer(head.get("size", 3), "size", 1, _MOST_TAPS)
+        taps = checks.integer(head.get("size", 3), "size", 1, MOST_TAPS)
         seed = checks.integer(head.get("seed", 0), "seed", 0)
         weight = np.random.default_rng(seed).standard_normal((len(image), taps, taps), np.float32)
         made = f"np.random.default_rng({seed}).standard_normal((len(image), {taps}, {taps}), np.float32)"
@@ -114,7 +116,7 @@ def _learnt(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
     image = model_image(page, head, sections)
     seen = walk.forward(page.model, image)
     layers = {one.name.split(":")[0]: one for one in seen.layers if isinstance(one.layer, nn.Conv2d)}
-    name = head["layer"]
+    name = str(head["layer"])
     if name not in layers:
         raise ValueError(f"layer must be one of {', '.join(layers)}, got {name!r}")
     layer: Any = layers[name].layer
@@ -143,13 +145,21 @@ def _learnt(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
                    np.array(bias, np.float32), options, told, {"image": image}, code)
 
 
+def _finite(value: Any, name: str) -> float:
+    """A number that float32 holds."""
+    number = checks.number(value, name)
+    if not abs(number) <= float(np.finfo(np.float32).max):
+        raise ValueError(f"{name} must be a finite float32, got {number!r}")
+    return number
+
+
 def _own(sections: Sections, channels: int) -> tuple[NDArray[np.float32], str]:
     """The filter that the page sends along, and the Python that makes it."""
     weight = sections.get("weight")
     shape = () if weight is None else weight.shape
     if weight is None or len(shape) != 3 or shape[0] != channels or not 1 <= min(shape[1:]) <= max(
-            shape[1:]) <= _MOST_TAPS:
-        raise ValueError(f"section weight must be of shape ({channels}, R, S), each at most {_MOST_TAPS}, got {shape}")
+            shape[1:]) <= MOST_TAPS:
+        raise ValueError(f"section weight must be of shape ({channels}, R, S), each at most {MOST_TAPS}, got {shape}")
     if not np.isfinite(weight).all():
         raise ValueError("section weight must be finite")
     return weight, f"np.float32([{', '.join(map(str, weight.ravel()))}]).reshape{shape}"

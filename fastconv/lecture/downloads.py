@@ -16,6 +16,9 @@ __all__ = ["csv", "npz"]
 
 def npz(page: Page, head: Mapping[str, Any], sections: Sections) -> bytes:
     """The sections as `np.load` reads them."""
+    for name in ("file", "allow_pickle"):  # which np.savez takes for its own
+        if name in sections:
+            raise ValueError(f"a section must not be named {name!r}")
     file = io.BytesIO()
     arrays: dict[str, Any] = dict(sections)
     np.savez(file, **arrays)

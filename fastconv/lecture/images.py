@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ __all__ = ["model_image", "picture", "show"]
 
 Sections = Mapping[str, NDArray[np.float32]]
 
+#: As Python writes a number too, for the page shows it as Python.
+_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
+
 
 def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[np.float32]:
     """The picture (C, H, W), from 0 to 1, that ``head["image"]`` names: ``"digit:7"``, ``"sample:house"``, or
@@ -28,7 +32,7 @@ def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[
     """
     name = head.get("image", "digit:0")
     kind, _, number = str(name).partition(":")
-    if kind == "digit" and number.isdecimal() and int(number) < len(page.digits):
+    if kind == "digit" and _NUMBER.fullmatch(number) and int(number) < len(page.digits):
         image: NDArray[np.float32] = page.digits.images[int(number)]
         return image
     if kind == "sample":
@@ -57,6 +61,8 @@ def model_image(page: Page, head: Mapping[str, Any], sections: Sections) -> NDAr
     if head.get("image") != "ink":
         return page.framed(picture(page, head, sections))
     ink = picture(page, {"image": "upload"}, sections)[0]
+    if ink.min() < 0 or ink.max() > 1:
+        raise ValueError(f"section image must hold a drawing, with numbers from 0 to 1, got {ink.min()} to {ink.max()}")
     if not ink.any():
         raise ValueError("section image must hold a drawing, all of it is 0")
     _, *size = page.shape

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv import walk
-from fastconv.lecture.conv import size_of
+from fastconv.functional import checks
+from fastconv.lecture.conv import MOST_TAPS, size_of
 from fastconv.lecture.images import Sections
 from fastconv.lecture.page import Page
 
@@ -20,8 +21,11 @@ def pool(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[
     """
     if "x" not in sections:
         raise ValueError("section x must be maps (C, H, W), there is none")
+    size = checks.pair(head.get("size", 2), "size")
+    if max(size) > MOST_TAPS:
+        raise ValueError(f"size must be at most {MOST_TAPS} x {MOST_TAPS}, got {size[0]} x {size[1]}")
     options = {name: head[name] for name in ("stride", "padding", "ceil_mode") if name in head}
-    seen = walk.pooling(sections["x"], head.get("size", 2), kind=head.get("kind", "max"), **options)
+    seen = walk.pooling(sections["x"], size, kind=head.get("kind", "max"), **options)
     arrays: dict[str, Any] = {"output": seen.output}
     if seen.indices is not None:
         arrays["winners"] = seen.indices

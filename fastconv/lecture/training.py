@@ -141,7 +141,7 @@ class Training:
         """Pause, and begin again with the first weights."""
         return self._ask(self._reset)
 
-    def set(self, **values: Any) -> Progress:
+    def set(self, /, **values: Any) -> Progress:
         """Change settings: see `Settings`.
 
         Raises

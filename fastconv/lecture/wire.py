@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["pack", "unpack"]
 
 _ARRAY = np.dtype("<f4")
+#: Sections of a body, and letters of a section's name: more than any view has, and than a ZIP archive can name.
+_MOST_SECTIONS, _MOST_LETTERS = 4096, 256
 
 
 def pack(head: Mapping[str, Any], sections: Mapping[str, ArrayLike]) -> bytes:
@@ -32,7 +34,10 @@ def pack(head: Mapping[str, Any], sections: Mapping[str, ArrayLike]) -> bytes:
     """
     arrays = {name: np.asarray(array, _ARRAY, "C") for name, array in sections.items()}
     shapes = [[name, array.shape] for name, array in arrays.items()]
-    text = json.dumps({**head, "sections": shapes}, allow_nan=False).encode()
+    try:
+        text = json.dumps({**head, "sections": shapes}, allow_nan=False).encode()
+    except ValueError as error:
+        raise ValueError("the numbers that come out must be finite, and some are not: give smaller ones") from error
     text += b" " * (-len(text) % 4)
     return b"".join([len(text).to_bytes(4, "little"), text, *(array.tobytes() for array in arrays.values())])
 
@@ -50,11 +55,13 @@ def unpack(body: bytes) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]
         raise ValueError(f"body must begin with the length of its head, got {len(body)} bytes")
     try:
         head = json.loads(body[4:4 + length])
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or an integer of thousands of digits
         raise ValueError(f"body must have a head in JSON: {error}") from error
     shapes = head.pop("sections", []) if isinstance(head, dict) else None
     if not isinstance(shapes, list) or not all(map(_is_section, shapes)):
         raise ValueError("body must have a head that is an object, with sections [[name, shape], ...]")
+    if len(shapes) > _MOST_SECTIONS or len({name for name, _ in shapes}) < len(shapes):
+        raise ValueError(f"body must have at most {_MOST_SECTIONS} sections, each of another name, got {len(shapes)}")
     sections, place = {}, 4 + length
     for name, shape in shapes:
         end = place + math.prod(shape) * _ARRAY.itemsize
@@ -68,5 +75,6 @@ def unpack(body: bytes) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]
 
 
 def _is_section(entry: Any) -> bool:
-    return (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], list)
+    return (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
+            and len(entry[0]) <= _MOST_LETTERS and isinstance(entry[1], list)
             and len(entry[1]) <= 4 and all(type(size) is int and 0 <= size < 2**24 for size in entry[1]))

@@ -38,8 +38,8 @@ class ActivationDisplay(Display):
     """
 
     def __init__(self, data: walk.ActivationWalk, *, channel: int = 0) -> None:
-        if data.x.ndim != 3:
-            raise ValueError(f"data must be of maps (C, H, W), got shape {data.x.shape}")
+        if data.x.ndim != 3 or not data.x.size:
+            raise ValueError(f"data must be of maps (C, H, W), with at least one number, got shape {data.x.shape}")
         if not 0 <= checks.integer(channel, "channel") < len(data.x):
             raise ValueError(f"channel must be at least 0 and less than {len(data.x)}, got {channel}")
         self.data, self.channel = data, channel
@@ -86,7 +86,8 @@ class ActivationDisplay(Display):
             self._panel(name, (left, 0.02, 0.21, 0.83), f"map {self.channel} {name}")
             self._plane(name, plane, limit=limit)
         histogram = self._chart("histogram", (0.77, 0.1, 0.22, 0.75), f"all {data.x.size} numbers")
-        edges = np.histogram_bin_edges(np.concatenate([data.x.ravel(), data.y.ravel()]), _BINS)
+        numbers = np.concatenate([data.x.ravel(), data.y.ravel()])
+        edges = np.histogram_bin_edges(numbers[np.isfinite(numbers)].astype(np.float64), _BINS)
         self.counts_ = {name: histogram.hist(values.ravel(), edges, histtype=kind, color=colour, label=name)[0]
                         for name, values, kind, colour in (("before", data.x, "stepfilled", "lightgray"),
                                                            ("after", data.y, "step", "tab:blue"))}

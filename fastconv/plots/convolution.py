@@ -12,6 +12,9 @@ from fastconv.functional import checks
 from fastconv.plots.display import GREY, Display, hatch, number, rectangle
 from fastconv.walk.layers import channels_first, layer_of
 
+#: Of a ruler on which each pixel has a number.
+_MOST_PIXELS = 256
+
 
 class ConvolutionDisplay(Display):
     """One position of the window: the patch, the filter's slice, their products, and the cell that they add up to.
@@ -44,8 +47,11 @@ class ConvolutionDisplay(Display):
 
     def __init__(self, data: walk.ConvolutionWalk, *, k: int = 0, channel: int = 0,
                  at: tuple[int, int] = (0, 0)) -> None:
-        self.data, self.k, self.channel, self.at = data, k, channel, at
-        self.cell = data.cell(k, *at)
+        place = checks.integers(at, "at")
+        if len(place) != 2:
+            raise ValueError(f"at must be (row, column), got {at}")
+        self.data, self.k, self.channel, self.at = data, k, channel, (place[0], place[1])
+        self.cell = data.cell(k, *self.at)
         if not 0 <= checks.integer(channel, "channel") < len(self.cell.patch):
             raise ValueError(f"channel must be at least 0 and less than {len(self.cell.patch)}, got {channel}")
 
@@ -255,6 +261,9 @@ class OutputSizeDisplay(Display):
     def plot(self, *, ax: Any = None) -> OutputSizeDisplay:
         """Draw the ruler. Parameters as of `ConvolutionDisplay.plot`."""
         data = self.data
+        if data.padded > _MOST_PIXELS:
+            raise ValueError(f"size must be at most {_MOST_PIXELS} with its padding to be drawn pixel by pixel, got "
+                             f"{data.padded}")
         self._begin(ax, (max(5, 0.45 * data.padded), 1.2 + 0.3 * data.outputs))
         panel = self._panel("ruler", (0, 0, 1, 0.88), data.formula)
         panel.set_xlim(-0.6, data.padded - 0.4)

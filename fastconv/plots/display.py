@@ -81,10 +81,9 @@ class Display:
         """Draw a plane of numbers into a panel: signed ones symmetric about 0, with their values where they can be
         read."""
         panel = self.axes_[name]
-        if cmap == GREY:
-            low, high = float(np.nanmin(plane)), float(np.nanmax(plane))
-        else:  # a sheet of tiles has NaN between them
-            high = limit if limit is not None else float(np.nanmax(np.abs(plane)))
+        low, high = _ends(plane)
+        if cmap != GREY:
+            high = limit if limit is not None and math.isfinite(limit) else max(-low, high)
             low = -high
         if low == high:
             low, high = low - 1, high + 1
@@ -105,11 +104,18 @@ class Display:
         in grey."""
         if image.shape[0] not in (3, 4):
             return self._plane(name, image[0], cmap=cmap, numbers=False)
-        low, high = float(np.nanmin(image)), float(np.nanmax(image))
+        low, high = _ends(image)
         colours = (image[:3].transpose(1, 2, 0) - low) / ((high - low) or 1)
         colours = np.where(np.isnan(colours), 1, colours)  # between tiles
         self.images_[name] = self.axes_[name].imshow(colours, interpolation="nearest")
         return self.images_[name]
+
+
+def _ends(values: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest of those that are finite, 0 and 0 where none is: a sheet of tiles has NaN between them.
+    """
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def number(value: Any) -> str:

@@ -23,6 +23,9 @@ class FlattenDisplay(Display):
     maps : ndarray (C, H, W)
     most : int
         Maps that are drawn above the row, from the first; the row is drawn whole.
+    channels_last : bool
+        Whether the row has pixel by pixel the numbers of all maps: that of ``nn.Flatten()`` in a model of NHWC, to
+        which its data_format was not said.
 
     Examples
     --------
@@ -34,32 +37,40 @@ class FlattenDisplay(Display):
     row 1, column 1 of map 2 is number 2*4 + 1*2 + 1 = 11: 11
     """
 
-    def __init__(self, maps: NDArray[Any], *, most: int = 16) -> None:
+    def __init__(self, maps: NDArray[Any], *, most: int = 16, channels_last: bool = False) -> None:
         self.maps = checks.array(maps, "maps")
-        if self.maps.ndim != 3:
-            raise ValueError(f"maps must be (C, H, W), got shape {self.maps.shape}")
+        if self.maps.ndim != 3 or not self.maps.size:
+            raise ValueError(f"maps must be (C, H, W), with at least one number, got shape {self.maps.shape}")
         self.most = min(checks.integer(most, "most", 1), len(self.maps))
-        self.row = F.flatten(self.maps[None])[0]
+        self.channels_last = checks.flag(channels_last, "channels_last")
+        self.row = F.flatten((np.moveaxis(self.maps, 0, -1) if self.channels_last else self.maps)[None])[0]
 
     @classmethod
-    def from_arrays(cls, maps: ArrayLike, *, most: int = 16) -> FlattenDisplay:
+    def from_arrays(cls, maps: ArrayLike, *, most: int = 16, channels_last: bool = False) -> FlattenDisplay:
         """Of maps (C, H, W)."""
-        return cls(checks.array(maps, "maps"), most=most)
+        return cls(checks.array(maps, "maps"), most=most, channels_last=channels_last)
 
     @classmethod
     def from_model(cls, model: nn.Module, x: ArrayLike, *, most: int = 16) -> FlattenDisplay:
         """Of what comes to a model's `Flatten` for an image."""
         layers = walk.forward(model, x).layers
         seen = layer_of(layers, 0, (nn.Flatten,), "a Flatten")
-        return cls(channels_first(layers, seen.input), most=most)
+        maps = channels_first(layers, seen.input)
+        layer: Any = seen.layer
+        return cls(maps, most=most, channels_last=maps is not seen.input and layer.data_format == "NCHW")
 
     def describe(self) -> str:
         count, rows, columns = self.maps.shape
         last = self.row[-1]
+        rule, at = "c*{} + i*{} + j", f"{count - 1}*{rows * columns} + {rows - 1}*{columns} + {columns - 1}"
+        steps = (rows * columns, columns)
+        if self.channels_last:
+            rule, at = "i*{} + j*{} + c", f"{rows - 1}*{columns * count} + {columns - 1}*{count} + {count - 1}"
+            steps = (columns * count, count)
         return (f"{count} map{'s' * (count > 1)} of {rows} x {columns} become one row of {self.row.size} numbers\n"
-                f"row i, column j of map c is number c*{rows * columns} + i*{columns} + j\n"
-                f"row {rows - 1}, column {columns - 1} of map {count - 1} is number {count - 1}*{rows * columns} + "
-                f"{rows - 1}*{columns} + {columns - 1} = {self.row.size - 1}: {number(last)}")
+                f"row i, column j of map c is number {rule.format(*steps)}\n"
+                f"row {rows - 1}, column {columns - 1} of map {count - 1} is number {at} = {self.row.size - 1}: "
+                f"{number(last)}")
 
     def plot(self, *, ax: Any = None) -> FlattenDisplay:
         """Draw maps and row with one scale. Parameters as of `ConvolutionDisplay.plot`."""
@@ -80,12 +91,18 @@ class FlattenDisplay(Display):
         strip = self._panel("row", (0.0, 0.16, 1.0, 0.4 * (0.92 - part)))
         self._plane("row", self.row[None], limit=limit, numbers=self.row.size <= 32)
         strip.set_aspect("auto")
+        if self.channels_last:
+            starts = np.arange(rows * columns) * count
+            strip.imshow(np.array([colours * (rows * columns)]), extent=(-0.5, self.row.size - 0.5, 1.1, 0.5),
+                         aspect="auto", interpolation="nearest")
+        else:
+            starts = np.arange(count) * rows * columns
+            for channel, start in enumerate(starts):
+                strip.add_patch(rectangle(1, start, 0.6, rows * columns, facecolor=colours[channel], fill=True,
+                                          edgecolor="white", linewidth=0.5))
+        strip.set_xlim(-0.5, self.row.size - 0.5)
         strip.set_ylim(1.1, -0.5)
-        starts = np.arange(count) * rows * columns
-        for channel, start in enumerate(starts):
-            strip.add_patch(rectangle(1, start, 0.6, rows * columns, facecolor=colours[channel], fill=True,
-                                      edgecolor="white", linewidth=0.5))
-        marked = starts[::-(-count // 16)]
+        marked = starts[::-(-len(starts) // 16)]
         strip.set_xticks([*marked, self.row.size - 1], [*map(str, marked), str(self.row.size - 1)], fontsize=8)
         strip.set_xlabel("number in the row; the colours are those of the maps", fontsize=8)
         self.ax_.set_title("      ".join(self.describe().splitlines()[:2]), fontsize=9)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import Display, number, rectangle, sheet
-from fastconv.walk.layers import channels_first
+from fastconv.walk.layers import channels_first, convolution_of
 
 _ACROSS = 5
 _POOLINGS = (nn.MaxPool2d,)
@@ -159,12 +159,8 @@ class UpdateDisplay(Display):
                    k: int = 0, channel: int = 0) -> UpdateDisplay:
         """Of a model's convolution, the one with this number among its layers `Conv2d`, in a step on images
         (N, C, H, W). The model is not changed."""
-        names = [f"{path}.weight" if path else "weight" for path, module in model.named_modules()
-                 if isinstance(module, nn.Conv2d)]
-        if not 0 <= checks.integer(layer, "layer") < len(names):
-            raise ValueError(f"layer must be the number of a Conv2d, at least 0 and less than {len(names)}, "
-                             f"got {layer}")
-        return cls(walk.update(model, x, labels, lr), names[layer], k=k, channel=channel)
+        path, _ = convolution_of(model, layer)
+        return cls(walk.update(model, x, labels, lr), f"{path}.weight" if path else "weight", k=k, channel=channel)
 
     def describe(self) -> str:
         data, first = self.data, (0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fastconv.functional.foreign import shown
 from fastconv.plots.display import Display, number
 
 _PANELS = {"loss": ("train_loss", "validation_loss"), "accuracy": ("train_accuracy", "validation_accuracy"),
@@ -41,16 +42,29 @@ class HistoryDisplay(Display):
     """
 
     def __init__(self, history: Mapping[str, Any]) -> None:
+        for name, values in history.items():
+            if not hasattr(values, "__len__"):
+                raise TypeError(f"history must have a list in {name}, got {shown(values)}")
         if "epoch" not in history or not len(history["epoch"]):
             raise ValueError("history must have at least one epoch: {'epoch': [1, ...], 'train_loss': [...], ...}")
+        for name, values in history.items():
+            if len(values) not in (0, len(history["epoch"])):
+                raise ValueError(f"history must have an entry for each of its {len(history['epoch'])} epochs in "
+                                 f"{name}, got {len(values)}")
         self.history = {name: list(values) for name, values in history.items()}
         curves = {title: {name: self._points(name) for name in names} for title, names in _PANELS.items()}
         self.panels = {title: {name: points for name, points in some.items() if points}
                        for title, some in curves.items() if any(some.values())}
+        if not self.panels:
+            names = ", ".join(name for some in _PANELS.values() for name in some)
+            raise ValueError(f"history must have a value of {names}, it has none")
 
     @classmethod
     def from_history(cls, history: Any) -> HistoryDisplay:
         """Of what `Trainer.fit` returned, or a mapping such as its `to_dict`."""
+        if not isinstance(history, Mapping) and not hasattr(history, "to_dict"):
+            raise TypeError(f"history must be a fastconv.History, or a mapping as its to_dict() is, got "
+                            f"{shown(history)}")
         return cls(history if isinstance(history, Mapping) else history.to_dict())
 
     def describe(self) -> str:

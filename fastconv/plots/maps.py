@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.plots.display import Display, number, tiled
-from fastconv.walk.layers import channels_first
+from fastconv.walk.layers import channels_first, convolution_of
 
 SCALES = ("map", "layer", "model")
 
@@ -114,8 +114,9 @@ class FilterDisplay(Display):
 
     def __init__(self, weight: NDArray[Any], *, most: tuple[int, int] = (16, 32)) -> None:
         self.weight = checks.array(weight, "weight")
-        if self.weight.ndim != 4:
-            raise ValueError(f"weight must be filters (K, C/groups, R, S), got shape {self.weight.shape}")
+        if self.weight.ndim != 4 or not self.weight.size:
+            raise ValueError(f"weight must be filters (K, C/groups, R, S), with at least one number, got shape "
+                             f"{self.weight.shape}")
         self.most = checks.pair(most, "most")
 
     @classmethod
@@ -126,11 +127,7 @@ class FilterDisplay(Display):
     @classmethod
     def from_model(cls, model: nn.Module, *, layer: int = 0, most: tuple[int, int] = (16, 32)) -> FilterDisplay:
         """Of a model's convolution, the one with this number among its layers `Conv2d`."""
-        found = [module for _, module in model.named_modules() if isinstance(module, nn.Conv2d)]
-        if not 0 <= checks.integer(layer, "layer") < len(found):
-            raise ValueError(f"layer must be the number of a Conv2d, at least 0 and less than {len(found)}, "
-                             f"got {layer}")
-        return cls(found[layer].weight.data, most=most)
+        return cls(convolution_of(model, layer)[1].weight.data, most=most)
 
     def describe(self) -> str:
         filters, slices, rows, columns = self.weight.shape

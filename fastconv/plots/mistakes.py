@@ -38,7 +38,8 @@ class ConfusionMatrixDisplay(Display):
 
     def __init__(self, confusion: NDArray[np.int64], *, classes: Sequence[str] | None = None) -> None:
         self.confusion = np.asarray(confusion)
-        if self.confusion.ndim != 2 or len(set(self.confusion.shape)) != 1 or self.confusion.dtype.kind not in "iu":
+        if (self.confusion.ndim != 2 or len(set(self.confusion.shape)) != 1 or self.confusion.dtype.kind not in "iu"
+                or not self.confusion.size or self.confusion.min() < 0):
             raise ValueError(f"confusion must be counts (classes, classes), got {self.confusion.dtype} of shape "
                              f"{self.confusion.shape}")
         self.classes = class_names(classes, len(self.confusion))
@@ -47,8 +48,10 @@ class ConfusionMatrixDisplay(Display):
     def from_predictions(cls, labels: ArrayLike, predictions: ArrayLike, *,
                          classes: Sequence[str] | None = None) -> ConfusionMatrixDisplay:
         """Of the classes of images (N,) and what they are taken for (N,)."""
-        highest = max((int(np.max(numbers)) for numbers in (labels, predictions) if np.size(numbers)), default=0)
-        count = highest + 1 if classes is None else len(classes)
+        given = [numbers for numbers in map(np.asarray, (labels, predictions))
+                 if numbers.size and numbers.dtype.kind in "iu"]  # others are refused by their name
+        highest = max((int(numbers.max()) for numbers in given), default=0)
+        count = max(highest, 0) + 1 if classes is None else len(classes)
         return cls(walk.confusion(labels, predictions, count), classes=classes)
 
     @classmethod

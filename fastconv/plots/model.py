@@ -68,7 +68,7 @@ class ModelDisplay(Display):
         self.ax_.set_title(self.describe().splitlines()[-1], fontsize=9)
         outputs = [channels_first(self.data.layers, values)
                    for values in (self.data.x, *(one.output for one in self.data.layers))]
-        self._highest = max(values.shape[1] for values in outputs if values.ndim == 3)
+        self._highest = max((values.shape[1] for values in outputs if values.ndim == 3), default=1)
         self._longest = max((values.size for values in outputs if values.ndim == 1), default=1)
         self.texts_ = {name: np.empty(count, object) for name in ("shape", "parameters", "formula")}
         for place, values in enumerate(outputs):

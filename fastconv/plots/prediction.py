@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import nn, walk
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 from fastconv.plots.display import GREY, Display, number
 from fastconv.walk.layers import channels_first
 
@@ -62,7 +64,8 @@ class PredictionDisplay(Display):
         data, count = self.data, len(self.classes)
         self._begin(ax, (10, 3.6))
         self._panel("image", (0.0, 0.05, 0.3, 0.8), "image")
-        self._picture("image", channels_first(data.layers, data.x) if data.x.ndim == 3 else data.x[None], cmap)
+        image = channels_first(data.layers, data.x) if data.x.ndim == 3 else np.atleast_2d(data.x)[None]
+        self._picture("image", image, cmap)
         colours = ["tab:orange" if k == self.label else "tab:blue" for k in range(count)]
         for name, values, left in (("probability", data.probabilities, 0.4),
                                    ("log-probability", data.log_probabilities, 0.74)):
@@ -75,7 +78,9 @@ class PredictionDisplay(Display):
 
 def class_names(classes: Sequence[str] | None, count: int) -> list[str]:
     """The argument `classes`: as many names as there are classes, by default their numbers."""
-    names = [str(k) for k in range(count)] if classes is None else list(classes)
+    if not (classes is None or hasattr(classes, "__iter__")):
+        raise TypeError(f"classes must be a list of names, got {shown(classes)}")
+    names = [str(name) for name in (range(count) if classes is None else classes)]
     if len(names) != count:
         raise ValueError(f"classes must have {count} names, got {len(names)}")
     return names

@@ -125,6 +125,10 @@ class LearningRateDisplay(Display):
             if self.lr.ndim != 1 or not self.lr.size or values.shape != self.lr.shape:
                 raise ValueError(f"{name} must have one number for each of at least one learning rate, got shape "
                                  f"{values.shape} for {self.lr.shape}")
+        if not (self.lr > 0).all():
+            raise ValueError(f"lr must be above 0, got {self.lr.min()}")
+        if not np.isfinite(self.smoothed).any():
+            raise ValueError("loss must have a finite number, it has none")
         self.suggestion = suggestion
 
     @classmethod
@@ -134,7 +138,7 @@ class LearningRateDisplay(Display):
         return cls(lr, loss, smoothed=smoothed, suggestion=suggestion)
 
     def describe(self) -> str:
-        least = int(self.smoothed.argmin())
+        least = int(np.nanargmin(self.smoothed))
         first = (f"{len(self.lr)} steps with learning rates from {number(self.lr[0])} to {number(self.lr[-1])}: loss "
                  f"{number(self.smoothed[0])} at first, least {number(self.smoothed[least])} at "
                  f"{number(self.lr[least])}, {number(self.smoothed[-1])} at last")
@@ -148,7 +152,8 @@ class LearningRateDisplay(Display):
         self.lines_["smoothed"], = panel.plot(self.lr, self.smoothed, label="running mean")
         panel.set_xscale("log")
         # A loss that runs away at the end would press all else to the ground.
-        least, first = float(self.smoothed.min()), float(self.smoothed[0])
+        finite = self.smoothed[np.isfinite(self.smoothed)]
+        least, first = float(finite.min()), float(finite[0])
         panel.set_ylim(least - 0.1 * (first - least) - 0.01, first + 0.6 * (first - least) + 0.01)
         if self.suggestion is not None:
             self.lines_["suggestion"] = panel.axvline(self.suggestion, color="tab:orange", linestyle="--",

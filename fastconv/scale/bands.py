@@ -74,7 +74,8 @@ def blockwise(fn: Any, source: Any, out: Any, /, *arguments: Any, window: Window
     ------
     TypeError, ValueError
         As fn does, before anything is read or written; a shape or dtype of out that does not fit; a memory that does
-        not hold a row; a state of another job; from a function of one's own, a result that `window` does not say.
+        not hold a row; a state of another job; from a function of one's own, a result that `window` does not say, or
+        not of real numbers.
 
     Notes
     -----

@@ -54,14 +54,15 @@ class Source:
         return band
 
     def _rows(self, images: slice, start: int, stop: int) -> Array:
-        """Rows of the array: a view where they need not be converted."""
+        """Rows of the array: a view where they need not be converted, and nobody writes to them."""
         function = self.function
         selected = [slice(None)] * self.array.ndim
         if has_batch(self.array.ndim, function):
             selected[0] = images
         selected[function.places[0] - (function.channel == 0)] = slice(start, stop)
         rows = np.asarray(self.array[tuple(selected)])
-        if rows.dtype != function.dtype or not rows.flags.aligned:
+        theirs = isinstance(function, OwnFunction) and not rows.flags.owndata    # it may write to what it is given
+        if theirs or rows.dtype != function.dtype or not rows.flags.aligned:
             given, rows = rows, memory.empty(rows.shape, function.dtype)
             np.copyto(rows, given, casting="unsafe")
         return rows if function.channel is None else np.expand_dims(rows, function.channel)

@@ -34,6 +34,8 @@ class Target:
             raise ValueError(f"fn must return an array of shape {expected} for outputs {first} to {last - 1}, "
                              f"as window and out say, got {piece.shape}")
         if self.out.dtype.kind in "iu":
+            if self.function.shape is None:    # what a function of one's own returns may be an array that it keeps
+                piece = piece.astype(np.promote_types(piece.dtype, np.float32))
             _round(piece, self.out.dtype)
         if isinstance(self.out, np.ndarray):
             with np.errstate(invalid="ignore"):    # NaN as an integer

@@ -102,4 +102,7 @@ class OwnFunction:
             sides[self.places[0]:self.places[-1] + 1] = pads
             options = {"constant_values": self.fill} if self.mode == "constant" else {}
             piece = np.pad(piece, sides, _PAD[self.mode], **options)    # type: ignore[call-overload]
-        return np.asarray(self.function(piece))
+        result = np.asarray(self.function(piece))
+        if result.dtype.kind not in "biuf":
+            raise TypeError(f"fn must return an array of real numbers, got {result.dtype}")
+        return result

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from fastconv.functional.checks import LARGEST_OPTION
+from fastconv.functional.foreign import shown
 from fastconv.functional.paths import refuse_all_but_files
 from fastconv.nn.serialization import write_atomically
 
@@ -72,13 +74,19 @@ class History:
         Raises
         ------
         ValueError
-            If it does not.
+            If it does not, the lists are not of equal length, or they hold what `load` would refuse.
         """
+        target = _csv_path(path)
+        for name in _COLUMNS:
+            if (count := len(getattr(self, name))) != len(self):
+                raise ValueError(f"history must have an entry for each of its {len(self)} epochs in {name}, "
+                                 f"got {count}")
+        lines = [["" if value is None else str(value) for value in values]
+                 for values in zip(*(getattr(self, name) for name in _COLUMNS))]
+        _read([(f"entry {index} of the history", line) for index, line in enumerate(lines)])
         rows = io.StringIO()
-        writer = csv.writer(rows, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows(zip(*(getattr(self, name) for name in _COLUMNS)))
-        write_atomically(_csv_path(path), lambda file: file.write(rows.getvalue().encode()))
+        csv.writer(rows, lineterminator="\n").writerows([_COLUMNS, *lines])
+        write_atomically(target, lambda file: file.write(rows.getvalue().encode()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
@@ -100,13 +108,7 @@ class History:
         if not lines or tuple(lines[0]) != _COLUMNS:
             first = ",".join(lines[0]) if lines else "nothing"
             raise ValueError(f"{source}: line 1 must be {','.join(_COLUMNS)}, got {first}")
-        history = cls()
-        for index, line in enumerate(lines[1:], 2):
-            if len(line) != len(_COLUMNS):
-                raise ValueError(f"{source}: line {index} must have {len(_COLUMNS)} values, got {len(line)}")
-            history.append(**{name: _value(name, text, f"{source}: line {index}")
-                              for name, text in zip(_COLUMNS, line)})
-        return history
+        return _read([(f"{source}: line {index}", line) for index, line in enumerate(lines[1:], 2)])
 
     def append(self, **values: Any) -> None:
         """Add one epoch: a value for each list."""
@@ -116,6 +118,20 @@ class History:
 
 _COLUMNS = tuple(entry.name for entry in fields(History))
 _MAY_LACK = ("train_accuracy", "validation_loss", "validation_accuracy")
+
+
+def _read(lines: list[tuple[str, list[str]]]) -> History:
+    """The history that lines of values give, each with what it is called in a message."""
+    history = History()
+    for where, line in lines:
+        if len(line) != len(_COLUMNS):
+            raise ValueError(f"{where} must have {len(_COLUMNS)} values, got {len(line)}")
+        history.append(**{name: _value(name, text, where) for name, text in zip(_COLUMNS, line)})
+        before = history.epoch[-2] if len(history) > 1 else 0
+        if not before < history.epoch[-1] <= LARGEST_OPTION:
+            raise ValueError(f"{where}: epoch must be above {before} and at most {LARGEST_OPTION}, "
+                             f"got {shown(history.epoch[-1])}")
+    return history
 
 
 def _csv_path(path: str | os.PathLike[str]) -> Path:
@@ -133,7 +149,7 @@ def _value(name: str, text: str, where: str) -> int | float | None:
         value: int | float = int(text) if name == "epoch" else float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         kind = "a whole number" if name == "epoch" else "a finite number"
-        raise ValueError(f"{where}: {name} must be {kind}, got {text!r}")
+        raise ValueError(f"{where}: {name} must be {kind}, got {shown(text)}")
     return value

@@ -54,7 +54,7 @@ def find_rate(parts: Parts, loader: DataLoader, lowest: float, highest: float, s
     low, high = above_zero(lowest, "lowest"), above_zero(highest, "highest")
     if low >= high:
         raise ValueError(f"highest must be above lowest, got {highest} and {lowest}")
-    rates: list[float] = np.geomspace(low, high, checks.integer(steps, "steps", 3)).tolist()
+    rates: list[float] = np.geomspace(low, high, checks.integer(steps, "steps", 3, 1_000_000)).tolist()
     trained, good = parts.model.training, copy.deepcopy(state_of(parts, Run()))
     losses: list[float] = []
     smoothed: list[float] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn
 from fastconv.functional import checks
+from fastconv.optim.ranges import at_least_zero
 from fastconv.walk.images import check_place
-from fastconv.walk.network import backward
+from fastconv.walk.network import a_module, backward
 
 __all__ = ["FiniteDifference", "GradientCheck", "check_gradients", "finite_difference"]
 
@@ -122,20 +124,21 @@ def finite_difference(model: nn.Module, x: ArrayLike, label: int, name: str, ind
     >>> bool(np.isclose(one.difference, one.gradient))
     True
     """
-    double = _in_float64(model)
+    double = _in_float64(a_module(model))
     parameters = dict(double.named_parameters())
-    if name not in parameters:
-        raise ValueError(f"name must be one of {', '.join(parameters)}, got {name!r}")
-    array = parameters[name].data
+    array = parameters[checks.choice(name, "name", tuple(parameters))].data
+    index = tuple(checks.integers(index, "index"))
     if len(index) != array.ndim:
         raise ValueError(f"index must have {array.ndim} numbers, one for each axis of {name}, got {index}")
     check_place(array.shape, **{f"index[{axis}]": place for axis, place in enumerate(index)})
-    if not checks.number(step, "step") > 0:
-        raise ValueError(f"step must be above 0, got {step}")
+    if not 0 < checks.number(step, "step") < np.inf:
+        raise ValueError(f"step must be above 0 and finite, got {step}")
     image = np.asarray(checks.array(x, "x"), np.float64)
     seen = backward(double, image, label)
     gradients = {found: array for layer in seen.layers for found, array in layer.gradients.items()}
     value = float(array[index])
+    if value + step == value:
+        raise ValueError(f"step must be large enough to move the number {value}, got {step}")
 
     def loss_with(moved: float) -> float:
         array[index] = moved
@@ -198,8 +201,9 @@ def check_gradients(layer: nn.Module, x: ArrayLike, *, samples: int = 50, tolera
     False
     """
     samples = checks.integer(samples, "samples", 1)
+    tolerance = at_least_zero(tolerance, "tolerance")
     rng = np.random.default_rng(checks.integer(seed, "seed", 0))
-    double = _in_float64(layer)
+    double = _in_float64(a_module(layer, "layer"))
     image = np.array(checks.array(x, "x"), np.float64)
     output = double(image)
     if not np.array_equal(output, _copied(double)(image), equal_nan=True):
@@ -222,9 +226,16 @@ def check_gradients(layer: nn.Module, x: ArrayLike, *, samples: int = 50, tolera
         pairs = [(tuple(map(int, np.unravel_index(place, array.shape))), float(gradient.flat[place]),
                   _difference(double, image, array, place, weights)) for place in places]
         scale = max([1e-8, *(abs(expected) for _, _, expected in pairs), *(abs(given) for _, given, _ in pairs)])
-        worst[name] = max(pairs, key=lambda pair: abs(pair[1] - pair[2]), default=((), 0.0, 0.0))
-        errors[name] = max(0.0, abs(worst[name][1] - worst[name][2]) - rounding) / scale
-    return GradientCheck(errors, worst, float(tolerance))
+        worst[name] = max(pairs, key=lambda pair: _apart(*pair[1:]), default=((), 0.0, 0.0))
+        furthest = _apart(*worst[name][1:])
+        errors[name] = furthest if math.isinf(furthest) else max(0.0, furthest - rounding) / scale
+    return GradientCheck(errors, worst, tolerance)
+
+
+def _apart(gradient: float, difference: float) -> float:
+    """How far two numbers are apart: infinitely, if one is not finite."""
+    distance = abs(gradient - difference)
+    return distance if math.isfinite(distance) else math.inf
 
 
 def _difference(layer: nn.Module, x: NDArray[Any], array: NDArray[Any], place: int, weights: NDArray[Any]) -> float:

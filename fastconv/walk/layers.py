@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastconv import nn
 from fastconv.functional import checks
-from fastconv.walk.network import LayerWalk
+from fastconv.walk.network import LayerWalk, a_module
 
 
 def layer_of(layers: Sequence[LayerWalk], layer: int, kinds: tuple[type[nn.Module], ...],
@@ -33,11 +33,22 @@ def layer_of(layers: Sequence[LayerWalk], layer: int, kinds: tuple[type[nn.Modul
         If there are not so many.
     """
     found = [one for one in layers if isinstance(one.layer, kinds)]
-    if not found:
+    return found[_number(layer, len(found), title)]
+
+
+def convolution_of(model: Any, layer: int) -> tuple[str, Any]:
+    """The dotted name and the module of a model's `Conv2d` with this number."""
+    found = [(path, module) for path, module in a_module(model).named_modules() if isinstance(module, nn.Conv2d)]
+    return found[_number(layer, len(found), "a Conv2d")]
+
+
+def _number(layer: int, count: int, title: str) -> int:
+    """The argument layer: a number of so many layers."""
+    if not count:
         raise ValueError(f"model must have {title} among its layers")
-    if not 0 <= checks.integer(layer, "layer") < len(found):
-        raise ValueError(f"layer must be the number of {title}, at least 0 and less than {len(found)}, got {layer}")
-    return found[layer]
+    if not 0 <= checks.integer(layer, "layer") < count:
+        raise ValueError(f"layer must be the number of {title}, at least 0 and less than {count}, got {layer}")
+    return int(layer)
 
 
 def channels_first(layers: Iterable[LayerWalk] | nn.Module, maps: NDArray[Any]) -> NDArray[Any]:

@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import functional as F, nn, optim
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 from fastconv.nn.sequential import is_chain
+from fastconv.walk.images import one_image
 from fastconv.walk.sizes import OutputSize
 
 __all__ = ["BackwardWalk", "ForwardWalk", "LayerWalk", "UpdateWalk", "backward", "forward", "update"]
@@ -182,7 +184,7 @@ def forward(model: nn.Module, x: ArrayLike) -> ForwardWalk:
     >>> seen.layers[0].formula[0].formula
     '(28 + 2*2 - 5)/1 + 1 = 28'
     """
-    image = checks.array(x, "x")
+    image = _image(model, x)
     current: Any = image[None]
     layers = []
     for (path, layer), after in zip(_chain(model), _outputs(model, current), strict=True):
@@ -218,7 +220,7 @@ def backward(model: nn.Module, x: ArrayLike, label: int) -> BackwardWalk:
     >>> [one.grad_output.shape for one in reversed(seen.layers)][:2]
     [(10,), (10,)]
     """
-    image = checks.array(x, "x")
+    image = _image(model, x)
     _outputs(model, image[None])  # refuses an image that does not fit, by the name of the layer
     double = _copied(model)
     current: Any = image[None]
@@ -277,18 +279,40 @@ def update(model: nn.Module, x: ArrayLike, labels: ArrayLike, lr: float = 0.01) 
     >>> np.allclose(step.after[name], step.before[name] - step.lr * step.gradients[name])
     True
     """
-    double = _copied(model)
+    images = checks.array(x, "x")
+    if images.ndim < 2 or not len(images):
+        raise ValueError(f"x must be at least one image (N, C, H, W), got shape {images.shape}")
+    double = _copied(a_module(model))
+    if isinstance(_first(model), nn.Conv2d) and images.ndim != 4:
+        raise ValueError(f"x must be images (N, C, H, W), got shape {images.shape}: write x[None] for one image")
     parameters = dict(double.named_parameters())
     optimiser = optim.SGD(list(parameters.values()), lr=lr)
     loss = loss_of(model)
     before = {name: parameter.data.copy() for name, parameter in parameters.items()}
-    loss_before = loss(double(checks.array(x, "x")), labels)
+    loss_before = loss(double(images), labels)
     double.backward(loss.backward(), False)
     gradients = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
     optimiser.step()
-    loss_after = loss(double(checks.array(x, "x")), labels)
+    loss_after = loss(double(images), labels)
     after = {name: parameter.data for name, parameter in parameters.items()}
     return UpdateWalk(float(lr), before, gradients, after, loss_before, loss_after)
+
+
+def a_module(model: Any, name: str = "model") -> Any:
+    """The argument of that name, a module."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{name} must be a fastconv.nn.Module, got {shown(model)}")
+    return model
+
+
+def _image(model: nn.Module, x: ArrayLike) -> NDArray[Any]:
+    """The argument x, without the axis of the batch: (C, H, W) where the first layer convolves."""
+    return one_image(x) if isinstance(_first(a_module(model)), nn.Conv2d) else checks.array(x, "x")
+
+
+def _first(model: nn.Module) -> nn.Module | None:
+    """The first layer of a chain."""
+    return next((layer for _, layer in _chain(model)), None)
 
 
 def _copied(model: nn.Module) -> nn.Module:

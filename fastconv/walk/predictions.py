@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn
 from fastconv.functional import checks
 from fastconv.walk.layers import channels_first
+from fastconv.walk.network import a_module
 
 __all__ = ["PredictionsWalk", "confusion", "predictions"]
 
@@ -129,9 +130,9 @@ def predictions(model: nn.Module, x: ArrayLike, labels: ArrayLike) -> Prediction
     100
     """
     images = checks.array(x, "x")
-    if not len(images):
-        raise ValueError("x must hold at least one image")
-    probabilities = model.predict_proba(images)
+    if not images.ndim or not len(images):
+        raise ValueError(f"x must hold at least one image, got shape {images.shape}")
+    probabilities = a_module(model).predict_proba(images)
     if probabilities.ndim != 2:
         raise ValueError(f"model must give one number for each class, its output has shape {probabilities.shape}")
     targets = checks.labels(labels, "labels", len(images), probabilities.shape[1])

@@ -75,10 +75,13 @@ def shuffled_pixels(x: ArrayLike, labels: ArrayLike, test_x: ArrayLike, test_lab
     """
     images, others = checks.array(x, "x"), checks.array(test_x, "test_x")
     for name, array in (("x", images), ("test_x", others)):
-        if array.ndim != 4 or not len(array) or array.shape[1:] != images.shape[1:]:
+        if (array.ndim != 4 or not len(array) or array.shape[1:] != images.shape[1:]
+                or array.shape[2] != array.shape[3]):
             raise ValueError(f"{name} must be images (N, C, H, H) of one size, got shape {array.shape}")
     checks.integer(epochs, "epochs", 1)
-    count = int(np.max(labels)) + 1
+    seed = checks.integer(seed, "seed", 0)
+    count = int(checks.labels(labels, "labels", len(images), checks.LARGEST_OPTION).max()) + 1
+    checks.labels(test_labels, "test_labels", len(others), count)
     channels, rows, columns = images.shape[1:]
     permutation = np.random.default_rng(seed).permutation(rows * columns)
 

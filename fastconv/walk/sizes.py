@@ -63,10 +63,13 @@ class OutputSize:
     @property
     def uses(self) -> NDArray[np.int64]:
         """How many windows hold each pixel of the padded image: the corner of an image is in fewer than its middle."""
-        counts = np.zeros(self.padded, np.int64)
-        for tap in range(self.taps):
-            places = self.starts + tap * self.dilation
-            counts[places[places < self.padded]] += 1
+        apart = self.dilation if self.taps > 1 else 1
+        ends = self.starts + self.taps * apart  # the first place behind each window, in steps of the dilation
+        lines = -(-(max(self.padded, int(ends[-1]) + 1)) // apart)
+        marks = np.zeros(lines * apart, np.int64)
+        marks[self.starts] += 1
+        marks[ends] -= 1
+        counts: NDArray[np.int64] = marks.reshape(lines, apart).cumsum(axis=0).ravel()[:self.padded]
         return counts
 
     @property

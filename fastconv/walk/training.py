@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv import nn, optim
 from fastconv.data import DataLoader
 from fastconv.functional import checks
-from fastconv.walk.network import loss_of
+from fastconv.walk.layers import convolution_of
+from fastconv.walk.network import a_module, loss_of
 
 __all__ = ["TrainingWalk", "training"]
 
@@ -76,12 +77,8 @@ def training(model: nn.Module, x: ArrayLike, labels: ArrayLike, *, lr: float = 0
     >>> bool(seen.losses[-1] < seen.losses[0])
     True
     """
-    double = copy.deepcopy(model).train()
-    convolutions = [module for _, module in double.named_modules() if isinstance(module, nn.Conv2d)]
-    if not 0 <= checks.integer(layer, "layer") < len(convolutions):
-        raise ValueError(f"layer must be the number of a Conv2d, at least 0 and less than {len(convolutions)}, "
-                         f"got {layer}")
-    weight = convolutions[layer].weight
+    double = copy.deepcopy(a_module(model)).train()
+    weight = convolution_of(double, layer)[1].weight
     loader = DataLoader((x, labels), batch_size, shuffle=True)
     steps = checks.integer(epochs, "epochs", 1) * len(loader)
     at = np.unique(np.rint(np.linspace(0, steps, checks.integer(most, "most", 2))).astype(np.int64))

@@ -219,6 +219,14 @@ def test_predict_takes_a_function():
         fast.predict(lambda images: np.zeros(3), x)
 
 
+@pytest.mark.parametrize("model", [lambda images: np.zeros((len(images), len(images))),
+                                   lambda images: np.zeros(len(images), np.float32 if len(images) > 1 else float)])
+def test_outputs_that_are_not_alike_are_noticed(model):
+    """The array that was promised has one shape and dtype."""
+    with pytest.raises(ValueError, match="model must return outputs that are alike"):
+        fast.predict(model, da.ones((10, 3), chunks=4)).compute()
+
+
 def test_counts():
     fast.report().reset()
     x = da.ones((20, 20), chunks=(8, 8))
@@ -244,6 +252,8 @@ WEIGHT = np.ones((1, 1, 3, 3), np.float32)
     (lambda: fast.correlate(IMAGE, np.ones((3, 3))), ValueError, r"x must be a plain image \(H, W\)"),
     (lambda: fast.correlate(IMAGE[0], np.ones(3, np.float32)), ValueError, "weights must have shape"),
     (lambda: fast.correlate(IMAGE[0], WEIGHT[0, 0], mode="same"), ValueError, "mode must be one of 'reflect'"),
+    (lambda: fast.conv2d(IMAGE, None), TypeError, "weight must be an array, got None"),
+    (lambda: fast.predict(lambda images: 3.0, IMAGE), ValueError, r"an output for each image, got shape \(\) for 1"),
     (lambda: fast.predict(3, IMAGE), TypeError, "model must be a fastconv.nn.Module or a function"),
     (lambda: fast.predict(np.sqrt, da.ones(3)), ValueError, "x must be images"),
 ])

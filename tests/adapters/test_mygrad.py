@@ -111,6 +111,9 @@ def test_what_is_not_served_is_mygrads_own(report):
         conv_nd(mg.ones((1, 1, 8)), mg.ones((1, 1, 3)), stride=2)
     with pytest.raises(AssertionError):
         conv_nd(mg.ones((1, 1, 8)), mg.ones((1, 1, 3)), stride=0)
+    for options in (dict(stride=True), dict(stride=1, padding=True), dict(stride=1, dilation=True)):
+        with pytest.raises(AssertionError):
+            conv_nd(mg.ones((1, 1, 8)), mg.ones((1, 1, 3)), **options)
     assert report.served == {} and set(report.handed_on) == {
         ("conv_nd", "numbers of type int64"), ("max_pool", "numbers of type int64"), ("conv_nd", fast._UNFIT)}
 

@@ -210,11 +210,39 @@ def test_pool_and_forward(page):
     ("conv", dict(layer="3", k=16), "k must be less than 16"),
     ("conv", dict(white=2), "white must be 1 or 255"),
     ("conv", dict(bias="x"), "bias"),
+    ("conv", dict(bias=1e39), "bias must be a finite float32, got 1e+39"),
+    ("conv", dict(padding_value=-1e39, padding=1), "padding_value must be a finite float32, got -1e+39"),
+    ("conv", dict(layer=[]), "layer must be one of 0, 3, got '[]'"),
+    ("conv", dict(image="digit:007"), "digit:0 to digit:999"),
+    ("conv", dict(image="digit:\u0663"), "digit:0 to digit:999"),
+    ("conv", dict(image="digit:" + "9" * 5000), "digit:0 to digit:999"),
+    ("train", dict(action="set", settings=dict(self=1)), "a setting must be one of"),
+    ("backward", dict(label=1, lr=1e300), "must be finite"),
     ("pool", {}, "section x"),
     ("forward", dict(image="ink"), "section image"),
 ])
 def test_what_a_call_refuses_it_says(page, name, head, message):
     assert message in refused(page, name, head)
+
+
+@pytest.mark.parametrize("ink", [2, -1, 3e38])
+def test_a_drawing_is_from_0_to_1(page, ink):
+    image = np.zeros((1, 28, 28))
+    image[0, 3, 4], image[0, 5, 6] = ink, 1
+    assert "with numbers from 0 to 1" in refused(page, "forward", dict(image="ink"), dict(image=image))
+
+
+def test_what_would_take_minutes_is_refused(page):
+    x = np.zeros((1, 70, 70))
+    assert "size must be at most 31 x 31, got 32 x 32" in refused(page, "pool", dict(size=32, stride=1), dict(x=x))
+    wide = dict(size=[2, 2 * 10**8], padding=[0, 10**8], stride=1)
+    assert "size must be at most 31 x 31" in refused(page, "pool", wide, dict(x=x))
+    assert call(page, "pool", dict(size=31, stride=1), dict(x=x))[1]["output"].shape == (1, 40, 40)
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "x" * 257])
+def test_names_that_no_file_can_have(page, name):
+    assert get(page, "api/npz", HOST, "POST", wire.pack({}, {name: [1.0]})).status == 400
 
 
 def test_an_empty_drawing_is_no_digit(page):

@@ -60,7 +60,8 @@ def test_too_large_a_body_is_answered_and_not_kept(served):
     assert post(f"{served}api/conv", wire.pack({}, {}), {"Origin": "http://evil.example"})[0] == 403
 
 
-@pytest.mark.parametrize("line", [b"Content-Length: many\r\n", b"Transfer-Encoding: chunked\r\n", b""])
+@pytest.mark.parametrize("line", [b"Content-Length: many\r\n", b"Content-Length: %s\r\n" % (b"9" * 5000),
+                                  b"Transfer-Encoding: chunked\r\n", b""])
 def test_a_body_of_unknown_length_is_refused(served, line):
     host, port, path = re.fullmatch(r"http://([\d.]+):(\d+)(/.*)", served).groups()
     with socket.create_connection((host, int(port)), 10) as connection:

@@ -35,6 +35,8 @@ def body(head, rest=b""):
     body({"sections": [["x"]]}), body({"sections": [["x", [-1]]]}), body({"sections": [["x", [1.5]]]}),
     body({"sections": [["x", [True]]]}), body({"sections": [[1, [1]]]}), body({"sections": [["x", [2]]]}, bytes(4)),
     body({"sections": [["x", [2**23, 2**23, 2**23]]]}), body({}, bytes(4)), body(b"[" * 10**5),
+    body(b'{"k": %s}' % (b"9" * 5000)), body({"sections": [["x", [0]], ["x", [0]]]}),
+    body({"sections": [[f"x{k}", [0]] for k in range(5000)]}), body({"sections": [["x" * 257, [0]]]}),
 ])  # fmt: skip
 def test_a_body_that_is_none(wrong):
     with pytest.raises(ValueError):

@@ -312,8 +312,61 @@ def test_errors_name_the_argument():
             (lambda: walk.shuffled_pixels(image[None], [1], image[None, :, :9], [1]), "test_x must be images"),
             (lambda: plots.PixelUseDisplay.from_sizes(3, 5), "kernel_size"),
             (lambda: plots.LearningRateDisplay.from_arrays([0.1], [1, 2]), "loss must have one number for each"),
+            (lambda: plots.ActivationDisplay.from_arrays(np.ones((1, 0, 3))), "with at least one number"),
+            (lambda: plots.FlattenDisplay.from_arrays(np.ones((1, 0, 3))), "with at least one number"),
+            (lambda: plots.FilterDisplay.from_arrays(np.ones((0, 1, 3, 3))), "with at least one number"),
+            (lambda: plots.FilterDisplay.from_model(flat), "model must have a Conv2d"),
+            (lambda: plots.UpdateDisplay.from_model(flat, image[None], [1]), "model must have a Conv2d"),
+            (lambda: plots.FilterHistoryDisplay.from_model(flat, image[None], [1]), "model must have a Conv2d"),
+            (lambda: plots.ConvolutionDisplay.from_model(network, image, at=(0,)), r"at must be \(row, column\), got"),
+            (lambda: plots.OutputSizeDisplay.from_sizes(300, 3).plot(), "size must be at most 256"),
+            (lambda: plots.ConfusionMatrixDisplay(np.zeros((0, 0), int)), "confusion must be counts"),
+            (lambda: plots.ConfusionMatrixDisplay(-np.eye(2, dtype=int)), "confusion must be counts"),
+            (lambda: plots.ModelDisplay.from_model(network, DIGITS.images[:2]), r"x must be one image \(C, H, W\)"),
+            (lambda: plots.ModelDisplay.from_model(network, image[0]), r"x must be one image \(C, H, W\).*x\[None"),
+            (lambda: walk.shuffled_pixels(image[None, :, :9], [1], image[None, :, :9], [1]), "x must be images"),
+            (lambda: walk.shuffled_pixels(image[None], [], image[None], [1]), "labels must have shape"),
+            (lambda: walk.shuffled_pixels(image[None], [-1], image[None], [1]), "labels must be class numbers"),
+            (lambda: walk.shuffled_pixels(image[None], [1], image[None], [2]), "test_labels must be class numbers"),
+            (lambda: walk.shuffled_pixels(image[None], [1], image[None], [1], seed=-1), "seed must be at least 0"),
+            (lambda: walk.finite_difference(network, image, 1, "0.weight", (0, 0, 0, 0), step=1e-300), "large enough"),
+            (lambda: plots.LearningRateDisplay.from_arrays([0.0, 1.0], [1, 2]), "lr must be above 0, got 0.0"),
+            (lambda: plots.LearningRateDisplay.from_arrays([0.1], [np.nan]), "loss must have a finite number"),
             (lambda: plots.UpdateDisplay(walk.update(network, image[None], [1]), "4.weight"), "name must")):
         with pytest.raises(ValueError, match=message):
             call()
+    for call, message in (
+            (lambda: plots.ModelDisplay.from_model("lenet", image), "model must be a fastconv.nn.Module, got 'lenet'"),
+            (lambda: plots.LossDisplay.from_model("lenet", image, 1), "model must be"),
+            (lambda: plots.FilterDisplay.from_model("lenet"), "model must be"),
+            (lambda: plots.UpdateDisplay.from_model("lenet", image[None], [1]), "model must be"),
+            (lambda: plots.MistakesDisplay.from_model("lenet", image[None], [1]), "model must be"),
+            (lambda: plots.FilterHistoryDisplay.from_model("lenet", image[None], [1]), "model must be"),
+            (lambda: plots.PredictionDisplay.from_model(network, image, classes=3), "classes must be a list of names"),
+            (lambda: plots.ConvolutionDisplay.from_model(network, image, at=3), "at must be a sequence of integers"),
+            (lambda: walk.finite_difference(network, image, 1, "0.weight", 3), "index must be a sequence of integers"),
+            (lambda: walk.finite_difference(network, image, 1, ["a"], (0,)), "name must be one of"),
+            (lambda: plots.ConfusionMatrixDisplay.from_predictions(["a"], ["b"]), "labels must be integer class")):
+        with pytest.raises(TypeError, match=message):
+            call()
     with pytest.raises(TypeError, match="layer must be an activation of fastconv.nn"):
         walk.activation(np.ones(3), nn.Flatten())
+
+
+def test_flattening_is_that_of_the_model():
+    """Where it is not told that channels are last, the row holds pixel by pixel the numbers of all maps."""
+    image = np.random.default_rng(0).random((6, 5, 2), np.float32)
+    network = nn.Sequential(nn.Conv2d(2, 3, 3, data_format="NHWC", rng=0), nn.Flatten(), nn.Linear(36, 4, rng=0))
+    one = drawn(plots.FlattenDisplay.from_model(network, image))
+    row = walk.forward(network, image).layers[1].output
+    assert np.array_equal(one.row, row) and np.array_equal(one.images_["row"].get_array()[0], row)
+    assert one.maps[2, 1, 0] == row[1 * 9 + 0 * 3 + 2]
+    assert "is number i*9 + j*3 + c" in one.describe() and "3*9 + 2*3 + 2 = 35" in one.describe()
+
+
+def test_what_is_no_image_is_drawn_as_far_as_it_can_be():
+    vector = np.arange(4, dtype=np.float32)
+    for display in (plots.ModelDisplay, plots.PredictionDisplay):
+        drawn(display.from_model(nn.Linear(4, 3, rng=0), vector))
+    for value in (np.nan, np.inf):
+        drawn(plots.ActivationDisplay.from_arrays(np.float32([[[value, 1], [2, -3]]])))

@@ -58,3 +58,36 @@ def test_a_bad_window_is_refused(window, words):
 def test_a_result_that_the_window_does_not_say():
     with pytest.raises(ValueError, match=r"fn must return an array of shape \(28, 18\).* got \(30, 20\)"):
         fc.blockwise(np.sqrt, np.zeros((30, 20)), np.zeros((28, 18)), window=fc.Window(3))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("written", [False, True])
+def test_source_stays_as_it_is(dtype, written):
+    """A function may write to its image, and what it returns may be that image, which is rounded for out."""
+    def doubled(image):
+        if not written:
+            return image
+        image *= 2
+        return image
+
+    image = np.random.default_rng(0).random((20, 9), np.float32)
+    before, out = image.copy(), np.empty(image.shape, dtype)
+    fc.blockwise(doubled, image, out, window=fc.Window(1), memory=600)
+    assert np.array_equal(image, before)
+    assert np.array_equal(out, np.rint(before * (1 + written)) if dtype == np.uint8 else before * (1 + written))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int64, np.float16])
+def test_a_result_of_any_numbers(dtype):
+    """It is not written to: it may be an array that the function keeps, or a read-only one."""
+    kept = np.array([[0, 1], [1, 100]]).astype(dtype)
+    kept.flags.writeable = False
+    for out in (np.empty((2, 2), np.uint8), np.empty((2, 2), np.uint16), np.empty((2, 2))):
+        fc.blockwise(lambda image: kept, np.zeros((2, 2)), out, window=fc.Window(1))
+        assert np.array_equal(out, kept)
+
+
+@pytest.mark.parametrize("dtype", [complex, object, str])
+def test_a_result_must_be_real_numbers(dtype):
+    with pytest.raises(TypeError, match="fn must return an array of real numbers, got"):
+        fc.blockwise(lambda image: image.astype(dtype), np.zeros((3, 3)), np.zeros((3, 3)), window=fc.Window(1))

@@ -91,6 +91,16 @@ def test_the_formula_says_what_it_computes():
         walk.output_size(8, 3, padding=(1, 2, 3))
 
 
+def test_each_pixel_is_counted_as_often_as_windows_hold_it():
+    for size, taps, stride, padding, dilation in ((1, 1, 1, 0, 1), (9, 3, 1, 0, 1), (9, 3, 4, 2, 1), (9, 3, 2, 1, 2),
+                                                  (9, 2, 3, 0, 7), (9, 1, 2, 0, 100), (8, 8, 1, 3, 1)):
+        one = walk.output_size(size, taps, stride, padding, dilation)
+        held = [int(start) + tap * dilation for start in one.starts for tap in range(taps)]
+        assert one.uses.tolist() == [held.count(pixel) for pixel in range(one.padded)]
+    wide = walk.output_size(400_000, 200_000)  # not in as many steps as a window has taps
+    assert wide.uses.max() == 200_000 and wide.uses.sum() == 200_000 * wide.outputs
+
+
 def test_what_there_is_not():
     x, weight = np.ones((2, 5, 5), np.float32), np.ones((3, 2, 3, 3), np.float32)
     with pytest.raises(ValueError, match=r"x must be one image .* write x\[0\]"):

@@ -54,11 +54,29 @@ def test_what_is_wrong_is_named():
     assert f"at {list(index)} backward gives {given:.8g}, the finite difference {expected:.8g}" in lines[1]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_is_wrong(value):
+    class Lost(nn.ReLU):
+        def backward(self, grad_output, needs_input_grad=True):
+            gradient = super().backward(grad_output)
+            gradient.flat[::3] = value
+            return gradient
+
+    found = fc.check_gradients(Lost(), X)
+    assert not found and found.errors["x"] == np.inf and "WRONG" in str(found)
+    assert not np.isfinite(found.worst["x"][1])
+
+
 def test_what_cannot_be_checked():
     with pytest.raises(ValueError, match="Dropout"):
         fc.check_gradients(nn.Dropout(0.5), X)
     with pytest.raises(ValueError, match="samples"):
         fc.check_gradients(nn.ReLU(), X, samples=0)
+    for tolerance in (-1, np.nan):
+        with pytest.raises(ValueError, match="tolerance must be at least 0"):
+            fc.check_gradients(nn.ReLU(), X, tolerance=tolerance)
+    with pytest.raises(TypeError, match="layer must be a fastconv.nn.Module"):
+        fc.check_gradients(nn.ReLU, X)
 
 
 def test_one_number_of_a_models_gradient():
@@ -78,7 +96,7 @@ def test_one_number_of_a_models_gradient():
 
 def test_a_number_that_the_model_has_not():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
-    for name, index, message in (("2.weight", (0, 0), "1.weight, 1.bias, got '2.weight'"),
+    for name, index, message in (("2.weight", (0, 0), "'1.weight', '1.bias', got '2.weight'"),
                                  ("1.bias", (5,), "less than 5"), ("1.weight", (0,), "2 numbers")):
         with pytest.raises(ValueError, match=message):
             fc.walk.finite_difference(model, X[0].astype(np.float32), 0, name, index)

@@ -139,6 +139,11 @@ def test_what_no_walk_can_show():
         walk.backward(model, np.ones((1, 2, 2), np.float32), 0)
     with pytest.raises(ValueError, match="target"):
         walk.backward(nn.models.lenet5(), np.ones((1, 28, 28), np.float32), 10)
+    for x in (np.ones((1, 28, 28), np.float32), np.ones((0, 1, 28, 28), np.float32), np.float32(1)):
+        with pytest.raises(ValueError, match="x must be"):
+            walk.update(nn.models.lenet5(), x, [1])
+    with pytest.raises(ValueError, match="x must hold at least one image"):
+        walk.predictions(nn.models.lenet5(), np.float32(1), [1])
     with pytest.raises(ValueError, match="layer 0"):
         walk.forward(nn.models.lenet5(), np.ones((3, 28, 28), np.float32))
 

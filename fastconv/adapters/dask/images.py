@@ -28,10 +28,14 @@ class Inference:
             return np.asarray(self.model(images))
 
 
-def infer(inference: Inference, images: Array) -> Array:
+def infer(inference: Inference, images: Array, sample: Array | None = None) -> Array:
+    """Outputs, each as the sample is, if there is one."""
     outputs = inference(images)
-    if len(outputs) != len(images):
+    if outputs.shape[:1] != images.shape[:1]:
         raise ValueError(f"model must return an output for each image, got shape {outputs.shape} for {len(images)}")
+    if sample is not None and (outputs.shape[1:], outputs.dtype) != (sample.shape[1:], sample.dtype):
+        raise ValueError(f"model must return outputs that are alike, got {outputs.dtype} of shape {outputs.shape} for "
+                         f"{len(images)} images, and {sample.dtype} of shape {sample.shape} for one")
     return outputs
 
 
@@ -48,5 +52,5 @@ def predict(model: Any, x: Any) -> Any:
     tasks: dict[Any, Any] = {f"{name}-model": inference}
     rest = (0,) * (sample.ndim - 1)
     for number in range(x.numblocks[0]):
-        tasks[(name, number, *rest)] = (infer, f"{name}-model", (x.name, number, *(0,) * (x.ndim - 1)))
+        tasks[(name, number, *rest)] = (infer, f"{name}-model", (x.name, number, *(0,) * (x.ndim - 1)), sample)
     return array_of(name, tasks, [x], (x.chunks[0], *((size,) for size in sample.shape[1:])), sample.dtype)
