@@ -20,6 +20,9 @@ Sections = Mapping[str, NDArray[np.float32]]
 #: As Python writes a number too, for the page shows it as Python.
 _NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 
+#: Rows and columns of a drawing: each is a factor of what it takes to shrink it.
+_MOST_SIDE = 2048
+
 
 def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[np.float32]:
     """The picture (C, H, W), from 0 to 1, that ``head["image"]`` names: ``"digit:7"``, ``"sample:house"``, or
@@ -61,6 +64,9 @@ def model_image(page: Page, head: Mapping[str, Any], sections: Sections) -> NDAr
     if head.get("image") != "ink":
         return page.framed(picture(page, head, sections))
     ink = picture(page, {"image": "upload"}, sections)[0]
+    if max(ink.shape) > _MOST_SIDE:
+        raise ValueError(f"section image must hold a drawing of at most {_MOST_SIDE} x {_MOST_SIDE}, got "
+                         f"{ink.shape[0]} x {ink.shape[1]}")
     if ink.min() < 0 or ink.max() > 1:
         raise ValueError(f"section image must hold a drawing, with numbers from 0 to 1, got {ink.min()} to {ink.max()}")
     if not ink.any():

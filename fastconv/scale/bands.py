@@ -236,7 +236,8 @@ def _shapes(shape: tuple[int, ...], channel: int | None) -> list[tuple[int, ...]
 def _overlap(out: Any, source: Any) -> bool:
     """Whether two arrays are the same memory, or the same part of a file."""
     if not (isinstance(out, np.ndarray) and isinstance(source, np.ndarray)):
-        return bool(out is source)
+        same = out is source or (type(out) is type(source) and out == source)    # of HDF5 and Zarr, opened twice
+        return same is True
     if isinstance(out, np.memmap) and isinstance(source, np.memmap) and out.filename and source.filename:
         if os.path.samefile(out.filename, source.filename):
             return out.offset < source.offset + source.nbytes and source.offset < out.offset + out.nbytes

@@ -233,6 +233,8 @@ def test_a_drawing_is_from_0_to_1(page, ink):
 
 
 def test_what_would_take_minutes_is_refused(page):
+    ink = dict(image=np.ones((1, 1, 2049)))
+    assert "at most 2048 x 2048, got 1 x 2049" in refused(page, "forward", dict(image="ink"), ink)
     x = np.zeros((1, 70, 70))
     assert "size must be at most 31 x 31, got 32 x 32" in refused(page, "pool", dict(size=32, stride=1), dict(x=x))
     wide = dict(size=[2, 2 * 10**8], padding=[0, 10**8], stride=1)

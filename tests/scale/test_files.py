@@ -80,6 +80,25 @@ def test_zarr(tmp_path):
     np.testing.assert_array_equal(out[0], rounded(x))
 
 
+@pytest.mark.adapters
+@pytest.mark.parametrize("kind", ["h5py", "zarr"])
+def test_the_result_may_not_be_the_image_opened_twice(tmp_path, kind):
+    library, x = pytest.importorskip(kind, reason=f"{kind} is not installed"), picture()
+    if kind == "h5py":
+        file = library.File(tmp_path / "image.h5", "w")
+        file["image"], file["other"] = x, np.zeros_like(x)
+        one, two, other = file["image"], file["image"], file["other"]
+    else:
+        one = library.create_array(tmp_path / "image.zarr", shape=x.shape, chunks=(64, 64), dtype=x.dtype)
+        other = library.create_array(tmp_path / "other.zarr", shape=x.shape, chunks=(64, 64), dtype=x.dtype)
+        one[:], two = x, library.open_array(tmp_path / "image.zarr")
+    with pytest.raises(ValueError, match="out must not overlap source"):
+        fc.blockwise(fc.conv2d, one, two, BOX, memory=100_000, **OPTIONS)
+    np.testing.assert_array_equal(one[:], x)
+    fc.blockwise(fc.conv2d, one, other, BOX, memory=120_000, **OPTIONS)
+    np.testing.assert_array_equal(other[:], rounded(x))
+
+
 def test_pieces_begin_at_the_chunks_of_out():
     class Chunked:
         shape, dtype, ndim, chunks = (300, 200), np.dtype(np.float32), 2, (32, 64)
