@@ -11,10 +11,13 @@ import fastconv as fc
 
 
 class _Board:
-    """What the ranks of one communicator have posted, by the number of the operation."""
+    """What the ranks of one communicator have posted, by the number of the operation; family: the boards of all
+    communicators of these ranks, which end together."""
 
-    def __init__(self, size):
+    def __init__(self, size, family=None):
         self.size, self.posts, self.changed, self.broken = size, {}, threading.Condition(), False
+        self.family = [] if family is None else family
+        self.family.append(self)
 
     def post(self, number, rank, value):
         with self.changed:
@@ -72,7 +75,7 @@ class Comm:
         return self.allgather(value)[0]
 
     def Dup(self):
-        return Comm(self.allgather(_Board(self.board.size))[0], self.rank)
+        return Comm(self.allgather(_Board(self.board.size, self.board.family))[0], self.rank)
 
     def Split_type(self, kind):
         return self.Dup()
@@ -109,9 +112,10 @@ class Comm:
         return self._request(sent, finish)
 
     def Abort(self, code):
-        self.board.broken = True
-        with self.board.changed:
-            self.board.changed.notify_all()
+        for board in list(self.board.family):
+            with board.changed:
+                board.broken = True
+                board.changed.notify_all()
 
 
 def on_ranks(size, work):
