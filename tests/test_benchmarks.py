@@ -288,3 +288,11 @@ def test_bad_arguments_are_one_line(arguments, message):
     done = run("-m", "benchmarks.compare", *arguments)
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.stem)
+def test_the_modules_that_a_benchmark_takes_from_are_there(path):
+    """Those of the adapters need their hosts, so that not all can be imported here."""
+    for module in re.findall(r"^from (benchmarks[\w.]*) import ", path.read_text(), re.M):
+        file = ROOT.joinpath(*module.split("."))
+        assert file.with_suffix(".py").exists() or (file / "__init__.py").exists(), module

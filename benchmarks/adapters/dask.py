@@ -16,7 +16,7 @@ import scipy.ndimage
 from dask.distributed import Client, LocalCluster
 
 import fastconv.adapters.dask as fast
-from benchmarks.adapters.pairs import in_turn, show
+from benchmarks.adapters.turns import HEADING, in_turn
 
 
 def main() -> None:
@@ -26,14 +26,15 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     image = da.from_array(rng.random((2000, 2000)), chunks=(500, 500))
+    print(HEADING)
     for taps in (3, 9):
         weights = rng.standard_normal((taps, taps))
         by_scipy = da.map_overlap(scipy.ndimage.correlate, image, depth=taps // 2, boundary="reflect",
                                   dtype=image.dtype, weights=weights)
         ours = fast.correlate(image, weights)
         np.testing.assert_allclose(ours.compute(), by_scipy.compute(), atol=1e-9)
-        show(f"correlate, 2000 x 2000 in chunks of 500, {taps} x {taps}",
-             *in_turn(by_scipy.compute, ours.compute, options.seconds))
+        print(in_turn(f"correlate, 2000 x 2000 in chunks of 500, {taps} x {taps}", by_scipy.compute, ours.compute,
+                      options.seconds).row)
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         workers = list(client.scheduler_info()["workers"])
         times = [seconds(client, options.size, workers[:count]) for count in (1, 2, 1, 2)]
