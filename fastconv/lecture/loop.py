@@ -16,6 +16,7 @@ from fastconv.functional import checks
 from fastconv.optim.ranges import at_least_zero, below_one
 from fastconv.training import History
 from fastconv.walk.network import loss_of
+from fastconv.walk.training import step
 
 __all__ = ["Loop", "Settings"]
 
@@ -123,14 +124,10 @@ class Loop:
         x, y = next(self._left)
         self.optimizer.lr, self.optimizer.momentum = settings.lr, settings.momentum
         with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an error of its own
-            self.optimizer.zero_grad()
-            output = self.model(x)
-            loss = float(self.loss(output, y))
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the training diverged in epoch {len(self.history) + 1}, the loss of batch "
-                                         f"{self.batch + 1} is {loss}: reset it, and try a lower learning rate")
-            self.model.backward(self.loss.backward(), needs_input_grad=False)
-            self.optimizer.step()
+            loss, output = step(self.model, self.loss, self.optimizer, x, y)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the training diverged in epoch {len(self.history) + 1}, the loss of batch "
+                                     f"{self.batch + 1} is {loss}: reset it, and try a lower learning rate")
         self.losses.append(loss)
         self.batch, self._images = self.batch + 1, self._images + len(y)
         self._loss += loss * len(y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -96,8 +97,17 @@ def descend(model: nn.Module, loader: DataLoader, optimiser: optim.Optimizer, ep
     loss = loss_of(model)
     for _ in range(epochs):
         for x, y in loader:
-            optimiser.zero_grad()
-            value = float(loss(model(x), y))
-            model.backward(loss.backward(), needs_input_grad=False)
-            optimiser.step()
-            yield value
+            yield step(model, loss, optimiser, x, y)[0]
+
+
+def step(model: nn.Module, loss: Any, optimiser: optim.Optimizer, x: NDArray[Any],
+         y: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+    """One step of a training: the loss of the batch, and what the model made of it. Where the loss is not finite no
+    parameter is moved."""
+    optimiser.zero_grad()
+    output = model(x)
+    value = float(loss(output, y))
+    if math.isfinite(value):
+        model.backward(loss.backward(), needs_input_grad=False)
+        optimiser.step()
+    return value, output
