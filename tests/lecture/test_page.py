@@ -2,31 +2,19 @@
 
 import os
 import re
-import shutil
-import time
 
 import numpy as np
 import pytest
+from browser import until
 
 import fastconv as fc
 from fastconv import data, nn, walk
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [pytest.mark.page, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+pytestmark = pytest.mark.page
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 # When all that the page has asked for is there and drawn.
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +45,6 @@ def visit(browser, address):
     origin = address.rpartition("/")[0].rpartition("/")[0]
     wrong = [text for text in wrong if "400 (Bad Request)" not in text]  # what a call refuses, the page says
     assert not wrong and all(url.startswith((f"{origin}/", f"blob:{origin}/")) for url in asked)
-
-
-def until(page, expression, argument=None):
-    """Wait for the page; Playwright's own way evaluates a text in the page, which its policy forbids."""
-    deadline = time.monotonic() + 20
-    while not page.evaluate(expression, argument):
-        assert time.monotonic() < deadline, f"{expression}, {argument}"
-        page.wait_for_timeout(20)
 
 
 def wait(page):

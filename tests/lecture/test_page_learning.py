@@ -1,10 +1,11 @@
 """Train, Network and Backward in a real browser: what stands on the page is the library's, and a hover asks nobody."""
 
+import functools
 import json
-import time
 
 import numpy as np
 import pytest
+from browser import until as wait_until
 
 import fastconv as fc
 from fastconv import data, nn, optim, walk
@@ -12,29 +13,9 @@ from fastconv import data, nn, optim, walk
 pytestmark = pytest.mark.page
 
 DIGITS = data.digits("test")
+# A step of training is part of what is waited for.
+until = functools.partial(wait_until, seconds=30)
 READ = "id => Number(document.getElementById(id).dataset.value)"
-
-
-def until(page, expression, seconds=30):
-    """Wait until an expression is true on the page, which allows no `wait_for_function`: that would need `eval`."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, expression
-        page.wait_for_timeout(30)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    from shutil import which
-
-    chromium = which("chromium") or which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -86,7 +67,7 @@ def test_train_runs_to_the_weights_of_the_trainer(show, tmp_path):
     field.press("Enter")
     until(page, f"document.querySelector('div.state').textContent.includes('of {done + 1} ')")
     page.click("#run")
-    until(page, "document.querySelector('#run').disabled", 60)
+    until(page, "document.querySelector('#run').disabled", seconds=60)
     until(page, "document.querySelectorAll('.mistake').length === 12")
     model = nn.models.lenet5(rng=0)
     trainer = fc.Trainer(model, optim.SGD(model.parameters(), 0.05, 0.9), nn.NLLLoss())
