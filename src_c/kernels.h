@@ -285,10 +285,10 @@ typedef struct {
         void (*dot_rows[FC_DOT_ROWS + 1])(const fc_row_strides *rows, ptrdiff_t depth, const T *a, const T *b,                               \
                                           ptrdiff_t n, const T *bias, T *c);                                                                 \
                                                                                                                                              \
-        /* row_sums.h: c[i][j] = sum over p < depth of a[i][p] * b[p][j], i < m, j < n, added to what c was with accumulate.  \
-         * Index: m, from 1 on. */              \
+        /* row_sums.h: c[i][j] = bias[i], or nothing, + sum over p < depth of a[i][p] * b[p][j], i < m, j < n, added to  \
+         * what c was with accumulate. Index: m, from 1 on. */              \
         void (*sum_rows[FC_SUM_ROWS + 1])(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b,                                  \
-                                          ptrdiff_t n, T *c, int accumulate);                                                                \
+                                          ptrdiff_t n, const T *bias, T *c, int accumulate);                                                 \
                                                                                                                                              \
         /* winograd.h, winograd_rows.h. Index: FC_F43 and so on. */                                                                          \
         fc_winograd_##NAME winograd[FC_WINOGRAD_SCHEMES];                                                                                    \

@@ -1,4 +1,5 @@
-/* Weighted sums of rows, for products too small, or of too few rows, to be packed: c[i][j] = sum over p of a[i][p] b[p][j].
+/* Weighted sums of rows, for products too small, or of too few rows, to be packed: c[i][j] = sum over p of a[i][p] b[p][j],
+ * begun with what c[i][j] was, a bias[i], or both.
  *
  *   for SUM_NV vectors of columns at a time: for p < depth: for v < SUM_NV: for i < m:  acc[i][v] += a[i][p] * b[p][v]
  *
@@ -20,13 +21,14 @@
 /* m rows of nv vectors, of the last of which `last` lanes count. */
 #define SUM_TILE(m, nv)                                                                                                \
     INLINE void NAME(sum_tile_##m##x##nv)(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b,            \
-                                          ptrdiff_t last, T *c, int accumulate) {                                      \
+                                          ptrdiff_t last, const T *bias, T *c, int accumulate) {                       \
         V acc[m][nv];                                                                                                  \
         UNROLL for (int i = 0; i < m; i++) {                                                                           \
-            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = (V){0};                                                    \
+            V first = bias ? NAME(broadcast)(bias[i]) : (V){0};                                                        \
+            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = first;                                                     \
             if (accumulate) {                                                                                          \
-                UNROLL for (int v = 0; v + 1 < nv; v++) acc[i][v] = NAME(load)(c + i * rows->c + v * LANES);           \
-                acc[i][nv - 1] = NAME(load_row)(c + i * rows->c + (nv - 1) * LANES, 0, last);                          \
+                UNROLL for (int v = 0; v + 1 < nv; v++) acc[i][v] += NAME(load)(c + i * rows->c + v * LANES);          \
+                acc[i][nv - 1] += NAME(load_row)(c + i * rows->c + (nv - 1) * LANES, 0, last);                         \
             }                                                                                                          \
         }                                                                                                              \
         if (last == LANES)                                                                                             \
@@ -40,7 +42,7 @@
     }
 
 #define SUM_REST(m, nv)                                                                                                \
-    NAME(sum_tile_##m##x##nv)(&strides, depth, a, b + j, n - j - (nv - 1) * LANES, c + j, accumulate)
+    NAME(sum_tile_##m##x##nv)(&strides, depth, a, b + j, n - j - (nv - 1) * LANES, bias, c + j, accumulate)
 #undef SUM_TILES
 #undef SUM_LAST
 #undef SUM_NV
@@ -63,16 +65,16 @@
 #define SUM_ROWS(m)                                                                                                    \
     SUM_TILES(m)                                                                                                       \
     static void NAME(sum_rows_##m)(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b, ptrdiff_t n,      \
-                                   T *c, int accumulate) {                                                             \
+                                   const T *bias, T *c, int accumulate) {                                              \
         const fc_row_sums strides = *rows; /* a copy, which no store to c can change */                                \
         ptrdiff_t j = 0;                                                                                               \
         for (; j + SUM_NV * LANES <= n; j += SUM_NV * LANES) SUM_FULL(m)                                               \
         SUM_LAST(m)                                                                                                    \
     }
 #if VECTOR_REGISTERS >= 32
-#define SUM_FULL(m) NAME(sum_tile_##m##x4)(&strides, depth, a, b + j, LANES, c + j, accumulate);
+#define SUM_FULL(m) NAME(sum_tile_##m##x4)(&strides, depth, a, b + j, LANES, bias, c + j, accumulate);
 #else
-#define SUM_FULL(m) NAME(sum_tile_##m##x2)(&strides, depth, a, b + j, LANES, c + j, accumulate);
+#define SUM_FULL(m) NAME(sum_tile_##m##x2)(&strides, depth, a, b + j, LANES, bias, c + j, accumulate);
 #endif
 SUM_ROWS(1) SUM_ROWS(2) SUM_ROWS(3) SUM_ROWS(4) SUM_ROWS(5) SUM_ROWS(6)
 #undef SUM_ROWS

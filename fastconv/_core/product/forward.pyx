@@ -238,12 +238,11 @@ cdef void add_rows(const Problem *p, const ProductLayout *l, const ProductUnit *
     """A block of pixels by few filters of one tap: rows of x, as they lie, to rows of y, which stay in L1."""
     cdef const PixelBlock *block = &u.block
     cdef Py_ssize_t first = part(p.k, l.panels, u.first_panel), filters = part(p.k, l.panels, u.last_panel) - first
-    cdef Py_ssize_t times = ceildiv(filters, FC_SUM_ROWS), row, n, k, j, i, c
+    cdef Py_ssize_t times = ceildiv(filters, FC_SUM_ROWS), row, n, k, i, c
     cdef const floating *w = <const floating *>p.weights + (u.group * p.k + first) * p.wk
     cdef const floating *bias = <const floating *>p.bias
     cdef const floating *x
     cdef floating *y
-    cdef bint begun = p.accumulate or bias != NULL
     cdef fc_row_sums strides
     strides.a_row, strides.a_step, strides.b, strides.c = p.wk, p.wc, p.xc, p.yk
     if bias != NULL:
@@ -254,13 +253,12 @@ cdef void add_rows(const Problem *p, const ProductLayout *l, const ProductUnit *
              + (block.row0 + row % block.rows) * p.stride_h * p.xh + block.col0)
         y = (<floating *>p.y + n * p.yn + (u.group * p.k + first) * p.yk + (block.row0 + row % block.rows) * p.yh
              + block.col0)
-        for k in range(filters if bias != NULL else 0):
-            for j in range(block.cols):
-                y[k * p.yk + j] = bias[k] + (y[k * p.yk + j] if p.accumulate else 0)
         for i in range(ceildiv(p.c, STREAMS) * times):    # some filters after the others: they find the rows of x in L1
             c, k = i // times * STREAMS, part(filters, times, i % times)
             sum_rows(<int>(part(filters, times, i % times + 1) - k), &strides, min(STREAMS, p.c - c),
-                     w + k * p.wk + c * p.wc, x + c * p.xc, block.cols, y + k * p.yk, begun or c > 0)
+                     w + k * p.wk + c * p.wc, x + c * p.xc, block.cols,
+                     bias + k if bias != NULL and c == 0 else <const floating *>NULL, y + k * p.yk,
+                     p.accumulate or c > 0)
         for k in range(filters if p.activation else 0):
             activate(p.activation, y + k * p.yk, block.cols, p.slope)
 

@@ -51,7 +51,7 @@ cdef void run_of_rows(const RowsCall *call, const fc_row_sums *strides, Py_ssize
         while i < rows:
             m = min(FC_SUM_ROWS, rows - i)
             sum_rows(<int>m, strides, min(at_once, depth - p), a + i * strides.a_row + p * strides.a_step,
-                     b + p * strides.b, columns, y + i * strides.c, p > 0)
+                     b + p * strides.b, columns, <const floating *>NULL, y + i * strides.c, p > 0)
             i += m
         p += at_once
 
