@@ -1,13 +1,14 @@
 """The planner's constants: how many nanoseconds each thing takes that a driver's loops do, fitted to measured layers.
 
-    python -m benchmarks.calibrate [--layers 900] [--seed 0] [--dtype float32] [--times FILE] [--weight-gradient]
-                                   [--check]
+    python -m benchmarks.calibrate [--layers 900] [--seed 0] [--dtype float32] [--times FILE ...]
+                                   [--of forward|weight-gradient|data-gradient] [--kinds KIND ...] [--check]
 
 Draws layers at random, times every driver that can compute each of them, on one thread and in turn, and fits the
-constants of the instruction set in use (`FASTCONV_ISA` chooses another one). Prints the entry of
-fastconv/_core/planner/constants.py, with `--weight-gradient` that of its second table, and how well the planner would
-have chosen with it: the regret is the time of the driver that it would take, divided by that of the fastest.
-`--times` keeps the times in a file, or fits to those of an earlier run where the file is there. With `--check` nothing
+constants of the instruction set in use (`FASTCONV_ISA` chooses another one). Prints the entry of a table of
+fastconv/_core/planner/constants.py, and how well the planner would have chosen with it: the regret is the time of the
+driver that it would take, divided by that of the fastest. Drivers of the data gradient are built on those of the
+forward pass, whose constants have to be right before.
+`--times` keeps the times in a file, or fits to those of earlier runs where the files are there. With `--check` nothing
 is fitted: it prints the regret with the constants that there are. SciPy is needed, but for that.
 
 Times are minima by the clock on the wall (a thread's own clock stands still for a call now and then on some virtual
@@ -19,6 +20,7 @@ each other decide: so they are changed by small factors, one after the other, as
 """
 
 import argparse
+import functools
 import json
 import math
 import pprint
@@ -29,27 +31,32 @@ from pathlib import Path
 import numpy as np
 
 import fastconv as fc
-from fastconv._core.planner.constants import CONSTANTS, WEIGHT_GRADIENT_CONSTANTS
-from fastconv._core.planner.drivers import FORWARD, WEIGHT_GRADIENT, WINOGRAD
+from fastconv._core.planner.constants import CONSTANTS, DATA_GRADIENT_CONSTANTS, WEIGHT_GRADIENT_CONSTANTS
+from fastconv._core.planner.drivers import DATA_GRADIENT, FORWARD, WEIGHT_GRADIENT, WINOGRAD
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
+from fastconv._core.problem.simpler import simpler
 from fastconv._core.runtime import isa
 
 CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 PLANES = (3, 4, 5, 7, 8, 10, 13, 14, 16, 20, 27, 28, 32, 40, 56, 64, 80, 100, 112, 128, 160, 224, 256)
 KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointwise", "pointwise stride 2",
-         "first", "first", "patches", "depthwise", "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large")
+         "first", "first", "patches", "depthwise", "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large",
+         "signal", "whole image")
+LENGTHS = (61, 100, 250, 500, 1000, 2000, 4000, 16000)
 LEAST_FLOPS, MOST_FLOPS, MOST_PIXELS = 2e5, 2.5e9, 1.6e7
+DRIVERS = {"forward": (FORWARD, CONSTANTS), "weight-gradient": (WEIGHT_GRADIENT, WEIGHT_GRADIENT_CONSTANTS),
+           "data-gradient": (DATA_GRADIENT, DATA_GRADIENT_CONSTANTS)}
 BEHIND = 4.5       # times as long as the fastest: does not count
 FEWEST_ROUNDS, SECONDS, TURN = 5, 0.03, 3e-4    # of a driver: turns, what they take together, and one of them at least
 SHARPNESS = 12     # of the choice that stands for the planner's while constants are changed: costs to that power
 FACTORS, SWEEPS, NEARNESS = (0.7, 0.87, 1.15, 1.4), 8, 0.002
 
 
-def draw(rng, itemsize):
+def draw(rng, itemsize, kinds=KINDS):
     """A random layer, as a ConvProblem, of sizes as in published networks and around them;
     or None for one too large or small."""
-    kind = rng.choice(KINDS)
+    kind = rng.choice(kinds)
     images, h = rng.choice((1, 1, 2, 4, 8, 32, 64)), rng.choice(PLANES)
     w = h if rng.random() < 0.7 else max(3, rng.choice((h + 1, h + 3, h // 2, 2 * h)))
     c = rng.choice(CHANNELS[4:])
@@ -94,8 +101,17 @@ def draw(rng, itemsize):
         if rng.random() < 0.4:
             k = groups = c
         images = rng.choice((1, 1, 4))
-    if rng.random() < 0.3:    # sizes that nobody chose
-        h, w = (max(n, int(size * rng.uniform(0.7, 1.4))) for n, size in ((r, h), (s, w)))
+    elif kind == "signal":
+        h, w, images = 1, rng.choice(LENGTHS), rng.choice((1, 4, 32, 100))
+        r, s = 1, rng.choice((2, 3, 5, 7, 9, 11, 80))
+        dilation = rng.choice((1, 1, 1, 2, 4, 16))
+        if rng.random() < 0.4:
+            c, k = 1, rng.choice((8, 32, 84, 284))
+    elif kind == "whole image":
+        h = w = r = s = rng.choice((3, 4, 5, 6, 7, 8, 13))
+        images, padding = rng.choice((1, 1, 2, 4)), (0, 0)
+    if rng.random() < 0.3 and kind != "whole image":    # sizes that nobody chose
+        h, w = (n if size == 1 else max(n, int(size * rng.uniform(0.7, 1.4))) for n, size in ((r, h), (s, w)))
         if groups == 1 and kind != "large":
             c, k = (max(1, int(n * rng.uniform(0.6, 1.5))) for n in (c, k))
     padding = (dilation * (r // 2), dilation * (s // 2)) if padding is None and rng.random() < 0.85 else (0, 0)
@@ -105,7 +121,10 @@ def draw(rng, itemsize):
         return None
     problem = ConvProblem((images, c, h, w), (k, c // groups, r, s), (stride, stride), tuple((n, n) for n in padding),
                           (dilation, dilation), groups, outputs, itemsize, rng.random() < 0.3, "constant")
-    return problem if LEAST_FLOPS < problem.flops < MOST_FLOPS else None
+    if not LEAST_FLOPS < problem.flops < MOST_FLOPS:
+        return None
+    simple = simpler(problem)
+    return problem if simple is None else simple.problem
 
 
 def convolution(problem):
@@ -129,18 +148,24 @@ def computes(driver, problem):
     return (driver.costs.serves(problem) if driver is WINOGRAD else driver.refuses(problem)) is None
 
 
+def call_of(driver, problem, conv):
+    """What is timed: a call without arguments."""
+    if driver in DATA_GRADIENT:
+        return functools.partial(driver.lay_out(problem), conv.y, conv.w, conv.x)
+    return functools.partial(driver.conv2d_weight_gradient if driver in WEIGHT_GRADIENT else driver.conv2d, conv)
+
+
 def times_of(problem, drivers):
     """Nanoseconds of each driver: minima of rounds in which they take turns."""
     conv = convolution(problem)
-    calls = {driver.name: driver.conv2d_weight_gradient if drivers is WEIGHT_GRADIENT else driver.conv2d
-             for driver in drivers if computes(driver, problem)}
+    calls = {driver.name: call_of(driver, problem, conv) for driver in drivers if computes(driver, problem)}
     best = {}
     for name, call in calls.items():
-        call(conv)
+        call()
         best[name] = math.inf
         for _ in range(3):
             before = time.perf_counter_ns()
-            call(conv)
+            call()
             best[name] = min(best[name], time.perf_counter_ns() - before)
     near = [name for name in calls if best[name] < 6 * min(best.values())]
     rounds, stop = 0, time.perf_counter() + SECONDS * len(near)
@@ -148,29 +173,53 @@ def times_of(problem, drivers):
         for name in near:
             for _ in range(max(1, int(TURN * 1e9 / best[name]))):
                 before = time.perf_counter_ns()
-                calls[name](conv)
+                calls[name]()
                 best[name] = min(best[name], time.perf_counter_ns() - before)
         rounds += 1
     return best
 
 
-def measure(drivers, layers, seed, itemsize):
+def measure(drivers, layers, seed, draw_one):
     rng, measured = random.Random(seed), []
     with fc.num_threads(1):
         while len(measured) < layers:
-            problem = draw(rng, itemsize)
+            problem = draw_one(rng)
             if problem is not None:
                 measured.append((problem, times_of(problem, drivers)))
     return measured
 
 
+def terms_of(driver, problem):
+    """How often its loops do what takes time."""
+    if driver in DATA_GRADIENT:
+        return driver.terms(problem)
+    return driver.costs.terms(problem, *isa.tile(problem.itemsize))
+
+
 def fit(drivers, measured, itemsize):
-    """{driver: {term: nanoseconds}} by least squares of relative errors, no constant below 0."""
+    """{driver: {term: nanoseconds}}; drivers of the data gradient share one table, which is changed from what it is."""
+    terms = [{driver.name: terms_of(driver, problem) for driver in drivers if driver.name in times}
+             for problem, times in measured]
+    if drivers is DATA_GRADIENT:
+        constants = known(drivers, itemsize)
+    else:
+        constants = least_squares(drivers, measured, terms)
+    return refined(drivers, measured, constants, terms)
+
+
+def known(drivers, itemsize):
+    """The constants that there are, in the form of `fit`."""
+    table, = (table for of, table in DRIVERS.values() if of is drivers)
+    of_drivers = table.get(isa.in_use(), table["baseline"])[itemsize]
+    if drivers is DATA_GRADIENT:
+        return dict.fromkeys((driver.name for driver in drivers), dict(of_drivers))
+    return of_drivers
+
+
+def least_squares(drivers, measured, terms):
+    """Constants of which none is below 0, with the least squares of relative errors."""
     from scipy.optimize import nnls
 
-    tile = isa.tile(itemsize)
-    terms = [{driver.name: driver.costs.terms(problem, *tile) for driver in drivers if driver.name in times}
-             for problem, times in measured]
     factors, constants = np.ones(len(measured)), {}
     for _ in range(8):
         for driver in drivers:
@@ -200,7 +249,7 @@ def fit(drivers, measured, itemsize):
                     and (predicted := expected(constants[name], terms[i][name])) > 0]
             weight = sum(closeness for _, closeness in logs)
             factors[i] = np.clip(math.exp(sum(log * closeness for log, closeness in logs) / (weight + 1)), 0.75, 2.6)
-    return refined(drivers, measured, constants, terms)
+    return constants
 
 
 def refined(drivers, measured, constants, terms):
@@ -217,19 +266,21 @@ def refined(drivers, measured, constants, terms):
         likely = (costs.min(axis=1, keepdims=True) / costs) ** SHARPNESS
         return ((likely * lost).sum(axis=1) / likely.sum(axis=1)).mean()
 
-    fitted = {name: dict(constants[name]) for name in names}
+    tables = {id(table): table for table in constants.values()}
+    counts = {(key, term): np.array([[of_layer.get(name, {}).get(term, 0) if constants[name] is table else 0
+                                      for name in names] for of_layer in terms])
+              for key, table in tables.items() for term in table}
+    fitted = {key: dict(table) for key, table in tables.items()}
     least = regret(costs)
     for _ in range(SWEEPS):
-        for d, name in enumerate(names):
-            for term in list(constants[name]):
-                counts = np.array([of_layer.get(name, {}).get(term, 0) for of_layer in terms])
-                for factor in FACTORS:
-                    value = float(f"{constants[name][term] * factor:.3g}")
-                    changed = costs.copy()
-                    changed[:, d] += counts * (value - constants[name][term])
-                    far, was = (math.log(each / fitted[name][term]) ** 2 for each in (value, constants[name][term]))
-                    if changed[:, d].min() > 0 and regret(changed) + NEARNESS * (far - was) < least:
-                        constants[name][term], costs, least = value, changed, regret(changed)
+        for (key, term), count in counts.items():
+            for factor in FACTORS:
+                before = tables[key][term]
+                value = float(f"{before * factor:.3g}")
+                changed = costs + count * (value - before)
+                far, was = (math.log(each / fitted[key][term]) ** 2 for each in (value, before))
+                if changed.min() > 0 and regret(changed) + NEARNESS * (far - was) < least:
+                    tables[key][term], costs, least = value, changed, regret(changed)
     return constants
 
 
@@ -237,12 +288,12 @@ def expected(constants, terms):
     return sum(constants.get(name, 0) * count for name, count in terms.items())
 
 
-def regrets(drivers, measured, constants, itemsize):
+def regrets(drivers, measured, constants):
     """For each layer the time of the driver that the planner would take, divided by the least, and these drivers."""
-    tile, found = isa.tile(itemsize), []
+    found = []
     for problem, times in measured:
         allowed = [driver for driver in drivers if driver.name in times and driver.refuses(problem) is None]
-        taken = min(allowed, key=lambda driver: expected(constants[driver.name], driver.costs.terms(problem, *tile)))
+        taken = min(allowed, key=lambda driver: expected(constants[driver.name], terms_of(driver, problem)))
         best = min(allowed, key=lambda driver: times[driver.name])
         found.append((times[taken.name] / times[best.name], taken.name, best.name, problem))
     return found
@@ -254,26 +305,24 @@ def main(argv=None):
     parser.add_argument("--layers", type=int, default=900)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    parser.add_argument("--times", type=Path, help="a JSON file")
+    parser.add_argument("--times", type=Path, nargs="*", default=(), help="JSON files, or one that is made")
+    parser.add_argument("--kinds", choices=sorted(set(KINDS)), nargs="+", default=KINDS, help="of layers")
     parser.add_argument("--worst", type=int, default=10, help="layers to be listed")
-    parser.add_argument("--weight-gradient", action="store_true", help="the drivers of weight gradients")
+    parser.add_argument("--of", choices=DRIVERS, default="forward", help="what the drivers compute")
     parser.add_argument("--check", action="store_true", help="the regret with the constants that there are")
     options = parser.parse_args(argv)
-    drivers = WEIGHT_GRADIENT if options.weight_gradient else FORWARD
+    drivers, _ = DRIVERS[options.of]
     itemsize = np.dtype(options.dtype).itemsize
-    if options.times and options.times.exists():
+    if any(times.exists() for times in options.times):
         measured = [(ConvProblem(**{name: _tuples(value) for name, value in problem.items()}), times)
-                    for problem, times in json.loads(options.times.read_text())]
+                    for file in options.times for problem, times in json.loads(file.read_text())]
     else:
-        measured = measure(drivers, options.layers, options.seed, itemsize)
-        if options.times:
-            options.times.write_text(json.dumps([(problem._asdict(), times) for problem, times in measured]))
-    if options.check:
-        table = WEIGHT_GRADIENT_CONSTANTS if options.weight_gradient else CONSTANTS
-        constants = table.get(isa.in_use(), table["baseline"])[itemsize]
-    else:
-        constants = fit(drivers, measured, itemsize)
-    found = sorted(regrets(drivers, measured, constants, itemsize), key=lambda each: -each[0])
+        measured = measure(drivers, options.layers, options.seed,
+                           functools.partial(draw, itemsize=itemsize, kinds=options.kinds))
+        for file in options.times:
+            file.write_text(json.dumps([(problem._asdict(), times) for problem, times in measured]))
+    constants = known(drivers, itemsize) if options.check else fit(drivers, measured, itemsize)
+    found = sorted(regrets(drivers, measured, constants), key=lambda each: -each[0])
     ratios = np.array([each[0] for each in found])
     print(f"# {isa.in_use()}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in the "
           f"geometric mean, above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")
@@ -282,6 +331,8 @@ def main(argv=None):
               f" dilation {problem.dilation[0]} "
               f"groups {problem.groups}{' channels last' if problem.channels_last else ''}")
     if not options.check:
+        if drivers is DATA_GRADIENT:
+            constants = constants[drivers[0].name]
         pprint.pprint(constants, width=120, sort_dicts=False)
 
 

@@ -286,7 +286,7 @@ typedef struct {
                                           ptrdiff_t n, const T *bias, T *c);                                                                 \
                                                                                                                                              \
         /* row_sums.h: c[i][j] = bias[i], or nothing, + sum over p < depth of a[i][p] * b[p][j], i < m, j < n, added to  \
-         * what c was with accumulate. Index: m, from 1 on. */              \
+         * what c was with accumulate. Index: m, from 1 on. */                   \
         void (*sum_rows[FC_SUM_ROWS + 1])(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b,                                  \
                                           ptrdiff_t n, const T *bias, T *c, int accumulate);                                                 \
                                                                                                                                              \

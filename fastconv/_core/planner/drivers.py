@@ -59,15 +59,11 @@ from fastconv._core.direct import (
 )
 from fastconv._core.fourier import cost as fourier_cost, forward as fourier
 from fastconv._core.planner.constants import (
-    ALL_PHASES,
-    BY_PATCHES,
     CONSTANTS,
     DATA_GRADIENT_CONSTANTS,
     FILTERS,
     PREPARED,
-    TRANSPOSED,
     WEIGHT_GRADIENT_CONSTANTS,
-    WINOGRAD_BY_PATCHES,
 )
 from fastconv._core.problem import parts
 from fastconv._core.product import (
@@ -156,23 +152,31 @@ class DataGradientDriver(NamedTuple):
     name: str
     way: Any
     by: Driver
-    slower: float = 1.0    # by this factor the driver is slower than in one call
 
     def refuses(self, problem) -> str | None:
         return self.way.refuses(problem, self.by)
 
     def cost(self, problem) -> float:
         """The expected nanoseconds on one thread."""
+        constants = _of_instruction_set(DATA_GRADIENT_CONSTANTS)[problem.itemsize]
+        return sum(constants.get(name, 0.0) * count for name, count in self.terms(problem).items())
+
+    def terms(self, problem) -> dict[str, float]:
+        """How often it does what takes time: under its own name the nanoseconds of its convolutions."""
         of_driver = sum(count * self.by.cost(each) for each, count in self.way.convolutions(problem))
-        return self.slower * of_driver + sum(
-            DATA_GRADIENT_CONSTANTS[name] * count for name, count in self.way.terms(problem).items())
+        return {self.name: of_driver, **self.way.terms(problem)}
 
     def lay_out(self, problem) -> Callable:
         return self.way.lay_out(problem, self.by)
 
 
+def _of_instruction_set(tables):
+    """The entry of the instruction set in use; one that is not there is taken for the baseline."""
+    return tables.get(isa.in_use(), tables["baseline"])
+
+
 def _expected(tables, driver, problem):
-    constants = tables.get(isa.in_use(), tables["baseline"])[problem.itemsize][driver.name]
+    constants = _of_instruction_set(tables)[problem.itemsize][driver.name]
     terms = driver.costs.terms(problem, *isa.tile(problem.itemsize))
     if problem.prepared:
         terms = {name: PREPARED * count if name in FILTERS else count for name, count in terms.items()}
@@ -206,15 +210,12 @@ WEIGHT_GRADIENT = (
 
 DATA_GRADIENT = (
     DataGradientDriver("one output", one_output_gradient, ONE_OUTPUT),
-    *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver,
-                         WINOGRAD_BY_PATCHES if driver is WINOGRAD else BY_PATCHES)
-      for driver in MANY_OUTPUTS),
-    *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD,
-                         WINOGRAD_BY_PATCHES)
+    *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver) for driver in MANY_OUTPUTS),
+    *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD)
       for taps in (3, 5)),
     DataGradientDriver("winograd, transposed", OneCall(winograd_data_gradient),
-                       WINOGRAD._replace(costs=winograd_data_gradient_cost), TRANSPOSED),
+                       WINOGRAD._replace(costs=winograd_data_gradient_cost)),
     DataGradientDriver("direct, all phases", OneCall(direct_data_gradient),
-                       DIRECT._replace(costs=direct_data_gradient_cost), ALL_PHASES),
+                       DIRECT._replace(costs=direct_data_gradient_cost)),
     *(DataGradientDriver(f"phases, {driver.name}", phases, driver) for driver in MANY_OUTPUTS),
 )

@@ -9,6 +9,7 @@ from fastconv._core.winograd.layout import laid_out
 # (taps, stride): of patches, of filters, and pixels of a step.
 POINTS = {(3, 1): (6, 6, 4), (5, 1): (8, 8, 4), (3, 2): (9, 5, 8), (2, 1): (5, 5, 4)}
 TAPS_OF_LINES = (2, 3, 5)    # of one row or one column
+HELD_BYTES = 4 << 20    # as in forward.pyx
 
 
 def serves(problem):
@@ -85,4 +86,6 @@ def terms(problem, lanes, tile_rows):
         "phase": 1,
     }
     filters = layout["n_filter_points"] * depth * of_filters * groups
-    return {**{name: count * phases for name, count in of_phases.items()}, "filter": filters, "call": 1}
+    held = n_points * depth * of_filters * lanes * groups * problem.itemsize <= HELD_BYTES
+    of_phases["filter"] = filters * layout["transforms"] / (phases if held else 1)    # or once for all phases
+    return {**{name: count * phases for name, count in of_phases.items()}, "call": 1}

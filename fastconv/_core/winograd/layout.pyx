@@ -234,6 +234,7 @@ cdef struct WinogradCounts:
     Py_ssize_t groups, joined, vectors, panels, width    # width: in vectors
     Py_ssize_t tile_rows, tiles, col_blocks, blocks, block_tiles
     Py_ssize_t passes                                    # over the inputs: see filters_at_once
+    Py_ssize_t transforms                                # of the filters
 
 
 def laid_out(problem):
@@ -259,4 +260,5 @@ def laid_out(problem):
     c.groups, c.joined, c.vectors, c.panels, c.width = l.groups, l.joined, l.vectors, l.panels, l.width // l.lanes
     c.tile_rows, c.tiles, c.col_blocks, c.blocks = l.tile_rows, l.tiles, l.col_blocks, l.blocks
     c.block_tiles = ceildiv(l.strips, l.blocks) * l.tiles
+    c.transforms = l.blocks if l.place == IN_PANELS else 1
     return c
