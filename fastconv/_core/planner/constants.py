@@ -20,7 +20,7 @@ name of a driver stands the factor by which its convolutions are slower there th
 CONSTANTS = {
     "baseline": {
         4: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "one output": {"call": 500.0, "load": 0.33, "multiply": 0.141},
             "rows": {"call": 598.0, "load": 0.2, "multiply": 0.144, "row": 70.5, "scatter": 1.2, "store": 0.391,
                      "store_far": 0.813, "tile": 2.58},
             "depthwise": {"band": 0.375, "band_in_steps": 5.93, "call": 651.0, "multiply": 0.2,
@@ -66,7 +66,7 @@ CONSTANTS = {
     },
     "avx2": {
         4: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "one output": {"call": 2090.0, "load": 0.234, "multiply": 0.252},
             "rows": {"call": 578.0, "multiply": 0.108, "row": 70.2, "scatter": 1.2, "store": 0.339, "store_far": 0.725,
                      "tile": 3.15},
             "depthwise": {"band": 0.159, "band_in_steps": 0.437, "multiply": 0.0849, "multiply_square": 0.0842,
@@ -89,7 +89,7 @@ CONSTANTS = {
                         "row_of_filter": 0.183, "scatter": 0.358, "scatter_for_few": 0.254, "tile": 9.9},
         },
         8: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "one output": {"call": 500.0, "load": 0.431, "multiply": 0.168},
             "rows": {"multiply": 0.107, "scatter": 1.2, "store": 0.403, "store_far": 0.534, "tile": 2.75},
             "depthwise": {"band": 0.636, "multiply": 0.171, "multiply_square": 0.094, "multiply_square_2": 0.224,
                           "output": 0.616, "pixels_input": 0.333, "pixels_multiply": 0.176, "pixels_output": 0.724,
@@ -113,7 +113,7 @@ CONSTANTS = {
     },
     "avx512": {
         4: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "one output": {"call": 1320.0, "load": 0.726, "multiply": 0.421},
             "rows": {"call": 321.0, "multiply": 0.235, "row": 58.6, "scatter": 1.2, "store": 0.839, "store_far": 1.3},
             "depthwise": {"band": 0.117, "band_in_steps": 0.126, "band_row": 1.41, "call": 279.0, "multiply": 0.255,
                           "multiply_square": 0.2, "multiply_square_2": 0.339, "pixels_call": 857.0,
@@ -136,7 +136,7 @@ CONSTANTS = {
                         "row_of_filter": 0.351, "scatter": 0.539, "scatter_for_few": 0.639, "store": 1.19},
         },
         8: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "one output": {"call": 500.0, "load": 0.965, "multiply": 0.199},
             "rows": {"multiply": 0.301, "scatter": 1.2, "store": 0.971, "store_far": 1.73},
             "depthwise": {"band": 0.547, "band_in_steps": 0.135, "multiply": 0.299, "multiply_square": 0.261,
                           "multiply_square_2": 0.407, "output": 0.186, "pixels_input": 0.757, "pixels_multiply": 0.264,
