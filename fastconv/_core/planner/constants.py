@@ -286,4 +286,5 @@ DATA_GRADIENT_CONSTANTS = {
 }
 # Factors: block by block a driver is slower, Winograd's filters overlap in borders;
 BY_PATCHES, WINOGRAD_BY_PATCHES = 1.1, 1.3
-ALL_PHASES, TRANSPOSED = 1.1, 1.13            # tiles are less full; patches are added up
+ALL_PHASES, TRANSPOSED = 1.1, 1.13            # tiles are less full; patches are added up;
+COLUMNS = 0.85                                # nothing is packed

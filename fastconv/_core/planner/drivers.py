@@ -36,7 +36,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from fastconv._core.data_gradient import one_output as one_output_gradient, phases
+from fastconv._core.data_gradient import columns, one_output as one_output_gradient, phases
 from fastconv._core.data_gradient.one_call import OneCall
 from fastconv._core.data_gradient.subpixel import Subpixel
 from fastconv._core.depthwise import (
@@ -61,6 +61,7 @@ from fastconv._core.fourier import cost as fourier_cost, forward as fourier
 from fastconv._core.planner.constants import (
     ALL_PHASES,
     BY_PATCHES,
+    COLUMNS,
     CONSTANTS,
     DATA_GRADIENT_CONSTANTS,
     FILTERS,
@@ -71,6 +72,7 @@ from fastconv._core.planner.constants import (
 )
 from fastconv._core.problem import parts
 from fastconv._core.product import (
+    columns_cost,
     cost as product_cost,
     forward as product,
     gradient_cost as product_gradient_cost,
@@ -206,6 +208,7 @@ WEIGHT_GRADIENT = (
 
 DATA_GRADIENT = (
     DataGradientDriver("one output", one_output_gradient, ONE_OUTPUT),
+    DataGradientDriver("columns", columns, PRODUCT._replace(costs=columns_cost, as_it_is=True), COLUMNS),
     *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver,
                          WINOGRAD_BY_PATCHES if driver is WINOGRAD else BY_PATCHES)
       for driver in MANY_OUTPUTS),
