@@ -1,4 +1,5 @@
-"""The data gradient of few pixels, from filters as they lie: see ``product/columns.pyx``. The driver counts its costs."""
+"""The data gradient of few pixels, from filters as they lie: see ``product/columns.pyx``.
+The driver counts its costs."""
 
 from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 from fastconv._core.product import columns
@@ -22,7 +23,7 @@ def period(problem):
     """None: no tap meets padding."""
 
 
-class Columns:
+class ByColumns:
     """grad_x of a problem."""
 
     def __init__(self, problem, driver):
@@ -45,4 +46,4 @@ class Columns:
         return columns.workspace(Convolution(grad_output, weight.swapaxes(0, 1), None, grad_x, self.window), False)
 
 
-lay_out = Columns
+lay_out = ByColumns

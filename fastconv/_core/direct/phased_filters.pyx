@@ -1,4 +1,5 @@
-"""B of the data gradient of all phases: B[phase][vector of filters][tap][filter][vectors of the panel], a panel at a time.
+"""B of the data gradient of all phases, a panel at a time:
+B[phase][vector of filters][tap][filter][vectors of the panel].
 
 Weights lie as [filter][channel][tap]. The taps of a vector of channels are transposed in registers; where there are
 fewer taps than lanes the loads reach into the next channels, and what comes of that goes to a place behind B.
@@ -56,7 +57,8 @@ cdef void pack_phases(const PhasedCall *call, Py_ssize_t panel, Py_ssize_t *at, 
     cdef const Py_ssize_t *place
     cdef const floating *w = <const floating *>g.weights + panel * l.width * g.wk
     cdef Py_ssize_t taps = g.r * g.s, before = panel * l.width, width = width_of(call, panel)
-    cdef Py_ssize_t channels = min(l.width, g.k - before), behind = g.c * l.taps * width, first, have, c, v, t, i, q, reach
+    cdef Py_ssize_t channels = min(l.width, g.k - before), behind = g.c * l.taps * width
+    cdef Py_ssize_t first, have, c, v, t, i, q, reach
     cdef bint follow = taps_follow(g)
     cdef int of_vector
     for t in range(taps, l.lanes):

@@ -10,7 +10,7 @@ DATA_GRADIENT_CONSTANTS[term] is what a data gradient takes beside the driver's 
 CONSTANTS = {
     "baseline": {
         4: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "few outputs": {"call": 500.0, "load": 0.3, "move": 1.0, "multiply": 0.1, "patches": 6e3},
             "rows": {"call": 1500.0, "load": 0.25, "multiply": 0.3, "row": 60.0, "scatter": 1.2,
                      "store": 0.7, "store_far": 0.9, "tile": 4.0},
             "depthwise": {"band": 0.28, "call": 173.0, "multiply": 0.0126, "multiply_square_2": 0.161,
@@ -33,7 +33,7 @@ CONSTANTS = {
                         "filter_as_written": 0.35, "row": 0.6, "row_of_filter": 0.65},
         },
         8: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "few outputs": {"call": 500.0, "load": 0.3, "move": 1.0, "multiply": 0.1, "patches": 6e3},
             "rows": {"call": 1500.0, "load": 0.25, "multiply": 0.3, "row": 60.0, "scatter": 1.2,
                      "store": 0.7, "store_far": 0.9, "tile": 4.0},
             "depthwise": {"band": 1.51, "multiply": 0.472, "multiply_square": 0.36, "multiply_square_2": 0.456,
@@ -58,7 +58,7 @@ CONSTANTS = {
     },
     "avx2": {
         4: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "few outputs": {"call": 500.0, "load": 0.3, "move": 1.0, "multiply": 0.1, "patches": 6e3},
             "rows": {"call": 1500.0, "load": 0.3, "multiply": 0.13, "row": 60.0, "scatter": 1.2,
                      "store": 0.8, "store_far": 1.2, "tile": 4.0},
             "depthwise": {"band": 0.34, "band_in_steps": 1.82, "call": 151.0, "multiply_square": 0.0252,
@@ -80,7 +80,7 @@ CONSTANTS = {
                         "scatter": 0.831, "scatter_for_few": 0.381, "store": 0.721, "tile": 12.5},
         },
         8: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "few outputs": {"call": 500.0, "load": 0.3, "move": 1.0, "multiply": 0.1, "patches": 6e3},
             "rows": {"call": 1500.0, "load": 0.3, "multiply": 0.13, "row": 60.0, "scatter": 1.2,
                      "store": 0.8, "store_far": 1.2, "tile": 4.0},
             "depthwise": {"band": 1.38, "band_in_steps": 1.23, "multiply": 0.218, "multiply_square": 0.164,
@@ -106,7 +106,7 @@ CONSTANTS = {
     },
     "avx512": {
         4: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "few outputs": {"call": 500.0, "load": 0.3, "move": 1.0, "multiply": 0.1, "patches": 6e3},
             "rows": {"call": 1500.0, "load": 0.3, "multiply": 0.2, "row": 60.0, "scatter": 1.2,
                      "store": 1.6, "store_far": 2.4, "tile": 8.0},
             "depthwise": {"band": 0.242, "band_in_steps": 0.239, "band_row": 9.35, "call": 775.0, "multiply": 0.107,
@@ -131,7 +131,7 @@ CONSTANTS = {
                         "filter_as_written": 0.25, "row": 2.6, "row_of_filter": 0.5},
         },
         8: {
-            "one output": {"call": 500.0, "load": 0.3, "multiply": 0.1},
+            "few outputs": {"call": 500.0, "load": 0.3, "move": 1.0, "multiply": 0.1, "patches": 6e3},
             "rows": {"call": 1500.0, "load": 0.3, "multiply": 0.2, "row": 60.0, "scatter": 1.2,
                      "store": 1.6, "store_far": 2.4, "tile": 8.0},
             "depthwise": {"band": 1.22, "band_in_steps": 0.095, "call": 63.2, "multiply": 0.193,

@@ -12,8 +12,8 @@ pixel gives to a channel and tap is added to grad_x where that tap met it:
 
 Nothing is multiplied by padding, so it makes no NaN.
 
-Source: the "col2im" of the gradient in Caffe, Jia et al., "Caffe: convolutional architecture for fast feature embedding"
-(2014), whose matrix of columns is here never larger than a block.
+Source: Jia et al., "Caffe: convolutional architecture for fast feature embedding" (2014), whose matrix of columns is
+here never larger than a block.
 """
 
 from fastconv._core.problem.finish import finish

@@ -1,5 +1,5 @@
-"""What the data gradient of few pixels costs, from filters as they lie: see columns.pyx for the loop nest. The problem is
-that of the forward pass; the constants are those of the implicit matrix product."""
+"""What the data gradient of few pixels costs, from filters as they lie: see columns.pyx for the loop nest. The problem
+is that of the forward pass; the constants are those of the implicit matrix product."""
 
 import math
 

@@ -31,7 +31,7 @@ otherwise.
 Sources: as forward.pyx.
 """
 
-from fastconv._core.winograd.filters import prepare
+from fastconv._core.winograd import filters
 
 cimport numpy as cnp
 from cython cimport floating
@@ -315,6 +315,11 @@ def data_gradient(Convolution conv not None, Block prepared=None):
         else:
             run(&call, &l, &block, <double *>shared.data, <double *>scratch.data)
     return [n for n in range(g.n) if flags.data[n]]
+
+
+def prepare(Convolution conv not None):
+    """U of all panels, for data_gradient's `prepared`: that of the forward pass with these filters."""
+    return filters.prepare(conv)
 
 
 def workspace(Convolution conv not None, bint alone):
