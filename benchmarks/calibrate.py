@@ -42,7 +42,7 @@ CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 51
 PLANES = (3, 4, 5, 7, 8, 10, 13, 14, 16, 20, 27, 28, 32, 40, 56, 64, 80, 100, 112, 128, 160, 224, 256)
 KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointwise", "pointwise stride 2",
          "first", "first", "patches", "depthwise", "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large",
-         "signal", "whole image")
+         "signal", "whole image", "few outputs")
 LENGTHS = (61, 100, 250, 500, 1000, 2000, 4000, 16000)
 LEAST_FLOPS, MOST_FLOPS, MOST_PIXELS = 2e5, 2.5e9, 1.6e7
 DRIVERS = {"forward": (FORWARD, CONSTANTS), "weight-gradient": (WEIGHT_GRADIENT, WEIGHT_GRADIENT_CONSTANTS),
@@ -110,6 +110,10 @@ def draw(rng, itemsize, kinds=KINDS):
     elif kind == "whole image":
         h = w = r = s = rng.choice((3, 4, 5, 6, 7, 8, 13))
         images, padding = rng.choice((1, 1, 2, 4)), (0, 0)
+    elif kind == "few outputs":
+        h = w = rng.choice((2, 3, 4, 5, 6))
+        r = s = rng.choice((1, 2, 3, 3, 5))
+        stride, images = rng.choice((1, 2, 2, 3)), rng.choice((1, 1, 2, 4))
     if rng.random() < 0.3 and kind != "whole image":    # sizes that nobody chose
         h, w = (n if size == 1 else max(n, int(size * rng.uniform(0.7, 1.4))) for n, size in ((r, h), (s, w)))
         if groups == 1 and kind != "large":

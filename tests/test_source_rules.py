@@ -202,8 +202,8 @@ def test_a_struct_has_a_name_of_its_own():
      {"CHUNK_TILES", "MOST_CHUNKS", "TOTALS_BYTES", "CHUNK_BYTES", "KEPT_BYTES", "FAR_BYTES"}),
     ("winograd/data_gradient_cost.py", "winograd/data_gradient.pyx",
      {"FILTERS_BYTES", "COPY_BYTES", "NEAR_BYTES", "FAR_BYTES", "LARGE_BYTES"}),
-    ("direct/data_gradient_cost.py", "direct/data_gradient.pyx",
-     {"PIXELS", "INPUT_BYTES", "FILTERS_BYTES", "OUTPUT_BYTES"}),
+    ("direct/data_gradient_cost.py", "direct/phased_layout.pyx",
+     {"PIXELS", "INPUT_BYTES", "COPIES_BYTES", "FILTERS_BYTES", "OUTPUT_BYTES"}),
     ("depthwise/cost.py", "depthwise/layout.pyx", {"TILE_ROWS"}),
 ])
 def test_costs_count_what_the_layouts_lay_out(cost, layout, names):

@@ -258,6 +258,8 @@ DIRECTLY, LAST = next(driver for driver in DATA_GRADIENT if driver.name == "dire
 @pytest.mark.parametrize("layer", [
     ((3, 40, 14, 14), (70, 40, 3, 3), (2, 2), (1, 1), 1),       # tiles that go on from row to row
     ((2, 33, 7, 9), (17, 33, 3, 3), (2, 2), (1, 1), 1),
+    ((2, 40, 8, 8), (70, 40, 4, 4), (2, 2), (1, 1), 1),         # rows of X once for each column where a tap begins
+    ((3, 20, 9, 7), (33, 20, 5, 5), (2, 2), ((2, 1), (2, 2)), 1),
     ((5, 20, 28, 28), (40, 20, 1, 1), (2, 2), (0, 0), 1),       # phases without taps
     ((2, 100, 14, 13), (50, 100, 2, 2), (3, 2), (1, 0), 1),
     ((1, 3, 11, 12), (4, 3, 7, 2), (5, 1), (3, 9), 1),

@@ -204,7 +204,22 @@ def test_one_output_of_few_images(data_format):
             assert case.output_shape() == (images, 9, 1, 1)
             assert_as_the_loops(case, dtype)
     shape = (1, 256, 4, 3) if data_format == "NCHW" else (1, 4, 3, 256)
-    assert fc.explain(shape, (90, 256, 4, 3), data_format=data_format).driver == "one output"
+    assert fc.explain(shape, (90, 256, 4, 3), data_format=data_format).driver == "few outputs"
+
+
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_few_outputs(data_format):
+    """The same of several outputs, whose patches overlap, or lie apart, or meet padding."""
+    for images, size, taps, window in ((1, (4, 4), (2, 2), {"stride": 2}), (2, (3, 4), (3, 3), {}),
+                                       (1, (2, 3), (3, 3), {"padding": 1, "padding_value": 2.0}),
+                                       (1, (9, 5), (2, 3), {"dilation": (3, 2), "stride": (2, 1),
+                                                            "padding": ((1, 0), (0, 2))}),
+                                       (4, (1, 2), (1, 1), {}), (1, (9, 9), (3, 3), {"stride": 3})):
+        for dtype in (np.float32, np.float64):
+            assert_as_the_loops(cases.ConvCase((images, 6, *size), (9, 6, *taps), data_format=data_format, **window),
+                                dtype)
+    shape = (1, 96, 4, 4) if data_format == "NCHW" else (1, 4, 4, 96)
+    assert fc.explain(shape, (768, 96, 2, 2), stride=2, data_format=data_format).driver == "few outputs"
 
 
 def test_sums_that_overflow_are_not_taken_for_infinite_terms():

@@ -330,11 +330,9 @@ def test_plans_have_the_same_bits():
 
 def test_a_plan_keeps_weights_that_are_packed_before():
     x = np.ones((1, 64, 16, 16), F32)
-    prepared = 0
-    for taps, stride, padding in ((4, 2, 1), (2, 2, 0), (3, 1, 1)):
+    for taps, stride, padding in ((4, 2, 1), (2, 2, 0), (3, 1, 1), (3, 2, 1)):
         plan = fc.plan_conv_transpose2d(x.shape, np.ones((64, 32, taps, taps), F32), stride=stride, padding=padding)
-        prepared += plan._prepared != ()
-    assert prepared
+        assert plan._prepared != ()
 
 
 def test_the_memory_of_plans_is_bounded():

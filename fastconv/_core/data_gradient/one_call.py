@@ -36,15 +36,21 @@ class ByOneCall:
         self.module, self.window = module, window
 
     def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
-        """Fills grad_x (N, C, H, W), a view with any strides. Returns the images that the driver leaves to others."""
+        """Fills grad_x (N, C, H, W), a view with any strides. Returns the images that the driver leaves to others.
+
+        prepared: what `prepare` made.
+        """
         left = set()
-        for of_output, turned, of_x, of_bias in in_groups(grad_output, weight, grad_x, bias):
-            left.update(self.module.data_gradient(Convolution(of_output, turned, of_bias, of_x, self.window, epilogue)))
+        for i, (of_output, turned, of_x, of_bias) in enumerate(in_groups(grad_output, weight, grad_x, bias)):
+            conv = Convolution(of_output, turned, of_bias, of_x, self.window, epilogue)
+            left.update(self.module.data_gradient(conv, prepared[i] if prepared else None))
         return sorted(left)
 
     def prepare(self, grad_output, weight, grad_x):
-        """Nothing: the driver packs the weights in each call."""
-        return ()
+        """What the driver makes of the weights beforehand, for each part of the groups.
+        Of the other arrays the shapes are enough."""
+        return [self.module.prepare(Convolution(of_output, turned, None, of_x, self.window))
+                for of_output, turned, of_x, _ in in_groups(grad_output, weight, grad_x)]
 
     def workspace(self, grad_output, weight, grad_x):
         """Bytes of scratch that a call takes at a time."""

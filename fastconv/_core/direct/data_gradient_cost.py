@@ -5,8 +5,9 @@ whose kernels do the same."""
 from fastconv._core.problem.geometry import phases
 from fastconv._core.problem.sizes import block_pixels, ceildiv
 
-PIXELS = 1024                # as in data_gradient.pyx
+PIXELS = 1024                # as in phased_layout.pyx
 INPUT_BYTES = 4 << 20
+COPIES_BYTES = 512 << 10
 FILTERS_BYTES = 512 << 10
 OUTPUT_BYTES = 512 << 10
 MOST_BYTES = 4 << 20         # of the packed weights of one panel, and of what is computed at a time
@@ -29,7 +30,7 @@ def refuses(problem):
 
 
 class PhaseSizes:
-    """The phases along one axis, as in data_gradient.pyx."""
+    """The phases along one axis, as in phased_layout.pyx."""
 
     def __init__(self, problem, axis):
         size, taps, stride, dilation = (of_axes[axis]
@@ -57,24 +58,29 @@ def terms(problem, lanes, tile_rows):
     if problem.channels_last and beforehand:
         at_once = max(1, min(at_once, OUTPUT_BYTES // (problem.stride[0] * w * channels * size)))
     block = block_pixels(images, rows.most, columns.most, max(columns.most, min(PIXELS, at_once * columns.most)))
-    goes_on = (columns.most < tile_rows
-               and 4 * ceildiv(block.rows * length, tile_rows) <= 3 * block.rows * ceildiv(columns.most, tile_rows))
+    copies, pitch, goes_on = 1, length, False
+    if columns.most < tile_rows:
+        separate, of_copies = block.rows * ceildiv(columns.most, tile_rows), (columns.halo + 1) * columns.most
+        if (block.images * (block.rows + rows.halo) * of_copies * of_filters * lanes * size <= COPIES_BYTES
+                and 4 * ceildiv(block.rows * columns.most, tile_rows) <= 3 * separate):
+            copies, pitch = columns.halo + 1, columns.most
+        goes_on = 4 * ceildiv(block.rows * pitch, tile_rows) <= 3 * separate
     multiply = loads = taps = 0
     for down, of_down in rows.phases:
         for across, of_across in columns.phases:
-            of_row = length if goes_on else across
+            of_row = pitch if goes_on else across
             tiles = ceildiv(down * of_row, tile_rows) if goes_on else down * ceildiv(across, tile_rows)
             multiply += down * of_row * of_down * of_across
             loads += tiles * of_down * of_across
             taps += tiles * of_down * of_across
-    band = images * ceildiv(rows.most, block.rows) * (block.rows + rows.halo) * of_filters
+    band = images * ceildiv(rows.most, block.rows) * (block.rows + rows.halo) * of_filters * copies
     return {
         "multiply": images * multiply * depth * vectors,
         "load": images * loads * depth * panels,
         "tap": images * taps * of_filters * panels,
         "filter": (1 if beforehand else block.blocks) * vectors * depth * r * s,
-        "band_of_planes": 0 if problem.channels_last else band * length,
-        "band_of_pixels": band * length if problem.channels_last else 0,
+        "band_of_planes": 0 if problem.channels_last else band * pitch,
+        "band_of_pixels": band * pitch if problem.channels_last else 0,
         "band_row": band,
         "store_planes": 0 if problem.channels_last else images * h * w * vectors,
         "store_rows": 0 if problem.channels_last else images * h * vectors,

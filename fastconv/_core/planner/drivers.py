@@ -36,7 +36,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from fastconv._core.data_gradient import one_output as one_output_gradient, phases
+from fastconv._core.data_gradient import columns, one_output as one_output_gradient, phases
 from fastconv._core.data_gradient.one_call import OneCall
 from fastconv._core.data_gradient.subpixel import Subpixel
 from fastconv._core.depthwise import (
@@ -67,10 +67,12 @@ from fastconv._core.planner.constants import (
 )
 from fastconv._core.problem import parts
 from fastconv._core.product import (
+    columns_cost,
     cost as product_cost,
+    few_outputs,
+    few_outputs_cost,
     forward as product,
     gradient_cost as product_gradient_cost,
-    one_output,
     one_output_cost,
     rows,
     rows_cost,
@@ -183,8 +185,8 @@ def _expected(tables, driver, problem):
     return sum(constants.get(name, 0.0) * count for name, count in terms.items())
 
 
-ONE_OUTPUT = Driver("one output", "gemm", one_output, one_output_cost,
-                    "one output a filter and few images: filters are read once, as they lie", as_it_is=True)
+FEW_OUTPUTS = Driver("few outputs", "gemm", few_outputs, few_outputs_cost,
+                     "few outputs a filter: filters are read once, as they lie", as_it_is=True)
 ROWS = Driver("rows", "gemm", rows, rows_cost, "one channel under filters of one row: pixels are read as they lie")
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
@@ -197,7 +199,7 @@ PRODUCT = Driver("product", "gemm", product, product_cost,
                  "the implicit matrix product, neighbouring pixels fill the vectors", prepares=True, accumulates=True)
 
 MANY_OUTPUTS = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
-FORWARD = (ONE_OUTPUT, ROWS, *MANY_OUTPUTS)
+FORWARD = (FEW_OUTPUTS, ROWS, *MANY_OUTPUTS)
 
 WEIGHT_GRADIENT = (
     GradientDriver("depthwise", depthwise_gradient, depthwise_gradient_cost),
@@ -209,7 +211,8 @@ WEIGHT_GRADIENT = (
 )
 
 DATA_GRADIENT = (
-    DataGradientDriver("one output", one_output_gradient, ONE_OUTPUT),
+    DataGradientDriver("one output", one_output_gradient, FEW_OUTPUTS._replace(costs=one_output_cost)),
+    DataGradientDriver("columns", columns, PRODUCT._replace(costs=columns_cost, as_it_is=True)),
     *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver) for driver in MANY_OUTPUTS),
     *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD)
       for taps in (3, 5)),

@@ -11,8 +11,8 @@ Which loop serves a call follows from the memory of x and from the windows (wind
         "whole"  one window, that is the plane: parallel for block of planes: for a vector of planes -> y
         "2x2"    parallel for image, block of channels, block of rows:
                      for row of outputs: straight from two rows of x -> y
-        "rows"   windows of one row, without indices: parallel for image, block of channels, block of rows:
-                     for row of outputs: straight from its row of x -> y; windows that meet the border by themselves
+        "rows"   windows of few rows, without indices: parallel for image, block of channels, block of rows:
+                     straight from the rows of x (rows.pyx)
         "band"   from a padded band of planes (banded.pyx)
         "lanes"  small windows, of unequal sizes or on small planes:
                  parallel for image, vector of channels, row of outputs:
@@ -29,9 +29,8 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 
 from fastconv._core.runtime.isa cimport (
-    from_lanes, max_2x2, max_channels, max_of_planes, max_of_row, max_of_run, mean_2x2, mean_channels, mean_of_planes,
-    sum_of_run,
-    to_lanes, vector_length,
+    from_lanes, max_2x2, max_channels, max_of_planes, max_of_run, mean_2x2, mean_channels, mean_of_planes,
+    sum_of_run, to_lanes, vector_length,
 )
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.problem.problem cimport ceildiv
@@ -39,8 +38,9 @@ from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_window
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 from fastconv._core.pooling.banded cimport BandLayout, lay_out_band, pool_from_bands
 from fastconv._core.pooling.problem cimport PoolProblem, join_images, new_images, pool_problem
+from fastconv._core.pooling.rows cimport maxima_of_rows, reads_rows, row_size
 from fastconv._core.pooling.windows cimport (
-    BAND, CHANNELS, LANES, PAIRS, ROWS, RUNS, WHOLE, Method, PoolAxis, Span, Windows, longest, overlapping, span, whole,
+    BAND, CHANNELS, LANES, PAIRS, ROWS, RUNS, WHOLE, Method, Span, Windows, longest, overlapping, span, whole,
 )
 
 cnp.import_array()
@@ -52,7 +52,6 @@ cdef enum:
     UNITS = 16                 # of CHANNELS; where rows of outputs are fewer, channels are cut into blocks
     THIN = 8                   # channels up to which a pixel of its own wastes most of a vector
     NARROW = 28                # columns of x up to which LANES serves windows of one size as well: twice as fast there
-    TAPS = 16                  # of a window of ROWS at most: of more, a band shares what windows have in common
     LONG = 64                  # pixels of a run from which on it is rather compared by itself than with other channels
     TRANSPOSED = 1 << 17       # elements of LANES' buffer at most
 
@@ -151,8 +150,8 @@ cdef pool_in_order(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, 
             method = WHOLE
         elif method == PAIRS and g.xw != 1:
             method = BAND
-        elif (method == BAND and g.xw == 1 and indices is None and not average and g.rows.kernel_size == 1
-              and g.cols.kernel_size <= TAPS):
+        elif (method == BAND and g.xw == 1 and indices is None and not average and reads_rows(&g)
+              and (g.rows.kernel_size == 1 or not narrow(&g))):
             method = ROWS
         elif g.xw == 1 and fits_lanes(&g) and (method == RUNS or method == BAND and narrow(&g)):
             method = LANES
@@ -198,7 +197,7 @@ cdef PoolLayout lay_out(const PoolProblem *g, Method method, bint average, Py_ss
     cdef PoolLayout l
     cdef Py_ssize_t vector = 0
     l.method, l.average = method, average
-    l.pixels_at = l.outputs_at = l.indices_at = l.scratch_size = 0    # 0 but for LANES
+    l.pixels_at = l.outputs_at = l.indices_at = l.scratch_size = 0
     l.rows, l.planes = g.rows.outputs, 1
     if method == CHANNELS:
         l.rows, l.planes = 1, g.c if g.n * g.rows.outputs >= UNITS else min(g.c, PIECE)
@@ -208,6 +207,7 @@ cdef PoolLayout lay_out(const PoolProblem *g, Method method, bint average, Py_ss
     elif method == ROWS:
         l.rows = min(g.rows.outputs, max(1, PIXELS // g.cols.size))
         l.planes = min(g.c, max(1, PIXELS // (l.rows * g.cols.size)))
+        l.scratch_size = row_size(g)
     elif method == WHOLE:
         l.planes = max(1, PIXELS // (g.rows.size * g.cols.size))
         if l.planes > FC_MAX_LANES:
@@ -246,7 +246,8 @@ cdef void pool_unit(const void *data, Py_ssize_t index, floating *scratch) noexc
     elif l.method == PAIRS:
         block_2x2(g, &u, x, y, indices, l.average)
     elif l.method == ROWS:
-        block_of_rows(g, &u, x, y)
+        for c in range(u.planes):
+            maxima_of_rows(g, u.i, u.rows, x + c * g.xc, y + c * g.yc, scratch)
     elif l.method == LANES:
         row_in_lanes(g, l, &u, x, y, indices, scratch)
     else:
@@ -366,32 +367,6 @@ cdef void block_2x2(const PoolProblem *g, const PoolUnit *u, const floating *x, 
             else:
                 max_2x2(x + c * g.xc + 2 * i * g.xh, g.xh, g.cols.size, y + at, index + at if index != NULL else index,
                         2 * i * g.cols.size, g.cols.outputs)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Windows of one row
-
-
-cdef void block_of_rows(const PoolProblem *g, const PoolUnit *u, const floating *x, floating *y) noexcept nogil:
-    """Maxima of windows of at most TAPS columns; those from `first` until `last` lie inside the image."""
-    cdef const PoolAxis *a = &g.cols
-    cdef Py_ssize_t c, i, j, at, reach = a.start + (a.kernel_size - 1) * a.dilation
-    cdef Py_ssize_t first = min(a.outputs, ceildiv(max(0, -a.start), a.stride)), last = first
-    cdef const floating *row
-    cdef floating *out
-    cdef Span s
-    if reach < a.size:
-        last = max(first, min(a.outputs, (a.size - 1 - reach) // a.stride + 1))
-    for c in range(u.planes):
-        for i in range(u.i, u.i + u.rows):
-            row, out = x + c * g.xc + span(&g.rows, i).first * g.xh, y + c * g.yc + i * g.yh
-            if last > first:
-                max_of_row(row + a.start + first * a.stride, a.kernel_size, a.dilation, a.stride, out + first,
-                           last - first)
-            for j in range(a.outputs - (last - first)):
-                at = j if j < first else j + last - first
-                s = span(a, at)
-                max_of_row(row + s.first, s.taps, a.dilation, 1, out + at, 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What one output a filter costs, of few images: see one_output.py."""
+"""What the data gradient of one output a filter costs, of few images: see one_output.py."""
 
 import math
 

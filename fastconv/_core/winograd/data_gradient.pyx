@@ -12,7 +12,7 @@ they are added.
 Vector lanes are channels: filters of grad_output, input channels of grad_x. A strip is a row of tiles of one image, a
 block so many strips that V stays in a cache; a panel is one or two vectors of channels of grad_x:
 
-    filters -> U, where all of it is small
+    filters -> U, where all of it is small, unless they were prepared
     for block:
         parallel for strip, vector of filters (NHWC: all of them): 4 rows -> transform -> V (L1, L2)
         parallel for panel:
@@ -30,6 +30,8 @@ otherwise.
 
 Sources: as forward.pyx.
 """
+
+from fastconv._core.winograd import filters
 
 cimport numpy as cnp
 from cython cimport floating
@@ -216,7 +218,7 @@ cdef void compute(PatchesCall *call, WinogradBlock *block, floating *scratch) no
     cdef const WinogradLayout *l = call.l
     cdef Py_ssize_t i, strips = ceildiv(l.strips, l.blocks)
     call.block = block
-    if l.place == IN_ONE_PLACE:
+    if l.place == IN_ONE_PLACE and not l.prepared:
         in_parallel(filter_unit[floating], call, l.groups * l.panels, l.team, EVENLY, scratch, l.thread_size)
     for i in range(l.blocks):
         block.first, block.last = i * strips, min(l.strips, (i + 1) * strips)
@@ -232,14 +234,15 @@ cdef inline Py_ssize_t positions(const WinogradLayout *l, const Problem *g) noex
     return 0 if l.pixels else position_count(g, 4, 4 * l.tiles)
 
 
-cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, int team) noexcept nogil:
+cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, int team) noexcept nogil:
     """Blocks of whole strips, and the sizes and places of all arrays."""
     cdef WinogradLayout l
     cdef Py_ssize_t u_bytes, tile_bytes, most, block_tiles, patch_row
     lay_out_filters(&l, g, size)
     l.team, l.pixels, l.contrast = team, g.xc == 1, <double>MOST_CONTRAST * MOST_CONTRAST
     u_bytes = l.u_size * size
-    l.place = IN_ONE_PLACE if u_bytes <= FILTERS_BYTES else IN_PANELS
+    l.prepared = prepared
+    l.place = IN_ONE_PLACE if prepared or u_bytes <= FILTERS_BYTES else IN_PANELS
     l.tile_rows, l.tiles = ceildiv(g.h, 4), ceildiv(g.w, 4)
     l.strips = g.n * l.tile_rows
     tile_bytes = l.points * l.points * (l.vectors * l.lanes + l.width) * size
@@ -263,7 +266,7 @@ cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, int team) noexcep
     l.strip_at = l.m_at + rounded(l.points * l.points * l.m_point)
     l.thread_size = l.strip_at + rounded(ROWS * patch_row)
     l.shared_size = (l.v_size + rounded(l.groups * l.panels * l.width // l.lanes * patch_row)
-                     + (l.u_size if l.place == IN_ONE_PLACE else 0))
+                     + (l.u_size if l.place == IN_ONE_PLACE and not prepared else 0))
     l.table_size = rounded(block_tiles) + rounded(positions(&l, g)) + taps_table_size(&l)
     return l
 
@@ -275,16 +278,17 @@ cdef double work(const Problem *g) noexcept nogil:
 cdef void run(PatchesCall *call, WinogradLayout *l, WinogradBlock *block, floating *shared,
               floating *scratch) noexcept nogil:
     block.v, call.carried = shared, shared + l.v_size
-    l.u = shared + l.shared_size - l.u_size
+    if not l.prepared:
+        l.u = shared + l.shared_size - l.u_size
     compute(call, block, scratch)
 
 
-def data_gradient(Convolution conv not None):
+def data_gradient(Convolution conv not None, Block prepared=None):
     """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K / groups, 3, 3), whose input and output
     channels are swapped; the window is that of the forward pass. Returns the images of y that must be computed
     otherwise."""
     cdef Problem g = problem_with_stride(conv)
-    cdef WinogradLayout l = lay_out(&g, cnp.PyArray_ITEMSIZE(conv.x), threads.team(work(&g)))
+    cdef WinogradLayout l = lay_out(&g, cnp.PyArray_ITEMSIZE(conv.x), prepared is not None, threads.team(work(&g)))
     cdef Block shared = take(l.shared_size * l.size), scratch = take(l.team * l.thread_size * l.size)
     cdef Block tables = take(l.table_size * sizeof(Py_ssize_t)), flags = take(g.n)
     cdef Py_ssize_t *at = <Py_ssize_t *>tables.data
@@ -292,6 +296,7 @@ def data_gradient(Convolution conv not None):
     cdef PatchesCall call
     cdef WinogradBlock block
     cdef LaneBand band
+    l.u = prepared.data if prepared is not None else NULL
     call.g, call.l, call.otherwise = &g, &l, flags.data
     call.band_cols, call.patch_cols = 4 * l.tiles, 8 * l.tiles + 2
     memset(flags.data, 0, g.n)
@@ -312,8 +317,13 @@ def data_gradient(Convolution conv not None):
     return [n for n in range(g.n) if flags.data[n]]
 
 
+def prepare(Convolution conv not None):
+    """U of all panels, for data_gradient's `prepared`: that of the forward pass with these filters."""
+    return filters.prepare(conv)
+
+
 def workspace(Convolution conv not None, bint alone):
     """Bytes of scratch that data_gradient takes, on one thread or on those that it would use now."""
     cdef Problem g = problem_with_stride(conv)
-    cdef WinogradLayout l = lay_out(&g, cnp.PyArray_ITEMSIZE(conv.x), 1 if alone else threads.team(work(&g)))
+    cdef WinogradLayout l = lay_out(&g, cnp.PyArray_ITEMSIZE(conv.x), False, 1 if alone else threads.team(work(&g)))
     return (l.shared_size + l.team * l.thread_size) * l.size + l.table_size * <Py_ssize_t>sizeof(Py_ssize_t) + g.n

@@ -1,0 +1,190 @@
+"""The data gradient of few pixels, from filters as they lie.
+
+To pack filters takes as long as the product where each meets few pixels of grad_output. As they lie in memory they are
+a matrix, a row for each filter, a column for each channel and tap. So the pixels are multiplied by that, and what each
+pixel gives to a channel and tap is added to grad_x where that tap met it:
+
+    grad_output -> X[filter][pixel]
+    parallel for block of whole channels (COLUMNS):
+        for block of filters (DEPTH, fetched while the one before is multiplied):
+            for 2 vectors of columns: for MR pixels: micro-kernel -> Y[pixel][column] (L1)
+        for pixel, tap that meets the image: Y -> grad_x
+
+Nothing is multiplied by padding, so it makes no NaN.
+
+Source: Jia et al., "Caffe: convolutional architecture for fast feature embedding" (2014), whose matrix of columns is
+here never larger than a block.
+"""
+
+from fastconv._core.problem.finish import finish
+
+cimport numpy as cnp
+from cython cimport floating
+
+from fastconv._core.problem.convolution cimport Convolution
+from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
+from fastconv._core.runtime cimport threads
+from fastconv._core.runtime.isa cimport gemm_tile, tile_rows, vector_length
+from fastconv._core.runtime.kernels cimport FC_IDENTITY, FC_MAX_NV, fc_product
+from fastconv._core.runtime.memory cimport Block, take
+from fastconv._core.runtime.threads cimport WHEN_READY, in_parallel
+
+cnp.import_array()
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
+
+cdef enum:
+    COLUMNS = 256    # of a block, at least
+    DEPTH = 32       # filters of a block: rows of weights a power of two apart share few sets of L2
+    LINE = 64        # bytes of a line of the caches
+
+# How the columns are cut, and the sizes of a call, in elements.
+cdef struct ColumnsLayout:
+    int lanes, mr, team
+    Py_ssize_t pixels, taps
+    Py_ssize_t channels, blocks    # of a block; blocks
+    Py_ssize_t x_size, y_size
+
+# What the units of a call share.
+cdef struct ColumnsCall:
+    const Problem *g               # x is grad_output, y is grad_x
+    const ColumnsLayout *l
+    void *x
+
+
+cdef ColumnsLayout lay_out(const Problem *g, int team, const floating *unused) noexcept:
+    cdef ColumnsLayout l
+    cdef Py_ssize_t least = 1
+    l.lanes, l.mr, l.team = vector_length(unused), tile_rows(unused), team
+    l.pixels, l.taps = g.n * g.h * g.w, g.r * g.s
+    while least * l.taps % l.lanes:
+        least += 1
+    l.channels = least * ceildiv(COLUMNS, least * l.taps)
+    l.blocks = ceildiv(g.k, l.channels)
+    l.x_size, l.y_size = rounded(g.c * l.pixels), rounded(l.pixels * l.channels * l.taps)
+    return l
+
+
+cdef void gather_pixels(const Problem *g, floating *to) noexcept nogil:
+    """X, of all of grad_output."""
+    cdef Py_ssize_t c, n, i, j
+    cdef const floating *x = <const floating *>g.x
+    for c in range(g.c):
+        for n in range(g.n):
+            for i in range(g.h):
+                for j in range(g.w):
+                    to[0] = x[n * g.xn + c * g.xc + i * g.xh + j * g.xw]
+                    to += 1
+
+
+cdef void fetch(const Problem *g, const floating *w, Py_ssize_t filters, Py_ssize_t columns) noexcept nogil:
+    """So many columns of the weights of filters: they lie too far apart for the hardware to see it."""
+    cdef Py_ssize_t p, i
+    for p in range(filters):
+        for i in range(ceildiv(columns * <Py_ssize_t>sizeof(floating), LINE)):
+            prefetch(<const char *>(w + p * g.wc) + i * LINE)
+
+
+cdef void multiply_columns(const ColumnsCall *call, Py_ssize_t first, Py_ssize_t columns, floating *y) noexcept nogil:
+    """Y of so many columns, the first of which is that of a channel's first tap."""
+    cdef const ColumnsLayout *l = call.l
+    cdef const Problem *g = call.g
+    cdef Py_ssize_t tiles = ceildiv(l.pixels, l.mr), width = FC_MAX_NV * l.lanes, p, q, i, j, depth, vectors, panel
+    cdef const floating *x = <const floating *>call.x
+    cdef const floating *w
+    cdef fc_product how
+    how.a, how.b, how.b_vector, how.c, how.activation.kind = l.pixels, g.wc, l.lanes, columns, FC_IDENTITY
+    for p in range(ceildiv(g.c, DEPTH)):
+        depth, how.accumulate = min(DEPTH, g.c - p * DEPTH), p > 0
+        for panel in range(ceildiv(columns, width)):
+            j = panel * width
+            vectors = min(FC_MAX_NV, (columns - j) // l.lanes)
+            w = <const floating *>g.weights + first + p * DEPTH * g.wc + j
+            fetch(g, w + DEPTH * g.wc, min(DEPTH, g.c - (p + 1) * DEPTH), vectors * l.lanes)
+            for q in range(tiles):
+                i = part(l.pixels, tiles, q)
+                gemm_tile(<int>vectors, <int>(part(l.pixels, tiles, q + 1) - i), &how, depth,
+                          x + p * DEPTH * l.pixels + i, w, y + i * columns + j, <const floating *>NULL)
+
+
+cdef void add_columns(const ColumnsCall *call, Py_ssize_t channel, Py_ssize_t channels,
+                      const floating *y) noexcept nogil:
+    """Y of some channels, from `channel` on, to grad_x."""
+    cdef const Problem *g = call.g
+    cdef Py_ssize_t taps = call.l.taps, step = g.dilation_w * g.yw, n, i, j, r, s, row, column, first, last, c
+    cdef const floating *src
+    cdef floating *image
+    cdef floating *dst
+    for n in range(g.n):
+        image = <floating *>g.y + n * g.yn + channel * g.yk
+        for i in range(g.h):
+            for j in range(g.w):
+                column = j * g.stride_w - g.left
+                first = ceildiv(max(0, -column), g.dilation_w)
+                last = min(g.s, ceildiv(max(0, g.ow - column), g.dilation_w))
+                for r in range(g.r):
+                    row = i * g.stride_h + r * g.dilation_h - g.top
+                    if 0 <= row < g.oh:
+                        for c in range(channels):
+                            src = y + c * taps + r * g.s
+                            dst = image + c * g.yk + row * g.yh + column * g.yw
+                            for s in range(first, last):
+                                dst[s * step] += src[s]
+                y += channels * taps
+
+
+cdef void block_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+    """One block of channels. The scratch: Y."""
+    cdef const ColumnsCall *call = <const ColumnsCall *>data
+    cdef const ColumnsLayout *l = call.l
+    cdef Py_ssize_t channel = index * l.channels, channels = min(l.channels, call.g.k - channel)
+    multiply_columns(call, channel * l.taps, channels * l.taps, scratch)
+    add_columns(call, channel, channels, scratch)
+
+
+cdef double work(const Problem *g) noexcept:
+    return 2.0 * g.n * g.h * g.w * g.k * g.c * g.r * g.s / 50
+
+
+cdef ColumnsLayout laid_out(Convolution conv, const Problem *g, int team) noexcept:
+    return lay_out(g, team, <float *>NULL) if conv.single else lay_out(g, team, <double *>NULL)
+
+
+cdef Problem problem_of(Convolution conv) noexcept:
+    """The record with the strides of the window, also where grad_x is one row or one column."""
+    cdef Problem g = conv.problem
+    g.stride_h, g.stride_w = conv.window.stride_h, conv.window.stride_w
+    return g
+
+
+cdef void compute(ColumnsCall *call, floating *shared, floating *scratch) noexcept nogil:
+    call.x = shared
+    gather_pixels(call.g, shared)
+    in_parallel(block_unit[floating], call, call.l.blocks, call.l.team, WHEN_READY, scratch, call.l.y_size)
+
+
+def data_gradient(Convolution conv not None):
+    """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K, R, S), whose input and output channels are
+    swapped, and of which K filters of whole vectors follow each other in memory; the window is that of the forward
+    pass."""
+    cdef Problem g = problem_of(conv)
+    cdef ColumnsLayout l = laid_out(conv, &g, threads.team(work(&g)))
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
+    cdef Block shared = take(l.x_size * size), scratch = take(l.team * l.y_size * size)
+    cdef ColumnsCall call
+    call.g, call.l = &g, &l
+    conv.y.fill(0)
+    with nogil:
+        if conv.single:
+            compute(&call, <float *>shared.data, <float *>scratch.data)
+        else:
+            compute(&call, <double *>shared.data, <double *>scratch.data)
+    finish(conv.y, conv.bias, conv.epilogue)
+
+
+def workspace(Convolution conv not None, bint alone):
+    """Bytes of scratch that data_gradient takes, on one thread or on those that it would use now."""
+    cdef Problem g = problem_of(conv)
+    cdef ColumnsLayout l = laid_out(conv, &g, 1 if alone else threads.team(work(&g)))
+    return (l.x_size + l.team * l.y_size) * <Py_ssize_t>cnp.PyArray_ITEMSIZE(conv.x)
