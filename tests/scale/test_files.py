@@ -104,7 +104,7 @@ def test_pieces_begin_at_the_chunks_of_out():
         shape, dtype, ndim, chunks = (300, 200), np.dtype(np.float32), 2, (32, 64)
 
     function = fc.functional.pieces.windowed(fc.conv2d, (300, 200), np.dtype(np.float32), (BOX,), OPTIONS)
-    starts = [piece.first for piece in cut(picture(), Chunked(), function, 150_000)]
+    starts = [piece.outputs[0][0] for piece in cut(picture(), Chunked(), function, 150_000)]
     assert len(starts) > 4 and all(start % 32 == 0 for start in starts)
 
 
