@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from importlib import import_module
@@ -9,6 +10,9 @@ from typing import Any
 
 # What mpiexec tells each process: of Open MPI, and of MPICH and those made from it.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+
+# The mpiexec of Open MPI since 5 has started this process.
+_PRTE = "PRTE_LAUNCHED"
 
 
 def communicator(environment: Mapping[str, str] = os.environ) -> Any:
@@ -35,3 +39,11 @@ def communicator(environment: Mapping[str, str] = os.environ) -> Any:
         raise OSError(f"mpiexec has started {size} processes, but mpi4py sees {comm.Get_size()}: it uses {library}, "
                       "take the mpiexec of that, or install mpi4py beside the other")
     return comm
+
+
+def at_terminal(line: str) -> None:
+    """Say something at once after Ctrl-C, where it would not be read otherwise: Open MPI's mpiexec then passes on no
+    output of the ranks any more, and kills them half a second later."""
+    if _PRTE in os.environ:
+        with contextlib.suppress(OSError), open("/dev/tty", "w") as terminal:
+            terminal.write(f"\r{line}\n")

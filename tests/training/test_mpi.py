@@ -1,7 +1,10 @@
 """Training by processes that mpiexec starts: the same bits on any number of them, and what happens when one dies."""
 
+import contextlib
 import os
+import pty
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -44,6 +47,30 @@ def ended(process, timeout=120):
     finally:
         process.kill()
     return process.returncode, stdout, stderr
+
+
+def at_a_terminal(ready, *words):
+    """Two ranks at a terminal where Ctrl-C is typed as soon as `ready()`: what stands there, and the seconds until
+    all have ended."""
+    process, terminal = pty.fork()
+    if not process:
+        os.execve(MPIEXEC, [MPIEXEC, "-n", "2", sys.executable, *map(str, words)], os.environ | ENVIRONMENT)
+    seen, typed, end = b"", None, time.monotonic() + 120
+    try:
+        with contextlib.suppress(OSError):    # the terminal is gone with the last process
+            while time.monotonic() < end:
+                if select.select([terminal], [], [], 0.02)[0]:
+                    seen += os.read(terminal, 1 << 16)
+                if typed is None and ready(seen.decode()):
+                    os.write(terminal, b"\x03")
+                    typed = time.monotonic()
+                    end = typed + 30
+    finally:
+        os.close(terminal)
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    assert typed is not None, seen
+    return seen.decode(), time.monotonic() - typed
 
 
 def run(ranks, *words):
@@ -109,6 +136,45 @@ def test_a_rank_that_is_killed_ends_the_run_which_goes_on_to_the_same_bits(tmp_p
         assert not (tmp_path / "killed.npz").exists()
     run(1, SCRIPT, "long", "Adam", tmp_path / "killed.npz", path, "resume" if path.exists() else "")
     np.testing.assert_equal(dict(np.load(tmp_path / "killed.npz")), dict(np.load(tmp_path / "whole.npz")))
+
+
+TRAINING = ("-m", "fastconv", "train", "--epochs", 400, "--output", "model.npz")
+
+
+def test_ctrl_c_ends_all_ranks_with_one_line(tmp_path, monkeypatch):
+    """While steps are done: the checkpoint is whole, and another number of ranks goes on from it."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint = tmp_path / "model.checkpoint.npz"
+    seen, seconds = at_a_terminal(lambda seen: checkpoint.exists(), *TRAINING)
+    assert seconds < 10 and "Traceback" not in seen, seen
+    assert seen.count("fastconv: interrupted; checkpoint written to model.checkpoint.npz, go on with: mpiexec -n 2 "
+                      "fastconv train --epochs 400 --output model.npz --resume") == 1, seen
+    assert seen.count("fastconv:") == 1 and not (tmp_path / "model.npz").exists()
+    resumed, seconds = at_a_terminal(lambda seen: "rank 1 of 2" in seen and "epoch" in seen.split("rank 1 of 2")[1],
+                                     *TRAINING, "--resume")
+    assert seconds < 10 and "Traceback" not in resumed and checkpoint.exists(), resumed
+
+
+def test_ctrl_c_before_the_first_step(tmp_path, monkeypatch):
+    """While one rank still reads, for which the other waits: none waits for ever."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slow.py").write_text("""if True:
+        import os, sys, time
+        sys.argv[0] = "fastconv"
+        from fastconv.cli import train, main
+        read = train._read
+        def slowly(options):
+            open(f"begun{os.getpid()}", "w").close()
+            if os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "1":
+                time.sleep(60)
+            return read(options)
+        train._read = slowly
+        sys.exit(main(sys.argv[1:]))
+        """)
+    seen, seconds = at_a_terminal(lambda seen: len(list(tmp_path.glob("begun*"))) == 2, "slow.py", "train", "--epochs",
+                                  "400")
+    assert seconds < 10 and "Traceback" not in seen and seen.count("fastconv: interrupted") == 1, seen
+    assert not list(tmp_path.glob("*.npz"))
 
 
 def test_an_error_of_one_rank_ends_the_run_with_its_name(tmp_path):
