@@ -11,6 +11,7 @@ import pytest
 pytestmark = [pytest.mark.adapters, pytest.mark.dask]
 pytest.importorskip("dask.array", reason="Dask is not installed")
 
+import dask  # noqa: E402
 import dask.array as da  # noqa: E402
 
 import fastconv as fc  # noqa: E402
@@ -161,6 +162,34 @@ def test_small_chunks_are_joined_and_large_ones_divided():
     assert max(y.chunks[1]) * max(y.chunks[2]) < 16e6
     x = da.zeros((1, 3000, 3000), dtype=np.float32, chunks=(1, 1000, 1000))
     assert fast.max_pool2d(x, 2).chunks == ((1,), (500,) * 3, (500,) * 3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_edges_of_a_chunk_are_cut_by_one_task(mode):
+    """A task a piece, one a chunk for its edges, and the filters; whatever stands outside the image."""
+    x = da.zeros((1, 900, 900), dtype=np.float32, chunks=(1, 300, 300))
+    y = fast.conv2d(x, np.ones((1, 1, 5, 5), np.float32), padding="same", padding_mode=mode, chunks=(300, 300))
+    assert len(y.dask.layers[y.name]) == 9 + 9 + 1
+
+
+def test_parts_that_are_no_edges_are_cut_one_by_one():
+    """Nobody gets more of a chunk than it needs where that is much."""
+    x = da.zeros((1, 400, 400), dtype=np.float32, chunks=(1, 400, 400))
+    y = fast.conv2d(x, np.ones((1, 1, 5, 5), np.float32), padding="same", chunks=(100, 100))
+    assert len(y.dask.layers[y.name]) == 16 + 16 + 1
+
+
+def test_a_pooling_of_whole_chunks_is_part_of_the_task_before_it():
+    x = da.zeros((1, 1200, 1200), dtype=np.float32, chunks=(1, 600, 600))
+    y = fast.conv2d(x, np.ones((1, 1, 5, 5), np.float32), padding="same", padding_mode="reflect")
+    (alone,), (with_pooling,) = dask.optimize(y), dask.optimize(fast.max_pool2d(y, 2))
+    assert len(dict(with_pooling.dask)) == len(dict(alone.dask))
+
+
+def test_small_parts_move_rather_than_whole_chunks():
+    """Bands of whole rows would be computed a little faster, but most of each chunk would have to travel."""
+    x = da.zeros((1, 8000, 8000), dtype=np.float32, chunks=(1, 2000, 2000))
+    assert fast.conv2d(x, np.ones((1, 1, 31, 31), np.float32), padding="same").chunks == x.chunks
 
 
 def test_a_task_has_one_thread_and_tasks_run_side_by_side(monkeypatch):
