@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,7 +156,8 @@ def _run(source: Source, target: Target, pieces: Sequence[Piece], done: int, sta
             if written is not None:
                 written.exception()    # waits for it
             if state is not None:
-                state.finish(pieces, done, now=True)
+                with suppress(Exception):    # where out cannot be written any more, the error that comes says why
+                    state.finish(pieces, done, now=True)
             raise
     if state is not None:
         state.remove()
@@ -201,9 +202,13 @@ def _dtype(source: Any, weights: Any, dtype: Any) -> np.dtype[Any]:
 
 def _check_array(array: Any, name: str, kinds: str) -> None:
     """An array that need not be NumPy's, of a kind of numbers that is read or written here."""
-    if not all(hasattr(array, attribute) for attribute in ("shape", "dtype", "ndim", "__getitem__")):
+    if not all(hasattr(type(array), attribute) or hasattr(array, attribute)    # of a closed file the type alone has it
+               for attribute in ("shape", "dtype", "ndim", "__getitem__")):
         raise TypeError(f"{name} must be an array with shape, dtype, ndim and slices, got {shown(array)} "
                         f"({type(array).__name__})")
+    if not getattr(getattr(array, "id", None), "valid", True):
+        raise ValueError(f"{name} must be open, got a data set of an HDF5 file that is closed: leave the file open "
+                         "until blockwise returns")
     if not isinstance(array.dtype, np.dtype) or array.dtype.kind not in kinds:
         raise TypeError(f"{name} must hold numbers, got {array.dtype}")
 
@@ -212,8 +217,8 @@ def _check_out(out: Any, source: Any, function: Function) -> None:
     if out.dtype.kind in "iu" and out.dtype.itemsize > 2:
         raise TypeError(f"out must be floats, or integers of 8 or 16 bits, got {out.dtype}, which {function.dtype} "
                         "does not reach exactly")
-    if not hasattr(out, "__setitem__") or (isinstance(out, np.ndarray) and not out.flags.writeable):
-        raise ValueError("out must be writable, got a read-only array")
+    if not hasattr(out, "__setitem__") or _is_read_only(out):
+        raise ValueError("out must be writable, got a read-only array: open its file with mode 'r+'")
     shape = function.shape
     if shape is None:
         outputs = tuple(axis.outputs for axis in function.axes)
@@ -226,6 +231,13 @@ def _check_out(out: Any, source: Any, function: Function) -> None:
                          f"got {tuple(out.shape)}")
     if _overlap(out, source):
         raise ValueError("out must not overlap source: a band is read after the one before it was written")
+
+
+def _is_read_only(out: Any) -> bool:
+    """Of NumPy's arrays, those of Zarr, and data sets of HDF5, whose file says it."""
+    if isinstance(out, np.ndarray):
+        return not out.flags.writeable
+    return getattr(out, "read_only", False) is True or getattr(getattr(out, "file", None), "mode", None) == "r"
 
 
 def _shapes(shape: tuple[int, ...], channel: int | None) -> list[tuple[int, ...]]:

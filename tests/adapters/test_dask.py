@@ -265,6 +265,36 @@ def test_counts():
     assert fast.report().served == {"correlate": 1, "max_pool2d": 2} and fast.report().handed_on == {}
 
 
+@pytest.mark.parametrize("function", [lambda x: fast.conv2d(x, WEIGHT), lambda x: fast.max_pool2d(x, 2)])
+@pytest.mark.parametrize("dtype", ["f8", "i4"])
+def test_chunks_of_another_dtype_than_was_said_are_noticed(function, dtype):
+    wrong = da.map_blocks(lambda chunk: chunk.astype(dtype), IMAGE, dtype=np.float32, meta=np.empty((0, 0, 0), "f4"))
+    name = np.dtype(dtype).name
+    with pytest.raises(TypeError, match=rf"must be float32, as x says, got {name}: .* map_blocks\(..., dtype=np.{name}"):
+        function(wrong).compute(scheduler="sync")
+
+
+@pytest.mark.parametrize("function", [lambda x: fast.conv2d(x, WEIGHT), lambda x: fast.max_pool2d(x, 2)])
+def test_chunks_of_another_size_than_was_said_are_noticed(function):
+    wrong = da.map_blocks(lambda chunk: chunk[:, :-1], IMAGE, dtype=np.float32, meta=np.empty((0, 0, 0), "f4"))
+    with pytest.raises(ValueError, match="the chunks of x must be as large as x says"):
+        function(wrong).compute(scheduler="sync")
+
+
+@pytest.mark.parametrize("chunks", [(1, 20, 20), (1, 7, 20), (1, 1, 1)])
+def test_big_endian_numbers_and_chunks_of_any_size(chunks):
+    x = np.random.default_rng(7).random((1, 20, 20), np.float32)
+    y = fast.conv2d(da.from_array(x.astype(">f4"), chunks=chunks), WEIGHT, padding=1, algorithm="gemm")
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y.compute(scheduler="sync"), fc.conv2d(x, WEIGHT, padding=1, algorithm="gemm"))
+
+
+def test_a_chunk_may_be_empty():
+    x = np.random.default_rng(8).random((1, 20, 20), np.float32)
+    chunked = da.concatenate([part for part in map(da.from_array, (x[:, :0], x[:, :9], x[:, 9:9], x[:, 9:]))], axis=1)
+    np.testing.assert_array_equal(fast.max_pool2d(chunked, 3).compute(scheduler="sync"), fc.max_pool2d(x, 3))
+
+
 IMAGE = da.ones((1, 20, 20), dtype=np.float32, chunks=(1, 8, 8))
 WEIGHT = np.ones((1, 1, 3, 3), np.float32)
 

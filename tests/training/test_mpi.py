@@ -184,6 +184,39 @@ def test_an_error_of_one_rank_ends_the_run_with_its_name(tmp_path):
     assert "rank 1 of 3 (process " in stderr and "the disk is gone" in stderr
 
 
+def test_a_full_disk_ends_all_ranks_and_leaves_the_last_checkpoint(tmp_path):
+    """The disk is full after the first epoch."""
+    (tmp_path / "full.py").write_text("""if True:
+        import os, sys
+        sys.argv[0] = "fastconv"
+        from fastconv.cli import main
+        import numpy as np
+        savez, saved = np.savez, []
+        def full(file, **arrays):
+            if saved:
+                raise OSError(28, "No space left on device")
+            saved.append(savez(file, **arrays))
+        np.savez = full
+        sys.exit(main(sys.argv[1:]))
+        """)
+    code, _, stderr = ended(start(2, tmp_path / "full.py", "train", "--epochs", 5, "--checkpoint", tmp_path / "c.npz",
+                                  "--output", tmp_path / "model.npz"), 60)
+    assert code != 0 and "rank 0 of 2 (process " in stderr and f"No space left on device: '{tmp_path}/c.npz'" in stderr, stderr
+    assert "Traceback" not in stderr and not (tmp_path / "model.npz").exists()
+    with np.load(tmp_path / "c.npz") as checkpoint:
+        assert sum(checkpoint[name].nbytes for name in checkpoint.files) > 0
+
+
+def test_more_ranks_than_images(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x_train=rng.random((2, 28, 28), np.float32), y_train=[0, 1],
+             x_test=rng.random((2, 28, 28), np.float32), y_test=[0, 1])
+    for ranks in (1, 3):
+        run(ranks, "-m", "fastconv", "train", "--epochs", 2, "--data", tmp_path / "data.npz", "--output",
+            tmp_path / f"{ranks}.npz")
+    np.testing.assert_equal(fc.load(tmp_path / "3.npz").state_dict(), fc.load(tmp_path / "1.npz").state_dict())
+
+
 def test_threads_are_the_cpus_of_a_rank(tmp_path):
     cpus = len(os.sched_getaffinity(0))
     for ranks in (1, 2, 4):

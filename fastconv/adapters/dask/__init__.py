@@ -201,7 +201,7 @@ def predict(model: Any, x: Any) -> Any:
 
 def _piecewise(function: Any, x: Any, arguments: Sequence[Any], chunks: Chunks, name: str = "", **options: Any) -> Any:
     _check(x)
-    if x.dtype not in (np.float32, np.float64):
+    if x.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise TypeError(f"x must be float32 or float64, got {x.dtype}: pass x.astype(np.float32)")
     known = windowed(function, x.shape, x.dtype.newbyteorder("="), arguments, options)
     if known.channel is not None:

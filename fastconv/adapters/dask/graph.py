@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._core.runtime import memory
 from fastconv.adapters.dask.chunks import needs_of, parts_of
 from fastconv.adapters.dask.host import array_of, tokenize
 from fastconv.config import num_threads
@@ -34,10 +35,26 @@ class Operation:
         self.known = known
 
     def __call__(self, parts: Any, needs: Sequence[Sequence[Any]]) -> Array:
-        along = [Along(*need) for need in needs]    # which Dask gives as plain tuples
-        piece = arranged(_joined(parts, self.known.places), self.known.places, along, self.known.fill)
+        known, along = self.known, [Along(*need) for need in needs]    # which Dask gives as plain tuples
+        _check(parts, known.dtype)
+        pixels = _joined(parts, known.places, known.dtype)
+        found = [pixels.shape[place] for place in known.places]
+        expected = [sum(last - first for first, last in need.runs) for need in along]
+        if found != expected:
+            raise ValueError(f"the chunks of x must be as large as x says, got {found} pixels where there must be "
+                             f"{expected}: a function that makes chunks of another size needs map_blocks(..., chunks=)")
         with num_threads(1):
-            return self.known.compute(piece, [need.pads for need in along])
+            return known.compute(arranged(pixels, known.places, along, known.fill), [need.pads for need in along])
+
+
+def _check(parts: Any, dtype: np.dtype[Any]) -> None:
+    """Whether parts in lists of lists are what the array said before anything was computed."""
+    if isinstance(parts, list):
+        for part in parts:
+            _check(part, dtype)
+    elif parts.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"the chunks of x must be {dtype}, as x says, got {parts.dtype}: tell what the function that "
+                        f"makes them returns, map_blocks(..., dtype=np.{parts.dtype})")
 
 
 class Parts:
@@ -135,8 +152,27 @@ def _nested(x: Any, index: Sequence[int], parts: dict[int, Any], use: Any,
     return use(tuple(block), tuple(box))
 
 
-def _joined(parts: Any, places: Sequence[int]) -> Array:
-    if not isinstance(parts, list):
-        return np.asarray(parts)
-    joined = [_joined(part, places[1:]) for part in parts]
-    return joined[0] if len(joined) == 1 else np.concatenate(joined, places[0])
+def _joined(parts: Any, places: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    """Parts in lists of lists, an axis of windows each, beside each other: each is copied once."""
+    ends, first = [], parts
+    for depth, place in enumerate(places, 1):
+        lengths = [_first(part, len(places) - depth).shape[place] for part in first]
+        ends.append([*itertools.accumulate(lengths, initial=0)])
+        first = first[0]
+    if all(len(of_axis) == 2 for of_axis in ends):
+        return np.asarray(first)
+    shape = list(first.shape)
+    for place, of_axis in zip(places, ends):
+        shape[place] = of_axis[-1]
+    joined = memory.empty(tuple(shape), dtype)
+    for numbers in itertools.product(*(range(len(of_axis) - 1) for of_axis in ends)):
+        part, where = parts, [slice(None)] * len(shape)
+        for place, number, of_axis in zip(places, numbers, ends):
+            part, where[place] = part[number], slice(of_axis[number], of_axis[number + 1])
+        joined[tuple(where)] = part
+    return joined
+
+
+def _first(parts: Any, depth: int) -> Any:
+    """The first part in so many lists of lists."""
+    return parts if not depth else _first(parts[0], depth - 1)
