@@ -22,7 +22,9 @@ def install(monkeypatch):
     return installed
 
 
-@pytest.mark.parametrize("environment", [{}, {"PMI_SIZE": ""}, {"SLURM_NTASKS": "4"}])
+@pytest.mark.parametrize("environment", [{}, {"PMI_SIZE": ""}, {"SLURM_NTASKS": "4"},
+                                         {"SLURM_STEP_NUM_TASKS": "4"},
+                                         {"SLURM_STEP_NUM_TASKS": "1", "PMIX_RANK": "0"}])
 def test_a_process_by_itself_has_no_ranks_and_imports_nothing(environment, install):
     install(None)  # importing it would be an ImportError
     assert communicator(environment) is None
@@ -33,6 +35,17 @@ def test_a_process_by_itself_has_no_ranks_and_imports_nothing(environment, insta
 def test_mpiexec_has_started_ranks(name, size, install):
     install(mpi(size))
     assert communicator({name: str(size)}).Get_size() == size
+
+
+def test_srun_has_started_ranks(install):
+    tasks = {"SLURM_STEP_NUM_TASKS": "4", "PMIX_RANK": "2"}
+    install(mpi(4))
+    assert communicator(tasks).Get_size() == 4
+    install(mpi(1))
+    with pytest.raises(OSError, match="srun has started 4 processes, but mpi4py sees 1: .*, take srun with the --mpi="):
+        communicator(tasks)
+    install(mpi(2))
+    assert communicator({**tasks, "OMPI_COMM_WORLD_SIZE": "2"}).Get_size() == 2, "mpiexec within a task of srun"
 
 
 def test_without_mpi4py_it_says_what_to_install(install, monkeypatch, cli):

@@ -121,14 +121,14 @@ def _run(argv: list[str]) -> int:
 @contextlib.contextmanager
 def _interrupts_raised() -> Iterator[None]:
     """Within the block Ctrl-C raises KeyboardInterrupt, as Python has it: a command has work to be put in order."""
-    if signal.getsignal(signal.SIGINT) is not _interrupt.leave:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    taken = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is _interrupt.leave]
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, _interrupt.leave)
+        for number in taken:
+            signal.signal(number, _interrupt.leave)
 
 
 def _print(text: str, exit_code: int = 0) -> int:
@@ -154,6 +154,8 @@ def _fail(error: BaseException, exit_code: int) -> int:
     elif isinstance(error, MemoryError):
         message = f"not enough memory: {message}" if message else "not enough memory"
     elif isinstance(error, KeyboardInterrupt):
+        if not _interrupt.leads():
+            return exit_code
         message = message or "interrupted"
     with contextlib.suppress(OSError):
         print("fastconv:", " ".join((message or type(error).__name__).split()), file=sys.stderr, flush=True)

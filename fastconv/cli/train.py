@@ -30,10 +30,11 @@ from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.networks import NETWORKS, SMALL
 from fastconv.cli.output import Result, say, warn
 from fastconv.cli.pictures import add_data_option, add_fit_option, by, read_dataset, read_dataset_as
-from fastconv.cli.ranks import communicator
+from fastconv.cli.ranks import at_terminal, communicator
 from fastconv.data.doubts import check_finite, doubts
 from fastconv.data.sources import exists, has_validation, is_image_folder
 from fastconv.training import DivergedError, EarlyStopping, Trainer
+from fastconv.training.interrupt import Gate, gated
 from fastconv.training.ranks import RankError, Ranks
 
 # The learning rate belongs to the optimiser, the weight decay too: AdamW's is not multiplied into the gradient.
@@ -132,26 +133,39 @@ def add_options(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> Result:
-    comm = communicator()
-    if comm is None:
-        return _train(options, None)
-    ranks = Ranks(comm)
-    if ranks.leads:
-        return _train(options, ranks)
-    options.quiet, options.json = True, False
-    try:
-        return _train(options, ranks)
-    except (KeyboardInterrupt, DivergedError, RankError) as error:  # rank 0 says it
-        return Result({}, "", 130 if isinstance(error, KeyboardInterrupt) else 1)
+    with gated() as gate, gate:  # no rank may leave while others wait for it
+        comm = communicator()
+        if comm is None:
+            with gate.opened():
+                return _train(options, None, gate)
+        ranks = Ranks(comm)
+        if ranks.leads:
+            gate.told = lambda: at_terminal("fastconv: interrupted")
+            return _train(options, ranks, gate)
+        options.quiet, options.json = True, False
+        try:
+            return _train(options, ranks, gate)
+        except (KeyboardInterrupt, DivergedError, RankError) as error:  # rank 0 says it
+            return Result({}, "", 130 if isinstance(error, KeyboardInterrupt) else 1)
 
 
-def _train(options: Namespace, ranks: Ranks | None) -> Result:
+def _train(options: Namespace, ranks: Ranks | None, gate: Gate) -> Result:
     """The training; of several ranks the first alone writes files."""
     start = time.perf_counter()
     leads = ranks is None or ranks.leads
     begin = partial(_begin, options, ranks)
     checkpoint, (train_set, held_out, test_set, trained_on), trainer = begin() if ranks is None else ranks.agree(begin)
-    model = trainer.model
+    model, before = trainer.model, _version(checkpoint)
+
+    def interruption() -> str:
+        if _version(checkpoint) == before:
+            return "interrupted"
+        again = shlex.join([*(() if ranks is None else ("mpiexec", "-n", str(ranks.size))), "fastconv", "train",
+                            *(word for word in options.argv if word != "--resume"), "--resume"])
+        return f"interrupted; checkpoint written to {checkpoint}, go on with: {again}"
+
+    if ranks is not None and leads:
+        gate.told = lambda: at_terminal(f"fastconv: {interruption()}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", data.DataWarning)  # said above
@@ -169,21 +183,20 @@ def _train(options: Namespace, ranks: Ranks | None) -> Result:
             )
         if not leads:
             return Result({}, "")
-        scores, line = score(model, test_set, "test", options.output)
-        save_model(model, options.output, trained_on, {"test_accuracy": scores["accuracy"]})
-        if options.history is not None:
-            history.save(options.history)
-        if options.plot is not None:
-            draw(history, options.plot)
+        with gate.opened():
+            scores, line = score(model, test_set, "test", options.output)
+            save_model(model, options.output, trained_on, {"test_accuracy": scores["accuracy"]})
+            if options.history is not None:
+                history.save(options.history)
+            if options.plot is not None:
+                draw(history, options.plot)
         seconds = time.perf_counter() - start
     except DivergedError as error:
         done = len(error.history)
         kept = f"the checkpoint {checkpoint} is of epoch {done}" if done else "no epoch was done"
         raise DivergedError(f"{error}, --lr was {_lr(options):g}; no model is saved, {kept}", error.history) from None
     except KeyboardInterrupt:
-        again = shlex.join([*(() if ranks is None else ("mpiexec", "-n", str(ranks.size))), "fastconv", "train",
-                            *(word for word in options.argv if word != "--resume"), "--resume"])
-        raise KeyboardInterrupt(f"interrupted; checkpoint written to {checkpoint}, go on with: {again}") from None
+        raise KeyboardInterrupt(interruption()) from None
     if options.checkpoint is None:
         checkpoint.unlink(missing_ok=True)
     say(options, f"saved {options.output} after {seconds:.1f} s")
@@ -197,6 +210,11 @@ def _train(options: Namespace, ranks: Ranks | None) -> Result:
         "seconds": seconds,
         "warnings": options.warnings,
     }, line)  # fmt: skip
+
+
+def _version(checkpoint: Path) -> int | None:
+    """What is another where the file was written anew; None where there is none."""
+    return checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
 
 
 def _begin(options: Namespace, ranks: Ranks | None) -> tuple[Path, tuple[Any, Any, Any, TrainedOn], Trainer]:

@@ -3,7 +3,8 @@
 Along an axis the outputs `first` to `last - 1` see a range of positions, which may begin before the image and end
 behind it. With zeros as padding, and in pooling, the operation itself adds what lies outside: a piece is computed with
 the part of the padding that it touches (`Axis.span`). All other modes repeat pixels, which may lie far away: they are
-put beside those of the piece (`pixels`), and the operation gets no padding along that axis.
+put beside those of the piece (`pixels`), and the operation gets no padding along that axis. `along` says what is to be
+read for all this, and `arranged` makes of it what the operation gets.
 """
 
 from __future__ import annotations
@@ -84,6 +85,56 @@ def pixels(positions: range, size: int, mode: str) -> np.ndarray[Any, np.dtype[n
         kind = PADDING_MODES.index(mode)
         index[outside] = [pixel_of(int(position), size, kind) for position in index[outside]]
     return index
+
+
+class Along(NamedTuple):
+    """What some outputs need along one axis.
+
+    runs: of pixels that are read, and follow each other then; order: in which pixels of theirs are repeated, None where
+    they stay as they are; filled: how many numbers are put before and after them; pads: the padding that is left to
+    the operation.
+    """
+
+    runs: Sequence[tuple[int, int]]
+    order: np.ndarray[Any, np.dtype[np.intp]] | None = None
+    filled: tuple[int, int] = (0, 0)
+    pads: tuple[int, int] = (0, 0)
+
+
+def along(axis: Axis, first: int, last: int, mode: str, pads_itself: bool) -> Along:
+    """What the outputs `first` to `last - 1` need, where this stands outside the image; pads_itself: whether the
+    operation adds it."""
+    if last - first == axis.outputs:    # all of it: the call is that of the whole
+        return Along([(0, axis.size)], pads=(axis.before, axis.after))
+    seen, span = axis.positions(first, last), axis.span(first, last)
+    inside = (span.start, span.stop)
+    if pads_itself and span.start < span.stop:
+        return Along([inside], pads=(span.before, span.after))
+    if mode == "constant":    # no operation takes an image that has no pixels
+        before = span.start - seen.start if span.start < span.stop else len(seen)
+        return Along([inside], filled=(before, len(seen) - before - (span.stop - span.start)))
+    index = pixels(seen, axis.size, mode)
+    read, order = np.unique(index, return_inverse=True)
+    runs = [(int(run[0]), int(run[-1]) + 1) for run in np.split(read, np.flatnonzero(np.diff(read) > 1) + 1)]
+    as_they_are = len(index) == len(read) and bool((np.diff(index) == 1).all())
+    return Along(runs, None if as_they_are else order)
+
+
+def arranged(pixels: Array, places: Sequence[int], needs: Sequence[Along], fill: float) -> Array:
+    """What an operation gets, of the pixels that were read: some repeated, and between numbers that stand for
+    padding."""
+    for place, need in zip(places, needs):
+        if need.order is not None:
+            pixels = pixels.take(need.order, place)
+    if not any(any(need.filled) for need in needs):
+        return pixels
+    shape, inside = list(pixels.shape), [slice(None)] * pixels.ndim
+    for place, need in zip(places, needs):
+        inside[place] = slice(need.filled[0], need.filled[0] + shape[place])
+        shape[place] += sum(need.filled)
+    block = np.full(shape, fill, pixels.dtype)
+    block[tuple(inside)] = pixels
+    return block
 
 
 class Windowed(NamedTuple):

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,8 @@ def blockwise(fn: Any, source: Any, out: Any, /, *arguments: Any, window: Window
     """Computes ``out[...] = fn(source, *arguments, **options)`` for an image larger than memory, band by band.
 
     Each band of rows is read with the rows around it that its windows see, converted to floats, computed with all
-    threads, and written, while the next one is read.
+    threads, and written, while the next one is read. Of images with very long rows bands are cut into blocks, which are
+    read with the pixels on all sides of them.
 
     Parameters
     ----------
@@ -74,15 +75,15 @@ def blockwise(fn: Any, source: Any, out: Any, /, *arguments: Any, window: Window
     ------
     TypeError, ValueError
         As fn does, before anything is read or written; a shape or dtype of out that does not fit; a memory that does
-        not hold a row; a state of another job; from a function of one's own, a result that `window` does not say, or
-        not of real numbers.
+        not hold a block of 3 x 3 outputs; a state of another job; from a function of one's own, a result that
+        `window` does not say, or not of real numbers.
 
     Notes
     -----
-    Along the rows of a band that touch the border the padding is that of the whole image, in all modes. The algorithm
-    is chosen for the band. Where it is that of the whole image the results are the same bits: always with
+    Where a band or block touches the border the padding is that of the whole image, in all modes. The algorithm is
+    chosen for the band. Where it is that of the whole image the results are the same bits: always with
     ``algorithm="gemm"`` and for maxima; with Winograd's algorithm too, as bands begin where its tiles do. Two things
-    depend on the height of a band, within the error that fn states: the tiles of Fourier transforms, and the order in
+    depend on the size of a band, within the error that fn states: the tiles of Fourier transforms, and the order in
     which averages, and depthwise convolutions with channels last, are added up. For one `memory` the bits are the same
     from run to run, for any number of threads, and after going on from a state.
 
@@ -155,7 +156,8 @@ def _run(source: Source, target: Target, pieces: Sequence[Piece], done: int, sta
             if written is not None:
                 written.exception()    # waits for it
             if state is not None:
-                state.finish(pieces, done, now=True)
+                with suppress(Exception):    # where out cannot be written any more, the error that comes says why
+                    state.finish(pieces, done, now=True)
             raise
     if state is not None:
         state.remove()
@@ -165,7 +167,7 @@ def _read_ahead(disk: ThreadPoolExecutor, source: Source, pieces: Sequence[Piece
     """Each band with its padding, while the next one is read."""
     reading: deque[Future[Any]] = deque()
     for piece in pieces:
-        reading.append(disk.submit(source.band, *piece))
+        reading.append(disk.submit(source.block, *piece))
         if len(reading) > 1:
             yield reading.popleft().result()
     if reading:
@@ -200,9 +202,13 @@ def _dtype(source: Any, weights: Any, dtype: Any) -> np.dtype[Any]:
 
 def _check_array(array: Any, name: str, kinds: str) -> None:
     """An array that need not be NumPy's, of a kind of numbers that is read or written here."""
-    if not all(hasattr(array, attribute) for attribute in ("shape", "dtype", "ndim", "__getitem__")):
+    if not all(hasattr(type(array), attribute) or hasattr(array, attribute)    # of a closed file the type alone has it
+               for attribute in ("shape", "dtype", "ndim", "__getitem__")):
         raise TypeError(f"{name} must be an array with shape, dtype, ndim and slices, got {shown(array)} "
                         f"({type(array).__name__})")
+    if not getattr(getattr(array, "id", None), "valid", True):
+        raise ValueError(f"{name} must be open, got a data set of an HDF5 file that is closed: leave the file open "
+                         "until blockwise returns")
     if not isinstance(array.dtype, np.dtype) or array.dtype.kind not in kinds:
         raise TypeError(f"{name} must hold numbers, got {array.dtype}")
 
@@ -211,19 +217,27 @@ def _check_out(out: Any, source: Any, function: Function) -> None:
     if out.dtype.kind in "iu" and out.dtype.itemsize > 2:
         raise TypeError(f"out must be floats, or integers of 8 or 16 bits, got {out.dtype}, which {function.dtype} "
                         "does not reach exactly")
-    if not hasattr(out, "__setitem__") or (isinstance(out, np.ndarray) and not out.flags.writeable):
-        raise ValueError("out must be writable, got a read-only array")
+    if not hasattr(out, "__setitem__") or _is_read_only(out):
+        raise ValueError("out must be writable, got a read-only array: open its file with mode 'r+'")
     shape = function.shape
     if shape is None:
-        rows = function.places[0]
-        if out.ndim != source.ndim or out.shape[rows] != function.axes[0].outputs:
-            raise ValueError(f"out must have {source.ndim} axes, and {function.axes[0].outputs} rows along axis "
-                             f"{rows}, as window says, got shape {tuple(out.shape)}")
+        outputs = tuple(axis.outputs for axis in function.axes)
+        first, last = function.places[0], function.places[-1]
+        if out.ndim != source.ndim or tuple(out.shape[first:last + 1]) != outputs:
+            raise ValueError(f"out must have {source.ndim} axes, and {' x '.join(map(str, outputs))} numbers from axis "
+                             f"{first} on, as window says, got shape {tuple(out.shape)}")
     elif tuple(out.shape) not in (shapes := _shapes(shape, function.channel)):
         raise ValueError(f"out must have shape {' or '.join(map(str, shapes))} (that of the result), "
                          f"got {tuple(out.shape)}")
     if _overlap(out, source):
         raise ValueError("out must not overlap source: a band is read after the one before it was written")
+
+
+def _is_read_only(out: Any) -> bool:
+    """Of NumPy's arrays, those of Zarr, and data sets of HDF5, whose file says it."""
+    if isinstance(out, np.ndarray):
+        return not out.flags.writeable
+    return getattr(out, "read_only", False) is True or getattr(getattr(out, "file", None), "mode", None) == "r"
 
 
 def _shapes(shape: tuple[int, ...], channel: int | None) -> list[tuple[int, ...]]:
@@ -263,5 +277,5 @@ def _bar(pieces: Sequence[Piece], done: int, wanted: bool | None) -> Iterator[An
             raise ImportError("progress needs tqdm: pip install fastconv[progress]") from None
         yield lambda count: None
         return
-    with tqdm(total=len(pieces), initial=done, unit="band", desc="blockwise", file=sys.stderr) as bar:
+    with tqdm(total=len(pieces), initial=done, unit="piece", desc="blockwise", file=sys.stderr) as bar:
         yield bar.update

@@ -104,7 +104,8 @@ def described_job(source: Any, out: Any, function: Function, pieces: Sequence[Pi
     job = {"fastconv": __version__, "instruction set": isa.in_use(), "fn": described(function.function),
            **{name: described(value) for name, value in given.items()}, "window": described(window),
            "source": _described_array(source, True), "out": _described_array(out, False),
-           "dtype": str(function.dtype), "pieces": len(pieces), "rows of a piece": pieces[0].last - pieces[0].first}
+           "dtype": str(function.dtype), "pieces": len(pieces),
+           "outputs of a piece": [last - first for first, last in pieces[0].outputs]}
     return {name: json.loads(json.dumps(value)) for name, value in job.items()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,17 +23,18 @@ class Target:
         self.out, self.function = out, function
         lacks = function.shape is not None and out.ndim < len(function.shape)
         self.lacking = function.channel if lacks else None    # the axis of channels that it has not
-        self.place = function.places[0] - (self.lacking == 0)
+        self.first = function.places[0] - (self.lacking == 0)    # of the axes of windows
 
-    def write(self, images: slice, first: int, last: int, piece: Array) -> None:
+    def write(self, images: slice, outputs: Sequence[tuple[int, int]], piece: Array) -> None:
         """Put a piece, which may be written over, where it belongs."""
         if self.lacking is not None:
             piece = piece.squeeze(self.lacking)
-        selected = self._selected(images, first, last)
+        selected = self._selected(images, outputs)
         expected = tuple(len(range(*some.indices(size))) for some, size in zip(selected, self.out.shape))
         if piece.shape != expected:
-            raise ValueError(f"fn must return an array of shape {expected} for outputs {first} to {last - 1}, "
-                             f"as window and out say, got {piece.shape}")
+            where = ", ".join(f"{first} to {last - 1}" for first, last in outputs)
+            raise ValueError(f"fn must return an array of shape {expected} for outputs {where}, as window and out say, "
+                             f"got {piece.shape}")
         if self.out.dtype.kind in "iu":
             if self.function.shape is None:    # what a function of one's own returns may be an array that it keeps
                 piece = piece.astype(np.promote_types(piece.dtype, np.float32))
@@ -43,9 +45,10 @@ class Target:
         else:
             self.out[selected] = piece.astype(self.out.dtype, copy=False)
 
-    def checksum(self, images: slice, first: int, last: int) -> int:
+    def checksum(self, images: slice, outputs: Sequence[tuple[int, int]]) -> int:
         """Of the last row of a piece, as it is in the array now."""
-        row = np.ascontiguousarray(self.out[self._selected(images, last - 1, last)])
+        (_, last), *columns = outputs
+        row = np.ascontiguousarray(self.out[self._selected(images, [(last - 1, last), *columns])])
         return zlib.crc32(row.view(np.uint8).data if row.size else b"")
 
     def flush(self) -> None:
@@ -55,11 +58,11 @@ class Target:
             if hasattr(owner, "flush"):
                 owner.flush()
 
-    def _selected(self, images: slice, first: int, last: int) -> tuple[slice, ...]:
+    def _selected(self, images: slice, outputs: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
         selected = [slice(None)] * self.out.ndim
         if has_batch(self.out.ndim, self.function):
             selected[0] = images
-        selected[self.place] = slice(first, last)
+        selected[self.first:self.first + len(outputs)] = (slice(*ends) for ends in outputs)
         return tuple(selected)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from fastconv._core.runtime import isa, threads
 from fastconv.config import __version__, get_num_threads, num_threads
 from fastconv.training.diverged import DivergedError
+from fastconv.training.interrupt import gated
 
 T = TypeVar("T")
 
@@ -51,16 +52,22 @@ class Ranks:
         return self.rank == 0
 
     def agree(self, work: Callable[[], T]) -> T:
-        """What `work` returns here. Where it fails on one rank it fails on all: none waits for one that is gone."""
+        """What `work` returns here. Where it fails on one rank it fails on all, and Ctrl-C on one ends it on all: none
+        waits for one that is gone."""
         result, error = None, None
-        try:
-            result = work()
-        except Exception as caught:
-            error = caught
-        said = self.comm.allgather(None if error is None else f"{type(error).__name__}: {error}")
-        if error is not None and (self.leads or said[0] is None):
+        with gated() as gate, gate:
+            try:
+                with gate.opened():
+                    result = work()
+            except (Exception, KeyboardInterrupt) as caught:
+                error = caught
+            interrupted = gate.waiting or isinstance(error, KeyboardInterrupt)
+            said = self.comm.allgather((interrupted, None if error is None else f"{type(error).__name__}: {error}"))
+            if any(stops for stops, _ in said):
+                raise KeyboardInterrupt
+        if error is not None and (self.leads or said[0][1] is None):
             raise error
-        for rank, message in enumerate(said):
+        for rank, (_, message) in enumerate(said):
             if message is not None:
                 raise RankError(f"rank {rank} of {self.size} failed: {message}")
         return result  # type: ignore[return-value]

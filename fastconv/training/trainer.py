@@ -8,7 +8,6 @@ import os
 import time
 import warnings
 from collections.abc import Iterable
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -197,16 +196,17 @@ class Trainer:
         """
         begin = partial(begin_job, self, train_set, epochs, batch_size, validation, sample_weight, augment, seed,
                         progress, early_stopping, checkpoint, resume)
-        with nullcontext() if self.ranks is None else self.ranks.threads():
-            job = begin() if self.ranks is None else self.ranks.agree(begin)
-            if self.ranks is None or self.ranks.leads:
-                for doubt in doubts(job.loader.dataset):
-                    warnings.warn(doubt, DataWarning, stacklevel=2)
-            if self.ranks is None:
-                job.load()
-                return self._run(job)
+        if self.ranks is None:
+            job = begin()
+            _warn(job)
+            job.load()
+            return self._run(job)
+        with gated() as gate, gate, self.ranks.threads():  # Ctrl-C is for all ranks, when they have agreed on it
+            job = self.ranks.agree(begin)
+            if self.ranks.leads:
+                _warn(job)
             self.ranks.check_alike(job.settings | {"epochs": job.epochs})
-            with self.ranks.guarded(), gated() as gate, gate:
+            with self.ranks.guarded():
                 job.load()
                 self._follow(job)
                 with Together(self, self.ranks, job.loader, job.weights) as together:
@@ -279,12 +279,18 @@ class Trainer:
         found: list[tuple[float, int, int, int]] = []
         batches = loader.batches(0, *((self.ranks.rank, self.ranks.size) if self.ranks else ()))
         shared = [self, self.optimizer, self.schedule, *(module for _, module in self.model.named_modules())]
-        with self.model.evaluating(), alone(self.loss, shared) as loss_of:
-            for x, y in batches:
-                output = self.model(x)
-                found.append((float(loss_of(output, y)) * len(y), *hits(output, y, self.loss), len(y)))
+
+        def judge() -> None:
+            with self.model.evaluating(), alone(self.loss, shared) as loss_of:
+                for x, y in batches:
+                    output = self.model(x)
+                    found.append((float(loss_of(output, y)) * len(y), *hits(output, y, self.loss), len(y)))
+
         if self.ranks:
+            self.ranks.agree(judge)
             found = self.ranks.in_turn(found)
+        else:
+            judge()
         loss, correct, judged, images = map(sum, zip(*found))
         return {"loss": loss / images, **({"accuracy": correct / judged} if judged else {})}
 
@@ -447,6 +453,12 @@ class Trainer:
     def _schedule_step(self, interval: str) -> None:
         if self.schedule is not None and self.schedule.interval == interval:
             self.schedule.step()
+
+
+def _warn(job: Job) -> None:
+    """Of images or labels that look wrong, in the name of who has called `fit`."""
+    for doubt in doubts(job.loader.dataset):
+        warnings.warn(doubt, DataWarning, stacklevel=3)
 
 
 def _diverged(run: Run, what: str) -> DivergedError:

@@ -11,6 +11,7 @@ import pytest
 pytestmark = [pytest.mark.adapters, pytest.mark.dask]
 pytest.importorskip("dask.array", reason="Dask is not installed")
 
+import dask  # noqa: E402
 import dask.array as da  # noqa: E402
 
 import fastconv as fc  # noqa: E402
@@ -163,6 +164,34 @@ def test_small_chunks_are_joined_and_large_ones_divided():
     assert fast.max_pool2d(x, 2).chunks == ((1,), (500,) * 3, (500,) * 3)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_edges_of_a_chunk_are_cut_by_one_task(mode):
+    """A task a piece, one a chunk for its edges, and the filters; whatever stands outside the image."""
+    x = da.zeros((1, 900, 900), dtype=np.float32, chunks=(1, 300, 300))
+    y = fast.conv2d(x, np.ones((1, 1, 5, 5), np.float32), padding="same", padding_mode=mode, chunks=(300, 300))
+    assert len(y.dask.layers[y.name]) == 9 + 9 + 1
+
+
+def test_parts_that_are_no_edges_are_cut_one_by_one():
+    """Nobody gets more of a chunk than it needs where that is much."""
+    x = da.zeros((1, 400, 400), dtype=np.float32, chunks=(1, 400, 400))
+    y = fast.conv2d(x, np.ones((1, 1, 5, 5), np.float32), padding="same", chunks=(100, 100))
+    assert len(y.dask.layers[y.name]) == 16 + 16 + 1
+
+
+def test_a_pooling_of_whole_chunks_is_part_of_the_task_before_it():
+    x = da.zeros((1, 1200, 1200), dtype=np.float32, chunks=(1, 600, 600))
+    y = fast.conv2d(x, np.ones((1, 1, 5, 5), np.float32), padding="same", padding_mode="reflect")
+    (alone,), (with_pooling,) = dask.optimize(y), dask.optimize(fast.max_pool2d(y, 2))
+    assert len(dict(with_pooling.dask)) == len(dict(alone.dask))
+
+
+def test_small_parts_move_rather_than_whole_chunks():
+    """Bands of whole rows would be computed a little faster, but most of each chunk would have to travel."""
+    x = da.zeros((1, 8000, 8000), dtype=np.float32, chunks=(1, 2000, 2000))
+    assert fast.conv2d(x, np.ones((1, 1, 31, 31), np.float32), padding="same").chunks == x.chunks
+
+
 def test_a_task_has_one_thread_and_tasks_run_side_by_side(monkeypatch):
     """Two tasks wait for each other: they could not if one had to be done before the next begins."""
     threads, together = [], threading.Barrier(2, timeout=60)
@@ -234,6 +263,36 @@ def test_counts():
     fast.max_pool2d(x, 2)
     fast.max_pool2d(x, 3)
     assert fast.report().served == {"correlate": 1, "max_pool2d": 2} and fast.report().handed_on == {}
+
+
+@pytest.mark.parametrize("function", [lambda x: fast.conv2d(x, WEIGHT), lambda x: fast.max_pool2d(x, 2)])
+@pytest.mark.parametrize("dtype", ["f8", "i4"])
+def test_chunks_of_another_dtype_than_was_said_are_noticed(function, dtype):
+    wrong = da.map_blocks(lambda chunk: chunk.astype(dtype), IMAGE, dtype=np.float32, meta=np.empty((0, 0, 0), "f4"))
+    name = np.dtype(dtype).name
+    with pytest.raises(TypeError, match=rf"float32, as x says, got {name}: .* map_blocks\(..., dtype=np.{name}\)"):
+        function(wrong).compute(scheduler="sync")
+
+
+@pytest.mark.parametrize("function", [lambda x: fast.conv2d(x, WEIGHT), lambda x: fast.max_pool2d(x, 2)])
+def test_chunks_of_another_size_than_was_said_are_noticed(function):
+    wrong = da.map_blocks(lambda chunk: chunk[:, :-1], IMAGE, dtype=np.float32, meta=np.empty((0, 0, 0), "f4"))
+    with pytest.raises(ValueError, match="the chunks of x must be as large as x says"):
+        function(wrong).compute(scheduler="sync")
+
+
+@pytest.mark.parametrize("chunks", [(1, 20, 20), (1, 7, 20), (1, 1, 1)])
+def test_big_endian_numbers_and_chunks_of_any_size(chunks):
+    x = np.random.default_rng(7).random((1, 20, 20), np.float32)
+    y = fast.conv2d(da.from_array(x.astype(">f4"), chunks=chunks), WEIGHT, padding=1, algorithm="gemm")
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y.compute(scheduler="sync"), fc.conv2d(x, WEIGHT, padding=1, algorithm="gemm"))
+
+
+def test_a_chunk_may_be_empty():
+    x = np.random.default_rng(8).random((1, 20, 20), np.float32)
+    chunked = da.concatenate([*map(da.from_array, (x[:, :0], x[:, :9], x[:, 9:9], x[:, 9:]))], axis=1)
+    np.testing.assert_array_equal(fast.max_pool2d(chunked, 3).compute(scheduler="sync"), fc.max_pool2d(x, 3))
 
 
 IMAGE = da.ones((1, 20, 20), dtype=np.float32, chunks=(1, 8, 8))

@@ -1,5 +1,6 @@
 """Files of models: both formats, PyTorch's, damaged ones."""
 
+import errno
 import json
 import os
 import sys
@@ -276,3 +277,18 @@ def test_without_the_package_the_message_says_what_to_install(tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     with pytest.raises(ImportError, match=r"pip install fastconv\[safetensors\]"):
         fc.save(nn.ReLU(), tmp_path / "m.safetensors")
+
+
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path, monkeypatch):
+    def full(file, **arrays):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "model.npz"
+    fc.save(nn.Linear(2, 2, rng=0), path)
+    before = path.read_bytes()
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fc.save(nn.Linear(3, 3), path)
+    assert caught.value.filename == str(path) and caught.value.errno == errno.ENOSPC
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["model.npz"]

@@ -7,28 +7,10 @@ import weakref
 
 import numpy as np
 import pytest
+from pieces_of_images import MODES, filters, image, pieces_read
 
 import fastconv as fc
-from fastconv.scale.cutting import cut
 from fastconv.scale.source import Source
-
-MODES = ("constant", "reflect", "symmetric", "replicate", "circular")
-
-
-def image(shape, dtype=np.uint8, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
-
-
-def filters(*shape, dtype=np.float32, seed=1):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def bands_of(monkeypatch):
-    """Counts the bands that are read."""
-    bands = []
-    band = Source.band
-    monkeypatch.setattr(Source, "band", lambda *arguments: bands.append(arguments[1:]) or band(*arguments))
-    return bands
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -36,7 +18,7 @@ def bands_of(monkeypatch):
     (1, 1, "same"), (2, 1, ((3, 0), (1, 4))), (3, 2, 2), (1, 3, "valid"), ((2, 1), (1, 2), ((5, 9), (0, 0))),
     (1, 1, ((40, 33), (2, 3)))])
 def test_bands_of_a_convolution_have_the_bits_of_the_whole(monkeypatch, mode, stride, dilation, padding):
-    x, weight, bands = image((3, 61, 34)), filters(4, 3, 5, 3), bands_of(monkeypatch)
+    x, weight, bands = image((3, 61, 34)), filters(4, 3, 5, 3), pieces_read(monkeypatch)
     options = dict(stride=stride, dilation=dilation, padding=padding, padding_mode=mode, algorithm="gemm")
     expected = fc.conv2d(x.astype(np.float32), weight, **options)
     out = np.full_like(expected, np.nan)
@@ -104,7 +86,7 @@ def test_averages_know_the_border_of_the_whole(count_include_pad, ceil_mode):
     (fc.lp_pool2d, (3, 60, 20), (2.0, 3), dict(stride=2, ceil_mode=True)),
 ])
 def test_signals_volumes_and_norms(monkeypatch, function, shape, arguments, options):
-    x, bands = image(shape), bands_of(monkeypatch)
+    x, bands = image(shape), pieces_read(monkeypatch)
     rank = int(function.__name__[-2])
     plain, memory = len(shape) == rank, 1_000 if rank == 1 else 6_000
     expected = function(x.astype(np.float32)[None] if plain else x.astype(np.float32), *arguments, **options)
@@ -132,7 +114,7 @@ def test_fourier_transforms_are_as_right_as_those_of_the_whole():
 
 
 def test_many_small_images_are_read_some_at_a_time(monkeypatch):
-    x, weight, bands = image((100, 1, 12, 12)), filters(2, 1, 3, 3), bands_of(monkeypatch)
+    x, weight, bands = image((100, 1, 12, 12)), filters(2, 1, 3, 3), pieces_read(monkeypatch)
     expected = fc.conv2d(x.astype(np.float32), weight, algorithm="gemm")
     out = fc.blockwise(fc.conv2d, x, np.empty_like(expected), weight, memory=60_000, algorithm="gemm")
     np.testing.assert_array_equal(out, expected)
@@ -193,30 +175,6 @@ def test_several_threads_may_use_it():
         np.testing.assert_array_equal(out, expected)
 
 
-def test_pieces_cover_the_result_within_the_memory():
-    rng = np.random.default_rng(5)
-    for _ in range(200):
-        n, h, w, taps, stride = map(int, rng.integers(1, (5, 300, 40, 12, 5)))
-        if taps > h or taps > w:
-            continue
-        source = np.empty((n, 1, h, w), np.uint8)
-        function = fc.functional.pieces.windowed(fc.max_pool2d, source.shape, np.dtype(np.float32), (taps,),
-                                                 dict(stride=stride))
-        out, memory = np.empty(function.shape, np.float32), int(rng.integers(3_000, 200_000))
-        row = 4 * w * taps + 4 * out.shape[3]
-        if 2 * row > memory:
-            with pytest.raises(ValueError, match=f"memory must be at least {2 * row} bytes"):
-                cut(source, out, function, memory)
-            continue
-        seen = np.zeros(out.shape[::2], int)
-        for images, first, last in cut(source, out, function, memory):
-            seen[images, first:last] += 1
-            count = len(range(*images.indices(n)))
-            read = len(function.axes[0].positions(first, last))
-            assert 2 * count * 4 * (read * w + (last - first) * out.shape[3]) <= memory
-        assert (seen == 1).all()
-
-
 def test_there_may_be_no_image():
     out = fc.blockwise(fc.max_pool2d, np.empty((0, 1, 8, 8), np.uint8), np.empty((0, 1, 4, 4), np.float32), 2)
     assert out.shape == (0, 1, 4, 4)
@@ -232,7 +190,7 @@ WEIGHT = filters(1, 1, 3, 3)
     (dict(out=np.zeros((1, 28, 18), np.int32)), TypeError, "out must be floats, or integers of 8 or 16 bits"),
     (dict(out=np.zeros((1, 28, 17), np.float32)), ValueError, r"out must have shape \(1, 28, 18\)"),
     (dict(out=np.broadcast_to(np.float32(0), (1, 28, 18))), ValueError, "out must be writable"),
-    (dict(memory=100), ValueError, "memory must be at least 624 bytes"),
+    (dict(memory=100), ValueError, r"memory must be at least 272 bytes, for 5 x 5 pixels of source and 3 x 3 of out"),
     (dict(memory=1.5), TypeError, "memory must be an integer"),
     (dict(state=3), TypeError, "state must be a path or None"),
     (dict(state="nowhere/state"), ValueError, "state must be in a folder that exists"),
@@ -316,15 +274,15 @@ def test_a_bar_needs_tqdm(monkeypatch):
 
 def test_no_more_than_two_bands_are_there_at_a_time(monkeypatch):
     alive, most = set(), []
-    band = Source.band
+    block = Source.block
 
     def counted(self, *arguments):
-        rows, pads = band(self, *arguments)
+        rows, pads = block(self, *arguments)
         alive.add(id(rows))
         weakref.finalize(rows, alive.discard, id(rows))
         most.append(len(alive))
         return rows, pads
 
-    monkeypatch.setattr(Source, "band", counted)
+    monkeypatch.setattr(Source, "block", counted)
     fc.blockwise(fc.max_pool2d, image((400, 100)), np.empty((200, 50), np.float32), 2, memory=20_000)
     assert len(most) > 10 and max(most) == 2

@@ -99,12 +99,69 @@ def test_the_result_may_not_be_the_image_opened_twice(tmp_path, kind):
     np.testing.assert_array_equal(other[:], rounded(x))
 
 
+@pytest.mark.adapters
+@pytest.mark.parametrize("kind", ["h5py", "zarr"])
+def test_a_result_that_cannot_be_written_is_refused(tmp_path, kind):
+    library, x, reads = pytest.importorskip(kind, reason=f"{kind} is not installed"), picture(), []
+    if kind == "h5py":
+        with library.File(tmp_path / "out.h5", "w") as file:
+            file["out"] = x
+        out = library.File(tmp_path / "out.h5", "r")["out"]
+    else:
+        library.create_array(tmp_path / "out.zarr", shape=x.shape, chunks=(64, 64), dtype=x.dtype)
+        out = library.open_array(tmp_path / "out.zarr", mode="r")
+
+    class Watched:
+        shape, dtype, ndim = x.shape, x.dtype, 2
+
+        def __getitem__(self, key):
+            reads.append(key)
+            return x[key]
+
+    with pytest.raises(ValueError, match=r"out must be writable, got a read-only array: open its file with mode 'r\+'"):
+        fc.blockwise(fc.conv2d, Watched(), out, BOX, memory=100_000, **OPTIONS)
+    assert not reads
+
+
+@pytest.mark.adapters
+def test_a_file_that_is_closed(tmp_path):
+    """Before the job, and meanwhile: with a state too the error is the one of the array that cannot be reached."""
+    h5py, x = pytest.importorskip("h5py", reason="h5py is not installed"), picture()
+    file = h5py.File(tmp_path / "image.h5", "w")
+    source, out = file.create_dataset("image", data=x), file.create_dataset("out", x.shape, np.uint8)
+
+    class Closing:
+        shape, dtype, ndim, left = x.shape, x.dtype, 2, 3
+
+        def __getitem__(self, key):
+            self.left -= 1
+            if not self.left:
+                file.close()
+            return x[key]
+
+    with pytest.raises(RuntimeError, match="dataspace|dataset|identifier"):
+        fc.blockwise(fc.conv2d, Closing(), out, BOX, memory=50_000, state=tmp_path / "state", **OPTIONS)
+    for arrays, name in (((source, np.empty_like(x)), "source"), ((x, out), "out")):
+        with pytest.raises(ValueError, match=f"{name} must be open, got a data set of an HDF5 file that is closed"):
+            fc.blockwise(fc.conv2d, *arrays, BOX, **OPTIONS)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_order_of_bytes_and_axes(dtype, order):
+    x = picture().astype(np.float32)
+    expected = fc.conv2d(x[None], BOX, **OPTIONS)[0]
+    out = np.empty(x.shape, dtype, order)
+    fc.blockwise(fc.conv2d, np.asarray(x, dtype, order), out, BOX, memory=60_000, **OPTIONS)
+    np.testing.assert_array_equal(out, expected)
+
+
 def test_pieces_begin_at_the_chunks_of_out():
     class Chunked:
         shape, dtype, ndim, chunks = (300, 200), np.dtype(np.float32), 2, (32, 64)
 
     function = fc.functional.pieces.windowed(fc.conv2d, (300, 200), np.dtype(np.float32), (BOX,), OPTIONS)
-    starts = [piece.first for piece in cut(picture(), Chunked(), function, 150_000)]
+    starts = [piece.outputs[0][0] for piece in cut(picture(), Chunked(), function, 150_000)]
     assert len(starts) > 4 and all(start % 32 == 0 for start in starts)
 
 

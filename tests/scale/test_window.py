@@ -48,7 +48,7 @@ def test_numbers_one_by_one(data_format, shape):
     (dict(kernel_size=3, data_format="HW"), "data_format must be one of 'NCL'"),
     (dict(kernel_size=3, data_format="NCDHW"), "source must have 3 to 5 axes"),
     (dict(kernel_size=3, padding_mode="mirror"), "padding_mode must be one of"),
-    (dict(kernel_size=5), "out must have 2 axes, and 26 rows along axis 0"),
+    (dict(kernel_size=5), "out must have 2 axes, and 26 x 16 numbers from axis 0 on"),
 ])
 def test_a_bad_window_is_refused(window, words):
     with pytest.raises(ValueError, match=words):

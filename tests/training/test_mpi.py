@@ -1,7 +1,10 @@
 """Training by processes that mpiexec starts: the same bits on any number of them, and what happens when one dies."""
 
+import contextlib
 import os
+import pty
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -44,6 +47,30 @@ def ended(process, timeout=120):
     finally:
         process.kill()
     return process.returncode, stdout, stderr
+
+
+def at_a_terminal(ready, *words):
+    """Two ranks at a terminal where Ctrl-C is typed as soon as `ready()`: what stands there, and the seconds until
+    all have ended."""
+    process, terminal = pty.fork()
+    if not process:
+        os.execve(MPIEXEC, [MPIEXEC, "-n", "2", sys.executable, *map(str, words)], os.environ | ENVIRONMENT)
+    seen, typed, end = b"", None, time.monotonic() + 120
+    try:
+        with contextlib.suppress(OSError):    # the terminal is gone with the last process
+            while time.monotonic() < end:
+                if select.select([terminal], [], [], 0.02)[0]:
+                    seen += os.read(terminal, 1 << 16)
+                if typed is None and ready(seen.decode()):
+                    os.write(terminal, b"\x03")
+                    typed = time.monotonic()
+                    end = typed + 30
+    finally:
+        os.close(terminal)
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    assert typed is not None, seen
+    return seen.decode(), time.monotonic() - typed
 
 
 def run(ranks, *words):
@@ -111,11 +138,84 @@ def test_a_rank_that_is_killed_ends_the_run_which_goes_on_to_the_same_bits(tmp_p
     np.testing.assert_equal(dict(np.load(tmp_path / "killed.npz")), dict(np.load(tmp_path / "whole.npz")))
 
 
+TRAINING = ("-m", "fastconv", "train", "--epochs", 400, "--output", "model.npz")
+
+
+def test_ctrl_c_ends_all_ranks_with_one_line(tmp_path, monkeypatch):
+    """While steps are done: the checkpoint is whole, and another number of ranks goes on from it."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint = tmp_path / "model.checkpoint.npz"
+    seen, seconds = at_a_terminal(lambda seen: checkpoint.exists(), *TRAINING)
+    assert seconds < 10 and "Traceback" not in seen, seen
+    assert seen.count("fastconv: interrupted; checkpoint written to model.checkpoint.npz, go on with: mpiexec -n 2 "
+                      "fastconv train --epochs 400 --output model.npz --resume") == 1, seen
+    assert seen.count("fastconv:") == 1 and not (tmp_path / "model.npz").exists()
+    resumed, seconds = at_a_terminal(lambda seen: "rank 1 of 2" in seen and "epoch" in seen.split("rank 1 of 2")[1],
+                                     *TRAINING, "--resume")
+    assert seconds < 10 and "Traceback" not in resumed and checkpoint.exists(), resumed
+
+
+def test_ctrl_c_before_the_first_step(tmp_path, monkeypatch):
+    """While one rank still reads, for which the other waits: none waits for ever."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slow.py").write_text("""if True:
+        import os, sys, time
+        sys.argv[0] = "fastconv"
+        from fastconv.cli import train, main
+        read = train._read
+        def slowly(options):
+            open(f"begun{os.getpid()}", "w").close()
+            if os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "1":
+                time.sleep(60)
+            return read(options)
+        train._read = slowly
+        sys.exit(main(sys.argv[1:]))
+        """)
+    seen, seconds = at_a_terminal(lambda seen: len(list(tmp_path.glob("begun*"))) == 2, "slow.py", "train", "--epochs",
+                                  "400")
+    assert seconds < 10 and "Traceback" not in seen and seen.count("fastconv: interrupted") == 1, seen
+    assert not list(tmp_path.glob("*.npz"))
+
+
 def test_an_error_of_one_rank_ends_the_run_with_its_name(tmp_path):
     begin = time.monotonic()
     code, _, stderr = ended(start(3, SCRIPT, "failing", "SGD", tmp_path / "end.npz"), 30)
     assert code != 0 and time.monotonic() - begin < 20
     assert "rank 1 of 3 (process " in stderr and "the disk is gone" in stderr
+
+
+def test_a_full_disk_ends_all_ranks_and_leaves_the_last_checkpoint(tmp_path):
+    """The disk is full after the first epoch."""
+    (tmp_path / "full.py").write_text("""if True:
+        import os, sys
+        sys.argv[0] = "fastconv"
+        from fastconv.cli import main
+        import numpy as np
+        savez, saved = np.savez, []
+        def full(file, **arrays):
+            if saved:
+                raise OSError(28, "No space left on device")
+            saved.append(savez(file, **arrays))
+        np.savez = full
+        sys.exit(main(sys.argv[1:]))
+        """)
+    code, _, stderr = ended(start(2, tmp_path / "full.py", "train", "--epochs", 5, "--checkpoint", tmp_path / "c.npz",
+                                  "--output", tmp_path / "model.npz"), 60)
+    assert code != 0 and "rank 0 of 2 (process " in stderr, stderr
+    assert f"No space left on device: '{tmp_path}/c.npz'" in stderr, stderr
+    assert "Traceback" not in stderr and not (tmp_path / "model.npz").exists()
+    with np.load(tmp_path / "c.npz") as checkpoint:
+        assert sum(checkpoint[name].nbytes for name in checkpoint.files) > 0
+
+
+def test_more_ranks_than_images(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x_train=rng.random((2, 28, 28), np.float32), y_train=[0, 1],
+             x_test=rng.random((2, 28, 28), np.float32), y_test=[0, 1])
+    for ranks in (1, 3):
+        run(ranks, "-m", "fastconv", "train", "--epochs", 2, "--data", tmp_path / "data.npz", "--output",
+            tmp_path / f"{ranks}.npz")
+    np.testing.assert_equal(fc.load(tmp_path / "3.npz").state_dict(), fc.load(tmp_path / "1.npz").state_dict())
 
 
 def test_threads_are_the_cpus_of_a_rank(tmp_path):

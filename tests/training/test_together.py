@@ -8,7 +8,7 @@ from small_training import IMAGES, LABELS, TRAIN, VALIDATION, trainer as plain_t
 
 from fastconv import data, nn, optim
 from fastconv.training import DivergedError, Trainer
-from fastconv.training.ranks import RankError
+from fastconv.training.ranks import RankError, Ranks
 
 
 @pytest.fixture(autouse=True)
@@ -225,6 +225,17 @@ def test_a_wrong_argument_of_one_rank_ends_all():
     assert isinstance(second, ValueError) and "batch_size" in str(second)
     for error in (first, third):
         assert isinstance(error, RankError) and "rank 1 of 3 failed: ValueError: batch_size" in str(error)
+
+
+def test_ctrl_c_on_one_rank_ends_what_all_are_to_agree_on():
+    def work(comm):
+        def read():
+            if comm.rank == 1:
+                raise KeyboardInterrupt
+
+        return Ranks(comm).agree(read)
+
+    assert [type(error) for error in on_ranks(3, work)] == [KeyboardInterrupt] * 3
 
 
 @pytest.mark.parametrize("sync", [False, True])

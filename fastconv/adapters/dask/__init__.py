@@ -6,8 +6,8 @@
     y = conv2d(x, weight, padding="same", padding_mode="reflect")    # x a dask.array; nothing is computed yet
     y.compute()
 
-A call makes a graph of pieces, each of which gets the chunks that it lies in and, of those around them, exactly the
-pixels that its windows see. Strides need not divide the chunks, and all padding modes are those of the whole image.
+A call makes a graph of pieces, each of which gets the chunks that it lies in and, of those around them, the edges that
+its windows see. Strides need not divide the chunks, and all padding modes are those of the whole image.
 A task computes one piece on one thread without the GIL: Dask has as many tasks at a time as there are threads or
 workers. `predict` sends images through a model. Needs Dask: ``pip install fastconv[dask]``.
 """
@@ -201,7 +201,7 @@ def predict(model: Any, x: Any) -> Any:
 
 def _piecewise(function: Any, x: Any, arguments: Sequence[Any], chunks: Chunks, name: str = "", **options: Any) -> Any:
     _check(x)
-    if x.dtype not in (np.float32, np.float64):
+    if x.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise TypeError(f"x must be float32 or float64, got {x.dtype}: pass x.astype(np.float32)")
     known = windowed(function, x.shape, x.dtype.newbyteorder("="), arguments, options)
     if known.channel is not None:

@@ -1,13 +1,16 @@
 """Where the chunks of a result begin and end.
 
-A task costs Dask about TASK nanoseconds, whatever it does, and each part of a chunk that a piece needs is one more. So
+A task costs Dask about TASK nanoseconds, whatever it does, each part of a chunk that a piece needs PART, and each byte
+of the parts beside the largest, at which the piece is computed, MOVED: it is sent by another worker, or copied. So
 small chunks are joined, as long as there are tasks for many threads; chunks that would take too much memory are
-divided. What a piece itself takes is asked of the planner for convolutions; poolings take about POOLED nanoseconds a
-number. The rows and columns that windows share with those of other pieces are in what it takes.
+divided; and others stay as they are, since of those around them an edge is needed, and of others most. What a piece
+itself takes is asked of the planner for convolutions; poolings take about POOLED nanoseconds a number. The rows and
+columns that windows share with those of other pieces are in what it takes.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Sequence
@@ -15,11 +18,11 @@ from typing import Any
 
 from fastconv.functional import checks
 from fastconv.functional.conv import IMAGES, conv2d
-from fastconv.functional.pieces import Axis, Span, Windowed
+from fastconv.functional.pieces import Along, Axis, Windowed, along
 
 Chunks = tuple[int, int] | None
 
-TASK, PART = 500e3, 150e3
+TASK, PART, MOVED = 500e3, 150e3, 1.0
 POOLED = 1.0
 MOST_BYTES = 64 << 20     # of what a piece reads and makes
 FEWEST_TASKS = 32         # if there are as many chunks
@@ -41,30 +44,32 @@ def output_chunks(known: Windowed, x: Any, asked: Chunks) -> tuple[tuple[int, ..
             if _count(sizes) >= fewest and _bytes(known, x, sizes) <= MOST_BYTES]
     if not able:
         return min((as_they_are, *others), key=lambda sizes: _bytes(known, x, sizes))
-    return min(able, key=lambda sizes: (TASK * _count(sizes) + PART * _count_of_parts(known, found, sizes)
+    return min(able, key=lambda sizes: (TASK * _count(sizes) + _handing(known, x, sizes)
                                         + _nanoseconds(known, x, sizes)))
 
 
-def parts_of(span: Span, chunks: Sequence[int]) -> list[tuple[int, slice]]:
-    """The chunks that a span lies in, and what it needs of each; the first pixel, where it sees nothing but padding."""
-    start, stop, first, found = span.start, max(span.stop, span.start + 1), 0, []
-    for number, size in enumerate(chunks):
-        if first < stop and start < first + size:
-            needed = slice(max(0, start - first), min(size, stop - first))
-            found.append((number, slice(None) if needed == slice(0, size) else needed))
-        first += size
+def parts_of(runs: Sequence[tuple[int, int]], chunks: Sequence[int]) -> list[tuple[int, tuple[int, int]]]:
+    """The chunks that runs of pixels lie in, and what is needed of each; where no pixel is, nothing of the first."""
+    ends, found = [*itertools.accumulate(chunks, initial=0)], []
+    for start, stop in runs:
+        number = max(0, bisect.bisect_right(ends, start, hi=len(chunks)) - 1)
+        found.append((number, (start - ends[number], min(stop, ends[number + 1]) - ends[number])))
+        while stop > ends[number + 1]:
+            number += 1
+            found.append((number, (0, min(stop, ends[number + 1]) - ends[number])))
     return found
 
 
-def spans_of(axis: Axis, sizes: Sequence[int]) -> list[Span]:
-    """What the parts of a result that have these sizes see."""
+def needs_of(known: Windowed, axis: Axis, sizes: Sequence[int]) -> list[Along]:
+    """What the parts of a result that have these sizes need."""
     ends = itertools.accumulate(sizes, initial=0)
-    return [axis.span(first, last) for first, last in itertools.pairwise(ends)]
+    return [along(axis, first, last, known.mode, known.pads_itself) for first, last in itertools.pairwise(ends)]
 
 
 def _of_chunks(axis: Axis, sizes: Sequence[int], unit: int) -> tuple[int, ...]:
-    """Outputs whose windows begin in the same chunk, or nearly."""
-    ends = {axis.outputs, *(_rounded(axis.output_after(end), unit) for end in itertools.accumulate(sizes))}
+    """Outputs whose windows have their middle in the same chunk, or nearly: with padding "same" the chunks of x."""
+    middle = axis.dilation * (axis.taps - 1) // 2
+    ends = {axis.outputs, *(_rounded(axis.output_after(end - middle), unit) for end in itertools.accumulate(sizes))}
     return _sizes([0, *sorted(end for end in ends if 0 < end <= axis.outputs)])
 
 
@@ -89,9 +94,17 @@ def _rounded(outputs: float, unit: int) -> int:
     return max(unit, 2, round(outputs / unit) * unit)
 
 
-def _count_of_parts(known: Windowed, chunks: Sequence[Sequence[int]], sizes: Sequence[Sequence[int]]) -> int:
-    return math.prod(sum(len(parts_of(span, of_axis)) for span in spans_of(axis, each))
-                     for axis, of_axis, each in zip(known.axes, chunks, sizes))
+def _handing(known: Windowed, x: Any, sizes: Sequence[Sequence[int]]) -> float:
+    """Nanoseconds until all pieces have their parts."""
+    parts, read, largest = 1, 1, 1
+    for axis, place, each in zip(known.axes, known.places, sizes):
+        lengths = [[last - first for _, (first, last) in parts_of(need.runs, x.chunks[place])]
+                   for need in needs_of(known, axis, each)]
+        parts *= sum(map(len, lengths))
+        read *= sum(map(sum, lengths))
+        largest *= sum(map(max, lengths))
+    others = x.size // math.prod(axis.size for axis in known.axes)
+    return PART * parts + MOVED * (read - largest) * others * known.dtype.itemsize
 
 
 def _count(sizes: Sequence[Sequence[int]]) -> int:
