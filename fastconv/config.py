@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, Literal, overload
 
 from fastconv._core.runtime import isa, memory, threads
-from fastconv.functional.foreign import shown
 
 __version__ = "0.1.0"
 
@@ -17,9 +16,9 @@ get_num_threads = threads.get_num_threads
 
 def _checked(n):
     if isinstance(n, bool) or not isinstance(n, numbers.Integral):
-        raise TypeError(f"n must be a whole number of threads, got {shown(n)}")
+        raise TypeError(f"n must be a whole number of threads, got {n!r}")
     if not 1 <= n <= threads.MOST:
-        raise ValueError(f"n must be from 1 to {threads.MOST} threads, got {shown(n)}")
+        raise ValueError(f"n must be from 1 to {threads.MOST} threads, got {n}")
     return int(n)
 
 
@@ -101,7 +100,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     if not isinstance(mode, str):
         raise TypeError(f"mode must be 'stdout' or 'dicts', got {type(mode).__name__}")
     if mode not in ("stdout", "dicts"):
-        raise ValueError(f"mode must be 'stdout' or 'dicts', got {shown(mode)}")
+        raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
     import numpy
 
     config: dict[str, Any] = {
