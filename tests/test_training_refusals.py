@@ -42,7 +42,7 @@ def bad(model=None, optimizer=None, loss=None, schedule=None):
     (lambda path: trainer().fit((IMAGES, LABELS[1:]), 1), ValueError, r"train_set: labels must have shape \(60,\)"),
     (lambda path: fit(trainer(), validation=(IMAGES[0, 0], LABELS)), ValueError, "validation: images must have shape"),
     (lambda path: fit(trainer(), validation=(IMAGES, LABELS / 2)), TypeError, "validation: labels must be integer"),
-    *((lambda path, wrong=wrong: fit(trainer(), checkpoint=wrong), TypeError, "checkpoint must be a path or None, got")
+    *((lambda path, wrong=wrong: fit(trainer(), checkpoint=wrong), TypeError, "checkpoint must be a str or a path")
       for wrong in (3, b"a.npz", ["a.npz"])),
     (lambda path: fit(trainer(), validation=(IMAGES[:0], LABELS[:0])), ValueError, "validation must hold at least one"),
     (lambda path: trainer().evaluate((IMAGES[:0], LABELS[:0])), ValueError, "dataset must hold at least one image"),

@@ -213,14 +213,18 @@ def check_place(path: Path, name: str) -> None:
     UsageError
         With the option's name.
     """
-    if not path.parent.is_dir():
+    from fastconv.nn.serialization import check_writable
+
+    if not os.path.isdir(path.parent):  # a Path's own is an error where a name is too long
         raise UsageError(f"{name} {path}: there is no directory {path.parent}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UsageError(f"{name} must be a file, {path} is a directory")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise UsageError(f"{name} must be a regular file, {path} is a named pipe, a socket or a device")
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"{name} {path}: nothing may be written to the directory {path.parent.absolute()}")
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise UsageError(f"{name} {path}: such a file cannot be written: {error.strerror}") from None
 
 
 def _nearest_file(path: Path) -> str:

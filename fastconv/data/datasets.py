@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv.data.framing import FITS, Fit, Framing
 from fastconv.functional import checks
-from fastconv.functional.foreign import advice, read
+from fastconv.functional.foreign import advice, read, shown
 
 __all__ = ["ArrayDataset"]
 
@@ -97,7 +97,7 @@ class ArrayDataset:
             try:
                 position = operator.index(index)
             except TypeError:
-                raise TypeError(f"index must be an integer, a slice or an array, got {index!r}") from None
+                raise TypeError(f"index must be an integer, a slice or an array, got {shown(index)}") from None
             return self.images[position], self._target(position)
         chosen = index if isinstance(index, slice) else np.asarray(index, dtype=None if len(index) else np.intp)
         return self._with(self.images[chosen], self.labels[chosen])
@@ -218,10 +218,10 @@ class ArrayDataset:
         for name, value in (("mean", mean), ("std", std)):
             number = np.asarray(value, np.float32)
             if number.shape not in ((), (1,), (channels,)) or not np.isfinite(number).all():
-                raise ValueError(f"{name} must be one finite number or {channels} (one a channel), got {value!r}")
+                raise ValueError(f"{name} must be one finite number or {channels} (one a channel), got {shown(value)}")
             values.append(number.reshape(-1, 1, 1))
         if not (values[1] > 0).all():
-            raise ValueError(f"std must be above 0, got {std!r}")
+            raise ValueError(f"std must be above 0, got {shown(std)}")
         return self._with((self.images - values[0]) / values[1], self.labels)
 
 
@@ -270,7 +270,7 @@ def _number_of_classes(labels: NDArray[Any], classes: Sequence[str] | None) -> i
     if classes is not None:
         names = isinstance(classes, Sequence) and not isinstance(classes, str)
         if not (names and all(isinstance(name, str) for name in classes)):
-            raise TypeError(f"classes must be a sequence of names (str), got {classes!r}")
+            raise TypeError(f"classes must be a sequence of names (str), got {shown(classes)}")
         return len(classes)
     if labels.dtype.kind not in "iu" or not labels.size:
         return 0

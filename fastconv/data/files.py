@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fastconv.data.conversions import how_to_convert
 from fastconv.data.datasets import ArrayDataset
 from fastconv.functional import checks
-from fastconv.functional.paths import refuse_all_but_directories, refuse_all_but_files
+from fastconv.functional.paths import checked_path, refuse_all_but_directories, refuse_all_but_files
 
 if TYPE_CHECKING:
     from gzip import GzipFile
@@ -124,8 +124,8 @@ def idx(images_path: StrPath, labels_path: StrPath) -> ArrayDataset:
     ...     data.idx(images, labels)
     ArrayDataset(2 images of 1 x 4 x 4, 2 classes)
     """
-    images = _read_idx(Path(images_path), 3)
-    labels = _read_idx(Path(labels_path), 1)
+    images = _read_idx(checked_path(images_path, "images_path"), 3)
+    labels = _read_idx(checked_path(labels_path, "labels_path"), 1)
     if len(images) != len(labels):
         raise ValueError(f"{labels_path}: {len(labels)} labels, but {images_path} holds {len(images)} images")
     return ArrayDataset(images, labels)
@@ -159,7 +159,8 @@ def mnist(directory: StrPath, split: Part = "train") -> ArrayDataset:
     >>> train = data.mnist("MNIST/raw")  # doctest: +SKIP
     """
     part: Part = checks.choice(split, "split", ("train", "test"))
-    folder, prefix = find_mnist(Path(directory)) or (Path(directory), "")
+    root = checked_path(directory, "directory")
+    folder, prefix = find_mnist(root) or (root, "")
     refuse_all_but_directories(folder, "MNIST's IDX files, train-images-idx3-ubyte and so on")
     labels_path = _find_idx(folder, prefix, part, "labels", 1)
     found = idx(_find_idx(folder, prefix, part, "images", 3), labels_path)
@@ -291,7 +292,8 @@ def cifar10(directory: StrPath, split: Part = "train") -> ArrayDataset:
     >>> train = data.cifar10("cifar-10-batches-bin")  # doctest: +SKIP
     """
     part: Part = checks.choice(split, "split", ("train", "test"))
-    folder = find_cifar10(Path(directory)) or Path(directory)
+    root = checked_path(directory, "directory")
+    folder = find_cifar10(root) or root
     refuse_all_but_directories(folder,
                                "CIFAR-10's binary files, data_batch_1.bin to data_batch_5.bin and test_batch.bin")
     paths = [_test_batch(folder)] if part == "test" else _training_batches(folder)
@@ -401,7 +403,7 @@ def npz(path: StrPath, split: Part | None = None) -> ArrayDataset:
     ArrayDataset(5 images of 1 x 16 x 16, 2 classes)
     """
     part: Part | None = checks.choice(split, "split", ("train", "test", None))
-    path = Path(path)
+    path = checked_path(path, "path")
     with _open_npz(path) as archive:
         pair = _npz_pair(archive, part)
         if pair is None:

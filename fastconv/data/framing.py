@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 
 Fit = Literal["stretch", "pad"]
 
@@ -68,10 +69,11 @@ class Framing:
         if background is not None and not np.isfinite(checks.number(background, "background")):
             raise ValueError(f"background must be finite, got {background!r}")
         if isinstance(value_range, (str, bytes)) or not isinstance(value_range, Sequence) or len(value_range) != 2:
-            raise TypeError(f"value_range must be two numbers, of black and of white, got {value_range!r}")
+            raise TypeError(f"value_range must be two numbers, of black and of white, got {shown(value_range)}")
         black, white = (checks.number(value, "value_range") for value in value_range)
         if not -np.inf < black < white < np.inf:
-            raise ValueError(f"value_range must be finite and ascending, of black and of white, got {value_range!r}")
+            raise ValueError("value_range must be finite and ascending, of black and of white, "
+                             f"got {shown(value_range)}")
         pair = None if size is None else checks.pair(tuple(size) if isinstance(size, list) else size, "size")
         return cls(pair, channels, fit, None if background is None else float(background), (black, white))
 

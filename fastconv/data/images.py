@@ -15,7 +15,7 @@ from fastconv.data.files import StrPath, channels_first
 from fastconv.data.framing import Fit, Framing, luma, pillow
 from fastconv.data.recognise import what_it_is
 from fastconv.functional import checks
-from fastconv.functional.paths import refuse_all_but_directories, refuse_all_but_files
+from fastconv.functional.paths import checked_path, refuse_all_but_directories, refuse_all_but_files
 
 __all__ = ["image_folder", "load_image"]
 
@@ -78,7 +78,7 @@ def load_image(
     """
     if invert is not None:
         checks.flag(invert, "invert")
-    return framed(Path(path), Framing.checked(size, channels, fit, background, value_range), invert)[0]
+    return framed(checked_path(path, "path"), Framing.checked(size, channels, fit, background, value_range), invert)[0]
 
 
 def framed(path: Path, framing: Framing, invert: bool | None = None) -> tuple[NDArray[np.float32], bool]:
@@ -128,7 +128,7 @@ def image_folder(
     >>> from fastconv import data
     >>> flowers = data.image_folder("flowers", size=64, channels=3)  # doctest: +SKIP
     """
-    root = Path(directory)
+    root = checked_path(directory, "directory")
     framing = Framing.checked(size, channels, fit, background, value_range)
     refuse_all_but_directories(root, "a folder of images for each class")
     folders = sub_folders(root)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastconv.data.augment import Augmentation
 from fastconv.data.datasets import ArrayDataset
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 
 __all__ = ["DataLoader"]
 
@@ -75,7 +76,7 @@ class DataLoader:
         if not isinstance(dataset, ArrayDataset):
             raise TypeError(f"dataset must be an ArrayDataset or a pair (images, labels), got {type(dataset).__name__}")
         if augment is not None and not callable(augment):
-            raise TypeError(f"augment must be callable as (images, rng) -> images or None, got {augment!r}")
+            raise TypeError(f"augment must be callable as (images, rng) -> images or None, got {shown(augment)}")
         self.dataset = dataset
         self.batch_size: int = checks.integer(batch_size, "batch_size", 1, maximum=None)
         self.shuffle: bool = checks.flag(shuffle, "shuffle")

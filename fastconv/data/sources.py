@@ -27,7 +27,8 @@ from fastconv.data.framing import Fit
 from fastconv.data.images import image_files, image_folder, sub_folders
 from fastconv.data.parts import find_parts
 from fastconv.functional import checks
-from fastconv.functional.paths import refuse_special
+from fastconv.functional.foreign import shown
+from fastconv.functional.paths import checked_path, refuse_special
 
 __all__ = ["load"]
 
@@ -91,7 +92,7 @@ def load(
     """
     checks.choice(split, "split", ("train", "validation", "test", "all"))
     if isinstance(classes, str):
-        raise TypeError(f"classes must be a sequence of names, got {classes!r}")
+        raise TypeError(f"classes must be a sequence of names, got {shown(classes)}")
     names = None if classes is None else list(classes)
     framing = {"size": size, "channels": channels, "fit": fit, "background": background, "value_range": value_range}
     readers = _find(source, framing, names)
@@ -128,10 +129,10 @@ def is_image_folder(source: StrPath) -> bool:
 
 def _find(source: StrPath, framing: dict[str, Any], classes: list[str] | None) -> _Readers:
     if not isinstance(source, (str, os.PathLike)):
-        raise TypeError(f"source must be a name or a path, got {source!r}")
+        raise TypeError(f"source must be a name or a path, got {shown(source)}")
+    path = checked_path(source, "source")
     if not os.fspath(source):
         raise ValueError("source must be a name or a path, got '' (write '.' for the current folder)")
-    path = Path(source)
     readers: _Readers
     if source != "digits":
         refuse_special(path)

@@ -1,9 +1,26 @@
-"""Paths of files, before they are opened: what opening or reading would wait for without end is refused by name."""
+"""Paths of files, before they are opened: what is no path, and what opening or reading would wait for without end, is
+refused by name."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+from fastconv.functional.foreign import shown
+
+
+def checked_path(value: Any, name: str) -> Path:
+    """An argument that names a file or a folder: a str, or an object that stands for one as a path does."""
+    try:
+        text = os.fspath(value)
+    except Exception:  # TypeError, or what a foreign __fspath__ raises
+        text = None
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str or a path, got {shown(value)}")
+    if "\0" in text:
+        raise ValueError(f"{name} must be a path, which holds no NUL character, got {shown(text)}")
+    return Path(text)
 
 
 def refuse_special(path: Path) -> None:

@@ -45,6 +45,8 @@ class ModuleList(_Container, MutableSequence[Module]):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self._modules: list[Module] = []
+        if not isinstance(modules, Iterable):
+            raise TypeError(f"modules must be a list of fastconv.nn modules, got {shown(modules)}")
         self.extend(modules)
 
     def insert(self, index: int, module: Module) -> None:
@@ -86,7 +88,12 @@ class ModuleDict(_Container, MutableMapping[str, Module]):
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
         self._modules: dict[str, Module] = {}
-        self.update(modules)
+        try:
+            named = dict(modules)
+        except (TypeError, ValueError):
+            raise TypeError("modules must be a dict of names and fastconv.nn modules, or pairs of these, "
+                            f"got {shown(modules)}") from None
+        self.update(named)
 
     def __getitem__(self, name: str) -> Module:
         return self._modules[name]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
-from fastconv.functional.paths import refuse_all_but_files
+from fastconv.functional.paths import checked_path, refuse_all_but_files
 from fastconv.nn.architecture import build, describe, unknown_classes
 from fastconv.nn.module import Module
 from fastconv.nn.prefixes import state_from
@@ -75,7 +75,7 @@ def save(model: Module, path: str | os.PathLike, metadata: Mapping[str, Any] | N
     """
     if not isinstance(model, Module):
         raise TypeError(f"model must be a fastconv.nn module, got {type(model).__name__}")
-    path = _path(path)
+    path = checked_path(path, "path")
     suffix = _suffix(path)
     described = describe(model) if checks.flag(architecture, "architecture") else None
     document = {"format": 1, "architecture": described, "metadata": dict(metadata or {})}
@@ -124,7 +124,7 @@ def load(path: str | os.PathLike, classes: Iterable[type[Module]] = ()) -> Modul
     )
     """
     own = _by_name(classes)
-    arrays, document = _read(_path(path))
+    arrays, document = _read(checked_path(path, "path"))
     weights = f"build the model, then model.load_state_dict({state_from('fastconv.load_weights(path)', arrays)})"
     if "checkpoint" in document:
         raise ValueError(f"{path} is a checkpoint of a training, not a model: go on with Trainer.fit(..., "
@@ -161,12 +161,12 @@ def load_weights(path: str | os.PathLike) -> dict[str, NDArray[Any]]:
     ValueError
         If the file is damaged.
     """
-    return _read(_path(path))[0]
+    return _read(checked_path(path, "path"))[0]
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """What the caller of `save` added; empty for a file that something else wrote."""
-    metadata = _read(_path(path))[1].get("metadata")
+    metadata = _read(checked_path(path, "path"))[1].get("metadata")
     return metadata if isinstance(metadata, dict) else {}
 
 
@@ -213,7 +213,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         refuse_all_but_files(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no directory {path.parent}")
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new = _beside(path)
     try:
         with open(new, "wb") as file:
             write(file)
@@ -228,10 +228,18 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         new.unlink(missing_ok=True)
 
 
-def _path(path: Any) -> Path:
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path must be a str or a path, got {shown(path)}")
-    return Path(path)
+def check_writable(path: Path) -> None:
+    """The error that `write_atomically` would end in, before there is anything to write: begins the new file and takes
+    it away again. What permissions say is not enough: they say nothing of names, nor of places such as ``/proc``."""
+    new = _beside(path)
+    try:
+        open(new, "wb").close()
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.new")
 
 
 def _suffix(path: Path, advice: str = "") -> str:

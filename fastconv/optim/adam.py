@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from fastconv._core.pointwise import update
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 from fastconv.optim.optimizer import Optimizer, Parameter
 from fastconv.optim.ranges import at_least_zero
 
 
 def _two_decays(value: tuple[float, float], name: str) -> tuple[float, float]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(f"{name} must be two numbers, got {value!r}")
+        raise TypeError(f"{name} must be two numbers, got {shown(value)}")
     first, second = (checks.number(beta, name) for beta in value)
     if not (0 <= first < 1 and 0 <= second < 1):
         raise ValueError(f"{name} must be at least 0 and less than 1, got {value}")

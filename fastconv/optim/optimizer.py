@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastconv._core.pointwise import update
 from fastconv._core.runtime import arrays
 from fastconv.functional import checks
+from fastconv.functional.foreign import shown
 from fastconv.optim.ranges import at_least_zero
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -55,7 +56,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Parameter], lr: float, weight_decay: float) -> None:
         if not isinstance(params, Iterable):
-            raise TypeError(f"params must be a list of parameters, as model.parameters() gives, got {params!r}")
+            raise TypeError(f"params must be a list of parameters, as model.parameters() gives, got {shown(params)}")
         self.params = list(params)
         for parameter in self.params:
             if not (hasattr(parameter, "data") and hasattr(parameter, "grad")):
@@ -252,8 +253,8 @@ class Optimizer:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
-        return f"{type(self).__name__}({len(self.params)} parameters, {shown})"
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
+        return f"{type(self).__name__}({len(self.params)} parameters, {settings})"
 
 
 def _check_updatable(array: Any, called: str) -> None:

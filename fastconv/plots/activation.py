@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastconv import nn, walk
 from fastconv.functional import checks
-from fastconv.plots.display import Display, number
+from fastconv.plots.display import Display, check_walk, number
 from fastconv.walk.layers import channels_first, layer_of
 
 _BINS = 40
@@ -38,6 +38,7 @@ class ActivationDisplay(Display):
     """
 
     def __init__(self, data: walk.ActivationWalk, *, channel: int = 0) -> None:
+        check_walk(data, walk.ActivationWalk)
         if data.x.ndim != 3 or not data.x.size:
             raise ValueError(f"data must be of maps (C, H, W), with at least one number, got shape {data.x.shape}")
         if not 0 <= checks.integer(channel, "channel") < len(data.x):

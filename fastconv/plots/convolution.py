@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastconv import nn, walk
 from fastconv.functional import checks
-from fastconv.plots.display import GREY, Display, hatch, number, rectangle
+from fastconv.plots.display import GREY, Display, check_walk, hatch, number, rectangle
 from fastconv.walk.layers import channels_first, layer_of
 
 #: Of a ruler on which each pixel has a number.
@@ -47,6 +47,7 @@ class ConvolutionDisplay(Display):
 
     def __init__(self, data: walk.ConvolutionWalk, *, k: int = 0, channel: int = 0,
                  at: tuple[int, int] = (0, 0)) -> None:
+        check_walk(data, walk.ConvolutionWalk)
         place = checks.integers(at, "at")
         if len(place) != 2:
             raise ValueError(f"at must be (row, column), got {at}")
@@ -177,6 +178,7 @@ class ChannelSumDisplay(Display):
     """
 
     def __init__(self, data: walk.ConvolutionWalk, *, k: int = 0) -> None:
+        check_walk(data, walk.ConvolutionWalk)
         self.data, self.k = data, k
         self.cell = data.cell(k, 0, 0)
 
@@ -243,6 +245,7 @@ class OutputSizeDisplay(Display):
     """
 
     def __init__(self, data: walk.OutputSize) -> None:
+        check_walk(data, walk.OutputSize)
         self.data = data
 
     @classmethod

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv.functional.foreign import shown
+
 MOST_NUMBERS = 81  # cells of a plane that are small enough to be read
 MOST_BARS = 20
 SIGNED = "RdBu_r"
@@ -116,6 +118,13 @@ def _ends(values: NDArray[Any]) -> tuple[float, float]:
     """
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def check_walk(data: Any, kind: type[Any]) -> None:
+    """Refuse as `data` of a display what `fastconv.walk` did not make."""
+    if not isinstance(data, kind):
+        raise TypeError(f"data must be a fastconv.walk.{kind.__name__}, got {shown(data)}: "
+                        "the display's own from_... makes one, of arrays or of a model")
 
 
 def number(value: Any) -> str:

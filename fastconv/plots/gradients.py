@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn, walk
 from fastconv.functional import checks
-from fastconv.plots.display import Display, number, rectangle, sheet
+from fastconv.plots.display import Display, check_walk, number, rectangle, sheet
 from fastconv.walk.layers import channels_first, convolution_of
 
 _ACROSS = 5
@@ -40,6 +40,7 @@ log-likelihood that is p - onehot
     """
 
     def __init__(self, data: walk.BackwardWalk) -> None:
+        check_walk(data, walk.BackwardWalk)
         self.data = data
         self.layers = tuple(reversed(data.layers))
 
@@ -143,6 +144,7 @@ class UpdateDisplay(Display):
     """
 
     def __init__(self, data: walk.UpdateWalk, name: str, *, k: int = 0, channel: int = 0) -> None:
+        check_walk(data, walk.UpdateWalk)
         filters = [one for one, values in data.gradients.items() if values.ndim == 4]
         checks.choice(name, "name", tuple(filters))
         for index, title, most in ((k, "k", data.before[name].shape[0]),

@@ -42,6 +42,8 @@ class HistoryDisplay(Display):
     """
 
     def __init__(self, history: Mapping[str, Any]) -> None:
+        if not isinstance(history, Mapping):
+            raise TypeError(f"history must be a mapping as that of a History's to_dict(), got {shown(history)}")
         for name, values in history.items():
             if not hasattr(values, "__len__"):
                 raise TypeError(f"history must have a list in {name}, got {shown(values)}")

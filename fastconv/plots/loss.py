@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import nn, walk
-from fastconv.plots.display import Display, number
+from fastconv.plots.display import Display, check_walk, number
 from fastconv.plots.prediction import class_names
 
 _LEAST = 1e-4  # from where on the curve is drawn: it comes from infinity
@@ -35,6 +35,7 @@ class LossDisplay(Display):
     """
 
     def __init__(self, data: walk.BackwardWalk, *, classes: Sequence[str] | None = None) -> None:
+        check_walk(data, walk.BackwardWalk)
         self.data = data
         self.classes = class_names(classes, len(data.error))
 

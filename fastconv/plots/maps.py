@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn, walk
 from fastconv.functional import checks
-from fastconv.plots.display import Display, number, tiled
+from fastconv.plots.display import Display, check_walk, number, tiled
 from fastconv.walk.layers import channels_first, convolution_of
 
 SCALES = ("map", "layer", "model")
@@ -36,6 +36,7 @@ class FeatureMapDisplay(Display):
     """
 
     def __init__(self, data: walk.ForwardWalk, *, most: int = 64) -> None:
+        check_walk(data, walk.ForwardWalk)
         self.data = data
         self.most = checks.integer(most, "most", 1)
         self.layers = [(one.name, channels_first(data.layers, one.output)) for one in data.layers

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn, walk
 from fastconv.functional import checks
-from fastconv.plots.display import GREY, Display, number
+from fastconv.plots.display import GREY, Display, check_walk, number
 from fastconv.plots.prediction import class_names
 
 _MOST_CLASSES = 20  # whose counts can be read
@@ -115,6 +115,7 @@ class MistakesDisplay(Display):
     """
 
     def __init__(self, data: walk.PredictionsWalk, *, most: int = 12, classes: Sequence[str] | None = None) -> None:
+        check_walk(data, walk.PredictionsWalk)
         self.data = data
         self.classes = class_names(classes, data.probabilities.shape[1])
         self.worst = data.mistakes[:checks.integer(most, "most", 1)]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn, walk
-from fastconv.plots.display import Display
+from fastconv.plots.display import Display, check_walk
 from fastconv.walk.layers import channels_first
 
 _ACROSS = 7
@@ -47,6 +47,7 @@ class ModelDisplay(Display):
     """
 
     def __init__(self, data: walk.ForwardWalk) -> None:
+        check_walk(data, walk.ForwardWalk)
         self.data = data
 
     @classmethod

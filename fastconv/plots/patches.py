@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn, walk
 from fastconv.functional import checks
-from fastconv.plots.display import GREY, Display, number, tiled
+from fastconv.plots.display import GREY, Display, check_walk, number, tiled
 
 
 class TopPatchesDisplay(Display):
@@ -32,6 +32,7 @@ class TopPatchesDisplay(Display):
     """
 
     def __init__(self, data: walk.PatchesWalk, *, most: int = 8) -> None:
+        check_walk(data, walk.PatchesWalk)
         self.data = data
         self.most = min(checks.integer(most, "most", 1), len(data.weight))
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import walk
+from fastconv.functional import checks
 from fastconv.functional.typing import Pair
-from fastconv.plots.display import GREY, Display, number, rectangle
+from fastconv.plots.display import GREY, Display, check_walk, number, rectangle
 
 
 class PoolingDisplay(Display):
@@ -33,7 +34,8 @@ class PoolingDisplay(Display):
     """
 
     def __init__(self, data: walk.PoolingWalk, *, most: int = 4) -> None:
-        self.data, self.most = data, min(most, len(data.x))
+        check_walk(data, walk.PoolingWalk)
+        self.data, self.most = data, min(checks.integer(most, "most", 1), len(data.x))
 
     @classmethod
     def from_arrays(cls, x: ArrayLike, kernel_size: Pair, *, most: int = 4, kind: Literal["max", "average"] = "max",

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fastconv import nn, walk
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
-from fastconv.plots.display import GREY, Display, number
+from fastconv.plots.display import GREY, Display, check_walk, number
 from fastconv.walk.layers import channels_first
 
 
@@ -38,6 +38,7 @@ class PredictionDisplay(Display):
 
     def __init__(self, data: walk.ForwardWalk, *, label: int | None = None,
                  classes: Sequence[str] | None = None) -> None:
+        check_walk(data, walk.ForwardWalk)
         count = len(data.probabilities)
         if label is not None and not 0 <= checks.integer(label, "label") < count:
             raise ValueError(f"label must be at least 0 and less than {count}, got {label}")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import walk
-from fastconv.plots.display import GREY, Display
+from fastconv.plots.display import GREY, Display, check_walk
 
 
 class ShuffledPixelsDisplay(Display):
@@ -29,6 +29,7 @@ class ShuffledPixelsDisplay(Display):
     """
 
     def __init__(self, data: walk.ShuffledWalk) -> None:
+        check_walk(data, walk.ShuffledWalk)
         self.data = data
 
     @classmethod

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastconv import nn, walk
 from fastconv.functional import checks
-from fastconv.plots.display import Display, number, tiled
+from fastconv.plots.display import Display, check_walk, number, tiled
 
 
 class FilterHistoryDisplay(Display):
@@ -33,6 +33,7 @@ class FilterHistoryDisplay(Display):
     """
 
     def __init__(self, data: walk.TrainingWalk, *, most: int = 8) -> None:
+        check_walk(data, walk.TrainingWalk)
         self.data = data
         self.most = min(checks.integer(most, "most", 1), data.filters.shape[1])
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastconv._core.runtime import isa
 from fastconv.config import __version__
-from fastconv.functional.foreign import shown
+from fastconv.functional.paths import checked_path
 from fastconv.nn.serialization import write_atomically
 from fastconv.scale.cutting import Piece
 from fastconv.scale.source import Function
@@ -88,9 +88,7 @@ class State:
 
 def _checked(state: str | os.PathLike[str]) -> Path:
     """The argument `state`."""
-    if not isinstance(state, (str, os.PathLike)) or not isinstance(os.fspath(state), str):
-        raise TypeError(f"state must be a path or None, got {shown(state)}")
-    path = Path(state)
+    path = checked_path(state, "state")
     if not path.parent.is_dir():
         raise ValueError(f"state must be in a folder that exists, got {str(path)!r}")
     if path.exists() and not path.is_file():

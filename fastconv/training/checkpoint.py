@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv.nn.serialization import read_npz, write_npz
+from fastconv.functional.foreign import shown
+from fastconv.functional.paths import checked_path
+from fastconv.nn.serialization import check_writable, read_npz, write_npz
 from fastconv.training.described import UNKNOWN, checksum
 from fastconv.training.run import Parts, Run, prepare
 
@@ -25,17 +27,20 @@ def checkpoint_path(checkpoint: str | os.PathLike[str] | None, resume: bool) -> 
         if resume:
             raise ValueError("resume needs checkpoint, the file to continue from, got None")
         return None
-    if not isinstance(checkpoint, (str, os.PathLike)) or not isinstance(os.fspath(checkpoint), str):
-        raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
-    path = Path(checkpoint)
+    path = checked_path(checkpoint, "checkpoint")
     if path.suffix != ".npz":
         raise ValueError(f"checkpoint must end in .npz, got {str(path)!r}")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # a Path's own is an error where a name is too long
         raise ValueError(f"checkpoint must be in a folder that exists, got {str(path)!r}")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"checkpoint must be a regular file, {str(path)!r} is a directory or a special file")
-    if resume and not path.exists():
+    if resume and not os.path.exists(path):
         raise ValueError(f"checkpoint must be an existing file to resume from, got {str(path)!r}")
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise ValueError("checkpoint must be a file that can be written, "
+                         f"got {shown(str(path))}: {error.strerror}") from error
     return path
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastconv.functional.checks import LARGEST_OPTION
 from fastconv.functional.foreign import shown
-from fastconv.functional.paths import refuse_all_but_files
+from fastconv.functional.paths import checked_path, refuse_all_but_files
 from fastconv.nn.serialization import write_atomically
 
 
@@ -135,7 +135,7 @@ def _read(lines: list[tuple[str, list[str]]]) -> History:
 
 
 def _csv_path(path: str | os.PathLike[str]) -> Path:
-    found = Path(path)
+    found = checked_path(path, "path")
     if found.suffix != ".csv":
         raise ValueError(f"path must end in .csv, got {found}")
     return found

@@ -18,7 +18,7 @@ from fastconv.data import Augmentation, DataLoader, DataWarning, TargetDataset
 from fastconv.data.datasets import as_float32
 from fastconv.data.doubts import check_finite, doubts
 from fastconv.functional import checks
-from fastconv.functional.foreign import read
+from fastconv.functional.foreign import read, shown
 from fastconv.nn.loss import Loss
 from fastconv.nn.module import Module
 from fastconv.nn.parts import check_parts, warn_of_probabilities
@@ -100,7 +100,7 @@ class Trainer:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a fastconv.optim optimizer, got {type(optimizer).__name__}")
         if isinstance(loss, type) or not (callable(loss) and hasattr(loss, "backward")):
-            raise TypeError(f"loss must be a loss such as nn.NLLLoss(), got {loss!r}")
+            raise TypeError(f"loss must be a loss such as nn.NLLLoss(), got {shown(loss)}")
         if schedule is not None and not isinstance(schedule, Schedule):
             raise TypeError(f"schedule must be a fastconv.optim schedule or None, got {type(schedule).__name__}")
         if schedule is not None and schedule.optimizer is not optimizer:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastconv.functional import checks
 from fastconv.functional.explanation import ConvExplanation
+from fastconv.functional.foreign import shown
 
 __all__ = ["OutputSize", "output_size"]
 
@@ -130,7 +131,7 @@ def output_size(size: int, kernel_size: int, stride: int = 1, padding: int | tup
     step, distance = checks.integer(stride, "stride", 1), checks.integer(dilation, "dilation", 1)
     ends = padding if isinstance(padding, (tuple, list)) else (padding, padding)
     if len(ends) != 2:
-        raise ValueError(f"padding must be an integer or (before, after), got {padding!r}")
+        raise ValueError(f"padding must be an integer or (before, after), got {shown(padding)}")
     before, after = (checks.integer(end, "padding", 0) for end in ends)
     outputs = checks.window_output((size,), (taps,), (step,), ((before, after),), (distance,),
                                    names=("size", "kernel_size"))[0]

@@ -182,3 +182,15 @@ def test_a_part_is_augmented_by_its_key():
     np.testing.assert_equal(first, again)
     assert (first[0] != other[0]).any()
     np.testing.assert_equal(loader.part(loader.order(3)[:7], 3, 0), next(loader.batches(3)))
+
+
+@pytest.mark.parametrize("call, argument", [
+    (lambda many: DataLoader(dataset(), 4, augment=many), "augment"),
+    (lambda many: dataset().normalize(many, 1.0), "mean"),
+    (lambda many: dataset().normalize(0.0, many - 1), "std"),
+    (lambda many: dataset()[{"a": many}], "index"),
+])
+def test_a_message_about_many_numbers_is_one_line(call, argument):
+    with pytest.raises((TypeError, ValueError), match=f"^{argument} must ") as error:
+        call(np.ones((30, 30)))
+    assert "\n" not in str(error.value) and len(str(error.value)) < 200

@@ -85,6 +85,25 @@ def test_no_channels_give_the_bias(dtype, algorithm, activation):
         assert found.output_shape == y_shape and found.flops == found.workspace == 0 and str(found)
 
 
+@pytest.mark.parametrize("padding_mode", ["constant", "reflect"])
+@pytest.mark.parametrize("activation", [None, "sigmoid"])
+@pytest.mark.parametrize("axes, forms", [(1, ("NCL", "NLC")), (3, ("NCDHW", "NDHWC"))])
+def test_no_channels_of_signals_and_volumes(axes, forms, activation, padding_mode):
+    size, bias = (5, 6, 7)[:axes], np.array([-1.5, 0.0, 2.0, 30.0])
+    weight, options = ones(4, 0, *(3,) * axes), {"stride": 2, "padding": 1, "padding_mode": padding_mode}
+    wanted = bias if activation is None else fc.sigmoid(bias)
+    for form, x_shape in zip(forms, ((2, 0, *size), (2, *size, 0))):
+        x, more = ones(*x_shape), {"data_format": form, "activation": activation, **options}
+        y = getattr(fc, f"conv{axes}d")(x, weight, bias, **more)
+        channel = form.index("C")
+        assert y.ndim == axes + 2 and y.shape[channel] == 4
+        np.testing.assert_array_equal(np.moveaxis(y, channel, -1), np.broadcast_to(wanted, (2, *(3, 3, 4)[:axes], 4)))
+        np.testing.assert_array_equal(getattr(fc, f"plan_conv{axes}d")(x_shape, weight, bias, **more)(x), y)
+        grads = getattr(fc, f"conv{axes}d_backward")(np.ones_like(y), x, weight, data_format=form, **options)
+        assert grads[0].shape == x_shape and grads[1].shape == weight.shape
+        np.testing.assert_array_equal(grads[2], np.full(4, y.size // 4))
+
+
 def test_no_channels_in_groups():
     y = fc.conv2d(ones(2, 0, 5, 5), ones(4, 0, 3, 3), np.arange(4.0), groups=2)
     assert y.shape == (2, 4, 3, 3) and (y == np.arange(4.0)[:, None, None]).all()

@@ -75,3 +75,23 @@ def test_what_they_do_not_take():
     for container in (nn.ModuleList([nn.ReLU()]), nn.ModuleDict({"a": nn.ReLU()})):
         with pytest.raises(NotImplementedError, match="holds modules and is none to be called"):
             container(np.zeros(1))
+
+
+@pytest.mark.parametrize("wrong", [None, 3, 1.5, nn.ReLU(), ..., np.float32(2)], ids=str)
+def test_what_holds_no_modules(wrong):
+    with pytest.raises(TypeError, match="modules must be a list of fastconv.nn modules, got "):
+        nn.ModuleList(wrong)
+    with pytest.raises(TypeError, match="modules must be a dict of names and fastconv.nn modules, or pairs of "):
+        nn.ModuleDict(wrong)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((2, 3, 4)), [1, 2], "abc", [()]], ids=str)
+def test_what_holds_no_pairs(wrong):
+    with pytest.raises((TypeError, ValueError), match="modules must "):
+        nn.ModuleDict(wrong)
+
+
+def test_dicts_of_pairs_and_of_dicts():
+    one = nn.ReLU()
+    for modules in ([("a", one)], {"a": one}, nn.ModuleDict({"a": one}), iter([("a", one)])):
+        assert dict(nn.ModuleDict(modules)) == {"a": one}

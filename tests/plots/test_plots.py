@@ -1,5 +1,6 @@
 """Every number of a picture is the kernel's; drawing leaves nothing behind and imports Matplotlib late."""
 
+import inspect
 import subprocess
 import sys
 import time
@@ -195,3 +196,12 @@ def test_matplotlib_is_imported_when_something_is_drawn():
                "except ImportError as error: print(error)")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "pictures need Matplotlib: pip install 'fastconv[plot]'\n", done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in plots.__all__ if "data" in inspect.signature(
+    getattr(plots, name)).parameters])
+def test_a_display_of_what_is_no_walk(name):
+    kind = getattr(plots, name)
+    for wrong in (None, 3, image(), "walk", model(), walk.FILTERS):
+        with pytest.raises(TypeError, match=r"data must be a fastconv\.walk\.\w+, got "):
+            kind(wrong, **({"name": "0.weight"} if name == "UpdateDisplay" else {}))

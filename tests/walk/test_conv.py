@@ -166,3 +166,15 @@ def test_a_weight_that_is_not_there():
         seen.tap(0, 3, 0, 0)
     with pytest.raises(ValueError, match="one image"):
         walk.convolution_backward(np.ones((1, 2, 2, 2)), np.ones((1, 3, 4, 4)), np.ones((2, 3, 3, 3)))
+
+
+def test_the_filters_are_everybodys():
+    """Who changed one would change it for the page, the command line and all that come after."""
+    for values in walk.FILTERS.values():
+        with pytest.raises(ValueError, match="read-only"):
+            values[0, 0] = 7
+    with pytest.raises(TypeError):
+        walk.FILTERS["blur"] = np.zeros((3, 3), np.float32)
+    mine = walk.FILTERS["blur"].copy()
+    mine *= 2
+    np.testing.assert_allclose(walk.FILTERS["blur"].sum(), 1, rtol=1e-6)

@@ -1,6 +1,1 @@
-from numpy.typing import NDArray
-
-from fastconv._core.pooling.windows import Windows
-
-def pool(x: NDArray, windows: Windows, average: bool, y: NDArray, indices: NDArray | None) -> None: ...
-def pooled(x: NDArray, windows: Windows, average: bool, with_indices: bool) -> NDArray | tuple[NDArray, NDArray]: ...
+# For other Cython modules only: forward.pxd.

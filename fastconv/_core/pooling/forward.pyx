@@ -1,5 +1,5 @@
-"""Max and average pooling, forward: which loops serve a call, and those that need no band. The gradients are in
-backward.pyx.
+"""Max and average pooling, forward: which loops serve a call, and those that need no band. What windows are too large
+for that is in large.pyx.
 
 Which loop serves a call follows from the memory of x and from the windows (windows.pyx):
 
@@ -95,25 +95,9 @@ cdef bint holds(cnp.ndarray y, bint channels_last) noexcept:
     return True
 
 
-def pool(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, cnp.ndarray indices):
-    """Pools an (N, C, H, W) view with any strides into y, and into indices where these are not None: (N, C, OH, OW)
-    views of memory without gaps, NCHW or NHWC, both the same. Where x has the other order the results are computed in
-    that of x first."""
-    pool_planes(x, windows, average, y, indices)
-
-
-def pooled(cnp.ndarray x, Windows windows, bint average, bint with_indices):
-    """The same into new arrays in NCHW order: y, or (y, indices)."""
-    cdef Py_ssize_t n = cnp.PyArray_DIM(x, 0), c = cnp.PyArray_DIM(x, 1)
-    cdef Py_ssize_t oh = windows.rows.outputs, ow = windows.cols.outputs
-    cdef cnp.ndarray y = new_images(n, c, oh, ow, False, cnp.PyArray_TYPE(x))
-    cdef cnp.ndarray indices = new_images(n, c, oh, ow, False, cnp.NPY_INT64) if with_indices else None
-    pool_planes(x, windows, average, y, indices)
-    return (y, indices) if with_indices else y
-
-
 cdef pool_planes(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, cnp.ndarray indices):
-    """`pool`, for other Cython modules."""
+    """Pools an (N, C, H, W) view with any strides into y, and into indices where these are not None: (N, C, OH, OW)
+    views, both the same. Where these have gaps, or another order in memory than x, the results are computed apart."""
     cdef bint channels_last = channels_are_lanes(x)
     if cnp.PyArray_DIM(x, 0) == 0:
         return

@@ -25,7 +25,7 @@ from fastconv._core.runtime.isa cimport max_down, mean_down
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_down
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
-from fastconv._core.pooling.forward cimport pool_planes
+from fastconv._core.pooling.large cimport pool_planes
 from fastconv._core.pooling.volume cimport (
     MOST, NEAR, PooledVolume, array_in, join_volumes, joined, volume_problem,
 )

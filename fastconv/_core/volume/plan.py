@@ -106,6 +106,9 @@ class VolumePlan:
 
     def convolve(self, volumes: Volumes, prepared=None) -> None:
         """Fills y."""
+        if self.problem.is_empty:
+            lay_ground(volumes.y, volumes.bias, volumes.epilogue)
+            return
         if self.flat is None:
             if self.best(volumes, prepared) is False:
                 self.otherwise(volumes)
