@@ -128,24 +128,25 @@ def _fft(transform: Callable[..., Any]) -> Callable[..., Any]:
 def _served(compute: Callable[..., Any]) -> Callable[..., Any]:
     """A function of Keras's, of the name of `compute` behind its `_`, which gets arrays and the data format that is
     meant. What fastconv does not serve goes to Keras's own."""
-    name, signature = compute.__name__[1:], inspect.signature(compute)
+    theirs, signature = compute.__name__[1:], inspect.signature(compute)
 
     @functools.wraps(compute)
     def function(*arguments: Any, **named: Any) -> Any:
         call = signature.bind(*arguments, **named)
         call.apply_defaults()
-        tensors = {each: _array(call.arguments[each]) for each in ("inputs", "kernel") if each in call.arguments}
+        tensors: dict[str, Any] = {name: _array(value) for name, value in call.arguments.items()
+                                   if name in ("inputs", "kernel")}
         data_format = _host().backend.standardize_data_format(call.arguments["data_format"])
         call.arguments.update(tensors, data_format=data_format)
         reason = _reason(*tensors.values())
         if reason:
-            report().hand_on(name, reason)
+            report().hand_on(theirs, reason)
             if not _has_jax():
-                raise TypeError(f"{name} is not served for {reason}, and Keras's own code needs JAX: convert the "
+                raise TypeError(f"{theirs} is not served for {reason}, and Keras's own code needs JAX: convert the "
                                 "inputs to float32, or pip install jax")
-            return _exchange.own(_host(), name)(*call.args)
+            return _exchange.own(_host(), theirs)(*call.args)
         result = compute(*call.args)
-        report().serve(name)
+        report().serve(theirs)
         return result
 
     return function
@@ -262,7 +263,8 @@ def _without_windows(inputs: Any, channels: int, reach: Any, steps: tuple[int, .
     return (len(inputs), *outputs, channels) if last else (len(inputs), channels, *outputs)
 
 
-def _pooled(functions: dict[int, Callable[..., Any]], options: dict[str, Any], inputs: Any, how: tuple[Any, ...]) -> Any:
+def _pooled(functions: dict[int, Callable[..., Any]], options: dict[str, Any], inputs: Any,
+            how: tuple[Any, ...]) -> Any:
     pool_size, strides, padding, data_format = how
     if padding not in ("same", "valid"):
         raise ValueError(f"Invalid padding '{padding}', must be 'same' or 'valid'.")
