@@ -39,6 +39,7 @@ from typing import Any, NamedTuple
 from fastconv._core.data_gradient import one_output as one_output_gradient, phases
 from fastconv._core.data_gradient.one_call import OneCall
 from fastconv._core.data_gradient.subpixel import Subpixel
+from fastconv._core.data_gradient.wide import Wide
 from fastconv._core.depthwise import (
     cost as depthwise_cost,
     forward as depthwise,
@@ -206,6 +207,8 @@ WEIGHT_GRADIENT = (
 
 DATA_GRADIENT = (
     DataGradientDriver("one output", one_output_gradient, ONE_OUTPUT),
+    *(DataGradientDriver(f"pixels of a row as channels, {pixels}", Wide(pixels), DIRECT, BY_PATCHES)
+      for pixels in (2, 4, 8)),
     *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver,
                          WINOGRAD_BY_PATCHES if driver is WINOGRAD else BY_PATCHES)
       for driver in MANY_OUTPUTS),
