@@ -26,6 +26,7 @@ from fastconv._core.problem.interleave import interleave
 from fastconv._core.runtime import isa
 from fastconv._core.winograd import data_gradient as winograd
 
+
 def relative_error(got, wanted):
     return np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
 

@@ -91,8 +91,8 @@ class Subpixel(NamedTuple):
 
 
 class ByPatches:
-    """grad_x of a problem, by patches that a driver (of planner/drivers.py) computes, with the filters that `turn` makes
-    of the weights, by default `_filters`."""
+    """grad_x of a problem, by patches that a driver (of planner/drivers.py) computes, with the filters that `turn`
+    makes of the weights, by default `_filters`."""
 
     def __init__(self, patches, driver, turn=None):
         self.patches, self.driver, self.turn = patches, driver, turn or _filters
@@ -246,7 +246,8 @@ class SomeChannels:
             end = min(begin + met, self.grad_output.shape[2 + axis])
             part.append(slice(max(begin, 0), end))
             origin.append(max(begin, 0) - begin)
-        return Convolution(self.grad_output[tuple(part)], self.turned, None, y, Window(patches.stride, (1, 1), tuple(origin)))
+        window = Window(patches.stride, (1, 1), tuple(origin))
+        return Convolution(self.grad_output[tuple(part)], self.turned, None, y, window)
 
 
 def _finite(array):

@@ -73,7 +73,7 @@ class Wide(NamedTuple):
 
 def _filters(patches, weight, groups, joined):
     """(K, C, R, S) -> a filter for each channel and pixel of a patch, in the order of subpixel.py."""
-    (k, c, r, s), pixels = weight.shape, patches.size[1]
+    (k, c, _, s), pixels = weight.shape, patches.size[1]
     filled = np.zeros((c, pixels, k, *patches.taps), weight.dtype)
     turned = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
     for pixel in range(pixels):
