@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,26 +17,26 @@ _MODES = {"bilinear": "linear", "linear": "linear", "nearest": "nearest"}    # b
 
 
 def GridSample(builder: Builder, node: Node, x: Value, grid: Value) -> Value:
-    """y[n, :, i, j] = x[n, :] at the place (x, y) = grid[n, i, j], of which -1 and 1 are the borders."""
-    mode = _MODES.get(node.attributes.get("mode", "linear"))
-    if mode is None or x.ndim != 4:
-        raise NotImplementedError("cubic sampling, and that of anything but images, is not supported")
-    if x.dtype not in FLOATS or grid.ndim != 4 or grid.shape[0] != x.shape[0] or grid.shape[3] != 2:
-        raise ValueError(f"X must be floats (N, C, H, W) and grid (N, rows, columns, 2), got {x.dtype} of shape "
-                         f"{x.shape} and {grid.shape}")
+    """y[n, :, i, j] = x[n, :] at the place (x, y) = grid[n, i, j], of which -1 and 1 are the borders; volumes alike."""
+    mode, axes = _MODES.get(node.attributes.get("mode", "linear")), x.ndim - 2
+    if mode is None:
+        raise NotImplementedError("cubic sampling is not supported")
+    if x.dtype not in FLOATS or grid.ndim != x.ndim or grid.shape[0] != x.shape[0] or grid.shape[-1] != axes:
+        raise ValueError(f"X must be floats (N, C, H, W) and grid (N, rows, columns, 2), or of as many more axes both, "
+                         f"got {x.dtype} of shape {x.shape} and {grid.shape}")
     padding, aligned = node.attributes.get("padding_mode", "zeros"), bool(node.attributes.get("align_corners", 0))
-    out = builder.new((*x.shape[:2], *grid.shape[1:3]), x.dtype)
+    out = builder.new((*x.shape[:2], *grid.shape[1:-1]), x.dtype)
 
     def bind(x: np.ndarray, grid: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
-        images = np.arange(len(x)).reshape(-1, 1, 1)
+        images = np.arange(len(x)).reshape(-1, *(1,) * axes)
 
         def run() -> None:
-            places = [_places(grid[..., 1 - axis].astype(x.dtype), x.shape[2 + axis], padding, aligned)
-                      for axis in range(2)]
-            total = np.zeros((*grid.shape[:3], x.shape[1]), x.dtype)
-            for (rows, of_rows), (columns, of_columns) in itertools.product(*(
-                    _pixels(place, size, mode) for place, size in zip(places, x.shape[2:]))):
-                total += (of_rows * of_columns)[..., None] * x[images, :, rows, columns]
+            along = [_pixels(_places(grid[..., axes - 1 - axis].astype(x.dtype), size, padding, aligned), size, mode)
+                     for axis, size in enumerate(x.shape[2:])]
+            total = np.zeros((*grid.shape[:-1], x.shape[1]), x.dtype)
+            for corner in itertools.product(*along):
+                pixels, shares = zip(*corner)
+                total += math.prod(shares)[..., None] * x[(images, slice(None), *pixels)]
             np.copyto(y, np.moveaxis(total, -1, 1))
 
         return run
