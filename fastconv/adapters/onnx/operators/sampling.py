@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +36,7 @@ def GridSample(builder: Builder, node: Node, x: Value, grid: Value) -> Value:
             total = np.zeros((*grid.shape[:-1], x.shape[1]), x.dtype)
             for corner in itertools.product(*along):
                 pixels, shares = zip(*corner)
-                total += math.prod(shares)[..., None] * x[(images, slice(None), *pixels)]
+                total += functools.reduce(np.multiply, shares)[..., None] * x[(images, slice(None), *pixels)]
             np.copyto(y, np.moveaxis(total, -1, 1))
 
         return run
