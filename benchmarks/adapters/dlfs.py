@@ -1,13 +1,12 @@
-"""Training of the simple convolutional network of "Deep Learning from Scratch": layers as in the book, and with
-`fastconv.adapters.dlfs`.
+"""Training of the simple convolutional network of "Deep Learning from Scratch": layers and Adam as in the book, and
+with `fastconv.adapters.dlfs`.
 
 conv 5 x 5 (30) - ReLU - pool 2 x 2 - affine (100) - ReLU - affine (10) - softmax, on batches of 100 digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -107,17 +106,48 @@ class Affine:
         return np.dot(dout, self.W.T).reshape(self.shape)
 
 
+class Adam:
+    def __init__(self, lr: float) -> None:
+        self.lr, self.beta1, self.beta2, self.iter = lr, 0.9, 0.999, 0
+        self.m: dict[str, Any] = {}
+        self.v: dict[str, Any] = {}
+
+    def update(self, params: dict[str, Any], grads: dict[str, Any]) -> None:
+        if not self.m:
+            self.m, self.v = ({key: np.zeros_like(value) for key, value in params.items()} for _ in range(2))
+        self.iter += 1
+        lr_t = self.lr * np.sqrt(1.0 - self.beta2**self.iter) / (1.0 - self.beta1**self.iter)
+        for key in params:
+            self.m[key] += (1 - self.beta1) * (grads[key] - self.m[key])
+            self.v[key] += (1 - self.beta2) * (grads[key]**2 - self.v[key])
+            params[key] -= lr_t * self.m[key] / (np.sqrt(self.v[key]) + 1e-7)
+
+
+class Parts(NamedTuple):
+    """What the network is made of, and trained by, that `fastconv.adapters.dlfs` has too."""
+
+    convolution: Any
+    pooling: Any
+    relu: Any
+    adam: Any
+
+
+BOOK = Parts(Convolution, Pooling, Relu, Adam)
+FAST = Parts(dlfs.Convolution, dlfs.Pooling, dlfs.Relu, dlfs.Adam)
+
+
 class SimpleConvNet:
-    """The network, and plain gradient descent."""
+    """The network, and its optimiser."""
 
-    def __init__(self, convolution: Callable[..., Any], pooling: Callable[..., Any], seed: int = 0) -> None:
+    def __init__(self, parts: Parts, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        self.layers = [convolution(0.01 * rng.standard_normal((30, 1, 5, 5)), np.zeros(30), 1, 0), Relu(),
-                       pooling(2, 2, 2), Affine(0.01 * rng.standard_normal((30 * 12 * 12, 100)), np.zeros(100)), Relu(),
-                       Affine(0.01 * rng.standard_normal((100, 10)), np.zeros(10))]  # fmt: skip
+        self.layers = [parts.convolution(0.01 * rng.standard_normal((30, 1, 5, 5)), np.zeros(30), 1, 0), parts.relu(),
+                       parts.pooling(2, 2, 2), Affine(0.01 * rng.standard_normal((30 * 12 * 12, 100)), np.zeros(100)),
+                       parts.relu(), Affine(0.01 * rng.standard_normal((100, 10)), np.zeros(10))]  # fmt: skip
+        self.adam = parts.adam(lr=0.001)
 
-    def step(self, x: Any, labels: Any, rate: float = 0.1) -> float:
-        """The loss of a batch, before a step down its gradient."""
+    def step(self, x: Any, labels: Any) -> float:
+        """The loss of a batch, before a step of the optimiser."""
         for layer in self.layers:
             x = layer.forward(x)
         y = np.exp(x - x.max(axis=1, keepdims=True))
@@ -127,10 +157,11 @@ class SimpleConvNet:
         dout = y / len(y)
         for layer in reversed(self.layers):
             dout = layer.backward(dout)
-        for layer in self.layers:
-            if hasattr(layer, "dW"):
-                layer.W -= rate * layer.dW
-                layer.b -= rate * layer.db
+        params, grads = {}, {}
+        for number, layer in enumerate(each for each in self.layers if hasattr(each, "dW")):
+            params |= {f"W{number}": layer.W, f"b{number}": layer.b}
+            grads |= {f"W{number}": layer.dW, f"b{number}": layer.db}
+        self.adam.update(params, grads)
         return float(loss)
 
 
@@ -138,7 +169,7 @@ def main() -> None:
     comparisons = Comparisons(__doc__)
     digits = data.digits("train")
     batches = [(digits.images[first:first + 100], digits.labels[first:first + 100]) for first in range(0, 1000, 100)]
-    before, after = SimpleConvNet(Convolution, Pooling), SimpleConvNet(dlfs.Convolution, dlfs.Pooling)
+    before, after = SimpleConvNet(BOOK), SimpleConvNet(FAST)
     np.testing.assert_allclose([after.step(*batch) for batch in batches], [before.step(*batch) for batch in batches],
                                rtol=1e-9)
     comparisons.add("a step of training with 100 digits", lambda: before.step(*batches[0]),

@@ -14,14 +14,12 @@ Needs autograd: ``pip install fastconv[autograd]``.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv import functional as F
-from fastconv.adapters.report import Report
+from fastconv.adapters.exchange import Exchange
 
 try:
     import autograd.numpy as anp  # type: ignore[import-untyped, import-not-found]
@@ -266,8 +264,8 @@ def avg_pool3d(x: Any, kernel_size: Any, *, stride: Any = None, padding: Any = 0
 # ---------------------------------------------------------------------------------------------------------------------
 # autograd.scipy.signal.convolve
 
-_REPORT = Report()
-_ORIGINAL = host.convolve
+_exchange = Exchange(lambda: {host: {"convolve": convolve}})
+enable, disable, enabled, report = _exchange.enable, _exchange.disable, _exchange.enabled, _exchange.report
 
 
 class _Roles(NamedTuple):
@@ -320,9 +318,9 @@ def convolve(A: Any, B: Any, axes: Any = None, dot_axes: Any = ((), ()), mode: s
     """
     reason = _reason(A, B, axes, mode)
     if reason:
-        _REPORT.hand_on("convolve", reason)
-        return _ORIGINAL(A, B, axes, dot_axes, mode)
-    _REPORT.serve("convolve")
+        report().hand_on("convolve", reason)
+        return _exchange.own(host, "convolve")(A, B, axes, dot_axes, mode)
+    report().serve("convolve")
     of_a, of_b = _roles(A, B, axes, dot_axes)
     dtype = np.result_type(A, B)
     images, filters = _arranged(A, of_a, dtype), _arranged(B, of_b, dtype)
@@ -392,29 +390,3 @@ def _gradient(which: int, A: Any, B: Any, axes: Any, dot_axes: Any, mode: str) -
 defvjp(convolve,
        lambda ans, A, B, axes=None, dot_axes=((), ()), mode="full": _gradient(0, A, B, axes, dot_axes, mode),
        lambda ans, A, B, axes=None, dot_axes=((), ()), mode="full": _gradient(1, A, B, axes, dot_axes, mode))
-
-
-def enable() -> None:
-    """Put `convolve` in the place of autograd.scipy.signal.convolve."""
-    host.convolve = convolve
-
-
-def disable() -> None:
-    """Put autograd's own function back."""
-    host.convolve = _ORIGINAL
-
-
-@contextlib.contextmanager
-def enabled() -> Iterator[None]:
-    """`enable` for the block of a with statement."""
-    before = host.convolve
-    enable()
-    try:
-        yield
-    finally:
-        host.convolve = before
-
-
-def report() -> Report:
-    """The calls of `convolve`, its own in gradients included: those that fastconv computed, and those handed on."""
-    return _REPORT

@@ -1,31 +1,43 @@
 """fastconv as the layers of the book "Deep Learning from Scratch" (K. Saitoh, O'Reilly Japan).
 
-Before the networks are imported::
+With the book's folder on `sys.path`, as its own programs have it, one line does it, before or after the networks are
+imported::
 
-    import common.layers, fastconv.adapters.dlfs as fast
-    common.layers.Convolution, common.layers.Pooling = fast.Convolution, fast.Pooling
+    import fastconv.adapters.dlfs
+    fastconv.adapters.dlfs.enable()      # until disable(); or with fastconv.adapters.dlfs.enabled(): ...
 
-or ``from fastconv.adapters.dlfs import *`` at the end of ``common/layers.py``. The classes have the book's arguments,
-methods and attributes, and return what the book's return, to rounding; the matrices ``.col`` and the positions
-``.arg_max`` are made when they are asked for. A convolution computes in the dtype of its ``W`` (the book's networks
-have float64), pooling in that of its ``x``; integers become float64. Of equal maxima in a window the first, row by
-row, gets the gradient, as in the book.
+or ``from fastconv.adapters.dlfs import *`` at the end of ``common/layers.py``. Networks that are made from then on have
+these layers, and trainers this Adam; what takes little time in the book's (Affine, SoftmaxWithLoss) stays as it is.
+After `disable` that is so again for all but what was imported by name in the meantime.
+
+The classes have the book's arguments, methods and attributes, and return what the book's return, to rounding; the
+matrices ``.col`` and the positions ``.arg_max`` are made when they are asked for. A convolution computes in the dtype
+of its ``W`` (the book's networks have float64), the others in that of their ``x``; integers become float64. Of equal
+maxima in a window the first, row by row, gets the gradient, as in the book.
 """
 
 from __future__ import annotations
 
+import math
+import sys
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv import functional as F
+from fastconv import functional as F, optim
 from fastconv.adapters.columns import add_patches, as_shape, output_size, patches
+from fastconv.adapters.exchange import Exchange
 from fastconv.functional import checks
 
-__all__ = ["Convolution", "Pooling", "col2im", "im2col"]
+__all__ = ["Adam", "Convolution", "Pooling", "Relu", "col2im", "im2col"]  # by the book's names
 
 Array = NDArray[Any]
+
+_exchange = Exchange(lambda: _names_of_the_book())
+enable, disable, enabled = _exchange.enable, _exchange.disable, _exchange.enabled
 
 
 def im2col(input_data: Array, filter_h: int, filter_w: int, stride: int = 1, pad: int = 0) -> Array:
@@ -222,6 +234,128 @@ class Pooling:
         columns -= self.stride * np.arange(ow)
         positions = rows * self.pool_w + columns
         return positions.transpose(0, 2, 3, 1).reshape(-1)
+
+
+class Relu:
+    """The maximum of each number and 0.
+
+    Attributes
+    ----------
+    mask : array of bool
+        Where the last x was 0 or less: made when it is asked for, each time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.adapters.dlfs import Relu
+    >>> layer = Relu()
+    >>> layer.forward(np.array([[1.0, -2.0], [0.0, 3.0]]))
+    array([[1., 0.],
+           [0., 3.]])
+    >>> layer.backward(np.ones((2, 2)))
+    array([[1., 0.],
+           [0., 1.]])
+    """
+
+    def __init__(self) -> None:
+        self._y: Array | None = None
+
+    def forward(self, x: Array) -> Array:
+        """max(x, 0), in an array of its own."""
+        self._y = F.relu(_floats(np.asarray(x), "x"))
+        return self._y
+
+    def backward(self, dout: Array) -> Array:
+        """The gradient with respect to x, in an array of its own: the book's is dout itself, changed."""
+        if self._y is None:
+            raise RuntimeError("Relu.backward needs a call before it: y = layer.forward(x)")
+        return F.relu_backward(np.asarray(dout).astype(self._y.dtype, copy=False), self._y)
+
+    @property
+    def mask(self) -> Array | None:
+        return None if self._y is None else self._y <= 0
+
+
+class Adam:
+    """The book's optimiser of this name, which takes one pass over the parameters.
+
+    Parameters
+    ----------
+    lr, beta1, beta2 : float
+
+    Attributes
+    ----------
+    iter : int
+        How many updates there have been.
+    m, v : dict of str to array
+        The running means of the gradients and of their squares; None before the first update.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.adapters.dlfs import Adam
+    >>> params = {"W1": np.array([1.0, 2.0])}
+    >>> Adam(lr=0.1).update(params, {"W1": np.array([3.0, -0.5])})
+    >>> params["W1"].round(4)
+    array([0.9, 2.1])
+    """
+
+    def __init__(self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999) -> None:
+        self.lr = lr
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.iter = 0
+        self._parameters: dict[str, Any] = {}
+        self._adam: optim.Adam | None = None
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        """A step of each of the params, in place."""
+        if self._adam is None:
+            self._parameters = {key: SimpleNamespace(name=key) for key in params}
+        for key, parameter in self._parameters.items():
+            parameter.data, parameter.grad = params[key], grads[key]
+        if self._adam is None:
+            self._adam = optim.Adam(self._parameters.values())
+        self._adam.lr, self._adam.betas = self.lr, (self.beta1, self.beta2)
+        # The book adds its number to sqrt(v) before it is divided by the share of the steps that have been.
+        self._adam.eps = 1e-7 / math.sqrt(1 - self.beta2 ** (self.iter + 1))
+        self._adam.step()
+        self.iter += 1
+
+    @property
+    def m(self) -> dict[str, Array] | None:
+        return self._means("m")
+
+    @property
+    def v(self) -> dict[str, Array] | None:
+        return self._means("v")
+
+    def _means(self, name: str) -> dict[str, Array] | None:
+        if self._adam is None:
+            return None
+        return {key: state[name] for key, state in zip(self._parameters, self._adam.state)}
+
+
+def _names_of_the_book() -> dict[Any, dict[str, Any]]:
+    """Where the names of the book's classes stand, in its modules and wherever they have been imported to, and what
+    comes there."""
+    ours: dict[Any, Any] = {}
+    for module, classes in (("common.layers", (Convolution, Pooling, Relu)), ("common.optimizer", (Adam,))):
+        try:
+            book = import_module(module)
+        except ImportError as error:
+            raise ImportError("fastconv.adapters.dlfs.enable() needs the book's folder, which common/layers.py and "
+                              "common/optimizer.py lie in, on sys.path: sys.path.append(the folder)",
+                              name=error.name) from error
+        missing = [each.__name__ for each in classes if not hasattr(book, each.__name__)]
+        if missing:
+            raise ImportError(f"{book.__file__} has no {', '.join(missing)}: it is not of \"Deep Learning from "
+                              "Scratch\", the first book of its series", name=module)
+        ours |= {getattr(book, each.__name__): each for each in classes}
+    loaded = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+    found = {module: {name: ours[value] for name, value in vars(module).items()
+                      if isinstance(value, type) and value in ours} for module in loaded}
+    return {module: names for module, names in found.items() if names}
 
 
 def _images(x: Array, name: str) -> Array:

@@ -18,25 +18,26 @@ Needs Keras 3.15, whose module of the NumPy backend is put other functions into:
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from fastconv import functional as F
-from fastconv.adapters.report import Report
+from fastconv.adapters.exchange import Exchange
 
 __all__ = ["disable", "enable", "enabled", "report"]
 
 _HOME = "keras.src.backend.numpy.nn"
-_NAMES = ("conv", "depthwise_conv", "separable_conv", "conv_transpose", "max_pool", "average_pool")
-_REPORT = Report()
+_exchange = Exchange(lambda: {_backend(): _OURS})
+enable, disable, enabled, report = _exchange.enable, _exchange.disable, _exchange.enabled, _exchange.report
 
 _CONVOLUTIONS: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -47,50 +48,6 @@ _FORMATS = {"channels_first": {1: "NCL", 2: "NCHW", 3: "NCDHW"}, "channels_last"
 #: Sums of so few terms are formed as such, but for those of volumes: Keras's own tests hold them to 1e-6, closer than
 #: transforms come.
 _SHORT_SUM = 64
-
-_originals: dict[str, Callable[..., Any]] = {}
-
-
-def enable() -> None:
-    """Put fastconv's functions into Keras's NumPy backend, which is imported if it has not been.
-
-    Raises
-    ------
-    ImportError
-        If Keras is missing, or a version without this backend.
-    RuntimeError
-        If Keras uses another backend.
-    """
-    nn = _backend()
-    if not _originals:
-        _originals.update({name: getattr(nn, name) for name in _NAMES})
-    for name in _NAMES:
-        setattr(nn, name, globals()[f"_{name}"])
-
-
-def disable() -> None:
-    """Put Keras's own functions back."""
-    for name, function in _originals.items():
-        setattr(sys.modules[_HOME], name, function)
-    _originals.clear()
-
-
-@contextlib.contextmanager
-def enabled() -> Iterator[None]:
-    """`enable` for the block of a with statement."""
-    was_on = bool(_originals)
-    enable()
-    try:
-        yield
-    finally:
-        if not was_on:
-            disable()
-
-
-def report() -> Report:
-    """The calls by function: those that fastconv computed, and those that it handed on or refused, and why."""
-    return _REPORT
-
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Keras, with or without JAX
@@ -112,7 +69,7 @@ def _backend() -> ModuleType:
     except ImportError as error:
         raise ImportError(f"fastconv.adapters.keras needs Keras 3.15, Keras {keras.__version__} has no {_HOME}: "
                           "pip install fastconv[keras]", name=_HOME) from error
-    missing = [name for name in _NAMES if not hasattr(nn, name)]
+    missing = [name for name in _OURS if not hasattr(nn, name)]
     if missing:
         raise ImportError(f"fastconv.adapters.keras needs Keras 3.15, {_HOME} of Keras {keras.__version__} has no "
                           f"{', '.join(missing)}: pip install fastconv[keras]", name=_HOME)
@@ -168,17 +125,40 @@ def _fft(transform: Callable[..., Any]) -> Callable[..., Any]:
 # The functions, with the signatures of Keras's own
 
 
+def _served(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of Keras's, of the name of `compute` behind its `_`, which gets arrays and the data format that is
+    meant. What fastconv does not serve goes to Keras's own."""
+    theirs, signature = compute.__name__[1:], inspect.signature(compute)
+
+    @functools.wraps(compute)
+    def function(*arguments: Any, **named: Any) -> Any:
+        call = signature.bind(*arguments, **named)
+        call.apply_defaults()
+        tensors: dict[str, Any] = {name: _array(value) for name, value in call.arguments.items()
+                                   if name in ("inputs", "kernel")}
+        data_format = _host().backend.standardize_data_format(call.arguments["data_format"])
+        call.arguments.update(tensors, data_format=data_format)
+        reason = _reason(*tensors.values())
+        if reason:
+            report().hand_on(theirs, reason)
+            if not _has_jax():
+                raise TypeError(f"{theirs} is not served for {reason}, and Keras's own code needs JAX: convert the "
+                                "inputs to float32, or pip install jax")
+            return _exchange.own(_host(), theirs)(*call.args)
+        result = compute(*call.args)
+        report().serve(theirs)
+        return result
+
+    return function
+
+
+@_served
 def _conv(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", data_format: Any = None,
           dilation_rate: Any = 1) -> Any:
-    inputs, kernel, data_format = _tensors(inputs, kernel, data_format)
-    reason = _reason(inputs, kernel)
-    if reason:
-        return _hand_on("conv", reason, inputs, kernel, strides, padding, data_format, dilation_rate)
-    channels = inputs.shape[-1] if data_format == "channels_last" else inputs.shape[1]
+    channels = _channels(inputs, data_format)
     if channels % kernel.shape[-2]:
         raise ValueError("The number of input channels must be evenly divisible by kernel's in_channels. Received "
                          f"input channels {channels} and kernel in_channels {kernel.shape[-2]}. ")
-    _REPORT.serve("conv")
     y = _convolved(inputs, kernel, (strides, padding, data_format, dilation_rate), channels // kernel.shape[-2])
     if y.size == 0 and inputs.size != 0:
         raise ValueError("The convolution operation resulted in an empty output. This can happen if the input is too "
@@ -187,15 +167,11 @@ def _conv(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", da
     return y
 
 
+@_served
 def _depthwise_conv(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", data_format: Any = None,
                     dilation_rate: Any = 1) -> Any:
-    inputs, kernel, data_format = _tensors(inputs, kernel, data_format)
-    reason = _reason(inputs, kernel)
-    if reason:
-        return _hand_on("depthwise_conv", reason, inputs, kernel, strides, padding, data_format, dilation_rate)
-    sys.modules[_HOME].check_conv_input_channels(inputs, kernel, data_format)  # type: ignore[attr-defined]
-    _REPORT.serve("depthwise_conv")
-    channels = inputs.shape[-1] if data_format == "channels_last" else inputs.shape[1]
+    _host().check_conv_input_channels(inputs, kernel, data_format)
+    channels = _channels(inputs, data_format)
     kernel = kernel.reshape(*kernel.shape[:-2], 1, channels * kernel.shape[-1])
     return _convolved(inputs, kernel, (strides, padding, data_format, dilation_rate), channels)
 
@@ -206,18 +182,12 @@ def _separable_conv(inputs: Any, depthwise_kernel: Any, pointwise_kernel: Any, s
     return _conv(maps, pointwise_kernel, 1, "valid", data_format, dilation_rate)
 
 
+@_served
 def _conv_transpose(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None,
                     data_format: Any = None, dilation_rate: Any = 1) -> Any:
-    nn: Any = sys.modules[_HOME]
-    inputs, kernel, data_format = _tensors(inputs, kernel, data_format)
-    reason = _reason(inputs, kernel)
-    if reason:
-        return _hand_on("conv_transpose", reason, inputs, kernel, strides, padding, output_padding, data_format,
-                        dilation_rate)
-    nn.check_conv_transpose_input_channels(inputs, kernel, data_format)
-    around = nn.compute_conv_transpose_padding_args_for_jax(inputs.shape, kernel.shape, strides, padding,
-                                                            output_padding, dilation_rate)
-    _REPORT.serve("conv_transpose")
+    _host().check_conv_transpose_input_channels(inputs, kernel, data_format)
+    around = _host().compute_conv_transpose_padding_args_for_jax(inputs.shape, kernel.shape, strides, padding,
+                                                                 output_padding, dilation_rate)
     axes = inputs.ndim - 2
     steps, distances = _per_axis(strides, axes), _per_axis(dilation_rate, axes)
     reach = [distance * (taps - 1) for distance, taps in zip(distances, kernel.shape)]
@@ -240,14 +210,24 @@ def _conv_transpose(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "
     return y.astype(result_dtype, copy=False)
 
 
+@_served
 def _max_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: Any = None) -> Any:
-    return _pooled("max_pool", _MAXIMA, {}, inputs, pool_size, strides, padding, data_format)
+    return _pooled(_MAXIMA, {}, inputs, (pool_size, strides, padding, data_format))
 
 
+@_served
 def _average_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid",
                   data_format: Any = None) -> Any:
-    return _pooled("average_pool", _AVERAGES, {"count_include_pad": False}, inputs, pool_size, strides, padding,
-                   data_format)
+    return _pooled(_AVERAGES, {"count_include_pad": False}, inputs, (pool_size, strides, padding, data_format))
+
+
+_OURS: dict[str, Callable[..., Any]] = {
+    "conv": _conv, "depthwise_conv": _depthwise_conv, "separable_conv": _separable_conv,
+    "conv_transpose": _conv_transpose, "max_pool": _max_pool, "average_pool": _average_pool}  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What they compute with
 
 
 def _convolved(inputs: Any, kernel: Any, how: tuple[Any, ...], groups: int) -> Any:
@@ -283,21 +263,16 @@ def _without_windows(inputs: Any, channels: int, reach: Any, steps: tuple[int, .
     return (len(inputs), *outputs, channels) if last else (len(inputs), channels, *outputs)
 
 
-def _pooled(name: str, functions: dict[int, Callable[..., Any]], options: dict[str, Any], inputs: Any, pool_size: Any,
-            strides: Any, padding: str, data_format: Any) -> Any:
-    inputs, _, data_format = _tensors(inputs, None, data_format)
+def _pooled(functions: dict[int, Callable[..., Any]], options: dict[str, Any], inputs: Any,
+            how: tuple[Any, ...]) -> Any:
+    pool_size, strides, padding, data_format = how
     if padding not in ("same", "valid"):
         raise ValueError(f"Invalid padding '{padding}', must be 'same' or 'valid'.")
-    reason = _reason(inputs)
-    if reason:
-        return _hand_on(name, reason, inputs, pool_size, strides, padding, data_format)
     axes = inputs.ndim - 2
     window = _per_axis(pool_size, axes)
     steps = window if strides is None else _per_axis(strides, axes)
-    _REPORT.serve(name)
     result_dtype, dtype = _dtypes(inputs)
-    channels = inputs.shape[-1] if data_format == "channels_last" else inputs.shape[1]
-    empty = _without_windows(inputs, channels, window, steps, padding, data_format)
+    empty = _without_windows(inputs, _channels(inputs, data_format), window, steps, padding, data_format)
     if empty is not None:
         return np.empty(empty, result_dtype)
     y = functions[axes](inputs.astype(dtype, copy=False), window, stride=steps, padding=padding,
@@ -305,15 +280,17 @@ def _pooled(name: str, functions: dict[int, Callable[..., Any]], options: dict[s
     return y.astype(result_dtype, copy=False)
 
 
-def _tensors(inputs: Any, kernel: Any, data_format: Any) -> tuple[Any, Any, str]:
-    """Arrays of tensors and variables, and the data format that is meant.
+def _host() -> Any:
+    return sys.modules[_HOME]
 
-    Arrays stay as they are: Keras would copy them, and make float32 of float64.
-    """
-    nn: Any = sys.modules[_HOME]
-    inputs, kernel = (each if each is None or isinstance(each, np.ndarray) else nn.convert_to_tensor(each)
-                      for each in (inputs, kernel))
-    return inputs, kernel, nn.backend.standardize_data_format(data_format)
+
+def _array(tensor: Any) -> Any:
+    """A tensor or variable as an array. Arrays stay as they are: Keras would copy them, and make float32 of float64."""
+    return tensor if isinstance(tensor, np.ndarray) else _host().convert_to_tensor(tensor)
+
+
+def _channels(inputs: Any, data_format: str) -> int:
+    return inputs.shape[-1] if data_format == "channels_last" else inputs.shape[1]
 
 
 def _reason(*tensors: Any) -> str:
@@ -327,14 +304,6 @@ def _reason(*tensors: Any) -> str:
         if 0 in tensor.shape[1:]:
             return "no pixels or no channels"
     return ""
-
-
-def _hand_on(name: str, reason: str, *arguments: Any) -> Any:
-    _REPORT.hand_on(name, reason)
-    if not _has_jax():
-        raise TypeError(f"{name} is not served for {reason}, and Keras's own code needs JAX: convert the inputs to "
-                        "float32, or pip install jax")
-    return _originals[name](*arguments)
 
 
 def _dtypes(*tensors: Any) -> tuple[Any, Any]:

@@ -8,20 +8,18 @@
 All of mygrad's tensors, graphs and rules stay as they are: only what these two operations compute, forward and
 backward, is exchanged. More than three convolved or pooled axes, numbers other than float32 and float64, and arrays
 without elements are left to mygrad's own code, and so are windows that do not fit, which mygrad refuses: `report`
-counts. Needs mygrad 2: ``pip install fastconv[mygrad]``.
+counts. A graph goes back through the code that is there by then. Needs mygrad 2: ``pip install fastconv[mygrad]``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv import functional as F
-from fastconv.adapters.report import Report
+from fastconv.adapters.exchange import Exchange
 
 try:
     from mygrad.nnet.layers.conv import ConvND  # type: ignore[import-untyped, import-not-found]
@@ -32,44 +30,16 @@ except ImportError as error:
 
 __all__ = ["disable", "enable", "enabled", "report"]
 
-_REPORT = Report()
+_exchange = Exchange(lambda: {ConvND: {"__call__": _convolve, "backward_var": _convolve_backward},
+                              MaxPoolND: {"__call__": _max_pool, "backward_var": _max_pool_backward}})
+enable, disable, enabled, report = _exchange.enable, _exchange.disable, _exchange.enabled, _exchange.report
+
 _CONVOLUTIONS: dict[int, Any] = {1: (F.conv1d, F.conv1d_backward), 2: (F.conv2d, F.conv2d_backward),
                                  3: (F.conv3d, F.conv3d_backward)}
 _MAXIMA: dict[int, Any] = {1: (F.max_pool1d, F.max_pool1d_backward), 2: (F.max_pool2d, F.max_pool2d_backward),
                            3: (F.max_pool3d, F.max_pool3d_backward)}
 #: The reason where mygrad's own code raises its error, or takes what is no integer for one.
 _UNFIT = "windows that do not fit, or options that are not integers"
-
-
-def enable() -> None:
-    """Put fastconv into mygrad's two operations."""
-    for operation, methods in _OURS.items():
-        for name, method in methods.items():
-            setattr(operation, name, method)
-
-
-def disable() -> None:
-    """Put mygrad's own code back."""
-    for operation, methods in _THEIRS.items():
-        for name, method in methods.items():
-            setattr(operation, name, method)
-
-
-@contextlib.contextmanager
-def enabled() -> Iterator[None]:
-    """`enable` for the block of a with statement; a graph goes back through the code that is there by then."""
-    was_on = ConvND.__call__ is _convolve
-    enable()
-    try:
-        yield
-    finally:
-        if not was_on:
-            disable()
-
-
-def report() -> Report:
-    """The calls that fastconv computed, gradients apart, and those handed on, and why."""
-    return _REPORT
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -81,9 +51,9 @@ def _convolve(self: Any, x: Any, w: Any, *, stride: Any, padding: Any = 0, dilat
     options = [_each(value, axes) for value in (stride, padding, dilation)]
     reason = _refusal(x.data, w.data) or _misfit(x.data.shape[2:], w.data.shape[2:], *options)
     if reason:
-        _REPORT.hand_on("conv_nd", reason)
-        return _THEIRS[ConvND]["__call__"](self, x, w, stride=stride, padding=padding, dilation=dilation)
-    _REPORT.serve("conv_nd")
+        report().hand_on("conv_nd", reason)
+        return _exchange.own(ConvND, "__call__")(self, x, w, stride=stride, padding=padding, dilation=dilation)
+    report().serve("conv_nd")
     self.variables = x, w
     self.stride, self.padding, self.dilation = map(np.array, options)
     dtype = np.result_type(x.data, w.data)
@@ -95,9 +65,9 @@ def _convolve_backward(self: Any, grad: Any, index: int, **kwargs: Any) -> Any:
     x, w = (variable.data for variable in self.variables)
     reason = _refusal(x, w)
     if reason:
-        _REPORT.hand_on("conv_nd, gradient", reason)
-        return _THEIRS[ConvND]["backward_var"](self, grad, index, **kwargs)
-    _REPORT.serve("conv_nd, gradient")
+        report().hand_on("conv_nd, gradient", reason)
+        return _exchange.own(ConvND, "backward_var")(self, grad, index, **kwargs)
+    report().serve("conv_nd, gradient")
     dtype = np.result_type(x, w)
     gradients = _CONVOLUTIONS[x.ndim - 2][1](
         *(array.astype(dtype, copy=False) for array in (grad, x, w)), needs=(index == 0, index == 1, False),
@@ -108,9 +78,9 @@ def _convolve_backward(self: Any, grad: Any, index: int, **kwargs: Any) -> Any:
 def _max_pool(self: Any, x: Any, pool: Any, stride: Any) -> Any:
     windows = _Windows.of(x.data, pool, stride)
     if isinstance(windows, str):
-        _REPORT.hand_on("max_pool", windows)
-        return _THEIRS[MaxPoolND]["__call__"](self, x, pool, stride)
-    _REPORT.serve("max_pool")
+        report().hand_on("max_pool", windows)
+        return _exchange.own(MaxPoolND, "__call__")(self, x, pool, stride)
+    report().serve("max_pool")
     self.variables = (x,)
     self.pool, self.stride = np.array(windows.size), np.array(windows.stride)
     y = _MAXIMA[len(windows.size)][0](windows.planes(x.data), windows.size, stride=windows.stride)
@@ -121,21 +91,15 @@ def _max_pool_backward(self: Any, grad: Any, index: int, **kwargs: Any) -> Any:
     x = self.variables[index].data
     windows = _Windows.of(x, tuple(map(int, self.pool)), tuple(map(int, self.stride)))
     if isinstance(windows, str):
-        _REPORT.hand_on("max_pool, gradient", windows)
-        return _THEIRS[MaxPoolND]["backward_var"](self, grad, index, **kwargs)
-    _REPORT.serve("max_pool, gradient")
+        report().hand_on("max_pool, gradient", windows)
+        return _exchange.own(MaxPoolND, "backward_var")(self, grad, index, **kwargs)
+    report().serve("max_pool, gradient")
     forward, backward = _MAXIMA[len(windows.size)]
     planes = windows.planes(x)
     _, indices = forward(planes, windows.size, stride=windows.stride, return_indices=True)
     dx = backward(grad.astype(x.dtype, copy=False).reshape(indices.shape), indices, planes.shape, windows.size,
                   stride=windows.stride)
     return dx.reshape(x.shape)
-
-
-_OURS: dict[Any, dict[str, Any]] = {ConvND: {"__call__": _convolve, "backward_var": _convolve_backward},
-                                    MaxPoolND: {"__call__": _max_pool, "backward_var": _max_pool_backward}}
-_THEIRS: dict[Any, dict[str, Any]] = {operation: {name: vars(operation)[name] for name in methods}
-                                      for operation, methods in _OURS.items()}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -12,14 +12,12 @@ PyTensor has it; `report` counts. Needs PyTensor 3: ``pip install fastconv[pyten
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from fastconv import functional as F
-from fastconv.adapters.report import Report
+from fastconv.adapters.exchange import Exchange
 
 try:
     from pytensor.tensor.signal.conv import Convolve2d  # type: ignore[import-untyped, import-not-found]
@@ -29,45 +27,18 @@ except ImportError as error:
 
 __all__ = ["disable", "enable", "enabled", "report"]
 
-_REPORT = Report()
-_OPERATION: Any = Convolve2d  # whose method is exchanged
-_ORIGINAL = Convolve2d.perform
-
-
-def enable() -> None:
-    """Put fastconv into PyTensor's operation."""
-    _OPERATION.perform = _perform
-
-
-def disable() -> None:
-    """Put PyTensor's own code back."""
-    _OPERATION.perform = _ORIGINAL
-
-
-@contextlib.contextmanager
-def enabled() -> Iterator[None]:
-    """`enable` for the block of a with statement."""
-    before = Convolve2d.perform
-    enable()
-    try:
-        yield
-    finally:
-        _OPERATION.perform = before
-
-
-def report() -> Report:
-    """The calls that fastconv computed, and those handed on, and why."""
-    return _REPORT
+_exchange = Exchange(lambda: {Convolve2d: {"perform": _perform}})
+enable, disable, enabled, report = _exchange.enable, _exchange.disable, _exchange.enabled, _exchange.report
 
 
 def _perform(self: Any, node: Any, inputs: Any, outputs: Any) -> None:
     image, kernel, full = inputs
     reason = _reason(image, kernel, full)
     if reason:
-        _REPORT.hand_on("convolve2d", reason)
-        _ORIGINAL(self, node, inputs, outputs)
+        report().hand_on("convolve2d", reason)
+        _exchange.own(Convolve2d, "perform")(self, node, inputs, outputs)
         return
-    _REPORT.serve("convolve2d")
+    report().serve("convolve2d")
     dtype = np.result_type(image, kernel)
     if any(have < take for have, take in zip(image.shape, kernel.shape)):
         image, kernel = kernel, image  # a convolution is the same either way

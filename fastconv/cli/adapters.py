@@ -18,7 +18,8 @@ def run(options: Namespace) -> Result:
     hosts = [{**host._asdict(), "installed": _version(host.package)} for host in HOSTS]
     lines = []
     for host in hosts:
-        lines += [f"{host['name']}: {host['summary']}", f"    {host['line']}", f"    {_state(host)}"]
+        lines += [f"{host['name']}: {host['summary']}", *(f"    {line}" for line in host["line"].splitlines()),
+                  f"    {_state(host)}"]
     return Result({"adapters": hosts}, "\n".join(lines))
 
 

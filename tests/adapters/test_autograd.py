@@ -112,7 +112,7 @@ def test_random_calls_give_what_autograd_gives(own):
         if not A.ndim or not B.ndim or (mode == "same" and larger):
             continue
         try:
-            expected = fast._ORIGINAL(A, B, axes, dot_axes, mode)
+            expected = fast._exchange.own(fast.host, "convolve")(A, B, axes, dot_axes, mode)
         except Exception as error:
             with pytest.raises(type(error)):
                 own(A, B, axes, dot_axes, mode)

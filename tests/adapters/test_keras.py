@@ -82,7 +82,7 @@ def test_random_calls_give_what_jax_gives(fast, nn):
     for _ in range(200):
         name, arguments = random_call(rng)
         try:
-            expected = fast._originals[name](*arguments)
+            expected = fast._exchange.own(nn, name)(*arguments)
         except ValueError:
             with pytest.raises(ValueError):
                 getattr(nn, name)(*arguments)

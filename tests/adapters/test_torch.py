@@ -99,6 +99,19 @@ def test_gradients_of_pooling(function, counts):
     assert counts.served and not counts.handed_on
 
 
+@pytest.mark.parametrize(("function", "options"), [
+    (F.avg_pool3d, {"kernel_size": (5, 3, 1), "padding": (2, 1, 0)}),
+    (F.max_pool3d, {"kernel_size": (1, 3, 3), "padding": (0, 2, 0), "dilation": 2})])
+def test_volumes_that_pytorch_refuses(function, options, counts):
+    """It does so for volumes alone, where fastconv would know an answer."""
+    x = torch.ones(1, 2, 4, 4, 7)
+    with pytest.raises(RuntimeError) as own:
+        function(x, **options)
+    with enabled(), pytest.raises(RuntimeError, match=re.escape(str(own.value)[:60])):
+        function(x, **options)
+    assert len(counts.handed_on) == 1 and not counts.served
+
+
 def small_network():
     return torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(inplace=True),

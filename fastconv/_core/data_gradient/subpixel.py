@@ -55,6 +55,7 @@ class Patches(NamedTuple):
     covers: bool             # whether each pixel lies in a patch
     exact: bool              # whether no filter was filled up
     channels: int            # that are computed at a time; where groups see each other's none, in whole groups
+    stride: tuple[int, int] = (1, 1)    # of the convolution
 
 
 class Subpixel(NamedTuple):
@@ -90,10 +91,11 @@ class Subpixel(NamedTuple):
 
 
 class ByPatches:
-    """grad_x of a problem, by patches that a driver (of planner/drivers.py) computes."""
+    """grad_x of a problem, by patches that a driver (of planner/drivers.py) computes, with the filters that `turn`
+    makes of the weights, by default `_filters`."""
 
-    def __init__(self, patches, driver):
-        self.patches, self.driver = patches, driver
+    def __init__(self, patches, driver, turn=None):
+        self.patches, self.driver, self.turn = patches, driver, turn or _filters
 
     def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
         """Fills grad_x (N, C, H, W), a view with any strides; or returns all images,
@@ -120,8 +122,7 @@ class ByPatches:
         return part.workspace()
 
     def _parts(self, grad_output, weight, grad_x, turn=None):
-        """Slices of as many channels as WEIGHT_BYTES of filters allow, and what computes them: with the filters that
-        `turn` makes, by default `_filters`."""
+        """Slices of as many channels as WEIGHT_BYTES of filters allow, and what computes them."""
         of_group, all_channels, at_once = weight.shape[1], grad_x.shape[1], self.patches.channels
         k = weight.shape[0] * of_group // all_channels    # filters of a group
         for first in range(0, all_channels, at_once):
@@ -130,7 +131,7 @@ class ByPatches:
             if all_channels > of_group:
                 seen = slice(some.start // of_group * k, some.stop // of_group * k)
                 groups, received, filters = (some.stop - some.start) // of_group, grad_output[:, seen], weight[seen]
-            yield some, SomeChannels(self, received, filters, grad_x[:, some], groups, turn or _filters)
+            yield some, SomeChannels(self, received, filters, grad_x[:, some], groups, turn or self.turn)
 
 
 def period(problem):
@@ -240,11 +241,13 @@ class SomeChannels:
         with the part of grad_output that they meet."""
         patches, part, origin = self.patches, [images, slice(None)], []
         for axis in range(2):
-            begin = first[axis] - patches.padding[axis]
-            end = min(begin + y.shape[2 + axis] + patches.taps[axis] - 1, self.grad_output.shape[2 + axis])
+            begin = first[axis] * patches.stride[axis] - patches.padding[axis]
+            met = (y.shape[2 + axis] - 1) * patches.stride[axis] + patches.taps[axis]
+            end = min(begin + met, self.grad_output.shape[2 + axis])
             part.append(slice(max(begin, 0), end))
             origin.append(max(begin, 0) - begin)
-        return Convolution(self.grad_output[tuple(part)], self.turned, None, y, Window((1, 1), (1, 1), tuple(origin)))
+        window = Window(patches.stride, (1, 1), tuple(origin))
+        return Convolution(self.grad_output[tuple(part)], self.turned, None, y, window)
 
 
 def _finite(array):

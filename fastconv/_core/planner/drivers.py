@@ -39,6 +39,7 @@ from typing import Any, NamedTuple
 from fastconv._core.data_gradient import columns, one_output as one_output_gradient, phases
 from fastconv._core.data_gradient.one_call import OneCall
 from fastconv._core.data_gradient.subpixel import Subpixel
+from fastconv._core.data_gradient.wide import Wide
 from fastconv._core.depthwise import (
     cost as depthwise_cost,
     forward as depthwise,
@@ -213,6 +214,7 @@ WEIGHT_GRADIENT = (
 DATA_GRADIENT = (
     DataGradientDriver("one output", one_output_gradient, FEW_OUTPUTS._replace(costs=one_output_cost)),
     DataGradientDriver("columns", columns, PRODUCT._replace(costs=columns_cost, as_it_is=True)),
+    *(DataGradientDriver(f"pixels of a row as channels, {pixels}", Wide(pixels), DIRECT) for pixels in (2, 4, 8)),
     *(DataGradientDriver(f"patches, {driver.name}", Subpixel(), driver) for driver in MANY_OUTPUTS),
     *(DataGradientDriver(f"patches filled up to {taps} x {taps} taps, winograd", Subpixel(taps), WINOGRAD)
       for taps in (3, 5)),

@@ -110,29 +110,10 @@ def _first_lines(error: Exception) -> str:
 def _graph(onnx: ModuleType, proto: Any, known: frozenset[str]) -> Graph:
     opset = next((each.version for each in proto.opset_import if each.domain in _DOMAINS), 1)
     lacking: dict[str, list[str]] = {}
-    nodes = []
-    for each in proto.graph.node:
-        name = each.op_type if each.domain in _DOMAINS else f"{each.domain}.{each.op_type}"
-        node = Node(name, each.name, each.input, each.output, {}, opset)
-        if name not in known:
-            lacking.setdefault(name, []).append(each.name or ", ".join(each.output))
-            continue
-        for attribute in each.attribute:
-            if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-                lacking.setdefault(f"{name} with a subgraph", []).append(each.name or ", ".join(each.output))
-            else:
-                node.attributes[attribute.name] = _plain(onnx, attribute)
-        nodes.append(node)
+    numbers: list[str] = []
+    nodes, constants = _body(onnx, proto.graph, opset, known, (lacking, numbers))
     faults = [f"{op} ({len(names)} node{'s' if len(names) > 1 else ''}: {', '.join(map(repr, names[:8]))}"
-              f"{', ...' if len(names) > 8 else ''})" for op, names in sorted(lacking.items())]
-    constants: dict[str, np.ndarray] = {}
-    for tensor in proto.graph.initializer:
-        array = _array(onnx, tensor)
-        if array is not None:
-            constants[tensor.name] = array
-        else:
-            faults.append(f"the {onnx.TensorProto.DataType.Name(tensor.data_type).lower()} numbers of {tensor.name!r}")
-    faults += [f"the sparse numbers of {tensor.values.name!r}" for tensor in proto.graph.sparse_initializer]
+              f"{', ...' if len(names) > 8 else ''})" for op, names in sorted(lacking.items())] + numbers
     inputs: dict[str, tuple[np.dtype, tuple | None]] = {}
     for value in proto.graph.input:
         form = _form(onnx, value)
@@ -147,6 +128,52 @@ def _graph(onnx: ModuleType, proto: Any, known: frozenset[str]) -> Graph:
                                "by ONNX Runtime, or by onnx.reference.ReferenceEvaluator with "
                                "new_ops=fastconv.adapters.onnx.ops()")
     return Graph(inputs, [value.name for value in proto.graph.output], constants, nodes, opset)
+
+
+def _body(onnx: ModuleType, graph: Any, opset: int, known: frozenset[str],
+          faults: tuple[dict[str, list[str]], list[str]]) -> tuple[list[Node], dict[str, np.ndarray]]:
+    """The nodes and constants of a graph or a branch; faults: where the operators that the runner lacks are added, with
+    their nodes, and the constants that it cannot take."""
+    (lacking, numbers), nodes, constants = faults, [], {}
+    for each in graph.node:
+        name = each.op_type if each.domain in _DOMAINS else f"{each.domain}.{each.op_type}"
+        called = each.name or ", ".join(each.output)
+        node = Node(name, each.name, each.input, each.output, {}, opset)
+        if name not in known:
+            lacking.setdefault(name, []).append(called)
+            continue
+        for attribute in each.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH and name == "If":
+                node.attributes[attribute.name] = branch = _branch(onnx, attribute.g, opset, known, faults)
+                # A pass may give an input another name, the branches keep theirs.
+                captured = node.attributes.setdefault("captured", [])
+                captured += [taken for taken in branch.inputs if taken not in captured]
+                node.inputs[1:] = captured
+            elif attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+                lacking.setdefault(f"{name} with a subgraph", []).append(called)
+            else:
+                node.attributes[attribute.name] = _plain(onnx, attribute)
+        nodes.append(node)
+    for tensor in graph.initializer:
+        array = _array(onnx, tensor)
+        if array is not None:
+            constants[tensor.name] = array
+        else:
+            kind = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
+            numbers.append(f"the {kind} numbers of {tensor.name!r}")
+    numbers += [f"the sparse numbers of {tensor.values.name!r}" for tensor in graph.sparse_initializer]
+    return nodes, constants
+
+
+def _branch(onnx: ModuleType, graph: Any, opset: int, known: frozenset[str],
+            faults: tuple[dict[str, list[str]], list[str]]) -> Graph:
+    """A branch, whose inputs are what it takes from the graph around it, of any dtype and shape."""
+    nodes, constants = _body(onnx, graph, opset, known, faults)
+    outputs = [value.name for value in graph.output]
+    own = {*constants, *(name for node in nodes for name in node.outputs)}
+    taken = dict.fromkeys(name for name in (*(name for node in nodes for name in node.inputs), *outputs)
+                          if name and name not in own)
+    return Graph(dict.fromkeys(taken, (np.dtype(np.void), None)), outputs, constants, nodes, opset)
 
 
 def _plain(onnx: ModuleType, attribute: Any) -> Any:

@@ -25,7 +25,7 @@ __all__ = ["ops", "report"]
 MOST_PROGRAMS = 64    # of one node, for inputs of different shapes
 
 #: What the evaluator does as quickly itself: nothing is computed there.
-_LEFT = frozenset(("Constant", "Identity", "Shape", "Size"))
+_LEFT = frozenset(("Constant", "Identity", "If", "Shape", "Size"))
 
 _report = Report()
 

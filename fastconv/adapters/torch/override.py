@@ -18,14 +18,14 @@ _lock = threading.Lock()
 _library: Any = None  # what holds the exchange, while there is one
 
 
-def _pooling(axes: int, first: int) -> dict[str, Any]:
+def _pooling(axes: int) -> dict[str, Any]:
     return {f"max_pool{axes}d_with_indices": (
-                functools.partial(pooling.max_pool, axes), lambda x, *rest: pooling.refusal(axes, x)),
+                functools.partial(pooling.max_pool, axes), functools.partial(pooling.max_refusal, axes)),
             f"max_pool{axes}d_with_indices_backward": (
                 functools.partial(pooling.max_pool_backward, axes),
                 lambda grad, x, *rest: pooling.refusal(axes, x, grad)),
             f"avg_pool{axes}d": (
-                functools.partial(pooling.avg_pool, axes), lambda x, *rest: pooling.refusal(axes, x)),
+                functools.partial(pooling.avg_pool, axes), functools.partial(pooling.avg_refusal, axes)),
             f"avg_pool{axes}d_backward": (
                 functools.partial(pooling.avg_pool_backward, axes),
                 lambda grad, x, *rest: pooling.refusal(axes, x, grad))}
@@ -36,7 +36,7 @@ OPERATORS: dict[str, tuple[Callable[..., Any], Callable[..., str | None]]] = {
     "convolution": (convolution.convolution, lambda x, weight, bias, *rest: convolution.refusal(x, weight, bias)),
     "convolution_backward": (convolution.convolution_backward,
                              lambda grad, x, weight, *rest: convolution.refusal(x, weight, grad)),
-    **_pooling(2, 4), **_pooling(3, 5),
+    **_pooling(2), **_pooling(3),
 }
 
 

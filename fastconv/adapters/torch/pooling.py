@@ -29,6 +29,20 @@ def refusal(axes: int, x: Any, *others: Any) -> str | None:
     return None
 
 
+def max_refusal(axes, x, kernel_size, stride=(), padding=(0,), *rest):
+    """As `refusal`; of volumes PyTorch holds the padding to half a window, however far its pixels are apart."""
+    if axes == 3 and any(2 * pad > taps for pad, taps in zip(_each(padding, axes), _each(kernel_size, axes))):
+        return "a padding that PyTorch refuses for volumes"
+    return refusal(axes, x)
+
+
+def avg_refusal(axes, x, kernel_size, *rest):
+    """As `refusal`; volumes must be as large as a window to PyTorch, whatever their padding."""
+    if axes == 3 and any(size < taps for size, taps in zip(x.shape[-axes:], _each(kernel_size, axes))):
+        return "a window that PyTorch refuses for volumes so small"
+    return refusal(axes, x)
+
+
 def max_pool(axes, x, kernel_size, stride=(), padding=(0,), dilation=(1,), ceil_mode=False):
     last, options = _options(axes, x, stride, padding, ceil_mode)
     y, indices = _MAX[axes][0](_seen(x, last), _each(kernel_size, axes), dilation=_each(dilation, axes),

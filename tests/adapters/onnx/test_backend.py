@@ -30,7 +30,8 @@ globals().update(backend_test.test_cases)
 #: Why a case is skipped that has no operator but ours, as the runner says it.
 REASONS = (r"the type of the input", r"the \w+ numbers of", r"of ONNX's type \w+ are not supported",
            r"constants of this type", r"training_mode is not supported", r"constants given as value_strings?",
-           rf"opset \d: it must be {OLDEST_OPSET} or later", r"GroupNormalization before opset 21", r"pooling of int64")
+           rf"opset \d: it must be {OLDEST_OPSET} or later", r"GroupNormalization before opset 21", r"pooling of int64",
+           r"cubic sampling", r"lacks: (Sequence|Optional)")
 
 
 def ours(model):

@@ -7,9 +7,9 @@ import reference
 pytestmark = pytest.mark.adapters
 pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-from onnx_graphs import assert_close, expected, model  # noqa: E402
+from onnx_graphs import assert_close, expected, helper, model  # noqa: E402
 
-from fastconv.adapters.onnx import load  # noqa: E402
+from fastconv.adapters.onnx import Backend, load  # noqa: E402
 
 RNG = np.random.default_rng(0)
 
@@ -27,6 +27,13 @@ def run(op, arrays, outputs=1, opset=17, fixed=(), **attributes):
                   {name: (array.dtype, array.shape) for name, array in given.items()},
                   [f"y{i}" for i in range(outputs)], constants, opset)
     return proto, given, load(proto).run(given)
+
+
+def run_unchecked(op, arrays, **attributes):
+    """As `run`, of what onnx's own inference of shapes refuses."""
+    names = [f"x{i}" for i in range(len(arrays))]
+    return Backend.run_node(helper.make_node(op, names, ["y0", "y1"][:1 + (op == "TopK")], **attributes), arrays,
+                            opset_version=17)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -85,6 +92,35 @@ RUNTIME = {
     "depth to space": ("DepthToSpace", [numbers(1, 8, 2, 3)], 1, dict(blocksize=2, mode="CRD")),
     "space to depth": ("SpaceToDepth", [numbers(1, 2, 4, 6)], 1, dict(blocksize=2)),
     "clipped integers": ("Clip", [np.arange(6, dtype=np.int32), np.array(2, np.int32), np.array(4, np.int32)], 1, {}),
+    "the largest, with equal ones": ("TopK", [RNG.integers(0, 4, (3, 9)).astype(np.float32), np.array([5])], 2, {}),
+    "the smallest": ("TopK", [RNG.integers(0, 4, (5, 2, 3)), np.array([4])], 2, dict(axis=0, largest=0)),
+    "scattered rows": ("ScatterND", [numbers(4, 3, 2), np.array([[[3], [0]], [[1], [-3]]]), numbers(2, 2, 3, 2)], 1,
+                       {}),
+    "scattered sums": ("ScatterND", [numbers(4, 3), np.array([[1, 2], [1, 2], [0, -1]]), numbers(3)], 1,
+                       dict(reduction="add")),
+    "scattered elements": ("ScatterElements", [numbers(3, 4), np.array([[0, 2, 1], [-1, 0, 0]]), numbers(2, 3)], 1,
+                           {}),
+    "scattered sums of elements": ("ScatterElements", [numbers(3, 4), np.array([[1, 1, 3], [0, 0, 0]]), numbers(2, 3)],
+                                   1, dict(axis=1, reduction="add")),
+    "gathered places": ("GatherND", [numbers(2, 3, 4), np.array([[1, -1], [0, 2]])], 1, {}),
+    "gathered places of each": ("GatherND", [numbers(2, 3, 4), np.array([[[0, 1], [2, 3]], [[1, 0], [-1, 2]]])], 1,
+                                dict(batch_dims=1)),
+    "one of each row": ("OneHot", [np.array([[0, 2], [-1, 7]]), np.array(3), np.array([1.5, -2], np.float32)], 1,
+                        dict(axis=1)),
+    "a triangle": ("Trilu", [numbers(2, 4, 5), np.array(1)], 1, dict(upper=0)),
+    "a product by letters": ("Einsum", [numbers(2, 3, 4, 5), numbers(6, 4, 2, 5)], 1, dict(equation="nhcq,kcnq->nkhc")),
+    "all sums by letters": ("Einsum", [numbers(2, 3, 4), numbers(4, 3, 5)], 1, dict(equation="b i j, jik")),
+    "a diagonal by letters": ("Einsum", [numbers(4, 4, 2)], 1, dict(equation="iik->ki")),
+    "three by letters": ("Einsum", [numbers(2, 3), numbers(3, 4), numbers(4, 2)], 1, dict(equation="ij,jk,kl->il")),
+    "sums of one alone by letters": ("Einsum", [numbers(2, 3), numbers(3, 4)], 1, dict(equation="ij,jk->k")),
+    "an ellipsis": ("Einsum", [numbers(2, 3, 4), numbers(2, 4, 6)], 1, dict(equation="...ij,...jk->...ik")),
+    "an ellipsis, and no result": ("Einsum", [numbers(2, 5, 3), numbers(3)], 1, dict(equation="...j,j")),
+    **{f"between pixels, {mode} {padding} {aligned}": (
+        "GridSample", [numbers(2, 3, 5, 6), 1.4 * numbers(2, 4, 7, 2)], 1,
+        dict(mode=mode, padding_mode=padding, align_corners=aligned))
+       for mode in ("bilinear", "nearest") for padding in ("zeros", "border", "reflection") for aligned in (0, 1)},
+    "celu": ("Celu", [numbers(3, 7)], 1, dict(alpha=0.7)),
+    "what is infinite": ("IsInf", [np.array([1, np.inf, -np.inf, np.nan], np.float32)], 1, dict(detect_negative=0)),
     "gathered elements": ("GatherElements", [numbers(3, 4), RNG.integers(-3, 3, (2, 4))], 1, {}),
 }
 
@@ -92,8 +128,19 @@ RUNTIME = {
 @pytest.mark.parametrize("name", RUNTIME)
 def test_beside_onnx_runtime(name):
     op, arrays, outputs, attributes = RUNTIME[name]
-    proto, given, got = run(op, arrays, outputs, **attributes)
+    opset = 18 if "reduction" in attributes else 17
+    proto, given, got = run(op, arrays, outputs, opset, **attributes)
     assert_close(got, expected(proto, given))
+
+
+@pytest.mark.parametrize(("op", "arrays", "attributes", "message"), [
+    ("Einsum", [numbers(2, 3)], dict(equation="ijk->i"), "does not fit inputs of shapes \\(2, 3\\)"),
+    ("TopK", [numbers(2, 3), np.array([4])], {}, "k must be in 0 to the 3 elements"),
+    ("ScatterND", [numbers(4, 3), np.array([[1]]), numbers(1, 2)], {}, "updates must have shape \\(1, 3\\)"),
+])
+def test_what_cannot_be_is_refused_by_name(op, arrays, attributes, message):
+    with pytest.raises(ValueError, match=message):
+        run_unchecked(op, arrays, **attributes)
 
 
 def test_a_maximum_keeps_what_is_not_a_number():

@@ -9,13 +9,17 @@ from typing import Any
 from fastconv.adapters.onnx.graph import Node
 from fastconv.adapters.onnx.operators import (
     arithmetic,
+    branches,
     convolution,
     joining,
     normalisation,
     pooling,
     products,
+    recurrent,
     reductions,
     resizing,
+    sampling,
+    selecting,
     shapes,
 )
 from fastconv.adapters.onnx.program import Builder, Value
@@ -23,8 +27,8 @@ from fastconv.adapters.onnx.program import Builder, Value
 __all__ = ["OPERATORS", "run_operator"]
 
 OPERATORS: dict[str, Callable[..., Any]] = {
-    name: operator for module in (arithmetic, convolution, joining, normalisation, pooling, products, reductions,
-                                  resizing, shapes)
+    name: operator for module in (arithmetic, branches, convolution, joining, normalisation, pooling, products,
+                                  recurrent, reductions, resizing, sampling, selecting, shapes)
     for name, operator in module.OPERATORS.items()}
 
 

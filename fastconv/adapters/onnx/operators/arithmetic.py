@@ -314,6 +314,20 @@ def Softsign(builder: Builder, node: Node, x: Value) -> Value:
     return broadcast(builder, lambda x, out: np.divide(x, 1 + np.abs(x), out), x)
 
 
+def IsInf(builder: Builder, node: Node, x: Value) -> Value:
+    signs = [sign for sign, name in ((1, "detect_positive"), (-1, "detect_negative")) if node.attributes.get(name, 1)]
+    return broadcast(builder, lambda x, out: np.copyto(out, np.isinf(x) & np.isin(np.sign(x), signs)), x, dtype=bool)
+
+
+def Celu(builder: Builder, node: Node, x: Value) -> Value:
+    alpha = x.dtype.type(node.attributes.get("alpha", 1.0))
+    return broadcast(builder, lambda x, out: np.copyto(out, np.where(x > 0, x, alpha * np.expm1(x / alpha))), x)
+
+
+def Mish(builder: Builder, node: Node, x: Value) -> Value:
+    return broadcast(builder, lambda x, out: np.multiply(x, np.tanh(np.logaddexp(x, x.dtype.type(0))), out), x)
+
+
 def converted(builder: Builder, x: Value, dtype: Any) -> Value:
     """Of another type, as C converts."""
     if x.dtype == dtype:
@@ -347,8 +361,9 @@ OPERATORS = {
     "Equal": binary(np.equal, bool), "Greater": binary(np.greater, bool), "Less": binary(np.less, bool),
     "GreaterOrEqual": binary(np.greater_equal, bool), "LessOrEqual": binary(np.less_equal, bool),
     "And": binary(np.logical_and, bool), "Or": binary(np.logical_or, bool), "Xor": binary(np.logical_xor, bool),
-    "Not": unary(np.logical_not, bool), "Where": Where,
+    "Not": unary(np.logical_not, bool), "Where": Where, "IsNaN": unary(np.isnan, bool), "IsInf": IsInf,
     "Relu": Relu, "LeakyRelu": LeakyRelu, "PRelu": PRelu, "Sigmoid": Sigmoid, "Tanh": Tanh, "Elu": Elu, "Selu": Selu,
+    "Celu": Celu, "Mish": Mish,
     "Gelu": Gelu, "Swish": Swish, "Softplus": Softplus, "Softsign": Softsign, "ThresholdedRelu": ThresholdedRelu,
     "HardSwish": HardSwish, "HardSigmoid": HardSigmoid, "Clip": Clip, "Cast": Cast, "CastLike": CastLike,
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from fastconv._core.product import dot, forward as product
 from fastconv.adapters.onnx.graph import Node
 from fastconv.adapters.onnx.operators.arithmetic import FLOATS, activated, broadcast, same_dtype
+from fastconv.adapters.onnx.operators.shapes import Transpose, reshaped
 from fastconv.adapters.onnx.program import Builder, Value
 
 # Where b is turned in memory: from so many rows on the lanes of the vectors run over the rows, as in `linear`.
@@ -128,4 +131,55 @@ def _all(calls: Sequence[Callable[[], Any]]) -> None:
         call()
 
 
-OPERATORS = {"Gemm": Gemm, "MatMul": MatMul}
+def Einsum(builder: Builder, node: Node, *values: Value) -> Value:
+    """Sums of products by the letters of their axes; of two arrays a stack of matrix products, where they have that
+    form."""
+    same_dtype(*values)
+    terms, result = _letters(node.attributes["equation"].replace(" ", ""), [value.ndim for value in values])
+    sizes = {letter: n for term, value in zip(terms, values) for letter, n in zip(term, value.shape)}
+    if len(terms) != len(values) or any(value.shape != tuple(sizes.get(letter) for letter in term)
+                                        for term, value in zip(terms, values)):
+        raise ValueError(f"equation {node.attributes['equation']!r} does not fit inputs of shapes "
+                         f"{', '.join(str(value.shape) for value in values)}")
+    plain = len(terms) == 2 and all(len(set(term)) == len(term) for term in (*terms, result))
+    if not plain or not set(terms[0]) ^ set(terms[1]) <= set(result):
+        out = builder.new([sizes[letter] for letter in result], values[0].dtype)
+        equation = f"{','.join(terms)}->{result}"
+        builder.emit(lambda *arrays: functools.partial(np.einsum, equation, *arrays[:-1], out=arrays[-1]), values,
+                     [out], "NumPy")
+        return out
+    a, b = terms
+    stack = [letter for letter in result if letter in a and letter in b]
+    summed = [letter for letter in a if letter in b and letter not in result]
+    rows, columns = ([letter for letter in term if letter not in (*stack, *summed)] for term in (a, b))
+
+    def turned_to(letters: Sequence[str], value: Value, term: Sequence[str]) -> Value:
+        return Transpose(builder, node.like("Transpose", [], [], perm=[term.index(each) for each in letters]), value)
+
+    def matrices(value: Value, term: str, first: list[str], second: list[str]) -> Value:
+        sides = [math.prod(sizes[letter] for letter in group) for group in (first, second)]
+        return reshaped(builder, turned_to([*stack, *first, *second], value, term),
+                        [*(sizes[letter] for letter in stack), *sides])
+
+    y = MatMul(builder, node, matrices(values[0], a, rows, summed), matrices(values[1], b, summed, columns))
+    letters = [*stack, *rows, *columns]
+    return turned_to(result, reshaped(builder, y, [sizes[letter] for letter in letters]), letters)
+
+
+def _letters(equation: str, ndims: Sequence[int]) -> tuple[list[str], str]:
+    """The letters of each input, and of the result: where it is not said, those that stand once, by the alphabet. An
+    ellipsis stands for letters of its own, as many as an input has axes left."""
+    unused = [letter for letter in string.ascii_letters if letter not in equation]
+    left, arrow, result = equation.partition("->")
+    terms, most = [], ""
+    for term, ndim in zip(left.split(","), ndims):
+        count = max(ndim - len(term.replace("...", "")), 0)
+        hidden = "".join(unused[len(unused) - count:])    # the last axes of all are the same ones
+        most = max(most, hidden, key=len) if "..." in term else most
+        terms.append(term.replace("...", hidden))
+    if not arrow:
+        result = "..." + "".join(sorted(letter for letter in set(left) - set(",.") if left.count(letter) == 1))
+    return terms + left.split(",")[len(terms):], result.replace("...", most)
+
+
+OPERATORS = {"Einsum": Einsum, "Gemm": Gemm, "MatMul": MatMul}
