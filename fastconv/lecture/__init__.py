@@ -11,6 +11,7 @@ The server is the standard library's, on this computer alone; every number on th
 `page`          what a page is about: the model, its classes, how pictures become its images
 `images`        the picture that a request means
 `drawing`       from a drawn digit to what the network sees
+`literal`       Python that holds an array
 `conv`, `pool`, `forward`, `backward`, `downloads`
                 the calls of the page
 `train`         the calls that steer its training, and the events that tell of it

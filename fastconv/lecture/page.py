@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastconv import data, nn, walk
 from fastconv.data.framing import Framing
+from fastconv.lecture.literal import literal
 from fastconv.lecture.training import Training
 
 __all__ = ["Page"]
@@ -138,20 +139,20 @@ class Page:
         train_set = data.digits()
         return (train_set, self.digits) if self.plain else (framed(train_set), framed(self.digits))
 
-    def code_of(self, head: Mapping[str, Any], framed: bool = False) -> str:
+    def code_of(self, head: Mapping[str, Any], image: NDArray[np.float32], framed: bool = False) -> str:
         """A line of Python that makes ``image``, the picture that a head names, or what the model sees of it."""
         name = str(head.get("image", "digit:0"))
         if name.startswith("sample:") and not framed:
             return f"image = data.sample({name[7:]!r})"
         if name.startswith("digit:") and (self.plain or not framed):
             return f'image = data.digits("test").images[{name[6:]}]'
-        return 'image = np.load("fastconv.npz")["image"]  # the NPZ that the page gives'
+        return f"image = {literal(image, 'image')}"
 
-    def program(self, head: Mapping[str, Any]) -> list[str]:
+    def program(self, head: Mapping[str, Any], image: NDArray[np.float32]) -> list[str]:
         """Lines of Python that make ``model``, as it is now, and ``image``, what it sees of the picture that a head
         names."""
         return ["import numpy as np", "import fastconv as fc", "from fastconv import data, nn, walk", "", self.source,
-                self.code_of(head, framed=True)]
+                self.code_of(head, image, framed=True)]
 
     def about(self) -> dict[str, Any]:
         """What a page has to know before it asks."""
@@ -161,5 +162,5 @@ class Page:
              "of": one.layer.weight.shape[1]}
             for one in seen.layers if isinstance(one.layer, nn.Conv2d)]
         return {"classes": self.classes, "shape": list(self.shape), "trained": self.trained,
-                "source": self.source, "layers": layers, "digits": len(self.digits), "filters": list(walk.FILTERS),
+                "source": self.source, "layers": layers, "digits": len(self.digits), "channels": self.digits.images.shape[1], "filters": list(walk.FILTERS),
                 "labels": self.digits.labels.tolist()}

@@ -1,6 +1,8 @@
 // Planes of numbers as pixels. Red is above 0 and blue below it; below 0 there is a mark as well: a minus in cells that
 // are large enough, a chequered texture in small ones.
 
+import { h, picture } from "./dom.js";
+
 const MARKED = 7; // CSS pixels of a cell that has room for a minus
 
 const night = matchMedia("(prefers-color-scheme: dark)");
@@ -163,4 +165,51 @@ export function box(context, cell, top, left, rows, columns, style, width = 2, d
   context.strokeRect(left * cell + width / 2 - 1, top * cell + width / 2 - 1, columns * cell - width + 2,
     rows * cell - width + 2);
   context.setLineDash([]);
+}
+
+// A figure of rows x columns cells, and over it a canvas for the marks that move.
+export class Plane {
+  constructor(name, properties = {}) {
+    this.base = picture(null, properties);
+    this.over = h("canvas", { class: "over", "aria-hidden": "true" });
+    this.caption = h("figcaption");
+    this.figure = h("figure", { class: `plane ${name}` }, this.caption, h("div", { class: "stack" }, this.base, this.over));
+  }
+
+  // Makes it as large as its box allows.
+  fit(rows, columns, width, height) {
+    fit(this.base, rows, columns, width, height);
+    this.cover();
+  }
+
+  // Makes the canvas of the marks as large as the other.
+  cover() {
+    const { base, over } = this;
+    [over.style.width, over.style.height, over.width, over.height, over.cell]
+      = [base.style.width, base.style.height, base.width, base.height, base.cell ?? 1];
+    over.getContext("2d").setTransform(base.getContext("2d").getTransform());
+  }
+
+  // Says what it shows.
+  name(text) {
+    this.caption.textContent = text;
+    this.base.setAttribute("aria-label", text);
+  }
+
+  // Wipes the marks away; returns what draws others.
+  clear() {
+    const context = this.over.getContext("2d");
+    context.clearRect(0, 0, this.over.width, this.over.height);
+    return context;
+  }
+
+  // [row, column] of the cell under the pointer.
+  at({ clientX, clientY }) {
+    const { left, top } = this.over.getBoundingClientRect(), { cell } = this.over;
+    return [Math.floor((clientY - top) / cell), Math.floor((clientX - left) / cell)];
+  }
+
+  box(top, left, rows, columns, style, width = 2, dash = []) {
+    box(this.over.getContext("2d"), this.over.cell, top, left, rows, columns, style, width, dash);
+  }
 }
