@@ -25,7 +25,7 @@ def forward(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[di
               for one in seen.layers]
     arrays = {"x": seen.x, "probabilities": seen.probabilities, "log_probabilities": seen.log_probabilities}
     arrays |= {f"maps{number}": one.output for number, one in enumerate(seen.layers)}
-    code = [*page.program(head, image), "seen = walk.forward(model, image)", "print(seen.prediction, seen.probabilities)",
-            "for layer in seen.layers:",
+    code = [*page.program(head, image), "seen = walk.forward(model, image)",
+            "print(seen.prediction, seen.probabilities)", "for layer in seen.layers:",
             "    print(layer.name, layer.output.shape, *(axis.formula for axis in layer.formula))"]
     return {"code": "\n".join(code), "prediction": seen.prediction, "trained": page.trained, "layers": layers}, arrays

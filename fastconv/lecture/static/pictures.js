@@ -4,7 +4,6 @@
 import { field, h, number, select } from "./dom.js";
 
 const MOST = 224; // pixels of the longer side of a file's picture
-const FIRST = "digit:3";
 
 let kept = {}; // the file's picture: its text in the address, and its image
 
@@ -16,7 +15,7 @@ export function picker(app) {
     shown, (value) => {
       list.value = shown;
       if (value === "upload") file.click();
-      else choose(app, value === "digit" ? `digit:${app.shared.digit ?? 3}` : value);
+      else choose(app, value === "digit" ? `digit:${app.shared.digit ?? 0}` : value);
     });
   const file = h("input", { type: "file", accept: "image/*", hidden: true,
     onchange: () => file.files[0] && take(app, file.files[0]) });
@@ -33,8 +32,8 @@ export function choose(app, image, more = {}) {
 
 // The picture's name in a request: an address may speak of a file and not have it.
 export function name(app) {
-  const image = app.get("image", FIRST);
-  return image === "upload" && !app.state.picture ? FIRST : image;
+  const { image = "upload", picture } = app.state;
+  return image === "upload" && !picture ? `digit:${Math.min(3, app.info.digits - 1)}` : image;
 }
 
 // The section that goes with a request about the picture.
