@@ -31,7 +31,7 @@ class Sources(NamedTuple):
 
 def add_source_options(parser: Parser, of_a_model: bool) -> None:
     """``--data``, and how its image files become images; `of_a_model` where a model may say that."""
-    add_data_option(parser, None if of_a_model else "digits", "what the model was trained on" if of_a_model else "digits")
+    add_data_option(parser, *(None, "what the model was trained on") if of_a_model else ("digits", "digits"))
     parser.option("data", "--size", type=integer(12, 4096), metavar="N",
                   help="resize images to N x N; for folders of image files")
     parser.option("data", "--channels", type=choice("1", "3"), metavar="C",

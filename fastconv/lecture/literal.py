@@ -25,9 +25,10 @@ def literal(array: NDArray[np.float32], name: str) -> str:
     """
     pixels = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
     are_pixels = np.array_equal(pixels.astype(np.float32) / 255, array)
-    text = (pixels if are_pixels else array.astype("<f4")).tobytes().hex()
-    if len(text) > _MOST_LETTERS:
+    numbers = pixels if are_pixels else array.astype("<f4")
+    if 2 * numbers.nbytes > _MOST_LETTERS:
         return f'np.load("fastconv.npz")["{name}"]  # the NPZ that the page gives'
+    text = numbers.tobytes().hex()
     if are_pixels:
         return f'np.float32(np.frombuffer(bytes.fromhex("{text}"), np.uint8)).reshape{array.shape} / 255'
     return f'np.frombuffer(bytes.fromhex("{text}"), "<f4").reshape{array.shape}'

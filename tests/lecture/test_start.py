@@ -143,13 +143,14 @@ def test_the_command_with_images_of_ones_own(tmp_path):
               for part, count in (("train", 40), ("test", 12))}
     arrays |= {name.replace("images", "labels"): np.arange(len(images)) % 3 for name, images in arrays.items()}
     np.savez(tmp_path / "own.npz", **arrays)
-    fc.save(nn.models.lenet5(3, 3, 16, rng=2), tmp_path / "m.npz")
-    for model in ((), ("m.npz",)):
-        process, address = started(*model, "--data", "own.npz", cwd=tmp_path)
+    about = {"data": "own.npz", "input_shape": [3, 16, 16], "classes": ["0", "1", "2"]}
+    fc.save(nn.models.lenet5(3, 3, 16, rng=2), tmp_path / "m.npz", about)
+    for arguments in (["--data", "own.npz"], ["m.npz", "--data", "own.npz"], ["m.npz"]):
+        process, address = started(*arguments, cwd=tmp_path)
         try:
             with urllib.request.urlopen(f"{address}api/state") as answer:
                 about = json.load(answer)
-            assert (about["shape"], about["digits"], about["trained"]) == ([3, 16, 16], 12, bool(model))
+            assert (about["shape"], about["digits"], about["trained"]) == ([3, 16, 16], 12, arguments[0] == "m.npz")
             assert about["labels"] == [k % 3 for k in range(12)] and about["classes"] == ["0", "1", "2"]
             head, found = wire.unpack(post(f"{address}api/forward", wire.pack({"image": "digit:5"}, {}))[1])
             own = arrays["test_images"][5].astype(np.float32) / 255

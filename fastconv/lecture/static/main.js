@@ -16,8 +16,9 @@ import { ask, call, latest } from "./wire.js";
 const VIEWS = ["slide", "backward", "network", "draw", "train"];
 const LANGUAGES = ["en", "ko"];
 
-// What can be long stands behind the #, which no server has to read; browsers keep addresses of up to MOST letters.
-const LONG = ["picture", "strokes"], MOST = 2 ** 20;
+// What can be long stands behind the #, which no server reads. An address of more letters than MOST would keep the
+// browser busy with each change: then it is left out, and gone when the page is loaded again.
+const LONG = ["picture", "strokes"], MOST = 100_000;
 
 const $ = (id) => document.getElementById(id);
 const views = {}, texts = {};
@@ -96,10 +97,12 @@ function read() {
 function write(step) {
   clearTimeout(writing);
   const put = () => {
-    const part = (long) => `${new URLSearchParams(Object.entries(app.state).filter(([name]) => LONG.includes(name) === long))}`;
-    const [query, rest] = [part(false), part(true)];
+    const entries = Object.entries(app.state), long = entries.filter(([name]) => LONG.includes(name));
+    const fits = long.every(([, text]) => text.length <= MOST);
+    const query = `${new URLSearchParams(entries.filter(([name]) => !LONG.includes(name)))}`;
     history[step ? "pushState" : "replaceState"](null, "", (query ? `?${query}` : location.pathname)
-      + (rest && rest.length <= MOST ? `#${rest}` : ""));
+      + (long.length && fits ? `#${new URLSearchParams(long)}` : ""));
+    $("long").hidden = fits;
   };
   if (step) put();
   else writing = setTimeout(put, 150);

@@ -24,10 +24,9 @@ export function mosaic(canvas, { data, shape }, { width, height = 260, scale = l
     cells[top * across + left] = value;
     places[top * across + left] = at;
   });
-  const context = fit(canvas, down, across, Math.min(width, across * (shape.length === 4 ? 12 : 24)), height);
+  fit(canvas, down, across, Math.min(width, across * (shape.length === 4 ? 12 : 24)), height);
   heatmap(canvas, cells, down, across, { scale });
   const { cell } = canvas;
-  places.forEach((at, i) => at < 0 && context.clearRect((i % across) * cell, Math.floor(i / across) * cell, cell, cell));
   canvas.at = (event) => {
     const bounds = canvas.getBoundingClientRect();
     const [i, j] = [event.clientY - bounds.top, event.clientX - bounds.left].map((side) => Math.floor(side / cell));

@@ -1,5 +1,5 @@
 // The picture that a view is about: one of the digits, or a file of one's own, which never leaves this computer: its
-// pixels stand in the address, as a PNG behind the #.
+// pixels stand in the address, as a PNG behind the #, if there is room for them.
 
 import { field, h, number, select } from "./dom.js";
 
@@ -32,14 +32,14 @@ export function choose(app, image, more = {}) {
 
 // The picture's name in a request: an address may speak of a file and not have it.
 export function name(app) {
-  const { image = "upload", picture } = app.state;
-  return image === "upload" && !picture ? `digit:${Math.min(3, app.info.digits - 1)}` : image;
+  const { image } = app.state, there = app.state.picture ?? kept.text;
+  return image && (image !== "upload" || there) ? image : `digit:${Math.min(3, app.info.digits - 1)}`;
 }
 
 // The section that goes with a request about the picture.
 export async function sections(app) {
   if (name(app) !== "upload") return {};
-  const text = app.state.picture;
+  const { picture: text = kept.text } = app.state;
   if (text !== kept.text) {
     try {
       const png = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

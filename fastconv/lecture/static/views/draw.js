@@ -1,7 +1,8 @@
 // Draw a digit: what the network sees of it, how sure it is, and the maps in between.
 
-import { fit, grid, heatmap, Plane, tiles } from "../canvas.js";
+import { fit, grid, heatmap, Plane } from "../canvas.js";
 import { button, field, figure, h, number, picture, refill, show } from "../dom.js";
+import { mosaic } from "../mosaic.js";
 
 const SIDE = 280, BRUSH = 20, STEP = 10;
 const MOST_BARS = 10, MOST_TILES = 16;
@@ -97,7 +98,7 @@ function listen(canvas) {
   canvas.addEventListener("pointermove", (event) => {
     if (!canvas.hasPointerCapture(event.pointerId)) return;
     const events = event.getCoalescedEvents?.() ?? [];
-    stroke([...strokes.pop(), ...(events.length ? events : [event]).map(point)]);
+    stroke([...strokes.pop() ?? [], ...(events.length ? events : [event]).map(point)]);
   });
 }
 
@@ -249,6 +250,7 @@ function layers(list, sections) {
     caption.textContent = `${name} · ${count} × ${rows} × ${columns}`;
     canvas.setAttribute("aria-label", caption.textContent);
     const wide = Math.max(1, Math.min(shown, Math.floor(parts.maps.clientWidth / 56)));
-    tiles(canvas, maps.data, [shown, rows, columns], 52, wide);
+    mosaic(canvas, { data: maps.data.subarray(0, shown * rows * columns), shape: [shown, rows, columns] },
+      { width: 56 * wide, height: Infinity, wrap: wide });
   });
 }

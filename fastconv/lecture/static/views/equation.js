@@ -119,7 +119,7 @@ export class Equation {
 
 function value(element, number) {
   element.textContent = show(number, 6);
-  element.dataset.value = exact(number);
+  element.dataset.value = number;
   return element;
 }
 
@@ -137,7 +137,7 @@ function short(number, room) {
 
 function fill(cell, number, shade, room) {
   cell.textContent = short(number, room);
-  cell.dataset.value = exact(number);
+  cell.dataset.value = number; // all its digits: a shorter text that is the same float32 takes longer to find
   cell.style.background = css(shade);
   cell.style.color = ink(shade);
 }
