@@ -287,7 +287,8 @@ def test_a_picture_that_is_too_large_for_the_address(visit, tmp_path):
         image.fromarray(pixels[:side, :side]).save(tmp_path / f"{side}.png")
         page.set_input_files("input[type=file]", tmp_path / f"{side}.png")
         until(page, f"document.querySelector('.input figcaption').textContent.includes('3 × {side} × {side}')")
-        until(page, "(large) => document.querySelector('#long').hidden !== large && !location.hash === large", side == 224)
+        until(page, "(large) => document.querySelector('#long').hidden !== large && !location.hash === large",
+              side == 224)
         if side == 224:
             page.keyboard.press("3")
             page.wait_for_selector(".layer")

@@ -9,7 +9,7 @@ import pytest
 from displays import image, model, pictures
 
 import fastconv as fc
-from fastconv import data, nn, walk
+from fastconv import walk
 from fastconv.plots import display, history as history_pictures  # noqa: F401 (imported without Matplotlib)
 
 matplotlib = pytest.importorskip("matplotlib", reason="Matplotlib is not installed")

@@ -184,8 +184,13 @@ async function start() {
   show();
   addEventListener("popstate", () => (read(), show()));
   document.addEventListener("keydown", key);
-  let resized = 0;
-  addEventListener("resize", () => (clearTimeout(resized), (resized = setTimeout(show, 150))));
+  let resized = 0, width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth === width) return; // a telephone's bar that goes away while one scrolls
+    width = innerWidth;
+    clearTimeout(resized);
+    resized = setTimeout(show, 150);
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
 }
 
