@@ -29,10 +29,9 @@ from fastconv.cli.evaluate import score
 from fastconv.cli.models import TrainedOn, save_model
 from fastconv.cli.networks import NETWORKS, SMALL
 from fastconv.cli.output import Result, say, warn
-from fastconv.cli.pictures import add_data_option, add_fit_option, by, read_dataset, read_dataset_as
 from fastconv.cli.ranks import at_terminal, communicator
+from fastconv.cli.sources import add_source_options, check_source_options, read_sources
 from fastconv.data.doubts import check_finite, doubts
-from fastconv.data.sources import exists, has_validation, is_image_folder
 from fastconv.training import DivergedError, EarlyStopping, Trainer
 from fastconv.training.interrupt import Gate, gated
 from fastconv.training.ranks import RankError, Ranks
@@ -72,12 +71,7 @@ any other number of them (it needs mpi4py)."""
 
 def add_options(parser: Parser) -> None:
     parser.description = _DESCRIPTION
-    add_data_option(parser, "digits", "digits")
-    parser.option("data", "--size", type=integer(12, 4096), metavar="N",
-                  help="resize images to N x N; for folders of image files")
-    parser.option("data", "--channels", type=choice("1", "3"), metavar="C",
-                  help="1 (grey) or 3 (colour); for folders of image files")
-    add_fit_option(parser, "data", of_a_model=False)
+    add_source_options(parser, of_a_model=False)
     parser.option("data", "--validation", type=number(0, 1, open_ends=True), metavar="PART",
                   help="hold out this part of the training images, such as 0.1, and measure on it after each epoch "
                        "(default: where the data have a validation part beside their test part, that is measured)")
@@ -220,7 +214,7 @@ def _version(checkpoint: Path) -> int | None:
 def _begin(options: Namespace, ranks: Ranks | None) -> tuple[Path, tuple[Any, Any, Any, TrainedOn], Trainer]:
     """All that comes before the first step: the path of the checkpoint, the data, and the trainer."""
     checkpoint = _check(options, ranks is None or ranks.leads)
-    train_set, held_out, test_set, trained_on = _read(options)
+    train_set, held_out, test_set, trained_on = read_sources(options, options.model)
     for dataset, part in ((train_set, "training"), (held_out, "validation"), (test_set, "test")):
         if dataset is not None:
             if not len(dataset):
@@ -253,9 +247,7 @@ def _check(options: Namespace, writes: bool) -> Path:
         options.optimizer = "adamw" if options.momentum is None else "sgd"
     if options.momentum is not None and options.optimizer != "sgd":
         raise UsageError(f"--momentum is for --optimizer sgd, got {options.optimizer}")
-    for name in ("size", "channels", "fit"):
-        if getattr(options, name) is not None and exists(options.data) and not is_image_folder(options.data):
-            raise UsageError(f"--{name} is for folders of image files, got --data {options.data}")
+    check_source_options(options)
     checkpoint: Path = options.checkpoint or options.output.with_suffix(".checkpoint.npz")
     if checkpoint.suffix != ".npz":
         raise UsageError(f"--checkpoint must end in .npz, got {checkpoint}")
@@ -268,23 +260,6 @@ def _check(options: Namespace, writes: bool) -> Path:
     if options.resume:
         existing_file(str(checkpoint), "--resume: checkpoint")
     return checkpoint
-
-
-def _read(options: Namespace) -> tuple[data.ArrayDataset, data.ArrayDataset | None, data.ArrayDataset, TrainedOn]:
-    """The training, the validation (if there is such a part) and the test images,
-    in one shape that the network can take."""
-    made = {"size": options.size, "channels": options.channels and int(options.channels), "fit": options.fit}
-    train_set = read_dataset(options.data, "train", **{name: value for name, value in made.items() if value})
-    shape = train_set.images.shape[1:]
-    title, smallest = NETWORKS[options.model][:2]
-    square = "square " if options.model == "lenet5" else ""
-    if (square and shape[1] != shape[2]) or min(shape[1:]) < smallest:
-        raise ValueError(f"{title} takes {square}images of at least {smallest} x {smallest} pixels, "
-                         f"those of {options.data} are {by(shape)} (channels x rows x columns); "
-                         "--size resizes image files")
-    trained_on = TrainedOn.of(train_set, options.data)
-    held_out = read_dataset_as(trained_on, options.data, "validation") if has_validation(options.data) else None
-    return train_set, held_out, read_dataset_as(trained_on, options.data, "test"), trained_on
 
 
 def _hold_out(options: Namespace, train_set: data.ArrayDataset) -> tuple[data.ArrayDataset, data.ArrayDataset]:

@@ -9,8 +9,10 @@ The server is the standard library's, on this computer alone; every number on th
 `routes`        `handle(page, method, path, headers, body) -> Answer`: who may ask, and which function answers
 `wire`          JSON and arrays of float32 in one body
 `page`          what a page is about: the model, its classes, how pictures become its images
+`shown`         the images that it trains on and shows: the bundled digits, or somebody's own
 `images`        the picture that a request means
 `drawing`       from a drawn digit to what the network sees
+`literal`       Python that holds an array
 `conv`, `pool`, `forward`, `backward`, `downloads`
                 the calls of the page
 `train`         the calls that steer its training, and the events that tell of it

@@ -62,7 +62,7 @@ def backward(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[d
         if gradient.size <= _MOST_WEIGHTS:
             arrays |= {f"before:{name}": step.before[name], f"gradient:{name}": gradient,
                        f"after:{name}": step.after[name]}
-    code = [*page.program(head), f"label, lr = {label}, {lr!r}"]
+    code = [*page.program(head, image), f"label, lr = {label}, {lr!r}"]
     if steps:
         code += [f"for _ in range({steps}):", "    step = walk.update(model, image[None], [label], lr)",
                  "    model.load_state_dict({**model.state_dict(), **step.after})"]

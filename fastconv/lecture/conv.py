@@ -91,7 +91,7 @@ def _preset(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
     white = head.get("white", 1)
     if white not in (1, 255):
         raise ValueError(f"white must be 1 or 255, got {white!r}")
-    code = [page.code_of(head)]
+    code = [page.code_of(head, image)]
     if white == 255:
         image = np.rint(image * 255)
         code.append("image = np.rint(image * 255)")
@@ -128,7 +128,7 @@ def _learnt(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
     weight = layer.weight.data[k]
     count = len(weight)
     first = k // (layer.out_channels // layer.groups) * count
-    code = [page.code_of(head, framed=True), page.source, "layers = walk.forward(model, image).layers",
+    code = [page.code_of(head, image, framed=True), page.source, "layers = walk.forward(model, image).layers",
             f'layer = next(one for one in layers if one.name.startswith("{name}:"))',
             f"image = layer.input{'.transpose(2, 0, 1)' * last}[{first}:{first + count}].astype(np.float32)",
             f"weight = layer.layer.weight.data[{k}].astype(np.float32)",

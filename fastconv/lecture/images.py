@@ -25,8 +25,8 @@ _MOST_SIDE = 2048
 
 
 def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[np.float32]:
-    """The picture (C, H, W), from 0 to 1, that ``head["image"]`` names: ``"digit:7"``, ``"sample:house"``, or
-    ``"upload"``, the section image.
+    """The picture (C, H, W), from 0 to 1, that ``head["image"]`` names: ``"digit:7"`` of the test images,
+    ``"sample:house"``, or ``"upload"``, the section image.
 
     Raises
     ------
@@ -35,9 +35,10 @@ def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[
     """
     name = head.get("image", "digit:0")
     kind, _, number = str(name).partition(":")
-    if kind == "digit" and _NUMBER.fullmatch(number) and int(number) < len(page.digits):
-        image: NDArray[np.float32] = page.digits.images[int(number)]
-        return image
+    image = _test_image(page, head)
+    if image is not None:
+        black, white = page.framing.value_range if page.shown.own else (0.0, 1.0)
+        return image if (black, white) == (0.0, 1.0) else (image - np.float32(black)) / np.float32(white - black)
     if kind == "sample":
         return data.sample(number)
     if kind == "upload":
@@ -48,7 +49,7 @@ def picture(page: Page, head: Mapping[str, Any], sections: Sections) -> NDArray[
         if not np.isfinite(sent).all():
             raise ValueError("section image must be finite")
         return sent
-    raise ValueError(f"image must be digit:0 to digit:{len(page.digits) - 1}, sample:NAME or upload, got "
+    raise ValueError(f"image must be digit:0 to digit:{len(page.shown.test) - 1}, sample:NAME or upload, got "
                      f"{name!r}")
 
 
@@ -61,6 +62,9 @@ def model_image(page: Page, head: Mapping[str, Any], sections: Sections) -> NDAr
     ValueError
         If there is no such picture, or nothing is drawn.
     """
+    own = _test_image(page, head) if page.shown.own else None
+    if own is not None:
+        return own
     if head.get("image") != "ink":
         return page.framed(picture(page, head, sections))
     ink = picture(page, {"image": "upload"}, sections)[0]
@@ -77,6 +81,13 @@ def model_image(page: Page, head: Mapping[str, Any], sections: Sections) -> NDAr
     ink_value = page.framing.value_range[1] + page.framing.value_range[0] - blank
     seen: NDArray[np.float32] = blank + drawn * (ink_value - blank)
     return seen
+
+
+def _test_image(page: Page, head: Mapping[str, Any]) -> NDArray[np.float32] | None:
+    """The one that a head names, if it names one."""
+    kind, _, number = str(head.get("image", "digit:0")).partition(":")
+    named = kind == "digit" and _NUMBER.fullmatch(number) and int(number) < len(page.shown.test)
+    return page.shown.test.images[int(number)] if named else None
 
 
 def show(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[str, Any], dict[str, Any]]:

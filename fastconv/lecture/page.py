@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from fastconv import data, nn, walk
 from fastconv.data.framing import Framing
+from fastconv.lecture.literal import literal
+from fastconv.lecture.shown import Shown
 from fastconv.lecture.training import Training
 
 __all__ = ["Page"]
@@ -33,10 +35,10 @@ class Page:
         Of the model's images: their size and channels are known.
     token : str
         What the address must begin with; a secret of whoever opened the page.
-    digits : ArrayDataset
-        The bundled test digits.
+    shown : Shown
+        What is trained on, and the test images that are looked at.
     training : Training
-        Of the model, on the bundled digits.
+        Of the model.
     """
 
     given: nn.Module
@@ -45,7 +47,7 @@ class Page:
     classes: list[str]
     framing: Framing
     token: str
-    digits: data.ArrayDataset = field(repr=False)
+    shown: Shown = field(repr=False)
     training: Training = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -53,7 +55,7 @@ class Page:
 
     @classmethod
     def of(cls, model: nn.Module | None, source: str | None, classes: list[str] | None, framing: Framing,
-           token: str) -> Page:
+           token: str, shown: Shown) -> Page:
         """A page about a model, or about an untrained LeNet-5.
 
         Raises
@@ -61,13 +63,19 @@ class Page:
         TypeError, ValueError
             If the model is none, or does not take such images; the message says what to give.
         """
-        digits = data.digits("test")
         if model is None:
-            framing = Framing.of(digits.images, None)
-            return cls(nn.models.lenet5(rng=0), "model = nn.models.lenet5(rng=0)", False, digits.classes, framing,
-                       token, digits)
+            channels, height, width = shown.train.images.shape[1:]
+            count = len(shown.train.classes)
+            if height != width:
+                raise ValueError("datasets must have square images for a LeNet-5, or model must be another, got "
+                                 f"{shown.train!r}")
+            size = f"{channels}, {count}, {height}, " if shown.own else ""
+            return cls(nn.models.lenet5(channels, count, height, rng=0), f"model = nn.models.lenet5({size}rng=0)",
+                       False, classes or shown.train.classes, shown.framing, token, shown)
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a Module, such as nn.Sequential or what fc.load returns, got {model!r}")
+        if shown.own and framing == Framing():
+            framing = shown.framing
         if framing.size is None or framing.channels is None:
             first = next((layer for _, layer in model.named_modules() if isinstance(layer, nn.Conv2d)), None)
             framing = replace(framing, size=framing.size or (28, 28),
@@ -76,7 +84,10 @@ class Page:
                 framing = replace(framing, background=framing.value_range[0], fit=framing.fit or "pad")
         height, width = framing.size or (28, 28)
         page = cls(model, source or "model = ...  # the one that was given to fc.lecture", True, classes or [], framing,
-                   token, digits)
+                   token, shown)
+        if shown.own and page.shape != shown.train.images.shape[1:]:
+            taken = " x ".join(map(str, page.shape))
+            raise ValueError(f"datasets must have images of {taken}, as the model takes them, got {shown.train!r}")
         try:
             seen = walk.forward(model, page.blank())
         except (TypeError, ValueError) as error:
@@ -84,6 +95,8 @@ class Page:
                              "or framing must say of what size and channels, as "
                              f"framing=dict(size=(32, 32), channels=3) does: {error}") from error
         count = len(seen.probabilities)
+        if not page.classes and shown.own and len(shown.train.classes) == count:
+            page.classes = shown.train.classes
         if len(page.classes) not in (0, count):
             raise ValueError(f"classes must be {count} names, one for each output, got {len(page.classes)}")
         page.classes = page.classes or [str(k) for k in range(count)]
@@ -126,32 +139,32 @@ class Page:
 
     @property
     def plain(self) -> bool:
-        """Whether the model takes the bundled digits as they are."""
-        digit = self.digits.images[0]
-        return self.shape == digit.shape and np.array_equal(self.framed(digit), digit)
+        """Whether the model takes the test images as they are."""
+        image = self.shown.test.images[0]
+        return self.shown.own or (self.shape == image.shape and np.array_equal(self.framed(image), image))
 
     def _datasets(self) -> tuple[data.ArrayDataset, data.ArrayDataset]:
-        """The bundled digits as the model takes them: to train on, and to judge by."""
+        """The images as the model takes them: to train on, and to judge by."""
         def framed(digits: data.ArrayDataset) -> data.ArrayDataset:
             return data.ArrayDataset(np.stack([self.framed(image) for image in digits.images]), digits.labels)
 
-        train_set = data.digits()
-        return (train_set, self.digits) if self.plain else (framed(train_set), framed(self.digits))
+        train, test = self.shown.train, self.shown.test
+        return (train, test) if self.plain else (framed(train), framed(test))
 
-    def code_of(self, head: Mapping[str, Any], framed: bool = False) -> str:
+    def code_of(self, head: Mapping[str, Any], image: NDArray[np.float32], framed: bool = False) -> str:
         """A line of Python that makes ``image``, the picture that a head names, or what the model sees of it."""
         name = str(head.get("image", "digit:0"))
         if name.startswith("sample:") and not framed:
             return f"image = data.sample({name[7:]!r})"
-        if name.startswith("digit:") and (self.plain or not framed):
+        if name.startswith("digit:") and (self.plain or not framed) and not self.shown.own:
             return f'image = data.digits("test").images[{name[6:]}]'
-        return 'image = np.load("fastconv.npz")["image"]  # the NPZ that the page gives'
+        return f"image = {literal(image, 'image')}"
 
-    def program(self, head: Mapping[str, Any]) -> list[str]:
+    def program(self, head: Mapping[str, Any], image: NDArray[np.float32]) -> list[str]:
         """Lines of Python that make ``model``, as it is now, and ``image``, what it sees of the picture that a head
         names."""
         return ["import numpy as np", "import fastconv as fc", "from fastconv import data, nn, walk", "", self.source,
-                self.code_of(head, framed=True)]
+                self.code_of(head, image, framed=True)]
 
     def about(self) -> dict[str, Any]:
         """What a page has to know before it asks."""
@@ -161,5 +174,7 @@ class Page:
              "of": one.layer.weight.shape[1]}
             for one in seen.layers if isinstance(one.layer, nn.Conv2d)]
         return {"classes": self.classes, "shape": list(self.shape), "trained": self.trained,
-                "source": self.source, "layers": layers, "digits": len(self.digits), "filters": list(walk.FILTERS),
-                "labels": self.digits.labels.tolist()}
+                "source": self.source, "layers": layers, "digits": len(self.shown.test),
+                "channels": self.shown.test.images.shape[1],
+                "filters": list(walk.FILTERS),
+                "labels": self.shown.test.labels.tolist()}

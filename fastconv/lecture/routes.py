@@ -43,9 +43,9 @@ _TYPES = {"html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", 
           "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
 #: The files of the page.
-FILES = ("index.html", "style.css", "icon.svg", "main.js", "wire.js", "canvas.js", "dom.js", "downloads.js",
-         "pictures.js", "i18n/en.json", "i18n/ko.json", "views/slide.js", "views/equation.js", "views/draw.js",
-         "learning.css", "mosaic.js", "curves.js", "views/backward.js", "views/network.js", "views/train.js")
+FILES = ("index.html", "style.css", "icon.svg", "main.js", "wire.js", "dom.js", "canvas.js", "pictures.js", "mosaic.js",
+         "curves.js", "downloads.js", "i18n/en.json", "i18n/ko.json", "views/slide.js", "views/equation.js",
+         "views/backward.js", "views/network.js", "views/draw.js", "views/train.js")
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 _HEADERS = {

@@ -10,11 +10,12 @@ import webbrowser
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastconv import nn
+from fastconv import data, nn
 from fastconv.data.framing import Framing
 from fastconv.functional import checks
 from fastconv.lecture.page import Page
 from fastconv.lecture.server import Server
+from fastconv.lecture.shown import Shown
 
 __all__ = ["Lecture", "lecture"]
 
@@ -59,8 +60,9 @@ class Lecture:
 
 
 def lecture(model: nn.Module | None = None, *, classes: Sequence[str] | None = None,
-            framing: Mapping[str, Any] | None = None, view: str = "", port: int = 0, browser: bool = True,
-            block: bool = True, source: str | None = None) -> Lecture:
+            framing: Mapping[str, Any] | None = None,
+            datasets: tuple[data.ArrayDataset, data.ArrayDataset] | None = None, view: str = "", port: int = 0,
+            browser: bool = True, block: bool = True, source: str | None = None, reading: str | None = None) -> Lecture:
     """Show the lecture as a page in the browser: a filter that slides, an image on its way through a model.
 
     Parameters
@@ -70,8 +72,11 @@ def lecture(model: nn.Module | None = None, *, classes: Sequence[str] | None = N
     classes : sequence of str, optional
         The names of its classes; by default their numbers.
     framing : mapping, optional
-        How a picture becomes one of its images, as ``dataset.framing`` says it. By default 28 x 28, and the channels of
-        its first convolution.
+        How a picture becomes one of its images, as ``dataset.framing`` says it. By default that of `datasets`, or
+        28 x 28, and the channels of its first convolution.
+    datasets : (ArrayDataset, ArrayDataset), optional
+        Images to train on and to test on, as the model takes them. The page shows the latter. By default the bundled
+        digits.
     view : str
         What is shown first, as it stands in the page's address: ``"draw"``, ``"slide?image=digit:7&padding=2"``.
     port : int
@@ -80,8 +85,8 @@ def lecture(model: nn.Module | None = None, *, classes: Sequence[str] | None = N
         Whether to open the browser; without it, open the address by hand.
     block : bool
         Whether to wait, until Ctrl-C; else the page is served in a thread of its own until it is closed.
-    source : str, optional
-        The Python line that makes the model, for the page's own examples.
+    source, reading : str, optional
+        The Python lines that make the model, and ``train, test``, the datasets: for the page's own examples.
 
     Returns
     -------
@@ -104,7 +109,8 @@ def lecture(model: nn.Module | None = None, *, classes: Sequence[str] | None = N
     number = checks.integer(port, "port", 0, 65535)
     name, _, query = view.partition("?")
     frame = Framing.checked(**framing) if framing else Framing()
-    page = Page.of(model, source, None if classes is None else list(classes), frame, secrets.token_urlsafe(16))
+    shown = Shown.of(datasets, reading)
+    page = Page.of(model, source, None if classes is None else list(classes), frame, secrets.token_urlsafe(16), shown)
     running = Lecture(Server(page, number))
     if view:
         running.address += "?" + "&".join(filter(None, [f"view={name}", query]))

@@ -80,7 +80,7 @@ def _state(page: Page, progress: Progress) -> dict[str, Any]:
     lr, momentum, batch_size, epochs, seed = astuple(progress.settings)
     loss = "NLLLoss" if page.model.returns == "log-probabilities" else "CrossEntropyLoss"
     code = ["import fastconv as fc", "from fastconv import data, nn, optim, walk", "", page.written,
-            'train, test = data.digits(), data.digits("test")',
+            page.shown.reading,
             f"trainer = fc.Trainer(model, optim.SGD(model.parameters(), {lr!r}, {momentum!r}), nn.{loss}())",
             f"history = trainer.fit(train, {epochs}, {batch_size}, validation=test, seed={seed})",
             "print(history.validation_accuracy)",

@@ -8,12 +8,13 @@ from fastconv import data, nn, optim, walk
 from fastconv.data.framing import Framing
 from fastconv.lecture.backward import backward, check
 from fastconv.lecture.page import Page
+from fastconv.lecture.shown import Shown
 
 DIGITS = data.digits("test")
 
 
 def page_of(model=None):
-    return Page.of(model, None, None, Framing(), "secret")
+    return Page.of(model, None, None, Framing(), "secret", Shown.of(None, None))
 
 
 @pytest.fixture(scope="module")

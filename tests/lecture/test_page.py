@@ -1,7 +1,6 @@
 """The page in a real browser: what stands there is what the kernels gave, soon enough, and without a mouse too."""
 
 import os
-import re
 
 import numpy as np
 import pytest
@@ -208,17 +207,13 @@ def test_a_control_of_a_large_photo_is_soon_drawn(visit, tmp_path):
 def test_the_keys_of_slide(visit):
     page = visit("image=digit:1&row=5&column=5")
 
-    def state():
-        page.wait_for_timeout(250)
-        return dict(re.findall(r"[?&]([\w]+)=([^&]*)", page.url))
-
     for keys, name, value in ((["ArrowDown"] * 3, "row", "8"), (["ArrowLeft"] * 2, "column", "3"),
                               (["Home"], "row", "0"), (["End"], "column", "27"), (["]"], "stride", "2"),
                               (["]", "["], "stride", "2"), (["p", "p"], "padding", "3"), (["P"], "padding", "2"),
                               (["f"], "filter", "sobel-y")):
         for key in keys:
             page.keyboard.press(key)
-        assert state()[name] == value, keys
+        until(page, "([name, value]) => new URLSearchParams(location.search).get(name) === value", [name, value])
     page.keyboard.press("Home")
     page.keyboard.press("Space")
     until(page, "Number(document.querySelector('.total').textContent.match(/\\[0, (\\d+)\\]/)[1]) >= 3")
@@ -232,6 +227,84 @@ def test_the_keys_of_slide(visit):
     page.wait_for_selector(".slide")
 
 
+def test_the_address_holds_the_strokes(visit):
+    page = visit("view=draw&test=3")
+    page.wait_for_selector("#prediction")
+    left, top, width, height = page.locator(".pad .over").bounding_box().values()
+    for x, y in ((0.2, 0.2), (0.6, 0.3)):
+        page.mouse.move(left + x * width, top + y * height)
+        page.mouse.down()
+        page.mouse.move(left + (x + 0.3) * width, top + (y + 0.5) * height, steps=7)
+        page.mouse.up()
+    page.keyboard.press("Shift+ArrowDown")
+    until(page, "location.hash.split('.').length === 3")
+    wait(page)
+    bars, lines = numbers(page, ".bars li"), code(page)
+    again = visit(page.url.partition("?")[2])
+    again.wait_for_selector("#prediction")
+    assert np.array_equal(numbers(again, ".bars li"), bars) and code(again) == lines
+    seen = walked(lines)
+    assert np.array_equal(seen.probabilities, bars) and "fastconv.npz" not in lines
+    for key in ["Backspace"] * 3 + ["c"]:
+        again.keyboard.press(key)
+    until(again, "document.querySelector('.answer').textContent === 'Nothing is drawn yet.' && !location.hash")
+
+
+@pytest.mark.parametrize(("channels", "view"), [(1, "slide"), (3, "slide"), (3, "network"), (3, "backward")])
+def test_the_address_holds_the_pixels_of_ones_own_picture(visit, tmp_path, channels, view):
+    image = pytest.importorskip("PIL.Image", reason="writes a picture with Pillow")
+    pixels = np.random.default_rng(channels).integers(0, 256, (40, 50, channels), np.uint8)
+    image.fromarray(pixels.squeeze()).save(tmp_path / "own.png")
+    page = visit(f"view={view}&lang=en")
+    page.set_input_files("input[type=file]", tmp_path / "own.png")
+    until(page, "location.hash.startsWith('#picture=')")
+    wait(page)
+    again = visit(page.url.partition("?")[2])
+    wait(again)
+    made = {"print": lambda *values: None}
+    exec(code(again), made)
+    with again.expect_download() as waited:
+        again.get_by_role("button", name="NPZ", exact=True).click()
+    waited.value.save_as(tmp_path / "page.npz")
+    with np.load(tmp_path / "page.npz") as arrays:
+        if view == "slide":
+            own = pixels.transpose(2, 0, 1).astype(np.float32) / 255
+            assert np.array_equal(arrays["image"], own) and np.array_equal(made["image"], np.rint(own * 255))
+            assert np.array_equal(arrays["output"], made["seen"].output[0])
+        else:
+            assert np.array_equal(arrays["image"], made["image"])
+    assert "fastconv.npz" not in code(again)
+    page.get_by_role("combobox", name="Image", exact=True).select_option("digit")
+    until(page, "!location.hash && !location.search.includes('upload')")
+
+
+def test_a_picture_that_is_too_large_for_the_address(visit, tmp_path):
+    """A photo of 128 x 128 fits, one of 224 x 224 may not: the page says so, and keeps it as long as it is open."""
+    image = pytest.importorskip("PIL.Image", reason="writes a picture with Pillow")
+    pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    page = visit()
+    for side in (224, 128):
+        image.fromarray(pixels[:side, :side]).save(tmp_path / f"{side}.png")
+        page.set_input_files("input[type=file]", tmp_path / f"{side}.png")
+        until(page, f"document.querySelector('.input figcaption').textContent.includes('3 × {side} × {side}')")
+        until(page, "(large) => document.querySelector('#long').hidden !== large && !location.hash === large",
+              side == 224)
+        if side == 224:
+            page.keyboard.press("3")
+            page.wait_for_selector(".layer")
+            page.go_back()
+            until(page, "document.querySelector('.input figcaption')?.textContent.includes('3 × 224 × 224')")
+    assert 60_000 < page.evaluate("location.hash.length") <= 110_000
+
+
+def test_a_view_loads_its_own_files_and_one_language(visit):
+    page = visit("view=train&lang=ko")
+    wait(page)
+    loaded = {url.partition("?")[0].rpartition("/")[2] for url in page.asked}
+    assert {"train.js", "ko.json", "main.js"} <= loaded
+    assert not loaded & {"slide.js", "draw.js", "en.json", "equation.js"}
+
+
 def test_a_weight_is_edited_without_a_mouse(visit):
     page = visit("image=digit:1&filter=identity")
     page.locator(".slice input").nth(0).focus()
@@ -240,9 +313,8 @@ def test_a_weight_is_edited_without_a_mouse(visit):
     until(page, "document.querySelector('.slice input').dataset.value === '-0.3'")
     seen = walked(code(page))
     assert seen.weight.ravel().tolist() == np.float32([-0.3, 0, 0, 0, 1, 0, 0, 0, 0]).tolist()
-    page.wait_for_timeout(200)
-    again = page.url
-    page.goto(again)
+    until(page, "location.search.includes('w=')")
+    page.reload()
     until(page, "document.querySelector('.slice input')?.dataset.value === '-0.3'")
 
 
@@ -315,8 +387,7 @@ def test_drawing_with_the_keyboard(visit):
     page.keyboard.press("n")
     page.wait_for_selector("#prediction")
     page.keyboard.press("m")
-    page.wait_for_timeout(300)
-    assert "centre=0" in page.url and "test=0" in page.url
+    until(page, "location.search.includes('centre=0') && location.search.includes('test=0')")
 
 
 def test_the_page_does_not_scroll_under_the_stroke(visit):

@@ -136,6 +136,59 @@ def test_the_command_until_ctrl_c(tmp_path):
         process.communicate()
 
 
+def test_the_command_with_images_of_ones_own(tmp_path):
+    """Without a model and with one, it is about them, and trains on them as the Code of Train says."""
+    rng = np.random.default_rng(0)
+    arrays = {f"{part}_images": rng.integers(0, 256, (count, 3, 16, 16), np.uint8)
+              for part, count in (("train", 40), ("test", 12))}
+    arrays |= {name.replace("images", "labels"): np.arange(len(images)) % 3 for name, images in arrays.items()}
+    np.savez(tmp_path / "own.npz", **arrays)
+    about = {"data": "own.npz", "input_shape": [3, 16, 16], "classes": ["0", "1", "2"]}
+    fc.save(nn.models.lenet5(3, 3, 16, rng=2), tmp_path / "m.npz", about)
+    for arguments in (["--data", "own.npz"], ["m.npz", "--data", "own.npz"], ["m.npz"]):
+        process, address = started(*arguments, cwd=tmp_path)
+        try:
+            with urllib.request.urlopen(f"{address}api/state") as answer:
+                about = json.load(answer)
+            assert (about["shape"], about["digits"], about["trained"]) == ([3, 16, 16], 12, arguments[0] == "m.npz")
+            assert about["labels"] == [k % 3 for k in range(12)] and about["classes"] == ["0", "1", "2"]
+            head, found = wire.unpack(post(f"{address}api/forward", wire.pack({"image": "digit:5"}, {}))[1])
+            own = arrays["test_images"][5].astype(np.float32) / 255
+            assert np.array_equal(found["x"], own)
+            made = in_new_process(f"import os\nos.chdir({str(tmp_path)!r})\n{head['code']}\n"
+                                  "print(seen.probabilities.tobytes().hex())")
+            assert made.splitlines()[-1] == found["probabilities"].tobytes().hex()
+            settings = {"epochs": 1, "batch_size": 10}
+            post(f"{address}api/train", wire.pack({"action": "set", "settings": settings}, {}))
+            for _ in range(4):
+                status, body = post(f"{address}api/train", wire.pack({"action": "step"}, {}))
+            state = wire.unpack(body)[0]
+            assert status == 200 and state["done"]
+            weights = post(f"{address}api/weights", wire.pack({}, {}))[1]
+            (tmp_path / "page.npz").write_bytes(weights)
+            in_new_process(f"import os\nos.chdir({str(tmp_path)!r})\n{state['code']}\n"
+                           "found = fc.load_weights('page.npz')\n"
+                           "assert all((found[name] == value).all() for name, value in model.state_dict().items())")
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_datasets_are_two_of_one_shape():
+    train, test = data.digits(), data.digits("test")
+    other = data.ArrayDataset(np.zeros((3, 1, 8, 9), np.float32), [0, 1, 2])
+    for datasets, error, message in (
+            (train, TypeError, "datasets must be two ArrayDatasets"),
+            ((train, other), ValueError, "images of one shape to test on"),
+            ((train[:0], test), ValueError, "datasets must have images"),
+            ((other, other), ValueError, "datasets must have square images")):
+        with pytest.raises(error, match=message):
+            fc.lecture(datasets=datasets, browser=False, block=False)
+    with pytest.raises(ValueError, match="datasets must have images of 1 x 28 x 28, as the model takes them"):
+        fc.lecture(nn.models.lenet5(rng=0), datasets=(other, other), framing={"size": (28, 28), "channels": 1},
+                   browser=False, block=False)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_it_is_there_within_a_second():
     """Of CPU time, which other processes do not take away."""
@@ -153,7 +206,10 @@ def test_it_is_there_within_a_second():
 @pytest.mark.parametrize(("arguments", "message"), [
     (("--port", "70000"), "--port: must be a whole number from 0 to 65535"),
     (("nothing.npz",), "MODEL nothing.npz"),
-    (("--fit", "pad"), "--fit is for a MODEL"),
+    (("--fit", "pad"), "--fit is for a MODEL or --data"),
+    (("--size", "28"), "--size is for --data"),
+    (("--data", "digits", "--size", "28"), "--size is for folders of image files, got --data digits"),
+    (("--data", "missing"), "--data missing"),
 ])
 def test_what_the_command_refuses(cli, arguments, message):
     code, stdout, stderr = cli("lecture", "--no-browser", *arguments)

@@ -12,6 +12,7 @@ from fastconv import data, nn, optim
 from fastconv.data.framing import Framing
 from fastconv.lecture.forward import forward
 from fastconv.lecture.page import Page
+from fastconv.lecture.shown import Shown
 from fastconv.lecture.train import events, train, weights
 
 DIGITS = data.digits("test")
@@ -19,7 +20,7 @@ DIGITS = data.digits("test")
 
 @pytest.fixture
 def page():
-    made = Page.of(None, None, None, Framing(), "secret")
+    made = Page.of(None, None, None, Framing(), "secret", Shown.of(None, None))
     train(made, {"action": "set", "settings": {"batch_size": 500, "epochs": 1}}, {})
     yield made
     made.training.close()
@@ -137,7 +138,7 @@ def test_a_model_of_colour_images_trains_on_the_digits():
     """As it takes them: the page frames them as it frames a picture."""
     model = nn.Sequential(nn.Conv2d(3, 4, 3, rng=0), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Flatten(),
                           nn.Linear(4, 10, rng=0))
-    page = Page.of(model, None, None, Framing.checked(size=(16, 16), channels=3), "secret")
+    page = Page.of(model, None, None, Framing.checked(size=(16, 16), channels=3), "secret", Shown.of(None, None))
     train(page, {"action": "set", "settings": {"batch_size": 4000, "epochs": 1}}, {})
     train(page, {"action": "step"}, {})
     assert page.training.progress.predictions.x.shape == (1000, 3, 16, 16)

@@ -1,6 +1,8 @@
 // Planes of numbers as pixels. Red is above 0 and blue below it; below 0 there is a mark as well: a minus in cells that
 // are large enough, a chequered texture in small ones.
 
+import { h, picture } from "./dom.js";
+
 const MARKED = 7; // CSS pixels of a cell that has room for a minus
 
 const night = matchMedia("(prefers-color-scheme: dark)");
@@ -35,7 +37,10 @@ export function ink([red, green, blue]) {
 
 export function limit(data) {
   let most = 0;
-  for (const value of data) if (Math.abs(value) > most && Number.isFinite(value)) most = Math.abs(value);
+  for (let i = 0; i < data.length; i++) {
+    const size = Math.abs(data[i]);
+    if (size > most && size < Infinity) most = size;
+  }
   return most || 1;
 }
 
@@ -44,27 +49,36 @@ export function fit(canvas, rows, columns, width, height = width) {
   const ratio = window.devicePixelRatio || 1;
   const cell = Math.min(width / columns, height / rows);
   const [w, t] = [Math.max(1, Math.round(cell * columns)), Math.max(1, Math.round(cell * rows))];
-  canvas.style.width = `${w}px`;
-  canvas.style.height = `${t}px`;
-  [canvas.width, canvas.height] = [Math.round(w * ratio), Math.round(t * ratio)];
+  const size = [w, t].map((side) => Math.round(side * ratio)), context = canvas.getContext("2d");
+  [canvas.style.width, canvas.style.height] = [`${w}px`, `${t}px`];
+  if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+  else context.reset();
   canvas.cell = cell;
-  const context = canvas.getContext("2d");
   context.setTransform(canvas.width / w, 0, 0, canvas.height / t, 0, 0);
   return context;
 }
 
-// Fills a canvas, or the rectangle [x, y, width, height] of it, with pixels that `paint(index, bytes, place)` colours.
-function pixels(canvas, rows, columns, paint, at) {
-  const image = new ImageData(columns, rows);
-  for (let i = 0, place = 0; i < rows * columns; i++, place += 4) {
-    paint(i, image.data, place);
-    image.data[place + 3] = 255;
-  }
-  const small = new OffscreenCanvas(columns, rows);
-  small.getContext("2d").putImageData(image, 0, 0);
+const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+
+// Fills a canvas, or the rectangle [x, y, width, height] of it: word(i) is pixel i, see `packed`.
+function pixels(canvas, rows, columns, word, at) {
+  const image = new ImageData(columns, rows), words = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < words.length; i++) words[i] = word(i);
+  [scratch.canvas.width, scratch.canvas.height] = [columns, rows];
+  scratch.putImageData(image, 0, 0);
   const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = false;
-  context.drawImage(small, ...at ?? whole(canvas));
+  context.drawImage(scratch.canvas, ...at ?? whole(canvas));
+}
+
+// A colour as ImageData has it in memory; 0 is transparent.
+function packed(red, green, blue) {
+  return (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
+// A number from 0 to 255, as near as there is a byte.
+function byte(value) {
+  return value > 255 ? 255 : value > 0 ? Math.round(value) : 0;
 }
 
 function whole(canvas) {
@@ -72,23 +86,21 @@ function whole(canvas) {
 }
 
 // A plane of numbers. symmetric: red and blue about 0, `scale` is the limit; else grey from scale[0] to scale[1].
+// Where there is none, NaN, the canvas is left as it is.
 export function heatmap(canvas, data, rows, columns, { symmetric = true, scale, at } = {}) {
   if (!symmetric) {
     const [low, high] = scale ?? [Math.min(...data), Math.max(...data)];
     const factor = high > low ? 255 / (high - low) : 0;
-    return pixels(canvas, rows, columns, (i, bytes, place) => {
-      bytes[place] = bytes[place + 1] = bytes[place + 2] = (data[i] - low) * factor;
-    }, at);
+    return pixels(canvas, rows, columns, (i) => byte((data[i] - low) * factor) * 0x10101 + 0xff000000, at);
   }
-  const most = scale ?? limit(data), colours = ramp();
+  const most = scale ?? limit(data), colours = ramp(), SHADES = 255;
+  const words = Uint32Array.from({ length: 2 * SHADES + 1 }, (_, i) => packed(...colour((i - SHADES) / SHADES, colours)));
   const [x, y, width, height] = at ?? whole(canvas), cell = width / columns, down = height / rows;
   const marks = cell >= MARKED;
-  pixels(canvas, rows, columns, (i, bytes, place) => {
-    const part = Math.max(-1, Math.min(1, data[i] / most)) || 0;
-    const end = part < 0 ? colours.below : colours.above;
-    const textured = part < 0 && !marks && ((Math.floor(i / columns) + i % columns) & 1);
-    const amount = Math.abs(part) * (textured ? 0.6 : 1);
-    for (let c = 0; c < 3; c++) bytes[place + c] = colours.zero[c] + (end[c] - colours.zero[c]) * amount;
+  pixels(canvas, rows, columns, (i) => {
+    let part = Math.max(-1, Math.min(1, data[i] / most));
+    if (part < 0 && !marks && (Math.floor(i / columns) + i % columns) & 1) part *= 0.6; // the texture
+    return words[Math.round(part * SHADES) + SHADES]; // of NaN nothing, which is 0
   }, at);
   if (!marks) return;
   const context = canvas.getContext("2d");
@@ -102,24 +114,11 @@ export function heatmap(canvas, data, rows, columns, { symmetric = true, scale, 
   context.globalAlpha = 1;
 }
 
-// Planes of one scale side by side, `wide` in a row, each `side` pixels large.
-export function tiles(canvas, data, [count, rows, columns], side, wide, gap = 4) {
-  const cell = side / Math.max(rows, columns), [width, height] = [cell * columns, cell * rows];
-  const down = Math.ceil(count / wide), across = Math.min(wide, count);
-  fit(canvas, down * (height + gap) - gap, across * (width + gap) - gap, across * (width + gap) - gap, 1e9);
-  const scale = limit(data), plane = rows * columns;
-  for (let k = 0; k < count; k++) {
-    heatmap(canvas, data.subarray(k * plane, (k + 1) * plane), rows, columns, { scale,
-      at: [(k % wide) * (width + gap), Math.floor(k / wide) * (height + gap), width, height] });
-  }
-}
-
 // A colour picture of three planes.
 export function photo(canvas, data, rows, columns, [low, high]) {
   const plane = rows * columns, factor = 255 / (high - low || 1);
-  pixels(canvas, rows, columns, (i, bytes, place) => {
-    for (let c = 0; c < 3; c++) bytes[place + c] = (data[c * plane + i] - low) * factor;
-  });
+  const level = (at) => byte((data[at] - low) * factor);
+  pixels(canvas, rows, columns, (i) => packed(level(i), level(plane + i), level(2 * plane + i)));
 }
 
 // Lines between cells that are large enough to be told apart.
@@ -163,4 +162,51 @@ export function box(context, cell, top, left, rows, columns, style, width = 2, d
   context.strokeRect(left * cell + width / 2 - 1, top * cell + width / 2 - 1, columns * cell - width + 2,
     rows * cell - width + 2);
   context.setLineDash([]);
+}
+
+// A figure of rows x columns cells, and over it a canvas for the marks that move.
+export class Plane {
+  constructor(name, properties = {}) {
+    this.base = picture(null, properties);
+    this.over = h("canvas", { class: "over", "aria-hidden": "true" });
+    this.caption = h("figcaption");
+    this.figure = h("figure", { class: `plane ${name}` }, this.caption, h("div", { class: "stack" }, this.base, this.over));
+  }
+
+  // Makes it as large as its box allows.
+  fit(rows, columns, width, height) {
+    fit(this.base, rows, columns, width, height);
+    this.cover();
+  }
+
+  // Makes the canvas of the marks as large as the other.
+  cover() {
+    const { base, over } = this;
+    [over.style.width, over.style.height, over.width, over.height, over.cell]
+      = [base.style.width, base.style.height, base.width, base.height, base.cell ?? 1];
+    over.getContext("2d").setTransform(base.getContext("2d").getTransform());
+  }
+
+  // Says what it shows.
+  name(text) {
+    this.caption.textContent = text;
+    this.base.setAttribute("aria-label", text);
+  }
+
+  // Wipes the marks away; returns what draws others.
+  clear() {
+    const context = this.over.getContext("2d");
+    context.clearRect(0, 0, this.over.width, this.over.height);
+    return context;
+  }
+
+  // [row, column] of the cell under the pointer.
+  at({ clientX, clientY }) {
+    const { left, top } = this.over.getBoundingClientRect(), { cell } = this.over;
+    return [Math.floor((clientY - top) / cell), Math.floor((clientX - left) / cell)];
+  }
+
+  box(top, left, rows, columns, style, width = 2, dash = []) {
+    box(this.over.getContext("2d"), this.over.cell, top, left, rows, columns, style, width, dash);
+  }
 }

@@ -18,8 +18,36 @@ function filled(element, properties, children) {
     else if (name in element && name !== "list" && typeof value !== "string") element[name] = value;
     else if (value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...wanted(children));
   return element;
+}
+
+// Lists of children are laid open; what is null or false is none.
+function wanted(children) {
+  return children.flat().filter((child) => (child ?? false) !== false);
+}
+
+// Other children instead of those that an element has.
+export function refill(element, ...children) {
+  element.replaceChildren(...wanted(children));
+}
+
+export function button(text, onclick, properties = {}) {
+  return h("button", { type: "button", onclick, ...properties }, text);
+}
+
+// A canvas that is a picture of something.
+export function picture(label, properties = {}) {
+  return h("canvas", { role: "img", "aria-label": label, ...properties });
+}
+
+export function figure(caption, ...inside) {
+  return h("figure", {}, h("figcaption", {}, caption), ...inside);
+}
+
+// A sign between figures, which is nothing to be read aloud.
+export function sign(text) {
+  return h("span", { class: "sign", "aria-hidden": "true" }, text);
 }
 
 // A control with its label.

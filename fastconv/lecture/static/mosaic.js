@@ -1,7 +1,7 @@
 // Arrays as pictures: the slices of filters, maps, matrices, vectors, each number a cell.
 
 import { fit, heatmap, limit, photo } from "./canvas.js";
-import { h, show } from "./dom.js";
+import { picture, show } from "./dom.js";
 
 const fold = () => (innerWidth > 760 ? 100 : 40); // numbers in a row of a vector
 
@@ -24,10 +24,9 @@ export function mosaic(canvas, { data, shape }, { width, height = 260, scale = l
     cells[top * across + left] = value;
     places[top * across + left] = at;
   });
-  const context = fit(canvas, down, across, Math.min(width, across * (shape.length === 4 ? 12 : 24)), height);
+  fit(canvas, down, across, Math.min(width, across * (shape.length === 4 ? 12 : 24)), height);
   heatmap(canvas, cells, down, across, { scale });
   const { cell } = canvas;
-  places.forEach((at, i) => at < 0 && context.clearRect((i % across) * cell, Math.floor(i / across) * cell, cell, cell));
   canvas.at = (event) => {
     const bounds = canvas.getBoundingClientRect();
     const [i, j] = [event.clientY - bounds.top, event.clientX - bounds.left].map((side) => Math.floor(side / cell));
@@ -43,7 +42,7 @@ export function index(at, shape) {
 
 // A canvas with an array; `say` gets name[index] = value of what the pointer is on.
 export function readable(name, array, options, say) {
-  const canvas = mosaic(h("canvas", { role: "img", "aria-label": name }), array, options);
+  const canvas = mosaic(picture(name), array, options);
   canvas.addEventListener("pointermove", (event) => {
     const at = canvas.at(event);
     if (at >= 0) say(`${name}[${index(at, array.shape).join(", ")}] = ${show(array.data[at], 6)}`);
@@ -53,7 +52,7 @@ export function readable(name, array, options, say) {
 
 // An image (C, H, W) in grey or in colour.
 export function thumbnail({ data, shape: [channels, rows, columns] }, side, label) {
-  const canvas = h("canvas", { role: "img", "aria-label": label });
+  const canvas = picture(label);
   fit(canvas, rows, columns, side);
   if (channels === 3) photo(canvas, data, rows, columns, [Math.min(...data), Math.max(...data)]);
   else heatmap(canvas, data.subarray(0, rows * columns), rows, columns, { symmetric: false });

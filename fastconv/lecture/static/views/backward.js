@@ -1,23 +1,15 @@
 // Backward: the gradient of one image's loss on its way back, layer by layer; the products that make one number of a
 // filter's gradient; the step of gradient descent that follows; and a finite difference beside it.
 
-import { box } from "../canvas.js";
-import { exact, field, h, number, select, show } from "../dom.js";
+import { Plane } from "../canvas.js";
+import { button, exact, field, figure, h, number, refill, select, show, sign } from "../dom.js";
 import { index, mosaic, readable, thumbnail } from "../mosaic.js";
 import * as pictures from "../pictures.js";
-import { latest } from "../wire.js";
 
 const MOST = 32; // channels of a gradient that are shown
 const CURRENT = "#18a558";
 
-let app, root, parts, seen;
-
-const ask = latest(() => app.call("backward", request(), pictures.sections(app)).then((answer) => {
-  if (!root.isConnected) return;
-  seen = answer;
-  app.fail(null);
-  draw();
-}).catch(app.fail));
+let app, root, parts, seen, ask, planes;
 
 export default {
   id: "backward",
@@ -28,6 +20,10 @@ export default {
 
   mount(element, application) {
     [app, root, seen] = [application, element, null];
+    ask = app.question(async () => app.call("backward", request(), await pictures.sections(app)), (answer) => {
+      seen = answer;
+      draw();
+    });
     parts = { controls: h("div", { class: "steer" }), loss: h("section", { class: "layer" }),
       said: h("p", { class: "note pointed" }), layers: h("div", { class: "layers" }), check: h("p", { class: "formula" }) };
     element.append(parts.controls, parts.loss, parts.said, parts.layers);
@@ -35,10 +31,8 @@ export default {
     ask();
   },
 
-  unmount() {},
-
   update(names) {
-    if (names.every((name) => name === "weight" || name === "layer")) return seen && mark();
+    if (names.every((name) => ["weight", "layer"].includes(name))) return seen && mark();
     controls();
     ask();
   },
@@ -70,12 +64,12 @@ function request() {
 
 function controls() {
   const { t } = app, { label, lr, steps } = request(), focus = document.activeElement?.id;
-  const button = (id, by, disabled) => h("button", { type: "button", id, disabled, onclick: () => step(by) }, t(`backward.${id}`));
-  parts.controls.replaceChildren(...pictures.picker(app).filter(Boolean),
+  const stepping = (id, by, disabled) => button(t(`backward.${id}`), () => step(by), { id, disabled });
+  refill(parts.controls, pictures.picker(app),
     field(t("backward.label"), select(app.info.classes.map((name, i) => [`${i}`, name]), `${label}`,
       (value) => app.set({ label: value, steps: null }))),
     field(t("train.lr"), number(lr, { min: 0, max: 10, step: "any" }, (value) => app.set({ lr: value }))),
-    h("div", { class: "play" }, button("sgd", 1), button("undo", -1, !steps),
+    h("div", { class: "play" }, stepping("sgd", 1), stepping("undo", -1, !steps),
       h("span", { class: "note" }, t("backward.steps", { steps }))));
   document.getElementById(focus)?.focus();
 }
@@ -89,7 +83,7 @@ async function check() {
   if (!one) return;
   try {
     const { head } = await app.call("check", { ...request(), name: `${one.layer.path}.weight`, index: one.place },
-      pictures.sections(app));
+      await pictures.sections(app));
     const value = (name) => show(head[name], 8);
     parts.check.replaceChildren(`(${value("loss_above")} − ${value("loss_below")}) / (2 · ${head.step}) = `,
       h("output", { id: "difference", "data-value": `${head.difference}` }, value("difference")),
@@ -135,7 +129,8 @@ const say = (text) => (parts.said.textContent = text);
 
 function draw() {
   drawLoss();
-  parts.layers.replaceChildren(...seen.head.layers.map(block).reverse());
+  planes = {};
+  refill(parts.layers, seen.head.layers.map(block).reverse());
   mark();
 }
 
@@ -148,7 +143,7 @@ function drawLoss() {
   };
   const arrays = [sections.probabilities, sections.onehot, sections.error];
   const output = (id, value) => h("output", { id, "data-value": `${value}` }, show(value, 5));
-  parts.loss.replaceChildren(
+  refill(parts.loss,
     h("h2", {}, t("backward.loss"), h("small", {}, head.trained ? "" : ` ${t("untrained")}`)),
     h("div", { class: "tiles" }, thumbnail(sections.x, 112, t("image")),
       h("div", { class: "scroll" }, h("table", { class: "classes" },
@@ -173,15 +168,16 @@ function block(layer, at) {
   if (winners || kind === "ReLU") maps.push([`open.${kind}`, open]);
   maps.push(["leaves", sections[`grad_input${at}`]]);
   if (learnt?.shape.length === 2) maps.push(["weights", learnt]);
-  const figures = maps.map(([key, array]) => figure(`backward.${key}`, readable(`${name}, ${t(`backward.${key}`)}`, few(array),
+  const figures = maps.map(([key, array]) => figure(t(`backward.${key}`), readable(`${name}, ${t(`backward.${key}`)}`, few(array),
     { width: width() }, say)));
-  if (kind === "Conv2d" && learnt) figures.push(filters(layer, learnt));
+  const detail = h("div", { class: "detail" });
+  if (kind === "Conv2d" && learnt) figures.push(filters(layer, learnt, detail));
   const norms = layer.parameters.map((one) => `${one.name} ${one.shape.join(" × ")}: ‖g‖ = ${show(one.norm, 3)}`);
   return h("section", { class: "layer" },
     h("h2", {}, name, h("small", {}, ` ${layer.output_shape.join(" × ")} → ${layer.input_shape.join(" × ")} · ‖g‖ `
       + layer.norms.map((norm) => show(norm, 3)).join(" → "))),
     h("p", { class: "rule" }, rule === `rule.${kind}` ? t("rule.other") : rule),
-    h("div", { class: "tiles" }, ...figures), h("p", { class: "note" }, norms.join(" · ")), h("div", { class: "detail" }));
+    h("div", { class: "tiles" }, figures), h("p", { class: "note" }, norms.join(" · ")), detail);
 }
 
 const width = () => Math.min(root.clientWidth - 26, root.clientWidth > 900 ? 380 : 460);
@@ -192,47 +188,43 @@ function few({ data, shape }) {
   return { data: data.subarray(0, MOST * shape[1] * shape[2]), shape: [MOST, ...shape.slice(1)] };
 }
 
-function figure(key, canvas) {
-  return h("figure", {}, h("figcaption", {}, app.t(key)), canvas);
-}
-
 // The gradient of a layer's filters, of which each number can be looked at.
-function filters({ path }, learnt) {
-  const base = h("canvas", { role: "img", tabIndex: 0, "aria-label": app.t("backward.filters") });
-  const over = h("canvas", { class: "over", "data-path": path, "aria-hidden": "true" });
+function filters({ path }, learnt, detail) {
+  const plane = new Plane("gradient", { tabIndex: 0 }), { base, over } = plane;
+  plane.name(app.t("backward.filters"));
   mosaic(base, learnt, { width: width() });
+  over.dataset.path = path;
+  plane.cover();
   const look = (event) => base.at(event) >= 0 && app.set({ layer: path, weight: base.at(event) });
   over.addEventListener("pointermove", look);
   over.addEventListener("click", (event) => (look(event), base.focus()));
-  return figure("backward.filters", h("div", { class: "stack" }, base, over));
+  planes[path] = { plane, detail };
+  return plane.figure;
 }
 
 // The number that is looked at: its products, the step, and a finite difference when it is asked for.
 function mark() {
   const one = looked(), { t } = app;
-  for (const over of one ? root.querySelectorAll("canvas.over") : []) {
-    const base = over.previousSibling, detail = over.closest("section").querySelector(".detail");
-    [over.style.width, over.style.height, over.width, over.height] = [base.style.width, base.style.height, base.width, base.height];
-    detail.replaceChildren();
-    if (over.dataset.path !== one.layer.path) continue;
-    const context = over.getContext("2d"), cell = base.cell * devicePixelRatio;
-    box(context, cell, ...base.frame(one.at), 1, 1, CURRENT, 2.5 * devicePixelRatio);
-    const side = Math.min(150, (root.clientWidth - 80) / 3);
-    const plane = (key, data) => figure(`backward.${key}`, readable(t(`backward.${key}`), { data, shape: one.size },
-      { width: side, height: side }, say));
-    const sign = (text) => h("span", { class: "sign", "aria-hidden": "true" }, text);
-    const part = (name) => seen.sections[`${name}:${one.layer.path}.weight`].data[one.at];
-    const difference = Math.fround(one.total) - one.kernel;
-    parts.check.replaceChildren();
-    detail.append(h("h3", {}, t("backward.weight", { place: one.place.join(", ") })),
-      h("div", { class: "tiles" }, plane("pixels", one.pixels), sign("×"), plane("gradients", one.gradients), sign("="),
-        plane("products", one.products)),
-      h("p", { class: "formula" }, `Σ = ${show(Math.fround(one.total), 6)}, ${t("backward.kernel")} `,
-        h("output", { id: "kernel", "data-value": exact(one.kernel) }, show(one.kernel, 6)),
-        h("small", {}, difference ? ` ${t("backward.rounding", { by: show(difference, 3) })}` : "")),
-      h("p", { class: "formula" }, `w − lr · g = ${show(part("before"), 5)} − ${seen.head.lr} · ${show(one.kernel, 5)} = `,
-        h("output", { id: "after", "data-value": exact(part("after")) }, show(part("after"), 6))),
-      h("p", { class: "play" }, h("button", { type: "button", id: "check", onclick: check }, t("backward.check"))), parts.check);
-  }
   app.announce();
+  for (const { plane, detail } of Object.values(planes)) {
+    plane.clear();
+    refill(detail);
+  }
+  if (!one) return;
+  const { plane: { base }, plane, detail } = planes[one.layer.path], side = Math.min(150, (root.clientWidth - 80) / 3);
+  plane.box(...base.frame(one.at), 1, 1, CURRENT, 2.5);
+  const factor = (key, data) => figure(t(`backward.${key}`), readable(t(`backward.${key}`), { data, shape: one.size },
+    { width: side, height: side }, say));
+  const part = (name) => seen.sections[`${name}:${one.layer.path}.weight`].data[one.at];
+  const difference = Math.fround(one.total) - one.kernel;
+  refill(parts.check);
+  refill(detail, h("h3", {}, t("backward.weight", { place: one.place.join(", ") })),
+    h("div", { class: "tiles" }, factor("pixels", one.pixels), sign("×"), factor("gradients", one.gradients), sign("="),
+      factor("products", one.products)),
+    h("p", { class: "formula" }, `Σ = ${show(Math.fround(one.total), 6)}, ${t("backward.kernel")} `,
+      h("output", { id: "kernel", "data-value": exact(one.kernel) }, show(one.kernel, 6)),
+      h("small", {}, difference ? ` ${t("backward.rounding", { by: show(difference, 3) })}` : "")),
+    h("p", { class: "formula" }, `w − lr · g = ${show(part("before"), 5)} − ${seen.head.lr} · ${show(one.kernel, 5)} = `,
+      h("output", { id: "after", "data-value": exact(part("after")) }, show(part("after"), 6))),
+    h("p", { class: "play" }, button(t("backward.check"), check, { id: "check" })), parts.check);
 }

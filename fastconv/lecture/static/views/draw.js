@@ -1,62 +1,56 @@
 // Draw a digit: what the network sees of it, how sure it is, and the maps in between.
 
-import { fit, grid, heatmap, tiles } from "../canvas.js";
-import { field, h, number, show } from "../dom.js";
-import { latest } from "../wire.js";
+import { fit, grid, heatmap, Plane } from "../canvas.js";
+import { button, field, figure, h, number, picture, refill, show } from "../dom.js";
+import { mosaic } from "../mosaic.js";
 
 const SIDE = 280, BRUSH = 20, STEP = 10;
 const MOST_BARS = 10, MOST_TILES = 16;
 
-let app, parts, strokes, cursor, seen, mounted = 0;
+let app, parts, paper, strokes, under, cursor, seen, ask;
 
-const view = {
+export default {
   id: "draw",
   keys: {
     ArrowUp: (event) => go(0, -1, event), ArrowDown: (event) => go(0, 1, event),
     ArrowLeft: (event) => go(-1, 0, event), ArrowRight: (event) => go(1, 0, event),
-    " ": () => dot(), Backspace: () => undo(), c: () => clear(), n: () => another(1), m: () => centre(),
+    " ": () => dot(), Backspace: () => undo(), c: () => clear(), n: () => another(), m: () => parts.centre.click(),
   },
 
   mount(element, application) {
-    [app, seen] = [application, null];
-    mounted += 1;
-    strokes = app.shared.strokes ??= [];
+    [app, seen, under] = [application, null, null];
+    ask = app.question(forward, draw);
+    strokes = strokesOf(app.get("strokes", ""));
     cursor = { x: SIDE / 2, y: SIDE / 2, shown: false };
-    const { t } = app, button = (key, run) => h("button", { type: "button", onclick: run }, t(key));
+    const { t } = app;
+    paper = new Plane("paper", { id: "paper", tabIndex: 0, width: SIDE, height: SIDE });
+    paper.base.getContext("2d", { willReadFrequently: true });
+    paper.cover();
+    paper.name(t("draw.paper"));
     parts = {
-      paper: h("canvas", { id: "paper", width: SIDE, height: SIDE, tabIndex: 0, role: "img",
-        "aria-label": t("draw.paper") }),
-      over: h("canvas", { class: "over", width: SIDE, height: SIDE, "aria-hidden": "true" }),
-      sees: h("canvas", { id: "sees", role: "img", "aria-label": t("draw.sees") }),
-      answer: h("p", { class: "answer" }), bars: h("ol", { class: "bars" }), maps: h("div", { class: "maps" }),
-      untrained: h("p", { class: "untrained", hidden: true }, t("draw.untrained")),
-      test: number(app.number("test", 0), { min: 0, max: app.info.digits - 1 }, (test) => app.set({ test })),
-      centre: h("input", { type: "checkbox", checked: app.get("centre", "1") === "1",
+      sees: picture(t("draw.sees"), { id: "sees" }), answer: h("p", { class: "answer" }), bars: h("ol", { class: "bars" }),
+      maps: h("div", { class: "maps" }), untrained: h("p", { class: "untrained", hidden: true }, t("draw.untrained")),
+      test: number(app.number("test", 0), { min: 0, max: app.info.digits - 1 }, take),
+      centre: h("input", { type: "checkbox", checked: centred(),
         onchange: () => app.set({ centre: parts.centre.checked ? null : "0" }) }),
     };
     element.append(
-      h("section", { class: "pad" }, h("div", { class: "stack" }, parts.paper, parts.over),
-        h("div", { class: "buttons" }, button("draw.clear", clear), button("draw.undo", undo),
-          button("draw.another", () => another(1))),
+      h("section", { class: "pad" }, paper.figure,
+        h("div", { class: "buttons" }, button(t("draw.clear"), clear), button(t("draw.undo"), undo),
+          button(t("draw.another"), another)),
         field(t("draw.test"), parts.test),
         h("label", { class: "check" }, parts.centre, t("draw.centre"))),
-      h("section", { class: "answers" }, h("figure", { class: "plane" }, h("figcaption", {}, t("draw.sees")), parts.sees),
+      h("section", { class: "answers" }, figure(t("draw.sees"), parts.sees),
         h("div", {}, parts.answer, parts.bars, parts.untrained)),
       h("section", { class: "inside" }, h("h2", {}, t("draw.maps")), parts.maps));
-    listen(parts.over);
-    if (app.state.test !== undefined && !strokes.length) load();
-    else paint();
-  },
-
-  unmount() {
-    mounted += 1;
-    seen = null;
+    listen(paper.over);
+    load();
   },
 
   update(names) {
-    if (names.includes("test") && app.state.test !== undefined) return load();
-    parts.centre.checked = app.get("centre", "1") === "1";
-    ask();
+    if (names.includes("test")) return load();
+    parts.centre.checked = centred();
+    paint();
   },
 
   describe() {
@@ -66,119 +60,125 @@ const view = {
       margin: percent(best, second) });
   },
 
-  code() {
-    return ["import numpy as np", "import fastconv as fc", "from fastconv import nn, walk", "", app.info.source,
-      'image = np.load("fastconv.npz")["x"]  # the NPZ that the page gives', "seen = walk.forward(model, image)",
-      "print(seen.prediction, seen.probabilities)"].join("\n");
-  },
+  code: () => (seen ? seen.head.code : `# ${app.t("draw.empty")}`),
 
-  arrays: () => (seen ? seen.sections : {}),
+  arrays: () => (seen ? { image: seen.sections.x, ...seen.sections } : {}),
 };
 
-export default view;
+const centred = () => app.get("centre", "1") === "1";
+
+// --- the strokes in the address ---------------------------------------------------------------------------------------
+
+// A stroke is its points, each four letters: x and y from -FAR on, in base 36. Between strokes there is a dot.
+const FAR = 500, LETTERS = 36;
+
+function textOf(stroke) {
+  const letters = (value) => Math.min(LETTERS ** 2 - 1, Math.max(0, value + FAR)).toString(LETTERS).padStart(2, "0");
+  return stroke.flat().map(letters).join("");
+}
+
+function strokesOf(text) {
+  const point = (letters) => [letters.slice(0, 2), letters.slice(2)].map((one) => parseInt(one, LETTERS) - FAR);
+  return text.split(".").map((stroke) => (stroke.match(/[0-9a-z]{4}/g) ?? []).map(point)).filter(({ length }) => length);
+}
 
 // --- drawing ----------------------------------------------------------------------------------------------------------
 
 function listen(canvas) {
   const point = (event) => {
     const bounds = canvas.getBoundingClientRect(), scale = SIDE / bounds.width;
-    return [(event.clientX - bounds.left) * scale, (event.clientY - bounds.top) * scale];
+    return [(event.clientX - bounds.left) * scale, (event.clientY - bounds.top) * scale].map(Math.round);
   };
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     canvas.setPointerCapture(event.pointerId);
-    parts.paper.focus({ preventScroll: true });
-    strokes.push({ points: [point(event)] });
-    changed();
+    paper.base.focus({ preventScroll: true });
+    stroke([point(event)]);
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!canvas.hasPointerCapture(event.pointerId)) return;
-    for (const one of event.getCoalescedEvents?.() ?? [event]) strokes.at(-1).points.push(point(one));
-    changed();
+    const events = event.getCoalescedEvents?.() ?? [];
+    stroke([...strokes.pop() ?? [], ...(events.length ? events : [event]).map(point)]);
   });
 }
 
-// The address speaks of a test image only while nothing else is drawn.
-function changed() {
-  if (app.state.test !== undefined && strokes.some(({ points }) => points)) app.set({ test: null });
-  cursor.shown = false;
-  paint();
+// Puts a stroke on top.
+function stroke(points, keyboard = false) {
+  strokes.push(points);
+  cursor.shown = keyboard;
+  app.set({ strokes: strokes.map(textOf).join(".") });
 }
 
 function paint() {
-  const context = parts.paper.getContext("2d", { willReadFrequently: true });
+  const context = paper.base.getContext("2d");
   context.fillStyle = "#000";
   context.fillRect(0, 0, SIDE, SIDE);
+  if (under) context.drawImage(under, 0, 0, SIDE, SIDE);
   Object.assign(context, { strokeStyle: "#fff", lineWidth: BRUSH, lineCap: "round", lineJoin: "round" });
-  for (const { points, image } of strokes) {
-    if (image) {
-      context.drawImage(image, 0, 0, SIDE, SIDE);
-      continue;
-    }
+  for (const [first, ...way] of strokes) {
     context.beginPath();
-    context.moveTo(...points[0]);
-    if (points.length === 1) context.lineTo(points[0][0] + 0.01, points[0][1]);
-    for (const to of points.slice(1)) context.lineTo(...to);
+    context.moveTo(...first);
+    context.lineTo(first[0] + 0.01, first[1]); // a dot
+    for (const to of way) context.lineTo(...to);
     context.stroke();
   }
-  const over = parts.over.getContext("2d");
-  over.clearRect(0, 0, SIDE, SIDE);
-  if (cursor.shown) {
-    over.strokeStyle = "#f5a300";
-    over.lineWidth = 2;
-    over.strokeRect(cursor.x - BRUSH / 2, cursor.y - BRUSH / 2, BRUSH, BRUSH);
-  }
+  mark();
   ask();
 }
 
+// The cursor of the keyboard.
+function mark() {
+  paper.clear();
+  if (cursor.shown) paper.box(cursor.y - BRUSH / 2, cursor.x - BRUSH / 2, BRUSH, BRUSH, "#f5a300");
+}
+
 function clear() {
-  strokes.length = 0;
-  app.set({ test: null });
-  paint();
+  strokes = [];
+  app.set({ test: null, strokes: null });
 }
 
+// Takes the last stroke away, or the test image that is under them.
 function undo() {
-  strokes.pop();
-  changed();
+  if (!strokes.pop()) return app.set({ test: null });
+  app.set({ strokes: strokes.map(textOf).join(".") });
 }
 
-// The cursor of the keyboard; with Shift it draws on its way.
+// The cursor moves; with Shift it draws on its way.
 function go(right, down, event) {
   const to = (value) => Math.min(SIDE - STEP / 2, Math.max(STEP / 2, value));
   const before = [cursor.x, cursor.y];
-  [cursor.x, cursor.y] = [to(cursor.x + right * STEP), to(cursor.y + down * STEP)];
-  if (event.shiftKey) strokes.push({ points: [before, [cursor.x, cursor.y]] });
-  cursor.shown = true;
-  paint();
+  cursor = { x: to(cursor.x + right * STEP), y: to(cursor.y + down * STEP), shown: true };
+  if (event.shiftKey) stroke([before, [cursor.x, cursor.y]], true);
+  else mark();
 }
 
 function dot() {
-  strokes.push({ points: [[cursor.x, cursor.y]] });
-  cursor.shown = true;
-  paint();
+  stroke([[cursor.x, cursor.y]], true);
 }
 
-function another(by) {
-  app.set({ test: app.state.test === undefined ? Number(parts.test.value) : (app.number("test", 0) + by) % app.info.digits });
+// A test image instead of a drawing.
+function take(test) {
+  strokes = [];
+  app.set({ test, strokes: null });
 }
 
-function centre() {
-  parts.centre.click();
+function another() {
+  take(app.state.test === undefined ? Number(parts.test.value) : (app.number("test", 0) + 1) % app.info.digits);
 }
 
-// A digit of the test images instead of a drawing.
+// Fetches the test image, if there is to be one.
 async function load() {
-  const here = mounted, test = app.number("test", 0);
-  parts.test.value = `${test}`;
+  const { test } = app.state;
+  under = null;
+  parts.test.value = test ?? parts.test.value;
   try {
-    const { sections: { image } } = await app.call("picture", { image: `digit:${test}` });
-    if (here !== mounted) return;
-    const [, rows, columns] = image.shape, canvas = new OffscreenCanvas(columns, rows);
-    const pixels = new ImageData(columns, rows);
-    image.data.forEach((value, i) => pixels.data.set([255 * value, 255 * value, 255 * value, 255], 4 * i));
-    canvas.getContext("2d").putImageData(pixels, 0, 0);
-    strokes.splice(0, strokes.length, { image: canvas });
-    app.fail(null);
+    if (test !== undefined) {
+      const { sections: { image } } = await app.call("picture", { image: `digit:${app.number("test", 0)}` });
+      if (test !== app.state.test) return;
+      const [, rows, columns] = image.shape;
+      under = new OffscreenCanvas(columns, rows);
+      heatmap(under, image.data, rows, columns, { symmetric: false, scale: [0, 1], at: [0, 0, columns, rows] });
+    }
     paint();
   } catch (error) {
     app.fail(error);
@@ -187,30 +187,13 @@ async function load() {
 
 // --- what the network makes of it ---------------------------------------------------------------------------------------
 
-const ask = latest(async () => {
-  const here = mounted;
-  const { data } = parts.paper.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, SIDE, SIDE);
-  const ink = new Float32Array(SIDE * SIDE);
-  let some = false;
-  for (let i = 0; i < ink.length; i++) {
-    ink[i] = data[4 * i] / 255;
-    some ||= data[4 * i] > 0;
-  }
-  if (!some) {
-    seen = null;
-    return nothing();
-  }
-  try {
-    const answer = await app.call("forward", { image: "ink", centre: app.get("centre", "1") === "1" },
-      { image: { data: ink, shape: [1, SIDE, SIDE] } });
-    if (here !== mounted) return;
-    seen = answer;
-    app.fail(null);
-    draw();
-  } catch (error) {
-    if (here === mounted) app.fail(error);
-  }
-});
+// Null for an empty paper, which is no digit.
+async function forward() {
+  const { data } = paper.base.getContext("2d").getImageData(0, 0, SIDE, SIDE), ink = new Float32Array(SIDE * SIDE);
+  for (let i = 0; i < ink.length; i++) ink[i] = data[4 * i] / 255;
+  if (!ink.some((value) => value > 0)) return null;
+  return app.call("forward", { image: "ink", centre: centred() }, { image: { data: ink, shape: [1, SIDE, SIDE] } });
+}
 
 function ranked() {
   const { data } = seen.sections.probabilities;
@@ -222,30 +205,28 @@ function percent(best, less) {
   return (100 * (data[best] - (less === undefined ? 0 : data[less]))).toFixed(1);
 }
 
-// An empty paper is no digit.
-function nothing() {
-  parts.answer.textContent = app.t("draw.empty");
-  parts.untrained.hidden = app.info.trained;
-  for (const element of [parts.bars, parts.maps]) element.replaceChildren();
-  const [, rows, columns] = app.info.shape;
+function draw(answer) {
+  seen = answer;
+  const [, rows, columns] = app.info.shape, x = seen ? seen.sections.x.data : new Float32Array(rows * columns);
   fit(parts.sees, rows, columns, 140);
-  heatmap(parts.sees, new Float32Array(rows * columns), rows, columns, { symmetric: false, scale: [0, 1] });
+  heatmap(parts.sees, x.subarray(0, rows * columns), rows, columns, { symmetric: false, scale: seen ? undefined : [0, 1] });
+  grid(parts.sees, rows, columns);
+  parts.untrained.hidden = app.info.trained;
   app.announce();
+  if (seen) return answers();
+  parts.answer.textContent = app.t("draw.empty");
+  for (const element of [parts.bars, parts.maps]) refill(element);
 }
 
-function draw() {
+function answers() {
   const { head, sections } = seen, { t, info } = app, { data } = sections.probabilities;
-  const [, rows, columns] = sections.x.shape;
-  fit(parts.sees, rows, columns, 140);
-  heatmap(parts.sees, sections.x.data.subarray(0, rows * columns), rows, columns, { symmetric: false });
-  grid(parts.sees, rows, columns);
   const order = ranked(), [best, second] = order;
   const listed = data.length > MOST_BARS ? order.slice(0, MOST_BARS) : [...data.keys()];
-  parts.answer.replaceChildren(h("strong", { id: "prediction" }, info.classes[best]),
+  refill(parts.answer, h("strong", { id: "prediction" }, info.classes[best]),
     ` ${percent(best)} %`, h("small", {}, t("draw.margin", { second: info.classes[second], margin: percent(best, second) })));
   parts.untrained.hidden = head.trained;
   if (parts.bars.children.length !== listed.length) {
-    parts.bars.replaceChildren(...listed.map(() => h("li", {}, h("b"), h("i", {}, h("u")), h("span"))));
+    refill(parts.bars, listed.map(() => h("li", {}, h("b"), h("i", {}, h("u")), h("span"))));
   }
   listed.forEach((k, i) => {
     const bar = parts.bars.children[i], [name, , text] = bar.children;
@@ -256,20 +237,20 @@ function draw() {
     text.textContent = data[k] < 0.0005 ? "0" : show(100 * data[k], 3) + " %";
   });
   layers(head.layers, sections);
-  app.announce();
 }
 
 // A strip of maps for each layer that has some.
 function layers(list, sections) {
   const planes = list.map((layer, i) => ({ ...layer, maps: sections[`maps${i}`] })).filter(({ shape }) => shape.length === 3);
   if (parts.maps.children.length !== planes.length) {
-    parts.maps.replaceChildren(...planes.map(() => h("figure", {}, h("figcaption"), h("canvas", { role: "img" }))));
+    refill(parts.maps, planes.map(() => figure("", picture(""))));
   }
   planes.forEach(({ name, shape: [count, rows, columns], maps }, i) => {
     const [caption, canvas] = parts.maps.children[i].children, shown = Math.min(count, MOST_TILES);
     caption.textContent = `${name} · ${count} × ${rows} × ${columns}`;
     canvas.setAttribute("aria-label", caption.textContent);
     const wide = Math.max(1, Math.min(shown, Math.floor(parts.maps.clientWidth / 56)));
-    tiles(canvas, maps.data, [shown, rows, columns], 52, wide);
+    mosaic(canvas, { data: maps.data.subarray(0, shown * rows * columns), shape: [shown, rows, columns] },
+      { width: 56 * wide, height: Infinity, wrap: wide });
   });
 }

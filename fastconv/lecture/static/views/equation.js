@@ -1,7 +1,7 @@
 // A row a channel: patch x slice = products -> their sum and the channel's map; then the sum over channels and the bias.
 
 import { colour, css, fit, grey, grid, heatmap, ink, limit } from "../canvas.js";
-import { exact, h, show } from "../dom.js";
+import { button, exact, figure, h, picture, refill, show, sign } from "../dom.js";
 
 const ROWS = 3; // channels that are shown at a time
 
@@ -28,13 +28,12 @@ export class Equation {
     this.element.classList.toggle("small", side < 36);
     this.room = Math.floor(side / (side < 36 ? 5.6 : 6.9)); // characters of a cell
     const list = Array.from({ length: this.shown }, (_, i) => this.row(this.first + i, channels, rows, columns, width));
-    const turn = (key, to) => h("button", { type: "button", disabled: to < 0 || to >= channels,
-      onclick: () => this.page(to) }, this.app.t(key));
+    const turn = (key, to) => button(this.app.t(key), () => this.page(to), { disabled: to < 0 || to >= channels });
     this.total = h("p", { class: "total" });
-    this.element.replaceChildren(...list.map(({ element }) => element),
-      channels > ROWS ? h("p", { class: "turn" }, turn("slide.before", this.first - ROWS),
+    refill(this.element, list.map(({ element }) => element),
+      channels > ROWS && h("p", { class: "turn" }, turn("slide.before", this.first - ROWS),
         this.app.t("slide.channels", { first: this.first, last: this.first + this.shown - 1, of: channels }),
-        turn("slide.after", this.first + ROWS)) : "", this.total);
+        turn("slide.after", this.first + ROWS)), this.total);
     this.rows = list;
   }
 
@@ -44,7 +43,7 @@ export class Equation {
       const cells = Array.from({ length: taps }, (_, tap) => cell(tap));
       const lines = Array.from({ length: rows }, (_, r) => h("tr", {}, cells.slice(r * columns, (r + 1) * columns)));
       const label = `${app.t(`slide.${name}`)}${channels > 1 ? ` ${app.t("slide.channel", { c: channel })}` : ""}`;
-      return [h("figure", {}, h("figcaption", {}, app.t(`slide.${name}`)),
+      return [figure(app.t(`slide.${name}`),
         h("table", { class: `cells ${name}`, "aria-label": label }, h("tbody", {}, lines))), cells];
     };
     const [patch, patches] = table("patch", () => h("td"));
@@ -66,12 +65,10 @@ export class Equation {
     });
     const [product, products] = table("products", () => h("td"));
     const sum = h("output");
-    const map = width > 560 ? h("canvas", { class: "map", role: "img",
-      "aria-label": app.t("slide.map", { c: channel }) }) : null;
-    const title = channels > 1 ? h("h3", {}, app.t("slide.channel", { c: channel })) : null;
-    const sign = (text) => h("span", { class: "sign", "aria-hidden": "true" }, text);
-    const element = h("div", { class: "row" }, title, patch, sign("×"), slice, sign("="), product, h("span", { class: "sum" }, "Σ = ", sum),
-      map ? h("figure", {}, h("figcaption", {}, app.t("slide.map.short")), map) : null);
+    const map = width > 560 && picture(app.t("slide.map", { c: channel }), { class: "map" });
+    const element = h("div", { class: "row" }, channels > 1 && h("h3", {}, app.t("slide.channel", { c: channel })),
+      patch, sign("×"), slice, sign("="), product, h("span", { class: "sum" }, "Σ = ", sum),
+      map && figure(app.t("slide.map.short"), map));
     if (map) this.draw(map, channel);
     return { element, channel, patches, products, sum };
   }
@@ -112,19 +109,17 @@ export class Equation {
     const bias = seen.bias.data[0], own = Math.fround(channelSums.reduce((a, b) => a + b, 0) + bias);
     const several = channels > 1 && channels <= 6 ? [...channelSums] : [Math.fround(own - bias)];
     const difference = own - kernel;
-    this.total.replaceChildren(
-      ...several.flatMap((one, i) => [i ? " + " : "", bracketed(one, i > 0)]),
+    refill(this.total, several.flatMap((one, i) => [i ? " + " : "", bracketed(one, i > 0)]),
       ` + ${this.app.t("slide.bias.short")} `, bracketed(bias, true), " = ", value(h("output", { id: "sum" }), kernel),
       h("small", {}, difference ? ` (${this.app.t("slide.difference", { by: show(difference, 2) })})` : ""),
       activation ? `, ${activation} → ` : " → ", `out[${row}, ${column}] = `,
       value(h("output", { id: "result" }), result));
-    return { kernel, result, bias, channelSums };
   }
 }
 
 function value(element, number) {
   element.textContent = show(number, 6);
-  element.dataset.value = exact(number);
+  element.dataset.value = number;
   return element;
 }
 
@@ -142,7 +137,7 @@ function short(number, room) {
 
 function fill(cell, number, shade, room) {
   cell.textContent = short(number, room);
-  cell.dataset.value = exact(number);
+  cell.dataset.value = number; // all its digits: a shorter text that is the same float32 takes longer to find
   cell.style.background = css(shade);
   cell.style.color = ink(shade);
 }

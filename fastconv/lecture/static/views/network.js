@@ -1,22 +1,14 @@
 // Network: one image on its way through the model, every map of every layer; a map of a convolution opens Slide there.
 
 import { limit } from "../canvas.js";
-import { field, h, select, show } from "../dom.js";
+import { button, field, h, refill, select, show } from "../dom.js";
 import { readable, thumbnail } from "../mosaic.js";
 import * as pictures from "../pictures.js";
-import { latest } from "../wire.js";
 
 const MOST = 64; // maps of a layer that are shown
 const SCALES = ["layer", "map", "model"];
 
-let app, root, parts, seen;
-
-const ask = latest(() => app.call("forward", { image: pictures.name(app) }, pictures.sections(app)).then((answer) => {
-  if (!root.isConnected) return;
-  seen = answer;
-  app.fail(null);
-  draw();
-}).catch(app.fail));
+let app, parts, seen, ask;
 
 export default {
   id: "network",
@@ -26,7 +18,12 @@ export default {
   },
 
   mount(element, application) {
-    [app, root, seen] = [application, element, null];
+    [app, seen] = [application, null];
+    ask = app.question(async () => app.call("forward", { image: pictures.name(app) }, await pictures.sections(app)),
+      (answer) => {
+        seen = answer;
+        draw();
+      });
     parts = { controls: h("div", { class: "steer" }), said: h("p", { class: "note pointed" }),
       layers: h("div", { class: "layers" }) };
     element.append(parts.controls, parts.said, parts.layers);
@@ -34,11 +31,9 @@ export default {
     ask();
   },
 
-  unmount() {},
-
   update(names) {
     controls();
-    if (names.includes("image")) ask();
+    if (names.includes("image") || names.includes("picture")) ask();
     else if (seen) draw();
   },
 
@@ -58,11 +53,11 @@ const scale = () => app.get("scale", "layer");
 
 function other(by) {
   const at = Number(pictures.name(app).split(":")[1]), { digits } = app.info;
-  app.set({ image: `digit:${Number.isNaN(at) ? 0 : (at + by + digits) % digits}` });
+  pictures.choose(app, `digit:${Number.isNaN(at) ? 0 : (at + by + digits) % digits}`);
 }
 
 function controls() {
-  parts.controls.replaceChildren(...pictures.picker(app).filter(Boolean),
+  refill(parts.controls, pictures.picker(app),
     field(app.t("network.scale"), select(SCALES.map((one) => [one, app.t(`network.scale.${one}`)]), scale(),
       (value) => app.set({ scale: value }))));
 }
@@ -71,9 +66,9 @@ function draw() {
   const { head: { layers }, sections } = seen, { t } = app;
   const all = Math.max(...layers.map((_, i) => limit(sections[`maps${i}`].data)));
   let convolution = null; // whose filters the channels still are
-  parts.layers.replaceChildren(
+  refill(parts.layers,
     section(h("h2", {}, t("image"), h("small", {}, ` ${sections.x.shape.join(" × ")}`)), [thumbnail(sections.x, 84, t("image"))]),
-    ...layers.map((layer, i) => {
+    layers.map((layer, i) => {
       if (app.info.layers.some(({ path }) => path === layer.path)) convolution = layer;
       else if (layer.shape.length < 3 || layer.shape[0] !== convolution?.shape[0]) convolution = null;
       const array = sections[`maps${i}`], most = { layer: limit(array.data), model: all }[scale()];
@@ -95,8 +90,7 @@ function block({ name, shape, parameters, formula }, array, most, convolution, l
   const tile = (k) => {
     const data = array.data.subarray(k * rows * columns, (k + 1) * rows * columns);
     const map = readable(`${name}[${k}]`, { data, shape: [rows, columns] }, { width: side, height: side, scale: most }, say);
-    return convolution ? h("button", { type: "button", class: "tile", title: t("network.open"),
-      onclick: () => open(convolution, k) }, map) : map;
+    return convolution ? button(map, () => open(convolution, k), { class: "tile", title: t("network.open") }) : map;
   };
   const tiles = shape.length === 3 ? [...Array(Math.min(channels, MOST)).keys()].map(tile)
     : [readable(name, array, { width, scale: most }, say)];

@@ -1,9 +1,8 @@
 // One filter slides over one image: the window, its products and their sum, cell by cell of the output.
 
-import { box, fit, grid, hatch, heatmap, limit, photo } from "../canvas.js";
-import { exact, field, formula, h, number, select, show } from "../dom.js";
+import { box, grid, hatch, heatmap, limit, photo, Plane } from "../canvas.js";
+import { button, exact, field, formula, h, number, refill, select, show } from "../dom.js";
 import * as pictures from "../pictures.js";
-import { latest } from "../wire.js";
 import { Equation } from "./equation.js";
 
 const MODES = ["constant", "reflect", "symmetric", "replicate", "circular"];
@@ -12,9 +11,9 @@ const SPEEDS = [1, 4, 16, 60];
 const LIT = "#f5a300", CURRENT = "#18a558";
 const MOST_EDITED = 400; // weights that an address can hold
 
-let app, root, parts, seen, pooled, equation, playing, mounted = 0;
+let app, root, parts, seen, pooled, equation, playing, ask;
 
-const view = {
+export default {
   id: "slide",
   keys: {
     ArrowUp: () => step(-1, 0), ArrowDown: () => step(1, 0), ArrowLeft: () => step(0, -1), ArrowRight: () => step(0, 1),
@@ -28,17 +27,14 @@ const view = {
 
   mount(element, application) {
     [app, root, seen, pooled] = [application, element, null, null];
-    mounted += 1;
+    ask = app.question(convolved, (answer) => {
+      [seen, pooled] = answer;
+      draw();
+    });
     equation = new Equation(app, edit, (channel) => app.set({ channel }));
-    const canvas = (name) => {
-      const base = h("canvas", { role: "img" }), over = h("canvas", { class: "over", "aria-hidden": "true" });
-      const caption = h("figcaption", {});
-      const figure = h("figure", { class: `plane ${name}` }, caption, h("div", { class: "stack" }, base, over));
-      return { figure, caption, base, over };
-    };
-    parts = { controls: h("div", { class: "controls" }), input: canvas("input"), output: canvas("output"),
-      pool: canvas("pool"), formula: h("p", { class: "formula" }), note: h("p", { class: "note" }) };
-    parts.output.base.tabIndex = 0;
+    parts = { controls: h("div", { class: "controls" }), input: new Plane("input"),
+      output: new Plane("output", { tabIndex: 0 }), pool: new Plane("pool"),
+      formula: h("p", { class: "formula" }), note: h("p", { class: "note" }) };
     parts.pool.figure.hidden = true;
     element.append(
       h("details", { class: "side", open: innerWidth > 760 },
@@ -47,8 +43,8 @@ const view = {
         h("div", { class: "planes" }, parts.input.figure, parts.output.figure, parts.pool.figure),
         parts.formula, equation.element, parts.note));
     for (const kind of ["pointermove", "pointerdown"]) {
-      parts.output.over.addEventListener(kind, (event) => hover(event, parts.output, place));
-      parts.input.over.addEventListener(kind, (event) => hover(event, parts.input, light));
+      parts.output.over.addEventListener(kind, (event) => place(...parts.output.at(event)));
+      parts.input.over.addEventListener(kind, (event) => light(...parts.input.at(event)));
     }
     parts.output.over.addEventListener("click", () => parts.output.base.focus({ preventScroll: true }));
     parts.input.over.addEventListener("pointerleave", () => light(-1, -1));
@@ -59,7 +55,6 @@ const view = {
   unmount() {
     clearInterval(playing);
     [playing, seen] = [null, null];
-    mounted += 1;
   },
 
   update(names) {
@@ -90,8 +85,6 @@ const view = {
   },
 };
 
-export default view;
-
 // --- what is asked of the server ------------------------------------------------------------------------------------
 
 // The filter of the address: its name, the layer that has learnt it, its weights if they were typed.
@@ -100,14 +93,14 @@ function chosen() {
   return { layer, filter: app.get("filter", layer ? "learnt" : "sobel-x"), k: app.number("k", 0) };
 }
 
-function request() {
+async function request() {
   const { layer, filter, k } = chosen();
   const head = { image: pictures.name(app), filter };
-  const sent = { ...pictures.sections(app) };
+  const sent = await pictures.sections(app);
   if (layer) Object.assign(head, { layer: layer.path, k: Math.min(k, layer.filters - 1) });
   else head.white = app.number("white", 255);
   if (filter === "random") Object.assign(head, { seed: app.number("seed", 0), size: app.number("size", 3) });
-  if (filter === "own") sent.weight = typed(layer ? layer.of : pictures.channels(app));
+  if (filter === "own") sent.weight = typed(layer ? layer.of : pictures.channels(app, sent));
   for (const name of ["stride", "padding", "dilation"]) {
     if (app.state[name] !== undefined || !layer) head[name] = app.number(name, 1);
   }
@@ -130,26 +123,15 @@ function typed(channels) {
 
 const pooling = () => ({ kind: app.get("pool"), size: app.number("pool_size", 2) });
 
-const ask = latest(async () => {
-  const { head, sent } = request(), here = mounted;
-  try {
-    const answer = await app.call("conv", head, sent);
-    let pool = null;
-    if (app.get("pool")) {
-      const { output } = answer.sections;
-      const of = await app.call("pool", pooling(), { x: { data: output.data, shape: [1, ...output.shape] } });
-      pool = { head: of.head, ...of.sections };
-    }
-    if (here !== mounted) return;
-    seen = { image: sent.image, ...answer.sections, head: answer.head, asked: head, sent };
-    seen.signed = !answer.head.picture;
-    pooled = pool;
-    app.fail(null);
-    draw();
-  } catch (error) {
-    if (here === mounted) app.fail(error);
-  }
-});
+// The convolution that is asked for, and the pooling behind it if there is one.
+async function convolved() {
+  const { head: asked, sent } = await request(), { head, sections } = await app.call("conv", asked, sent);
+  const found = { image: sent.image, ...sections, head, signed: !head.picture };
+  if (!app.get("pool")) return [found, null];
+  const { data, shape } = sections.output;
+  const pool = await app.call("pool", pooling(), { x: { data, shape: [1, ...shape] } });
+  return [found, { head: pool.head, ...pool.sections }];
+}
 
 // --- controls -------------------------------------------------------------------------------------------------------
 
@@ -194,10 +176,8 @@ function controls() {
   const speeds = select(SPEEDS.map((speed) => [`${speed}`, t("slide.per.second", { speed })]), app.get("speed", "4"),
     (speed) => app.set({ speed }));
   speeds.setAttribute("aria-label", t("slide.speed"));
-  parts.controls.replaceChildren(...pictures.picker(app).filter(Boolean),
-    ...wanted.map(({ key }) => field(t(`slide.${key}`), parts.fields[key], key === "filter")),
-    h("div", { class: "play" }, h("button", { type: "button", id: "play", onclick: play }),
-      h("button", { type: "button", onclick: () => step(0, 1) }, t("step")), speeds));
+  refill(parts.controls, pictures.picker(app), wanted.map(({ key }) => field(t(`slide.${key}`), parts.fields[key], key === "filter")),
+    h("div", { class: "play" }, button("", play, { id: "play" }), button(t("step"), () => step(0, 1)), speeds));
   name();
   if (focus) parts.fields[focus]?.focus();
 }
@@ -283,53 +263,42 @@ function play() {
   name();
 }
 
-function hover(event, { over }, found) {
-  const bounds = over.getBoundingClientRect(), { cell } = over;
-  found(Math.floor((event.clientY - bounds.top) / cell), Math.floor((event.clientX - bounds.left) / cell));
-}
-
 // --- drawing ----------------------------------------------------------------------------------------------------------
 
 function draw() {
-  const { head, padded, output } = seen, { rows, columns } = head, { t } = app;
-  const [channels, height, width] = padded.shape, count = app.get("pool") ? 3 : 2;
+  const { head, padded, output } = seen, { rows, columns } = head, { t } = app, { input, output: result, pool } = parts;
+  const [channels, height, width] = padded.shape, count = pooled ? 3 : 2;
   const room = root.querySelector(".stage").clientWidth;
   const wide = Math.min(320, Math.floor(room > 560 ? (room - 20 * count) / count : room / 2 - 8));
   const tall = room > 560 ? 300 : wide;
   const first = Math.min(app.number("channel", 0), channels - 1);
 
-  const { input } = parts, plane = height * width;
-  for (const canvas of [input.base, input.over]) fit(canvas, height, width, wide, tall);
+  input.fit(height, width, wide, tall);
   if (seen.signed) {
-    heatmap(input.base, padded.data.subarray(first * plane, (first + 1) * plane), height, width,
+    heatmap(input.base, padded.data.subarray(first * height * width, (first + 1) * height * width), height, width,
       { scale: limit(padded.data) });
   } else if (channels === 3) photo(input.base, padded.data, height, width, [0, head.white]);
   else heatmap(input.base, padded.data, height, width, { symmetric: false, scale: [0, head.white] });
   grid(input.base, height, width);
   frame(input.base, rows, columns);
-  input.caption.textContent = t(seen.signed && channels > 1 ? "slide.input.channel" : "slide.input",
+  input.name(t(seen.signed && channels > 1 ? "slide.input.channel" : "slide.input",
     { shape: `${channels} × ${rows.size} × ${columns.size}`, c: first,
-      padding: rows.before || rows.after || columns.before || columns.after ? t("slide.with.padding") : "" });
-  input.base.setAttribute("aria-label", input.caption.textContent);
+      padding: rows.before || rows.after || columns.before || columns.after ? t("slide.with.padding") : "" }));
 
-  const result = parts.output;
-  for (const canvas of [result.base, result.over]) fit(canvas, rows.outputs, columns.outputs, wide, tall);
-  heatmap(result.base, output.data, rows.outputs, columns.outputs);
-  grid(result.base, rows.outputs, columns.outputs);
-  result.caption.textContent = t("slide.output", { shape: `${rows.outputs} × ${columns.outputs}`,
-    scale: show(limit(output.data), 3) });
-  result.base.setAttribute("aria-label", result.caption.textContent);
-
-  parts.pool.figure.hidden = !pooled;
+  const scale = limit(output.data);
+  const map = (plane, data, down, across, key, values) => {
+    plane.fit(down, across, wide, tall);
+    heatmap(plane.base, data, down, across, { scale });
+    grid(plane.base, down, across);
+    plane.name(t(key, { shape: `${down} × ${across}`, ...values }));
+  };
+  map(result, output.data, rows.outputs, columns.outputs, "slide.output", { scale: show(scale, 3) });
+  pool.figure.hidden = !pooled;
   if (pooled) {
-    const [a, b] = [pooled.head.rows.outputs, pooled.head.columns.outputs];
-    for (const canvas of [parts.pool.base, parts.pool.over]) fit(canvas, a, b, wide, tall);
-    heatmap(parts.pool.base, pooled.output.data, a, b, { scale: limit(output.data) });
-    grid(parts.pool.base, a, b);
-    parts.pool.caption.textContent = t("slide.pooled", { kind: t(`pool.${pooled.head.kind}`), shape: `${a} × ${b}` });
-    parts.pool.base.setAttribute("aria-label", parts.pool.caption.textContent);
+    map(pool, pooled.output.data, pooled.head.rows.outputs, pooled.head.columns.outputs, "slide.pooled",
+      { kind: t(`pool.${pooled.head.kind}`) });
   }
-  parts.formula.replaceChildren(formula("OH", rows), formula("OW", columns));
+  refill(parts.formula, formula("OH", rows), formula("OW", columns));
   parts.note.textContent = rows.unvisited.length + columns.unvisited.length
     ? t("slide.unvisited", { rows: rows.unvisited.length, columns: columns.unvisited.length }) : "";
   equation.build(seen, first, room);
@@ -352,18 +321,11 @@ function frame(canvas, rows, columns) {
   for (const column of columns.unvisited) hatch(canvas, 0, column, height, 1, "rgb(220 40 40 / 0.8)", 4);
 }
 
-function clear({ over }) {
-  const context = over.getContext("2d");
-  context.clearRect(0, 0, over.width, over.height);
-  return context;
-}
-
 // The window and its cell, with numbers.
 function mark() {
   if (!seen) return;
-  const { rows, columns } = seen.head, [row, column] = at();
-  const context = clear(parts.input), { cell } = parts.input.over;
-  const [top, left] = [row * rows.stride, column * columns.stride];
+  const { input, output, pool } = parts, { rows, columns } = seen.head, [row, column] = at();
+  const context = input.clear(), { cell } = input.over, [top, left] = [row * rows.stride, column * columns.stride];
   const extent = (axis) => axis.dilation * (axis.taps - 1) + 1;
   if (rows.dilation > 1 || columns.dilation > 1) {
     context.fillStyle = "rgb(24 165 88 / 0.35)";
@@ -373,16 +335,16 @@ function mark() {
       }
     }
   }
-  box(context, cell, top, left, extent(rows), extent(columns), CURRENT, 2.5);
-  box(clear(parts.output), parts.output.over.cell, row, column, 1, 1, CURRENT, 2.5);
+  input.box(top, left, extent(rows), extent(columns), CURRENT, 2.5);
+  output.clear();
+  output.box(row, column, 1, 1, CURRENT, 2.5);
   if (pooled) {
+    pool.clear();
     const { rows: down, columns: across } = pooled.head;
     const [i, j] = [Math.floor(row / down.stride), Math.floor(column / across.stride)];
-    const shown = i < down.outputs && j < across.outputs, over = clear(parts.pool);
-    if (shown) {
-      box(over, parts.pool.over.cell, i, j, 1, 1, LIT, 2.5);
-      box(parts.output.over.getContext("2d"), parts.output.over.cell, i * down.stride, j * across.stride, down.taps,
-        across.taps, LIT, 2, [3, 2]);
+    if (i < down.outputs && j < across.outputs) {
+      pool.box(i, j, 1, 1, LIT, 2.5);
+      output.box(i * down.stride, j * across.stride, down.taps, across.taps, LIT, 2, [3, 2]);
     }
   }
   equation.move(row, column);
@@ -393,15 +355,14 @@ function mark() {
 function light(row, column) {
   mark();
   if (!seen || row < 0) return;
-  const { rows, columns } = seen.head, { cell } = parts.output.over;
+  const { rows, columns } = seen.head, { input, output } = parts;
   const fed = (axis, pixel) => Array.from({ length: axis.outputs }, (_, i) => i).filter((i) => {
     const tap = pixel - i * axis.stride;
     return tap >= 0 && tap % axis.dilation === 0 && tap / axis.dilation < axis.taps;
   });
   const [down, across] = [fed(rows, row), fed(columns, column)];
-  box(parts.input.over.getContext("2d"), parts.input.over.cell, row, column, 1, 1, LIT, 2);
-  const context = parts.output.over.getContext("2d");
-  for (const i of down) for (const j of across) box(context, cell, i, j, 1, 1, LIT, Math.min(2, cell / 3));
+  input.box(row, column, 1, 1, LIT, 2);
+  for (const i of down) for (const j of across) output.box(i, j, 1, 1, LIT, Math.min(2, output.over.cell / 3));
   app.announce(app.t("slide.feeds", { row: row - rows.before, column: column - columns.before,
     count: down.length * across.length }));
 }

@@ -1,9 +1,10 @@
 // Train: a run that starts, pauses, takes one step and is reset; its curves, its filters, and what the model mistakes.
 
 import { curves, thinned } from "../curves.js";
-import { exact, field, h, number, show } from "../dom.js";
+import { button, exact, field, h, number, picture, refill, show } from "../dom.js";
 import { save } from "../downloads.js";
 import { mosaic, thumbnail } from "../mosaic.js";
+import { choose } from "../pictures.js";
 import { ask as request } from "../wire.js";
 
 const SETTINGS = {
@@ -23,13 +24,12 @@ export default {
     [app, root, state, waiting, judged, confusion, mistakes, filters] = [application, element, null, 0, true, null, [], []];
     [losses, history] = [[], {}];
     const { t } = app;
-    const button = (name, action) => h("button", { type: "button", id: name, onclick: action }, t(`train.${name}`));
-    const picture = (name) => h("canvas", { role: "img", id: name });
+    const steer = (name, action) => button(t(`train.${name}`), action, { id: name });
     const panel = (name, ...inside) => h("section", { class: "panel" }, h("h2", {}, t(`train.${name}`)), ...inside);
     parts = {
-      run: h("button", { type: "button", id: "run", class: "first", onclick: toggle }),
+      run: button("", toggle, { id: "run", class: "first" }),
       state: h("p", { class: "state" }), bar: h("progress", { max: 1, value: 0, "aria-label": t("train.epoch.bar") }),
-      loss: picture("loss"), accuracy: picture("accuracy"), legend: h("p", { class: "legend" }),
+      loss: picture("", { id: "loss" }), accuracy: picture("", { id: "accuracy" }), legend: h("p", { class: "legend" }),
       filters: h("div", { class: "filters" }), confusion: h("div", { class: "scroll" }), mistakes: h("div", { class: "mistakes" }),
       fields: {},
     };
@@ -40,8 +40,8 @@ export default {
     });
     element.append(
       h("div", { class: "steer" },
-        h("div", { class: "play" }, parts.run, button("step", () => ask("step")), button("reset", () => ask("reset")),
-          button("save", weights)),
+        h("div", { class: "play" }, parts.run, steer("step", () => ask("step")), steer("reset", () => ask("reset")),
+          steer("save", weights)),
         ...fields, h("p", { class: "note" }, t("train.note"))),
       h("div", { class: "state" }, parts.state, parts.bar),
       h("div", { class: "panels" },
@@ -178,15 +178,17 @@ function drawEpochs(width) {
   ], { low: Math.floor(lowest * 10) / 10, high: 1, from: 1, to: Math.max(epochs.length, 2), mark: t("train.epoch.axis") });
   parts.accuracy.setAttribute("aria-label", `${t("train.accuracies")}: ${epochs.length
     ? show(history.validation_accuracy.at(-1), 4) : "–"}`);
-  [parts.confusion, parts.mistakes].forEach((part, i) => part.replaceChildren(...[table, worst][i]()));
+  refill(parts.confusion, table());
+  refill(parts.mistakes, worst());
 }
 
 function drawFilters(width) {
   const shown = parts.filters.children.length / 2;
   if (shown !== filters.length) {
-    parts.filters.replaceChildren(...filters.flatMap(({ path, shape }) => [
-      h("p", { class: "note" }, app.t("train.filter", { path, shape: shape.join(" × ") })),
-      h("canvas", { role: "img", "aria-label": app.t("train.filter", { path, shape: shape.join(" × ") }) })]));
+    refill(parts.filters, filters.flatMap(({ path, shape }) => {
+      const name = app.t("train.filter", { path, shape: shape.join(" × ") });
+      return [h("p", { class: "note" }, name), picture(name)];
+    }));
   }
   filters.forEach((filter, i) => mosaic(parts.filters.children[2 * i + 1], filter, { width, height: 170 }));
 }
@@ -212,8 +214,10 @@ function table() {
 function worst() {
   const { classes } = app.info, { t } = app;
   if (!mistakes.length) return [h("p", { class: "note" }, t(confusion ? "train.none" : "train.later"))];
-  return mistakes.map(({ number: at, label, taken, probability, ...image }) => h("button", { type: "button", class: "mistake",
-    title: t("train.mistake.open"), onclick: () => app.set({ view: "backward", image: `digit:${at}`, label: null, steps: null }) },
-  thumbnail(image, 64, t("train.mistake", { label: classes[label], taken: classes[taken], probability: show(100 * probability, 3) })),
-  h("span", { "aria-hidden": "true" }, `${classes[label]} → ${classes[taken]}`)));
+  return mistakes.map(({ number: at, label, taken, probability, ...image }) => {
+    const name = t("train.mistake", { label: classes[label], taken: classes[taken], probability: show(100 * probability, 3) });
+    return h("button", { type: "button", class: "mistake", title: t("train.mistake.open"),
+      onclick: () => choose(app, `digit:${at}`, { view: "backward", label: null, steps: null }) },
+    thumbnail(image, 64, name), h("span", { "aria-hidden": "true" }, `${classes[label]} → ${classes[taken]}`));
+  });
 }
