@@ -127,13 +127,38 @@ cdef void fill_piece(const Band *band, const floating *row, Py_ssize_t channel_s
             fill_outside(band, row + c * channel_stride, first, hi, n, value, dst + c * band.channel_pitch)
 
 
+cdef void fill_rows(const Band *band, const floating *x, Py_ssize_t first_row, Py_ssize_t rows, floating value,
+                    floating *dst) noexcept nogil:
+    """So many rows of a piece of rows of one plane, from `first_row` of the plane on, all inside it."""
+    cdef Py_ssize_t next_row = band.rows.stride * band.row_stride, piece, first, lo, hi, q
+    cdef const floating *row = x + first_row * band.row_stride
+    cdef floating *out
+    for piece in range(band.cols.pieces):
+        first, out = piece_start(&band.cols, piece), dst + piece * band.cols.length
+        inside(&band.cols, first, &lo, &hi)
+        if lo < hi:
+            copy_rows(row + (first + lo * band.cols.stride) * band.col_stride, next_row,
+                      band.cols.stride * band.col_stride, rows, hi - lo, out + lo, band.pitch)
+        if lo > 0 or hi < band.cols.length:
+            for q in range(rows):
+                fill_outside(band, row + q * next_row, first, 0, lo, value, out + q * band.pitch)
+                fill_outside(band, row + q * next_row, first, hi, band.cols.length, value, out + q * band.pitch)
+
+
 cdef void fill(const Band *band, const floating *x, Py_ssize_t channel_stride, Py_ssize_t channels, floating value,
                floating *dst) noexcept nogil:
     """Fills `channels` planes of the band, channel_pitch apart; x is the first channel's plane."""
-    cdef Py_ssize_t piece, q, h, column_piece, c, i
+    cdef Py_ssize_t piece, q, h, column_piece, c, i, lo = 0, hi = 0
     cdef floating *out = dst
     for piece in range(band.rows.pieces):
+        if channels == 1:
+            inside(&band.rows, piece_start(&band.rows, piece), &lo, &hi)
+            fill_rows(band, x, piece_start(&band.rows, piece) + lo * band.rows.stride, hi - lo, value,
+                      out + lo * band.pitch)
         for q in range(band.rows.length):
+            if lo <= q < hi:
+                out += band.pitch
+                continue
             h = source(piece_start(&band.rows, piece) + q * band.rows.stride, band.rows.extent, band.padding)
             if h < 0:
                 for c in range(channels):

@@ -35,8 +35,8 @@ cdef extern from *:
     void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
 
 cdef enum:
-    COLUMNS = 256    # of a block, at least
-    DEPTH = 32       # filters of a block: rows of weights a power of two apart share few sets of L2
+    COLUMNS = 512    # of a block, at least
+    DEPTH = 16       # filters of a block: rows of weights a power of two apart share few sets of L2
     LINE = 64        # bytes of a line of the caches
 
 # How the columns are cut, and the sizes of a call, in elements.
@@ -90,7 +90,8 @@ cdef void multiply_columns(const ColumnsCall *call, Py_ssize_t first, Py_ssize_t
     """Y of so many columns, the first of which is that of a channel's first tap."""
     cdef const ColumnsLayout *l = call.l
     cdef const Problem *g = call.g
-    cdef Py_ssize_t tiles = ceildiv(l.pixels, l.mr), width = FC_MAX_NV * l.lanes, p, q, i, j, depth, vectors, panel
+    cdef Py_ssize_t tiles = ceildiv(l.pixels, l.mr), width = FC_MAX_NV * l.lanes
+    cdef Py_ssize_t p, q, i, j, depth, ahead, vectors, panel
     cdef const floating *x = <const floating *>call.x
     cdef const floating *w
     cdef fc_product how
@@ -101,8 +102,10 @@ cdef void multiply_columns(const ColumnsCall *call, Py_ssize_t first, Py_ssize_t
             j = panel * width
             vectors = min(FC_MAX_NV, (columns - j) // l.lanes)
             w = <const floating *>g.weights + first + p * DEPTH * g.wc + j
-            fetch(g, w + DEPTH * g.wc, min(DEPTH, g.c - (p + 1) * DEPTH), vectors * l.lanes)
+            ahead = max(0, min(DEPTH, g.c - (p + 1) * DEPTH))    # filters to fetch, some before each tile
             for q in range(tiles):
+                i = part(ahead, tiles, q)
+                fetch(g, w + (DEPTH + i) * g.wc, part(ahead, tiles, q + 1) - i, vectors * l.lanes)
                 i = part(l.pixels, tiles, q)
                 gemm_tile(<int>vectors, <int>(part(l.pixels, tiles, q + 1) - i), &how, depth,
                           x + p * DEPTH * l.pixels + i, w, y + i * columns + j, <const floating *>NULL)
@@ -166,8 +169,7 @@ cdef void compute(ColumnsCall *call, floating *shared, floating *scratch) noexce
 
 def data_gradient(Convolution conv not None):
     """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K, R, S), whose input and output channels are
-    swapped, and of which K filters of whole vectors follow each other in memory; the window is that of the forward
-    pass."""
+    swapped, of weights that lie in one piece and have whole vectors a filter; the window is that of the forward pass."""
     cdef Problem g = problem_of(conv)
     cdef ColumnsLayout l = laid_out(conv, &g, threads.team(work(&g)))
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
