@@ -169,7 +169,7 @@ cdef void compute(ColumnsCall *call, floating *shared, floating *scratch) noexce
 
 def data_gradient(Convolution conv not None):
     """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K, R, S), whose input and output channels are
-    swapped, of weights that lie in one piece and have whole vectors a filter; the window is that of the forward pass."""
+    swapped, of weights in one piece that have whole vectors a filter; the window is that of the forward pass."""
     cdef Problem g = problem_of(conv)
     cdef ColumnsLayout l = laid_out(conv, &g, threads.team(work(&g)))
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
