@@ -143,7 +143,8 @@ def test_the_command_with_images_of_ones_own(tmp_path):
               for part, count in (("train", 40), ("test", 12))}
     arrays |= {name.replace("images", "labels"): np.arange(len(images)) % 3 for name, images in arrays.items()}
     np.savez(tmp_path / "own.npz", **arrays)
-    about = {"data": "own.npz", "input_shape": [3, 16, 16], "classes": ["0", "1", "2"]}
+    framing = data.ArrayDataset(arrays["train_images"], arrays["train_labels"]).framing
+    about = {"data": "own.npz", "input_shape": [3, 16, 16], "classes": ["0", "1", "2"], "framing": framing}
     fc.save(nn.models.lenet5(3, 3, 16, rng=2), tmp_path / "m.npz", about)
     for arguments in (["--data", "own.npz"], ["m.npz", "--data", "own.npz"], ["m.npz"]):
         process, address = started(*arguments, cwd=tmp_path)
