@@ -205,11 +205,12 @@ def test_patches_that_filters_answer_to(data_format):
     assert printed(one.texts_["values"]) == [number(value) for value in seen.values[:3].flat]
     maps = network.feature_maps(x)[4][1]
     maps = maps if data_format == "NCHW" else maps.transpose(0, 3, 1, 2)
-    assert np.array_equal(seen.values, -np.sort(-maps.max(axis=(2, 3)), axis=0)[:4].T)
+    # The display reads the images in other batches, which other drivers may compute.
+    np.testing.assert_allclose(seen.values, -np.sort(-maps.max(axis=(2, 3)), axis=0)[:4].T, rtol=1e-5)
     noise = np.random.default_rng(2).random((28, 28), np.float32)
     for k, place in np.ndindex(5, 4):
         number_of_image = seen.images[k, place]
-        assert seen.values[k, place] == maps[number_of_image, k].max()
+        assert np.isclose(seen.values[k, place], maps[number_of_image, k].max(), rtol=1e-5)
         image, (top, left) = DIGITS.images[number_of_image, 0], seen.corners[k, place]
         assert np.array_equal(seen.patches[k, place, 0], np.pad(image, 12)[top + 12:top + 24, left + 12:left + 24])
         changed = noise.copy()  # whatever lies around the patch, the filter does not see it

@@ -91,7 +91,8 @@ def test_signals_volumes_and_norms(monkeypatch, function, shape, arguments, opti
     plain, memory = len(shape) == rank, 1_000 if rank == 1 else 6_000
     expected = function(x.astype(np.float32)[None] if plain else x.astype(np.float32), *arguments, **options)
     out = fc.blockwise(function, x, np.empty_like(expected), *arguments, memory=memory, **options)
-    np.testing.assert_allclose(out, expected, rtol=1e-6)
+    # A volume's depth may be added up in another order in a band.
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
     assert len(bands) > 2
 
 

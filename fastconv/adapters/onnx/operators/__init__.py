@@ -9,7 +9,6 @@ from typing import Any
 from fastconv.adapters.onnx.graph import Node
 from fastconv.adapters.onnx.operators import (
     arithmetic,
-    branches,
     convolution,
     joining,
     normalisation,
@@ -27,7 +26,7 @@ from fastconv.adapters.onnx.program import Builder, Value
 __all__ = ["OPERATORS", "run_operator"]
 
 OPERATORS: dict[str, Callable[..., Any]] = {
-    name: operator for module in (arithmetic, branches, convolution, joining, normalisation, pooling, products,
+    name: operator for module in (arithmetic, convolution, joining, normalisation, pooling, products,
                                   recurrent, reductions, resizing, sampling, selecting, shapes)
     for name, operator in module.OPERATORS.items()}
 
@@ -37,3 +36,19 @@ def run_operator(builder: Builder, node: Node, inputs: Sequence[Value | None]) -
     builder.node = node
     results = OPERATORS[node.op](builder, node, *inputs)
     return results if isinstance(results, list) else [results]
+
+
+def _if(builder: Builder, node: Node, condition: Value, *captured: Value | None) -> list[Value]:
+    """If: where exporters do not know a size they write both ways and let the shape decide, which is known here. The
+    steps of one branch; captured: what the branches take from the graph around them, as the reader lists it."""
+    branch = node.attributes["then_branch" if builder.known(condition).reshape(-1)[0] else "else_branch"]
+    values = dict(zip(node.attributes["captured"], captured))
+    values |= {name: builder.constant(array) for name, array in branch.constants.items()}
+    for each in branch.nodes:
+        results = run_operator(builder, each, [values[name] if name else None for name in each.inputs])
+        values |= zip(each.outputs, results)
+    builder.node = node
+    return [values[name] for name in branch.outputs]
+
+
+OPERATORS["If"] = _if    # which runs other operators
