@@ -23,9 +23,21 @@ _COUNTS = getattr(sys, "_is_gil_enabled", lambda: True)
 
 
 class Rooms:
-    """The pieces of one pass, for the thread that makes it."""
+    """The pieces of one pass, for the thread that makes it; and in which order maps (N, C, H, W) lie there.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    channels_last : bool
+        Whether convolutions of this pass, which take any strides, leave their maps as pixels of channels.
+    in_planes : bool
+        Whether a layer of this pass must have planes.
+    planes, pixels : float
+        The nanoseconds that they are expected to take in this order and in the other one, whatever the order is.
+    """
+
+    def __init__(self, channels_last: bool = False) -> None:
+        self.channels_last, self.in_planes = channels_last, False
+        self.planes = self.pixels = 0.0
         self._pieces: list[Array] = []
         self._thread = threading.get_ident() if _COUNTS() else None
 
@@ -41,6 +53,11 @@ class Rooms:
             return memory.empty(shape, dtype)
         pieces.append(memory.empty((size,), np.uint8))
         return np.ndarray(shape, dtype, pieces[-1])
+
+    def expect(self, planes: float, pixels: float) -> None:
+        """Count a convolution: what it is expected to take, if its maps are planes and if they are pixels."""
+        self.planes += planes
+        self.pixels += pixels
 
     def hold(self, array: Any) -> bool:
         """Whether an array lies in one of the pieces."""

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.functional.rooms import Rooms
 from fastconv.functional.typing import Activation, NDArray
+from fastconv.nn import passes
 from fastconv.nn.activation import ReLU, ReLU6
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
@@ -71,8 +73,12 @@ def run_again(layers: list[Any], i: int, x: Any) -> tuple[NDArray[Any], int] | N
     return None if y is None else (y, count)
 
 
-def run_in_one_pass(layers: list[Any], x: NDArray[Any]) -> NDArray[Any]:
-    """The output of the last of them."""
+def run_in_one_pass(layers: list[Any], x: NDArray[Any], inside: Rooms | None) -> NDArray[Any]:
+    """The output of the last of them, which run in a pass or in none."""
+    if inside is not None:
+        for layer in layers:
+            if type(layer) is not BatchNorm2d or layer is layers[0]:    # else it is part of the convolution
+                passes.look_at(layer, inside)
     first, last = layers[0], layers[-1]
     activation: Any = FUSED.get(type(last))
     try:

@@ -15,6 +15,7 @@ from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Activation, DataFormat, Float, NDArray
+from fastconv.nn import passes
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Linear
@@ -75,7 +76,7 @@ class Residual(Sequential):
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         y = super().forward(x)
         shortcut = self._shortcut()
-        other = x if shortcut is None else shortcut(x)
+        other = x if shortcut is None else passes.call(shortcut, x, passes.rooms())
         if np.shape(other) != np.shape(y):
             what = "x itself, its shortcut, has" if shortcut is None else f"its {self._shortcut_name} gives"
             raise ValueError(f"the two ways through {type(self).__name__} must give the same shape: its body gives "
@@ -83,7 +84,12 @@ class Residual(Sequential):
                              + (": write shortcut=nn.Conv2d(...) of 1 x 1 with the body's channels and stride"
                                 if shortcut is None else ""))
         own = not is_watched() and _lets_go(last_layer(self))
+        in_pixels = passes.lies_in_pixels(y) and passes.lies_in_pixels(other)
+        if in_pixels:
+            y, other = passes.as_pixels(y), passes.as_pixels(other)
         y = F.add(y, other, activation=self.activation, out=y if own else None)
+        if in_pixels:
+            y = passes.as_planes(y)
         self.remember(y if self.activation is not None else None)
         return y
 
@@ -109,6 +115,9 @@ class Residual(Sequential):
         lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self.named_children()]
         lines += [f"activation={self.activation!r}"] if self.activation is not None else []
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+passes.known(passes.as_it_is, Residual)
 
 
 class Concat(Module):

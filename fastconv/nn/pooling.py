@@ -10,6 +10,7 @@ from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.pooling_calls import FORMATS, check_divisor, check_norm, check_window
 from fastconv.functional.typing import DataFormat, Float, NDArray, Padding, Pair
+from fastconv.nn import passes
 from fastconv.nn.module import Module
 from fastconv.nn.state import Options
 
@@ -241,3 +242,14 @@ class LPPool2d(NormPooling, WindowPooling):
         check_norm(norm_type)
         self._keep(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode,
                    data_format=data_format)
+
+
+def _of_pixels(layer: Any, x: Any) -> Any:
+    """Call a layer on maps that lie with channels last: what comes out does too."""
+    if layer.data_format == "NHWC" or not passes.lies_in_pixels(x):
+        return layer(x)
+    pool = getattr(F, layer._operation)
+    return passes.as_planes(pool(passes.as_pixels(x), **{**layer._options, "data_format": "NHWC"}))
+
+
+passes.known(_of_pixels, MaxPool2d, AvgPool2d, AdaptiveMaxPool2d, AdaptiveAvgPool2d, GlobalMaxPool2d, GlobalAvgPool2d)

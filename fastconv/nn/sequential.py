@@ -38,6 +38,13 @@ class Sequential(Module):
         Layers are named "0", "1", ... or by the keys of the mapping. Every layer must be an object of its own,
         because it remembers its own last input.
 
+    Notes
+    -----
+    In evaluation mode a chain of layers of `fastconv.nn` keeps the maps between NCHW layers, whose axes stay what they
+    are, with their channels last in memory where its convolutions are expected to be done sooner so: networks of 1 x 1
+    and depthwise convolutions are. The layers and the shape of the input decide that alone. What the chain returns is
+    C-contiguous, and so is what a layer of one's own gets, and all that `feature_maps` shows.
+
     Examples
     --------
     >>> import numpy as np
@@ -70,6 +77,7 @@ class Sequential(Module):
         else:
             named = {str(index): layer for index, layer in enumerate(layers)}
         self.layers: dict[str, Module] = {}
+        self._orders: dict[tuple[int, ...], bool] = {}    # whether passes for such x are best with channels last
         seen: dict[int, str] = {}
         for name, layer in named.items():
             if not isinstance(name, str) or not name or "." in name:
@@ -92,12 +100,12 @@ class Sequential(Module):
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         if self.training or passes.rooms() is not None or is_watched():
             return self._run(x)
-        y: NDArray[Float] = passes.run(self._run, x)
+        y: NDArray[Float] = passes.run(self, x)
         return y
 
     def _run(self, x: NDArray[Float]) -> NDArray[Float]:
         layers: list[Module] = list(self.layers.values())
-        apart = is_watched()
+        apart, inside = is_watched(), passes.rooms()
         i, count = 0, len(layers)
         while i < count:
             if not apart and type(layers[i]) is Conv2d and (again := run_again(layers, i, x)) is not None:
@@ -105,7 +113,10 @@ class Sequential(Module):
                 i += together
                 continue
             together = 1 if apart or type(layers[i]) not in BEGINNINGS else in_one_pass(layers, i, x)
-            x = layers[i](x) if together == 1 else run_in_one_pass(layers[i : i + together], x)
+            if together == 1:
+                x = passes.call(layers[i], x, inside)
+            else:
+                x = run_in_one_pass(layers[i : i + together], x, inside)
             i += together
         return x
 
@@ -244,6 +255,9 @@ class Sequential(Module):
             return "Sequential()"
         lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self.layers.items()]
         return "Sequential(\n  " + "\n  ".join(lines) + "\n)"
+
+
+passes.known(passes.as_it_is, Sequential)
 
 
 def is_chain(module: Module) -> TypeGuard[Sequential]:
