@@ -32,8 +32,8 @@ class FixedCall(NamedTuple):
     weight: Array
     window: Window
     epilogue: Epilogue
-    shape: tuple[int, ...]    # in memory; with channels last y is its (N, K, OH, OW) view
-    channels_last: bool
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None    # of y, where it lies with channels last
     size: int           # in bytes
     dtype: Any
     expected: tuple[float, float]    # nanoseconds, with maps as planes and with channels last
@@ -41,15 +41,15 @@ class FixedCall(NamedTuple):
 
     def run(self, x: Array, bias: Array | None, rooms: Rooms | None) -> Array:
         """The convolution of x, in one of the rooms or in memory of its own."""
+        # At once: each name by itself would be looked up.
+        convolve, record, view, weight, window, epilogue, shape, strides, size, dtype, expected, prepared = self
         if rooms is None:
-            y = memory.empty(self.shape, self.dtype)
+            y = memory.empty(shape, dtype)
         else:
-            rooms.expect(*self.expected)
-            y = rooms.take(self.shape, self.dtype, self.size)
-            if self.channels_last:
-                y = y.transpose(0, 3, 1, 2)
-        seen, filled = (x, y) if self.view is None else (self.view(x), self.view(y))
-        self.convolve(self.record(seen, self.weight, bias, filled, self.window, self.epilogue), *self.prepared)
+            rooms.expect(*expected)
+            y = rooms.take(shape, dtype, size, strides)
+        seen, filled = (x, y) if view is None else (view(x), view(y))
+        convolve(record(seen, weight, bias, filled, window, epilogue), *prepared)
         return y
 
 
@@ -68,6 +68,15 @@ class FixedWeights:
 
     def convolve(self, x: Any, bias: Array | None, activation: Activation | None, rooms: Rooms | None) -> Array:
         """The convolution of x, which is a plain array as the bias is."""
+        call = self.found(x, bias, activation, rooms)
+        if isinstance(call, FixedCall):
+            return call.run(x, bias, rooms)
+        result: Array = call.run(x, self.weight, bias, None)
+        return result
+
+    def found(self, x: Any, bias: Array | None, activation: Activation | None,
+              rooms: Rooms | None) -> FixedCall | ConvCall:
+        """The call for such x."""
         channels_last = rooms is not None and rooms.channels_last
         key = x.shape, x.strides, x.itemsize, None if bias is None else bias.shape, activation, channels_last
         call = self._calls.get(key)
@@ -76,10 +85,7 @@ class FixedWeights:
             if len(self._calls) >= MOST_CALLS:
                 self._calls.clear()
             self._calls[key] = call
-        if isinstance(call, FixedCall):
-            return call.run(x, bias, rooms)
-        result: Array = call.run(x, self.weight, bias, None)
-        return result
+        return call
 
     def once(self, x: Array, bias: Array | None, activation: Activation | None, rooms: Rooms) -> Array:
         """The same to the same bits, for who may not come again: nothing is kept."""
@@ -104,9 +110,12 @@ class FixedWeights:
             expected = plans[0].nanoseconds or 0.0, plans[1].nanoseconds or 0.0
             plan = plans[channels_last] if self._replan or channels_last else plan
         weight = self.weight if call.filters is None or call.view is None else call.filters(self.weight)
-        shape = (call.shape[0], *call.shape[2:], call.shape[1]) if channels_last else call.shape
-        return FixedCall(plan.convolve, call.record, call.view, weight, call.window, call.epilogue, shape,
-                         channels_last, math.prod(shape) * call.dtype.itemsize, call.dtype, expected,
+        strides = None
+        if channels_last:
+            _, k, h, w = call.shape
+            strides = tuple(call.dtype.itemsize * step for step in (h * w * k, 1, w * k, k))
+        return FixedCall(plan.convolve, call.record, call.view, weight, call.window, call.epilogue, call.shape,
+                         strides, math.prod(call.shape) * call.dtype.itemsize, call.dtype, expected,
                          self._prepare(plan, weight) if prepare else ())
 
     def _prepare(self, plan: Any, weight: Array) -> tuple[Any, ...]:

@@ -128,4 +128,4 @@ class InvertedResidual(Residual):
     __repr__ = Module.__repr__
 
 
-passes.known(passes.as_it_is, BasicBlock, InvertedResidual)
+passes.known(passes.as_it_is, BasicBlock, InvertedResidual, in_steps=False)

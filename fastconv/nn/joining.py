@@ -21,6 +21,7 @@ from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Linear
 from fastconv.nn.module import Module, is_watched
 from fastconv.nn.norm import BatchNorm2d
+from fastconv.nn.programs import JOIN, KEEP, SWAP
 from fastconv.nn.sequential import Sequential, is_chain, last_layer
 
 #: Layers that keep neither the array that they return nor the gradient that they return.
@@ -74,22 +75,22 @@ class Residual(Sequential):
         return shortcut
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        inside, shortcut = passes.rooms(), self._shortcut()
+        passes.note(KEEP, inside)
         y = super().forward(x)
-        shortcut = self._shortcut()
-        other = x if shortcut is None else passes.call(shortcut, x, passes.rooms())
+        other = x
+        if shortcut is not None:
+            passes.note(SWAP, inside)
+            other = passes.call(shortcut, x, inside)
+            passes.note(SWAP, inside)
         if np.shape(other) != np.shape(y):
             what = "x itself, its shortcut, has" if shortcut is None else f"its {self._shortcut_name} gives"
             raise ValueError(f"the two ways through {type(self).__name__} must give the same shape: its body gives "
                              f"{np.shape(y)}, {what} {np.shape(other)}"
                              + (": write shortcut=nn.Conv2d(...) of 1 x 1 with the body's channels and stride"
                                 if shortcut is None else ""))
-        own = not is_watched() and _lets_go(last_layer(self))
-        in_pixels = passes.lies_in_pixels(y) and passes.lies_in_pixels(other)
-        if in_pixels:
-            y, other = passes.as_pixels(y), passes.as_pixels(other)
-        y = F.add(y, other, activation=self.activation, out=y if own else None)
-        if in_pixels:
-            y = passes.as_planes(y)
+        passes.note(JOIN, inside, _sum, self)
+        y = _sum(y, other, self)
         self.remember(y if self.activation is not None else None)
         return y
 
@@ -117,7 +118,17 @@ class Residual(Sequential):
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-passes.known(passes.as_it_is, Residual)
+def _sum(y: Any, other: Any, block: Residual) -> Any:
+    """What comes out of both ways, through the activation: where that of the body lies, if that is nobody else's."""
+    own = not is_watched() and _lets_go(last_layer(block))
+    in_pixels = passes.lies_in_pixels(y) and passes.lies_in_pixels(other)
+    if in_pixels:
+        y, other = passes.as_pixels(y), passes.as_pixels(other)
+    y = F.add(y, other, activation=block.activation, out=y if own else None)
+    return passes.as_planes(y) if in_pixels else y
+
+
+passes.known(passes.as_it_is, Residual, in_steps=False)
 
 
 class Concat(Module):

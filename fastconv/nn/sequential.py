@@ -45,6 +45,9 @@ class Sequential(Module):
     and depthwise convolutions are. The layers and the shape of the input decide that alone. What the chain returns is
     C-contiguous, and so is what a layer of one's own gets, and all that `feature_maps` shows.
 
+    After `eval`, a chain of convolutions that are normalised, and of layers of `fastconv.nn` around them, keeps the calls
+    of a pass. Before it takes them again it looks whether any attribute, layer, weight or statistic has changed.
+
     Examples
     --------
     >>> import numpy as np
@@ -77,7 +80,7 @@ class Sequential(Module):
         else:
             named = {str(index): layer for index, layer in enumerate(layers)}
         self.layers: dict[str, Module] = {}
-        self._orders: dict[tuple[int, ...], bool] = {}    # whether passes for such x are best with channels last
+        self._passes = passes.Passes()
         seen: dict[int, str] = {}
         for name, layer in named.items():
             if not isinstance(name, str) or not name or "." in name:
@@ -108,7 +111,7 @@ class Sequential(Module):
         apart, inside = is_watched(), passes.rooms()
         i, count = 0, len(layers)
         while i < count:
-            if not apart and type(layers[i]) is Conv2d and (again := run_again(layers, i, x)) is not None:
+            if not apart and type(layers[i]) is Conv2d and (again := run_again(layers, i, x, inside)) is not None:
                 x, together = again
                 i += together
                 continue
@@ -143,6 +146,9 @@ class Sequential(Module):
                 name_layer(error, self, layers[i], "grad_output", grad)
                 raise
         return grad if needs_input_grad else None
+
+    def release(self) -> None:
+        self._passes.forget()
 
     def feature_maps(self, x: NDArray[Float]) -> list[tuple[str, NDArray[Float]]]:
         """The output of every layer for the input `x`, in evaluation mode.
@@ -257,7 +263,7 @@ class Sequential(Module):
         return "Sequential(\n  " + "\n  ".join(lines) + "\n)"
 
 
-passes.known(passes.as_it_is, Sequential)
+passes.known(passes.as_it_is, Sequential, in_steps=False)
 
 
 def is_chain(module: Module) -> TypeGuard[Sequential]:

@@ -156,13 +156,13 @@ def test_what_ran_before_does_not_matter():
     own, identity = Own(), model.layers["5"]
     model.layers["5"] = own
     fresh = copy.deepcopy(model)
-    fresh._orders = {}
     np.testing.assert_array_equal(model(x), fresh(x))
     assert len(own.seen) == 1 and own.seen[0][0]
     model.layers["5"] = identity
     np.testing.assert_array_equal(model(x), first)
     for order in (False, True):
-        model._orders = {x.shape: order}
+        (form, known), = model._passes.known.items()
+        model._passes.keep(form, known._replace(channels_last=order, program=None))
         np.testing.assert_array_equal(model(x), first)
 
 
@@ -265,4 +265,4 @@ def test_few_forms_are_remembered():
     model = narrow()
     for width in range(3, 3 + passes._MOST_FORMS + 5):
         model(images(1, 8, 4, width))
-    assert 0 < len(model._orders) <= passes._MOST_FORMS
+    assert 0 < len(model._passes.known) <= passes._MOST_FORMS
