@@ -41,15 +41,15 @@ class FixedCall(NamedTuple):
 
     def run(self, x: Array, bias: Array | None, rooms: Rooms | None) -> Array:
         """The convolution of x, in one of the rooms or in memory of its own."""
-        # At once: each name by itself would be looked up.
-        convolve, record, view, weight, window, epilogue, shape, strides, size, dtype, expected, prepared = self
         if rooms is None:
-            y = memory.empty(shape, dtype)
-        else:
-            rooms.expect(*expected)
-            y = rooms.take(shape, dtype, size, strides)
-        seen, filled = (x, y) if view is None else (view(x), view(y))
-        convolve(record(seen, weight, bias, filled, window, epilogue), *prepared)
+            return self.fill(x, bias, memory.empty(self.shape, self.dtype))
+        rooms.expect(*self.expected)
+        return self.fill(x, bias, rooms.take(self.shape, self.dtype, self.size, self.strides))
+
+    def fill(self, x: Array, bias: Array | None, y: Array) -> Array:
+        """The convolution of x, in y."""
+        seen, filled = (x, y) if self.view is None else (self.view(x), self.view(y))
+        self.convolve(self.record(seen, self.weight, bias, filled, self.window, self.epilogue), *self.prepared)
         return y
 
 

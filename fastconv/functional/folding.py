@@ -92,10 +92,10 @@ class FoldedWeights:
             return None
         return kept.fixed.convolve(x, kept.bias, activation, rooms)
 
-    def found(self, x: Array, activation: Activation | None, rooms: Rooms) -> tuple[FixedCall, Array, object, Any]:
-        """The call that `again` makes, its bias, and the seal and the copies of the sources that it was made of."""
+    def found(self, x: Array, activation: Activation | None, rooms: Rooms) -> tuple[FixedCall, Array, tuple[Any, ...]]:
+        """The call that `again` makes, its bias, and the copies of the sources that it was made of."""
         kept: Any = self._kept
-        return kept.fixed.found(x, kept.bias, activation, rooms), kept.bias, kept.seal, kept.sources
+        return kept.fixed.found(x, kept.bias, activation, rooms), kept.bias, kept.sources
 
     def _normalised(self, y: Array, norm: Normalisation, activation: Activation | None) -> Array:
         """A result normalised in place, and through the activation."""

@@ -6,6 +6,7 @@ the array that holds one is nobody else's: where the layer that made it is known
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -76,21 +77,23 @@ class Residual(Sequential):
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         inside, shortcut = passes.rooms(), self._shortcut()
-        passes.note(KEEP, inside)
+        passes.note(inside, KEEP)
         y = super().forward(x)
         other = x
         if shortcut is not None:
-            passes.note(SWAP, inside)
+            passes.note(inside, SWAP)
             other = passes.call(shortcut, x, inside)
-            passes.note(SWAP, inside)
+            passes.note(inside, SWAP)
         if np.shape(other) != np.shape(y):
             what = "x itself, its shortcut, has" if shortcut is None else f"its {self._shortcut_name} gives"
             raise ValueError(f"the two ways through {type(self).__name__} must give the same shape: its body gives "
                              f"{np.shape(y)}, {what} {np.shape(other)}"
                              + (": write shortcut=nn.Conv2d(...) of 1 x 1 with the body's channels and stride"
                                 if shortcut is None else ""))
-        passes.note(JOIN, inside, _sum, self)
-        y = _sum(y, other, self)
+        join = _sum_in_pixels if passes.lies_in_pixels(y) and passes.lies_in_pixels(other) else _sum
+        join = functools.partial(join, self.activation, not is_watched() and _lets_go(last_layer(self)))
+        passes.note(inside, JOIN, join)
+        y = join(y, other)
         self.remember(y if self.activation is not None else None)
         return y
 
@@ -118,14 +121,14 @@ class Residual(Sequential):
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _sum(y: Any, other: Any, block: Residual) -> Any:
+def _sum(activation: Activation | None, own: bool, y: Any, other: Any) -> Any:
     """What comes out of both ways, through the activation: where that of the body lies, if that is nobody else's."""
-    own = not is_watched() and _lets_go(last_layer(block))
-    in_pixels = passes.lies_in_pixels(y) and passes.lies_in_pixels(other)
-    if in_pixels:
-        y, other = passes.as_pixels(y), passes.as_pixels(other)
-    y = F.add(y, other, activation=block.activation, out=y if own else None)
-    return passes.as_planes(y) if in_pixels else y
+    return F.add(y, other, activation=activation, out=y if own else None)
+
+
+def _sum_in_pixels(activation: Activation | None, own: bool, y: Any, other: Any) -> Any:
+    """The same of maps that lie with channels last."""
+    return passes.as_planes(_sum(activation, own, passes.as_pixels(y), passes.as_pixels(other)))
 
 
 passes.known(passes.as_it_is, Residual, in_steps=False)

@@ -24,7 +24,7 @@ import numpy as np
 from fastconv._core.runtime import arrays
 from fastconv.functional.rooms import Rooms
 from fastconv.nn.blame import NAMED
-from fastconv.nn.programs import CALL, Held, Program, Steps
+from fastconv.nn.programs import CALL, Held, Program, Steps, form_of
 
 #: What runs layers of a class on maps that lie with channels last: layers that hand on what they get in the order in
 #: which it lies, or take no maps, and that do nothing beside that. And how a program does: by a call of the layer
@@ -124,14 +124,15 @@ def call(layer: Any, x: Any, inside: Pass | None) -> Any:
         return layer(x)
     run, in_steps = _KNOWN[type(layer)]
     run = run if inside.channels_last else as_it_is
+    y = run(layer, x)
     if in_steps is None:
         inside.steps = None
     elif in_steps:
-        note(CALL, inside, run, layer)
-    return run(layer, x)
+        note(inside, CALL, run, (layer, form_of(y)))
+    return y
 
 
-def note(does: int, inside: Pass | None, what: Any = None, more: Any = None) -> None:
+def note(inside: Pass | None, does: int, what: Any = None, more: Any = None) -> None:
     """A step of the pass, if there is one that may become a program."""
     if inside is not None and inside.steps is not None:
         inside.steps.append((does, what, more))
@@ -154,8 +155,9 @@ def run(chain: Any, x: Any) -> Any:
     before = chain._passes.known.get(form)
     if before is not None and before.program is not None and before.program.holds():
         try:
-            inside = Pass(before.channels_last)
-            return _own(before.program.run(x, inside), inside)
+            y = before.program.run(x)
+            if y is not None:
+                return y
         except NAMED:    # the layers say it better
             pass
     if before is None:    # what has depthwise convolutions has those of 1 x 1 around them, which gain most
@@ -169,7 +171,7 @@ def run(chain: Any, x: Any) -> Any:
         y = y if again is None else again
     steady = plain and better == guess and bool(inside.steps) and not chain._training
     program = None
-    if held is not None and steady and inside.steps is not None and not held.trains and held.still():
+    if held is not None and steady and inside.steps is not None and held.steady and held.still():
         program = Program(inside.steps, held)
     after = _Known(better, steady, program)
     if after != before:

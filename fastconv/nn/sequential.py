@@ -45,8 +45,8 @@ class Sequential(Module):
     and depthwise convolutions are. The layers and the shape of the input decide that alone. What the chain returns is
     C-contiguous, and so is what a layer of one's own gets, and all that `feature_maps` shows.
 
-    After `eval`, a chain of convolutions that are normalised, and of layers of `fastconv.nn` around them, keeps the calls
-    of a pass. Before it takes them again it looks whether any attribute, layer, weight or statistic has changed.
+    After `eval`, a chain of convolutions that are normalised, and of layers of `fastconv.nn` around them, keeps the
+    calls of a pass. Before it takes them again it looks whether any attribute, layer, weight or statistic has changed.
 
     Examples
     --------

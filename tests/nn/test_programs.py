@@ -38,7 +38,7 @@ def chain():
 def taken(monkeypatch):
     """The programs that ran."""
     seen, run = [], Program.run
-    monkeypatch.setattr(Program, "run", lambda self, x, rooms: seen.append(self) or run(self, x, rooms))
+    monkeypatch.setattr(Program, "run", lambda self, x: seen.append(self) or run(self, x))
     return seen
 
 
@@ -138,6 +138,16 @@ def test_a_layer_that_trains_ends_it(taken):
     assert not model._passes.known
     model(X)
     assert model[1].num_batches_tracked == 2
+
+
+def test_a_call_that_gives_something_else_ends_it(taken):
+    """What it does depends on more than its attributes are."""
+    size = [3, 3]
+    model = nn.Sequential(*normalised(8, 16, 1, 0), nn.AdaptiveAvgPool2d(size), *normalised(16, 4, 3, 1)).eval()
+    settled(model, taken)
+    size[:] = 5, 4
+    assert_right(model)
+    assert model(X).shape == (2, 4, 5, 4)
 
 
 def test_what_a_program_kept_is_given_back():
