@@ -32,6 +32,7 @@ from fastconv.nn.programs import CALL, Held, Program, Steps, form_of
 _KNOWN: dict[type, tuple[Callable[[Any, Any], Any], bool | None]] = {}
 
 _MOST_FORMS = 32    # of x that a chain remembers passes of
+_MOST_FAILURES = 4    # to make a program, before a chain leaves it
 _GAIN = 1.05        # from which on channels last are worth while: below it lies what is not counted
 _COPY = 1.0         # nanoseconds of an element of maps that leave the pass
 
@@ -50,11 +51,13 @@ _pass: ContextVar[Pass | None] = ContextVar("pass", default=None)
 
 
 class _Known(NamedTuple):
-    """What a chain remembers of passes for x of one form: the better order, whether it could be a program, and that."""
+    """What a chain remembers of passes for x of one form: the better order, whether it could be a program, that, and
+    how often it could not be made, as where somebody holds a parameter's array."""
 
     channels_last: bool
     steady: bool
     program: Program | None
+    failures: int
 
 
 class Passes:
@@ -164,7 +167,9 @@ def run(chain: Any, x: Any) -> Any:
         guess = any(getattr(module, "groups", 1) > 1 for _, module in chain.named_modules())
     else:
         guess = before.channels_last
-    held = Held(chain) if before is not None and before.steady and before.program is None else None
+    held = None
+    if before is not None and before.steady and before.program is None and before.failures < _MOST_FAILURES:
+        held = Held(chain)
     y, inside, better = _run(chain, x, guess)
     if better != guess:
         again, *_ = _run(chain, x, better)
@@ -173,7 +178,8 @@ def run(chain: Any, x: Any) -> Any:
     program = None
     if held is not None and steady and inside.steps is not None and held.steady and held.still():
         program = Program(inside.steps, held)
-    after = _Known(better, steady, program)
+    failures = 0 if before is None else before.failures
+    after = _Known(better, steady, program, failures + (held is not None and program is None))
     if after != before:
         chain._passes.keep(form, after)
     return y

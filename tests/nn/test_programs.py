@@ -11,7 +11,7 @@ import pytest
 
 from fastconv import nn
 from fastconv.nn import passes
-from fastconv.nn.programs import Program
+from fastconv.nn.programs import Held, Program
 
 RNG = np.random.default_rng(6)
 X = RNG.standard_normal((2, 8, 12, 12)).astype(np.float32)
@@ -125,6 +125,15 @@ def test_weights_that_somebody_holds_may_change_at_any_time(taken):
     del held
     assert_right(model)
     assert len(taken) > count
+
+
+def test_it_is_not_tried_again_and_again(monkeypatch):
+    model = chain()
+    held, tried = model[12].weight.data, []
+    monkeypatch.setattr(passes, "Held", lambda chain: tried.append(chain) or Held(chain))
+    for _ in range(12):
+        model(X)
+    assert held is not None and len(tried) == passes._MOST_FAILURES
 
 
 def test_a_layer_that_trains_ends_it(taken):
