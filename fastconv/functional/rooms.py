@@ -30,7 +30,8 @@ class Rooms:
     channels_last : bool
         Whether convolutions of this pass, which take any strides, leave their maps as pixels of channels.
     planes, pixels : float
-        The nanoseconds that they are expected to take in this order and in the other one, whatever the order is.
+        The nanoseconds that what runs is expected to take with maps in planes and with channels last, whatever the
+        order is.
     """
 
     def __init__(self, channels_last: bool = False) -> None:
@@ -55,7 +56,7 @@ class Rooms:
         return np.ndarray(shape, dtype, memory.empty((size,), np.uint8), 0, strides)
 
     def expect(self, planes: float, pixels: float) -> None:
-        """Count a convolution: what it is expected to take, if its maps are planes and if they are pixels."""
+        """Count an operation: what it is expected to take, if its maps are planes and if they are pixels."""
         self.planes += planes
         self.pixels += pixels
 

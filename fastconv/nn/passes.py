@@ -6,8 +6,8 @@ returns owns its memory, and is C-contiguous.
 
 Maps of an NCHW model have the axes (N, C, H, W) all the way, and are planes or, where the convolutions of the chain are
 expected to be done sooner so, lie with their channels last. Which of both follows from the layers and the form of x
-alone: each convolution that runs tells what it is expected to take with either order, and a pass that ran in the wrong
-one is run again in the other. So what a chain remembers of the pass before is a guess, which saves that. A chain with
+alone: what runs tells what it is expected to take with either order, and a pass that ran in the wrong one is run again
+in the other. So what a chain remembers of the pass before is a guess, which saves that. A chain with
 layers that are not known here keeps its maps as planes, and none of these layers is run twice.
 
 A pass that found nothing changed becomes a program (programs.py), which the next ones take as long as that is so.
@@ -33,7 +33,7 @@ _KNOWN: dict[type, tuple[Callable[[Any, Any], Any], bool | None]] = {}
 
 _MOST_FORMS = 32    # of x that a chain remembers passes of
 _MOST_FAILURES = 4    # to make a program, before a chain leaves it
-_GAIN = 1.05        # from which on channels last are worth while: below it lies what is not counted
+_GAIN = 1.01        # from which on channels last are worth while: below it lies what is not counted
 _COPY = 1.0         # nanoseconds of an element of maps that leave the pass
 
 
