@@ -44,6 +44,7 @@ class Held:
     parameters with their seals."""
 
     def __init__(self, chain: Any) -> None:
+        self.chain = chain
         modules = [module for _, module in chain.named_modules()]
         self._sealed = [(parameter, parameter.seal()) for parameter in chain.parameters()]
         dicts = [value for module in modules for value in vars(module).values() if isinstance(value, dict)]
@@ -71,9 +72,10 @@ class Program:
         self._statistics, self._copies = tuple(steps.statistics), tuple(steps.copies)
         self._offsets, self._nbytes = places(steps)
 
-    def holds(self) -> bool:
-        """Whether everything is as it was: statistics are attributes, which may be changed where they lie."""
-        return self._held.still() and arrays.are_same(self._statistics, self._copies)
+    def holds(self, chain: Any) -> bool:
+        """Whether everything is as it was, in this very chain, of which a shallow copy has the same program: statistics
+        are attributes, which may be changed where they lie."""
+        return self._held.chain is chain and self._held.still() and arrays.are_same(self._statistics, self._copies)
 
     def run(self, x: Any) -> Any:
         """What the chain makes of x, where that is so; None where a layer gives something of another form than it

@@ -187,6 +187,16 @@ def test_copies_and_pickles_have_none(taken):
             np.testing.assert_array_equal(other(X), y)
 
 
+def test_a_shallow_copy_has_attributes_of_its_own(taken):
+    block = nn.BasicBlock(8, 8, rng=0).eval()
+    wanted = settled(block, taken)
+    other = copy.copy(block)
+    other.activation = "tanh"
+    for _ in range(6):
+        assert np.abs(other(X)).max() <= 1 < wanted.max()
+        np.testing.assert_array_equal(block(X), wanted)
+
+
 def test_each_layer_is_still_seen_and_errors_name_it(taken):
     model = chain()
     settled(model, taken)
