@@ -1,7 +1,7 @@
 """Convolution with weights that nobody changes: everything that can be made beforehand is made once.
 
-What a call does is found by the form of x alone: the plan, what its driver made of the weights, the form of the result.
-So a call is little more than a look into a table, and the driver.
+What a call does is found by the form of x alone, and by the order in which the maps of a pass lie: the plan, what its
+driver made of the weights, the form of the result. So a call is little more than a look into a table, and the driver.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from fastconv._core.planner.plan import ConvPlan, conv2d_plan
 from fastconv._core.problem.convolution import Epilogue, Window
+from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import memory
+from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import ConvCall, Convolutions
 from fastconv.functional.rooms import Rooms
 from fastconv.functional.typing import Activation, Array
@@ -31,13 +33,21 @@ class FixedCall(NamedTuple):
     window: Window
     epilogue: Epilogue
     shape: tuple[int, ...]
+    strides: tuple[int, ...] | None    # of y, where it lies with channels last
     size: int           # in bytes
     dtype: Any
+    expected: tuple[float, float]    # nanoseconds, with maps as planes and with channels last
     prepared: tuple[Any, ...]
 
     def run(self, x: Array, bias: Array | None, rooms: Rooms | None) -> Array:
         """The convolution of x, in one of the rooms or in memory of its own."""
-        y = memory.empty(self.shape, self.dtype) if rooms is None else rooms.take(self.shape, self.dtype, self.size)
+        if rooms is None:
+            return self.fill(x, bias, memory.empty(self.shape, self.dtype))
+        rooms.expect(*self.expected)
+        return self.fill(x, bias, rooms.take(self.shape, self.dtype, self.size, self.strides))
+
+    def fill(self, x: Array, bias: Array | None, y: Array) -> Array:
+        """The convolution of x, in y."""
         seen, filled = (x, y) if self.view is None else (self.view(x), self.view(y))
         self.convolve(self.record(seen, self.weight, bias, filled, self.window, self.epilogue), *self.prepared)
         return y
@@ -47,7 +57,7 @@ class FixedWeights:
     """Weights that nobody changes, for convolutions with these options, in the order of the forward function.
 
     replan: whether the driver is chosen anew, as one that need not prepare the weights; else results have the bits of
-    the forward function.
+    the forward function, but in a pass with channels last.
     """
 
     def __init__(self, convolutions: Convolutions, options: tuple[Any, ...], weight: Array, replan: bool) -> None:
@@ -58,27 +68,55 @@ class FixedWeights:
 
     def convolve(self, x: Any, bias: Array | None, activation: Activation | None, rooms: Rooms | None) -> Array:
         """The convolution of x, which is a plain array as the bias is."""
-        key = x.shape, x.strides, x.itemsize, None if bias is None else bias.shape, activation
-        call = self._calls.get(key)
-        if call is None:
-            call = self._find(x, bias, activation)
-            if len(self._calls) >= MOST_CALLS:
-                self._calls.clear()
-            self._calls[key] = call
+        call = self.found(x, bias, activation, rooms)
         if isinstance(call, FixedCall):
             return call.run(x, bias, rooms)
         result: Array = call.run(x, self.weight, bias, None)
         return result
 
-    def _find(self, x: Array, bias: Array | None, activation: Activation | None) -> FixedCall | ConvCall:
+    def found(self, x: Any, bias: Array | None, activation: Activation | None,
+              rooms: Rooms | None) -> FixedCall | ConvCall:
+        """The call for such x."""
+        channels_last = rooms is not None and rooms.channels_last
+        key = x.shape, x.strides, x.itemsize, None if bias is None else bias.shape, activation, channels_last
+        call = self._calls.get(key)
+        if call is None:
+            call = self._find(x, bias, activation, channels_last)
+            if len(self._calls) >= MOST_CALLS:
+                self._calls.clear()
+            self._calls[key] = call
+        return call
+
+    def once(self, x: Array, bias: Array | None, activation: Activation | None, rooms: Rooms) -> Array:
+        """The same to the same bits, for who may not come again: nothing is kept."""
+        call = self._find(x, bias, activation, rooms.channels_last, False)
+        if isinstance(call, FixedCall):
+            return call.run(x, bias, rooms)
+        result: Array = call.run(x, self.weight, bias, None)
+        return result
+
+    def _find(self, x: Array, bias: Array | None, activation: Activation | None, channels_last: bool,
+              prepare: bool = True) -> FixedCall | ConvCall:
         find: Any = self._convolutions.find_call
         call, *_ = find(x, self.weight, bias, *self._options, activation)
         if call.empty:
             return call
-        plan = _replanned(call.plan) if self._replan else call.plan
+        plan, expected = call.plan, (0.0, 0.0)
+        channels_last = channels_last and self._convolutions is IMAGES and call.view is None
+        if self._convolutions is IMAGES:
+            # Images that come as pixels of channels stay so, whatever the order of the others is.
+            orders = (False, True) if call.view is None else (plan.problem.channels_last,) * 2
+            plans = [_replanned(plan.problem, order) for order in orders]
+            expected = plans[0].nanoseconds or 0.0, plans[1].nanoseconds or 0.0
+            plan = plans[channels_last] if self._replan or channels_last else plan
         weight = self.weight if call.filters is None or call.view is None else call.filters(self.weight)
+        strides = None
+        if channels_last:
+            _, k, h, w = call.shape
+            strides = tuple(call.dtype.itemsize * step for step in (h * w * k, 1, w * k, k))
         return FixedCall(plan.convolve, call.record, call.view, weight, call.window, call.epilogue, call.shape,
-                         math.prod(call.shape) * call.dtype.itemsize, call.dtype, self._prepare(plan, weight))
+                         strides, math.prod(call.shape) * call.dtype.itemsize, call.dtype, expected,
+                         self._prepare(plan, weight) if prepare else ())
 
     def _prepare(self, plan: Any, weight: Array) -> tuple[Any, ...]:
         """What a plan's driver makes of the weights: of some drivers that depends on the form of x."""
@@ -94,8 +132,7 @@ class FixedWeights:
         return prepared
 
 
-def _replanned(plan: ConvPlan) -> ConvPlan:
-    """The plan for weights that are prepared beforehand."""
-    if math.prod(plan.problem.weight_shape) * plan.problem.itemsize > MOST_BYTES:
-        return plan
-    return conv2d_plan(plan.problem._replace(prepared=True), "auto")
+def _replanned(problem: ConvProblem, channels_last: bool) -> ConvPlan:
+    """The plan for weights that are prepared beforehand, if they are not too large, and maps in this order."""
+    prepared = math.prod(problem.weight_shape) * problem.itemsize <= MOST_BYTES
+    return conv2d_plan(problem._replace(channels_last=channels_last, prepared=prepared), "auto")

@@ -16,7 +16,7 @@ from fastconv._core.pointwise import elementwise
 from fastconv._core.runtime import arrays
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE
-from fastconv.functional.fixed import FixedWeights
+from fastconv.functional.fixed import FixedCall, FixedWeights
 from fastconv.functional.maps import affine_of, maps_view
 from fastconv.functional.rooms import Rooms
 from fastconv.functional.typing import Activation, Array, ArrayLike
@@ -91,6 +91,11 @@ class FoldedWeights:
         if kept is None or kept.fixed is None or kept.seal is not seal or not arrays.are_same(sources, kept.sources):
             return None
         return kept.fixed.convolve(x, kept.bias, activation, rooms)
+
+    def found(self, x: Array, activation: Activation | None, rooms: Rooms) -> tuple[FixedCall, Array, tuple[Any, ...]]:
+        """The call that `again` makes, its bias, and the copies of the sources that it was made of."""
+        kept: Any = self._kept
+        return kept.fixed.found(x, kept.bias, activation, rooms), kept.bias, kept.sources
 
     def _normalised(self, y: Array, norm: Normalisation, activation: Activation | None) -> Array:
         """A result normalised in place, and through the activation."""

@@ -132,7 +132,8 @@ class KeptWeights:
 
     Nobody says when an array is changed in place, so each call compares the weights with a copy, byte by byte,
     and starts anew where they differ. Only who has a seal, which breaks before the array can change, is spared that.
-    Results have the bits of the forward function. A copy or a pickle of it is empty.
+    Results have the bits of the forward function, but in a pass with channels last: there they have those of what was
+    kept, also where nothing is. A copy or a pickle of it is empty.
 
     Parameters
     ----------
@@ -158,7 +159,10 @@ class KeptWeights:
             call, x, weight, bias = self._convolutions.find_call(x, weight, bias, *(*self._options, activation))
             if not (call.keeps_weights or (seal is not None and seal is self._seen)):
                 self._seen = seal
-                return call.run(x, weight, bias, None)
+                if rooms is None:
+                    return call.run(x, weight, bias, None)
+                once: Any = FixedWeights(self._convolutions, self._options, weight, False).once
+                return once(x, bias, activation, rooms)
             if kept is None or not arrays.is_copy(weight, kept[0].weight):
                 if not weight.flags.c_contiguous:  # such a copy would never be found again
                     return call.run(x, weight, bias, None)

@@ -23,24 +23,42 @@ _COUNTS = getattr(sys, "_is_gil_enabled", lambda: True)
 
 
 class Rooms:
-    """The pieces of one pass, for the thread that makes it."""
+    """The pieces of one pass, for the thread that makes it; and in which order maps (N, C, H, W) lie there.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    channels_last : bool
+        Whether convolutions of this pass, which take any strides, leave their maps as pixels of channels.
+    planes, pixels : float
+        The nanoseconds that what runs is expected to take with maps in planes and with channels last, whatever the
+        order is.
+    """
+
+    def __init__(self, channels_last: bool = False) -> None:
+        self.channels_last = channels_last
+        self.planes = self.pixels = 0.0
         self._pieces: list[Array] = []
         self._thread = threading.get_ident() if _COUNTS() else None
 
-    def take(self, shape: tuple[int, ...], dtype: Any, size: int) -> Array:
-        """Room for an array, of so many bytes: it lies in a piece, or owns its memory."""
-        if threading.get_ident() != self._thread:
+    def take(self, shape: tuple[int, ...], dtype: Any, size: int, strides: tuple[int, ...] | None = None) -> Array:
+        """Room for an array, of so many bytes in one piece of memory, in C order or with these strides: it lies in a
+        piece, or in memory that nothing else lies in."""
+        if threading.get_ident() == self._thread:
+            pieces = self._pieces
+            for i in range(len(pieces)):
+                if sys.getrefcount(pieces[i]) == _FREE and pieces[i].size >= size:
+                    return np.ndarray(shape, dtype, pieces[i], 0, strides)
+            if len(pieces) < MOST:
+                pieces.append(memory.empty((size,), np.uint8))
+                return np.ndarray(shape, dtype, pieces[-1], 0, strides)
+        if strides is None:
             return memory.empty(shape, dtype)
-        pieces = self._pieces
-        for i in range(len(pieces)):
-            if sys.getrefcount(pieces[i]) == _FREE and pieces[i].size >= size:
-                return np.ndarray(shape, dtype, pieces[i])
-        if len(pieces) == MOST:
-            return memory.empty(shape, dtype)
-        pieces.append(memory.empty((size,), np.uint8))
-        return np.ndarray(shape, dtype, pieces[-1])
+        return np.ndarray(shape, dtype, memory.empty((size,), np.uint8), 0, strides)
+
+    def expect(self, planes: float, pixels: float) -> None:
+        """Count an operation: what it is expected to take, if its maps are planes and if they are pixels."""
+        self.planes += planes
+        self.pixels += pixels
 
     def hold(self, array: Any) -> bool:
         """Whether an array lies in one of the pieces."""

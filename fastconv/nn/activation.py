@@ -7,6 +7,7 @@ import numpy as np
 from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.typing import Approximation, DataFormat, Float, FloatDType, NDArray
+from fastconv.nn import passes
 from fastconv.nn.module import Module, float_dtype
 from fastconv.nn.parameter import Parameter
 
@@ -254,3 +255,7 @@ class LogSoftmax(Module):
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return F.log_softmax_backward(grad_output, self.recall(), axis=self.axis)
+
+
+passes.known(passes.turned, ReLU, ReLU6, LeakyReLU, Sigmoid, Tanh, ELU, GELU, SiLU, Hardswish, Hardsigmoid, Softplus)
+passes.known(passes.as_it_is, Identity, Softmax, LogSoftmax)

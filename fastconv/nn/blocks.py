@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv.functional import checks
 from fastconv.functional.typing import Activation, DataFormat, Float, FloatDType, NDArray
+from fastconv.nn import passes
 from fastconv.nn.activation import ReLU, ReLU6
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.init import Initialiser, InitName, Rng, generator
@@ -125,3 +126,6 @@ class InvertedResidual(Residual):
         return Sequential.backward(self, grad_output, needs_input_grad)
 
     __repr__ = Module.__repr__
+
+
+passes.known(passes.as_it_is, BasicBlock, InvertedResidual, in_steps=False)

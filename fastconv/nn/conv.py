@@ -30,10 +30,10 @@ from fastconv.functional.typing import (
     Triple,
 )
 from fastconv.functional.volumes import VOLUMES
+from fastconv.nn import passes
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
 from fastconv.nn.module import Module, float_dtype
 from fastconv.nn.parameter import Parameter
-from fastconv.nn.passes import rooms
 from fastconv.nn.state import Options
 
 
@@ -77,7 +77,7 @@ class Convolution(Module):
             self.remember(x)
             convolve = getattr(F, f"conv{self._of.axes}d")
             return convolve(x, self.weight._array, bias, **self._options, activation=activation)
-        return self._kept.convolve(x, self.weight._array, bias, activation, seal=seal, rooms=rooms())
+        return self._kept.convolve(x, self.weight._array, bias, activation, seal=seal, rooms=passes.rooms())
 
     def release(self) -> None:
         self._kept.forget()
@@ -246,7 +246,7 @@ class Conv2d(Convolution):
         asked for."""
         seal = self.weight.seal()
         return self._folded.conv2d(x, self.weight._array, self.bias._array if self.bias else None, norm, activation,
-                                   seal=seal, rooms=rooms())
+                                   seal=seal, rooms=passes.rooms())
 
     def normalised_again(self, x: Any, norm: Any, activation: Activation | None) -> NDArray[Float] | None:
         """The same with the layer `norm`, where nothing has changed since, and the weight has the same seal; or None:
@@ -256,7 +256,7 @@ class Conv2d(Convolution):
             return None
         sources = (self.bias._array if self.bias else None, *norm._arrays(), norm.running_mean, norm.running_var,
                    norm.eps)
-        return self._folded.again(x, seal, sources, activation, rooms())
+        return self._folded.again(x, seal, sources, activation, passes.rooms())
 
     def release(self) -> None:
         super().release()
@@ -330,3 +330,6 @@ class Conv3d(Convolution):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
                          padding_mode=padding_mode, padding_value=padding_value, data_format=data_format, init=init,
                          rng=rng, dtype=dtype)
+
+
+passes.known(passes.as_it_is, Conv2d, in_steps=None)

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from fastconv.functional.typing import Activation, NDArray
+from fastconv.nn import passes
 from fastconv.nn.activation import ReLU, ReLU6
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.conv import Conv1d, Conv2d, Conv3d
 from fastconv.nn.module import Module
 from fastconv.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from fastconv.nn.passes import Pass
 from fastconv.nn.pooling import MaxPool2d
 
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
@@ -49,7 +51,7 @@ def in_one_pass(layers: list[Module], i: int, x: Any) -> int:
     return count
 
 
-def run_again(layers: list[Any], i: int, x: Any) -> tuple[NDArray[Any], int] | None:
+def run_again(layers: list[Any], i: int, x: Any, inside: Pass | None) -> tuple[NDArray[Any], int] | None:
     """The output of a convolution at i, of the normalisation behind it and of what else ran in one pass with them
     before, and how many these are, where they do so again: nothing has changed, and nobody trains them; else None."""
     conv = layers[i]
@@ -68,11 +70,20 @@ def run_again(layers: list[Any], i: int, x: Any) -> tuple[NDArray[Any], int] | N
         y = conv.normalised_again(x, together[1], activation)
     except NAMED:  # the layers say it better
         return None
-    return None if y is None else (y, count)
+    if y is None:
+        return None
+    if inside is not None and inside.steps is not None:
+        inside.steps.fold(conv, together[1], x, activation, inside)
+    return y, count
 
 
-def run_in_one_pass(layers: list[Any], x: NDArray[Any]) -> NDArray[Any]:
-    """The output of the last of them."""
+def run_in_one_pass(layers: list[Any], x: NDArray[Any], inside: Pass | None) -> NDArray[Any]:
+    """The output of the last of them, which run in a pass or in none."""
+    if inside is not None:
+        inside.steps = None
+        for layer in layers:
+            if type(layer) is not BatchNorm2d or layer is layers[0]:    # else it is part of the convolution
+                passes.look_at(layer, inside)
     first, last = layers[0], layers[-1]
     activation: Any = FUSED.get(type(last))
     try:

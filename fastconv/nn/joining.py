@@ -6,6 +6,7 @@ the array that holds one is nobody else's: where the layer that made it is known
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -15,11 +16,13 @@ from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.foreign import shown
 from fastconv.functional.typing import Activation, DataFormat, Float, NDArray
+from fastconv.nn import passes
 from fastconv.nn.blame import NAMED, name_layer
 from fastconv.nn.conv import Conv2d
 from fastconv.nn.linear import Linear
 from fastconv.nn.module import Module, is_watched
 from fastconv.nn.norm import BatchNorm2d
+from fastconv.nn.programs import JOIN, KEEP, SWAP
 from fastconv.nn.sequential import Sequential, is_chain, last_layer
 
 #: Layers that keep neither the array that they return nor the gradient that they return.
@@ -73,17 +76,24 @@ class Residual(Sequential):
         return shortcut
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
+        inside, shortcut = passes.rooms(), self._shortcut()
+        passes.note(inside, KEEP)
         y = super().forward(x)
-        shortcut = self._shortcut()
-        other = x if shortcut is None else shortcut(x)
+        other = x
+        if shortcut is not None:
+            passes.note(inside, SWAP)
+            other = passes.call(shortcut, x, inside)
+            passes.note(inside, SWAP)
         if np.shape(other) != np.shape(y):
             what = "x itself, its shortcut, has" if shortcut is None else f"its {self._shortcut_name} gives"
             raise ValueError(f"the two ways through {type(self).__name__} must give the same shape: its body gives "
                              f"{np.shape(y)}, {what} {np.shape(other)}"
                              + (": write shortcut=nn.Conv2d(...) of 1 x 1 with the body's channels and stride"
                                 if shortcut is None else ""))
-        own = not is_watched() and _lets_go(last_layer(self))
-        y = F.add(y, other, activation=self.activation, out=y if own else None)
+        join = _sum_in_pixels if passes.lies_in_pixels(y) and passes.lies_in_pixels(other) else _sum
+        join = functools.partial(join, self.activation, not is_watched() and _lets_go(last_layer(self)))
+        passes.note(inside, JOIN, join)
+        y = join(y, other)
         self.remember(y if self.activation is not None else None)
         return y
 
@@ -109,6 +119,19 @@ class Residual(Sequential):
         lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self.named_children()]
         lines += [f"activation={self.activation!r}"] if self.activation is not None else []
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _sum(activation: Activation | None, own: bool, y: Any, other: Any) -> Any:
+    """What comes out of both ways, through the activation: where that of the body lies, if that is nobody else's."""
+    return F.add(y, other, activation=activation, out=y if own else None)
+
+
+def _sum_in_pixels(activation: Activation | None, own: bool, y: Any, other: Any) -> Any:
+    """The same of maps that lie with channels last."""
+    return passes.as_planes(_sum(activation, own, passes.as_pixels(y), passes.as_pixels(other)))
+
+
+passes.known(passes.as_it_is, Residual, in_steps=False)
 
 
 class Concat(Module):

@@ -7,6 +7,7 @@ import numpy as np
 from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.typing import DataFormat, Float, FloatDType, NDArray
+from fastconv.nn import passes
 from fastconv.nn.init import Initialiser, InitName, Rng, generator, initialiser, zeros
 from fastconv.nn.module import Module, float_dtype
 from fastconv.nn.parameter import Parameter
@@ -201,3 +202,6 @@ def _probability(p: float) -> float:
 def _own_generator(rng: Rng) -> np.random.Generator:
     """What decides in one layer."""
     return generator(int(generator().integers(2**63)) if rng is None else rng)
+
+
+passes.known(passes.as_it_is, Linear, Flatten, Dropout, Dropout2d)

@@ -11,6 +11,7 @@ from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.folding import Normalisation
 from fastconv.functional.typing import Float, FloatDType, NDArray
+from fastconv.nn import passes
 from fastconv.nn.module import Module, float_dtype
 from fastconv.nn.parameter import Parameter
 from fastconv.nn.synchronised import Whole, gradients, move, whole_batch
@@ -349,3 +350,6 @@ class LayerNorm(_Affine):
             needs=self._needs(needs_input_grad))
         self._take(*gradients)
         return grad_x
+
+
+passes.known(passes.as_it_is, BatchNorm1d)

@@ -10,8 +10,13 @@ from fastconv import functional as F
 from fastconv.functional import checks
 from fastconv.functional.pooling_calls import FORMATS, check_divisor, check_norm, check_window
 from fastconv.functional.typing import DataFormat, Float, NDArray, Padding, Pair
+from fastconv.nn import passes
 from fastconv.nn.module import Module
 from fastconv.nn.state import Options
+
+# Nanoseconds of an output of windows that overlap and have a stride: in planes, of whose columns some are skipped, and
+# with channels last.
+_PLANES, _PIXELS = 2.3, 0.65
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What the layers for rows, images and volumes share
@@ -30,9 +35,22 @@ class Pooling(Module):
             setattr(self, name, value)
         self._options = Options(options)
 
+    def _expect(self, outputs: int) -> None:
+        """Tell the pass that goes on here, if one does, what so many outputs are expected to take with maps in either
+        order: it is about the same, and nothing beside convolutions."""
+
 
 class WindowPooling(Pooling):
     """One of windows that move."""
+
+    def _expect(self, outputs: int) -> None:
+        inside = passes.rooms()
+        if inside is None or self._options["data_format"] != "NCHW":
+            return
+        taps, step = (checks.per_axis(self._options[name] or self._options["kernel_size"], name, self._axes)[-1]
+                      for name in ("kernel_size", "stride"))
+        if 1 < step < taps:
+            inside.expect(_PLANES * outputs, _PIXELS * outputs)
 
     def _keep(self, **options: Any) -> None:
         without = {"padding": 0, "dilation": 1, "wide_padding": False}  # those that have no such options
@@ -58,7 +76,9 @@ class MaxPooling(Pooling):
         """The maxima; with `return_indices` also where they were: `backward` takes the gradient of the maxima alone."""
         pool = getattr(F, self._operation)
         if not (self.training or self.return_indices):
-            return pool(x, **self._options)
+            y = pool(x, **self._options)
+            self._expect(y.size)
+            return y
         y, indices = pool(x, **self._options, return_indices=True)
         self.remember(y, indices, np.shape(x))
         return (y, indices) if self.return_indices else y
@@ -81,7 +101,9 @@ class AveragePooling(Pooling):
 
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         self.remember(np.shape(x))
-        return getattr(F, self._operation)(x, **self._options)
+        y = getattr(F, self._operation)(x, **self._options)
+        self._expect(y.size)
+        return y
 
     def backward(self, grad_output: NDArray[Float], needs_input_grad: bool = True) -> NDArray[Float]:
         return getattr(F, f"{self._operation}_backward")(grad_output, self.recall(), **self._options)
@@ -241,3 +263,16 @@ class LPPool2d(NormPooling, WindowPooling):
         check_norm(norm_type)
         self._keep(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode,
                    data_format=data_format)
+
+
+def _of_pixels(layer: Any, x: Any) -> Any:
+    """Call a layer on maps that lie with channels last: what comes out does too."""
+    if layer.data_format == "NHWC" or not passes.lies_in_pixels(x):
+        return layer(x)
+    pool = getattr(F, layer._operation)
+    y = pool(passes.as_pixels(x), **{**layer._options, "data_format": "NHWC"})
+    layer._expect(y.size)
+    return passes.as_planes(y)
+
+
+passes.known(_of_pixels, MaxPool2d, AvgPool2d, AdaptiveMaxPool2d, AdaptiveAvgPool2d, GlobalMaxPool2d, GlobalAvgPool2d)

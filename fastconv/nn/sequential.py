@@ -38,6 +38,16 @@ class Sequential(Module):
         Layers are named "0", "1", ... or by the keys of the mapping. Every layer must be an object of its own,
         because it remembers its own last input.
 
+    Notes
+    -----
+    In evaluation mode a chain of layers of `fastconv.nn` keeps the maps between NCHW layers, whose axes stay what they
+    are, with their channels last in memory where its convolutions are expected to be done sooner so: networks of 1 x 1
+    and depthwise convolutions are. The layers and the shape of the input decide that alone. What the chain returns is
+    C-contiguous, and so is what a layer of one's own gets, and all that `feature_maps` shows.
+
+    After `eval`, a chain of convolutions that are normalised, and of layers of `fastconv.nn` around them, keeps the
+    calls of a pass. Before it takes them again it looks whether any attribute, layer, weight or statistic has changed.
+
     Examples
     --------
     >>> import numpy as np
@@ -70,6 +80,7 @@ class Sequential(Module):
         else:
             named = {str(index): layer for index, layer in enumerate(layers)}
         self.layers: dict[str, Module] = {}
+        self._passes = passes.Passes()
         seen: dict[int, str] = {}
         for name, layer in named.items():
             if not isinstance(name, str) or not name or "." in name:
@@ -92,20 +103,23 @@ class Sequential(Module):
     def forward(self, x: NDArray[Float]) -> NDArray[Float]:
         if self.training or passes.rooms() is not None or is_watched():
             return self._run(x)
-        y: NDArray[Float] = passes.run(self._run, x)
+        y: NDArray[Float] = passes.run(self, x)
         return y
 
     def _run(self, x: NDArray[Float]) -> NDArray[Float]:
         layers: list[Module] = list(self.layers.values())
-        apart = is_watched()
+        apart, inside = is_watched(), passes.rooms()
         i, count = 0, len(layers)
         while i < count:
-            if not apart and type(layers[i]) is Conv2d and (again := run_again(layers, i, x)) is not None:
+            if not apart and type(layers[i]) is Conv2d and (again := run_again(layers, i, x, inside)) is not None:
                 x, together = again
                 i += together
                 continue
             together = 1 if apart or type(layers[i]) not in BEGINNINGS else in_one_pass(layers, i, x)
-            x = layers[i](x) if together == 1 else run_in_one_pass(layers[i : i + together], x)
+            if together == 1:
+                x = passes.call(layers[i], x, inside)
+            else:
+                x = run_in_one_pass(layers[i : i + together], x, inside)
             i += together
         return x
 
@@ -132,6 +146,9 @@ class Sequential(Module):
                 name_layer(error, self, layers[i], "grad_output", grad)
                 raise
         return grad if needs_input_grad else None
+
+    def release(self) -> None:
+        self._passes.forget()
 
     def feature_maps(self, x: NDArray[Float]) -> list[tuple[str, NDArray[Float]]]:
         """The output of every layer for the input `x`, in evaluation mode.
@@ -244,6 +261,9 @@ class Sequential(Module):
             return "Sequential()"
         lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self.layers.items()]
         return "Sequential(\n  " + "\n  ".join(lines) + "\n)"
+
+
+passes.known(passes.as_it_is, Sequential, in_steps=False)
 
 
 def is_chain(module: Module) -> TypeGuard[Sequential]:

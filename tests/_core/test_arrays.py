@@ -70,3 +70,35 @@ def test_a_copy_has_the_same_bytes():
     for other in (a.reshape(4), a.reshape(1, 2, 2), np.zeros((2, 2)), np.asfortranarray(a), np.repeat(a, 2, 1)[:, ::2],
                   a.astype(">f4"), a.view(Image), a.tolist(), None):
         assert not arrays.is_copy(other, a)
+
+
+def test_held():
+    class Owner:
+        pass
+
+    class Options(dict):
+        pass
+
+    def record(owner):
+        held = owner if isinstance(owner, dict) else vars(owner)
+        return owner, type(owner), tuple(held), tuple(held.values())
+
+    owner, options = Owner(), Options(a=[1], b=None)
+    owner.value, owner.array = 5.5, np.zeros(3)
+    records = record(owner), record(options), record({})
+    assert arrays.are_held(records) and arrays.are_held(())
+    owner.array += 1
+    options["a"].append(2)
+    assert arrays.are_held(records)    # the very objects are there
+    kept, owner.array = owner.array, owner.array.copy()
+    assert not arrays.are_held(records)
+    owner.array = kept
+    assert arrays.are_held(records)
+    owner.more = None
+    assert not arrays.are_held(records)
+    del owner.more
+    assert arrays.are_held(records)
+    options["a"] = options.pop("a")    # the same, in another order
+    assert not arrays.are_held(records[1:])
+    owner.__class__ = type("Other", (), {})
+    assert not arrays.are_held(records[:1])

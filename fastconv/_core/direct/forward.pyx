@@ -59,6 +59,7 @@ from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_t
 from fastconv._core.runtime.kernels cimport fc_pixels
 from fastconv._core.problem.lanes cimport LaneBand, add_lanes, lane_band, lane_positions, store_lanes
 from fastconv._core.runtime.memory cimport Block, take
+from fastconv._core.problem.sums cimport add_pixels
 from fastconv._core.problem.problem cimport Problem, activate, activation_of, beyond, ceildiv, part
 
 cnp.import_array()
@@ -259,6 +260,11 @@ cdef void panel_step(const void *data, Py_ssize_t step, floating *scratch) noexc
     f.out_row = u.block.cols * width
     f.out_image = u.block.rows * f.out_row
     multiply(u, &f, scratch)
+    if p.accumulate and p.yk == 1:
+        for i in range(u.block.images):
+            add_pixels(p, u.block.rows, u.block.cols, filters, <const floating *>(result + i * f.out_image), width,
+                       y + i * p.yn)
+        return
     if p.accumulate:
         for i in range(u.block.images):
             for q in range(f.vectors):

@@ -7,6 +7,7 @@ cimport numpy as cnp
 from cython cimport floating
 
 from fastconv._core.problem.problem cimport activate
+from fastconv._core.problem.sums cimport add_run
 from fastconv._core.runtime.kernels cimport FC_IDENTITY
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 
@@ -49,7 +50,12 @@ cdef void add_chunk(const void *data, Py_ssize_t index, floating *unused) noexce
     cdef const floating *a = <const floating *>call.a + at
     cdef const floating *b = <const floating *>call.b + at
     cdef floating *y = <floating *>call.y + at
-    for i in range(n):
-        y[i] = a[i] + b[i]
+    if y == a:
+        add_run(n, b, y)
+    elif y == b:
+        add_run(n, a, y)
+    else:
+        for i in range(n):
+            y[i] = a[i] + b[i]
     if call.activation != FC_IDENTITY:
         activate(call.activation, y, n, call.slope)

@@ -12,6 +12,7 @@ from fastconv._core.problem.band cimport CONSTANT, source
 from fastconv._core.runtime.isa cimport from_lanes, join_pixels, split_pixels, to_lanes, vector_length
 from fastconv._core.runtime.kernels cimport FC_MAX_LANES
 from fastconv._core.problem.problem cimport ceildiv
+from fastconv._core.problem.sums cimport add_run
 
 cdef enum:
     FETCHED = 64    # pixels at a time
@@ -171,8 +172,7 @@ cdef void add_lanes(const Problem *g, const floating *y, int channels, Py_ssize_
                     for c in range(channels):
                         pixels[p * lanes + c] = y[(i * FETCHED + p) * g.yw + c * g.yk]
             for p in range(n):
-                for c in range(channels):
-                    dst[(i * FETCHED + p) * step + c] += pixels[p * lanes + c]
+                add_run(channels, <const floating *>(pixels + p * lanes), dst + (i * FETCHED + p) * step)
         dst += cols * step
         y += g.yh
 

@@ -5,9 +5,13 @@ can be converted and says what is wrong with the rest. So nothing is decided her
 """
 
 cimport numpy as cnp
+from cpython.dict cimport PyDict_Next, PyDict_Size
 from cpython.object cimport PyObject
 from libc.math cimport isfinite
 from libc.string cimport memcmp
+
+cdef extern from "Python.h":
+    PyObject *PyTuple_GET_ITEM(object, Py_ssize_t)    # borrowed
 
 cnp.import_array()
 
@@ -119,6 +123,28 @@ def are_same(tuple values, tuple originals):
                 return False
         elif value is not original and not (isinstance(value, float) and value == original):
             return False
+    return True
+
+
+def are_held(tuple records):
+    """Whether dicts, and objects with attributes, hold what they held: (owner, its type, keys, values), which are the
+    same objects in the same order."""
+    cdef object there    # a dict, or of a class of dicts
+    cdef tuple keys, values
+    cdef Py_ssize_t position, i
+    cdef PyObject *key
+    cdef PyObject *value
+    for owner, kind, keys, values in records:
+        if type(owner) is not kind:
+            return False
+        there = owner if isinstance(owner, dict) else owner.__dict__
+        if PyDict_Size(there) != len(keys):
+            return False
+        position = i = 0
+        while PyDict_Next(there, &position, &key, &value):
+            if key != PyTuple_GET_ITEM(keys, i) or value != PyTuple_GET_ITEM(values, i):
+                return False
+            i += 1
     return True
 
 

@@ -10,6 +10,7 @@ from cython cimport floating
 
 from fastconv._core.problem.lanes cimport add_lanes, store_lanes
 from fastconv._core.problem.problem cimport Problem, activate, activation_of, ceildiv
+from fastconv._core.problem.sums cimport add_pixels
 from fastconv._core.runtime.isa cimport kernels
 from fastconv._core.runtime.kernels cimport fc_winograd_steps
 from fastconv._core.runtime.threads cimport mark_byte
@@ -72,6 +73,9 @@ cdef void transform_outputs(const WinogradLayout *l, const Problem *g, const Win
         if not output_tiles(l.scheme, &steps, m + (strip - block.first) * l.tiles * l.width + k,
                             bias + k if bias != NULL else bias, out, rows, cols):
             mark_byte(&l.again[n * l.tile_rows + strip % l.tile_rows])
+        if g.accumulate and g.yk == 1:
+            add_pixels(g, rows, cols, channels, <const floating *>out, l.lanes, place)
+            continue
         if g.accumulate:
             add_lanes(g, place, channels, rows, cols, out, l.lanes)
             if g.activation:
