@@ -11,7 +11,7 @@ cdef inline void add_run(Py_ssize_t n, const floating *a, floating *y) noexcept 
     cdef floating one = 1
     cdef fc_row_sums single
     single.a_row = single.a_step = single.b = single.c = 0
-    sum_rows(1, &single, 1, <const floating *>&one, a, n, y, True)
+    sum_rows(1, &single, 1, <const floating *>&one, a, n, <const floating *>NULL, y, True)
 
 
 cdef inline void add_pixels(const Problem *p, Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t channels,
