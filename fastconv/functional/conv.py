@@ -92,9 +92,10 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, st
 
     Notes
     -----
-    Besides the output a call takes at most 8 MB of scratch a thread, never a matrix of image patches or a copy of an
-    input. The result is the same bits for any number of threads. The layout of loops follows Goto and van de Geijn,
-    "Anatomy of High-Performance Matrix Multiplication", 2008.
+    Besides the output a call takes at most 8 MB of scratch a thread, never a copy of an input, nor a matrix of image
+    patches but where filters have up to eight outputs in all: those are in at most 1 MB. The result is the same bits
+    for any number of threads. The layout of loops follows Goto and van de Geijn, "Anatomy of High-Performance Matrix
+    Multiplication", 2008.
 
     Winograd's algorithm (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) is chosen
     for float32 only. Its relative L2 error is about twice that of the direct float32 sum for 3 x 3 filters
