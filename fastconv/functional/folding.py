@@ -15,7 +15,7 @@ from fastconv._core.norm import groups
 from fastconv._core.pointwise import elementwise
 from fastconv._core.runtime import arrays
 from fastconv.functional.conv import IMAGES
-from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE
+from fastconv.functional.convolution import ACTIVATIONS, NEGATIVE_SLOPE, ConvCall
 from fastconv.functional.fixed import FixedCall, FixedWeights
 from fastconv.functional.maps import affine_of, maps_view
 from fastconv.functional.rooms import Rooms
@@ -92,9 +92,13 @@ class FoldedWeights:
             return None
         return kept.fixed.convolve(x, kept.bias, activation, rooms)
 
-    def found(self, x: Array, activation: Activation | None, rooms: Rooms) -> tuple[FixedCall, Array, tuple[Any, ...]]:
-        """The call that `again` makes, its bias, and the copies of the sources that it was made of."""
-        kept: Any = self._kept
+    def found(self, x: Array, activation: Activation | None,
+              rooms: Rooms) -> tuple[FixedCall | ConvCall, Array, tuple[Any, ...]] | None:
+        """The call that `again` makes, its bias, and the copies of the sources that it was made of; None where another
+        thread has given them back since."""
+        kept = self._kept
+        if kept is None or kept.fixed is None:
+            return None
         return kept.fixed.found(x, kept.bias, activation, rooms), kept.bias, kept.sources
 
     def _normalised(self, y: Array, norm: Normalisation, activation: Activation | None) -> Array:

@@ -72,8 +72,9 @@ def run_again(layers: list[Any], i: int, x: Any, inside: Pass | None) -> tuple[N
         return None
     if y is None:
         return None
-    if inside is not None and inside.steps is not None:
-        inside.steps.fold(conv, together[1], x, activation, inside)
+    if inside is not None and inside.steps is not None and not inside.steps.fold(
+            conv, together[1], x, activation, inside):
+        inside.steps = None
     return y, count
 
 

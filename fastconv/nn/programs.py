@@ -31,12 +31,17 @@ class Steps(list[tuple[int, Any, Any]]):
         self.statistics: list[Any] = []
         self.copies: list[Any] = []
 
-    def fold(self, conv: Any, norm: Any, x: Any, activation: Any, rooms: Rooms) -> None:
-        """The step of a convolution that ran with its normalisation on x, from what it keeps."""
-        call, bias, (*_, mean, var, _) = conv._folded.found(x, activation, rooms)
+    def fold(self, conv: Any, norm: Any, x: Any, activation: Any, rooms: Rooms) -> bool:
+        """The step of a convolution that ran with its normalisation on x, from what it keeps; whether it still does:
+        another thread may have begun to train it."""
+        found = conv._folded.found(x, activation, rooms)
+        if found is None:
+            return False
+        call, bias, (*_, mean, var, _) = found
         self.append((CONVOLVE, call, bias))
         self.statistics += norm.running_mean, norm.running_var
         self.copies += mean, var
+        return True
 
 
 class Held:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastconv import nn
+from fastconv.functional.folding import FoldedWeights
 from fastconv.nn import passes
 from fastconv.nn.programs import Held, Program
 
@@ -230,3 +231,22 @@ def test_threads_predict_while_the_weights_change(taken):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_what_another_thread_gives_back_meanwhile(monkeypatch, taken):
+    """Training begins in another thread between a convolution and the note of its step: no program, the same result."""
+    model = chain()
+    wanted = [model(X) for _ in range(2)][-1]
+    again = FoldedWeights.again
+
+    def given_back(self, *of_call):
+        y = again(self, *of_call)
+        self.forget()
+        return y
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(FoldedWeights, "again", given_back)
+        for _ in range(4):
+            np.testing.assert_allclose(model(X), wanted, rtol=1e-4, atol=1e-6)
+    assert not taken
+    settled(model, taken)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from fastconv._core.planner import doors
 from fastconv._core.planner.constants import REGION
 from fastconv._core.planner.data_gradient import DataGradient
-from fastconv._core.planner.drivers import FORWARD, WEIGHT_GRADIENT, Driver, GradientDriver
+from fastconv._core.planner.drivers import FEW_OUTPUTS, FORWARD, WEIGHT_GRADIENT, Driver, GradientDriver
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
@@ -205,6 +205,8 @@ def _candidate(driver, problem, algorithm):
     refusal = None
     if algorithm not in ("auto", driver.algorithm):
         refusal = f"algorithm {algorithm!r} was asked for"
+    elif algorithm == "gemm" and driver is FEW_OUTPUTS and problem.output_size != (1, 1):
+        refusal = "a product that is asked for has the same bits in any part of an image; this one adds up otherwise"
     elif algorithm not in ("winograd", "fft"):
         # There are two direct sums, and two products, of which one may not serve.
         refusal = driver.refuses(problem)
