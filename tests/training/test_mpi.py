@@ -162,13 +162,13 @@ def test_ctrl_c_before_the_first_step(tmp_path, monkeypatch):
         import os, sys, time
         sys.argv[0] = "fastconv"
         from fastconv.cli import train, main
-        read = train._read
-        def slowly(options):
+        read = train.read_sources
+        def slowly(*of_call):
             open(f"begun{os.getpid()}", "w").close()
             if os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "1":
                 time.sleep(60)
-            return read(options)
-        train._read = slowly
+            return read(*of_call)
+        train.read_sources = slowly
         sys.exit(main(sys.argv[1:]))
         """)
     seen, seconds = at_a_terminal(lambda seen: len(list(tmp_path.glob("begun*"))) == 2, "slow.py", "train", "--epochs",
