@@ -199,19 +199,20 @@ def test_import_brings_nothing_but_numpy():
 
 
 def test_import_is_quick():
-    """Beyond NumPy 0.05 s. CPU seconds, which do not count what other processes take;
-    where the CPU itself is slow for a while NumPy's own import says so, which takes some 0.1 s otherwise."""
+    """Beyond NumPy 0.05 s. CPU seconds of the thread that imports, which do not count what other processes take, nor
+    the threads that NumPy's BLAS has begun, which spin for a while; where the CPU itself is slow NumPy's own import
+    says so, which takes some 0.06 s otherwise."""
     script = """
         import time
-        start = time.process_time()
+        start = time.thread_time()
         import numpy
-        between = time.process_time()
+        between = time.thread_time()
         import fastconv
-        print(between - start, time.process_time() - between)
+        print(between - start, time.thread_time() - between)
         """
     times = [tuple(map(float, in_new_process(script).split())) for _ in range(30)]
     of_numpy, own = (min(of_runs) for of_runs in zip(*times))
-    assert own < max(0.05, 0.25 * of_numpy)
+    assert own < max(0.05, 0.5 * of_numpy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
