@@ -6,6 +6,8 @@ import math
 from fastconv._core.direct.layout import laid_out
 from fastconv._core.problem.sizes import MOST_TERMS, ceildiv, inside, strides
 
+FAR_BYTES = 8 << 20    # of outputs that leave the caches before their lines are whole
+
 
 def refuses(problem):
     """Why the planner must not take it, or None."""
@@ -19,6 +21,7 @@ def refuses(problem):
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
     layout, together, across_images = laid_out(problem)
+    far = math.prod(problem.output_shape) * problem.itemsize >= FAR_BYTES
     images, (oh, ow), (r, s) = problem.images, problem.output_size, problem.taps
     block, panels, in_planes = layout["blocking"], layout["panels"], layout["in_planes"]
     channels, filters, groups = problem.channels * together, problem.filters * together, problem.groups // together
@@ -48,6 +51,7 @@ def terms(problem, lanes, tile_rows):
         "band_of_rows": band if in_planes else 0,
         "band_row": band_rows,
         "store_planes": outputs if of_planes else 0,
+        "store_planes_far": outputs if of_planes and far else 0,
         "store_rows": block["count"] * block["images"] * groups * vectors * (
             1 if block["cols"] == ow and problem.column_step == 1 else block["rows"]) if of_planes else 0,
         "store_pixels": 0 if of_planes else outputs,
