@@ -1,26 +1,18 @@
 """The data gradient of few pixels, from filters as they lie: see ``product/columns.pyx``.
 The driver counts its costs."""
 
+from fastconv._core.data_gradient.one_output import (
+    convolutions as convolutions,
+    period as period,
+    refuses as refuses,
+)
 from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 from fastconv._core.product import columns
-
-
-def refuses(problem, driver):
-    """Why the driver must not compute it, or None."""
-    return driver.refuses(problem)
-
-
-def convolutions(problem):
-    return ((problem, 1),)
 
 
 def terms(problem):
     """What is done beside that."""
     return {"pass": 1}
-
-
-def period(problem):
-    """None: no tap meets padding."""
 
 
 class ByColumns:

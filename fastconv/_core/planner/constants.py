@@ -275,25 +275,18 @@ FILTERS, PREPARED = ("filter", "filter_as_written"), 0.4    # terms of filters, 
 #                                                             they are prepared beforehand: to read them
 REGION = 6e3              # a call of a plan, for outputs that are computed in regions
 
+DATA_GRADIENT_GUESSES = {
+    "one output": 1.0, "columns": 0.85, "pixels of a row as channels, 2": 1.1, "pixels of a row as channels, 4": 1.1,
+    "pixels of a row as channels, 8": 1.1, "patches, depthwise": 1.1, "patches, direct": 1.1, "patches, winograd": 1.3,
+    "patches, fourier": 1.1, "patches, product": 1.1, "patches filled up to 3 x 3 taps, winograd": 1.3,
+    "patches filled up to 5 x 5 taps, winograd": 1.3, "winograd, transposed": 1.13, "direct, all phases": 1.1,
+    "phases, depthwise": 1.0, "phases, direct": 1.0, "phases, winograd": 1.0, "phases, fourier": 1.0,
+    "phases, product": 1.0, "pass": 5000.0, "step_of_planes": 2.0, "step_of_pixels": 0.3, "call": 10000.0,
+    "taps_apart": 4.5, "patches": 40000.0, "interleave": 1.0, "reorder": 2.0,
+}
+
 DATA_GRADIENT_CONSTANTS = {
-    "baseline": {
-        4: {"one output": 1.0, "columns": 0.85, "pixels of a row as channels, 2": 1.1,
-            "pixels of a row as channels, 4": 1.1, "pixels of a row as channels, 8": 1.1, "patches, depthwise": 1.1,
-            "patches, direct": 1.1, "patches, winograd": 1.3, "patches, fourier": 1.1, "patches, product": 1.1,
-            "patches filled up to 3 x 3 taps, winograd": 1.3, "patches filled up to 5 x 5 taps, winograd": 1.3,
-            "winograd, transposed": 1.13, "direct, all phases": 1.1, "phases, depthwise": 1.0, "phases, direct": 1.0,
-            "phases, winograd": 1.0, "phases, fourier": 1.0, "phases, product": 1.0, "pass": 5000.0,
-            "step_of_planes": 2.0, "step_of_pixels": 0.3, "call": 10000.0, "taps_apart": 4.5, "patches": 40000.0,
-            "interleave": 1.0, "reorder": 2.0},
-        8: {"one output": 1.0, "columns": 0.85, "pixels of a row as channels, 2": 1.1,
-            "pixels of a row as channels, 4": 1.1, "pixels of a row as channels, 8": 1.1, "patches, depthwise": 1.1,
-            "patches, direct": 1.1, "patches, winograd": 1.3, "patches, fourier": 1.1, "patches, product": 1.1,
-            "patches filled up to 3 x 3 taps, winograd": 1.3, "patches filled up to 5 x 5 taps, winograd": 1.3,
-            "winograd, transposed": 1.13, "direct, all phases": 1.1, "phases, depthwise": 1.0, "phases, direct": 1.0,
-            "phases, winograd": 1.0, "phases, fourier": 1.0, "phases, product": 1.0, "pass": 5000.0,
-            "step_of_planes": 2.0, "step_of_pixels": 0.3, "call": 10000.0, "taps_apart": 4.5, "patches": 40000.0,
-            "interleave": 1.0, "reorder": 2.0},
-    },
+    "baseline": {4: DATA_GRADIENT_GUESSES, 8: DATA_GRADIENT_GUESSES},
     "avx2": {
         4: {"one output": 1.0, "columns": 0.85, "pixels of a row as channels, 2": 1.1,
             "pixels of a row as channels, 4": 1.1, "pixels of a row as channels, 8": 1.1, "patches, depthwise": 1.1,
@@ -303,14 +296,7 @@ DATA_GRADIENT_CONSTANTS = {
             "phases, direct": 1.0, "phases, winograd": 1.0, "phases, fourier": 1.0, "phases, product": 1.0,
             "pass": 4350.0, "step_of_planes": 1.74, "step_of_pixels": 0.3, "call": 10000.0, "taps_apart": 4.5,
             "patches": 28000.0, "interleave": 1.0, "reorder": 1.51},
-        8: {"one output": 1.0, "columns": 0.85, "pixels of a row as channels, 2": 1.1,
-            "pixels of a row as channels, 4": 1.1, "pixels of a row as channels, 8": 1.1, "patches, depthwise": 1.1,
-            "patches, direct": 1.1, "patches, winograd": 1.3, "patches, fourier": 1.1, "patches, product": 1.1,
-            "patches filled up to 3 x 3 taps, winograd": 1.3, "patches filled up to 5 x 5 taps, winograd": 1.3,
-            "winograd, transposed": 1.13, "direct, all phases": 1.1, "phases, depthwise": 1.0, "phases, direct": 1.0,
-            "phases, winograd": 1.0, "phases, fourier": 1.0, "phases, product": 1.0, "pass": 5000.0,
-            "step_of_planes": 2.0, "step_of_pixels": 0.3, "call": 10000.0, "taps_apart": 4.5, "patches": 40000.0,
-            "interleave": 1.0, "reorder": 2.0},
+        8: DATA_GRADIENT_GUESSES,
     },
     "avx512": {
         4: {"one output": 1.0, "columns": 0.518, "pixels of a row as channels, 2": 1.1,

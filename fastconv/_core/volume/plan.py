@@ -65,12 +65,15 @@ class VolumePlan:
             plan = conv2d_plan(self.flat.problem, self.asked)
             yield Way("as images", plan.nanoseconds, plan)
             return
+        free = self.asked != "gemm"    # a product that is asked for adds up alike in any part of a volume
         if self.problem.x_shape[1] == 1 and self.problem.taps[0] > 1 and self.problem.padding_mode == "constant":
             yield _way("taps along the depth as channels", Sum(self.problem, self.asked, joined=True))
+            if not free:
+                return
         yield _way("taps along the depth", Sum(self.problem, self.asked))
         if self.problem.turned and self.asked == "auto" and spread.serves(self.problem):
             yield _way("taps along the depth as filters", Spread(self.problem))
-        if self._may_gather():
+        if free and self._may_gather():
             yield _way("taps along the depth as channels of planes that are gathered",
                        Gathered(self.problem, self.asked))
         if self.problem.x_shape[0] > 1:
