@@ -303,14 +303,25 @@ def test_a_child_forked_during_the_first_call_of_a_thread():
 
 @pytest.mark.parametrize("name", ["fastconv.nn", "fastconv.training", "fastconv.data"])
 def test_a_child_forked_while_a_thread_imports_for_the_first_time(name):
-    """The thread holds the imports' locks, which nobody would free in the child."""
+    """The thread holds the imports' locks, which nobody would free in the child. It stands still within its import
+    until the fork has begun."""
     in_new_process("""
-        import importlib, os, signal, sys, threading, time
+        import importlib, os, signal, sys, threading
         import fastconv as fc
+        begun, forking = threading.Event(), threading.Event()
+
+        class Pause:
+            @staticmethod
+            def find_spec(name, path=None, target=None):
+                if name.startswith(sys.argv[1] + "."):
+                    begun.set()
+                    assert forking.wait(60)
+
+        sys.meta_path.insert(0, Pause)
+        os.register_at_fork(before=forking.set)    # the last one registered is called first
         thread = threading.Thread(target=importlib.import_module, args=sys.argv[1:])
         thread.start()
-        while sys.argv[1] not in sys.modules:
-            time.sleep(0.0001)
+        assert begun.wait(60)
         assert not hasattr(sys.modules[sys.argv[1]], "__all__")    # it has only just begun
         child = os.fork()
         if child == 0:
