@@ -7,8 +7,12 @@ pixel gives to a channel and tap is added to grad_x where that tap met it:
     grad_output -> X[filter][pixel]
     parallel for block of whole channels (COLUMNS):
         for block of filters (DEPTH, fetched while the one before is multiplied):
+            its weights -> W[filter][column] (L1)
             for 2 vectors of columns: for MR pixels: micro-kernel -> Y[pixel][column] (L1)
         for pixel, tap that meets the image: Y -> grad_x
+
+The weights are copied once before they meet all pixels: rows a power of two apart lie in one set of L1, which holds
+less than a block of them.
 
 Nothing is multiplied by padding, so it makes no NaN.
 
@@ -20,6 +24,7 @@ from fastconv._core.problem.finish import finish
 
 cimport numpy as cnp
 from cython cimport floating
+from libc.string cimport memcpy
 
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, ceildiv, part, rounded
@@ -35,8 +40,8 @@ cdef extern from *:
     void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
 
 cdef enum:
-    COLUMNS = 512    # of a block, at least
-    DEPTH = 16       # filters of a block: rows of weights a power of two apart share few sets of L2
+    COLUMNS = 256    # of a block, at least
+    DEPTH = 64       # filters of a block: rows of weights a power of two apart share few sets of L2
     LINE = 64        # bytes of a line of the caches
 
 # How the columns are cut, and the sizes of a call, in elements.
@@ -44,7 +49,8 @@ cdef struct ColumnsLayout:
     int lanes, mr, team
     Py_ssize_t pixels, taps
     Py_ssize_t channels, blocks    # of a block; blocks
-    Py_ssize_t x_size, y_size
+    Py_ssize_t x_size, y_size, w_size
+    Py_ssize_t w_row               # from one filter of W to the next
 
 # What the units of a call share.
 cdef struct ColumnsCall:
@@ -63,6 +69,8 @@ cdef ColumnsLayout lay_out(const Problem *g, int team, const floating *unused) n
     l.channels = least * ceildiv(COLUMNS, least * l.taps)
     l.blocks = ceildiv(g.k, l.channels)
     l.x_size, l.y_size = rounded(g.c * l.pixels), rounded(l.pixels * l.channels * l.taps)
+    l.w_row = l.channels * l.taps + LINE // <Py_ssize_t>sizeof(floating)
+    l.w_size = DEPTH * l.w_row
     return l
 
 
@@ -86,29 +94,40 @@ cdef void fetch(const Problem *g, const floating *w, Py_ssize_t filters, Py_ssiz
             prefetch(<const char *>(w + p * g.wc) + i * LINE)
 
 
+cdef void copy_weights(const Problem *g, const floating *w, Py_ssize_t filters, Py_ssize_t columns, floating *to,
+                       Py_ssize_t row) noexcept nogil:
+    """W, of so many columns of the weights of filters."""
+    cdef Py_ssize_t p
+    for p in range(filters):
+        memcpy(to + p * row, w + p * g.wc, columns * sizeof(floating))
+
+
 cdef void multiply_columns(const ColumnsCall *call, Py_ssize_t first, Py_ssize_t columns, floating *y) noexcept nogil:
-    """Y of so many columns, the first of which is that of a channel's first tap."""
+    """Y of so many columns, the first of which is that of a channel's first tap; behind it, W."""
     cdef const ColumnsLayout *l = call.l
     cdef const Problem *g = call.g
     cdef Py_ssize_t tiles = ceildiv(l.pixels, l.mr), width = FC_MAX_NV * l.lanes
-    cdef Py_ssize_t p, q, i, j, depth, ahead, vectors, panel
+    cdef Py_ssize_t panels = ceildiv(columns, width)
+    cdef Py_ssize_t p, q, i, depth, ahead, vectors, panel
     cdef const floating *x = <const floating *>call.x
     cdef const floating *w
+    cdef floating *packed = y + l.y_size
     cdef fc_product how
-    how.a, how.b, how.b_vector, how.c, how.activation.kind = l.pixels, g.wc, l.lanes, columns, FC_IDENTITY
+    how.a, how.b, how.b_vector, how.c, how.activation.kind = l.pixels, l.w_row, l.lanes, columns, FC_IDENTITY
     for p in range(ceildiv(g.c, DEPTH)):
         depth, how.accumulate = min(DEPTH, g.c - p * DEPTH), p > 0
-        for panel in range(ceildiv(columns, width)):
-            j = panel * width
-            vectors = min(FC_MAX_NV, (columns - j) // l.lanes)
-            w = <const floating *>g.weights + first + p * DEPTH * g.wc + j
-            ahead = max(0, min(DEPTH, g.c - (p + 1) * DEPTH))    # filters to fetch, some before each tile
+        w = <const floating *>g.weights + first + p * DEPTH * g.wc
+        copy_weights(g, w, depth, columns, packed, l.w_row)
+        ahead = max(0, min(DEPTH, g.c - (p + 1) * DEPTH))    # filters to fetch, some before each panel
+        for panel in range(panels):
+            i = part(ahead, panels, panel)
+            fetch(g, w + (DEPTH + i) * g.wc, part(ahead, panels, panel + 1) - i, columns)
+            vectors = min(FC_MAX_NV, (columns - panel * width) // l.lanes)
             for q in range(tiles):
-                i = part(ahead, tiles, q)
-                fetch(g, w + (DEPTH + i) * g.wc, part(ahead, tiles, q + 1) - i, vectors * l.lanes)
                 i = part(l.pixels, tiles, q)
                 gemm_tile(<int>vectors, <int>(part(l.pixels, tiles, q + 1) - i), &how, depth,
-                          x + p * DEPTH * l.pixels + i, w, y + i * columns + j, <const floating *>NULL)
+                          x + p * DEPTH * l.pixels + i, packed + panel * width, y + i * columns + panel * width,
+                          <const floating *>NULL)
 
 
 cdef void add_columns(const ColumnsCall *call, Py_ssize_t channel, Py_ssize_t channels,
@@ -138,7 +157,7 @@ cdef void add_columns(const ColumnsCall *call, Py_ssize_t channel, Py_ssize_t ch
 
 
 cdef void block_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
-    """One block of channels. The scratch: Y."""
+    """One block of channels. The scratch: Y and W."""
     cdef const ColumnsCall *call = <const ColumnsCall *>data
     cdef const ColumnsLayout *l = call.l
     cdef Py_ssize_t channel = index * l.channels, channels = min(l.channels, call.g.k - channel)
@@ -164,7 +183,7 @@ cdef Problem problem_of(Convolution conv) noexcept:
 cdef void compute(ColumnsCall *call, floating *shared, floating *scratch) noexcept nogil:
     call.x = shared
     gather_pixels(call.g, shared)
-    in_parallel(block_unit[floating], call, call.l.blocks, call.l.team, WHEN_READY, scratch, call.l.y_size)
+    in_parallel(block_unit[floating], call, call.l.blocks, call.l.team, WHEN_READY, scratch, call.l.y_size + call.l.w_size)
 
 
 def data_gradient(Convolution conv not None):
@@ -173,7 +192,7 @@ def data_gradient(Convolution conv not None):
     cdef Problem g = problem_of(conv)
     cdef ColumnsLayout l = laid_out(conv, &g, threads.team(work(&g)))
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
-    cdef Block shared = take(l.x_size * size), scratch = take(l.team * l.y_size * size)
+    cdef Block shared = take(l.x_size * size), scratch = take(l.team * (l.y_size + l.w_size) * size)
     cdef ColumnsCall call
     call.g, call.l = &g, &l
     conv.y.fill(0)
@@ -189,4 +208,4 @@ def workspace(Convolution conv not None, bint alone):
     """Bytes of scratch that data_gradient takes, on one thread or on those that it would use now."""
     cdef Problem g = problem_of(conv)
     cdef ColumnsLayout l = laid_out(conv, &g, 1 if alone else threads.team(work(&g)))
-    return (l.x_size + l.team * l.y_size) * <Py_ssize_t>cnp.PyArray_ITEMSIZE(conv.x)
+    return (l.x_size + l.team * (l.y_size + l.w_size)) * <Py_ssize_t>cnp.PyArray_ITEMSIZE(conv.x)
