@@ -89,6 +89,18 @@ function whole(canvas) {
   return [0, 0, parseFloat(canvas.style.width), parseFloat(canvas.style.height)];
 }
 
+// The cells of a plane that a canvas has pixels for: [data, rows, columns].
+function sampled(canvas, data, rows, columns) {
+  const [down, across] = [Math.min(rows, canvas.height), Math.min(columns, canvas.width)];
+  if (down === rows && across === columns) return [data, rows, columns];
+  const found = new Float32Array(down * across);
+  for (let i = 0, at = 0; i < down; i++) {
+    const line = Math.floor((i + 0.5) * rows / down) * columns;
+    for (let j = 0; j < across; j++, at++) found[at] = data[line + Math.floor((j + 0.5) * columns / across)];
+  }
+  return [found, down, across];
+}
+
 // A plane of numbers. symmetric: red and blue about 0, `scale` is the limit; else grey from scale[0] to scale[1].
 // Where there is none, NaN, the canvas is left as it is.
 export function heatmap(canvas, data, rows, columns, { symmetric = true, scale, at } = {}) {
@@ -100,6 +112,7 @@ export function heatmap(canvas, data, rows, columns, { symmetric = true, scale, 
     }, at);
   }
   const most = scale ?? limit(data), colours = night.matches ? DARK : LIGHT, factor = SHADES / most;
+  [data, rows, columns] = sampled(canvas, data, rows, columns);
   const [x, y, width, height] = at ?? whole(canvas), cell = width / columns, down = height / rows;
   const marks = cell >= MARKED;
   pixels(canvas, rows, columns, (words) => {
