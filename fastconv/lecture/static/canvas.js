@@ -48,17 +48,20 @@ export function limit(data) {
   return most || 1;
 }
 
-// Makes a canvas as large as its box allows, with square cells; returns what draws on it, in CSS pixels.
+// Makes a canvas as large as its box allows, with square cells.
 export function fit(canvas, rows, columns, width, height = width) {
-  const ratio = window.devicePixelRatio || 1;
-  const cell = Math.min(width / columns, height / rows);
-  const [w, t] = [Math.max(1, Math.round(cell * columns)), Math.max(1, Math.round(cell * rows))];
-  const size = [w, t].map((side) => Math.round(side * ratio)), context = canvas.getContext("2d");
-  [canvas.style.width, canvas.style.height] = [`${w}px`, `${t}px`];
+  canvas.cell = Math.min(width / columns, height / rows);
+  blank(canvas, ...[columns, rows].map((cells) => Math.max(1, Math.round(canvas.cell * cells))));
+}
+
+// Makes a canvas so large, with nothing on it; returns what draws on it, in CSS pixels.
+export function blank(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1, context = canvas.getContext("2d");
+  const size = [width, height].map((side) => Math.round(side * ratio));
+  [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
   else context.reset();
-  canvas.cell = cell;
-  context.setTransform(canvas.width / w, 0, 0, canvas.height / t, 0, 0);
+  context.setTransform(canvas.width / width, 0, 0, canvas.height / height, 0, 0);
   return context;
 }
 

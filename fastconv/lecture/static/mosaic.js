@@ -29,7 +29,8 @@ export function mosaic(canvas, { data, shape }, { width, height = 260, scale = l
   canvas.at = (event) => {
     const bounds = canvas.getBoundingClientRect();
     const [i, j] = [event.clientY - bounds.top, event.clientX - bounds.left].map((side) => Math.floor(side / cell));
-    const [line, row, tile, column] = [Math.floor(i / (rows + 1)), i % (rows + 1), Math.floor(j / (columns + 1)), j % (columns + 1)];
+    const [line, row] = [Math.floor(i / (rows + 1)), i % (rows + 1)];
+    const [tile, column] = [Math.floor(j / (columns + 1)), j % (columns + 1)];
     const slice = (Math.floor(line / channels) * wide + tile) * channels + (line % channels);
     const at = (slice * rows + row) * columns + column;
     return i >= 0 && j >= 0 && tile < wide && row < rows && column < columns && at < data.length ? at : -1;
