@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastconv import nn, walk
 from fastconv.functional import checks
+from fastconv.lecture import wire
 from fastconv.lecture.images import Sections, model_image, picture
 from fastconv.lecture.page import Page
 
@@ -46,8 +47,8 @@ def conv(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[
 
     Returns head: ``code``, Python that makes the same; rows, columns (see `size_of`), activation, padding_mode,
     padding_value; ``picture``, whether the input is a picture, with ``white``. And sections: padded (C, H, W),
-    weight (C, R, S), bias (1,), channel_maps (C, OH, OW), sums and output (OH, OW), and of a layer image, what the
-    model sees.
+    weight (C, R, S), bias (1,), channel_maps (C, OH, OW), output (OH, OW), before an activation also sums (OH, OW),
+    and of a layer image, what the model sees.
     """
     chosen = _learnt(page, head, sections) if "layer" in head else _preset(page, head, sections)
     x, weight, bias, options = chosen.x, chosen.weight, chosen.bias, chosen.options
@@ -73,8 +74,11 @@ def conv(page: Page, head: Mapping[str, Any], sections: Sections) -> tuple[dict[
     told = {"code": "\n".join(code), "rows": size_of(seen.rows), "columns": size_of(seen.columns),
             "activation": seen.activation, "padding_mode": options.get("padding_mode", "constant"),
             "padding_value": float(options.get("padding_value", 0.0)), **chosen.told}
-    arrays = {"padded": seen.padded, "weight": seen.weight[0], "bias": seen.bias, "channel_maps": seen.channel_maps[0],
-              "sums": seen.sums[0], "output": seen.output[0], **chosen.arrays}
+    are_pixels = told["picture"] and told["white"] in wire.WHITES
+    padded = wire.pixels(seen.padded, told["white"]) if are_pixels else seen.padded
+    sums = {"sums": seen.sums[0]} if seen.activation else {}
+    arrays = {"padded": padded, "weight": seen.weight[0], "bias": seen.bias, "channel_maps": seen.channel_maps[0],
+              **sums, "output": seen.output[0], **chosen.arrays}
     return told, arrays
 
 
@@ -89,7 +93,7 @@ def _preset(page: Page, head: Mapping[str, Any], sections: Sections) -> _Chosen:
     """A picture, and a filter that was not learnt: one slice, the same for each channel, or a filter of one's own."""
     image = picture(page, head, sections)
     white = head.get("white", 1)
-    if white not in (1, 255):
+    if white not in wire.WHITES:
         raise ValueError(f"white must be 1 or 255, got {white!r}")
     code = [page.code_of(head, image)]
     if white == 255:

@@ -77,7 +77,7 @@ class ConvolutionWalk:
     sums : ndarray (K, OH, OW)
         The channel maps and the bias, added up by the kernel.
     output : ndarray (K, OH, OW)
-        `sums` after the activation.
+        `sums` after the activation: the same array where there is none.
     activation : str or None
     """
 
@@ -185,7 +185,8 @@ def convolution(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, 
     options: dict[str, Any] = dict(stride=stride, padding=padding, dilation=dilation, padding_mode=padding_mode,
                                    padding_value=padding_value)
     sums = F.conv2d(image, weight, bias, groups=groups, algorithm="direct", **options)
-    output = F.conv2d(image, weight, bias, groups=groups, algorithm="direct", activation=activation, **options)
+    output = sums if activation is None else F.conv2d(image, weight, bias, groups=groups, algorithm="direct",
+                                                      activation=activation, **options)
     filters = checks.array(weight, "weight")
     of_group, filters_of_group = filters.shape[1], len(filters) // groups
     # A filter's slices as filters of their own: those of one input channel in all the groups that see it.

@@ -174,6 +174,26 @@ def test_conv_of_a_picture_and_a_filter_that_are_sent(page):
     assert np.array_equal(found["output"], y[0]) and found["channel_maps"].shape == (3, *y.shape[1:])
 
 
+@pytest.mark.parametrize("white", [1, 255])
+def test_conv_of_a_photo_that_travels_in_bytes(page, white):
+    image = np.random.default_rng(2).integers(0, 256, (3, 21, 23)).astype(np.float32) / np.float32(255)
+    head = dict(image="upload", filter="blur", white=white, padding=1, padding_value=white)
+    (_, one), (_, other) = (call(page, "conv", head, {"image": sent}) for sent in (image, wire.pixels(image, 1)))
+    x = np.rint(image * 255) if white == 255 else image
+    seen = walk.convolution(x, np.broadcast_to(walk.FILTERS["blur"], (1, 3, 3, 3)), padding=1, padding_value=white)
+    for found in (one, other):
+        assert found["padded"].tobytes() == seen.padded.tobytes()
+        assert found["channel_maps"].tobytes() == seen.channel_maps.tobytes()
+        assert found["output"].tobytes() == seen.output.tobytes() and "sums" not in found
+
+
+def test_sums_come_with_an_activation(page):
+    _, found = call(page, "conv", dict(image="digit:3", filter="sobel-x", bias=-0.25, activation="relu"))
+    seen = walk.convolution(page.shown.test.images[3], walk.FILTERS["sobel-x"][None, None], np.float32([-0.25]),
+                            activation="relu")
+    assert np.array_equal(found["sums"], seen.sums[0]) and np.array_equal(found["output"], seen.output[0])
+
+
 def test_conv_of_a_bundled_photo(page):
     for name in ("still-life", "house"):
         head, found = call(page, "conv", dict(image=f"sample:{name}", filter="emboss"))

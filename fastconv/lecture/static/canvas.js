@@ -5,16 +5,20 @@ import { h, picture } from "./dom.js";
 
 const MARKED = 7; // CSS pixels of a cell that has room for a minus
 
-const night = matchMedia("(prefers-color-scheme: dark)");
-const LIGHT = { zero: [247, 247, 247], above: [190, 30, 45], below: [30, 90, 180] };
-const DARK = { zero: [36, 41, 51], above: [255, 112, 96], below: [92, 160, 255] };
+const SHADES = 255; // colours on either side of 0
 
-function ramp() {
-  return night.matches ? DARK : LIGHT;
+const night = matchMedia("(prefers-color-scheme: dark)");
+const LIGHT = ramp([247, 247, 247], [190, 30, 45], [30, 90, 180]);
+const DARK = ramp([36, 41, 51], [255, 112, 96], [92, 160, 255]);
+
+// Three colours, and those between them as they are in memory, see `packed`.
+function ramp(zero, above, below) {
+  const between = (_, i) => packed(...colour((i - SHADES) / SHADES, { zero, above, below }));
+  return { zero, above, below, words: Uint32Array.from({ length: 2 * SHADES + 1 }, between) };
 }
 
 // The colour of a number between -1 and 1.
-export function colour(part, { zero, above, below } = ramp()) {
+export function colour(part, { zero, above, below } = night.matches ? DARK : LIGHT) {
   const end = part < 0 ? below : above, amount = Math.min(1, Math.abs(part)) || 0;
   return zero.map((from, i) => Math.round(from + (end[i] - from) * amount));
 }
@@ -44,26 +48,29 @@ export function limit(data) {
   return most || 1;
 }
 
-// Makes a canvas as large as its box allows, with square cells; returns what draws on it, in CSS pixels.
+// Makes a canvas as large as its box allows, with square cells.
 export function fit(canvas, rows, columns, width, height = width) {
-  const ratio = window.devicePixelRatio || 1;
-  const cell = Math.min(width / columns, height / rows);
-  const [w, t] = [Math.max(1, Math.round(cell * columns)), Math.max(1, Math.round(cell * rows))];
-  const size = [w, t].map((side) => Math.round(side * ratio)), context = canvas.getContext("2d");
-  [canvas.style.width, canvas.style.height] = [`${w}px`, `${t}px`];
+  canvas.cell = Math.min(width / columns, height / rows);
+  blank(canvas, ...[columns, rows].map((cells) => Math.max(1, Math.round(canvas.cell * cells))));
+}
+
+// Makes a canvas so large, with nothing on it; returns what draws on it, in CSS pixels.
+export function blank(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1, context = canvas.getContext("2d");
+  const size = [width, height].map((side) => Math.round(side * ratio));
+  [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
   else context.reset();
-  canvas.cell = cell;
-  context.setTransform(canvas.width / w, 0, 0, canvas.height / t, 0, 0);
+  context.setTransform(canvas.width / width, 0, 0, canvas.height / height, 0, 0);
   return context;
 }
 
 const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 
-// Fills a canvas, or the rectangle [x, y, width, height] of it: word(i) is pixel i, see `packed`.
-function pixels(canvas, rows, columns, word, at) {
-  const image = new ImageData(columns, rows), words = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < words.length; i++) words[i] = word(i);
+// Fills a canvas, or the rectangle [x, y, width, height] of it: write(words) writes its pixels, see `packed`.
+function pixels(canvas, rows, columns, write, at) {
+  const image = new ImageData(columns, rows);
+  write(new Uint32Array(image.data.buffer));
   [scratch.canvas.width, scratch.canvas.height] = [columns, rows];
   scratch.putImageData(image, 0, 0);
   const context = canvas.getContext("2d");
@@ -85,22 +92,40 @@ function whole(canvas) {
   return [0, 0, parseFloat(canvas.style.width), parseFloat(canvas.style.height)];
 }
 
+// The cells of a plane that a canvas has pixels for: [data, rows, columns].
+function sampled(canvas, data, rows, columns) {
+  const [down, across] = [Math.min(rows, canvas.height), Math.min(columns, canvas.width)];
+  if (down === rows && across === columns) return [data, rows, columns];
+  const found = new Float32Array(down * across);
+  for (let i = 0, at = 0; i < down; i++) {
+    const line = Math.floor((i + 0.5) * rows / down) * columns;
+    for (let j = 0; j < across; j++, at++) found[at] = data[line + Math.floor((j + 0.5) * columns / across)];
+  }
+  return [found, down, across];
+}
+
 // A plane of numbers. symmetric: red and blue about 0, `scale` is the limit; else grey from scale[0] to scale[1].
 // Where there is none, NaN, the canvas is left as it is.
 export function heatmap(canvas, data, rows, columns, { symmetric = true, scale, at } = {}) {
   if (!symmetric) {
     const [low, high] = scale ?? [Math.min(...data), Math.max(...data)];
     const factor = high > low ? 255 / (high - low) : 0;
-    return pixels(canvas, rows, columns, (i) => byte((data[i] - low) * factor) * 0x10101 + 0xff000000, at);
+    return pixels(canvas, rows, columns, (words) => {
+      for (let i = 0; i < words.length; i++) words[i] = byte((data[i] - low) * factor) * 0x10101 + 0xff000000;
+    }, at);
   }
-  const most = scale ?? limit(data), colours = ramp(), SHADES = 255;
-  const words = Uint32Array.from({ length: 2 * SHADES + 1 }, (_, i) => packed(...colour((i - SHADES) / SHADES, colours)));
+  const most = scale ?? limit(data), colours = night.matches ? DARK : LIGHT, factor = SHADES / most;
+  [data, rows, columns] = sampled(canvas, data, rows, columns);
   const [x, y, width, height] = at ?? whole(canvas), cell = width / columns, down = height / rows;
   const marks = cell >= MARKED;
-  pixels(canvas, rows, columns, (i) => {
-    let part = Math.max(-1, Math.min(1, data[i] / most));
-    if (part < 0 && !marks && (Math.floor(i / columns) + i % columns) & 1) part *= 0.6; // the texture
-    return words[Math.round(part * SHADES) + SHADES]; // of NaN nothing, which is 0
+  pixels(canvas, rows, columns, (words) => {
+    for (let row = 0, i = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++, i++) {
+        let shade = Math.max(-SHADES, Math.min(SHADES, data[i] * factor));
+        if (shade < 0 && !marks && (row + column) & 1) shade *= 0.6; // the texture
+        if (!Number.isNaN(shade)) words[i] = colours.words[Math.floor(shade + SHADES + 0.5)];
+      }
+    }
   }, at);
   if (!marks) return;
   const context = canvas.getContext("2d");
@@ -118,7 +143,9 @@ export function heatmap(canvas, data, rows, columns, { symmetric = true, scale, 
 export function photo(canvas, data, rows, columns, [low, high]) {
   const plane = rows * columns, factor = 255 / (high - low || 1);
   const level = (at) => byte((data[at] - low) * factor);
-  pixels(canvas, rows, columns, (i) => packed(level(i), level(plane + i), level(2 * plane + i)));
+  pixels(canvas, rows, columns, (words) => {
+    for (let i = 0; i < plane; i++) words[i] = packed(level(i), level(plane + i), level(2 * plane + i));
+  });
 }
 
 // Lines between cells that are large enough to be told apart.

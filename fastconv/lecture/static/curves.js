@@ -1,14 +1,12 @@
 // Curves over steps or epochs: each { points: [[x, y], ...], colour, dash, wide }, on axes with the numbers at their ends.
 
+import { blank } from "./canvas.js";
 import { show } from "./dom.js";
 
 const LEFT = 38, BELOW = 16, ABOVE = 8, RIGHT = 8;
 
 export function curves(canvas, width, height, lines, { low = 0, high, from = 0, to, mark }) {
-  const ratio = window.devicePixelRatio || 1, context = canvas.getContext("2d");
-  [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
-  [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  const context = blank(canvas, width, height);
   const [w, t] = [width - LEFT - RIGHT, height - ABOVE - BELOW];
   const x = (value) => LEFT + ((value - from) / (to - from || 1)) * w;
   const y = (value) => ABOVE + (1 - (Math.min(value, high) - low) / (high - low || 1)) * t;

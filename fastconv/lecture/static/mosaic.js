@@ -18,19 +18,22 @@ export function mosaic(canvas, { data, shape }, { width, height = 260, scale = l
     return [(Math.floor(k / wide) * channels + (slice % channels)) * (rows + 1) + (Math.floor(at / columns) % rows),
       (k % wide) * (columns + 1) + (at % columns)];
   };
-  const cells = new Float32Array(down * across).fill(Number.NaN), places = new Int32Array(down * across).fill(-1);
-  data.forEach((value, at) => {
+  const cells = new Float32Array(down * across).fill(Number.NaN);
+  for (let at = 0; at < data.length; at += columns) {
     const [top, left] = canvas.frame(at);
-    cells[top * across + left] = value;
-    places[top * across + left] = at;
-  });
+    cells.set(data.subarray(at, at + columns), top * across + left);
+  }
   fit(canvas, down, across, Math.min(width, across * (shape.length === 4 ? 12 : 24)), height);
   heatmap(canvas, cells, down, across, { scale });
   const { cell } = canvas;
   canvas.at = (event) => {
     const bounds = canvas.getBoundingClientRect();
     const [i, j] = [event.clientY - bounds.top, event.clientX - bounds.left].map((side) => Math.floor(side / cell));
-    return i >= 0 && i < down && j >= 0 && j < across ? places[i * across + j] : -1;
+    const [line, row] = [Math.floor(i / (rows + 1)), i % (rows + 1)];
+    const [tile, column] = [Math.floor(j / (columns + 1)), j % (columns + 1)];
+    const slice = (Math.floor(line / channels) * wide + tile) * channels + (line % channels);
+    const at = (slice * rows + row) * columns + column;
+    return i >= 0 && j >= 0 && tile < wide && row < rows && column < columns && at < data.length ? at : -1;
   };
   return canvas;
 }

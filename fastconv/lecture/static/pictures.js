@@ -79,13 +79,13 @@ function shrunk(bitmap) {
   return context;
 }
 
-// Red, green, blue from 0 to 1; one plane if the picture is grey.
+// Red, green, blue from 0 to 255; one plane if the picture is grey.
 function planes(context) {
   const { data, width, height } = context.getImageData(0, 0, context.canvas.width, context.canvas.height);
-  const plane = width * height, pixels = new Float32Array(3 * plane);
+  const plane = width * height, pixels = new Uint8Array(3 * plane);
   let grey = true;
   for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) pixels[c * plane + i] = data[4 * i + c] / 255;
+    for (let c = 0; c < 3; c++) pixels[c * plane + i] = data[4 * i + c];
     grey &&= data[4 * i] === data[4 * i + 1] && data[4 * i] === data[4 * i + 2];
   }
   return grey ? { data: pixels.slice(0, plane), shape: [1, height, width] }

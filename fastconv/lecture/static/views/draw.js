@@ -189,8 +189,8 @@ async function load() {
 
 // Null for an empty paper, which is no digit.
 async function forward() {
-  const { data } = paper.base.getContext("2d").getImageData(0, 0, SIDE, SIDE), ink = new Float32Array(SIDE * SIDE);
-  for (let i = 0; i < ink.length; i++) ink[i] = data[4 * i] / 255;
+  const { data } = paper.base.getContext("2d").getImageData(0, 0, SIDE, SIDE), ink = new Uint8Array(SIDE * SIDE);
+  for (let i = 0; i < ink.length; i++) ink[i] = data[4 * i];
   if (!ink.some((value) => value > 0)) return null;
   return app.call("forward", { image: "ink", centre: centred() }, { image: { data: ink, shape: [1, SIDE, SIDE] } });
 }

@@ -12,14 +12,20 @@ export class Equation {
     this.element = h("div", { class: "equation" });
   }
 
-  // Lays out the cells for a filter over an image.
+  // Shows a filter over an image, in the cells that are there if they are those that it takes.
   build(seen, first, width) {
-    const [channels, rows, columns] = seen.weight.shape;
+    const [channels, rows, columns] = seen.weight.shape, form = [channels, rows, columns, first, width].join();
     Object.assign(this, { seen, first: Math.min(first, channels - 1), taps: rows * columns });
-    this.shown = Math.min(ROWS, channels - this.first);
     this.pixel = limit(seen.padded.data);
     this.heaviest = limit(seen.weight.data);
     this.most = limit(seen.channel_maps.data);
+    if (form !== this.form) this.lay(channels, rows, columns, width);
+    this.form = form;
+    for (const row of this.rows) this.weigh(row);
+  }
+
+  // Lays out the cells.
+  lay(channels, rows, columns, width) {
     const wide = width > 560, room = width - (wide ? 290 : 84) - (wide && channels > 1 ? 75 : 0);
     let side = Math.floor(room / (3 * columns));
     if (side < 30 && !wide) side = Math.floor((width - 44) / (2 * columns)); // the products go below
@@ -27,18 +33,18 @@ export class Equation {
     this.element.style.setProperty("--cell", `${side}px`);
     this.element.classList.toggle("small", side < 36);
     this.room = Math.floor(side / (side < 36 ? 5.6 : 6.9)); // characters of a cell
-    const list = Array.from({ length: this.shown }, (_, i) => this.row(this.first + i, channels, rows, columns, width));
+    const shown = Math.min(ROWS, channels - this.first);
+    this.rows = Array.from({ length: shown }, (_, i) => this.row(this.first + i, channels, rows, columns, width));
     const turn = (key, to) => button(this.app.t(key), () => this.page(to), { disabled: to < 0 || to >= channels });
     this.total = h("p", { class: "total" });
-    refill(this.element, list.map(({ element }) => element),
+    refill(this.element, this.rows.map(({ element }) => element),
       channels > ROWS && h("p", { class: "turn" }, turn("slide.before", this.first - ROWS),
-        this.app.t("slide.channels", { first: this.first, last: this.first + this.shown - 1, of: channels }),
+        this.app.t("slide.channels", { first: this.first, last: this.first + shown - 1, of: channels }),
         turn("slide.after", this.first + ROWS)), this.total);
-    this.rows = list;
   }
 
   row(channel, channels, rows, columns, width) {
-    const { app, seen, taps } = this;
+    const { app, taps } = this;
     const table = (name, cell) => {
       const cells = Array.from({ length: taps }, (_, tap) => cell(tap));
       const lines = Array.from({ length: rows }, (_, r) => h("tr", {}, cells.slice(r * columns, (r + 1) * columns)));
@@ -47,30 +53,38 @@ export class Equation {
         h("table", { class: `cells ${name}`, "aria-label": label }, h("tbody", {}, lines))), cells];
     };
     const [patch, patches] = table("patch", () => h("td"));
-    const [slice] = table("slice", (tap) => {
-      const value = seen.weight.data[channel * taps + tap], input = h("input", {
-        inputmode: "decimal", value: exact(value), "data-value": exact(value), size: 1,
-        "aria-label": app.t("slide.weight", { c: channel, row: Math.floor(tap / columns), column: tap % columns }),
-      });
-      input.value = short(value, this.room);
-      input.addEventListener("focus", () => ((input.value = exact(value)), input.select()));
-      input.addEventListener("blur", () => (input.value = short(value, this.room)));
-      input.addEventListener("change", () => {
-        const given = Number(input.value.replace("−", "-"));
-        if (input.value.trim() && Number.isFinite(given)) this.edit(channel, tap, given);
-      });
-      const shade = colour(value / this.heaviest);
-      [input.style.background, input.style.color] = [css(shade), ink(shade)];
-      return h("td", {}, input);
-    });
+    const inputs = Array.from({ length: taps }, (_, tap) => this.input(channel, tap, columns));
+    const [slice] = table("slice", (tap) => h("td", {}, inputs[tap]));
     const [product, products] = table("products", () => h("td"));
     const sum = h("output");
     const map = width > 560 && picture(app.t("slide.map", { c: channel }), { class: "map" });
     const element = h("div", { class: "row" }, channels > 1 && h("h3", {}, app.t("slide.channel", { c: channel })),
       patch, sign("×"), slice, sign("="), product, h("span", { class: "sum" }, "Σ = ", sum),
       map && figure(app.t("slide.map.short"), map));
+    return { element, channel, patches, inputs, products, sum, map };
+  }
+
+  // A weight, of which all digits are shown to who is about to type.
+  input(channel, tap, columns) {
+    const input = h("input", { inputmode: "decimal", size: 1, onfocus: () => {
+      input.value = input.dataset.value;
+      input.select();
+    }, onblur: () => (input.value = short(Number(input.dataset.value), this.room)), onchange: () => {
+      const given = Number(input.value.replace("−", "-"));
+      if (input.value.trim() && Number.isFinite(given)) this.edit(channel, tap, given);
+    }, "aria-label": this.app.t("slide.weight", { c: channel, row: Math.floor(tap / columns), column: tap % columns }) });
+    return input;
+  }
+
+  // Fills in a channel's weights, and draws its map.
+  weigh({ channel, inputs, map }) {
+    inputs.forEach((input, tap) => {
+      const value = this.seen.weight.data[channel * this.taps + tap], shade = colour(value / this.heaviest);
+      input.dataset.value = exact(value);
+      if (input !== document.activeElement) input.value = short(value, this.room);
+      [input.style.background, input.style.color] = [css(shade), ink(shade)];
+    });
     if (map) this.draw(map, channel);
-    return { element, channel, patches, products, sum };
   }
 
   draw(canvas, channel) {
@@ -136,7 +150,8 @@ function short(number, room) {
 }
 
 function fill(cell, number, shade, room) {
-  cell.textContent = short(number, room);
+  const text = short(number, room);
+  if (cell.textContent !== text) cell.textContent = text; // what stays as it is needs no layout
   cell.dataset.value = number; // all its digits: a shorter text that is the same float32 takes longer to find
   cell.style.background = css(shade);
   cell.style.color = ink(shade);

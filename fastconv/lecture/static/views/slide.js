@@ -126,7 +126,7 @@ const pooling = () => ({ kind: app.get("pool"), size: app.number("pool_size", 2)
 // The convolution that is asked for, and the pooling behind it if there is one.
 async function convolved() {
   const { head: asked, sent } = await request(), { head, sections } = await app.call("conv", asked, sent);
-  const found = { image: sent.image, ...sections, head, signed: !head.picture };
+  const found = { image: sent.image, sums: sections.output, ...sections, head, signed: !head.picture };
   if (!app.get("pool")) return [found, null];
   const { data, shape } = sections.output;
   const pool = await app.call("pool", pooling(), { x: { data, shape: [1, ...shape] } });
