@@ -89,8 +89,8 @@ class ConvPlan:
             return WEIGHT_GRADIENT[-1]
         simple = simpler(self.problem)
         problem = self.problem if simple is None else simple.problem
-        driver = min((each for each in WEIGHT_GRADIENT if each.refuses(problem) is None),
-                     key=lambda each: each.cost(problem))
+        driver = _best(problem, [(each, each.cost(problem)) for each in WEIGHT_GRADIENT
+                                 if each.refuses(problem) is None])
         return driver if simple is None else doors.WeightGradient(simple, driver)
 
     @functools.cached_property
@@ -157,10 +157,8 @@ def conv2d_plan(problem, algorithm):
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
         return ConvPlan(problem, Candidate(chosen, 0.0, None), doors.bias_alone, "there is nothing to compute")
     possible = [each for each in _candidates(problem, algorithm) if each.refusal is None]
-    best = min(possible, key=lambda each: each.nanoseconds)
-    if algorithm == "auto" and best.driver.transforms:
-        plain = min((each for each in possible if not each.driver.transforms), key=lambda each: each.nanoseconds)
-        best = plain if plain.nanoseconds <= best.nanoseconds + UNSEEN_NANOSECONDS else best
+    taken = _best(problem, [(each.driver, each.nanoseconds) for each in possible])
+    best = next(each for each in possible if each.driver is taken)
     reason = "asked for by name"
     if algorithm == "auto":
         others = sorted((each for each in possible if each is not best), key=lambda each: each.nanoseconds)
@@ -171,6 +169,16 @@ def conv2d_plan(problem, algorithm):
     plan = ConvPlan(problem, best, convolve, reason, algorithm,
                     None if best.driver.as_it_is else _simpler(problem, algorithm))
     return _in_regions(plan) if algorithm == "auto" else plan
+
+
+def _best(problem, expected):
+    """The driver, of pairs with expected nanoseconds, that is the fastest, or the fastest plain one where a transform
+    gains too little."""
+    best, least = min(expected, key=lambda each: each[1])
+    plain = min((each for each in expected if not each[0].transforms), key=lambda each: each[1], default=None)
+    if plain is None or plain[1] > winograd_cost.WORTH.get(problem.taps, 1) * least + UNSEEN_NANOSECONDS:
+        return best
+    return plain[0]
 
 
 def _in_regions(whole):
