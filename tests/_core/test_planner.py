@@ -149,6 +149,8 @@ def test_a_transform_of_5_x_5_filters_has_to_gain_what_is_computed_again():
                 transform = min(cost for driver, cost in expected.items() if driver.transforms)
                 assert taken.transforms == (plain > 1.15 * transform + planner.UNSEEN_NANOSECONDS)
                 seen.add(taken.transforms)
+            why = ", which is too small a gain for a transform"
+            assert (why in plan.reason) == (min(forward.values()) < forward[plan.driver])
     assert seen == {True, False}
 
 

@@ -3,9 +3,9 @@ printed by ``explain``.
 
 Each driver says why it must not be taken, or predicts its nanoseconds on one thread: it counts what its loops
 do (`cost.py` in its room) and weighs the counts with constants of the instruction set in use (constants.py).
-The one that is expected to be done first is taken. What a driver must not do stands with it: Winograd's algorithm
-is for single precision, and for filters whose taps meet pixels in at least half of the outputs; Fourier transforms are
-for filters of 49 taps and more.
+The one that is expected to be done first is taken, a transform only where it gains enough. What a driver must not do
+stands with it: Winograd's algorithm is for single precision, and for filters whose taps meet pixels in at least half of
+the outputs; Fourier transforms are for filters of 49 taps and more.
 
 The weight gradient is chosen in the same way, from drivers of its own, and so is the data gradient (data_gradient.py).
 An algorithm asked for by name is taken where it applies; ``unavailable`` says why one does not.
@@ -164,6 +164,7 @@ def conv2d_plan(problem, algorithm):
         others = sorted((each for each in possible if each is not best), key=lambda each: each.nanoseconds)
         reason = best.driver.about + "".join(
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long"
+            + ", which is too small a gain for a transform" * (each.nanoseconds < best.nanoseconds)
             for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
     plan = ConvPlan(problem, best, convolve, reason, algorithm,
