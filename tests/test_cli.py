@@ -93,8 +93,8 @@ def ten_lines(epochs, seed):
 
     train = data.digits("train")
     model = nn.models.lenet5(rng=seed)
-    optimizer = optim.AdamW(model.parameters(), lr=0.003, weight_decay=0.01)
-    schedule = optim.OneCycleLR(optimizer, max_lr=0.003, epochs=epochs, steps_per_epoch=63)
+    optimizer = optim.AdamW(model.parameters(), lr=0.008, weight_decay=0.01)
+    schedule = optim.OneCycleLR(optimizer, max_lr=0.008, epochs=epochs, steps_per_epoch=63, pct_start=0.2, div_factor=5)
     trainer = fc.Trainer(model, optimizer, nn.CrossEntropyLoss(label_smoothing=0.1), schedule)
     trainer.fit(train, epochs, batch_size=64, augment=data.RandomAffine(), seed=seed, progress=False)
     return model

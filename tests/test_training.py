@@ -26,7 +26,7 @@ from small_training import (
 import fastconv as fc
 from fastconv import data, functional as F, nn, optim
 from fastconv._core.pointwise import update
-from fastconv.training import EarlyStopping, History, Trainer
+from fastconv.training import EarlyStopping, History, Trainer, checkpoint
 from fastconv.training.interrupt import gated
 from fastconv.training.run import Run
 
@@ -115,6 +115,67 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, optimizer, schedul
     same_weights(resumed, whole)
     assert without_time(history) == without_time(expected)
     assert resumed.optimizer.lr == whole.optimizer.lr
+
+
+class AtStep:
+    """An augmentation that calls a function before one of the steps."""
+
+    def __init__(self, step, function):
+        self.step, self.function = step, function
+
+    def __call__(self, images, rng):
+        if self.step == 0:
+            self.function()
+        self.step -= 1
+        return images
+
+    def __getstate__(self):
+        return {}
+
+
+def test_a_checkpoint_is_written_while_the_training_goes_on(tmp_path, monkeypatch):
+    """The disk is not done before the next epoch has begun, and keeps what was when the epoch ended."""
+    path, later, write = tmp_path / "run.npz", threading.Event(), checkpoint.write_npz
+    threads, kept, start = [], [], threading.Thread.start
+
+    def slow(*arguments):
+        assert later.wait(60)
+        write(*arguments)
+
+    def look():
+        later.set()
+        threads[0].join(60)
+        kept.append(path.read_bytes())
+
+    monkeypatch.setattr(checkpoint, "write_npz", slow)
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (threads.append(self), start(self)))
+    whole, resumed = trainer("Adam", "batches"), trainer("Adam", "batches")
+    expected = fit(whole, 3, augment=AtStep(7, look), checkpoint=path)
+    path.write_bytes(kept[0])  # of the first epoch, of 5 steps
+    history = fit(resumed, 3, augment=AtStep(-1, look), checkpoint=path, resume=True)
+    same_weights(resumed, whole)
+    assert without_time(history) == without_time(expected)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch, epochs):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_npz", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        fit(trainer(), epochs, checkpoint=tmp_path / "run.npz")
+
+
+def test_without_a_thread_the_caller_writes_the_checkpoint(tmp_path, monkeypatch):
+    def none_left(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    path, subject, resumed = tmp_path / "run.npz", trainer(), trainer()
+    fit(subject, 2, checkpoint=path)
+    fit(resumed, 2, checkpoint=path, resume=True)
+    same_weights(resumed, subject)
 
 
 def test_a_run_goes_on_for_more_epochs(tmp_path):

@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,49 @@ def checkpoint_path(checkpoint: str | os.PathLike[str] | None, resume: bool) -> 
     return path
 
 
-def write(path: Path, settings: Mapping[str, Any], epochs: int, state: Mapping[str, Any]) -> None:
-    arrays: dict[str, NDArray[Any]] = {}
-    document = {"format": _FORMAT, "settings": settings, "epochs": epochs,
-                "checkpoint": _without_arrays(state, "", arrays)}
-    document["checksum"] = _checksum(json.loads(json.dumps(document)), arrays)
-    write_npz(path, arrays, json.dumps(document))
+class Writer:
+    """Writes the states of a run, one after the other, behind its back: until a file is safe on a disk a small network
+    makes dozens of steps. Without a path it writes nothing.
+
+    What went wrong comes with the next call.
+    """
+
+    def __init__(self, path: Path | None, settings: Mapping[str, Any], epochs: int) -> None:
+        self._path, self._settings, self._epochs = path, settings, epochs
+        self._thread: Thread | None = None
+        self._error: BaseException | None = None
+
+    def begin(self, state: Mapping[str, Any]) -> None:
+        """Begin to write a state, which must stay as it is until `wait`; the one before is on the disk then."""
+        self.wait()
+        if self._path is None:
+            return
+        thread = Thread(target=self._write, args=(self._path, state))
+        try:
+            thread.start()
+        except RuntimeError:  # there is no thread left, or the interpreter is about to end
+            self._write(self._path, state)
+        else:
+            self._thread = thread
+
+    def wait(self) -> None:
+        """Until all that was begun is on the disk."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _write(self, path: Path, state: Mapping[str, Any]) -> None:
+        try:
+            arrays: dict[str, NDArray[Any]] = {}
+            document = {"format": _FORMAT, "settings": self._settings, "epochs": self._epochs,
+                        "checkpoint": _without_arrays(state, "", arrays)}
+            document["checksum"] = _checksum(json.loads(json.dumps(document)), arrays)
+            write_npz(path, arrays, json.dumps(document))
+        except BaseException as error:  # it belongs to who waits
+            self._error = error
 
 
 def resume(

@@ -158,7 +158,8 @@ class Trainer:
         early_stopping : EarlyStopping or int, optional
             An integer is the patience.
         checkpoint : path, optional
-            A ``.npz`` file that is written after each epoch, and on Ctrl-C (which is then raised as usual).
+            A ``.npz`` file that is written after each epoch, while the next one goes on, and on Ctrl-C (which is then
+            raised as usual).
         resume : bool
             Continue the run in the file `checkpoint`; the result has the same bits as if there had been
             no interruption. Model, optimizer, schedule, loss, data, augmentation, validation, early stopping, batch
@@ -225,12 +226,7 @@ class Trainer:
 
     def _run(self, job: Job, together: Together | None = None, gate: Gate | None = None) -> History:
         """The epochs that are left."""
-        run = job.run
-
-        def save() -> None:
-            if job.path:
-                checkpoints.write(job.path, job.settings, job.epochs, state_of(self, run))
-
+        run, writer = job.run, checkpoints.Writer(job.path, job.settings, job.epochs)
         good = copy.deepcopy(state_of(self, run))
         try:
             while run.epoch < job.epochs and not run.stopped:
@@ -243,15 +239,15 @@ class Trainer:
                 run.seconds += time.perf_counter() - start
                 with uninterrupted():
                     self._end_epoch(run, scores, job.stopping)
-                    save()
                     good = copy.deepcopy(state_of(self, run))
+                    writer.begin(good)
                 if job.report:
                     job.report.line(run.history)
                 if together is not None and gate is not None:
                     together.end_epoch(gate.waiting)
         except KeyboardInterrupt:
             with uninterrupted():
-                save()
+                writer.begin(state_of(self, run))
             raise
         except DivergedError:
             with uninterrupted():
@@ -259,6 +255,9 @@ class Trainer:
                 load()
                 self._finish(run)
             raise
+        finally:
+            with uninterrupted():
+                writer.wait()
         self._finish(run)
         return run.history
 

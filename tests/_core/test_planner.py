@@ -136,6 +136,24 @@ def test_double_precision_loses_nothing_to_a_transform():
     assert told.driver != "winograd" and {name: why for name, _, why in told.candidates}["winograd"]
 
 
+def test_a_transform_of_5_x_5_filters_has_to_gain_what_is_computed_again():
+    seen = set()
+    for images in (1, 64):
+        for channels in (2, 3, 6, 16, 64):
+            of = problem((images, channels, 14, 14), (16, channels, 5, 5))
+            plan = planner.conv2d_plan(of, "auto")
+            gradient = {each: each.cost(of) for each in WEIGHT_GRADIENT if each.refuses(of) is None}
+            forward = {each.driver: each.nanoseconds for each in plan.candidates if each.refusal is None}
+            for taken, expected in ((plan.driver, forward), (plan.weight_gradient_driver, gradient)):
+                plain = min(cost for driver, cost in expected.items() if not driver.transforms)
+                transform = min(cost for driver, cost in expected.items() if driver.transforms)
+                assert taken.transforms == (plain > 1.15 * transform + planner.UNSEEN_NANOSECONDS)
+                seen.add(taken.transforms)
+            why = ", which is too small a gain for a transform"
+            assert (why in plan.reason) == (min(forward.values()) < forward[plan.driver])
+    assert seen == {True, False}
+
+
 def test_the_data_gradient_is_planned_by_its_passes():
     each = problem((4, 64, 57, 57), (128, 64, 3, 3), (2, 2), (1, 1))
     passes = list(each.adjoint())

@@ -136,6 +136,7 @@ class GradientDriver(NamedTuple):
     name: str
     module: ModuleType
     costs: ModuleType
+    transforms: bool = False       # as a Driver's
 
     @property
     def conv2d_weight_gradient(self) -> Callable:
@@ -207,7 +208,7 @@ WEIGHT_GRADIENT = (
     GradientDriver("direct", direct_gradient, direct_gradient_cost),
     GradientDriver("pixels", pixel_gradient, pixel_gradient_cost),
     GradientDriver("planes", plane_gradient, plane_gradient_cost),
-    GradientDriver("winograd", winograd_gradient, winograd_gradient_cost),
+    GradientDriver("winograd", winograd_gradient, winograd_gradient_cost, transforms=True),
     GradientDriver("product", product_gradient, product_gradient_cost),
 )
 

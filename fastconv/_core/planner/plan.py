@@ -3,9 +3,9 @@ printed by ``explain``.
 
 Each driver says why it must not be taken, or predicts its nanoseconds on one thread: it counts what its loops
 do (`cost.py` in its room) and weighs the counts with constants of the instruction set in use (constants.py).
-The one that is expected to be done first is taken. What a driver must not do stands with it: Winograd's algorithm
-is for single precision, and for filters whose taps meet pixels in at least half of the outputs; Fourier transforms are
-for filters of 49 taps and more.
+The one that is expected to be done first is taken, a transform only where it gains enough. What a driver must not do
+stands with it: Winograd's algorithm is for single precision, and for filters whose taps meet pixels in at least half of
+the outputs; Fourier transforms are for filters of 49 taps and more.
 
 The weight gradient is chosen in the same way, from drivers of its own, and so is the data gradient (data_gradient.py).
 An algorithm asked for by name is taken where it applies; ``unavailable`` says why one does not.
@@ -89,8 +89,8 @@ class ConvPlan:
             return WEIGHT_GRADIENT[-1]
         simple = simpler(self.problem)
         problem = self.problem if simple is None else simple.problem
-        driver = min((each for each in WEIGHT_GRADIENT if each.refuses(problem) is None),
-                     key=lambda each: each.cost(problem))
+        driver = _best(problem, [(each, each.cost(problem)) for each in WEIGHT_GRADIENT
+                                 if each.refuses(problem) is None])
         return driver if simple is None else doors.WeightGradient(simple, driver)
 
     @functools.cached_property
@@ -157,20 +157,29 @@ def conv2d_plan(problem, algorithm):
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
         return ConvPlan(problem, Candidate(chosen, 0.0, None), doors.bias_alone, "there is nothing to compute")
     possible = [each for each in _candidates(problem, algorithm) if each.refusal is None]
-    best = min(possible, key=lambda each: each.nanoseconds)
-    if algorithm == "auto" and best.driver.transforms:
-        plain = min((each for each in possible if not each.driver.transforms), key=lambda each: each.nanoseconds)
-        best = plain if plain.nanoseconds <= best.nanoseconds + UNSEEN_NANOSECONDS else best
+    taken = _best(problem, [(each.driver, each.nanoseconds) for each in possible])
+    best = next(each for each in possible if each.driver is taken)
     reason = "asked for by name"
     if algorithm == "auto":
         others = sorted((each for each in possible if each is not best), key=lambda each: each.nanoseconds)
         reason = best.driver.about + "".join(
             f"; {each.driver.name} is expected to take {each.nanoseconds / best.nanoseconds:.1f} times as long"
+            + ", which is too small a gain for a transform" * (each.nanoseconds < best.nanoseconds)
             for each in others[:1])
     convolve = best.driver.conv2d if algorithm == "auto" else best.driver.as_named
     plan = ConvPlan(problem, best, convolve, reason, algorithm,
                     None if best.driver.as_it_is else _simpler(problem, algorithm))
     return _in_regions(plan) if algorithm == "auto" else plan
+
+
+def _best(problem, expected):
+    """The driver, of pairs with expected nanoseconds, that is the fastest, or the fastest plain one where a transform
+    gains too little."""
+    best, least = min(expected, key=lambda each: each[1])
+    plain = min((each for each in expected if not each[0].transforms), key=lambda each: each[1], default=None)
+    if plain is None or plain[1] > winograd_cost.WORTH.get(problem.taps, 1) * least + UNSEEN_NANOSECONDS:
+        return best
+    return plain[0]
 
 
 def _in_regions(whole):
