@@ -2,8 +2,9 @@
 
 CONSTANTS[instruction set][bytes of an element][driver][term], and WEIGHT_GRADIENT_CONSTANTS likewise for the drivers
 of weight gradients. Fitted by ``python -m benchmarks.calibrate`` to layers that were timed on an AMD EPYC of the fourth
-generation (Zen 4); but the baseline's weight gradients, and all of it in double precision, on an Intel Xeon at 2.5 GHz
-(Cascade Lake). An instruction set that is not here is taken for the baseline.
+generation (Zen 4), of AVX2 in single precision on one of the third, which has no more (Zen 3); but the baseline's
+weight gradients, and all of it in double precision, on an Intel Xeon at 2.5 GHz (Cascade Lake). An instruction set that
+is not here is taken for the baseline.
 
 DATA_GRADIENT_CONSTANTS[instruction set][bytes of an element] has one table for all ways to a data gradient. Under the
 name of a driver stands the factor by which its convolutions are slower there than in one call; the terms are
