@@ -17,6 +17,7 @@ import numpy as np
 
 from fastconv._core.problem.band import pixel_of
 from fastconv._core.problem.geometry import PADDING_MODES
+from fastconv._core.runtime import memory
 from fastconv.functional import checks
 from fastconv.functional.conv import IMAGES, conv2d
 from fastconv.functional.foreign import shown
@@ -125,7 +126,9 @@ def arranged(pixels: Array, places: Sequence[int], needs: Sequence[Along], fill:
     padding."""
     for place, need in zip(places, needs):
         if need.order is not None:
-            pixels = pixels.take(need.order, place)
+            shape = [*pixels.shape[:place], len(need.order), *pixels.shape[place + 1 :]]
+            # NumPy's own memory would be new, page by page, for each piece; with "raise" it would be used besides.
+            pixels = pixels.take(need.order, place, memory.empty(tuple(shape), pixels.dtype), mode="clip")
     if not any(any(need.filled) for need in needs):
         return pixels
     shape, inside = list(pixels.shape), [slice(None)] * pixels.ndim

@@ -25,6 +25,7 @@ from fastconv.training.cut import Branch, Cut, combined
 
 _MOST = 8  # buckets, but where arrays are large
 _SMALLEST = 1 << 18  # bytes of a bucket: below this, what it takes to send one at all counts most
+_BLOCK = 1 << 15  # numbers that are added up at a time, so that sums on the way to a sum stay in L2
 
 
 @dataclass
@@ -36,6 +37,7 @@ class _Bucket:
     size: int = 0
     waiting: set[Any] = field(default_factory=set)  # arrays that have not come from the last piece
     rows: list[NDArray[Any]] = field(default_factory=list)  # sums of branches
+    kept: dict[Any, NDArray[Any]] = field(default_factory=dict)  # arrays of a piece, as they came: the next is added
     received: NDArray[Any] | None = None
     total: NDArray[Any] | None = None
     request: Any = None
@@ -78,29 +80,36 @@ class Buckets:
         self._steps = dict(zip(cut.pieces_of(self._rank, self._ranks), cut.steps_of(self._rank, self._ranks)))
         self._last = max(self._steps, default=None)
         self._moving = self._summed = 0
-        rows = 1 + max((held for held, _ in self._steps.values()), default=-1)
+        additions = {piece: count for piece, (_, count) in self._steps.items()}
+        self._first_of_two = {piece for piece, count in additions.items() if not count and additions.get(piece + 1)}
+        rows = 1 + max((held - count for piece, (held, count) in self._steps.items()
+                        if piece not in self._first_of_two), default=-1)
         for bucket in self._buckets:
             bucket.waiting = set(bucket.places) if self._steps else set()
+            bucket.kept.clear()
             bucket.rows += [np.empty(bucket.size, bucket.dtype) for _ in range(rows - len(bucket.rows))]
 
     def put(self, key: Any, piece: int, array: Any) -> None:
         """An array of a piece of this rank, once, and for each key in the order of the pieces; None stands for zeros.
 
-        A bucket whose arrays have come from all pieces begins to move.
+        It is not copied where that of the next piece is added to it, so nobody may change it until then. A bucket whose
+        arrays have come from all pieces begins to move.
         """
         bucket = self._of[key]
         place, shape = bucket.places[key]
         if array is not None and np.shape(array) != shape:
             raise ValueError(f"the gradient of {key} must have its shape {shape}, got {np.shape(array)}")
-        flat = 0 if array is None else np.asarray(array, bucket.dtype).reshape(-1)
+        flat = np.broadcast_to(bucket.dtype.type(0), place.stop - place.start) if array is None else (
+            np.asarray(array, bucket.dtype).reshape(-1))
         held, additions = self._steps[piece]
-        rows = [row[place] for row in bucket.rows[: held + 1]]
-        if additions:
-            rows[held - 1] += flat
-            for upper in range(held - 1, held - additions, -1):
-                rows[upper - 1] += rows[upper]
+        if piece in self._first_of_two:
+            bucket.kept[key] = flat
+        elif not additions:
+            bucket.rows[held][place] = flat
         else:
-            rows[held][:] = flat
+            before = [bucket.kept.pop(key)] if piece - 1 in self._first_of_two else []
+            rows = [row[place] for row in bucket.rows[held - additions : held - len(before)]]
+            _add_up([*rows, *before, flat], bucket.rows[held - additions][place])
         if piece == self._last:
             bucket.waiting.discard(key)
             self.progress()
@@ -157,6 +166,17 @@ class Buckets:
         bucket.total = _room(bucket.total, bucket.size, bucket.dtype)
         counts = [segment.stop - segment.start for segment in segments]
         bucket.request = self._second.Iallgatherv(combined(self._tree, sums, np.add), [bucket.total, counts])
+
+
+def _add_up(arrays: list[NDArray[Any]], into: NDArray[Any]) -> None:
+    """The first and the sum of all others, of which the same holds: each number is read and written once."""
+    first, *others, last = arrays
+    for start in range(0, into.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        total = last[block]
+        for other in reversed(others):
+            total = other[block] + total
+        np.add(first[block], total, out=into[block])
 
 
 def _room(before: NDArray[Any] | None, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:

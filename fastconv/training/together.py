@@ -182,13 +182,18 @@ class Together:
             value = float(loss(output, y, *(() if step.weights is None else (step.weights[some],))))
             grad = loss.backward()
             grad = grad * grad.dtype.type(share)
-        missing = {*view.early.values(), *view.late}
+        late = {*view.late}
+        missing = {*view.early.values(), *late}
 
         def take(index: int, share: float = 1.0) -> None:
             array = view.params[index].grad
             if given is not None:
                 given[index] |= array is not None
-            put(index, piece, array if array is None or share == 1 else array * array.dtype.type(share))
+            if array is not None and index in late:  # its layer may be anybody's, and go on to use the array
+                array = array * array.dtype.type(share)
+            elif array is not None:
+                array.flags.writeable = False  # what is done to a gradient that has left would be lost
+            put(index, piece, array)
             missing.discard(index)
 
         def told(parameter: Parameter) -> None:

@@ -164,6 +164,14 @@ def test_small_chunks_are_joined_and_large_ones_divided():
     assert fast.max_pool2d(x, 2).chunks == ((1,), (500,) * 3, (500,) * 3)
 
 
+@pytest.mark.parametrize("size", [2000, 3000, 3500])
+def test_chunks_of_some_ten_megabytes_stay_as_they_are(size):
+    """Divided they would be computed a little faster, but each part of one is a task and may have to travel."""
+    x = da.zeros((1, 20_000, 20_000), dtype=np.float32, chunks=(1, size, size))
+    y = fast.conv2d(x, np.ones((1, 1, 31, 31), np.float32), padding="same", padding_mode="reflect")
+    assert y.chunks == x.chunks
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_edges_of_a_chunk_are_cut_by_one_task(mode):
     """A task a piece, one a chunk for its edges, and the filters; whatever stands outside the image."""

@@ -60,6 +60,22 @@ def test_what_is_not_there_is_zeros_with_the_sign_that_any_number_of_ranks_gives
         assert result.tolist() == [0.0, 2.0] and not np.signbit(result[0])
 
 
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_long_arrays_are_added_up_block_by_block(ranks):
+    found = [RNG.standard_normal(2 * buckets._BLOCK + 3).astype(np.float32) for _ in range(8)]
+
+    def work(comm):
+        summed = buckets.Buckets({"a": found[0]}, comm.Dup(), comm.Dup())
+        cut = Cut(16, 8)
+        summed.begin(cut)
+        for piece in cut.pieces_of(comm.rank, ranks):
+            summed.put("a", piece, found[piece])
+        return summed.finish()["a"].copy()
+
+    for result in on_ranks(ranks, work):
+        np.testing.assert_array_equal(result, added([{"a": array} for array in found], "a"), strict=True)
+
+
 def test_a_gradient_of_another_shape_is_refused():
     def work(comm):
         summed = buckets.Buckets({"a": np.empty(2, np.float32)}, comm.Dup(), comm.Dup())

@@ -40,6 +40,28 @@ class Own(nn.Module):
         return grad_output * self.scale.data[:, None, None]
 
 
+class Reusing(Own):
+    """One that has a single array for all its gradients."""
+
+    def __init__(self):
+        super().__init__()
+        self.room = np.zeros(4, np.float32)
+
+    def backward(self, grad_output, needs_input_grad=True):
+        np.sum(grad_output * self.recall(), axis=(0, 2, 3), out=self.room)
+        self.scale.add_grad(self.room)
+        return grad_output * self.scale.data[:, None, None]
+
+
+class Scaling(nn.Sequential):
+    """A network that changes a gradient of its first layer when that has been told."""
+
+    def backward(self, grad_output, needs_input_grad=True):
+        grad = super().backward(grad_output, needs_input_grad)
+        self.layers["0"].weight.grad *= 0.5
+        return grad
+
+
 class Centred(nn.CrossEntropyLoss):
     """A loss with a parameter."""
 
@@ -69,6 +91,7 @@ MODELS = {
     "residual": lambda: model(nn.Residual(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, rng=5), nn.BatchNorm2d(4)),
                                           activation="relu"), nn.BatchNorm2d(4, momentum=None)),
     "own": lambda: model(Own()),
+    "reusing": lambda: model(Reusing()),
 }
 OPTIMIZERS = {"SGD": lambda params: optim.SGD(params, 0.05, 0.9), "Adam": lambda params: optim.Adam(params, 0.01)}
 
@@ -103,6 +126,13 @@ def test_any_number_of_ranks_ends_with_the_same_bits(kind, optimizer):
 @pytest.mark.parametrize("kind", ["norm", "residual", "own"])
 def test_synchronised_too(kind):
     same_on_all(lambda comm: run(comm, kind, options=dict(sync_batch_norm=True)))
+
+
+def test_a_gradient_that_has_left_is_not_changed(monkeypatch):
+    """It would be lost, or not, as the pieces of a rank go."""
+    monkeypatch.setitem(MODELS, "scaling", lambda: Scaling(*model().layers.values()))
+    (error,) = on_ranks(1, lambda comm: run(comm, "scaling"))
+    assert isinstance(error, ValueError) and "read-only" in str(error)
 
 
 def test_more_ranks_than_pieces():

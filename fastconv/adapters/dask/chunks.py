@@ -1,6 +1,7 @@
 """Where the chunks of a result begin and end.
 
-A task costs Dask about TASK nanoseconds, whatever it does, each part of a chunk that a piece needs PART, and each byte
+A task costs Dask about TASK nanoseconds, whatever it does (on threads some less; on a cluster its worker stands still
+for twice as long, and the scheduler takes as much again), each part of a chunk that a piece needs PART, and each byte
 of the parts beside the largest, at which the piece is computed, MOVED: it is sent by another worker, or copied. So
 small chunks are joined, as long as there are tasks for many threads; chunks that would take too much memory are
 divided; and others stay as they are, since of those around them an edge is needed, and of others most. What a piece
@@ -22,9 +23,9 @@ from fastconv.functional.pieces import Along, Axis, Windowed, along
 
 Chunks = tuple[int, int] | None
 
-TASK, PART, MOVED = 500e3, 150e3, 1.0
+TASK, PART, MOVED = 1e6, 300e3, 1.0
 POOLED = 1.0
-MOST_BYTES = 64 << 20     # of what a piece reads and makes
+MOST_BYTES = 96 << 20     # of what a piece reads and makes
 FEWEST_TASKS = 32         # if there are as many chunks
 TIMES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)    # the chunks of x, along one axis
 
