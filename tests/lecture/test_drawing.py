@@ -28,8 +28,8 @@ PLACES = [(top, left, size) for top, left in ((0, 0), (0, 1), (0.5, 0.5), (1, 0)
 
 def test_five_places_and_three_sizes_lose_at_most_a_point():
     model = nn.models.lenet5(rng=0)
-    trainer = fc.Trainer(model, optim.SGD(model.parameters(), lr=0.05, momentum=0.9), loss=nn.NLLLoss())
-    trainer.fit(data.digits("train"), epochs=4, batch_size=64, seed=0, progress=False)
+    trainer = fc.Trainer(model, optim.AdamW(model.parameters(), lr=0.004), loss=nn.NLLLoss())
+    trainer.fit(data.digits("train"), epochs=8, augment=data.RandomAffine(shift=2), seed=0, progress=False)
     labels = data.digits("test").labels[:100]
 
     def right(images):

