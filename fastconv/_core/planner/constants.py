@@ -85,7 +85,7 @@ CONSTANTS = {
                          "inputs_of_lines": 0.951, "inputs_of_phases": 2.0, "load": 1.12, "multiply": 0.0514,
                          "outputs": 2.5, "outputs_of_lines": 3.2, "outputs_of_phases": 3.12, "phase": 22.4,
                          "scatter": 1.24},
-            "fourier": {"transforms": 1.15},
+            "fourier": {"transforms": 1.03},
             "product": {"band": 0.0194, "band_in_steps": 0.215, "band_of_pixels": 0.322, "band_piece_of_channel": 5.32,
                         "block": 290.0, "call": 819.0, "filter": 0.345, "filter_as_written": 0.155, "load": 0.425,
                         "multiply": 0.0964, "pack_for_few": 0.567, "pack_run": 1.38, "pack_run_for_few": 0.706,
