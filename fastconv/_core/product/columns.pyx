@@ -183,7 +183,8 @@ cdef Problem problem_of(Convolution conv) noexcept:
 cdef void compute(ColumnsCall *call, floating *shared, floating *scratch) noexcept nogil:
     call.x = shared
     gather_pixels(call.g, shared)
-    in_parallel(block_unit[floating], call, call.l.blocks, call.l.team, WHEN_READY, scratch, call.l.y_size + call.l.w_size)
+    in_parallel(block_unit[floating], call, call.l.blocks, call.l.team, WHEN_READY, scratch,
+                call.l.y_size + call.l.w_size)
 
 
 def data_gradient(Convolution conv not None):
