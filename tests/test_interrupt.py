@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import run_python
+from processes import run_python, with_ctrl_c
 
 from fastconv import _interrupt
 from fastconv.training.interrupt import gated
@@ -114,7 +114,7 @@ def test_of_ranks_the_first_alone_speaks(name, number, said):
         os.kill(os.getpid(), _signal.{"SIGINT" if number is None else "SIGTERM"})
         """
     own = {key: value for key, value in os.environ.items() if key not in _interrupt._NUMBERS}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+    done = subprocess.run(with_ctrl_c([sys.executable, "-c", script]), capture_output=True, text=True,
                           env=own | ({} if number is None else {name: number}))
     assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
 
