@@ -55,7 +55,7 @@ cdef bint channels_in_lanes(const Problem *p, Window window, int lanes) noexcept
         return False
     if p.oh == 1 and p.ow == 1 and p.xc != 1:    # one pixel has its channels side by side in any layout
         return False
-    if p.groups == 1 and p.ow > 1:    # no lanes to fill from x
+    if p.groups == 1 and (p.ow > 1 or p.oh == 1):    # no lanes to fill from x, whose channel has no stride
         return False
     return 2 * filters >= lanes or (
         p.xc == 1 and pixels_of_vector(p.groups, filters, p.xw, p.yw, lanes, window.stride_w, window.dilation_w) > 1)
