@@ -117,3 +117,21 @@ def test_what_is_not_finite_meets_no_padding():
 def test_scratch_is_what_explain_says(dtype):
     told = fc.explain((512, 4, 4), (512, 256, 4, 4), stride=2, padding=1, transposed=True, dtype=dtype)
     assert told.algorithm == "gemm" and told.workspace <= 1 << 20
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_filters_of_thousands_of_taps_take_little_scratch(dtype):
+    """So few of their weights are copied at a time."""
+    problem = problem_of(((1, 32, 64, 63), (18, 32, 63, 63), (1, 1), ((0, 0), (0, 0)), (1, 1)), dtype, False)
+    rng = np.random.default_rng(3)
+    grad_output, weight = (rng.integers(-3, 4, shape).astype(dtype)
+                           for shape in (problem.output_shape, problem.weight_shape))
+    grad_x = np.empty(problem.x_shape, dtype)
+    assert COLUMNS.refuses(problem) is None
+    driver = COLUMNS.lay_out(problem)
+    assert driver.workspace(grad_output, weight, grad_x) <= 2 << 20
+    assert driver(grad_output, weight, grad_x) == ()
+    wanted = np.zeros(problem.x_shape)
+    for row in range(2):
+        wanted[:, :, row:row + 63] += np.einsum("nk,kcrs->ncrs", grad_output[:, :, row, 0], weight)
+    np.testing.assert_array_equal(grad_x, wanted)

@@ -7,12 +7,12 @@ pixel gives to a channel and tap is added to grad_x where that tap met it:
     grad_output -> X[filter][pixel]
     parallel for block of whole channels (COLUMNS):
         for block of filters (DEPTH, fetched while the one before is multiplied):
-            its weights -> W[filter][column] (L1)
-            for 2 vectors of columns: for MR pixels: micro-kernel -> Y[pixel][column] (L1)
+            its weights -> W[filter][column] (L2)
+            for 2 vectors of columns (L1): for MR pixels: micro-kernel -> Y[pixel][column] (L1)
         for pixel, tap that meets the image: Y -> grad_x
 
 The weights are copied once before they meet all pixels: rows a power of two apart lie in one set of L1, which holds
-less than a block of them.
+fewer than a block has.
 
 Nothing is multiplied by padding, so it makes no NaN.
 
@@ -41,13 +41,15 @@ cdef extern from *:
 
 cdef enum:
     COLUMNS = 256    # of a block, at least
-    DEPTH = 64       # filters of a block: rows of weights a power of two apart share few sets of L2
+    DEPTH = 64       # filters of a block at most,
+    W_BYTES = 256 << 10    # and its weights, where those of a channel are not more
     LINE = 64        # bytes of a line of the caches
 
 # How the columns are cut, and the sizes of a call, in elements.
 cdef struct ColumnsLayout:
     int lanes, mr, team
     Py_ssize_t pixels, taps
+    Py_ssize_t depth               # filters of a block
     Py_ssize_t channels, blocks    # of a block; blocks
     Py_ssize_t x_size, y_size, w_size
     Py_ssize_t w_row               # from one filter of W to the next
@@ -70,7 +72,8 @@ cdef ColumnsLayout lay_out(const Problem *g, int team, const floating *unused) n
     l.blocks = ceildiv(g.k, l.channels)
     l.x_size, l.y_size = rounded(g.c * l.pixels), rounded(l.pixels * l.channels * l.taps)
     l.w_row = l.channels * l.taps + LINE // <Py_ssize_t>sizeof(floating)
-    l.w_size = DEPTH * l.w_row
+    l.depth = max(1, min(DEPTH, W_BYTES // (l.w_row * <Py_ssize_t>sizeof(floating))))
+    l.w_size = l.depth * l.w_row
     return l
 
 
@@ -114,19 +117,19 @@ cdef void multiply_columns(const ColumnsCall *call, Py_ssize_t first, Py_ssize_t
     cdef floating *packed = y + l.y_size
     cdef fc_product how
     how.a, how.b, how.b_vector, how.c, how.activation.kind = l.pixels, l.w_row, l.lanes, columns, FC_IDENTITY
-    for p in range(ceildiv(g.c, DEPTH)):
-        depth, how.accumulate = min(DEPTH, g.c - p * DEPTH), p > 0
-        w = <const floating *>g.weights + first + p * DEPTH * g.wc
+    for p in range(ceildiv(g.c, l.depth)):
+        depth, how.accumulate = min(l.depth, g.c - p * l.depth), p > 0
+        w = <const floating *>g.weights + first + p * l.depth * g.wc
         copy_weights(g, w, depth, columns, packed, l.w_row)
-        ahead = max(0, min(DEPTH, g.c - (p + 1) * DEPTH))    # filters to fetch, some before each panel
+        ahead = max(0, min(l.depth, g.c - (p + 1) * l.depth))    # filters to fetch, some before each panel
         for panel in range(panels):
             i = part(ahead, panels, panel)
-            fetch(g, w + (DEPTH + i) * g.wc, part(ahead, panels, panel + 1) - i, columns)
+            fetch(g, w + (l.depth + i) * g.wc, part(ahead, panels, panel + 1) - i, columns)
             vectors = min(FC_MAX_NV, (columns - panel * width) // l.lanes)
             for q in range(tiles):
                 i = part(l.pixels, tiles, q)
                 gemm_tile(<int>vectors, <int>(part(l.pixels, tiles, q + 1) - i), &how, depth,
-                          x + p * DEPTH * l.pixels + i, packed + panel * width, y + i * columns + panel * width,
+                          x + p * l.depth * l.pixels + i, packed + panel * width, y + i * columns + panel * width,
                           <const floating *>NULL)
 
 
