@@ -2,7 +2,7 @@
 
     rank_program.py KIND OPTIMIZER END.npz [CHECKPOINT.npz [resume]]
 
-Rank 0 writes the model's state to END.npz.
+Rank 0 writes the model's state to END.npz. "endless" is "long", but has no end: its ranks wait to be killed.
 """
 
 import os
@@ -18,6 +18,9 @@ from fastconv import data, nn, optim
 COMM = MPI.COMM_WORLD
 DIGITS = data.digits()
 KIND, OPTIMIZER, END, CHECKPOINT, RESUME = [*sys.argv[1:], "", ""][:5]
+ENDLESS = KIND == "endless"
+if ENDLESS:
+    KIND = "long"
 
 
 class Augment(data.RandomAffine):
@@ -63,6 +66,8 @@ def main():
     trainer.fit(train_set, {"long": 6, "resnet": 4}.get(KIND, 2), batch_size, augment=Augment(shift=1, rotate=10),
                 validation=train_set if KIND == "long" else None, progress=KIND == "long",
                 checkpoint=CHECKPOINT or None, resume=bool(RESUME))
+    if ENDLESS:
+        time.sleep(120)
     if COMM.rank == 0:
         np.savez(END, **model.state_dict())
 

@@ -116,7 +116,8 @@ def test_a_rank_that_is_killed_ends_the_run_which_goes_on_to_the_same_bits(tmp_p
     run(2, SCRIPT, "long", "Adam", tmp_path / "whole.npz", tmp_path / "whole.checkpoint.npz")
     moments = random.Random(seed)
     for attempt in range(3):
-        running = start(3, SCRIPT, "long", "Adam", tmp_path / "killed.npz", path, "resume" if path.exists() else "")
+        resume = "resume" if path.exists() else ""
+        running = start(3, SCRIPT, "endless", "Adam", tmp_path / "killed.npz", path, resume)
         processes = []
         while len(processes) < 3:
             line = running.stderr.readline()
