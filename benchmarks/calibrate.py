@@ -111,7 +111,7 @@ def draw(rng, itemsize, kinds=KINDS):
         h = w = r = s = rng.choice((3, 4, 5, 6, 7, 8, 13))
         images, padding = rng.choice((1, 1, 2, 4)), (0, 0)
     elif kind == "few outputs":
-        h = w = rng.choice((2, 3, 4, 5, 6))
+        h = w = rng.choice((2, 3, 4, 5, 6, 8, 10))
         r = s = rng.choice((1, 2, 3, 3, 5))
         stride, images = rng.choice((1, 2, 2, 3)), rng.choice((1, 1, 2, 4))
     if rng.random() < 0.3 and kind != "whole image":    # sizes that nobody chose

@@ -2,7 +2,7 @@
  *
  *   for n outputs at a time: for p < depth by vectors: for i < m: for j < n:  acc[i][j] += a[i][p] * b[j][p];  add up the lanes
  *
- * Registers: m * n accumulators, m vectors of A, one of B: 4 * 4 + 5 of 32, or 2 * 4 + 3 of 16. Few rows take more outputs at
+ * Registers: m * n accumulators, m vectors of A, one of B: 4 * 4 + 5 of 32, or 3 * 4 + 4 of 16. Few rows take more outputs at
  * once, to have as many rows of B on their way from memory. Lanes are added up in pairs, those of four outputs together, and in
  * the same order for any m and n.
  */
@@ -88,7 +88,7 @@ DOT_ROWS(1, 8) DOT_ROWS(2, 8) DOT_ROWS(3, 8) DOT_ROWS(4, 4)
 #define DOT_MOST 4
 #define DOT_TABLE {NULL, NAME(dot_rows_1), NAME(dot_rows_2), NAME(dot_rows_3), NAME(dot_rows_4)}
 #else
-DOT_ROWS(1, 8) DOT_ROWS(2, 4)
-#define DOT_MOST 2
-#define DOT_TABLE {NULL, NAME(dot_rows_1), NAME(dot_rows_2)}
+DOT_ROWS(1, 8) DOT_ROWS(2, 4) DOT_ROWS(3, 4)
+#define DOT_MOST 3
+#define DOT_TABLE {NULL, NAME(dot_rows_1), NAME(dot_rows_2), NAME(dot_rows_3)}
 #endif

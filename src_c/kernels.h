@@ -60,9 +60,10 @@ typedef struct {
     ptrdiff_t channels, block_stride; /* of A: of each output; from one vector of channels to the next */
     const ptrdiff_t *taps;            /* n_taps offsets */
     ptrdiff_t n_taps;
-    ptrdiff_t step;    /* of A: from one pixel to the next */
-    ptrdiff_t ldc;     /* of C: from one pixel to the next */
-    ptrdiff_t b_panel; /* of a pair: from the first panel of B to the second */
+    ptrdiff_t step, ldc;   /* from one pixel to the next, of A and of C */
+    const ptrdiff_t *rows; /* channel_tile of FC_MAX_MR / 2 rows at most: where each pixel is in A; or NULL */
+    ptrdiff_t b_panel;     /* of a pair: from the first panel of B to the second */
+    int accumulate;        /* channel_tile: the sum goes on from what is in C, not from the bias */
     fc_activation activation;
 } fc_pixels;
 

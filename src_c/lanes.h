@@ -90,9 +90,15 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
  *       acc[i][j] += broadcast(a[block][taps[tap] + i * step][p]) * b[block][tap][p][j]
  *
  * Registers as in gemm.h; for two panels of B 7 x 4 accumulators, three vectors of B and a broadcast: multiplications read the
- * fourth. Four pointers and the step reach all rows, as an address may add 1, 2, 4 or 8 steps to a pointer; gcc 12 would rather
- * keep a pointer for each row and spill, so the loop hides from it that the step is the same every time. A cache line is
- * prefetched to L2 with every vector of B: the next panel's, while this one is multiplied. */
+ * fourth. Where a tile has six rows at most, each has a pointer, and one distance, hidden from the compiler, moves all of them;
+ * so rows may lie anywhere. Where it has more, four pointers and the step reach all rows, as an address may add 1, 2, 4 or 8
+ * steps to a pointer; gcc 12 would rather keep a pointer for each row and spill, so the loop hides from it that the step is the
+ * same every time. A cache line is prefetched to L2 with every vector of B: the next panel's, while this one is multiplied. */
+#undef TILE_ROWS
+#undef TAP_ROWS
+#undef HIDE_ROWS
+#undef TILE_ROW
+#undef NEXT_CHANNEL
 #define CHANNEL_ROW_AT(i)                                                                                              \
     *(const T *)((i) == 0    ? a0                                                                                      \
                  : (i) == 1  ? a0 + d                                                                                  \
@@ -112,6 +118,24 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
 #define CHANNEL_ROWS(m)                                                                                                \
     const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + (m > 3 ? 3 : 0) * d, *a5 = a0 + (m > 5 ? 5 : 0) * d,      \
                *a10 = a0 + (m > 10 ? 10 : 0) * d;
+#if VECTOR_REGISTERS >= 32
+#define TILE_ROWS(m)
+#define TAP_ROWS(m)                                                                                                    \
+    ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                         \
+    CHANNEL_ROWS(m)
+#define HIDE_ROWS __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10))
+#define TILE_ROW(i) CHANNEL_ROW_AT(i)
+#define NEXT_CHANNEL a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T)
+#else
+#define TILE_ROWS(m)                                                                                                   \
+    const char *row[m];                                                                                                \
+    UNROLL for (int i = 0; i < m; i++) row[i] = (const char *)(pixels->rows ? pixels->rows[i] + a : i * step + a);     \
+    const T *const begin = a;
+#define TAP_ROWS(m) ptrdiff_t d = (a - begin + taps[t]) * (ptrdiff_t)sizeof(T);
+#define HIDE_ROWS __asm__("" : "+r"(d))
+#define TILE_ROW(i) *(const T *)(row[i] + d)
+#define NEXT_CHANNEL d += sizeof(T)
+#endif
 #define CHANNEL_TILE(m, nv)                                                                                            \
     static void NAME(channel_tile_##m##x##nv)(const fc_pixels *pixels, const T *restrict a, const T *restrict b,       \
                                               T *restrict c, const T *bias, const T *ahead) {                          \
@@ -122,29 +146,34 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
         uintptr_t line = (uintptr_t)ahead; /* which may lie outside of its array */                                    \
         enum { WIDTH = nv < 2 ? nv : 2 };  /* of a panel of B, in vectors */                                           \
         V acc[m][nv];                                                                                                  \
+        TILE_ROWS(m)                                                                                                   \
         int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                      \
-        if (channels <= 3 * LANES)                                                                                     \
+        /* channels that follow each other in A and in B */                                                            \
+        const ptrdiff_t run = n_taps == 1 && block_stride == LANES ? channels : LANES;                                 \
+        if (channels <= 3 * LANES || run == channels)                                                                  \
             UNROLL for (; fetched < m; fetched++) UNROLL for (int j = 0; j < nv; j++)                                  \
                 __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);                                        \
         UNROLL for (int j = 0; j < nv; j++) acc[0][j] = bias ? NAME(load)(bias + j * LANES) : (V){0};                  \
         UNROLL for (int i = 1; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = acc[0][j];                  \
-        for (; channels > 0; channels -= LANES, a += block_stride) {                                                   \
+        if (pixels->accumulate)                                                                                        \
+            UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
+                acc[i][j] = NAME(load)(c + i * ldc + j * LANES);                                                       \
+        for (; channels > 0; channels -= run, a += block_stride) {                                                     \
             for (int i = 0; i < (m + 3) / 4 && fetched < m; i++, fetched++)                                            \
                 UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);    \
-            ptrdiff_t depth = channels < LANES ? channels : LANES;                                                     \
+            ptrdiff_t depth = channels < run ? channels : run;                                                         \
             for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                   \
-                ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                             \
-                CHANNEL_ROWS(m)                                                                                        \
+                TAP_ROWS(m)                                                                                            \
                 for (const T *end = b + depth * WIDTH * LANES; b < end; b += WIDTH * LANES, line += sizeof(V)) {       \
-                    __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10));                                    \
+                    HIDE_ROWS;                                                                                         \
                     V bv[nv];                                                                                          \
                     UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j / 2 * b_panel + j % 2 * LANES);       \
                     __builtin_prefetch((const void *)line, 0, 2);                                                      \
                     UNROLL for (int i = 0; i < m; i++) {                                                               \
-                        V av = NAME(broadcast)(CHANNEL_ROW_AT(i));                                                     \
+                        V av = NAME(broadcast)(TILE_ROW(i));                                                           \
                         UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                   \
                     }                                                                                                  \
-                    a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T);                               \
+                    NEXT_CHANNEL;                                                                                      \
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \

@@ -76,6 +76,28 @@ def test_pointwise_with_any_stride(view):
     check((1, 4, 5, 5), (16, 4, 1, 1), padding=((0, 2), (1, 0)), view=view)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("view", VIEWS)
+def test_depth_in_parts_and_tiles_of_several_rows(view, dtype):
+    """So many channels that low tiles meet them in parts, and rows that they do not divide, of one image and of three;
+    filters and channels fill their vectors or not."""
+    for images, width, channels, filters in ((1, 7, 150, 32), (3, 5, 143, 21), (3, 13, 260, 7)):
+        check((images, channels, 4, width + 2), (filters, channels, 3, 3), padding=((1, 1), (0, 0)), view=view,
+              dtype=dtype)
+        check((images, channels, 9, 2 * width), (filters, channels, 3, 3), stride=(2, 2), padding=((1, 1), (1, 0)),
+              view=view, dtype=dtype)
+        check((images, 4 * channels, 3, width), (filters, 4 * channels, 1, 1), view=view, dtype=dtype)
+
+
+def check_depth_in_parts():
+    test_depth_in_parts_and_tiles_of_several_rows("nchw", np.float32)
+
+
+@pytest.mark.parametrize("name", isa.known())
+def test_depth_in_parts_with_every_instruction_set(name):
+    check_with_isa(name, check_depth_in_parts)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("view", VIEWS)
 def test_filters_and_pixels_larger_than_l2(view, threads):

@@ -28,7 +28,7 @@ from fastconv._core.runtime.kernels cimport (
 from fastconv._core.runtime.memory cimport Block, take
 
 cdef enum:
-    IN_PLACE_BYTES = 512 << 10    # of the image that a piece meets, where x is read in place: half of L2
+    IN_PLACE_BYTES = 192 << 10    # of the image that a piece meets, where x is read in place: in L2, beside y
     BAND_BYTES = 24 << 10      # of a band: L1
     BAND_COLUMNS = 32          # outputs
     PLANES_BYTES = 64 << 10    # of planes that are transposed together: L2

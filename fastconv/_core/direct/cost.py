@@ -32,6 +32,8 @@ def terms(problem, lanes, tile_rows):
         tiles = block["count"] * block["rows"] * block["cols"] * ceildiv(block["images"], tile_rows)
     else:
         tiles = block["count"] * block["rows"] * block["images"] * ceildiv(block["cols"], tile_rows)
+    if layout["low"] and not layout["one_row"]:    # tiles of pixels of several rows, where these are fewer
+        tiles = min(tiles, block["count"] * ceildiv(block["images"] * block["rows"] * block["cols"], tile_rows))
     band_rows = 0
     if not layout["in_place"]:
         band_rows = block["count"] * groups * block["images"] * layout["band_rows"] * (channels
@@ -55,6 +57,7 @@ def terms(problem, lanes, tile_rows):
         "store_rows": block["count"] * block["images"] * groups * vectors * (
             1 if block["cols"] == ow and problem.column_step == 1 else block["rows"]) if of_planes else 0,
         "store_pixels": 0 if of_planes else outputs,
+        "join_pixels": images * groups * oh * ow if layout["stored"] and filters % lanes else 0,
         "scatter": outputs * lanes if of_planes and problem.column_step > 1 else 0,
         "block": block["count"] * groups * panels,
         "call": 1,

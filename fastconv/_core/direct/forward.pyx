@@ -13,6 +13,10 @@ being multiples of 7 or 14.
                 for tile of pixels (of images): micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
 
+Low tiles, of 6 pixels without AVX-512, take B twice as fast as L2 gives it. So all tiles of a block meet one part of
+the channels, of which B stays in L1, then the next, and go on from what is in Y. Where rows of outputs are no multiple
+of a tile, low tiles go on in the next row, or image: each of their pixels has a pointer.
+
 With many blocks each thread takes whole blocks instead, with an X of its own: no thread waits for another.
 If the packed filters fit in L2, they are packed once, and X is small enough to stay there beside them.
 Each thread packs them for itself: to fetch lines from the other's cache takes longer. The same where they fit
@@ -23,8 +27,8 @@ The pixels of X have no more room than their channels, if these are fewer than a
 to y. A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles
 are read from x: panel by panel, or, where the packed filters fit in L2, each tile by all panels while it is in L1.
 Where pixels lie a multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and
-two panels instead. Without AVX-512 the X of 1 x 1 filters is [image][row][column][channel], as NHWC: the few rows of a
-tile are streams then.
+two panels instead. Without AVX-512 the X of 1 x 1 filters is [part of the channels][image][row][column][channel]: the
+few rows of a tile are streams then.
 
 Few channels in planes (first layers) are not transposed where layout.pyx says so: X is [image][channel][row][column],
 a copy with padding, or, where there is none, x itself. The sum then runs over the columns of filters, neighbours
@@ -48,57 +52,22 @@ from cython cimport floating
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
-from fastconv._core.problem.blocks cimport PixelBlock, block_at
-from fastconv._core.problem.filters cimport lie_in_order
+from fastconv._core.problem.blocks cimport block_at
 from fastconv._core.direct.filters cimport pack_panel, place_weights
 from fastconv._core.direct.inputs cimport fill_input, fill_steps
 from fastconv._core.direct.layout cimport (
-    DirectLayout, across_images, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
+    DirectLayout, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
 )
-from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_tile, join_pixels, vector_length
+from fastconv._core.direct.panels cimport DirectCall, DirectUnit, first_output, first_pixel, panel_step
+from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, join_pixels, vector_length
 from fastconv._core.runtime.kernels cimport fc_pixels
-from fastconv._core.problem.lanes cimport LaneBand, add_lanes, lane_band, lane_positions, store_lanes
+from fastconv._core.problem.lanes cimport LaneBand, lane_band, lane_positions
 from fastconv._core.runtime.memory cimport Block, take
-from fastconv._core.problem.sums cimport add_pixels
-from fastconv._core.problem.problem cimport Problem, activate, activation_of, beyond, ceildiv, part
+from fastconv._core.problem.problem cimport Problem, activation_of, beyond, ceildiv, part
 
 cnp.import_array()
 
 cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
-
-
-# What the units of a call share. `at` and `weights_at` are the tables of fill_lanes and of pack_panel, `taps` where the
-# taps lie in X. `packed` is room for the B of all filters, if they are packed before the first block: the first
-# thread's, or that of all.
-cdef struct DirectCall:
-    const Problem *p
-    const DirectLayout *l
-    const Py_ssize_t *at
-    const Py_ssize_t *weights_at
-    const Py_ssize_t *taps
-    const void *prepared
-    void *packed
-
-# A block of pixels of a group, on which `team` threads work: its X, unless tiles are read from x, and the B of all
-# filters, or NULL where each panel is packed just before its use.
-cdef struct DirectUnit:
-    const DirectCall *call
-    PixelBlock block
-    Py_ssize_t group
-    int team
-    void *x
-    const void *filters
-
-# A panel of filters or a pair of them: B, the bias or NULL, what tiles prefetch for the next one or NULL; where a
-# block's pixels go.
-cdef struct DirectPanel:
-    bint pair
-    Py_ssize_t vectors
-    const void *b
-    const void *bias
-    const void *ahead
-    void *out
-    Py_ssize_t out_image, out_row, out_pixel
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -139,146 +108,6 @@ cdef void fill_step(const void *data, Py_ssize_t step, floating *unused) noexcep
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A block by a panel
-
-
-cdef const floating *following(const DirectCall *call, const floating *w, const floating *prepared,
-                               Py_ssize_t panels) noexcept nogil:
-    """What the panel that comes `panels` after the one at w, or at prepared, is made from, if that is one piece; or
-    NULL."""
-    cdef const Problem *p = call.p
-    if panels == 0 or (call.l.beforehand and not call.l.far):
-        return NULL
-    if prepared != NULL:
-        return prepared + panels * call.l.b_size
-    if lie_in_order(p) and p.wk == p.own * p.wc:
-        return w + panels * call.l.width * p.wk
-    return NULL
-
-
-cdef inline const floating *first_pixel(const DirectUnit *u, const floating *unused) noexcept nogil:
-    """Of a block, where it is read in place."""
-    cdef const Problem *p = u.call.p
-    return (<const floating *>p.x + u.group * p.c * p.xc + u.block.n0 * p.xn
-            + (u.block.row0 * p.stride_h - p.top) * p.xh + (u.block.col0 * p.stride_w - p.left) * p.xw)
-
-
-cdef inline floating *first_output(const DirectUnit *u, const floating *unused) noexcept nogil:
-    """Of a block and group."""
-    cdef const Problem *p = u.call.p
-    return <floating *>p.y + u.group * p.k * p.yk + u.block.n0 * p.yn + u.block.row0 * p.yh + u.block.col0 * p.yw
-
-
-cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *unused) noexcept nogil:
-    """All tiles of a block by a panel or a pair."""
-    cdef const DirectLayout *l = u.call.l
-    cdef const Problem *p = u.call.p
-    cdef Py_ssize_t n = u.block.images, rows = u.block.rows, cols = u.block.cols, line, q, t, m, tiles, left
-    cdef Py_ssize_t lines = p.own * p.r * p.s, vectors = f.vectors
-    cdef Py_ssize_t of_pixels = n * rows, inner = rows, length = cols
-    cdef Py_ssize_t outer_step = l.image_step, inner_step = l.row_step, outer_out = f.out_image, inner_out = f.out_row
-    cdef const floating *x = first_pixel(u, unused) if l.in_place else <const floating *>u.x
-    cdef const floating *b = <const floating *>f.b
-    cdef const floating *bias = <const floating *>f.bias
-    cdef const floating *ahead = <const floating *>f.ahead
-    cdef const floating *fetched
-    cdef const floating *start
-    cdef floating *out
-    cdef fc_pixels pixels
-    pixels.channels, pixels.block_stride = l.depth, l.channel_pitch
-    pixels.taps, pixels.n_taps = u.call.taps, l.n_taps
-    pixels.step, pixels.ldc, pixels.b_panel = l.pixel_step, f.out_pixel, l.b_size
-    pixels.activation = activation_of(p, not p.accumulate)
-    if l.one_row:
-        of_pixels, inner, length = 1, 1, u.block.pixels
-    elif across_images(l, &u.block):
-        of_pixels, inner, length = rows * cols, cols, n
-        outer_step, inner_step, pixels.step = l.row_step, l.pixel_step, l.image_step
-        outer_out, inner_out, pixels.ldc = f.out_row, f.out_pixel, f.out_image
-    tiles = ceildiv(length, l.mr)
-    left = of_pixels * tiles
-    for line in range(of_pixels):    # a row, or one pixel of all images
-        start = x + line // inner * outer_step + line % inner * inner_step
-        out = <floating *>f.out + line // inner * outer_out + line % inner * inner_out
-        for q in range(tiles):
-            t = part(length, tiles, q)
-            m = part(length, tiles, q + 1) - t
-            # the last tiles prefetch: what X pushes out of L2 would be lost before its use
-            fetched = b
-            if ahead != NULL and left <= vectors:
-                fetched = beyond(ahead, (vectors - left) * lines * l.lanes)
-            if p.own < p.c:
-                group_tile(<int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias, fetched)
-            elif f.pair:
-                channel_tile_pair(<int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias, fetched)
-            else:
-                channel_tile(<int>vectors, <int>m, &pixels, start + t * pixels.step, b, out + t * pixels.ldc, bias,
-                             fetched)
-            left -= 1
-
-
-cdef void panel_step(const void *data, Py_ssize_t step, floating *scratch) noexcept nogil:
-    """A block by one panel of a group or by a pair of them. The scratch: B, Y, bias."""
-    cdef const DirectUnit *u = <const DirectUnit *>data
-    cdef const DirectLayout *l = u.call.l
-    cdef const Problem *p = u.call.p
-    cdef Py_ssize_t panel = panel_of(l, step), k = panel * l.width, filters, panels, width, next_panel = 0, i, q
-    cdef const floating *w = <const floating *>p.weights + (u.group * p.k + k) * p.wk
-    cdef const floating *prepared = <const floating *>u.filters
-    cdef const floating *bias = <const floating *>p.bias
-    cdef floating *panel_bias
-    cdef floating *result
-    cdef floating *y = first_output(u, scratch) + k * p.yk
-    cdef DirectPanel f
-    filters = min((panel_of(l, step + 1) - panel) * l.width, p.k - k)
-    panels, f.vectors = ceildiv(filters, l.width), ceildiv(filters, l.lanes)
-    f.pair, width = panels == 2, f.vectors * l.lanes
-    result = scratch + panels * l.b_size
-    panel_bias = result + panels * l.y_size
-    if prepared != NULL:
-        prepared += (u.group * l.panels + panel) * l.b_size
-    if step + u.team < l.steps:    # the next one of this thread, or about that
-        next_panel = panel_of(l, step + u.team) - panel
-    f.ahead = following(u.call, w, prepared, next_panel)
-    f.b = prepared
-    if prepared == NULL:
-        for i in range(panels):
-            pack_panel(l, p, w + i * l.width * p.wk, min(l.width, filters - i * l.width), u.call.weights_at,
-                       scratch + i * l.b_size)
-        f.b = scratch
-    f.bias = NULL
-    if bias != NULL:
-        bias += u.group * p.k + k
-        for i in range(width):
-            panel_bias[i] = bias[i] if i < filters else 0
-        f.bias = panel_bias
-    if l.stored and filters == width:
-        f.out, f.out_image, f.out_row, f.out_pixel = y, p.yn, p.yh, p.yw
-        multiply(u, &f, scratch)
-        return
-    f.out, f.out_pixel = result, width
-    f.out_row = u.block.cols * width
-    f.out_image = u.block.rows * f.out_row
-    multiply(u, &f, scratch)
-    if p.accumulate and p.yk == 1:
-        for i in range(u.block.images):
-            add_pixels(p, u.block.rows, u.block.cols, filters, <const floating *>(result + i * f.out_image), width,
-                       y + i * p.yn)
-        return
-    if p.accumulate:
-        for i in range(u.block.images):
-            for q in range(f.vectors):
-                add_lanes(p, y + i * p.yn + q * l.lanes * p.yk, <int>min(l.lanes, filters - q * l.lanes), u.block.rows,
-                          u.block.cols, result + i * f.out_image + q * l.lanes, width)
-        if p.activation:
-            activate(p.activation, result, u.block.pixels * width, p.slope)
-    for i in range(u.block.images):
-        for q in range(f.vectors):
-            store_lanes(p, y + i * p.yn + q * l.lanes * p.yk, <int>min(l.lanes, filters - q * l.lanes), u.block.rows,
-                        u.block.cols, result + i * f.out_image + q * l.lanes, width)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # A block tile by tile
 
 
@@ -304,6 +133,7 @@ cdef void pointwise_block(const DirectUnit *u, floating *scratch) noexcept nogil
     cdef fc_pixels pixels, apart    # the tiles in y, and the last panel's in the scratch
     pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = p.c, l.lanes, &zero, 1
     pixels.step, pixels.ldc, pixels.b_panel, pixels.activation = p.xw, p.yw, l.b_size, activation_of(p, True)
+    pixels.accumulate, pixels.rows = False, NULL
     apart = pixels
     apart.ldc = ceildiv(p.k - last, l.lanes) * l.lanes
     if bias != NULL:

@@ -50,7 +50,7 @@ cdef void fill_input(const Problem *p, const DirectLayout *l, const PixelBlock *
     if p.xc != 1:
         for i in range(block.images):
             fill_lanes(p, &band, x + c * p.xc + i * p.xn, <int>min(l.lanes, p.c - c), <floating>p.value, at,
-                       dst + step * l.channel_pitch + i * l.image_pitch)
+                       dst + c // l.cut * l.part_pitch + c % l.cut // l.lanes * l.channel_pitch + i * l.image_pitch)
     elif l.private:
         fill_pixels(p, &band, 0, band.rows, x + step * p.xn, p.c, dst + step * l.image_pitch, l.channel_pitch)
     else:

@@ -21,10 +21,12 @@ cdef struct DirectLayout:
     bint each_tile                     # and each by all panels, one after the other
     Py_ssize_t pixel                   # of X: from one to the next
     Py_ssize_t depth, n_taps           # of the product: where pixels of X lie close, a row of taps counts as one
+    bint low                           # tiles are so low that a kernel has a pointer for each of its pixels
+    Py_ssize_t cut                     # of the depth, that all tiles meet before the next: its B stays in L1
     Py_ssize_t band_rows, band_cols
     # From channel to channel, and row to row, of planes that are read as they are.
     Py_ssize_t plane_pitch, line_pitch
-    Py_ssize_t image_pitch, channel_pitch   # of X
+    Py_ssize_t image_pitch, channel_pitch, part_pitch   # of X; the last from one cut to the next
     Py_ssize_t image_step, row_step, pixel_step   # from output to output, where tiles are read
     Py_ssize_t panels, width           # of a group; filters of one
     Py_ssize_t pairs, steps            # pairs of panels that share tiles come first; these and the others are steps
@@ -40,6 +42,9 @@ cdef inline Py_ssize_t panel_of(const DirectLayout *l, Py_ssize_t step) noexcept
 
 
 cdef bint across_images(const DirectLayout *l, const PixelBlock *block) noexcept nogil
+cdef bint joins_rows(const DirectLayout *l, const PixelBlock *block) noexcept nogil
+cdef void place_pixels(const DirectLayout *l, const PixelBlock *block, Py_ssize_t first, Py_ssize_t m,
+                       Py_ssize_t *at) noexcept nogil
 cdef Problem only_met(Problem p) noexcept nogil
 cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil
 cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) noexcept nogil

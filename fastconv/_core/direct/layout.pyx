@@ -5,7 +5,7 @@ from cython cimport floating
 from fastconv._core.problem.blocks cimport block_at, block_pixels
 from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.runtime.isa cimport kernels, pair_rows, tile_rows, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_NV
+from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV
 from fastconv._core.problem.lanes cimport fits_closely, position_count
 from fastconv._core.problem.problem cimport ceildiv, rounded
 
@@ -21,6 +21,7 @@ cdef enum:
     SMALL_BYTES = 256 << 10   # of X at most, beside them
     FAR_BYTES = 2 << 20       # of packed filters that are better read from L3, in one piece, than an X
     LARGE_BYTES = 1 << 20     # from this size on, in pieces
+    NEAR_B_BYTES = 16 << 10   # of a panel stay in L1, beside tiles
     TABLE = 2048              # channels x taps of filters that are transposed at a time
     FEWEST_COLUMNS = 3        # of filters that take the place of channels,
     MOST_CHANNELS = 3         # for each of them
@@ -32,6 +33,30 @@ cdef bint across_images(const DirectLayout *l, const PixelBlock *block) noexcept
     cdef Py_ssize_t images = block.images, cols = block.cols
     return (l.image_step % NEAR_ELEMENTS != 0
             and images * ceildiv(cols, l.mr) > SAVED * cols * ceildiv(images, l.mr))
+
+
+cdef bint joins_rows(const DirectLayout *l, const PixelBlock *block) noexcept nogil:
+    """Whether tiles of pixels of several rows are fewer."""
+    return (l.low and not l.one_row
+            and ceildiv(block.pixels, l.mr) < block.images * block.rows * ceildiv(block.cols, l.mr))
+
+
+cdef void place_pixels(const DirectLayout *l, const PixelBlock *block, Py_ssize_t first, Py_ssize_t m,
+                       Py_ssize_t *at) noexcept nogil:
+    """Where m pixels of a block are read, counted over its images and rows."""
+    cdef Py_ssize_t col = first % block.cols, row = first // block.cols, i, place
+    cdef Py_ssize_t next_row = l.row_step - block.cols * l.pixel_step
+    cdef Py_ssize_t next_image = l.image_step - block.rows * l.row_step
+    place = row // block.rows * l.image_step + row % block.rows * l.row_step + col * l.pixel_step
+    row %= block.rows
+    for i in range(m):
+        at[i] = place
+        place += l.pixel_step
+        col += 1
+        if col == block.cols:
+            col, row, place = 0, row + 1, place + next_row
+            if row == block.rows:
+                row, place = 0, place + next_image
 
 
 cdef Problem only_met(Problem p) noexcept nogil:
@@ -114,6 +139,10 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
         l.pixel, l.depth, l.n_taps = 1, p.s, p.c * p.r
     elif l.pixel < l.lanes and p.c * p.s <= l.lanes and p.dilation_w == 1:
         l.depth, l.n_taps = p.c * p.s, p.r
+    l.low, l.cut = l.mr < FC_MAX_MR and p.own == p.c, l.depth
+    if l.low and l.pixel == l.lanes and l.depth > l.lanes:
+        l.cut = max(1, NEAR_B_BYTES // (l.n_taps * l.lanes * l.width * <Py_ssize_t>sizeof(floating)))
+        l.cut = ceildiv(ceildiv(l.depth, l.lanes), ceildiv(ceildiv(l.depth, l.lanes), l.cut)) * l.lanes
     # blocks: with an X, the rows of the outputs and their halo, that stays where it should
     l.in_place = (inside(p) and p.xw == 1) if l.in_planes else (pointwise(p) and p.xc == 1)
     bytes_a_row = (p.stride_h * (p.ow * p.stride_w + (p.s - 1) * p.dilation_w)
@@ -149,6 +178,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
     if l.image_pitch % 32 == 0 and not pointwise(p):    # lines of images spread over the sets of L1
         l.image_pitch += 16
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
+    l.part_pitch = l.cut // l.lanes * l.channel_pitch
     l.x_size = rounded(ceildiv(p.c, l.lanes) * l.channel_pitch)
     if l.in_planes:
         l.image_pitch, l.channel_pitch = p.c * l.plane_pitch + (16 if p.c * l.plane_pitch % 32 == 0 else 0), l.lanes
@@ -156,12 +186,13 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
     if pointwise(p) and p.c > l.lanes and l.mr <= NEAR_ROWS:
         # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each
         # are not
-        l.pixel, l.channel_pitch = odd_lines(p.c), l.lanes
+        l.pixel, l.channel_pitch = odd_lines(min(p.c, l.cut)), l.lanes
         l.image_pitch = l.band_rows * l.band_cols * l.pixel
-        l.x_size = rounded(l.blocking.images * l.image_pitch)
+        l.part_pitch = l.blocking.images * l.image_pitch
+        l.x_size = rounded(ceildiv(p.c, l.cut) * l.part_pitch)
     l.image_step, l.row_step, l.pixel_step = l.image_pitch, p.stride_h * l.band_cols * l.pixel, p.stride_w * l.pixel
     if l.in_place:
-        l.x_size, l.channel_pitch = 0, l.lanes
+        l.x_size, l.channel_pitch, l.part_pitch = 0, l.lanes, l.cut
         l.line_pitch, l.plane_pitch = p.xh, p.xc
         l.image_step, l.row_step, l.pixel_step = p.xn, p.stride_h * p.xh, p.stride_w * p.xw
     l.at_size = rounded(max(position_count(p, l.band_rows, l.band_cols), (l.chunk + l.lanes) * p.r * p.s))

@@ -70,7 +70,7 @@ CONSTANTS = {
     },
     "avx2": {
         4: {
-            "few outputs": {"load": 0.301, "move": 0.0878, "multiply": 0.25, "patches": 1070.0},
+            "few outputs": {"call": 1450.0, "load": 0.28, "move": 0.45, "multiply": 0.178, "patches": 4200.0},
             "rows": {"call": 578.0, "multiply": 0.108, "row": 70.2, "scatter": 1.2, "store": 0.339, "store_far": 0.725,
                      "tile": 3.15},
             "depthwise": {"band": 0.286, "band_in_steps": 0.498, "multiply": 0.173, "multiply_square": 0.12,
@@ -78,9 +78,9 @@ CONSTANTS = {
                           "pixels_output": 0.444, "pixels_row": 8.91, "plane": 10.4, "planes_input": 1.8,
                           "planes_multiply": 0.17, "planes_row": 13.8, "scatter": 0.0971, "tap": 0.303},
             "direct": {"band_in_steps": 4.36, "band_of_pixels": 0.878, "band_of_planes": 0.944, "band_of_rows": 0.175,
-                       "band_row": 5.53, "block": 57.0, "filter": 1.13, "load": 0.7, "multiply": 0.0773,
-                       "multiply_narrow": 0.454, "store_pixels": 1.47, "store_planes": 2.19, "store_planes_far": 0.657,
-                       "store_rows": 4.1, "tap": 0.274},
+                       "band_row": 5.53, "block": 57.0, "filter": 1.13, "join_pixels": 2.5, "load": 0.7,
+                       "multiply": 0.0773, "multiply_narrow": 0.454, "store_pixels": 1.47, "store_planes": 2.19,
+                       "store_planes_far": 0.657, "store_rows": 4.1, "tap": 0.274},
             "winograd": {"band_of_pixels": 1.99, "band_of_planes": 1.86, "filter": 1.27, "inputs": 1.1,
                          "inputs_of_lines": 0.951, "inputs_of_phases": 2.0, "load": 1.12, "multiply": 0.0514,
                          "outputs": 2.5, "outputs_of_lines": 3.2, "outputs_of_phases": 3.12, "phase": 22.4,
@@ -93,7 +93,7 @@ CONSTANTS = {
                         "tile": 10.6},
         },
         8: {
-            "few outputs": {"call": 500.0, "load": 0.431, "move": 1.0, "multiply": 0.168, "patches": 6000.0},
+            "few outputs": {"call": 500.0, "load": 0.38, "move": 0.5, "multiply": 0.165, "patches": 4500.0},
             "rows": {"multiply": 0.107, "scatter": 1.2, "store": 0.403, "store_far": 0.534, "tile": 2.75},
             "depthwise": {"band": 0.636, "multiply": 0.171, "multiply_square": 0.094, "multiply_square_2": 0.224,
                           "output": 0.616, "pixels_input": 0.333, "pixels_multiply": 0.176, "pixels_output": 0.724,

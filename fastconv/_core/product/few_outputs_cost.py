@@ -4,7 +4,7 @@ import math
 
 from fastconv._core.problem.sizes import ceildiv, inside
 
-MOST_OUTPUTS = 8        # of a filter; with more it pays to pack the filters
+MOST_OUTPUTS = 32       # of a filter; with more it pays to pack the filters
 MOST_BYTES = 1 << 20    # of patches that are laid out as filters are
 
 

@@ -3,6 +3,7 @@ padding."""
 
 cimport numpy as cnp
 from cython cimport floating
+from libc.string cimport memcpy
 
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.problem.problem cimport Problem, ceildiv
@@ -25,8 +26,11 @@ cdef void gather_patch(const Problem *g, const floating *image, Py_ssize_t i, Py
                 src = image + c * g.xc + row * g.xh + column * g.xw
                 for s in range(first):
                     to[s] = value
-                for s in range(first, last):
-                    to[s] = src[s * step]
+                if step == 1 and last - first == 3:    # as most filters have them: copied without a loop
+                    memcpy(to + first, src + first, 3 * sizeof(floating))
+                else:
+                    for s in range(first, last):
+                        to[s] = src[s * step]
                 for s in range(last, g.s):
                     to[s] = value
             else:

@@ -1,0 +1,1 @@
+# For other Cython modules only: panels.pxd.
