@@ -60,8 +60,8 @@ INLINE V NAME(max_of_windows)(const T *x, ptrdiff_t taps, ptrdiff_t dilation, co
     }
     T best[4 * LANES];
     UNROLL for (int i = 0; i < stride; i++) {
-        const int at = i < stride - 1 ? i * LANES
-                                      : i * (LANES - 1); /* the last element that counts is the last one read */
+        /* the last element that counts is the last one read */
+        const int last = (stride - 1) * (LANES - 1), at = i * LANES < last ? i * LANES : last;
         NAME(store)(best + at, NAME(max_of_taps)(x + at, taps, dilation, seen));
     }
     V m;

@@ -365,7 +365,8 @@ def test_every_instruction_set(name):
 
 
 GUARDED = """
-    import ctypes, mmap
+    import ctypes, mmap, os, sys
+    os.environ["FASTCONV_ISA"] = sys.argv[1]
     import numpy as np
     import fastconv as fc
 
@@ -402,9 +403,15 @@ GUARDED = """
                 grad, indices = guarded(fc.avg_pool2d(x, kernel_size, **options), at_end), guarded(indices, at_end)
                 fc.max_pool2d_backward(grad, indices, x.shape, kernel_size, **options)
                 fc.avg_pool2d_backward(grad, x.shape, kernel_size, **options)
+            for stride in (1, 2, 3, 4, 5, 8):    # rows without their places
+                for kernel_size in (2, 3, stride):
+                    for outputs in (1, 2, 4, 7, 9, 16, 33):
+                        x = guarded(np.ones((1, 1, (outputs - 1) * stride + kernel_size), dtype), at_end)
+                        fc.max_pool1d(x, kernel_size, stride=stride)
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="protects pages with mprotect")
-def test_nothing_is_read_outside_the_arrays():
-    in_new_process(GUARDED)
+@pytest.mark.parametrize("name", isa.usable())
+def test_nothing_is_read_outside_the_arrays(name):
+    in_new_process(GUARDED, name)
