@@ -81,12 +81,11 @@ def test_pointwise_with_any_stride(view):
 def test_depth_in_parts_and_tiles_of_several_rows(view, dtype):
     """So many channels that low tiles meet them in parts, and rows that they do not divide, of one image and of three;
     filters and channels fill their vectors or not."""
-    for images, width, channels, filters in ((1, 7, 150, 32), (3, 5, 143, 21), (3, 13, 260, 7)):
-        check((images, channels, 4, width + 2), (filters, channels, 3, 3), padding=((1, 1), (0, 0)), view=view,
-              dtype=dtype)
-        check((images, channels, 9, 2 * width), (filters, channels, 3, 3), stride=(2, 2), padding=((1, 1), (1, 0)),
+    for images, width, depth, filters in ((1, 7, 150, 32), (3, 5, 143, 21), (3, 13, 260, 7)):
+        check((images, depth, 4, width + 2), (filters, depth, 3, 3), padding=((1, 1), (0, 0)), view=view, dtype=dtype)
+        check((images, depth, 9, 2 * width), (filters, depth, 3, 3), stride=(2, 2), padding=((1, 1), (1, 0)),
               view=view, dtype=dtype)
-        check((images, 4 * channels, 3, width), (filters, 4 * channels, 1, 1), view=view, dtype=dtype)
+        check((images, 4 * depth, 3, width), (filters, 4 * depth, 1, 1), view=view, dtype=dtype)
 
 
 def check_depth_in_parts():

@@ -50,7 +50,7 @@ from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 from fastconv._core.winograd.filters cimport place_taps, transform_panel
 from fastconv._core.winograd.inputs cimport place_tiles
 from fastconv._core.winograd.layout cimport (
-    IN_ONE_PLACE, IN_PANELS, WinogradBlock, WinogradLayout, channels_of, filters_of, lay_out_filters,
+    IN_ONE_PLACE, IN_PANELS, WinogradBlock, WinogradLayout, channels_of, filters_of, lay_out_filters, place_v,
     problem_with_stride, taps_table_size, weights_size,
 )
 from fastconv._core.winograd.products cimport multiply
@@ -117,7 +117,7 @@ cdef void input_unit(const void *data, Py_ssize_t index, floating *scratch) noex
     cdef LaneBand band = lane_band(g, 0, call.band_cols, l.lanes)
     cdef const floating *x = (<const floating *>g.x + n * g.xn + (call.block.group * l.channels + q * l.lanes) * g.xc)
     cdef floating *rows = scratch + l.band_at
-    cdef floating *v = <floating *>call.block.v + q * l.mr * l.lanes
+    cdef floating *v = <floating *>call.block.v + q * l.v_vector
     band.row0, band.rows = (call.block.first + i) % l.tile_rows * 4, 4
     if channels <= 0:
         return
@@ -131,7 +131,7 @@ cdef void input_unit(const void *data, Py_ssize_t index, floating *scratch) noex
             call.otherwise[n] = 1
         gradient_tiles(l, rows, band.pitch, v, call.block.tile_at + i * l.tiles)
         rows += l.band_vector
-        v += l.mr * l.lanes
+        v += l.v_vector
 
 
 cdef void finish_row(const PatchesCall *call, floating *row, Py_ssize_t channel, int channels) noexcept nogil:
@@ -253,8 +253,7 @@ cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, in
     if l.joined > 1:    # their products take any number of tiles
         l.mr = block_tiles
     l.band_vector = rounded(4 * 4 * l.tiles * l.lanes)
-    l.v_tiles = l.vectors * l.mr * l.lanes
-    l.v_point = ceildiv(block_tiles, l.mr) * l.v_tiles + l.lanes
+    place_v(&l, block_tiles)
     l.m_point = block_tiles * l.width + l.lanes
     l.v_size = rounded(l.points * l.points * l.v_point)
     patch_row = (8 * l.tiles + 2) * l.lanes

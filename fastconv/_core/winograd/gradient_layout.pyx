@@ -102,9 +102,9 @@ cdef WinogradGradientLayout lay_out_gradient(const Problem *g, const Problem *y,
     # V[point][channel vector][tile]: two vectors of them are B of a product;
     # Z[point][tile][filter], of which some are A
     block_tiles = l.block_strips * l.x.tiles
-    l.x.mr, l.x.v_tiles = block_tiles, 0
+    l.x.mr, l.x.v_tiles, l.x.v_tile, l.x.v_vector = block_tiles, 0, l.x.lanes, block_tiles * l.x.lanes
     l.x.v_point = l.x.vectors * block_tiles * l.x.lanes + l.x.lanes
-    l.y.mr, l.y.v_tiles = 1, (l.y.vectors + 1) * l.y.lanes
+    l.y.mr, l.y.v_tiles, l.y.v_tile, l.y.v_vector = 1, (l.y.vectors + 1) * l.y.lanes, 0, l.y.lanes
     l.y.v_point = block_tiles * l.y.v_tiles + l.y.lanes
     l.v_size, l.z_size = rounded(points * l.x.v_point), rounded(points * l.y.v_point)
     l.u_at = rounded(max(band_size(&l.x), band_size(&l.y)))

@@ -68,7 +68,7 @@ cdef void place_tiles(const WinogradLayout *l, WinogradBlock *block) noexcept no
     cdef Py_ssize_t tiles = (block.last - block.first) * l.tiles, blocks = ceildiv(tiles, l.mr), b, t
     for b in range(blocks):
         for t in range(part(tiles, blocks, b), part(tiles, blocks, b + 1)):
-            block.tile_at[t] = b * l.v_tiles + (t - part(tiles, blocks, b)) * l.lanes
+            block.tile_at[t] = b * l.v_tiles + (t - part(tiles, blocks, b)) * l.v_tile
 
 
 cdef WinogradPiece piece_at(const WinogradLayout *l, const Problem *g, const WinogradBlock *block,
@@ -112,7 +112,7 @@ cdef void transform_inputs(const WinogradLayout *l, const Problem *g, const Wino
     cdef char *again = l.again + n // l.col_blocks * l.tile_rows + piece.first % l.tile_rows
     cdef floating *band = scratch + l.band_at
     cdef floating *energy = band + l.vectors_at_once * l.band_vector
-    cdef floating *v = <floating *>block.v + piece.channel * l.mr
+    cdef floating *v = <floating *>block.v + piece.channel // l.lanes * l.v_vector
     cdef const floating *strip
     cdef fc_contrast_blocks blocks
     if piece.channels <= 0:
@@ -126,4 +126,4 @@ cdef void transform_inputs(const WinogradLayout *l, const Problem *g, const Wino
             blocks.known = l.blocks_of_contrast.known if i else 0
             if l.contrast > 0 and band_contrast(&blocks, strip, places, energy, <floating>l.contrast):
                 mark_byte(again + i)
-            input_tiles(l, strip, pitch, v + q * l.mr * l.lanes, tile_at + i * l.tiles)
+            input_tiles(l, strip, pitch, v + q * l.v_vector, tile_at + i * l.tiles)

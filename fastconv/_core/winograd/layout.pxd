@@ -37,7 +37,8 @@ cdef struct WinogradLayout:
     Py_ssize_t vectors_at_once               # that are filled together
     Py_ssize_t rows, band_vector             # of a band; from one channel vector's to the next one's
     Py_ssize_t u_point, u_panel              # from one point, one panel of U to the next
-    Py_ssize_t v_point, v_tiles              # from one point, one block of mr tiles of V to the next
+    Py_ssize_t v_point, v_tiles              # from one point, one block of mr tiles of V to the next,
+    Py_ssize_t v_tile, v_vector              # and within such a block from one tile, one vector of channels
     Py_ssize_t m_point
     # where the arrays of a thread's scratch begin, after its table of tiles, and the sizes of all that is shared
     Py_ssize_t band_at, weights_at, u_at, v_at, m_at, strip_at, thread_size
@@ -107,6 +108,7 @@ cdef inline Py_ssize_t tiles_of(const Problem *g) noexcept nogil:
 
 cdef Problem problem_with_stride(Convolution conv) noexcept
 cdef void lay_out_filters(WinogradLayout *l, const Problem *g, Py_ssize_t size) noexcept nogil
+cdef void place_v(WinogradLayout *l, Py_ssize_t block_tiles) noexcept nogil
 cdef void lay_out_bands(WinogradLayout *l, const Problem *g, Py_ssize_t block_strips) noexcept nogil
 cdef Py_ssize_t filters_at_once(const Problem *g, Py_ssize_t size, int team) noexcept nogil
 cdef WinogradLayout lay_out(const Problem *g, Py_ssize_t size, bint prepared, Py_ssize_t held, int team) noexcept nogil

@@ -7,7 +7,7 @@ channels.
 from fastconv._core.runtime.isa cimport kernels
 from fastconv._core.runtime.kernels cimport (
     FC_F42, FC_F42_COLUMN, FC_F42_ROW, FC_F43, FC_F43_COLUMN, FC_F43_ROW, FC_F43_STRIDE_2, FC_F45, FC_F45_COLUMN,
-    FC_F45_ROW, FC_MAX_NV, fc_contrast_blocks,
+    FC_F45_ROW, FC_MAX_MR, FC_MAX_NV, fc_contrast_blocks,
 )
 from fastconv._core.problem.convolution cimport Convolution, record_of
 from fastconv._core.problem.lanes cimport position_count
@@ -27,6 +27,8 @@ cdef enum:
     PIECE_STRIPS = 8             # of a band at most
     BAND_BYTES = 2560 << 10      # of a band, where it has more than one strip
     PIXEL_BYTES = 256            # of a pixel's channels that are read together
+    LINE_BYTES = 64              # of the caches
+    FEWEST_VECTORS = 4           # of channels, for which a loop of their own pays
 
 
 cdef Problem problem_with_stride(Convolution conv) noexcept:
@@ -170,8 +172,7 @@ cdef void cut(WinogradLayout *l, const Problem *g, Py_ssize_t most_tiles) noexce
     # tables hold Py_ssize_t: two elements each, or one double
     l.table_size = rounded(max(l.inputs_size, block_tiles)) * sizeof(Py_ssize_t) // size
     # arrays
-    l.v_tiles = l.vectors * l.mr * l.lanes
-    l.v_point = ceildiv(block_tiles, l.mr) * l.v_tiles + l.lanes
+    place_v(l, block_tiles)
     l.m_point = block_tiles * l.width + l.lanes
     l.v_size = rounded(l.n_points * l.v_point)
     l.band_at = rounded(block_tiles) * sizeof(Py_ssize_t) // size
@@ -182,6 +183,19 @@ cdef void cut(WinogradLayout *l, const Problem *g, Py_ssize_t most_tiles) noexce
     l.strip_at = l.m_at + rounded(l.n_points * l.m_point)
     l.thread_size = l.strip_at + rounded(4 * 4 * l.tiles * l.lanes)
     l.shared_size = (0 if l.private else l.v_size) + (l.u_size if l.place == IN_ONE_PLACE and not l.prepared else 0)
+
+
+cdef void place_v(WinogradLayout *l, Py_ssize_t block_tiles) noexcept nogil:
+    """Where the tiles of a block and their vectors are in V. Where tiles of the product are low, the channels of each
+    follow each other: one loop is all that such a tile has. Elsewhere a vector of all tiles comes before the next, and
+    they fill whole lines of the cache."""
+    cdef Py_ssize_t line = LINE_BYTES // l.size
+    l.v_tile, l.v_vector = l.lanes, l.mr * l.lanes
+    l.v_tiles = l.vectors * l.v_vector
+    if l.mr < FC_MAX_MR and l.joined == 1 and l.vectors >= FEWEST_VECTORS:
+        l.v_tile, l.v_vector = (ceildiv(l.vectors * l.lanes, 2 * line) * 2 + 1) * line, l.lanes
+        l.v_tiles = l.mr * l.v_tile
+    l.v_point = ceildiv(block_tiles, l.mr) * l.v_tiles + l.lanes
 
 
 cdef Py_ssize_t filters_at_once(const Problem *g, Py_ssize_t size, int team) noexcept nogil:

@@ -30,8 +30,8 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
     cdef const floating *next_up = u
     cdef const floating *ahead
     cdef fc_pixels pixels
-    pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = channels, l.mr * l.lanes, &zero, 1
-    pixels.step, pixels.ldc, pixels.b_panel = l.lanes, l.width, 0
+    pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = channels, l.v_vector, &zero, 1
+    pixels.step, pixels.ldc, pixels.b_panel = l.v_tile, l.width, 0
     pixels.activation.kind, pixels.accumulate, pixels.rows = FC_IDENTITY, False, NULL
     for point in range(points):
         up = next_up
