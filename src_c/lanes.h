@@ -148,8 +148,8 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
         V acc[m][nv];                                                                                                  \
         TILE_ROWS(m)                                                                                                   \
         int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                      \
-        /* channels that follow each other in A and in B */                                                            \
-        const ptrdiff_t run = n_taps == 1 && block_stride == LANES ? channels : LANES;                                 \
+        /* channels that follow each other in A and in B: a low tile is through with a vector of them at once */       \
+        const ptrdiff_t run = VECTOR_REGISTERS < 32 && n_taps == 1 && block_stride == LANES ? channels : LANES;        \
         if (channels <= 3 * LANES || run == channels)                                                                  \
             UNROLL for (; fetched < m; fetched++) UNROLL for (int j = 0; j < nv; j++)                                  \
                 __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);                                        \

@@ -52,6 +52,7 @@ idle      of a tap: that meets nothing but constant padding
 item      of a batch: one signal, image or volume
 lane      an element of a vector register
 layout    how a driver cuts a problem: blocks, sizes and places of its scratch
+low       of a tile: of six outputs by two vectors of filters, all that 16 registers hold
 pack      to copy filters, or patches, into the order in which a tile reads them
 panel     filters, or pixels, that are packed together: as many as a tile takes
 patch     pixels of an image that lie in one rectangle: those that a Winograd tile meets, or from one output to the next
