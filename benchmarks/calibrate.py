@@ -33,6 +33,7 @@ import numpy as np
 import fastconv as fc
 from fastconv._core.planner.constants import CONSTANTS, DATA_GRADIENT_CONSTANTS, WEIGHT_GRADIENT_CONSTANTS
 from fastconv._core.planner.drivers import DATA_GRADIENT, FORWARD, WEIGHT_GRADIENT, WINOGRAD
+from fastconv._core.planner.plan import choice
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.problem.simpler import simpler
@@ -297,7 +298,8 @@ def regrets(drivers, measured, constants):
     found = []
     for problem, times in measured:
         allowed = [driver for driver in drivers if driver.name in times and driver.refuses(problem) is None]
-        taken = min(allowed, key=lambda driver: expected(constants[driver.name], terms_of(driver, problem)))
+        costs = [(driver, expected(constants[driver.name], terms_of(driver, problem))) for driver in allowed]
+        taken = min(costs, key=lambda each: each[1])[0] if drivers is DATA_GRADIENT else choice(problem, costs)
         best = min(allowed, key=lambda driver: times[driver.name])
         found.append((times[taken.name] / times[best.name], taken.name, best.name, problem))
     return found

@@ -89,8 +89,8 @@ class ConvPlan:
             return WEIGHT_GRADIENT[-1]
         simple = simpler(self.problem)
         problem = self.problem if simple is None else simple.problem
-        driver = _best(problem, [(each, each.cost(problem)) for each in WEIGHT_GRADIENT
-                                 if each.refuses(problem) is None])
+        driver = choice(problem, [(each, each.cost(problem)) for each in WEIGHT_GRADIENT
+                                  if each.refuses(problem) is None])
         return driver if simple is None else doors.WeightGradient(simple, driver)
 
     @functools.cached_property
@@ -157,7 +157,7 @@ def conv2d_plan(problem, algorithm):
         chosen = next(driver for driver in reversed(FORWARD) if algorithm in ("auto", driver.algorithm))
         return ConvPlan(problem, Candidate(chosen, 0.0, None), doors.bias_alone, "there is nothing to compute")
     possible = [each for each in _candidates(problem, algorithm) if each.refusal is None]
-    taken = _best(problem, [(each.driver, each.nanoseconds) for each in possible])
+    taken = choice(problem, [(each.driver, each.nanoseconds) for each in possible])
     best = next(each for each in possible if each.driver is taken)
     reason = "asked for by name"
     if algorithm == "auto":
@@ -172,7 +172,7 @@ def conv2d_plan(problem, algorithm):
     return _in_regions(plan) if algorithm == "auto" else plan
 
 
-def _best(problem, expected):
+def choice(problem, expected):
     """The driver, of pairs with expected nanoseconds, that is the fastest, or the fastest plain one where a transform
     gains too little."""
     best, least = min(expected, key=lambda each: each[1])
