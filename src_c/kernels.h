@@ -259,11 +259,11 @@ typedef struct {
          * a + block * block_stride + taps[tap] + i * step; only the first `channels` lanes of all blocks count and are read. B\
          * is packed [block][tap][lane][nv * vector]; bias is nv vectors or NULL. For each of its lanes a vector is prefetched\
          * from ahead on. Index: [nv - 1][m]. For pairs of panels nv is 4: the last two vectors come from a second B of two   \
-         * vectors, b_panel after the first. Index: m, from 1 to pair_mr, which is 0 where registers are too few. The activation\
-         * follows, here and in group_tile. */              \
+         * vectors, b_panel after the first. Index: m, from 1 to pair_mr, which is 0 where registers are too few; of one vector   \
+         * up to narrow_mr. The activation follows, here and in group_tile. */              \
         void (*channel_tile[FC_MAX_NV][FC_MAX_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c,                                \
                                                        const T *bias, const T *ahead);                                                       \
-        int pair_mr;                                                                                                                         \
+        int pair_mr, narrow_mr;                                                                                                              \
         void (*channel_tile_pair[FC_MAX_PAIR_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c,                                 \
                                                       const T *bias, const T *ahead);                                                        \
                                                                                                                                              \

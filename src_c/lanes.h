@@ -94,11 +94,6 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
  * so rows may lie anywhere. Where it has more, four pointers and the step reach all rows, as an address may add 1, 2, 4 or 8
  * steps to a pointer; gcc 12 would rather keep a pointer for each row and spill, so the loop hides from it that the step is the
  * same every time. A cache line is prefetched to L2 with every vector of B: the next panel's, while this one is multiplied. */
-#undef TILE_ROWS
-#undef TAP_ROWS
-#undef HIDE_ROWS
-#undef TILE_ROW
-#undef NEXT_CHANNEL
 #define CHANNEL_ROW_AT(i)                                                                                              \
     *(const T *)((i) == 0    ? a0                                                                                      \
                  : (i) == 1  ? a0 + d                                                                                  \
@@ -118,25 +113,22 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
 #define CHANNEL_ROWS(m)                                                                                                \
     const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + (m > 3 ? 3 : 0) * d, *a5 = a0 + (m > 5 ? 5 : 0) * d,      \
                *a10 = a0 + (m > 10 ? 10 : 0) * d;
-#if VECTOR_REGISTERS >= 32
-#define TILE_ROWS(m)
-#define TAP_ROWS(m)                                                                                                    \
+#define TALL_ROWS(m)
+#define TALL_TAP(m)                                                                                                    \
     ptrdiff_t d = step * (ptrdiff_t)sizeof(T);                                                                         \
     CHANNEL_ROWS(m)
-#define HIDE_ROWS __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10))
-#define TILE_ROW(i) CHANNEL_ROW_AT(i)
-#define NEXT_CHANNEL a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T)
-#else
-#define TILE_ROWS(m)                                                                                                   \
+#define TALL_HIDDEN __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10))
+#define TALL_ROW(i) CHANNEL_ROW_AT(i)
+#define TALL_NEXT a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T)
+#define LOW_ROWS(m)                                                                                                    \
     const char *row[m];                                                                                                \
     UNROLL for (int i = 0; i < m; i++) row[i] = (const char *)(pixels->rows ? pixels->rows[i] + a : i * step + a);     \
     const T *const begin = a;
-#define TAP_ROWS(m) ptrdiff_t d = (a - begin + taps[t]) * (ptrdiff_t)sizeof(T);
-#define HIDE_ROWS __asm__("" : "+r"(d))
-#define TILE_ROW(i) *(const T *)(row[i] + d)
-#define NEXT_CHANNEL d += sizeof(T)
-#endif
-#define CHANNEL_TILE(m, nv)                                                                                            \
+#define LOW_TAP(m) ptrdiff_t d = (a - begin + taps[t]) * (ptrdiff_t)sizeof(T);
+#define LOW_HIDDEN __asm__("" : "+r"(d))
+#define LOW_ROW(i) *(const T *)(row[i] + d)
+#define LOW_NEXT d += sizeof(T)
+#define CHANNEL_TILE(kind, m, nv)                                                                                      \
     static void NAME(channel_tile_##m##x##nv)(const fc_pixels *pixels, const T *restrict a, const T *restrict b,       \
                                               T *restrict c, const T *bias, const T *ahead) {                          \
         const ptrdiff_t block_stride = pixels->block_stride, step = pixels->step, b_panel = pixels->b_panel,           \
@@ -146,8 +138,7 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
         uintptr_t line = (uintptr_t)ahead; /* which may lie outside of its array */                                    \
         enum { WIDTH = nv < 2 ? nv : 2 };  /* of a panel of B, in vectors */                                           \
         V acc[m][nv];                                                                                                  \
-        TILE_ROWS(m)                                                                                                   \
-        int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */                      \
+        kind##_ROWS(m) int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */       \
         /* channels that follow each other in A and in B: a low tile is through with a vector of them at once */       \
         const ptrdiff_t run = VECTOR_REGISTERS < 32 && n_taps == 1 && block_stride == LANES ? channels : LANES;        \
         if (channels <= 3 * LANES || run == channels)                                                                  \
@@ -163,46 +154,47 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                 UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);    \
             ptrdiff_t depth = channels < run ? channels : run;                                                         \
             for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                   \
-                TAP_ROWS(m)                                                                                            \
-                for (const T *end = b + depth * WIDTH * LANES; b < end; b += WIDTH * LANES, line += sizeof(V)) {       \
-                    HIDE_ROWS;                                                                                         \
+                kind##_TAP(m) for (const T *end = b + depth * WIDTH * LANES; b < end;                                  \
+                                   b += WIDTH * LANES, line += sizeof(V)) {                                            \
+                    kind##_HIDDEN;                                                                                     \
                     V bv[nv];                                                                                          \
                     UNROLL for (int j = 0; j < nv; j++) bv[j] = NAME(load)(b + j / 2 * b_panel + j % 2 * LANES);       \
                     __builtin_prefetch((const void *)line, 0, 2);                                                      \
                     UNROLL for (int i = 0; i < m; i++) {                                                               \
-                        V av = NAME(broadcast)(TILE_ROW(i));                                                           \
+                        V av = NAME(broadcast)(kind##_ROW(i));                                                         \
                         UNROLL for (int j = 0; j < nv; j++) acc[i][j] += av * bv[j];                                   \
                     }                                                                                                  \
-                    NEXT_CHANNEL;                                                                                      \
+                    kind##_NEXT;                                                                                       \
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
         FINISH_TILE(m, nv, &pixels->activation, c, ldc)                                                                \
     }
-#define CHANNEL_TILES(m) CHANNEL_TILE(m, 1) CHANNEL_TILE(m, 2)
+#define CHANNEL_TILES(kind, m) CHANNEL_TILE(kind, m, 1) CHANNEL_TILE(kind, m, 2)
 
-CHANNEL_TILES(1)
-CHANNEL_TILES(2)
-CHANNEL_TILES(3)
-CHANNEL_TILES(4)
-CHANNEL_TILES(5)
-CHANNEL_TILES(6)
 #if VECTOR_REGISTERS >= 32
-CHANNEL_TILES(7)
-CHANNEL_TILES(8)
-CHANNEL_TILES(9)
-CHANNEL_TILES(10)
-CHANNEL_TILES(11)
-CHANNEL_TILES(12)
-CHANNEL_TILES(13)
-CHANNEL_TILES(14)
-CHANNEL_TILE(1, 4)
-CHANNEL_TILE(2, 4)
-CHANNEL_TILE(3, 4)
-CHANNEL_TILE(4, 4)
-CHANNEL_TILE(5, 4)
-CHANNEL_TILE(6, 4)
-CHANNEL_TILE(7, 4)
+CHANNEL_TILES(TALL, 1)
+CHANNEL_TILES(TALL, 2)
+CHANNEL_TILES(TALL, 3)
+CHANNEL_TILES(TALL, 4)
+CHANNEL_TILES(TALL, 5)
+CHANNEL_TILES(TALL, 6)
+CHANNEL_TILES(TALL, 7)
+CHANNEL_TILES(TALL, 8)
+CHANNEL_TILES(TALL, 9)
+CHANNEL_TILES(TALL, 10)
+CHANNEL_TILES(TALL, 11)
+CHANNEL_TILES(TALL, 12)
+CHANNEL_TILES(TALL, 13)
+CHANNEL_TILES(TALL, 14)
+CHANNEL_TILE(TALL, 1, 4)
+CHANNEL_TILE(TALL, 2, 4)
+CHANNEL_TILE(TALL, 3, 4)
+CHANNEL_TILE(TALL, 4, 4)
+CHANNEL_TILE(TALL, 5, 4)
+CHANNEL_TILE(TALL, 6, 4)
+CHANNEL_TILE(TALL, 7, 4)
+#define CHANNEL_NARROW_MR 14
 #define CHANNEL_PAIR_MR 7
 #define CHANNEL_PAIR_ROW                                                                                               \
     {NULL,                                                                                                             \
@@ -230,14 +222,33 @@ CHANNEL_TILE(7, 4)
      NAME(channel_tile_13x##n),                                                                                        \
      NAME(channel_tile_14x##n)}
 #else
-#define CHANNEL_ROW(n)                                                                                                 \
+CHANNEL_TILES(LOW, 1)
+CHANNEL_TILES(LOW, 2)
+CHANNEL_TILES(LOW, 3)
+CHANNEL_TILES(LOW, 4)
+CHANNEL_TILES(LOW, 5)
+CHANNEL_TILES(LOW, 6)
+CHANNEL_TILE(TALL, 7, 1)
+CHANNEL_TILE(TALL, 8, 1)
+CHANNEL_TILE(TALL, 9, 1)
+CHANNEL_TILE(TALL, 10, 1)
+CHANNEL_TILE(TALL, 11, 1)
+CHANNEL_TILE(TALL, 12, 1)
+#define CHANNEL_NARROW_MR 12
+#define CHANNEL_LOW_ROW(n, ...)                                                                                        \
     {NULL,                                                                                                             \
      NAME(channel_tile_1x##n),                                                                                         \
      NAME(channel_tile_2x##n),                                                                                         \
      NAME(channel_tile_3x##n),                                                                                         \
      NAME(channel_tile_4x##n),                                                                                         \
      NAME(channel_tile_5x##n),                                                                                         \
-     NAME(channel_tile_6x##n)}
+     NAME(channel_tile_6x##n),                                                                                         \
+     __VA_ARGS__}
+#define CHANNEL_ROW(n) CHANNEL_ROW_OF_##n
+#define CHANNEL_ROW_OF_1                                                                                               \
+    CHANNEL_LOW_ROW(1, NAME(channel_tile_7x1), NAME(channel_tile_8x1), NAME(channel_tile_9x1),                         \
+                    NAME(channel_tile_10x1), NAME(channel_tile_11x1), NAME(channel_tile_12x1))
+#define CHANNEL_ROW_OF_2 CHANNEL_LOW_ROW(2, NULL)
 #define CHANNEL_PAIR_MR 0
 #define CHANNEL_PAIR_ROW {NULL}
 #endif

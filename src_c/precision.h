@@ -44,6 +44,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .join_pixels = NAME(join_pixels),
     .channel_tile = {CHANNEL_ROW(1), CHANNEL_ROW(2)},
     .pair_mr = CHANNEL_PAIR_MR,
+    .narrow_mr = CHANNEL_NARROW_MR,
     .channel_tile_pair = CHANNEL_PAIR_ROW,
     .group_tile = GROUP_TABLE,
     .weight_tile = {WEIGHT_TABLE(1), WEIGHT_TABLE(2)},

@@ -8,6 +8,7 @@ from fastconv._core.problem.problem cimport Problem
 cdef struct DirectLayout:
     Blocking blocking
     int lanes, mr, vectors             # vectors of a panel
+    int tall                           # outputs of a tile of one vector, at most
     bint narrow                        # the last one is of one vector
     Py_ssize_t chunk                   # channels of filters that are transposed at a time
     bint private                       # blocks are spread over the threads, not what is in them

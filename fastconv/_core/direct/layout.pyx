@@ -4,7 +4,7 @@ from cython cimport floating
 
 from fastconv._core.problem.blocks cimport block_at, block_pixels
 from fastconv._core.problem.convolution cimport record_of
-from fastconv._core.runtime.isa cimport kernels, pair_rows, tile_rows, vector_length
+from fastconv._core.runtime.isa cimport kernels, narrow_rows, pair_rows, tile_rows, vector_length
 from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV
 from fastconv._core.problem.lanes cimport fits_closely, position_count
 from fastconv._core.problem.problem cimport ceildiv, rounded
@@ -169,6 +169,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
         if pair_rows(unused) == NEAR_ROWS and l.vectors == FC_MAX_NV and (
                 l.private or 2 * ceildiv(ceildiv(l.panels, 2), team) == ceildiv(l.panels, team)):
             l.pairs = p.k // l.width // 2    # of panels that lack no filters
+    l.tall = narrow_rows(unused) if l.mr == tile_rows(unused) else l.mr
     l.steps = l.panels - l.pairs
     # X: slack of a vector behind each vector of channels, and not a power of two apart
     l.band_rows = (l.blocking.rows - 1) * p.stride_h + (p.r - 1) * p.dilation_h + 1
@@ -197,7 +198,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
         l.image_step, l.row_step, l.pixel_step = p.xn, p.stride_h * p.xh, p.stride_w * p.xw
     l.at_size = rounded(max(position_count(p, l.band_rows, l.band_cols), (l.chunk + l.lanes) * p.r * p.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
-    l.y_size = rounded(max(most, l.mr) * l.width)
+    l.y_size = rounded(max(most, l.tall) * l.width)
     # a thread's: B, Y and bias of a step, and what is its own, or else shared: X, then B of all filters, packed
     # beforehand
     l.scratch_size = (2 if l.pairs else 1) * (l.b_size + l.y_size + rounded(l.width))

@@ -42,7 +42,7 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
     cdef const DirectLayout *l = u.call.l
     cdef const Problem *p = u.call.p
     cdef Py_ssize_t n = u.block.images, rows = u.block.rows, cols = u.block.cols, line, q, t, m, tiles, left, first = 0
-    cdef Py_ssize_t vectors = f.vectors, width = f.vectors * l.lanes
+    cdef Py_ssize_t vectors = f.vectors, width = f.vectors * l.lanes, mr = l.mr
     cdef Py_ssize_t of_pixels = n * rows, inner = rows, length = cols
     cdef Py_ssize_t outer_step = l.image_step, inner_step = l.row_step, outer_out = f.out_image, inner_out = f.out_row
     cdef Py_ssize_t[FC_MAX_MR] at    # the pixels of a tile of several rows
@@ -59,15 +59,17 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
     pixels.step, pixels.ldc, pixels.b_panel, pixels.rows = l.pixel_step, f.out_pixel, l.b_size, NULL
     if l.one_row:
         of_pixels, inner, length = 1, 1, u.block.pixels
-    elif (joins_rows(l, &u.block) and f.out_row == cols * f.out_pixel
+    if vectors == 1 and p.own == p.c and l.tall > l.mr and length > l.mr:
+        mr = l.tall
+    elif (not l.one_row and joins_rows(l, &u.block) and f.out_row == cols * f.out_pixel
           and (n == 1 or f.out_image == rows * f.out_row)):
         of_pixels, inner, length = 1, 1, u.block.pixels
         pixels.step, pixels.rows = 0, at
-    elif across_images(l, &u.block):
+    elif not l.one_row and across_images(l, &u.block):
         of_pixels, inner, length = rows * cols, cols, n
         outer_step, inner_step, pixels.step = l.row_step, l.pixel_step, l.image_step
         outer_out, inner_out, pixels.ldc = f.out_row, f.out_pixel, f.out_image
-    tiles = ceildiv(length, l.mr)
+    tiles = ceildiv(length, mr)
     while first < l.depth:
         pixels.channels, pixels.accumulate = min(l.cut, l.depth - first), first > 0
         pixels.activation = activation_of(p, not p.accumulate and first + pixels.channels == l.depth)

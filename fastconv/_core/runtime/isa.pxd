@@ -28,6 +28,10 @@ cdef inline int pair_rows(const floating *unused) noexcept nogil:
     return kernels.f32.pair_mr if floating is float else kernels.f64.pair_mr
 
 
+cdef inline int narrow_rows(const floating *unused) noexcept nogil:
+    return kernels.f32.narrow_mr if floating is float else kernels.f64.narrow_mr
+
+
 cdef inline int dot_most(const floating *unused) noexcept nogil:
     return kernels.f32.dot_most if floating is float else kernels.f64.dot_most
 
