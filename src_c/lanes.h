@@ -228,6 +228,12 @@ CHANNEL_TILES(LOW, 3)
 CHANNEL_TILES(LOW, 4)
 CHANNEL_TILES(LOW, 5)
 CHANNEL_TILES(LOW, 6)
+#define CHANNEL_LOW_ROW(n)                                                                                             \
+    NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),      \
+        NAME(channel_tile_5x##n), NAME(channel_tile_6x##n)
+#define CHANNEL_ROW(n) CHANNEL_ROW_##n
+#define CHANNEL_ROW_2 {CHANNEL_LOW_ROW(2)}
+#if VECTOR_BYTES >= 32
 CHANNEL_TILE(TALL, 7, 1)
 CHANNEL_TILE(TALL, 8, 1)
 CHANNEL_TILE(TALL, 9, 1)
@@ -235,20 +241,13 @@ CHANNEL_TILE(TALL, 10, 1)
 CHANNEL_TILE(TALL, 11, 1)
 CHANNEL_TILE(TALL, 12, 1)
 #define CHANNEL_NARROW_MR 12
-#define CHANNEL_LOW_ROW(n, ...)                                                                                        \
-    {NULL,                                                                                                             \
-     NAME(channel_tile_1x##n),                                                                                         \
-     NAME(channel_tile_2x##n),                                                                                         \
-     NAME(channel_tile_3x##n),                                                                                         \
-     NAME(channel_tile_4x##n),                                                                                         \
-     NAME(channel_tile_5x##n),                                                                                         \
-     NAME(channel_tile_6x##n),                                                                                         \
-     __VA_ARGS__}
-#define CHANNEL_ROW(n) CHANNEL_ROW_OF_##n
-#define CHANNEL_ROW_OF_1                                                                                               \
-    CHANNEL_LOW_ROW(1, NAME(channel_tile_7x1), NAME(channel_tile_8x1), NAME(channel_tile_9x1),                         \
-                    NAME(channel_tile_10x1), NAME(channel_tile_11x1), NAME(channel_tile_12x1))
-#define CHANNEL_ROW_OF_2 CHANNEL_LOW_ROW(2, NULL)
+#define CHANNEL_ROW_1                                                                                                  \
+    {CHANNEL_LOW_ROW(1),      NAME(channel_tile_7x1),  NAME(channel_tile_8x1), NAME(channel_tile_9x1),                 \
+     NAME(channel_tile_10x1), NAME(channel_tile_11x1), NAME(channel_tile_12x1)}
+#else /* what SSE gains is not worth the bytes */
+#define CHANNEL_NARROW_MR 6
+#define CHANNEL_ROW_1 {CHANNEL_LOW_ROW(1)}
+#endif
 #define CHANNEL_PAIR_MR 0
 #define CHANNEL_PAIR_ROW {NULL}
 #endif
