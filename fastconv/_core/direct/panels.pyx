@@ -61,7 +61,7 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
         of_pixels, inner, length = 1, 1, u.block.pixels
     if vectors == 1 and p.own == p.c and l.tall > l.mr and length > l.mr:
         mr = l.tall
-    elif (not l.one_row and joins_rows(l, &u.block) and f.out_row == cols * f.out_pixel
+    elif (joins_rows(l, &u.block) and f.out_row == cols * f.out_pixel
           and (n == 1 or f.out_image == rows * f.out_row)):
         of_pixels, inner, length = 1, 1, u.block.pixels
         pixels.step, pixels.rows = 0, at
@@ -74,7 +74,7 @@ cdef void multiply(const DirectUnit *u, const DirectPanel *f, const floating *un
         pixels.channels, pixels.accumulate = min(l.cut, l.depth - first), first > 0
         pixels.activation = activation_of(p, not p.accumulate and first + pixels.channels == l.depth)
         upcoming = ahead
-        if u.filters != NULL and first + pixels.channels < l.depth:    # the next part of B, which is in L3
+        if u.filters != NULL and first + pixels.channels < l.depth:    # the next part of B
             upcoming = b + pixels.channels * l.n_taps * width
         elif u.filters == NULL and ahead != NULL:
             upcoming = beyond(ahead, first * l.n_taps * width)
