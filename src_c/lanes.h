@@ -170,6 +170,10 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
         }                                                                                                              \
         FINISH_TILE(m, nv, &pixels->activation, c, ldc)                                                                \
     }
+/* In a table of tiles: those of up to six rows. */
+#define CHANNEL_FIRST_SIX(n)                                                                                           \
+    NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),      \
+        NAME(channel_tile_5x##n), NAME(channel_tile_6x##n)
 #define CHANNEL_TILES(kind, m) CHANNEL_TILE(kind, m, 1) CHANNEL_TILE(kind, m, 2)
 
 #if VECTOR_REGISTERS >= 32
@@ -206,21 +210,9 @@ CHANNEL_TILE(TALL, 7, 4)
      NAME(channel_tile_6x4),                                                                                           \
      NAME(channel_tile_7x4)}
 #define CHANNEL_ROW(n)                                                                                                 \
-    {NULL,                                                                                                             \
-     NAME(channel_tile_1x##n),                                                                                         \
-     NAME(channel_tile_2x##n),                                                                                         \
-     NAME(channel_tile_3x##n),                                                                                         \
-     NAME(channel_tile_4x##n),                                                                                         \
-     NAME(channel_tile_5x##n),                                                                                         \
-     NAME(channel_tile_6x##n),                                                                                         \
-     NAME(channel_tile_7x##n),                                                                                         \
-     NAME(channel_tile_8x##n),                                                                                         \
-     NAME(channel_tile_9x##n),                                                                                         \
-     NAME(channel_tile_10x##n),                                                                                        \
-     NAME(channel_tile_11x##n),                                                                                        \
-     NAME(channel_tile_12x##n),                                                                                        \
-     NAME(channel_tile_13x##n),                                                                                        \
-     NAME(channel_tile_14x##n)}
+    {CHANNEL_FIRST_SIX(n),      NAME(channel_tile_7x##n),  NAME(channel_tile_8x##n),                                   \
+     NAME(channel_tile_9x##n),  NAME(channel_tile_10x##n), NAME(channel_tile_11x##n),                                  \
+     NAME(channel_tile_12x##n), NAME(channel_tile_13x##n), NAME(channel_tile_14x##n)}
 #else
 CHANNEL_TILES(LOW, 1)
 CHANNEL_TILES(LOW, 2)
@@ -228,11 +220,8 @@ CHANNEL_TILES(LOW, 3)
 CHANNEL_TILES(LOW, 4)
 CHANNEL_TILES(LOW, 5)
 CHANNEL_TILES(LOW, 6)
-#define CHANNEL_LOW_ROW(n)                                                                                             \
-    NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),      \
-        NAME(channel_tile_5x##n), NAME(channel_tile_6x##n)
 #define CHANNEL_ROW(n) CHANNEL_ROW_##n
-#define CHANNEL_ROW_2 {CHANNEL_LOW_ROW(2)}
+#define CHANNEL_ROW_2 {CHANNEL_FIRST_SIX(2)}
 #if VECTOR_BYTES >= 32
 CHANNEL_TILE(TALL, 7, 1)
 CHANNEL_TILE(TALL, 8, 1)
@@ -242,11 +231,11 @@ CHANNEL_TILE(TALL, 11, 1)
 CHANNEL_TILE(TALL, 12, 1)
 #define CHANNEL_NARROW_MR 12
 #define CHANNEL_ROW_1                                                                                                  \
-    {CHANNEL_LOW_ROW(1),      NAME(channel_tile_7x1),  NAME(channel_tile_8x1), NAME(channel_tile_9x1),                 \
+    {CHANNEL_FIRST_SIX(1),    NAME(channel_tile_7x1),  NAME(channel_tile_8x1), NAME(channel_tile_9x1),                 \
      NAME(channel_tile_10x1), NAME(channel_tile_11x1), NAME(channel_tile_12x1)}
 #else /* what SSE gains is not worth the bytes */
 #define CHANNEL_NARROW_MR 6
-#define CHANNEL_ROW_1 {CHANNEL_LOW_ROW(1)}
+#define CHANNEL_ROW_1 {CHANNEL_FIRST_SIX(1)}
 #endif
 #define CHANNEL_PAIR_MR 0
 #define CHANNEL_PAIR_ROW {NULL}
