@@ -214,7 +214,10 @@ def test_few_outputs(data_format):
                                        (1, (2, 3), (3, 3), {"padding": 1, "padding_value": 2.0}),
                                        (1, (9, 5), (2, 3), {"dilation": (3, 2), "stride": (2, 1),
                                                             "padding": ((1, 0), (0, 2))}),
-                                       (4, (1, 2), (1, 1), {}), (1, (9, 9), (3, 3), {"stride": 3})):
+                                       (4, (1, 2), (1, 1), {}), (1, (9, 9), (3, 3), {"stride": 3}),
+                                       # images as large as filters, and outputs beyond them
+                                       (2, (1, 1), (1, 1), {"stride": (2, 5), "padding": ((0, 2), (0, 0))}),
+                                       (3, (2, 3), (2, 3), {"stride": (1, 2), "padding": ((0, 1), (0, 2))})):
         for dtype in (np.float32, np.float64):
             assert_as_the_loops(cases.ConvCase((images, 6, *size), (9, 6, *taps), data_format=data_format, **window),
                                 dtype)
@@ -288,7 +291,8 @@ def test_small_problems_are_explained_and_planned_as_they_are_computed():
         told = fc.explain(given.shape, weight.shape, dtype=np.dtype(dtype).name, **options)
         assert told.driver == plan._call.plan.driver.name and told.output_shape == y.shape, case
         if told.driver != "fourier":
-            assert told.workspace == taken, (case, told.driver, told.workspace, taken)
+            assert told.workspace == taken or (case.padding_value and told.workspace < taken), (case, told.driver,
+                                                                                                told.workspace, taken)
 
 
 LARGE = {

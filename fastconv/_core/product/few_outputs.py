@@ -44,9 +44,9 @@ def _as_rows(y):
 
 
 def _lies_as_filters(conv):
-    """Whether the taps meet pixels of x in the order in which it lies, all of them."""
-    return conv.x.shape[1:] == conv.w.shape[1:] and conv.x.flags.c_contiguous and conv.window.origin == (0, 0) and (
-        conv.window.dilation == (1, 1) or conv.x[0, 0].size == 1)
+    """Whether the taps of the only output meet pixels of x in the order in which it lies, all of them."""
+    return (conv.x.shape[1:] == conv.w.shape[1:] and conv.y.shape[2:] == (1, 1) and conv.x.flags.c_contiguous
+            and conv.window.origin == (0, 0) and (conv.window.dilation == (1, 1) or conv.x[0, 0].size == 1))
 
 
 def _rows(conv):
