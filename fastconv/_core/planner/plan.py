@@ -109,13 +109,14 @@ class ConvPlan:
         return (self.driver.keeps_weights and not self.regions
                 and math.prod(self.problem.weight_shape) * self.problem.itemsize <= MOST_KEPT_BYTES)
 
-    def workspace(self, dtype):
-        """Bytes of scratch of a forward call on C-contiguous arrays, with the threads that it would use now."""
+    def workspace(self, dtype, weight=None):
+        """Bytes of scratch of a forward call on C-contiguous arrays, or with weights that lie otherwise, with the
+        threads that it would use now."""
         if 0 in self.problem.x_shape:
             return 0
         if self.regions:
             return max(plan.workspace(dtype) for _, _, plan in self.regions)
-        return parts.scratch_bytes(self.driver.module.workspace, self._unbacked(dtype))
+        return parts.scratch_bytes(self.driver.module.workspace, self._unbacked(dtype, weight))
 
     def window(self, padding_value=0.0):
         """How the filters lie, as the drivers take it."""

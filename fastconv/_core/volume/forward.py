@@ -16,6 +16,7 @@ import numpy as np
 from fastconv._core.planner.plan import conv2d_plan
 from fastconv._core.problem.convolution import PLAIN, Convolution, Epilogue
 from fastconv._core.problem.idle import total
+from fastconv._core.problem.parts import unbacked
 from fastconv._core.product import forward as product
 from fastconv._core.volume.planes import planes_met, steps
 
@@ -42,7 +43,10 @@ class Sum:
     def _planned(self, step):
         images = self.problem.x_shape[0] if self.of_items else step.last - step.first
         channels = len(step.taps) if self.joined else None
-        return conv2d_plan(self.problem.planes(images, channels, not step.writes), self.algorithm)
+        # Filters of a step do not lie in one piece: a driver that reads them as they lie, which none does that adds to
+        # y, would have to copy them.
+        apart = not step.writes or (self.problem.taps[0] > 1 and not self.joined)
+        return conv2d_plan(self.problem.planes(images, channels, apart), self.algorithm)
 
     @property
     def cost(self):
@@ -52,7 +56,8 @@ class Sum:
 
     def workspace(self, dtype):
         """Bytes of scratch, as ConvPlan.workspace."""
-        return max(plan.workspace(dtype) for _, plan in self._known[False])
+        weight = unbacked(self.problem.weight_shape, dtype)
+        return max(plan.workspace(dtype, self._filters(step, weight)) for step, plan in self._known[False])
 
     def prepare(self, weight):
         """What the drivers make of the filters of each step, by step; and whether these are finite."""
