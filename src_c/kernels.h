@@ -15,13 +15,13 @@
 
 #include "pointwise.h"
 
-enum { FC_MAX_LANES = 16 };             /* elements of the longest vector of any instruction set */
-enum { FC_MAX_MR = 14, FC_MAX_NV = 2 }; /* the tallest GEMM tile; its width in vectors */
-enum { FC_MAX_PAIR_MR = 7 };            /* the tallest tile of two panels of FC_MAX_NV vectors */
-enum { FC_MAX_LINES = 3 };              /* most lines of scalars that `weight_tile` takes together */
-enum { FC_DOT_ROWS = 4 };               /* most rows that `dot_rows` takes together */
-enum { FC_SUM_ROWS = 6 };               /* most rows that `sum_rows` makes together */
-enum { FC_SLIDING_ROWS = 4 };           /* most rows that `slide` computes together */
+enum { FC_MAX_LANES = 16 }; /* elements of the longest vector of any instruction set */
+enum { FC_MAX_MR = 14, FC_MAX_NV = 2, FC_MAX_NARROW_MR = 28 }; /* the tallest tile; its vectors; and of one vector */
+enum { FC_MAX_PAIR_MR = 7 };                                   /* the tallest tile of two panels of FC_MAX_NV vectors */
+enum { FC_MAX_LINES = 3 };    /* most lines of scalars that `weight_tile` takes together */
+enum { FC_DOT_ROWS = 4 };     /* most rows that `dot_rows` takes together */
+enum { FC_SUM_ROWS = 6 };     /* most rows that `sum_rows` makes together */
+enum { FC_SLIDING_ROWS = 4 }; /* most rows that `slide` computes together */
 enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of rows and of columns, as `slide` has them */
 
 enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_F42 }; /* winograd.h and winograd_rows.h have the details */
@@ -58,8 +58,8 @@ typedef struct {
 /* channel_tile, channel_tile_pair and group_tile: where the pixels of A lie, and those of C. */
 typedef struct {
     ptrdiff_t channels, block_stride; /* of A: of each output; from one vector of channels to the next */
-    const ptrdiff_t *taps;            /* n_taps offsets */
-    ptrdiff_t n_taps;
+    const ptrdiff_t *taps, *numbers;  /* n_taps offsets; which of B's n_all they are, or NULL: all (channel_tile) */
+    ptrdiff_t n_taps, n_all;
     ptrdiff_t step, ldc;   /* from one pixel to the next, of A and of C */
     const ptrdiff_t *rows; /* channel_tile of FC_MAX_MR / 2 rows at most: where each pixel is in A; or NULL */
     ptrdiff_t b_panel;     /* of a pair: from the first panel of B to the second */
@@ -261,8 +261,8 @@ typedef struct {
          * from ahead on. Index: [nv - 1][m]. For pairs of panels nv is 4: the last two vectors come from a second B of two   \
          * vectors, b_panel after the first. Index: m, from 1 to pair_mr, which is 0 where registers are too few; of one vector   \
          * up to narrow_mr. The activation follows, here and in group_tile. */              \
-        void (*channel_tile[FC_MAX_NV][FC_MAX_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c,                                \
-                                                       const T *bias, const T *ahead);                                                       \
+        void (*channel_tile[FC_MAX_NV][FC_MAX_NARROW_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c,                         \
+                                                              const T *bias, const T *ahead);                                                \
         int pair_mr, narrow_mr;                                                                                                              \
         void (*channel_tile_pair[FC_MAX_PAIR_MR + 1])(const fc_pixels *pixels, const T *a, const T *b, T *c,                                 \
                                                       const T *bias, const T *ahead);                                                        \
@@ -496,5 +496,5 @@ int fc_isa_count(void);
 const char *fc_isa_name(int index);
 int fc_isa_supported(int index);         /* by the CPU that runs this */
 const fc_table *fc_isa_table(int index); /* NULL where it was not compiled in */
-
+int fc_isa_of_intel(void);               /* whether Intel made this CPU */
 #endif

@@ -94,7 +94,7 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
  * so rows may lie anywhere. Where it has more, four pointers and the step reach all rows, as an address may add 1, 2, 4 or 8
  * steps to a pointer; gcc 12 would rather keep a pointer for each row and spill, so the loop hides from it that the step is the
  * same every time. A cache line is prefetched to L2 with every vector of B: the next panel's, while this one is multiplied. */
-#define CHANNEL_ROW_AT(i)                                                                                              \
+#define CHANNEL_ROW_OF(i, a0, a3, a5, a10)                                                                             \
     *(const T *)((i) == 0    ? a0                                                                                      \
                  : (i) == 1  ? a0 + d                                                                                  \
                  : (i) == 2  ? a0 + 2 * d                                                                              \
@@ -109,6 +109,7 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                  : (i) == 11 ? a3 + 8 * d                                                                              \
                  : (i) == 12 ? a10 + 2 * d                                                                             \
                              : a5 + 8 * d)
+#define CHANNEL_ROW_AT(i) CHANNEL_ROW_OF(i, a0, a3, a5, a10)
 /* The pointers to rows that a tile of m has. */
 #define CHANNEL_ROWS(m)                                                                                                \
     const char *a0 = (const char *)(a + taps[t]), *a3 = a0 + (m > 3 ? 3 : 0) * d, *a5 = a0 + (m > 5 ? 5 : 0) * d,      \
@@ -120,6 +121,18 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
 #define TALL_HIDDEN __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10))
 #define TALL_ROW(i) CHANNEL_ROW_AT(i)
 #define TALL_NEXT a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T)
+/* More than FC_MAX_MR rows: those of two such tiles, of which the second one begins FC_MAX_MR rows below. */
+#define HIGH_ROWS(m)
+#define HIGH_TAP(m)                                                                                                    \
+    TALL_TAP(m)                                                                                                        \
+    const char *b0 = a0 + FC_MAX_MR * d, *b3 = b0 + (m > 17 ? 3 : 0) * d, *b5 = b0 + (m > 19 ? 5 : 0) * d,             \
+               *b10 = b0 + (m > 24 ? 10 : 0) * d;
+#define HIGH_HIDDEN                                                                                                    \
+    __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10), "+r"(b0), "+r"(b3), "+r"(b5), "+r"(b10))
+#define HIGH_ROW(i) ((i) < FC_MAX_MR ? CHANNEL_ROW_AT(i) : CHANNEL_ROW_OF((i) - FC_MAX_MR, b0, b3, b5, b10))
+#define HIGH_NEXT                                                                                                      \
+    TALL_NEXT;                                                                                                         \
+    b0 += sizeof(T), b3 += sizeof(T), b5 += sizeof(T), b10 += sizeof(T)
 #define LOW_ROWS(m)                                                                                                    \
     const char *row[m];                                                                                                \
     UNROLL for (int i = 0; i < m; i++) row[i] = (const char *)(pixels->rows ? pixels->rows[i] + a : i * step + a);     \
@@ -133,14 +146,15 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                                               T *restrict c, const T *bias, const T *ahead) {                          \
         const ptrdiff_t block_stride = pixels->block_stride, step = pixels->step, b_panel = pixels->b_panel,           \
                         ldc = pixels->ldc;                                                                             \
-        const ptrdiff_t *const taps = pixels->taps, n_taps = pixels->n_taps;                                           \
+        const ptrdiff_t *const taps = pixels->taps, *const numbers = pixels->numbers, n_taps = pixels->n_taps;         \
         ptrdiff_t channels = pixels->channels;                                                                         \
         uintptr_t line = (uintptr_t)ahead; /* which may lie outside of its array */                                    \
         enum { WIDTH = nv < 2 ? nv : 2 };  /* of a panel of B, in vectors */                                           \
         V acc[m][nv];                                                                                                  \
         kind##_ROWS(m) int fetched = 0; /* rows of C: not all at once where there is time, they would delay B */       \
         /* channels that follow each other in A and in B: a low tile is through with a vector of them at once */       \
-        const ptrdiff_t run = VECTOR_REGISTERS < 32 && n_taps == 1 && block_stride == LANES ? channels : LANES;        \
+        const ptrdiff_t run = VECTOR_REGISTERS < 32 && n_taps == 1 && !numbers && block_stride == LANES ? channels     \
+                                                                                                        : LANES;       \
         if (channels <= 3 * LANES || run == channels)                                                                  \
             UNROLL for (; fetched < m; fetched++) UNROLL for (int j = 0; j < nv; j++)                                  \
                 __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);                                        \
@@ -153,7 +167,9 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
             for (int i = 0; i < (m + 3) / 4 && fetched < m; i++, fetched++)                                            \
                 UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);    \
             ptrdiff_t depth = channels < run ? channels : run;                                                         \
+            const T *const first = b;                                                                                  \
             for (ptrdiff_t t = 0; t < n_taps; t++) {                                                                   \
+                if (numbers) b = first + numbers[t] * depth * WIDTH * LANES;                                           \
                 kind##_TAP(m) for (const T *end = b + depth * WIDTH * LANES; b < end;                                  \
                                    b += WIDTH * LANES, line += sizeof(V)) {                                            \
                     kind##_HIDDEN;                                                                                     \
@@ -167,10 +183,12 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
                     kind##_NEXT;                                                                                       \
                 }                                                                                                      \
             }                                                                                                          \
+            if (numbers) b = first + pixels->n_all * depth * WIDTH * LANES;                                            \
         }                                                                                                              \
         FINISH_TILE(m, nv, &pixels->activation, c, ldc)                                                                \
     }
-/* In a table of tiles: those of up to six rows. */
+/* The tables of tiles, by vectors; and those of up to six rows. */
+#define CHANNEL_ROW(n) CHANNEL_ROW_##n
 #define CHANNEL_FIRST_SIX(n)                                                                                           \
     NULL, NAME(channel_tile_1x##n), NAME(channel_tile_2x##n), NAME(channel_tile_3x##n), NAME(channel_tile_4x##n),      \
         NAME(channel_tile_5x##n), NAME(channel_tile_6x##n)
@@ -198,7 +216,21 @@ CHANNEL_TILE(TALL, 4, 4)
 CHANNEL_TILE(TALL, 5, 4)
 CHANNEL_TILE(TALL, 6, 4)
 CHANNEL_TILE(TALL, 7, 4)
-#define CHANNEL_NARROW_MR 14
+CHANNEL_TILE(HIGH, 15, 1)
+CHANNEL_TILE(HIGH, 16, 1)
+CHANNEL_TILE(HIGH, 17, 1)
+CHANNEL_TILE(HIGH, 18, 1)
+CHANNEL_TILE(HIGH, 19, 1)
+CHANNEL_TILE(HIGH, 20, 1)
+CHANNEL_TILE(HIGH, 21, 1)
+CHANNEL_TILE(HIGH, 22, 1)
+CHANNEL_TILE(HIGH, 23, 1)
+CHANNEL_TILE(HIGH, 24, 1)
+CHANNEL_TILE(HIGH, 25, 1)
+CHANNEL_TILE(HIGH, 26, 1)
+CHANNEL_TILE(HIGH, 27, 1)
+CHANNEL_TILE(HIGH, 28, 1)
+#define CHANNEL_NARROW_MR 28
 #define CHANNEL_PAIR_MR 7
 #define CHANNEL_PAIR_ROW                                                                                               \
     {NULL,                                                                                                             \
@@ -209,10 +241,16 @@ CHANNEL_TILE(TALL, 7, 4)
      NAME(channel_tile_5x4),                                                                                           \
      NAME(channel_tile_6x4),                                                                                           \
      NAME(channel_tile_7x4)}
-#define CHANNEL_ROW(n)                                                                                                 \
-    {CHANNEL_FIRST_SIX(n),      NAME(channel_tile_7x##n),  NAME(channel_tile_8x##n),                                   \
-     NAME(channel_tile_9x##n),  NAME(channel_tile_10x##n), NAME(channel_tile_11x##n),                                  \
-     NAME(channel_tile_12x##n), NAME(channel_tile_13x##n), NAME(channel_tile_14x##n)}
+#define CHANNEL_FIRST_14(n)                                                                                            \
+    CHANNEL_FIRST_SIX(n), NAME(channel_tile_7x##n), NAME(channel_tile_8x##n), NAME(channel_tile_9x##n),                \
+        NAME(channel_tile_10x##n), NAME(channel_tile_11x##n), NAME(channel_tile_12x##n), NAME(channel_tile_13x##n),    \
+        NAME(channel_tile_14x##n)
+#define CHANNEL_ROW_1                                                                                                  \
+    {CHANNEL_FIRST_14(1),     NAME(channel_tile_15x1), NAME(channel_tile_16x1), NAME(channel_tile_17x1),               \
+     NAME(channel_tile_18x1), NAME(channel_tile_19x1), NAME(channel_tile_20x1), NAME(channel_tile_21x1),               \
+     NAME(channel_tile_22x1), NAME(channel_tile_23x1), NAME(channel_tile_24x1), NAME(channel_tile_25x1),               \
+     NAME(channel_tile_26x1), NAME(channel_tile_27x1), NAME(channel_tile_28x1)}
+#define CHANNEL_ROW_2 {CHANNEL_FIRST_14(2)}
 #else
 CHANNEL_TILES(LOW, 1)
 CHANNEL_TILES(LOW, 2)
@@ -220,7 +258,6 @@ CHANNEL_TILES(LOW, 3)
 CHANNEL_TILES(LOW, 4)
 CHANNEL_TILES(LOW, 5)
 CHANNEL_TILES(LOW, 6)
-#define CHANNEL_ROW(n) CHANNEL_ROW_##n
 #define CHANNEL_ROW_2 {CHANNEL_FIRST_SIX(2)}
 #if VECTOR_BYTES >= 32
 CHANNEL_TILE(TALL, 7, 1)

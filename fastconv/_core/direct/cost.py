@@ -7,6 +7,7 @@ from fastconv._core.direct.layout import laid_out
 from fastconv._core.problem.sizes import MOST_TERMS, ceildiv, inside, strides
 
 FAR_BYTES = 8 << 20    # of outputs that leave the caches before their lines are whole
+FAR_B_BYTES = 2 << 20  # of a panel that does not stay in L2 from tile to tile
 
 
 def refuses(problem):
@@ -20,20 +21,15 @@ def refuses(problem):
 
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
-    layout, together, across_images = laid_out(problem)
+    layout, together, of_tiles = laid_out(problem)
     far = math.prod(problem.output_shape) * problem.itemsize >= FAR_BYTES
     images, (oh, ow), (r, s) = problem.images, problem.output_size, problem.taps
-    block, panels, in_planes = layout["blocking"], layout["panels"], layout["in_planes"]
+    block, panels, in_planes = layout["blocking"], layout["panels"], layout["tiling"]["in_planes"]
     channels, filters, groups = problem.channels * together, problem.filters * together, problem.groups // together
     vectors, of_channels, lines = ceildiv(filters, lanes), ceildiv(channels, lanes), problem.channels * r * s
-    if layout["one_row"]:
-        tiles = block["count"] * ceildiv(block["images"] * block["rows"] * block["cols"], tile_rows)
-    elif across_images:
-        tiles = block["count"] * block["rows"] * block["cols"] * ceildiv(block["images"], tile_rows)
-    else:
-        tiles = block["count"] * block["rows"] * block["images"] * ceildiv(block["cols"], tile_rows)
-    if layout["low"] and not layout["one_row"]:    # tiles of pixels of several rows, where these are fewer
-        tiles = min(tiles, block["count"] * ceildiv(block["images"] * block["rows"] * block["cols"], tile_rows))
+    of_block = block["images"] * block["rows"] * block["cols"] * math.prod(problem.taps)
+    met = of_tiles["time"] / of_block    # of the products: what meets nothing but padding is left out
+    loads = block["count"] * of_tiles["tile_taps"] * groups * panels
     band_rows = 0
     if not layout["in_place"]:
         band_rows = block["count"] * groups * block["images"] * layout["band_rows"] * (channels
@@ -42,10 +38,11 @@ def terms(problem, lanes, tile_rows):
     multiply, outputs = images * groups * oh * ow * vectors * lines, images * groups * oh * ow * vectors
     in_steps = r * s == 1 and max(strides(problem)) > 1 and inside(problem)    # only the pixels that are met
     return {
-        "multiply": multiply if together == 1 else 0,
+        "multiply": met * multiply if together == 1 else 0,
         "multiply_narrow": multiply if together > 1 else 0,
-        "load": tiles * groups * panels * lines,
-        "tap": tiles * groups * panels * layout["n_taps"] * ceildiv(layout["depth"], lanes),
+        "load": loads * problem.channels,
+        "load_far": loads * problem.channels if layout["b_size"] * problem.itemsize > FAR_B_BYTES else 0,
+        "tap": loads / (r * s) * layout["tiling"]["n_taps"] * ceildiv(layout["depth"], lanes),
         "filter": (1 if layout["beforehand"] else block["count"]) * groups * vectors * lines,
         "band_of_planes": band if of_planes and not (in_steps or in_planes) else 0,
         "band_in_steps": band if of_planes and in_steps else 0,

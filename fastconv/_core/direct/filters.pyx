@@ -35,13 +35,13 @@ cdef inline Py_ssize_t place(int lanes, Py_ssize_t channels, Py_ssize_t taps, Py
 cdef void place_width(const DirectLayout *l, const Problem *p, Py_ssize_t width, Py_ssize_t *at) noexcept nogil:
     """A chunk of channels that fill their vectors, and those of the last vector, which need not; or all of planes."""
     cdef Py_ssize_t c, t, taps = p.r * p.s, first = 0, columns
-    while l.in_planes and first < p.s:
+    while l.tiling.in_planes and first < p.s:
         columns = min(l.lanes, p.s - first)
         for t in range(p.c * p.r):
             for c in range(columns):
                 at[t * p.s + first + c] = (first * p.c * p.r + t * columns + c) * width
         first += columns
-    if l.in_planes:
+    if l.tiling.in_planes:
         return
     for c in range(l.chunk // l.lanes * l.lanes):
         for t in range(taps):
@@ -112,7 +112,7 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
     cdef Py_ssize_t rows[FC_MAX_LANES]
     cdef const Py_ssize_t *places
     cdef int have
-    if not l.in_planes and taps <= TURNED_TAPS and not lie_in_order(p) and lies_turned(p):
+    if not l.tiling.in_planes and taps <= TURNED_TAPS and not lie_in_order(p) and lies_turned(p):
         pack_turned(l, p, w, filters, b)
         return
     if vectors < l.vectors:
@@ -122,10 +122,10 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
         have = <int>min(l.lanes, filters - k)
         for i in range(have):
             rows[i] = (k + i) * p.wk
-        if l.in_planes and lie_in_order(p):
+        if l.tiling.in_planes and lie_in_order(p):
             to_lanes(w, rows, have, p.c * taps, b + k, at)
             continue
-        if lie_in_order(p) or (taps > 1 and taps_in_order(p) and not l.in_planes):
+        if lie_in_order(p) or (taps > 1 and taps_in_order(p) and not l.tiling.in_planes):
             c = 0
             while c < p.own:
                 n = min(l.chunk, whole - c) if c < whole else p.own - c
@@ -140,7 +140,7 @@ cdef void pack_panel(const DirectLayout *l, const Problem *p, const floating *w,
         for c in range(p.own):
             for r in range(p.r):
                 for s in range(p.s):
-                    if l.in_planes:
+                    if l.tiling.in_planes:
                         i = place(l.lanes, p.s, p.c * p.r, s, c * p.r + r)
                     else:
                         i = place(l.lanes, p.own, taps, c, r * p.s + s)

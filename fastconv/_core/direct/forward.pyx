@@ -9,8 +9,9 @@ being multiples of 7 or 14.
             bands of channel vectors -> X[vector][image][row][column] (L2, L3)
         parallel for group, panel of 2 vectors of filters:
             filters -> B[channel vector][tap][channel][2 vectors]: just before their use, so they stay in L2
-            for row (for pixel, where rows are much shorter than tiles and there are several images):
-                for tile of pixels (of images): micro-kernel over all channels and taps -> Y[pixel][2 vectors] (L2)
+            for rectangle of outputs that meet the same taps (tiles.pyx):
+                for row (for column, or for pixel, where rows are shorter than tiles):
+                    for tile of pixels (of images): micro-kernel over channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
 
 Low tiles, of 6 pixels without AVX-512, take B twice as fast as L2 gives it. So all tiles of a block meet one part of
@@ -24,11 +25,12 @@ in L3 and an X of all pixels is too large for L2: to read panels from L3, each i
 of which a tile meets little pieces.
 
 The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight
-to y. A 1 x 1 filter takes only the pixels that it meets, and then a block is one long row; in NHWC there is no X, tiles
-are read from x: panel by panel, or, where the packed filters fit in L2, each tile by all panels while it is in L1.
-Where pixels lie a multiple of 2 KB apart and so share few sets of L1, a tile has only as many as L1 can hold, 7, and
-two panels instead. Without AVX-512 the X of 1 x 1 filters is [part of the channels][image][row][column][channel]: the
-few rows of a tile are streams then.
+to y, and mostly there is no X: tiles are read from x, and taps that meet zeros around it are left out. A 1 x 1 filter
+takes only the pixels that it meets, and then a block is one long row; in NHWC, where the packed filters fit in L2, each
+tile is taken by all panels while it is in L1. Filters of one vector have tiles of up to 28 pixels (AVX2: 12), which
+load less for a product. Where pixels lie a multiple of 2 KB apart and so share few sets of L1, there is an X; for 1 x 1
+filters a tile has only as many as L1 can hold, 7, and two panels instead. Without AVX-512 the X of 1 x 1 filters is
+[part of the channels][image][row][column][channel]: the few rows of a tile are streams then.
 
 Few channels in planes (first layers) are not transposed where layout.pyx says so: X is [image][channel][row][column],
 a copy with padding, or, where there is none, x itself. The sum then runs over the columns of filters, neighbours
@@ -48,6 +50,7 @@ from fastconv._core.problem import parts
 
 cimport numpy as cnp
 from cython cimport floating
+from libc.math cimport isfinite
 
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.runtime cimport threads
@@ -59,7 +62,7 @@ from fastconv._core.direct.layout cimport (
     DirectLayout, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
 )
 from fastconv._core.direct.panels cimport DirectCall, DirectUnit, first_output, first_pixel, panel_step
-from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, join_pixels, vector_length
+from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, join_pixels, sum_of_run, vector_length
 from fastconv._core.runtime.kernels cimport fc_pixels
 from fastconv._core.problem.lanes cimport LaneBand, lane_band, lane_positions
 from fastconv._core.runtime.memory cimport Block, take
@@ -127,13 +130,13 @@ cdef void pointwise_block(const DirectUnit *u, floating *scratch) noexcept nogil
     cdef const floating *b
     cdef const floating *ahead
     cdef const floating *panel_bias
-    cdef floating *last_bias = scratch + l.mr * l.width
+    cdef floating *last_bias = scratch + l.tiling.mr * l.width
     cdef floating *y = first_output(u, scratch)
     cdef floating *dst
     cdef fc_pixels pixels, apart    # the tiles in y, and the last panel's in the scratch
     pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = p.c, l.lanes, &zero, 1
     pixels.step, pixels.ldc, pixels.b_panel, pixels.activation = p.xw, p.yw, l.b_size, activation_of(p, True)
-    pixels.accumulate, pixels.rows = False, NULL
+    pixels.accumulate, pixels.rows, pixels.numbers = False, NULL, NULL
     apart = pixels
     apart.ldc = ceildiv(p.k - last, l.lanes) * l.lanes
     if bias != NULL:
@@ -141,9 +144,9 @@ cdef void pointwise_block(const DirectUnit *u, floating *scratch) noexcept nogil
         if lacking:
             for i in range(l.width):
                 last_bias[i] = bias[last + i] if last + i < p.k else 0
-    if l.one_row:
+    if l.tiling.one_row:
         rows, cols = 1, u.block.pixels
-    tiles = ceildiv(cols, l.mr)
+    tiles = ceildiv(cols, l.tiling.mr)
     for row in range(rows):
         for q in range(tiles):
             t = part(cols, tiles, q)
@@ -236,11 +239,11 @@ cdef bint forward(const Problem *problem, tuple prepared, const floating *unused
         return False
     if team > 1:
         l = lay_out(&p, team, unused)
-    call.p, call.l, call.prepared, call.packed = &p, &l, NULL, NULL
-    if prepared is not None and prepared[1] != l.in_planes:
+    call.p, call.l, call.prepared, call.packed, call.finite = &p, &l, NULL, NULL, False
+    if prepared is not None and prepared[1] != l.tiling.in_planes:
         prepared = None
     if prepared is not None:
-        call.prepared = (<Block>prepared[0]).data
+        call.prepared, call.finite = (<Block>prepared[0]).data, prepared[2]
         leave_out_filters(&l)
     cdef Block tables = take(l.tables_size * sizeof(Py_ssize_t))
     cdef Block shared = take(l.shared_size * sizeof(floating))
@@ -256,17 +259,17 @@ cdef bint forward(const Problem *problem, tuple prepared, const floating *unused
 cdef void fill_tables(DirectCall *call, Py_ssize_t *tables) noexcept:
     cdef const DirectLayout *l = call.l
     cdef const Problem *p = call.p
-    cdef Py_ssize_t i, taps_a_row = l.n_taps // p.r
+    cdef Py_ssize_t i, taps_a_row = l.tiling.n_taps // p.r
     cdef Py_ssize_t *taps = tables + 3 * l.at_size
     cdef LaneBand band = lane_band(p, 0, l.band_cols, l.pixel)
     place_weights(l, p, tables + l.at_size)
-    if l.in_planes:
-        for i in range(l.n_taps):
+    if l.tiling.in_planes:
+        for i in range(l.tiling.n_taps):
             taps[i] = i // p.r * l.plane_pitch + i % p.r * p.dilation_h * l.line_pitch
     else:
         lane_positions(p, &band, l.band_rows, tables)
-        for i in range(l.n_taps):
-            taps[i] = (i // taps_a_row * p.dilation_h * l.band_cols + i % taps_a_row * p.dilation_w) * l.pixel
+        for i in range(l.tiling.n_taps):
+            taps[i] = i // taps_a_row * l.tap_row + i % taps_a_row * l.tap_column
     call.at, call.weights_at, call.taps = tables, tables + l.at_size, taps
 
 
@@ -291,7 +294,7 @@ def conv2d(Convolution conv not None, tuple prepared=None):
 
 
 def prepare(Convolution conv not None):
-    """The filters packed once, and whether that is for planes that are read as they are."""
+    """The filters packed once, whether that is for planes that are read as they are, and whether all are finite."""
     cdef Problem p = problem_of(conv)
     return packed[float](&p, NULL) if conv.single else packed[double](&p, NULL)
 
@@ -302,10 +305,15 @@ cdef tuple packed(const Problem *problem, floating *unused):
     cdef Block filters = take(l.filters_size * sizeof(floating))
     cdef Block table = take(2 * l.at_size * sizeof(Py_ssize_t))
     cdef DirectCall call
+    cdef Py_ssize_t i
+    cdef bint finite = True
     place_weights(&l, &p, <Py_ssize_t *>table.data)
     call.p, call.l, call.weights_at, call.packed = &p, &l, <Py_ssize_t *>table.data, filters.data
     pack_all(&call, 0, unused)
-    return filters, l.in_planes
+    for i in range(p.groups * l.panels):
+        finite &= isfinite(sum_of_run(<const floating *>filters.data + i * l.b_size, l.depth * l.tiling.n_taps * (
+            l.lanes if l.narrow and i % l.panels == l.panels - 1 else l.width)))
+    return filters, l.tiling.in_planes, finite
 
 
 def workspace(Convolution conv not None, bint alone):

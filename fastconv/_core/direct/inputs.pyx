@@ -18,7 +18,7 @@ cdef Py_ssize_t fill_steps(const Problem *p, const DirectLayout *l, const PixelB
     a block; else vectors of channels."""
     if l.in_place:
         return 0
-    if l.in_planes:
+    if l.tiling.in_planes:
         return block.images * p.c
     if p.xc == 1:
         return block.images if l.private else block.images * input_rows(p, block)
@@ -41,7 +41,7 @@ cdef void fill_input(const Problem *p, const DirectLayout *l, const PixelBlock *
     """One step. x: the first image and channel of the block; at: the table of fill_lanes; dst: X."""
     cdef Py_ssize_t i, c = step * l.lanes
     cdef LaneBand band
-    if l.in_planes:
+    if l.tiling.in_planes:
         i, c = step // p.c, step % p.c
         fill_plane(p, l, block, x + i * p.xn + c * p.xc, dst + i * l.image_pitch + c * l.plane_pitch)
         return

@@ -2,12 +2,13 @@
 
 from cython cimport floating
 
-from fastconv._core.problem.blocks cimport block_at, block_pixels
+from fastconv._core.direct.tiles cimport Tiling, choose_rectangles, inside_columns, inside_rows, sum_tiles
+from fastconv._core.problem.blocks cimport PixelBlock, block_at, block_pixels
 from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.runtime.isa cimport kernels, narrow_rows, pair_rows, tile_rows, vector_length
 from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV
 from fastconv._core.problem.lanes cimport fits_closely, position_count
-from fastconv._core.problem.problem cimport ceildiv, rounded
+from fastconv._core.problem.problem cimport ceildiv, elements, rounded
 
 cdef enum:
     PIXELS = 1024             # outputs of a block
@@ -15,8 +16,8 @@ cdef enum:
     INPUT_BYTES = 4 << 20     # of X at most
     NEAR_BYTES = 2048         # rows a multiple of this apart share few sets of L1,
     NEAR_ROWS = 7             # of which it can hold so many, and B
-    NEAR_ELEMENTS = 256       # the same, of either precision
-    SAVED = 2                 # times as many tiles of pixels that are worth while to take tiles of images instead
+    WAITING = 8               # products of a tile of which none waits for another
+    COPYING = 6               # products that take the time of a vector that is copied to X
     FILTERS_BYTES = 512 << 10    # packed filters up to this size stay in L2 from block to block
     SMALL_BYTES = 256 << 10   # of X at most, beside them
     FAR_BYTES = 2 << 20       # of packed filters that are better read from L3, in one piece, than an X
@@ -26,37 +27,6 @@ cdef enum:
     FEWEST_COLUMNS = 3        # of filters that take the place of channels,
     MOST_CHANNELS = 3         # for each of them
     BLOCKS_A_THREAD = 4       # where there are too few panels to share out
-
-
-cdef bint across_images(const DirectLayout *l, const PixelBlock *block) noexcept nogil:
-    """Whether a tile takes the same pixel of several images, where these are less than a tile's sets of L1 apart."""
-    cdef Py_ssize_t images = block.images, cols = block.cols
-    return (l.image_step % NEAR_ELEMENTS != 0
-            and images * ceildiv(cols, l.mr) > SAVED * cols * ceildiv(images, l.mr))
-
-
-cdef bint joins_rows(const DirectLayout *l, const PixelBlock *block) noexcept nogil:
-    """Whether tiles of pixels of several rows are fewer."""
-    return (l.low and not l.one_row
-            and ceildiv(block.pixels, l.mr) < block.images * block.rows * ceildiv(block.cols, l.mr))
-
-
-cdef void place_pixels(const DirectLayout *l, const PixelBlock *block, Py_ssize_t first, Py_ssize_t m,
-                       Py_ssize_t *at) noexcept nogil:
-    """Where m pixels of a block are read, counted over its images and rows."""
-    cdef Py_ssize_t col = first % block.cols, row = first // block.cols, i, place
-    cdef Py_ssize_t next_row = l.row_step - block.cols * l.pixel_step
-    cdef Py_ssize_t next_image = l.image_step - block.rows * l.row_step
-    place = row // block.rows * l.image_step + row % block.rows * l.row_step + col * l.pixel_step
-    row %= block.rows
-    for i in range(m):
-        at[i] = place
-        place += l.pixel_step
-        col += 1
-        if col == block.cols:
-            col, row, place = 0, row + 1, place + next_row
-            if row == block.rows:
-                row, place = 0, place + next_image
 
 
 cdef Problem only_met(Problem p) noexcept nogil:
@@ -84,8 +54,7 @@ cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil:
 
 cdef inline bint inside(const Problem *p) noexcept nogil:
     """Whether no tap meets padding."""
-    return (p.top <= 0 and p.left <= 0 and (p.oh - 1) * p.stride_h + (p.r - 1) * p.dilation_h - p.top < p.h
-            and (p.ow - 1) * p.stride_w + (p.s - 1) * p.dilation_w - p.left < p.w)
+    return inside_rows(p) and inside_columns(p)
 
 
 cdef inline bint reads_planes(const Problem *p, int lanes) noexcept nogil:
@@ -114,17 +83,44 @@ cdef inline bint shared_out(Py_ssize_t units, int team) noexcept nogil:
     return units % team == 0 or units >= 2 * team
 
 
-cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
+cdef inline void read_in_place(const Problem *p, DirectLayout *l) noexcept nogil:
+    """Tiles read x as it lies."""
+    l.in_place, l.x_size, l.channel_pitch, l.part_pitch = True, 0, l.lanes, l.cut
+    l.line_pitch, l.plane_pitch = p.xh, p.xc
+    l.tap_row, l.tap_column = p.dilation_h * p.xh, p.dilation_w * p.xw
+    l.tiling.image_step, l.row_step, l.pixel_step = p.xn, p.stride_h * p.xh, p.stride_w * p.xw
+
+
+cdef inline bint saves_copy(const Problem *p, DirectLayout *l, Py_ssize_t itemsize) noexcept nogil:
+    """Whether larger filters are better applied to pixels of channels where they lie, not sharing sets of L1; and then
+    blocks are cut so that no tile meets what stands around the image. That must not take longer than to copy."""
+    cdef PixelBlock block = block_at(p, &l.blocking, 0)
+    cdef Tiling tiling = l.tiling
+    cdef Py_ssize_t products = p.own * ceildiv(p.k, l.lanes), copied
+    if (pointwise(p) or p.xc != 1 or tiling.in_planes or l.depth != p.own or p.own != p.c
+            or p.xw * itemsize % NEAR_BYTES == 0):
+        return False
+    if p.padding != 0 or p.value != 0:
+        return inside(p)
+    tiling.image_step, tiling.by_columns = p.xn, not inside_columns(p)
+    copied = block.images * l.band_rows * l.band_cols * ceildiv(p.c, l.lanes)
+    if (sum_tiles(&tiling, p, &block).time - sum_tiles(&l.tiling, p, &block).time) * products > COPYING * copied:
+        return False
+    l.tiling.by_columns = tiling.by_columns
+    return True
+
+
+cdef inline Py_ssize_t odd_lines(Py_ssize_t length) noexcept nogil:
     """At least so many elements: an odd number of cache lines (of float32), so that pixels spread over the sets of
     L1."""
-    return ceildiv(elements, 32) * 32 + 16
+    return ceildiv(length, 32) * 32 + 16
 
 
 cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) noexcept nogil:
     """Of B nothing depends on the threads, or on where x and y lie."""
     cdef DirectLayout l
     cdef Py_ssize_t rows, bytes_a_row, most, pixels
-    l.lanes, l.mr = vector_length(unused), tile_rows(unused)
+    l.lanes, l.tiling.mr = vector_length(unused), tile_rows(unused)
     l.vectors = 1 if p.k <= l.lanes else FC_MAX_NV
     l.width = l.vectors * l.lanes
     l.panels = ceildiv(p.k, l.width)
@@ -133,43 +129,42 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
     l.filters_size = p.groups * l.panels * l.b_size
     l.chunk = min(p.own, max(1, TABLE // (p.r * p.s * l.lanes)) * l.lanes)
     l.pixel = p.c if fits_closely(p, l.lanes) and p.own == p.c else l.lanes
-    l.depth, l.n_taps = p.own, p.r * p.s
-    l.in_planes = reads_planes(p, l.lanes)
-    if l.in_planes:
-        l.pixel, l.depth, l.n_taps = 1, p.s, p.c * p.r
+    l.depth, l.tiling.n_taps = p.own, p.r * p.s
+    l.tiling.in_planes = reads_planes(p, l.lanes)
+    if l.tiling.in_planes:
+        l.pixel, l.depth, l.tiling.n_taps = 1, p.s, p.c * p.r
     elif l.pixel < l.lanes and p.c * p.s <= l.lanes and p.dilation_w == 1:
-        l.depth, l.n_taps = p.c * p.s, p.r
-    l.low, l.cut = l.mr < FC_MAX_MR and p.own == p.c, l.depth
-    if l.low and l.pixel == l.lanes and l.depth > l.lanes:
-        l.cut = max(1, NEAR_B_BYTES // (l.n_taps * l.lanes * l.width * <Py_ssize_t>sizeof(floating)))
+        l.depth, l.tiling.n_taps = p.c * p.s, p.r
+    l.tiling.low, l.cut = l.tiling.mr < FC_MAX_MR and p.own == p.c, l.depth
+    if l.tiling.low and l.pixel == l.lanes and l.depth > l.lanes:
+        l.cut = max(1, NEAR_B_BYTES // (l.tiling.n_taps * l.lanes * l.width * <Py_ssize_t>sizeof(floating)))
         l.cut = ceildiv(ceildiv(l.depth, l.lanes), ceildiv(ceildiv(l.depth, l.lanes), l.cut)) * l.lanes
     # blocks: with an X, the rows of the outputs and their halo, that stays where it should
-    l.in_place = (inside(p) and p.xw == 1) if l.in_planes else (pointwise(p) and p.xc == 1)
+    l.in_place = (inside(p) and p.xw == 1) if l.tiling.in_planes else (pointwise(p) and p.xc == 1)
     bytes_a_row = (p.stride_h * (p.ow * p.stride_w + (p.s - 1) * p.dilation_w)
-                   * (p.c if l.in_planes else ceildiv(p.c, l.lanes) * l.pixel) * sizeof(floating))
+                   * (p.c if l.tiling.in_planes else ceildiv(p.c, l.lanes) * l.pixel) * sizeof(floating))
     l.far = (not l.in_place and l.filters_size * sizeof(floating) > FILTERS_BYTES
              and l.filters_size * sizeof(floating) <= FAR_BYTES
              and min(PIXELS, p.n * p.oh * p.ow) * (bytes_a_row // p.ow) > LARGE_BYTES)
     l.beforehand = l.far or l.filters_size * sizeof(floating) <= FILTERS_BYTES
     rows = max(1, (SMALL_BYTES if l.beforehand else INPUT_BYTES) // max(1, bytes_a_row))
-    pixels = TILES * l.mr if l.in_place and l.beforehand and not l.in_planes else min(PIXELS, rows * p.ow)
+    pixels = TILES * l.tiling.mr if l.in_place and l.beforehand and not l.tiling.in_planes else min(PIXELS, rows * p.ow)
     if team > 1 and l.beforehand and (l.in_place or p.groups * l.panels < 2 * team):
-        pixels = min(pixels, max(l.mr, p.n * p.oh * p.ow // (BLOCKS_A_THREAD * team)))
+        pixels = min(pixels, max(l.tiling.mr, p.n * p.oh * p.ow // (BLOCKS_A_THREAD * team)))
     l.blocking = block_pixels(p, pixels)
     l.private = team == 1 or shared_out(l.blocking.count * p.groups, team)
     l.beforehand = l.beforehand and l.blocking.count > 1
     l.stored = p.yk == 1 and not p.accumulate    # a pixel's channels follow each other in y
     l.each_tile = pointwise(p) and l.in_place and p.own == p.c and l.private and l.beforehand and l.stored
-    l.one_row = pointwise(p) and ((not l.stored or one_piece(p.n, p.oh, p.ow, p.yn, p.yh, p.yw))
-                                  and (not l.in_place or one_piece(p.n, p.h, p.w, p.xn, p.xh, p.xw)))
+    l.tiling.one_row = pointwise(p) and ((not l.stored or one_piece(p.n, p.oh, p.ow, p.yn, p.yh, p.yw))
+                                         and (not l.in_place or one_piece(p.n, p.h, p.w, p.xn, p.xh, p.xw)))
     l.pairs = 0
     if l.in_place and p.xw * <Py_ssize_t>sizeof(floating) % NEAR_BYTES == 0:
-        l.mr = min(l.mr, NEAR_ROWS)
+        l.tiling.mr = min(l.tiling.mr, NEAR_ROWS)
         # unless the thread with most panels would then have more of them
         if pair_rows(unused) == NEAR_ROWS and l.vectors == FC_MAX_NV and (
                 l.private or 2 * ceildiv(ceildiv(l.panels, 2), team) == ceildiv(l.panels, team)):
             l.pairs = p.k // l.width // 2    # of panels that lack no filters
-    l.tall = narrow_rows(unused) if l.mr == tile_rows(unused) else l.mr
     l.steps = l.panels - l.pairs
     # X: slack of a vector behind each vector of channels, and not a power of two apart
     l.band_rows = (l.blocking.rows - 1) * p.stride_h + (p.r - 1) * p.dilation_h + 1
@@ -181,27 +176,33 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
     l.channel_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.part_pitch = l.cut // l.lanes * l.channel_pitch
     l.x_size = rounded(ceildiv(p.c, l.lanes) * l.channel_pitch)
-    if l.in_planes:
+    if l.tiling.in_planes:
         l.image_pitch, l.channel_pitch = p.c * l.plane_pitch + (16 if p.c * l.plane_pitch % 32 == 0 else 0), l.lanes
         l.x_size = rounded(l.blocking.images * l.image_pitch + l.lanes)
-    if pointwise(p) and p.c > l.lanes and l.mr <= NEAR_ROWS:
+    if pointwise(p) and p.c > l.lanes and l.tiling.mr <= NEAR_ROWS:
         # all channels of a pixel side by side: few rows are streams that the hardware prefetches, parts of a line each
         # are not
         l.pixel, l.channel_pitch = odd_lines(min(p.c, l.cut)), l.lanes
         l.image_pitch = l.band_rows * l.band_cols * l.pixel
         l.part_pitch = l.blocking.images * l.image_pitch
         l.x_size = rounded(ceildiv(p.c, l.cut) * l.part_pitch)
-    l.image_step, l.row_step, l.pixel_step = l.image_pitch, p.stride_h * l.band_cols * l.pixel, p.stride_w * l.pixel
-    if l.in_place:
-        l.x_size, l.channel_pitch, l.part_pitch = 0, l.lanes, l.cut
-        l.line_pitch, l.plane_pitch = p.xh, p.xc
-        l.image_step, l.row_step, l.pixel_step = p.xn, p.stride_h * p.xh, p.stride_w * p.xw
+    l.row_step, l.pixel_step = p.stride_h * l.band_cols * l.pixel, p.stride_w * l.pixel
+    l.tap_row, l.tap_column = p.dilation_h * l.band_cols * l.pixel, p.dilation_w * l.pixel
+    l.tiling.image_step, l.tiling.least = l.image_pitch, ceildiv(WAITING, l.vectors)
+    choose_rectangles(&l.tiling, p, &l.blocking)
+    if l.in_place or saves_copy(p, &l, sizeof(floating)):
+        read_in_place(p, &l)
+    l.tall = narrow_rows(unused)
+    if l.in_place and p.xw * <Py_ssize_t>sizeof(floating) % (NEAR_BYTES // 2) == 0:
+        l.tall = l.tiling.mr    # more pixels would share too few sets of L1
     l.at_size = rounded(max(position_count(p, l.band_rows, l.band_cols), (l.chunk + l.lanes) * p.r * p.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
     l.y_size = rounded(max(most, l.tall) * l.width)
-    # a thread's: B, Y and bias of a step, and what is its own, or else shared: X, then B of all filters, packed
+    # a thread's: B, Y, bias and taps of a step, and what is its own, or else shared: X, then B of all filters, packed
     # beforehand
-    l.scratch_size = (2 if l.pairs else 1) * (l.b_size + l.y_size + rounded(l.width))
+    l.taps_at = (2 if l.pairs else 1) * (l.b_size + l.y_size + rounded(l.width))
+    l.bias_at = l.taps_at + rounded(elements(2 * l.tiling.n_taps * sizeof(Py_ssize_t), sizeof(floating)))
+    l.scratch_size = l.bias_at + rounded((2 if l.pairs else 1) * l.width)
     l.shared_size = l.x_size + (l.filters_size if l.beforehand else 0)
     l.x_at = 0
     if l.private:
@@ -209,7 +210,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
         l.scratch_size += l.shared_size
         l.shared_size = 0
     l.filters_at = l.x_at + l.x_size
-    l.tables_size = 3 * l.at_size + rounded(max(p.r * p.s, l.n_taps))
+    l.tables_size = 3 * l.at_size + rounded(max(p.r * p.s, l.tiling.n_taps))
     return l
 
 
@@ -223,7 +224,7 @@ cdef void leave_out_filters(DirectLayout *l) noexcept nogil:
 
 def laid_out(problem):
     """How a ConvProblem's forward pass is cut on one thread, for cost.py: the layout, how many groups share a vector,
-    and whether tiles take images."""
+    and the tiles of a block."""
     cdef Problem p = only_met(record_of(problem))
     if p.c == 1:
         p.xc = 1    # there is no second one
@@ -235,7 +236,7 @@ cdef tuple laid_out_of(const Problem *problem, const floating *unused):
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
     cdef DirectLayout l = lay_out(&p, 1, unused)
     cdef PixelBlock first = block_at(&p, &l.blocking, 0)
-    return l, p.c // p.own, across_images(&l, &first)
+    return l, p.c // p.own, sum_tiles(&l.tiling, &p, &first)
 
 
 cdef double work(const Problem *p) noexcept nogil:

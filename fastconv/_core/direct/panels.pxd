@@ -16,6 +16,7 @@ cdef struct DirectCall:
     const Py_ssize_t *taps
     const void *prepared
     void *packed
+    bint finite      # all weights that were prepared are
 
 # A block of pixels of a group, on which `team` threads work: its X, unless tiles are read from x, and the B of all
 # filters, or NULL where each panel is packed just before its use.

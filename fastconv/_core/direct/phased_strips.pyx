@@ -88,7 +88,7 @@ cdef void multiply_strip(const PhasedCall *call, const floating *x, Py_ssize_t r
     pixels.channels, pixels.block_stride, pixels.step, pixels.b_panel = call.g.c, l.vector_pitch, l.lanes, 0
     pixels.ldc, pixels.taps = l.columns.stride * place.column, call.offsets
     pixels.activation.kind, pixels.activation.slope = call.g.activation, call.g.slope
-    pixels.accumulate, pixels.rows = False, NULL
+    pixels.accumulate, pixels.rows, pixels.numbers = False, NULL, NULL
     for i in range(l.rows.count):
         down = &l.rows.phases[i]
         some = min(rows, down.outputs - row)

@@ -4,7 +4,8 @@ layout.pyx for the sizes."""
 from fastconv._core.problem.sizes import ceildiv
 from fastconv._core.product.layout import laid_out
 
-FEW_FILTERS = 12    # so few do not hide what packing takes
+FEW_FILTERS = 12        # so few do not hide what packing takes
+FAR_BYTES = 24 << 20    # of outputs that leave the caches before all are written
 
 
 def refuses(problem):
@@ -40,6 +41,7 @@ def terms(problem, lanes, tile_rows):
         "load" + of: blocks * tiles * panels * depth,
         "tile": blocks * tiles * panels * sums,
         "store": blocks * vectors * filters * sums,
+        "store_far": blocks * vectors * filters * sums if stored * problem.itemsize >= FAR_BYTES else 0,
         "scatter" + (of if of_pixels else ""): stored if problem.channels_last or problem.column_step > 1 else 0,
         "pack" + of: blocks * vectors * depth * stages,
         "pack_run" + of: blocks * (block["images"] * block["rows"] + tiles) * depth * stages,

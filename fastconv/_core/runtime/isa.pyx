@@ -6,7 +6,9 @@ Other modules take the table of kernels from here (`from fastconv._core.runtime.
 
 import os
 
-from fastconv._core.runtime.kernels cimport fc_isa_count, fc_isa_name, fc_isa_supported, fc_isa_table, fc_table
+from fastconv._core.runtime.kernels cimport (
+    fc_isa_count, fc_isa_name, fc_isa_of_intel, fc_isa_supported, fc_isa_table, fc_table,
+)
 
 cdef extern from *:
     """
@@ -43,6 +45,11 @@ def usable():
 def in_use():
     """Name of the instruction set whose kernels run, read from its table."""
     return kernels.name.decode()
+
+
+def costs():
+    """Names of tables of costs that may hold for the instruction set in use on this CPU, the closest first."""
+    return (f"{in_use()} of Intel", in_use()) if fc_isa_of_intel() else (in_use(),)
 
 
 def vector_bytes():

@@ -32,7 +32,7 @@ cdef void multiply(const WinogradLayout *l, Py_ssize_t n_tiles, Py_ssize_t chann
     cdef fc_pixels pixels
     pixels.channels, pixels.block_stride, pixels.taps, pixels.n_taps = channels, l.v_vector, &zero, 1
     pixels.step, pixels.ldc, pixels.b_panel = l.v_tile, l.width, 0
-    pixels.activation.kind, pixels.accumulate, pixels.rows = FC_IDENTITY, False, NULL
+    pixels.activation.kind, pixels.accumulate, pixels.rows, pixels.numbers = FC_IDENTITY, False, NULL, NULL
     for point in range(points):
         up = next_up
         next_up = u + (filter_point(l, point + 1) * l.u_point if point + 1 < points else l.u_panel)
