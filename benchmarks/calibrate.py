@@ -32,7 +32,7 @@ import numpy as np
 
 import fastconv as fc
 from fastconv._core.planner.constants import CONSTANTS, DATA_GRADIENT_CONSTANTS, WEIGHT_GRADIENT_CONSTANTS
-from fastconv._core.planner.drivers import DATA_GRADIENT, FORWARD, WEIGHT_GRADIENT, WINOGRAD
+from fastconv._core.planner.drivers import DATA_GRADIENT, FORWARD, WEIGHT_GRADIENT, WINOGRAD, constants_of
 from fastconv._core.planner.plan import choice
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
@@ -215,7 +215,7 @@ def fit(drivers, measured, itemsize):
 def known(drivers, itemsize):
     """The constants that there are, in the form of `fit`."""
     table, = (table for of, table in DRIVERS.values() if of is drivers)
-    of_drivers = table.get(isa.in_use(), table["baseline"])[itemsize]
+    of_drivers = constants_of(table, itemsize)
     if drivers is DATA_GRADIENT:
         return dict.fromkeys((driver.name for driver in drivers), dict(of_drivers))
     return of_drivers
@@ -330,8 +330,8 @@ def main(argv=None):
     constants = known(drivers, itemsize) if options.check else fit(drivers, measured, itemsize)
     found = sorted(regrets(drivers, measured, constants), key=lambda each: -each[0])
     ratios = np.array([each[0] for each in found])
-    print(f"# {isa.in_use()}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in the "
-          f"geometric mean, above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")
+    print(f"# {isa.costs()[0]}, {options.dtype}: {len(found)} layers, regret {np.exp(np.log(ratios).mean()):.3f} in "
+          f"the geometric mean, above 1.1 in {(ratios > 1.1).mean():.1%}, at most {ratios.max():.2f}")
     for ratio, taken, best, problem in found[:options.worst]:
         print(f"#   {ratio:.2f} {taken} for {best}: {problem.x_shape} {problem.weight_shape} stride {problem.stride[0]}"
               f" dilation {problem.dilation[0]} "

@@ -115,7 +115,7 @@ def test_what_is_not_finite_meets_no_padding():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_scratch_is_what_explain_says(dtype):
-    told = fc.explain((512, 4, 4), (512, 256, 4, 4), stride=2, padding=1, transposed=True, dtype=dtype)
+    told = fc.explain((1024, 4, 4), (1024, 512, 4, 4), stride=2, padding=1, transposed=True, dtype=dtype)
     assert told.algorithm == "gemm" and told.workspace <= 1 << 20
 
 

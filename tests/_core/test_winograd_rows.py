@@ -133,7 +133,7 @@ def test_signals(taps, dilation):
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e30])
 def test_what_is_not_finite_or_loud_stays_where_the_sum_has_it(taps, value):
     """Outputs that see quiet samples alone, beside one that is louder by far, are as good as others."""
-    x, weight, _ = drawn(4, (2, 64, 700), (64, 64, taps))
+    x, weight, _ = drawn(4, (4, 128, 700), (128, 128, taps))
     x[1, 3, 401] = value
     told = fc.explain(x.shape, weight.shape, padding=1)
     assert told.algorithm == "winograd", told

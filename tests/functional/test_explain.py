@@ -97,7 +97,7 @@ def test_narrow_groups_share_vectors():
         return fc.explain((4, channels, plane, plane), (channels, channels // groups, size, size),
                           padding=size // 2, stride=stride, groups=groups, dtype=dtype).algorithm
 
-    assert algorithm(256, 32, 28, 3) == algorithm(128, 32, 56, 3) == algorithm(256, 32, 28, 5) == "winograd"
+    assert algorithm(256, 32, 28, 3) == algorithm(128, 32, 112, 3) == algorithm(256, 32, 28, 5) == "winograd"
     assert algorithm(256, 32, 28, 3, stride=2) == algorithm(128, 32, 14, 5, dtype="float64") == "direct"
 
 

@@ -45,7 +45,7 @@ def wild(rng, shape, spread):
 
 LAYERS = {
     "3x3": (cases.ConvCase((2, 16, 24, 25), (16, 16, 3, 3), padding=1), "winograd"),
-    "5x5": (cases.ConvCase((1, 8, 24, 23), (16, 8, 5, 5), padding=2), "winograd"),
+    "5x5": (cases.ConvCase((1, 16, 32, 31), (32, 16, 5, 5), padding=2), "winograd"),
     "3x3_stride_2": (cases.ConvCase((1, 32, 32, 32), (32, 32, 3, 3), padding=1, stride=2), None),
     "3x3_dilated": (cases.ConvCase((1, 64, 33, 33), (64, 64, 3, 3), padding=2, dilation=2), "winograd"),
     "3x3_nhwc": (cases.ConvCase((1, 32, 20, 21), (32, 32, 3, 3), padding=1, data_format="NHWC"), "winograd"),

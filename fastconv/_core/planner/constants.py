@@ -4,7 +4,8 @@ CONSTANTS[instruction set][bytes of an element][driver][term], and WEIGHT_GRADIE
 of weight gradients. Fitted by ``python -m benchmarks.calibrate`` to layers that were timed on an AMD EPYC of the fourth
 generation (Zen 4), of AVX2 in single precision on one of the third, which has no more (Zen 3); but the baseline's
 weight gradients, and all of it in double precision, on an Intel Xeon at 2.5 GHz (Cascade Lake). An instruction set that
-is not here is taken for the baseline.
+is not here is taken for the baseline. AVX-512 of Intel, which multiplies twice a cycle, has tables of its own, from a
+Xeon of the fourth generation (Sapphire Rapids); what is not in them is taken from the others.
 
 DATA_GRADIENT_CONSTANTS[instruction set][bytes of an element] has one table for all ways to a data gradient. Under the
 name of a driver stands the factor by which its convolutions are slower there than in one call; the terms are
@@ -161,6 +162,54 @@ CONSTANTS = {
                         "scatter": 0.387, "scatter_for_few": 0.334, "store": 0.566, "tile": 13.8},
         },
     },
+    "avx512 of Intel": {
+        4: {
+            "few outputs": {"load": 1.04, "move": 0.935, "multiply": 0.24, "patches": 914.0},
+            "rows": {"call": 310.0, "multiply": 0.149, "row": 34.8, "store": 0.957, "store_far": 2.58},
+            "depthwise": {"band": 0.183, "band_in_steps": 0.166, "call": 614.0, "multiply": 0.247,
+                          "multiply_square": 0.152, "multiply_square_2": 0.197, "output": 0.493, "pixels_call": 357.0,
+                          "pixels_input": 1.17, "pixels_multiply": 0.254, "pixels_row": 1.51, "plane": 2.14,
+                          "planes_call": 412.0, "planes_input": 3.28, "planes_multiply": 0.218, "planes_row": 9.69,
+                          "row": 0.746, "scatter": 0.0323, "tap": 0.494},
+            "direct": {"band_in_steps": 8.52, "band_of_pixels": 0.493, "band_of_planes": 1.86, "band_of_rows": 0.032,
+                       "band_row": 7.6, "call": 528.0, "filter": 2.62, "join_pixels": 0.459, "load": 0.388,
+                       "load_far": 3.18, "multiply": 0.15, "multiply_narrow": 0.389, "store_pixels": 1.8,
+                       "store_planes": 2.04, "store_planes_far": 2.6, "store_rows": 17.0, "tap": 0.613},
+            "winograd": {"band_in_steps": 3.1, "band_of_pixels": 1.51, "band_of_planes": 2.47, "call": 268.0,
+                         "filter": 2.06, "inputs": 2.86, "inputs_of_lines": 1.25, "inputs_of_phases": 3.64,
+                         "load": 1.84, "multiply": 0.152, "multiply_narrow": 0.333, "outputs": 3.01,
+                         "outputs_of_lines": 3.4, "outputs_of_phases": 4.19, "scatter": 0.289, "store_planes": 0.0331,
+                         "tile": 0.345},
+            "fourier": {"transforms": 1.06},
+            "product": {"band": 0.0839, "band_in_steps": 0.166, "band_of_pixels": 0.596, "band_piece": 3.53,
+                        "band_piece_of_channel": 5.39, "call": 741.0, "filter": 0.572, "filter_as_written": 0.255,
+                        "load": 0.781, "load_for_few": 2.38, "multiply": 0.15, "pack": 0.23, "pack_run": 1.58,
+                        "pack_run_for_few": 1.17, "row": 0.881, "row_of_filter": 0.306, "scatter": 0.418,
+                        "scatter_for_few": 0.22, "store": 1.4, "store_far": 1.5},
+        },
+        8: {
+            "few outputs": {"load": 1.33, "move": 1.16, "multiply": 0.189},
+            "rows": {"row": 14.9, "store": 2.45},
+            "depthwise": {"band": 0.378, "band_in_steps": 0.458, "multiply": 0.273, "multiply_square": 0.157,
+                          "multiply_square_2": 0.311, "output": 0.203, "pixels_call": 640.0, "pixels_input": 6.56,
+                          "pixels_multiply": 0.0796, "pixels_row": 27.0, "plane": 10.0, "planes_input": 2.85,
+                          "planes_multiply": 0.217, "planes_output": 0.848, "planes_row": 1.71, "tap": 0.306},
+            "direct": {"band_in_steps": 5.26, "band_of_pixels": 0.553, "band_of_planes": 2.02, "band_of_rows": 0.351,
+                       "band_row": 4.69, "filter": 2.3, "join_pixels": 1.71, "load": 0.39, "load_far": 5.46,
+                       "multiply": 0.155, "multiply_narrow": 0.298, "store_pixels": 1.09, "store_planes": 2.21,
+                       "store_planes_far": 1.99, "store_rows": 6.47, "tap": 1.12},
+            "winograd": {"band_in_steps": 2.78, "band_of_pixels": 0.366, "band_of_planes": 0.127, "filter": 2.14,
+                         "inputs": 5.16, "inputs_of_lines": 3.18, "inputs_of_phases": 2.59, "load": 0.517,
+                         "multiply": 0.233, "multiply_narrow": 0.215, "outputs": 1.6, "outputs_of_phases": 5.26,
+                         "tile": 25.4},
+            "fourier": {"transforms": 1.16},
+            "product": {"band": 0.0497, "band_in_steps": 0.408, "band_of_pixels": 0.525, "band_piece": 3.93,
+                        "band_piece_of_channel": 7.29, "filter": 1.22, "filter_as_written": 0.552, "load": 0.791,
+                        "load_for_few": 1.93, "multiply": 0.15, "pack": 0.469, "pack_run": 1.62,
+                        "pack_run_for_few": 1.56, "row": 2.31, "row_of_filter": 0.158, "scatter": 0.385,
+                        "scatter_for_few": 0.565, "store": 1.13},
+        },
+    },
 }
 
 WEIGHT_GRADIENT_CONSTANTS = {
@@ -271,6 +320,27 @@ WEIGHT_GRADIENT_CONSTANTS = {
                         "sum": 1.05, "tile": 33.4},
         },
     },
+    "avx512 of Intel": {
+        4: {
+            "depthwise": {"band": 0.099, "band_in_steps": 0.661, "band_row": 1.69, "call": 848.0, "multiply": 0.483,
+                          "multiply_square": 0.329, "output": 1.44, "pixels_call": 3010.0, "pixels_input": 2.38,
+                          "pixels_multiply": 0.302, "planes_call": 612.0, "planes_input": 4.26,
+                          "planes_multiply": 0.269, "planes_output": 0.553, "planes_row": 23.7, "scatter": 0.329,
+                          "sum": 8.85},
+            "direct": {"band_in_steps": 4.44, "band_of_pixels": 0.355, "band_of_planes": 1.43, "band_row": 3.23,
+                       "block": 120.0, "call": 413.0, "load": 0.187, "multiply": 0.129, "multiply_taps": 0.159,
+                       "pack_pixels": 3.15, "pack_planes": 2.04, "run": 0.753, "store": 7.67, "sum": 30.0,
+                       "tile": 22.8},
+            "pixels": {"call": 412.0, "load": 0.555, "load_far": 1.08, "multiply": 0.123, "split": 1.74, "tile": 3.94},
+            "planes": {"call": 931.0, "copy": 0.114, "copy_in_steps": 0.288, "load": 0.345, "multiply": 0.134,
+                       "pack": 1.22, "piece": 1.17, "sum": 0.375, "tile": 43.5},
+            "winograd": {"band_in_steps": 6.8, "band_of_pixels": 1.76, "band_of_planes": 2.51, "multiply": 0.211,
+                         "patches": 3.35, "phase": 2840.0, "tile": 0.645, "weight": 1.75},
+            "product": {"band": 0.176, "band_in_steps": 0.302, "band_piece": 0.274, "block": 627.0, "load": 0.0662,
+                        "multiply": 0.149, "pack": 2.14, "pack_gradient": 0.161, "pack_run": 1.31, "scatter": 0.632,
+                        "sum": 1.32, "tile": 70.1},
+        },
+    },
 }
 
 FILTERS, PREPARED = ("filter", "filter_as_written"), 0.4    # terms of filters, and the share that is left of them where
@@ -317,5 +387,15 @@ DATA_GRADIENT_CONSTANTS = {
             "phases, direct": 1.0, "phases, winograd": 1.0, "phases, fourier": 0.7, "phases, product": 1.0,
             "pass": 4350.0, "step_of_planes": 1.4, "step_of_pixels": 0.3, "call": 10000.0, "taps_apart": 3.15,
             "patches": 32200.0, "interleave": 2.01, "reorder": 1.4},
+    },
+    "avx512 of Intel": {
+        4: {"one output": 1.0, "columns": 0.417, "pixels of a row as channels, 2": 1.1,
+            "pixels of a row as channels, 4": 1.1, "pixels of a row as channels, 8": 1.1, "patches, depthwise": 1.1,
+            "patches, direct": 1.1, "patches, winograd": 1.3, "patches, fourier": 1.1, "patches, product": 1.45,
+            "patches filled up to 3 x 3 taps, winograd": 1.49, "patches filled up to 5 x 5 taps, winograd": 1.13,
+            "winograd, transposed": 1.13, "direct, all phases": 1.1, "phases, depthwise": 0.87, "phases, direct": 1.0,
+            "phases, winograd": 1.0, "phases, fourier": 0.805, "phases, product": 1.0, "pass": 3780.0,
+            "step_of_planes": 1.61, "step_of_pixels": 0.261, "call": 7570.0, "taps_apart": 2.97, "patches": 16000.0,
+            "interleave": 1.0, "reorder": 2.0},
     },
 }

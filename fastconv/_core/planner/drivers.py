@@ -162,7 +162,7 @@ class DataGradientDriver(NamedTuple):
 
     def cost(self, problem) -> float:
         """The expected nanoseconds on one thread."""
-        constants = _of_instruction_set(DATA_GRADIENT_CONSTANTS)[problem.itemsize]
+        constants = constants_of(DATA_GRADIENT_CONSTANTS, problem.itemsize)
         return sum(constants.get(name, 0.0) * count for name, count in self.terms(problem).items())
 
     def terms(self, problem) -> dict[str, float]:
@@ -174,13 +174,13 @@ class DataGradientDriver(NamedTuple):
         return self.way.lay_out(problem, self.by)
 
 
-def _of_instruction_set(tables):
-    """The entry of the instruction set in use; one that is not there is taken for the baseline."""
-    return tables.get(isa.in_use(), tables["baseline"])
+def constants_of(tables, itemsize):
+    """Those of the instruction set in use, on processors like this; one that is not there is taken for the baseline."""
+    return next(tables[name][itemsize] for name in (*isa.costs(), "baseline") if itemsize in tables.get(name, ()))
 
 
 def _expected(tables, driver, problem):
-    constants = _of_instruction_set(tables)[problem.itemsize][driver.name]
+    constants = constants_of(tables, problem.itemsize)[driver.name]
     terms = driver.costs.terms(problem, *isa.tile(problem.itemsize))
     if problem.prepared:
         terms = {name: PREPARED * count if name in FILTERS else count for name, count in terms.items()}
