@@ -16,7 +16,7 @@
 #include "pointwise.h"
 
 enum { FC_MAX_LANES = 16 }; /* elements of the longest vector of any instruction set */
-enum { FC_MAX_MR = 14, FC_MAX_NV = 2, FC_MAX_NARROW_MR = 28 }; /* the tallest tile; its vectors; and of one vector */
+enum { FC_MAX_MR = 14, FC_MAX_NV = 2, FC_MAX_NARROW_MR = 18 }; /* the tallest tile; its vectors; and of one vector */
 enum { FC_MAX_PAIR_MR = 7 };                                   /* the tallest tile of two panels of FC_MAX_NV vectors */
 enum { FC_MAX_LINES = 3 };    /* most lines of scalars that `weight_tile` takes together */
 enum { FC_DOT_ROWS = 4 };     /* most rows that `dot_rows` takes together */

@@ -121,18 +121,14 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
 #define TALL_HIDDEN __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10))
 #define TALL_ROW(i) CHANNEL_ROW_AT(i)
 #define TALL_NEXT a0 += sizeof(T), a3 += sizeof(T), a5 += sizeof(T), a10 += sizeof(T)
-/* More than FC_MAX_MR rows: those of two such tiles, of which the second one begins FC_MAX_MR rows below. */
+/* Up to four rows more than FC_MAX_MR: their pointers begin anew. */
 #define HIGH_ROWS(m)
 #define HIGH_TAP(m)                                                                                                    \
     TALL_TAP(m)                                                                                                        \
-    const char *b0 = a0 + FC_MAX_MR * d, *b3 = b0 + (m > 17 ? 3 : 0) * d, *b5 = b0 + (m > 19 ? 5 : 0) * d,             \
-               *b10 = b0 + (m > 24 ? 10 : 0) * d;
-#define HIGH_HIDDEN                                                                                                    \
-    __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10), "+r"(b0), "+r"(b3), "+r"(b5), "+r"(b10))
-#define HIGH_ROW(i) ((i) < FC_MAX_MR ? CHANNEL_ROW_AT(i) : CHANNEL_ROW_OF((i) - FC_MAX_MR, b0, b3, b5, b10))
-#define HIGH_NEXT                                                                                                      \
-    TALL_NEXT;                                                                                                         \
-    b0 += sizeof(T), b3 += sizeof(T), b5 += sizeof(T), b10 += sizeof(T)
+    const char *b0 = a0 + FC_MAX_MR * d, *b3 = b0 + (m > 17 ? 3 : 0) * d;
+#define HIGH_HIDDEN __asm__("" : "+r"(d), "+r"(a0), "+r"(a3), "+r"(a5), "+r"(a10), "+r"(b0), "+r"(b3))
+#define HIGH_ROW(i) ((i) < FC_MAX_MR ? CHANNEL_ROW_AT(i) : CHANNEL_ROW_OF((i) - FC_MAX_MR, b0, b3, b0, b0))
+#define HIGH_NEXT TALL_NEXT, b0 += sizeof(T), b3 += sizeof(T)
 #define LOW_ROWS(m)                                                                                                    \
     const char *row[m];                                                                                                \
     UNROLL for (int i = 0; i < m; i++) row[i] = (const char *)(pixels->rows ? pixels->rows[i] + a : i * step + a);     \
@@ -216,21 +212,17 @@ CHANNEL_TILE(TALL, 4, 4)
 CHANNEL_TILE(TALL, 5, 4)
 CHANNEL_TILE(TALL, 6, 4)
 CHANNEL_TILE(TALL, 7, 4)
+#undef CHANNEL_NARROW_MR
+#undef CHANNEL_ROW_1
+#if BITS == 32 /* what it gains in double precision is not worth the bytes */
 CHANNEL_TILE(HIGH, 15, 1)
 CHANNEL_TILE(HIGH, 16, 1)
 CHANNEL_TILE(HIGH, 17, 1)
 CHANNEL_TILE(HIGH, 18, 1)
-CHANNEL_TILE(HIGH, 19, 1)
-CHANNEL_TILE(HIGH, 20, 1)
-CHANNEL_TILE(HIGH, 21, 1)
-CHANNEL_TILE(HIGH, 22, 1)
-CHANNEL_TILE(HIGH, 23, 1)
-CHANNEL_TILE(HIGH, 24, 1)
-CHANNEL_TILE(HIGH, 25, 1)
-CHANNEL_TILE(HIGH, 26, 1)
-CHANNEL_TILE(HIGH, 27, 1)
-CHANNEL_TILE(HIGH, 28, 1)
-#define CHANNEL_NARROW_MR 28
+#define CHANNEL_NARROW_MR 18
+#else
+#define CHANNEL_NARROW_MR 14
+#endif
 #define CHANNEL_PAIR_MR 7
 #define CHANNEL_PAIR_ROW                                                                                               \
     {NULL,                                                                                                             \
@@ -245,11 +237,13 @@ CHANNEL_TILE(HIGH, 28, 1)
     CHANNEL_FIRST_SIX(n), NAME(channel_tile_7x##n), NAME(channel_tile_8x##n), NAME(channel_tile_9x##n),                \
         NAME(channel_tile_10x##n), NAME(channel_tile_11x##n), NAME(channel_tile_12x##n), NAME(channel_tile_13x##n),    \
         NAME(channel_tile_14x##n)
+#if BITS == 32
 #define CHANNEL_ROW_1                                                                                                  \
-    {CHANNEL_FIRST_14(1),     NAME(channel_tile_15x1), NAME(channel_tile_16x1), NAME(channel_tile_17x1),               \
-     NAME(channel_tile_18x1), NAME(channel_tile_19x1), NAME(channel_tile_20x1), NAME(channel_tile_21x1),               \
-     NAME(channel_tile_22x1), NAME(channel_tile_23x1), NAME(channel_tile_24x1), NAME(channel_tile_25x1),               \
-     NAME(channel_tile_26x1), NAME(channel_tile_27x1), NAME(channel_tile_28x1)}
+    {CHANNEL_FIRST_14(1), NAME(channel_tile_15x1), NAME(channel_tile_16x1), NAME(channel_tile_17x1),                   \
+     NAME(channel_tile_18x1)}
+#else
+#define CHANNEL_ROW_1 {CHANNEL_FIRST_14(1)}
+#endif
 #define CHANNEL_ROW_2 {CHANNEL_FIRST_14(2)}
 #else
 CHANNEL_TILES(LOW, 1)

@@ -59,12 +59,12 @@ def plan_conv2d(x_shape: tuple[int, ...], weight: ArrayLike, bias: ArrayLike | N
     Examples
     --------
     >>> import numpy as np, fastconv as fc
-    >>> weight = np.ones((16, 8, 3, 3), np.float32)
-    >>> plan = fc.plan_conv2d((1, 8, 32, 32), weight, padding=1)
+    >>> weight = np.ones((64, 32, 3, 3), np.float32)
+    >>> plan = fc.plan_conv2d((1, 32, 32, 32), weight, padding=1)
     >>> plan
-    <Conv2dPlan (1, 8, 32, 32) -> (1, 16, 32, 32), float32, winograd>
-    >>> plan(np.ones((1, 8, 32, 32), np.float32))[0, 0, 0, :3].round(3)
-    array([32., 48., 48.], dtype=float32)
+    <Conv2dPlan (1, 32, 32, 32) -> (1, 64, 32, 32), float32, winograd>
+    >>> plan(np.ones((1, 32, 32, 32), np.float32))[0, 0, 0, :3].round(3)
+    array([128., 192., 192.], dtype=float32)
     """
     return planned_weights(Conv2dPlan, IMAGES, x_shape, weight, bias, dict(
         stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=padding_mode,

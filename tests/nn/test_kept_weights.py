@@ -14,12 +14,12 @@ from fastconv import nn, optim
 from fastconv._core.runtime import memory
 from fastconv._core.winograd import forward as winograd
 
-X = np.random.default_rng(0).standard_normal((2, 16, 12, 12)).astype(np.float32)
+X = np.random.default_rng(0).standard_normal((2, 32, 12, 12)).astype(np.float32)
 
 
 def layer(**options):
-    made = nn.Conv2d(16, 16, 3, padding=1, rng=0, **options).eval()
-    made.bias.data[...] = np.arange(16)
+    made = nn.Conv2d(32, 32, 3, padding=1, rng=0, **options).eval()
+    made.bias.data[...] = np.arange(32)
     return made
 
 
@@ -81,8 +81,8 @@ CHANGES = {
     "a sign": lambda subject: np.negative(subject.weight.data[0], out=subject.weight.data[0]),
     "another array": another_array,
     "turned filters": turned,
-    "state dict": lambda subject: subject.load_state_dict(nn.Conv2d(16, 16, 3, rng=1).state_dict()),
-    "init": lambda subject: subject.weight.data.__setitem__(..., nn.init.he_normal((16, 16, 3, 3))),
+    "state dict": lambda subject: subject.load_state_dict(nn.Conv2d(32, 32, 3, rng=1).state_dict()),
+    "init": lambda subject: subject.weight.data.__setitem__(..., nn.init.he_normal((32, 32, 3, 3))),
     "view of the state dict": lambda subject: subject.state_dict()["weight"].fill(0.25),
     "NaN": lambda subject: subject.weight.data.__setitem__((3, 2, 1, 0), np.nan),
     "strides": strided,
@@ -133,7 +133,7 @@ def test_another_dtype_is_noticed():
 @pytest.mark.parametrize("options", [{"stride": 2}, {"groups": 4}, {"bias": False}, {"padding_mode": "circular"},
                                      {"data_format": "NHWC"}, {"dtype": "float64"}], ids=str)
 def test_options(options):
-    subject = nn.Conv2d(16, 16, 3, padding=1, rng=0, **options).eval()
+    subject = nn.Conv2d(32, 32, 3, padding=1, rng=0, **options).eval()
     x = X.astype(options.get("dtype", np.float32))
     x = np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if "data_format" in options else x
     for _ in range(2):
@@ -149,7 +149,7 @@ def test_not_finite_goes_where_the_sum_sends_it():
 
 
 def test_nothing_is_kept_where_it_does_not_pay(preparations):
-    subject = nn.Conv2d(16, 16, 1).eval()
+    subject = nn.Conv2d(32, 32, 1).eval()
     assert_right(subject)
     assert subject._kept._kept is None
 
@@ -189,7 +189,7 @@ def test_memory_is_freed():
 
 
 def test_evaluating_and_predict_leave_nothing_in_a_model_that_trains(preparations):
-    model = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, rng=0), nn.Flatten(), nn.Linear(16 * 144, 3, rng=0))
+    model = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1, rng=0), nn.Flatten(), nn.Linear(32 * 144, 3, rng=0))
     assert model.predict(np.concatenate([X, X, X]), batch_size=2).shape == (6,)
     assert len(preparations) == 1 and model[0]._kept._kept is None
     trainer = fc.Trainer(model, optim.SGD(model.parameters(), lr=0.1), loss=nn.CrossEntropyLoss())
@@ -202,7 +202,7 @@ def test_evaluating_and_predict_leave_nothing_in_a_model_that_trains(preparation
 
 
 def test_copies_pickles_and_state_dicts_hold_the_weights_alone():
-    model = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, rng=0), nn.ReLU()).eval()
+    model = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1, rng=0), nn.ReLU()).eval()
     wanted = model(X)
     size = len(pickle.dumps(model))
     model[0]._kept.forget()
@@ -220,7 +220,7 @@ def test_copies_pickles_and_state_dicts_hold_the_weights_alone():
 
 def test_python_threads_share_a_layer():
     subject, wrong = layer(), []
-    weights = [np.random.default_rng(i).standard_normal((16, 16, 3, 3)).astype(np.float32) for i in range(3)]
+    weights = [np.random.default_rng(i).standard_normal((32, 32, 3, 3)).astype(np.float32) for i in range(3)]
     wanted = [fc.conv2d(X, weight, subject.bias.data, padding=1) for weight in weights]
 
     def work(i):

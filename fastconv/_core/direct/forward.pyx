@@ -9,7 +9,7 @@ being multiples of 7 or 14.
             bands of channel vectors -> X[vector][image][row][column] (L2, L3)
         parallel for group, panel of 2 vectors of filters:
             filters -> B[channel vector][tap][channel][2 vectors]: just before their use, so they stay in L2
-            for rectangle of outputs that meet the same taps (tiles.pyx):
+            for rectangle of outputs that meet the same taps (tiles.pxd):
                 for row (for column, or for pixel, where rows are shorter than tiles):
                     for tile of pixels (of images): micro-kernel over channels and taps -> Y[pixel][2 vectors] (L2)
             bias and activation on the way; Y -> y
@@ -27,7 +27,7 @@ of which a tile meets little pieces.
 The pixels of X have no more room than their channels, if these are fewer than a vector. In NHWC the tiles go straight
 to y, and mostly there is no X: tiles are read from x, and taps that meet zeros around it are left out. A 1 x 1 filter
 takes only the pixels that it meets, and then a block is one long row; in NHWC, where the packed filters fit in L2, each
-tile is taken by all panels while it is in L1. Filters of one vector have tiles of up to 28 pixels (AVX2: 12), which
+tile is taken by all panels while it is in L1. Filters of one vector have tiles of up to 18 pixels (AVX2: 12), which
 load less for a product. Where pixels lie a multiple of 2 KB apart and so share few sets of L1, there is an X; for 1 x 1
 filters a tile has only as many as L1 can hold, 7, and two panels instead. Without AVX-512 the X of 1 x 1 filters is
 [part of the channels][image][row][column][channel]: the few rows of a tile are streams then.
