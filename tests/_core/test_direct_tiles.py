@@ -112,7 +112,7 @@ def test_most_of_what_meets_padding_is_left_out():
     assert tiles["pixel_taps"] < 0.16 * layout["blocking"]["images"] * 13 * 13 * 9
 
 
-@pytest.mark.parametrize("channels_count, in_place", [(24, True), (64, True), (512, False)])
+@pytest.mark.parametrize("channels_count, in_place", [(24, True), (64, True), (256, False), (512, False)])
 def test_pixels_are_read_where_they_lie(channels_count, in_place):
     """Unless they share the sets of L1."""
     problem = ConvProblem((1, channels_count, 28, 28), (32, channels_count, 3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 1,

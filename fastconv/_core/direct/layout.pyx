@@ -98,7 +98,7 @@ cdef inline bint saves_copy(const Problem *p, DirectLayout *l, Py_ssize_t itemsi
     cdef Tiling tiling = l.tiling
     cdef Py_ssize_t products = p.own * ceildiv(p.k, l.lanes), copied
     if (pointwise(p) or p.xc != 1 or tiling.in_planes or l.depth != p.own or p.own != p.c
-            or p.xw * itemsize % NEAR_BYTES == 0):
+            or p.stride_w * p.xw * itemsize % NEAR_BYTES == 0):
         return False
     if p.padding != 0 or p.value != 0:
         return inside(p)
@@ -193,7 +193,7 @@ cdef DirectLayout lay_out(const Problem *p, int team, const floating *unused) no
     if l.in_place or saves_copy(p, &l, sizeof(floating)):
         read_in_place(p, &l)
     l.tall = narrow_rows(unused)
-    if l.in_place and p.xw * <Py_ssize_t>sizeof(floating) % (NEAR_BYTES // 2) == 0:
+    if l.in_place and p.stride_w * p.xw * <Py_ssize_t>sizeof(floating) % (NEAR_BYTES // 2) == 0:
         l.tall = l.tiling.mr    # more pixels would share too few sets of L1
     l.at_size = rounded(max(position_count(p, l.band_rows, l.band_cols), (l.chunk + l.lanes) * p.r * p.s))
     most = l.blocking.images * l.blocking.rows * l.blocking.cols
