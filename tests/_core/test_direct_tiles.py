@@ -96,18 +96,29 @@ def test_products_are_left_out(geometry):
     plane, filter_, stride, dilation, padding = geometry
     problem = ConvProblem((1, 64, *plane), (64, 64, *filter_), stride, tuple((p, p) for p in padding), dilation, 1,
                           outputs_of(*geometry), 4, False, "constant")
-    layout, _, tiles = laid_out(problem)
+    layout, _, tiles, _ = laid_out(problem)
     assert layout["blocking"]["count"] == 1
     assert tiles["pixel_taps"] == met(geometry, every_column=not layout["tiling"]["by_columns"])
-    _, _, tiles = laid_out(problem._replace(padding_mode="circular"))     # what is not zero counts
+    _, _, tiles, _ = laid_out(problem._replace(padding_mode="circular"))     # what is not zero counts
     assert tiles["pixel_taps"] == np.prod(outputs_of(*geometry)) * np.prod(filter_)
+
+
+def test_every_block_counts():
+    """A first row of outputs that meets two rows of taps does not stand for all others."""
+    problem = ConvProblem((2, 256, 64, 64), (192, 256, 3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 1, (32, 32), 4, False,
+                          "constant")
+    layout, _, tiles, blocks = laid_out(problem)
+    assert blocks == layout["blocking"]["row_blocks"] > 1
+    assert tiles["outputs"] == 32 * 32
+    assert tiles["pixel_taps"] == met(((64, 64), (3, 3), (2, 2), (1, 1), (1, 1)),
+                                      every_column=not layout["tiling"]["by_columns"])
 
 
 def test_most_of_what_meets_padding_is_left_out():
     """Of 13 x 13 pixels under taps 12 apart all but a ninth meet one tap of nine."""
     problem = ConvProblem((8, 64, 13, 13), (192, 64, 3, 3), (1, 1), ((12, 12), (12, 12)), (12, 12), 1, (13, 13), 4,
                           False, "constant")
-    layout, _, tiles = laid_out(problem)
+    layout, _, tiles, _ = laid_out(problem)
     assert layout["tiling"]["by_columns"]
     assert tiles["pixel_taps"] < 0.16 * layout["blocking"]["images"] * 13 * 13 * 9
 
@@ -117,6 +128,6 @@ def test_pixels_are_read_where_they_lie(channels_count, in_place):
     """Unless they share the sets of L1."""
     problem = ConvProblem((1, channels_count, 28, 28), (32, channels_count, 3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 1,
                           (14, 14), 4, True, "constant")
-    layout, _, _ = laid_out(problem)
+    layout, _, _, _ = laid_out(problem)
     assert layout["in_place"] == in_place
     assert not laid_out(problem._replace(channels_last=False))[0]["in_place"]

@@ -21,15 +21,14 @@ def refuses(problem):
 
 def terms(problem, lanes, tile_rows):
     """How often the loops do what takes time."""
-    layout, together, of_tiles = laid_out(problem)
+    layout, together, tiles, blocks = laid_out(problem)
     far = math.prod(problem.output_shape) * problem.itemsize >= FAR_BYTES
     images, (oh, ow), (r, s) = problem.images, problem.output_size, problem.taps
     block, panels, in_planes = layout["blocking"], layout["panels"], layout["tiling"]["in_planes"]
     channels, filters, groups = problem.channels * together, problem.filters * together, problem.groups // together
     vectors, of_channels, lines = ceildiv(filters, lanes), ceildiv(channels, lanes), problem.channels * r * s
-    of_block = block["images"] * block["rows"] * block["cols"] * math.prod(problem.taps)
-    met = of_tiles["time"] / of_block    # of the products: what meets nothing but padding is left out
-    loads = block["count"] * of_tiles["tile_taps"] * groups * panels
+    met = tiles["time"] / (tiles["outputs"] * r * s)    # of the products: what meets nothing but padding is left out
+    loads = block["count"] / blocks * tiles["tile_taps"] * groups * panels
     band_rows = 0
     if not layout["in_place"]:
         band_rows = block["count"] * groups * block["images"] * layout["band_rows"] * (channels

@@ -2,7 +2,9 @@
 
 from cython cimport floating
 
-from fastconv._core.direct.tiles cimport Tiling, choose_rectangles, inside_columns, inside_rows, sum_tiles
+from fastconv._core.direct.tiles cimport (
+    TileSum, Tiling, add_tiles, choose_rectangles, inside_columns, inside_rows, no_tiles, sum_tiles,
+)
 from fastconv._core.problem.blocks cimport PixelBlock, block_at, block_pixels
 from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.runtime.isa cimport kernels, narrow_rows, pair_rows, tile_rows, vector_length
@@ -27,6 +29,7 @@ cdef enum:
     FEWEST_COLUMNS = 3        # of filters that take the place of channels,
     MOST_CHANNELS = 3         # for each of them
     BLOCKS_A_THREAD = 4       # where there are too few panels to share out
+    MOST_BLOCKS = 64          # of an image that are looked at for costs
 
 
 cdef Problem only_met(Problem p) noexcept nogil:
@@ -224,7 +227,7 @@ cdef void leave_out_filters(DirectLayout *l) noexcept nogil:
 
 def laid_out(problem):
     """How a ConvProblem's forward pass is cut on one thread, for cost.py: the layout, how many groups share a vector,
-    and the tiles of a block."""
+    the tiles of some blocks (see TileSum), and how many blocks these are."""
     cdef Problem p = only_met(record_of(problem))
     if p.c == 1:
         p.xc = 1    # there is no second one
@@ -235,8 +238,15 @@ def laid_out(problem):
 cdef tuple laid_out_of(const Problem *problem, const floating *unused):
     cdef Problem p = with_groups_joined(problem[0], vector_length(unused))
     cdef DirectLayout l = lay_out(&p, 1, unused)
-    cdef PixelBlock first = block_at(&p, &l.blocking, 0)
-    return l, p.c // p.own, sum_tiles(&l.tiling, &p, &first)
+    cdef Py_ssize_t of_image = l.blocking.row_blocks * l.blocking.col_blocks, i
+    cdef PixelBlock block
+    cdef TileSum total = no_tiles()
+    # Blocks at the border of an image meet fewer taps than those within, so that one does not stand for all.
+    blocks = range(0, of_image, ceildiv(of_image, MOST_BLOCKS))
+    for i in blocks:
+        block = block_at(&p, &l.blocking, i)
+        add_tiles(&l.tiling, &p, &block, &total)
+    return l, p.c // p.own, total, len(blocks)
 
 
 cdef double work(const Problem *p) noexcept nogil:

@@ -47,10 +47,10 @@ cdef struct Lines:
     Along along
     Py_ssize_t count, length
 
-# Of all tiles of a block: their number; the taps that they meet, of tiles and of pixels; and the time that they take,
-# in products of one pixel by one tap.
+# Of all tiles of blocks: their outputs, and their number; the taps that they meet, of tiles and of pixels; and the time
+# that they take, in products of one pixel by one tap.
 cdef struct TileSum:
-    Py_ssize_t tiles, tile_taps, pixel_taps, time
+    Py_ssize_t outputs, tiles, tile_taps, pixel_taps, time
 
 # Of one axis: taps from `first` on until `until` meet the image, for outputs before `end`.
 cdef struct Met:
@@ -159,12 +159,19 @@ cdef inline Lines lines_of(const Tiling *tiling, const PixelBlock *block, const 
     return lines
 
 
-cdef inline TileSum sum_tiles(const Tiling *tiling, const Problem *p, const PixelBlock *block) noexcept nogil:
+cdef inline TileSum no_tiles() noexcept nogil:
+    cdef TileSum total
+    total.outputs, total.tiles, total.tile_taps, total.pixel_taps, total.time = 0, 0, 0, 0, 0
+    return total
+
+
+cdef inline void add_tiles(const Tiling *tiling, const Problem *p, const PixelBlock *block,
+                           TileSum *total) noexcept nogil:
+    """Of one block, to those before."""
     cdef Rectangle r = before_all(block)
     cdef Lines lines
-    cdef TileSum total
     cdef Py_ssize_t taps, tiles
-    total.tiles, total.tile_taps, total.pixel_taps, total.time = 0, 0, 0, 0
+    total.outputs += block.pixels
     while next_rectangle(tiling, p, block, &r):
         lines = lines_of(tiling, block, &r, True)
         taps = (r.bottom - r.top) * (r.right - r.left)
@@ -173,6 +180,11 @@ cdef inline TileSum sum_tiles(const Tiling *tiling, const Problem *p, const Pixe
         total.tile_taps += tiles * taps
         total.pixel_taps += block.images * r.rows * r.cols * taps
         total.time += lines.count * time_of(tiling, lines.length) * taps
+
+
+cdef inline TileSum sum_tiles(const Tiling *tiling, const Problem *p, const PixelBlock *block) noexcept nogil:
+    cdef TileSum total = no_tiles()
+    add_tiles(tiling, p, block, &total)
     return total
 
 
