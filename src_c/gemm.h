@@ -15,9 +15,21 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
     for (ptrdiff_t i = 0; i < rows; i++) functions[how->kind](c + i * ldc, c + i * ldc, n, (T)how->slope);
 }
 
-/* Hides from the compiler what it knows of an integer: it would make a copy of the stores for each activation. */
+/* Hides from the compiler what it knows of an integer or an address: it would make a copy of the stores for each activation, and
+ * keep an address for each row, more than there are registers. */
 #undef FORGET
 #define FORGET(i) __asm__("" : "+r"(i))
+
+/* For rows of C, ldc apart, each at `row`. */
+#undef FOR_ROWS
+#define FOR_ROWS(m, c, ldc, what)                                                                                      \
+    {                                                                                                                  \
+        T *row = c;                                                                                                    \
+        UNROLL for (int i = 0; i < m; i++, row += ldc) {                                                               \
+            FORGET(row);                                                                                               \
+            what                                                                                                       \
+        }                                                                                                              \
+    }
 
 /* The end of a tile of sums, acc[m][nv], of which rows of C are ldc apart: ReLU and ReLU6 in registers, the stores, other activations. */
 #undef FINISH_TILE
@@ -30,8 +42,7 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
             acc[i][j] = NAME(vector_relu6)(acc[i][j], 0);                                                              \
     FORGET(kind);                                                                                                      \
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                             \
-        NAME(store)(c + i * (ldc) + j * LANES, acc[i][j]);                                                             \
+    FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) NAME(store)(row + j * LANES, acc[i][j]);)                  \
     if (kind > FC_RELU && kind != FC_RELU6) NAME(activate_rows)(how, c, ldc, m, nv * LANES);
 
 #define GEMM_TILE(m, nv)                                                                                               \
@@ -39,8 +50,7 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
                                            const T *restrict b, T *restrict c, const T *restrict bias) {               \
         const ptrdiff_t a_step = how->a, b_step = how->b, b_vector = how->b_vector, ldc = how->c;                      \
         V acc[m][nv];                                                                                                  \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
-            __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                  \
+        FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);)     \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                     \
         for (ptrdiff_t p = 0; p < depth; p++, a += a_step, b += b_step) {                                              \
             V bv[nv];                                                                                                  \
@@ -54,8 +64,7 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
             UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
                 acc[i][j] += NAME(broadcast)(bias[i]);                                                                 \
         if (how->accumulate)                                                                                           \
-            UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
-                acc[i][j] += NAME(load)(c + i * ldc + j * LANES);                                                      \
+            FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) acc[i][j] += NAME(load)(row + j * LANES);)         \
         FINISH_TILE(m, nv, &how->activation, c, ldc)                                                                   \
     }
 #define GEMM_TILES(m) GEMM_TILE(m, 1) GEMM_TILE(m, 2)
@@ -105,10 +114,6 @@ GEMM_TILES(14)
      NAME(gemm_tile_6x##n)}
 #endif
 
-/* What an address is made of stays unknown to the compiler, which keeps it in a register of its own. */
-#undef ITS_OWN
-#define ITS_OWN(address) __asm__("" : "+r"(address))
-
 /* The same sum, C[m][nv vectors] += a[i][p] * b[p][j], of rows that lie as they were written, a_row apart. A pointer and their
  * distance reach three of them: gcc would keep a pointer for each. */
 #define OUTER_TILE(m, nv)                                                                                              \
@@ -117,12 +122,11 @@ GEMM_TILES(14)
         const ptrdiff_t a_row = steps->a_row, b_step = steps->b, b_vector = steps->b_vector, ldc = steps->c;           \
         const T *rows[(m + 2) / 3];                                                                                    \
         V acc[m][nv];                                                                                                  \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
-            __builtin_prefetch(c + i * ldc + (j + 1) * LANES - 1, 1);                                                  \
+        FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);)     \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                     \
         UNROLL for (int i = 0; i < (m + 2) / 3; i++) {                                                                 \
             rows[i] = a + 3 * i * a_row;                                                                               \
-            ITS_OWN(rows[i]);                                                                                          \
+            FORGET(rows[i]);                                                                                           \
         }                                                                                                              \
         for (ptrdiff_t p = 0; p < depth; p++, b += b_step) {                                                           \
             V bv[nv];                                                                                                  \
@@ -133,8 +137,9 @@ GEMM_TILES(14)
             }                                                                                                          \
             UNROLL for (int i = 0; i < (m + 2) / 3; i++) rows[i]++;                                                    \
         }                                                                                                              \
-        UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
-            NAME(store)(c + i * ldc + j * LANES, acc[i][j] + NAME(load)(c + i * ldc + j * LANES));                     \
+        FOR_ROWS(m, c, ldc,                                                                                            \
+                 UNROLL for (int j = 0; j < nv; j++)                                                                   \
+                     NAME(store)(row + j * LANES, acc[i][j] + NAME(load)(row + j * LANES));)                           \
     }
 #define OUTER_TILES(m) OUTER_TILE(m, 1) OUTER_TILE(m, 2)
 

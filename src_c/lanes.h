@@ -151,14 +151,14 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
         /* channels that follow each other in A and in B: a low tile is through with a vector of them at once */       \
         const ptrdiff_t run = VECTOR_REGISTERS < 32 && n_taps == 1 && !numbers && block_stride == LANES ? channels     \
                                                                                                         : LANES;       \
-        if (channels <= 3 * LANES || run == channels)                                                                  \
-            UNROLL for (; fetched < m; fetched++) UNROLL for (int j = 0; j < nv; j++)                                  \
-                __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);                                        \
+        if (channels <= 3 * LANES || run == channels) {                                                                \
+            FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);) \
+            fetched = m;                                                                                               \
+        }                                                                                                              \
         UNROLL for (int j = 0; j < nv; j++) acc[0][j] = bias ? NAME(load)(bias + j * LANES) : (V){0};                  \
         UNROLL for (int i = 1; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = acc[0][j];                  \
         if (pixels->accumulate)                                                                                        \
-            UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
-                acc[i][j] = NAME(load)(c + i * ldc + j * LANES);                                                       \
+            FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) acc[i][j] = NAME(load)(row + j * LANES);)          \
         for (; channels > 0; channels -= run, a += block_stride) {                                                     \
             for (int i = 0; i < (m + 3) / 4 && fetched < m; i++, fetched++)                                            \
                 UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);    \
