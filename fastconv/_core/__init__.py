@@ -30,6 +30,7 @@ problem      one convolution: its sizes, its arrays, its padded window; blocks o
 planner      the choice
 product      the implicit matrix product, pixels in the lanes; the matrices of linear layers
 direct       the sum, output channels in the lanes
+batch        the sum, images in the lanes
 winograd     minimal filtering: transforms of inputs, filters and outputs, with products between them
 depthwise    one input channel a group
 fourier      large filters

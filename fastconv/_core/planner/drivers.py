@@ -36,6 +36,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from fastconv._core.batch import cost as batch_cost, forward as batch
 from fastconv._core.data_gradient import columns, one_output as one_output_gradient, phases
 from fastconv._core.data_gradient.one_call import OneCall
 from fastconv._core.data_gradient.subpixel import Subpixel
@@ -193,6 +194,7 @@ ROWS = Driver("rows", "gemm", rows, rows_cost, "one channel under filters of one
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
                    "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
 DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True, accumulates=True)
+IMAGES = Driver("images", "direct", batch, batch_cost, "images fill the vectors: there are many, and few filters")
 WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost,
                   "fewer products a tile of 4 x 4 outputs than the sum has", transforms=True, prepares=True,
                   keeps_weights=True, accumulates=True)
@@ -200,7 +202,7 @@ FOURIER = Driver("fourier", "fft", fourier, fourier_cost, "Fourier transforms of
 PRODUCT = Driver("product", "gemm", product, product_cost,
                  "the implicit matrix product, neighbouring pixels fill the vectors", prepares=True, accumulates=True)
 
-MANY_OUTPUTS = (DEPTHWISE, DIRECT, WINOGRAD, FOURIER, PRODUCT)
+MANY_OUTPUTS = (DEPTHWISE, DIRECT, IMAGES, WINOGRAD, FOURIER, PRODUCT)
 FORWARD = (FEW_OUTPUTS, ROWS, *MANY_OUTPUTS)
 
 WEIGHT_GRADIENT = (

@@ -1,0 +1,1 @@
+"""Sums with images in the lanes."""
