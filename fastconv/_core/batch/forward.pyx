@@ -23,14 +23,13 @@ from fastconv._core.product import forward as product
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport isfinite
 
 from fastconv._core.problem.convolution cimport Convolution, record_of
-from fastconv._core.problem.filters cimport gather_tap
-from fastconv._core.problem.met cimport Met, met
+from fastconv._core.problem.filters cimport are_finite, gather_tap
+from fastconv._core.problem.met cimport Met, inside, met
 from fastconv._core.problem.problem cimport Problem, activation_of, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
-from fastconv._core.runtime.isa cimport from_lanes, gemm_tile, sum_of_run, tile_rows, transpose, vector_length
+from fastconv._core.runtime.isa cimport from_lanes, gemm_tile, tile_rows, transpose, vector_length
 from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_product
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
@@ -64,12 +63,6 @@ cdef struct BatchCall:
 cdef struct BatchBlock:
     Py_ssize_t group, n0, images, row0, rows, first, until
     int vectors
-
-
-cdef bint meets_all(const Problem *p) noexcept nogil:
-    """Whether no tap meets padding."""
-    return (p.top <= 0 and (p.oh - 1) * p.stride_h + (p.r - 1) * p.dilation_h - p.top < p.h
-            and p.left <= 0 and (p.ow - 1) * p.stride_w + (p.s - 1) * p.dilation_w - p.left < p.w)
 
 
 cdef Py_ssize_t rows_met(const Problem *p, Py_ssize_t rows) noexcept nogil:
@@ -264,7 +257,7 @@ cdef int forward(const Problem *p, const floating *unused) except -1:
     memory = take(total_bytes(&l, sizeof(floating)))
     call.p, call.l, call.filters = p, &l, memory.data
     arrange_filters(p, &l, <floating *>memory.data)
-    if not meets_all(p) and (p.padding != 0 or p.value != 0
+    if not inside(p) and (p.padding != 0 or p.value != 0
                              or not all_finite(p, &l, <const floating *>memory.data)):
         return 2
     with nogil:
@@ -274,10 +267,10 @@ cdef int forward(const Problem *p, const floating *unused) except -1:
 
 
 cdef bint all_finite(const Problem *p, const BatchLayout *l, const floating *filters) noexcept nogil:
-    """Whether all weights are; false alarms, from sums that are too large, only take time."""
+    """Whether all weights are."""
     cdef Py_ssize_t group
     for group in range(p.groups):
-        if not isfinite(sum_of_run(filters + group * l.group_size, p.k * p.c * p.r * p.s)):
+        if not are_finite(filters + group * l.group_size, p.k * p.c * p.r * p.s):
             return False
     return True
 

@@ -50,7 +50,6 @@ from fastconv._core.problem import parts
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport isfinite
 
 from fastconv._core.problem.convolution cimport Convolution
 from fastconv._core.runtime cimport threads
@@ -62,8 +61,9 @@ from fastconv._core.direct.layout cimport (
     DirectLayout, lay_out, leave_out_filters, only_met, panel_of, total_bytes, with_groups_joined, work,
 )
 from fastconv._core.direct.panels cimport DirectCall, DirectUnit, first_output, first_pixel, panel_step
-from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, join_pixels, sum_of_run, vector_length
+from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, join_pixels, vector_length
 from fastconv._core.runtime.kernels cimport fc_pixels
+from fastconv._core.problem.filters cimport are_finite
 from fastconv._core.problem.lanes cimport LaneBand, lane_band, lane_positions
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.problem.problem cimport Problem, activation_of, beyond, ceildiv, part
@@ -311,8 +311,8 @@ cdef tuple packed(const Problem *problem, floating *unused):
     call.p, call.l, call.weights_at, call.packed = &p, &l, <Py_ssize_t *>table.data, filters.data
     pack_all(&call, 0, unused)
     for i in range(p.groups * l.panels):
-        finite &= isfinite(sum_of_run(<const floating *>filters.data + i * l.b_size, l.depth * l.tiling.n_taps * (
-            l.lanes if l.narrow and i % l.panels == l.panels - 1 else l.width)))
+        finite &= are_finite(<const floating *>filters.data + i * l.b_size, l.depth * l.tiling.n_taps * (
+            l.lanes if l.narrow and i % l.panels == l.panels - 1 else l.width))
     return filters, l.tiling.in_planes, finite
 
 

@@ -3,12 +3,13 @@
 from cython cimport floating
 
 from fastconv._core.direct.tiles cimport (
-    TileSum, Tiling, add_tiles, choose_rectangles, inside_columns, inside_rows, no_tiles, sum_tiles,
+    TileSum, Tiling, add_tiles, choose_rectangles, no_tiles, sum_tiles,
 )
 from fastconv._core.problem.blocks cimport PixelBlock, block_at, block_pixels
 from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.runtime.isa cimport kernels, narrow_rows, pair_rows, tile_rows, vector_length
 from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV
+from fastconv._core.problem.met cimport inside, inside_columns
 from fastconv._core.problem.lanes cimport fits_closely, position_count
 from fastconv._core.problem.problem cimport ceildiv, elements, rounded
 
@@ -53,11 +54,6 @@ cdef Problem with_groups_joined(Problem p, int lanes) noexcept nogil:
             p.c, p.k, p.groups = i * p.c, i * p.k, p.groups // i
             break
     return p
-
-
-cdef inline bint inside(const Problem *p) noexcept nogil:
-    """Whether no tap meets padding."""
-    return inside_rows(p) and inside_columns(p)
 
 
 cdef inline bint reads_planes(const Problem *p, int lanes) noexcept nogil:

@@ -1,18 +1,17 @@
 """A block by one panel of filters: see forward.pyx for the loop nest."""
 
 from cython cimport floating
-from libc.math cimport isfinite
 
 from fastconv._core.direct.filters cimport pack_panel
 from fastconv._core.direct.layout cimport DirectLayout, panel_of
 from fastconv._core.direct.tiles cimport (
     IMAGES, JOINED, ROWS, Lines, Rectangle, Tiling, before_all, lines_of, list_taps, next_rectangle, sum_tiles,
 )
-from fastconv._core.problem.filters cimport lie_in_order
+from fastconv._core.problem.filters cimport are_finite, lie_in_order
 from fastconv._core.problem.lanes cimport add_lanes, store_lanes
 from fastconv._core.problem.problem cimport Problem, activate, activation_of, beyond, ceildiv, part
 from fastconv._core.problem.sums cimport add_pixels
-from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_tile, sum_of_run
+from fastconv._core.runtime.isa cimport channel_tile, channel_tile_pair, group_tile
 from fastconv._core.runtime.kernels cimport FC_MAX_MR, fc_pixels
 
 # A panel of filters or a pair of them: B, the bias or NULL, what tiles prefetch for the next one or NULL; where a
@@ -79,7 +78,7 @@ cdef bint is_finite(const DirectUnit *u, const floating *b, Py_ssize_t filters) 
     cdef const DirectLayout *l = u.call.l
     if u.call.finite or not (l.tiling.by_rows or l.tiling.by_columns):
         return True
-    return isfinite(sum_of_run(b, l.depth * l.tiling.n_taps * filters))    # false alarms only take time
+    return are_finite(b, l.depth * l.tiling.n_taps * filters)
 
 
 cdef const floating *with_left_out(const DirectUnit *u, const DirectPanel *f, const fc_pixels *pixels,

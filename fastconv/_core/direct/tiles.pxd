@@ -12,7 +12,7 @@ Source: the ranges of taps in the direct convolution of oneDNN, and of ONNX Runt
 """
 
 from fastconv._core.problem.blocks cimport Blocking, PixelBlock, block_at
-from fastconv._core.problem.met cimport Met, met
+from fastconv._core.problem.met cimport Met, inside_columns, inside_rows, met
 from fastconv._core.problem.problem cimport Problem, ceildiv
 
 cdef enum:
@@ -50,16 +50,6 @@ cdef struct Lines:
 # that they take, in products of one pixel by one tap.
 cdef struct TileSum:
     Py_ssize_t outputs, tiles, tile_taps, pixel_taps, time
-
-
-cdef inline bint inside_rows(const Problem *p) noexcept nogil:
-    """Whether no row of taps meets padding."""
-    return p.top <= 0 and (p.oh - 1) * p.stride_h + (p.r - 1) * p.dilation_h - p.top < p.h
-
-
-cdef inline bint inside_columns(const Problem *p) noexcept nogil:
-    """Whether no column of taps meets padding."""
-    return p.left <= 0 and (p.ow - 1) * p.stride_w + (p.s - 1) * p.dilation_w - p.left < p.w
 
 
 cdef inline Rectangle before_all(const PixelBlock *block) noexcept nogil:

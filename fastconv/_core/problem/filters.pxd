@@ -1,8 +1,10 @@
 """How filters lie in memory. Drivers that find them as [k][c][r][s] read runs of them;
 with any other strides, as views and a data gradient's turned filters have, they gather them tap by tap."""
 from cython cimport floating
+from libc.math cimport isfinite
 
 from fastconv._core.problem.problem cimport Problem
+from fastconv._core.runtime.isa cimport sum_of_run
 
 
 cdef inline bint taps_in_order(const Problem *p) noexcept nogil:
@@ -24,3 +26,9 @@ cdef inline void gather_tap(const floating *w, Py_ssize_t filter, Py_ssize_t fil
         dst[i] = w[i * filter]
     for i in range(filters, width):
         dst[i] = 0
+
+
+cdef inline bint are_finite(const floating *w, Py_ssize_t n) noexcept nogil:
+    """Whether so many weights are, which make NaN of zeros else. False alarms, of sums that are too large, only take
+    time."""
+    return isfinite(sum_of_run(w, n))

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport INT64_MAX
 
-from fastconv._core.problem.problem cimport ceildiv
+from fastconv._core.problem.problem cimport Problem, ceildiv
 
 # Of one axis: taps from `first` on until `until` meet the image, for outputs before `end`.
 cdef struct Met:
@@ -23,3 +23,18 @@ cdef inline Met met(Py_ssize_t size, Py_ssize_t padding, Py_ssize_t stride, Py_s
         m.end = min(m.end, ceildiv(padding + size - (m.until - 1) * dilation, stride))
     m.until = max(m.until, m.first)
     return m
+
+
+cdef inline bint inside_rows(const Problem *p) noexcept nogil:
+    """Whether no row of taps meets padding."""
+    return p.top <= 0 and (p.oh - 1) * p.stride_h + (p.r - 1) * p.dilation_h - p.top < p.h
+
+
+cdef inline bint inside_columns(const Problem *p) noexcept nogil:
+    """Whether no column of taps meets padding."""
+    return p.left <= 0 and (p.ow - 1) * p.stride_w + (p.s - 1) * p.dilation_w - p.left < p.w
+
+
+cdef inline bint inside(const Problem *p) noexcept nogil:
+    """Whether no tap meets padding."""
+    return inside_rows(p) and inside_columns(p)
