@@ -12,7 +12,7 @@ import fastconv as fc
 from fastconv._core.direct import layout as direct_layout
 from fastconv._core.planner import plan as planner
 from fastconv._core.planner.constants import CONSTANTS, WEIGHT_GRADIENT_CONSTANTS
-from fastconv._core.planner.drivers import DIRECT, FORWARD, PRODUCT, WEIGHT_GRADIENT, WINOGRAD
+from fastconv._core.planner.drivers import DIRECT, FORWARD, IMAGES, PRODUCT, WEIGHT_GRADIENT, WINOGRAD
 from fastconv._core.problem import parts
 from fastconv._core.problem.convolution import Convolution, window_of
 from fastconv._core.problem.geometry import ConvProblem
@@ -28,6 +28,7 @@ CLEAR = {
                  ((16, 128, 1, 500), (128, 128, 1, 3), {"padding": (0, 1)})],
     "rows": [((100, 1, 1, 500), (284, 1, 1, 9), {"padding": (0, 4)})],
     "direct": [((4, 28, 28, 256), (256, 256, 1, 1), {"data_format": "NHWC"})],
+    "images": [((64, 6, 10, 10), (6, 6, 5, 5), {"padding": 4})],
     "product": [((1, 6, 224, 224), (2, 6, 1, 1), {})],
     "fourier": [((1, 1, 512, 512), (1, 1, 63, 63), {"padding": 31}),
                 ((8, 8, 128, 128), (8, 8, 31, 31), {"padding": 15})],
@@ -78,6 +79,8 @@ def all_kinds():
                                   last=last)
                     yield problem((2, c * groups, 3, 4), (k * groups, c, 5, 4), padding=(1, 0), groups=groups,
                                   itemsize=itemsize, last=last)
+                    yield problem((40, c * groups, 6, 7), (k * groups, c, 3, 3), padding=(1, 2), groups=groups,
+                                  itemsize=itemsize, last=last)
 
 
 def test_each_driver_refuses_or_has_a_cost():
@@ -100,9 +103,11 @@ def test_costs_are_counted_from_the_layout_that_a_call_has():
         assert (PRODUCT.module.workspace(conv, True) == layout["packed_size"]
                 + layout["scratch_size"] * each.itemsize), each
         if DIRECT.refuses(each) is None:
-            layout, _, _ = direct_layout.laid_out(each)
+            layout, _, _, _ = direct_layout.laid_out(each)
             elements = layout["shared_size"] + layout["scratch_size"]
             assert DIRECT.module.workspace(conv, True) == layout["tables_size"] * 8 + elements * each.itemsize, each
+        layout = IMAGES.module.laid_out(each)
+        assert IMAGES.module.workspace(conv, True) == (layout["filters_size"] + layout["thread_size"]) * each.itemsize
 
 
 def test_constants_are_those_of_the_terms():

@@ -47,7 +47,7 @@ def test_candidates():
     told = fc.explain((4, 64, 28, 28), (64, 64, 3, 3), padding=1)
     expected = {name: nanoseconds for name, nanoseconds, _ in told.candidates if nanoseconds is not None}
     refused = {name: refusal for name, nanoseconds, refusal in told.candidates if nanoseconds is None}
-    assert set(expected) == {"direct", "winograd", "product"}
+    assert set(expected) == {"direct", "images", "winograd", "product"}
     assert set(refused) == {"few outputs", "rows", "depthwise", "fourier"}
     assert min(expected, key=expected.get) == told.driver and all(refused.values())
     for name, nanoseconds in expected.items():

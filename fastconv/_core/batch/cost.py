@@ -1,9 +1,12 @@
 """What the sum with images in the lanes costs: see forward.pyx for the loop nest that is counted here."""
 
+import math
+
 from fastconv._core.batch.forward import laid_out
 from fastconv._core.problem.sizes import MOST_TERMS, ceildiv, inside
 
 FEWEST_IMAGES = 4
+FAR_BYTES = 24 << 20    # of x, or of y, that comes from memory, or goes there
 
 
 def refuses(problem):
@@ -35,17 +38,18 @@ def terms(problem, lanes, tile_rows):
     blocks, row_blocks = layout["image_blocks"] * groups, layout["row_blocks"]
     runs = of_columns if problem.dilation[1] > 1 else ow
     rows = min(row_blocks * h, oh * problem.stride[0] + row_blocks * (r - 1) * problem.dilation[0])
-    channels_last = problem.channels_last and groups == 1
+    order = "planes" if not problem.channels_last else "pixels" if groups == 1 else "pixels_of_groups"
     moved_in, moved_out = vectors * groups * problem.channels * rows * w, vectors * groups * problem.filters * oh * ow
     return {
         "multiply": vectors * groups * problem.filters * problem.channels * of_rows * of_columns,
         "load": vectors * groups * panels * problem.channels * of_rows * of_columns,
         "tile": blocks * panels * of_rows * runs,
         "sum": vectors * groups * problem.filters * of_rows * runs,
-        "input_planes": 0 if channels_last else moved_in,
-        "input_pixels": moved_in if channels_last else 0,
-        "output_planes": 0 if channels_last else moved_out,
-        "output_pixels": moved_out if channels_last else 0,
+        f"input_{order}": moved_in,
+        f"output_{order}": moved_out,
+        "input_far": moved_in if math.prod(problem.x_shape) * problem.itemsize >= FAR_BYTES else 0,
+        "output_far": moved_out if math.prod(problem.output_shape) * problem.itemsize >= FAR_BYTES else 0,
+        "filters_met": blocks * of_rows * problem.filters * problem.channels * s / lanes,    # from L2, where many
         "scatter": moved_out * lanes if problem.column_step > 1 else 0,
         "filter": groups * problem.filters * problem.channels * r * s,
         "block": blocks * row_blocks,

@@ -246,8 +246,8 @@ cdef inline Py_ssize_t total_bytes(const BatchLayout *l, Py_ssize_t size) noexce
 
 
 cdef int forward(const Problem *p, const floating *unused) except -1:
-    """Returns 0, with nothing done, where one thread would take too much scratch, and 2 where taps may not be left
-    out."""
+    """Returns 0, with nothing done, where one thread would take too much scratch, and 2 where weights are not finite
+    and taps would be left out."""
     cdef BatchLayout l = lay_out(p, 1, unused)
     cdef BatchCall call
     cdef Block memory
@@ -257,8 +257,7 @@ cdef int forward(const Problem *p, const floating *unused) except -1:
     memory = take(total_bytes(&l, sizeof(floating)))
     call.p, call.l, call.filters = p, &l, memory.data
     arrange_filters(p, &l, <floating *>memory.data)
-    if not inside(p) and (p.padding != 0 or p.value != 0
-                             or not all_finite(p, &l, <const floating *>memory.data)):
+    if not inside(p) and not all_finite(p, &l, <const floating *>memory.data):
         return 2
     with nogil:
         in_parallel(convolve_unit[floating], &call, l.image_blocks * p.groups * l.row_blocks, l.team, EVENLY,
@@ -275,10 +274,18 @@ cdef bint all_finite(const Problem *p, const BatchLayout *l, const floating *fil
     return True
 
 
+cdef bint meets_others(const Problem *p) noexcept nogil:
+    """Whether there is something else than zeros around the image."""
+    return not inside(p) and (p.padding != 0 or p.value != 0)
+
+
 def conv2d(Convolution conv not None):
     """As the matrix product's forward.pyx."""
     cdef int done
     if cnp.PyArray_SIZE(conv.y) == 0:
+        return
+    if meets_others(&conv.problem):
+        product.conv2d(conv)
         return
     done = forward[float](&conv.problem, NULL) if conv.single else forward[double](&conv.problem, NULL)
     if done == 0:
@@ -289,6 +296,8 @@ def conv2d(Convolution conv not None):
 
 def workspace(Convolution conv not None, bint alone):
     """As the matrix product's forward.pyx."""
+    if meets_others(&conv.problem):
+        return product.workspace(conv, alone)
     return scratch_bytes[float](&conv.problem, alone, NULL) if conv.single else scratch_bytes[double](
         &conv.problem, alone, NULL)
 

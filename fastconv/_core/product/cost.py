@@ -1,11 +1,13 @@
 """What the implicit matrix product costs: see forward.pyx for the loop nest that is counted here,
 layout.pyx for the sizes."""
 
+import math
+
 from fastconv._core.problem.sizes import ceildiv
 from fastconv._core.product.layout import laid_out
 
 FEW_FILTERS = 12        # so few do not hide what packing takes
-FAR_BYTES = 24 << 20    # of outputs that leave the caches before all are written
+FAR_BYTES = 24 << 20    # of outputs that leave the caches before all are written, and of inputs that come from memory
 
 
 def refuses(problem):
@@ -35,6 +37,7 @@ def terms(problem, lanes, tile_rows):
     of_pixels = problem.channels_last and channels * groups > 1
     in_steps = problem.stride[1] > 1 and problem.output_size[1] > 1
     of = "_for_few" if filters < FEW_FILTERS else ""
+    pixels = math.prod(problem.x_shape)
     stored = images * groups * filters * problem.output_size[0] * problem.output_size[1] * sums
     return {
         "multiply": blocks * vectors * filters * depth,
@@ -48,6 +51,7 @@ def terms(problem, lanes, tile_rows):
         "band": 0 if in_steps or of_pixels else pieces * channels * length,
         "band_in_steps": pieces * channels * length if in_steps and not of_pixels else 0,
         "band_of_pixels": pieces * channels * length if of_pixels else 0,
+        "input_far": pixels / lanes if pixels * problem.itemsize >= FAR_BYTES else 0,
         "band_piece": pieces,
         "band_piece_of_channel": pieces * channels,
         "filter_as_written" if layout["as_written"] else "filter": groups * filters * depth,
