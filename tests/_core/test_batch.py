@@ -1,4 +1,5 @@
-"""The sum with images in the lanes: every number of images, layout, window and thread, exactly the plain loops on integers."""
+"""The sum with images in the lanes: every number of images, layout, window and thread, exactly the plain loops on
+integers."""
 
 import itertools
 
@@ -75,8 +76,8 @@ def plain(x, weight, bias, geometry, **options):
 @pytest.mark.parametrize("memory", IN_MEMORY)
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_plain_loops(geometry, memory):
-    for images, channels, filters, groups in ((33, 3, 7, 1), (16, 1, 2, 3), (5, 2, 15, 1), (1, 1, 1, 1), (17, 4, 29, 2)):
-        arrays = integers(geometry, images, channels, filters, groups)
+    for sizes in ((33, 3, 7, 1), (16, 1, 2, 3), (5, 2, 15, 1), (1, 1, 1, 1), (17, 4, 29, 2)):
+        arrays = integers(geometry, *sizes)
         np.testing.assert_array_equal(convolve(*arrays, geometry, memory), plain(*arrays, geometry))
 
 
@@ -113,7 +114,8 @@ def test_bias_and_activation(activation):
 def test_threads_have_the_same_bits():
     geometry = ((30, 31), (3, 3), (1, 1), (1, 1), (1, 1))
     rng = np.random.default_rng(0)
-    x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((70, 6, 30, 31), (10, 3, 3, 3), (10,)))
+    shapes = (70, 6, 30, 31), (10, 3, 3, 3), (10,)
+    x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
     results = []
     for threads in (1, 2, 3, 5):
         with fc.num_threads(threads):
@@ -156,8 +158,8 @@ def test_turned_filters():
     geometry = GEOMETRIES[0]
     x, weight, bias = integers(geometry, 20, 3, 5)
     wanted = plain(x, weight, bias, geometry)
-    turned = np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-    np.testing.assert_array_equal(convolve(x, turned, bias, geometry), wanted)
+    turned = np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
+    np.testing.assert_array_equal(convolve(x, turned.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1], bias, geometry), wanted)
 
 
 @pytest.mark.parametrize("axis", [(5, 3, 1, 1, 1), (1, 3, 1, 1, 1), (7, 5, 2, 1, 2), (4, 3, 1, 6, 7), (3, 2, 1, 7, 4)])

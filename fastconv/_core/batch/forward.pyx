@@ -30,7 +30,7 @@ from fastconv._core.problem.met cimport Met, inside, met
 from fastconv._core.problem.problem cimport Problem, activation_of, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport from_lanes, gemm_tile, tile_rows, transpose, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_MR, FC_MAX_NV, fc_product
+from fastconv._core.runtime.kernels cimport FC_MAX_NV, fc_product
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
 

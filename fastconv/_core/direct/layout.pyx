@@ -35,8 +35,8 @@ cdef enum:
 
 cdef Problem only_met(Problem p) noexcept nogil:
     """A 1 x 1 filter with a stride, as one without on every stride-th pixel."""
-    cdef bint inside = p.top == 0 and p.left == 0 and (p.oh - 1) * p.stride_h < p.h and (p.ow - 1) * p.stride_w < p.w
-    if p.r == 1 and p.s == 1 and inside:
+    cdef bint within = p.top == 0 and p.left == 0 and (p.oh - 1) * p.stride_h < p.h and (p.ow - 1) * p.stride_w < p.w
+    if p.r == 1 and p.s == 1 and within:
         p.xh, p.xw = p.xh * p.stride_h, p.xw * p.stride_w
         p.h, p.w, p.stride_h, p.stride_w = p.oh, p.ow, 1, 1
     return p
