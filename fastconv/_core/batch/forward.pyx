@@ -30,7 +30,7 @@ from fastconv._core.problem.met cimport Met, inside, met
 from fastconv._core.problem.problem cimport Problem, activation_of, ceildiv, part, rounded
 from fastconv._core.runtime cimport threads
 from fastconv._core.runtime.isa cimport from_lanes, gemm_tile, tile_rows, transpose, vector_length
-from fastconv._core.runtime.kernels cimport FC_MAX_NV, fc_product
+from fastconv._core.runtime.kernels cimport FC_MAX_LANES, FC_MAX_NV, fc_product
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel
 
@@ -40,7 +40,6 @@ cdef Py_ssize_t MOST = parts.FORWARD_BYTES    # of scratch
 
 cdef enum:
     BLOCK_BYTES = 384 << 10    # of X and Y of a block
-    MOST_LANES = 16
 
 
 # How a call is cut; sizes in elements.
@@ -63,6 +62,15 @@ cdef struct BatchCall:
 cdef struct BatchBlock:
     Py_ssize_t group, n0, images, row0, rows, first, until
     int vectors
+
+# A row of taps of a panel of m filters, where its weights and the row of x that it meets begin; the bias or NULL. It is
+# the first of those that an output meets, and the last one.
+cdef struct TapRow:
+    Py_ssize_t m
+    const void *filters
+    const void *x
+    const void *bias
+    bint first, last
 
 
 cdef Py_ssize_t rows_met(const Problem *p, Py_ssize_t rows) noexcept nogil:
@@ -125,7 +133,7 @@ cdef void arrange_filters(const Problem *p, const BatchLayout *l, floating *dst)
 
 cdef void read_images(const Problem *p, const BatchLayout *l, const BatchBlock *b, floating *dst) noexcept nogil:
     """X: the rows of x that a block meets. Where images lack, the last one stands in for them."""
-    cdef Py_ssize_t images[FC_MAX_NV * MOST_LANES]
+    cdef Py_ssize_t images[FC_MAX_NV * FC_MAX_LANES]
     cdef Py_ssize_t c, row, col, i, rows = b.until - b.first, pixel = p.c * l.width
     cdef const floating *src = <const floating *>p.x + b.n0 * p.xn + b.group * p.c * p.xc + b.first * p.xh
     cdef int n = b.vectors * l.lanes
@@ -151,7 +159,7 @@ cdef void read_images(const Problem *p, const BatchLayout *l, const BatchBlock *
 
 cdef void write_images(const Problem *p, const BatchLayout *l, const BatchBlock *b, const floating *src) noexcept nogil:
     """From Y to the rows of y that are a block's."""
-    cdef Py_ssize_t images[MOST_LANES]
+    cdef Py_ssize_t images[FC_MAX_LANES]
     cdef Py_ssize_t k, row, col, i, j, step = p.k * l.width
     cdef floating *dst
     cdef const floating *sums
@@ -180,48 +188,46 @@ cdef void write_images(const Problem *p, const BatchLayout *l, const BatchBlock 
                         sums += l.width
 
 
+cdef inline void add_taps(const Problem *p, const BatchLayout *l, const TapRow *t, int vectors, const Met *columns,
+                          Py_ssize_t col, floating *y) noexcept nogil:
+    """To output `col` of a row, at y: the taps of a row that meet the image, in one run where they are neighbours."""
+    cdef fc_product how
+    cdef Py_ssize_t tap = columns.first, taps = columns.until - columns.first if p.dilation_w == 1 else 1
+    cdef Py_ssize_t depth = taps * p.c if columns.until > columns.first else 0    # else the bias is the sum
+    cdef Py_ssize_t pixel = p.c * l.width
+    cdef const floating *x
+    how.a, how.b, how.b_vector, how.c, how.accumulate = t.m, l.width, l.lanes, l.width, not t.first
+    while True:
+        how.activation = activation_of(p, t.last and tap + taps >= columns.until)
+        x = <const floating *>t.x + (col * p.stride_w - p.left + tap * p.dilation_w) * pixel
+        gemm_tile(vectors, t.m, &how, depth, <const floating *>t.filters + tap * p.c * t.m, x, y,
+                  <const floating *>t.bias if t.first and tap == columns.first else <const floating *>NULL)
+        tap, how.accumulate = tap + taps, True
+        if tap >= columns.until:
+            break
+
+
 cdef void multiply_row(const Problem *p, const BatchLayout *l, const BatchBlock *b, const floating *filters,
                        const floating *x, floating *y, Py_ssize_t row) noexcept nogil:
     """A row of outputs, from y on: those of the taps of one row after those of another."""
-    cdef fc_product how
     cdef Met rows = met(p.h, p.top, p.stride_h, p.dilation_h, p.r, b.row0 + row), columns
-    cdef Py_ssize_t r, s, last, panel, k, m, col, end, step, depth, first
-    cdef bint whole = p.dilation_w == 1    # neighbouring taps meet neighbouring pixels
-    cdef const floating *line
-    cdef const floating *a
-    cdef const floating *bias
-    how.b, how.b_vector, how.c = l.width, l.lanes, l.width
-    last = max(rows.until, rows.first + 1) - 1    # where no row of taps meets the image, the bias is the sum
+    cdef Py_ssize_t r, last = max(rows.until, rows.first + 1) - 1, panel, k, col
+    cdef TapRow t
     for r in range(rows.first, last + 1):
-        line = x + ((b.row0 + row) * p.stride_h - p.top + r * p.dilation_h - b.first) * l.x_row
+        t.x = x + ((b.row0 + row) * p.stride_h - p.top + r * p.dilation_h - b.first) * l.x_row
+        t.first, t.last = r == rows.first, r == last
         for panel in range(l.panels):
             k = part(p.k, l.panels, panel)
-            m = how.a = part(p.k, l.panels, panel + 1) - k
-            a = filters + (k * p.r + r * m) * p.s * p.c
-            bias = NULL if p.bias == NULL or r > rows.first else <const floating *>p.bias + b.group * p.k + k
-            col = 0
-            while col < p.ow:    # outputs that meet the same taps
-                columns = met(p.w, p.left, p.stride_w, p.dilation_w, p.s, col)
-                end = min(p.ow, columns.end)
-                if rows.until == rows.first:
-                    columns.until = columns.first
-                step = columns.until - columns.first if whole else 1
-                depth = step * p.c
-                while col < end:
-                    first = (col * p.stride_w - p.left + columns.first * p.dilation_w) * p.c * l.width
-                    s = columns.first
-                    how.accumulate = r > rows.first
-                    while True:
-                        how.activation = activation_of(p, r == last and s + step >= columns.until)
-                        gemm_tile(b.vectors, m, &how, depth if columns.until > s else 0, a + s * p.c * m, line + first,
-                                  y + (col * p.k + k) * l.width,
-                                  bias if s == columns.first else <const floating *>NULL)
-                        s += step
-                        if s >= columns.until or step == 0:
-                            break
-                        how.accumulate = True
-                        first += p.dilation_w * p.c * l.width
-                    col += 1
+            t.m = part(p.k, l.panels, panel + 1) - k
+            t.filters = filters + (k * p.r + r * t.m) * p.s * p.c
+            t.bias = NULL if p.bias == NULL else <const void *>(<const floating *>p.bias + b.group * p.k + k)
+            columns.end = 0
+            for col in range(p.ow):
+                if col >= columns.end:    # it meets others than the one before
+                    columns = met(p.w, p.left, p.stride_w, p.dilation_w, p.s, col)
+                    if rows.until == rows.first:
+                        columns.until = columns.first    # no row of taps meets the image
+                add_taps(p, l, &t, b.vectors, &columns, col, y + (col * p.k + k) * l.width)
 
 
 cdef void convolve_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
