@@ -170,6 +170,14 @@ def test_taps_that_are_counted_meet_the_image(axis):
     assert cost.met_taps(size, taps, stride, dilation, before, outputs) == met
 
 
+def test_the_planner_does_not_count_forever():
+    """Nobody has such arrays, but `explain` and messages about bad sizes ask what they would cost."""
+    assert cost.met_taps(2**40, 3, 1, 1, 1, 2**40) == 3 * 2**40 - 2
+    assert 0 < cost.met_taps(2**40, 2**39, 1, 1, 0, 2**39 + 1) <= 2**80
+    shape, filters = (8, 2, 2**40, 2), (3, 2, 3, 3)
+    assert fc.explain(shape, filters, padding=1, dtype="float32").output_shape == (8, 3, 2**40, 2)
+
+
 def test_the_planner_takes_it():
     """Six filters on many small images, and on the way back."""
     told = fc.explain((64, 16, 12, 12), (6, 16, 5, 5), padding=4, dtype="float32")

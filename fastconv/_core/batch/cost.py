@@ -6,6 +6,7 @@ from fastconv._core.batch.forward import laid_out
 from fastconv._core.problem.sizes import MOST_TERMS, ceildiv, inside
 
 FEWEST_IMAGES = 4
+MOST_TAPS = 256         # of an axis that are looked at one by one
 FAR_BYTES = 24 << 20    # of x, or of y, that comes from memory, or goes there
 
 
@@ -23,9 +24,13 @@ def refuses(problem):
 
 
 def met_taps(size, taps, stride, dilation, before, outputs):
-    """Pairs of outputs and taps of an axis of which the tap meets the image."""
-    return sum(min(taps, max(0, ceildiv(before + size - i * stride, dilation)))
-               - min(taps, max(0, ceildiv(before - i * stride, dilation))) for i in range(outputs))
+    """Pairs of outputs and taps of an axis of which the tap meets the image; about so many where it has very many
+    taps."""
+    if taps > MOST_TAPS:
+        return outputs * min(taps, ceildiv(size, dilation))
+    firsts = [before - tap * dilation for tap in range(taps)]    # in pixels, where the stride is 1
+    return sum(min(outputs, max(0, ceildiv(first + size, stride))) - min(outputs, max(0, ceildiv(first, stride)))
+               for first in firsts)
 
 
 def terms(problem, lanes, tile_rows):
