@@ -68,7 +68,7 @@ def test_what_it_is_not_for():
 
 def test_the_choice_and_its_bits():
     """The first layer of a course's network; for any number of threads the same bits, prepared or not."""
-    each = problem((16, 1, 28, 28), (30, 1, 5, 5), (1, 1), (0, 0))
+    each = problem((3, 1, 28, 28), (30, 1, 5, 5), (1, 1), (0, 0))
     assert DataGradient(each).driver in WIDE
     rng = np.random.default_rng(0)
     grad_output, weight = rng.standard_normal(each.output_shape), rng.standard_normal(each.weight_shape)
