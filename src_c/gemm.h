@@ -21,8 +21,8 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
 #define FORGET(i) __asm__("" : "+r"(i))
 
 /* For rows of C, ldc apart, each at `row`. */
-#undef FOR_ROWS
-#define FOR_ROWS(m, c, ldc, what)                                                                                      \
+#undef ROWS_OF_C
+#define ROWS_OF_C(m, c, ldc, what)                                                                                     \
     {                                                                                                                  \
         T *row = c;                                                                                                    \
         UNROLL for (int i = 0; i < m; i++, row += ldc) {                                                               \
@@ -42,7 +42,7 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                         \
             acc[i][j] = NAME(vector_relu6)(acc[i][j], 0);                                                              \
     FORGET(kind);                                                                                                      \
-    FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) NAME(store)(row + j * LANES, acc[i][j]);)                  \
+    ROWS_OF_C(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) NAME(store)(row + j * LANES, acc[i][j]);)                 \
     if (kind > FC_RELU && kind != FC_RELU6) NAME(activate_rows)(how, c, ldc, m, nv * LANES);
 
 #define GEMM_TILE(m, nv)                                                                                               \
@@ -50,7 +50,7 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
                                            const T *restrict b, T *restrict c, const T *restrict bias) {               \
         const ptrdiff_t a_step = how->a, b_step = how->b, b_vector = how->b_vector, ldc = how->c;                      \
         V acc[m][nv];                                                                                                  \
-        FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);)     \
+        ROWS_OF_C(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);)    \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                     \
         for (ptrdiff_t p = 0; p < depth; p++, a += a_step, b += b_step) {                                              \
             V bv[nv];                                                                                                  \
@@ -64,7 +64,7 @@ static __attribute__((noinline)) void NAME(activate_rows)(const fc_activation *h
             UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++)                                     \
                 acc[i][j] += NAME(broadcast)(bias[i]);                                                                 \
         if (how->accumulate)                                                                                           \
-            FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) acc[i][j] += NAME(load)(row + j * LANES);)         \
+            ROWS_OF_C(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) acc[i][j] += NAME(load)(row + j * LANES);)        \
         FINISH_TILE(m, nv, &how->activation, c, ldc)                                                                   \
     }
 #define GEMM_TILES(m) GEMM_TILE(m, 1) GEMM_TILE(m, 2)
@@ -122,7 +122,7 @@ GEMM_TILES(14)
         const ptrdiff_t a_row = steps->a_row, b_step = steps->b, b_vector = steps->b_vector, ldc = steps->c;           \
         const T *rows[(m + 2) / 3];                                                                                    \
         V acc[m][nv];                                                                                                  \
-        FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);)     \
+        ROWS_OF_C(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);)    \
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (V){0};                     \
         UNROLL for (int i = 0; i < (m + 2) / 3; i++) {                                                                 \
             rows[i] = a + 3 * i * a_row;                                                                               \
@@ -137,9 +137,9 @@ GEMM_TILES(14)
             }                                                                                                          \
             UNROLL for (int i = 0; i < (m + 2) / 3; i++) rows[i]++;                                                    \
         }                                                                                                              \
-        FOR_ROWS(m, c, ldc,                                                                                            \
-                 UNROLL for (int j = 0; j < nv; j++)                                                                   \
-                     NAME(store)(row + j * LANES, acc[i][j] + NAME(load)(row + j * LANES));)                           \
+        ROWS_OF_C(m, c, ldc,                                                                                           \
+                  UNROLL for (int j = 0; j < nv; j++)                                                                  \
+                      NAME(store)(row + j * LANES, acc[i][j] + NAME(load)(row + j * LANES));)                          \
     }
 #define OUTER_TILES(m) OUTER_TILE(m, 1) OUTER_TILE(m, 2)
 

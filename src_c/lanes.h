@@ -152,13 +152,14 @@ static void NAME(join_pixels)(const T *restrict src, ptrdiff_t step, ptrdiff_t p
         const ptrdiff_t run = VECTOR_REGISTERS < 32 && n_taps == 1 && !numbers && block_stride == LANES ? channels     \
                                                                                                         : LANES;       \
         if (channels <= 3 * LANES || run == channels) {                                                                \
-            FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);) \
+            ROWS_OF_C(m, c, ldc,                                                                                       \
+                      UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(row + (j + 1) * LANES - 1, 1);)           \
             fetched = m;                                                                                               \
         }                                                                                                              \
         UNROLL for (int j = 0; j < nv; j++) acc[0][j] = bias ? NAME(load)(bias + j * LANES) : (V){0};                  \
         UNROLL for (int i = 1; i < m; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = acc[0][j];                  \
         if (pixels->accumulate)                                                                                        \
-            FOR_ROWS(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) acc[i][j] = NAME(load)(row + j * LANES);)          \
+            ROWS_OF_C(m, c, ldc, UNROLL for (int j = 0; j < nv; j++) acc[i][j] = NAME(load)(row + j * LANES);)         \
         for (; channels > 0; channels -= run, a += block_stride) {                                                     \
             for (int i = 0; i < (m + 3) / 4 && fetched < m; i++, fetched++)                                            \
                 UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(c + fetched * ldc + (j + 1) * LANES - 1, 1);    \
