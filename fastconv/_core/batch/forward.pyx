@@ -220,7 +220,9 @@ cdef void multiply_row(const Problem *p, const BatchLayout *l, const BatchBlock 
             k = part(p.k, l.panels, panel)
             t.m = part(p.k, l.panels, panel + 1) - k
             t.filters = filters + (k * p.r + r * t.m) * p.s * p.c
-            t.bias = NULL if p.bias == NULL else <const void *>(<const floating *>p.bias + b.group * p.k + k)
+            t.bias = p.bias
+            if p.bias != NULL:
+                t.bias = <const floating *>p.bias + b.group * p.k + k
             columns.end = 0
             for col in range(p.ow):
                 if col >= columns.end:    # it meets others than the one before
