@@ -180,7 +180,7 @@ def test_the_planner_does_not_count_forever():
 
 def test_the_planner_takes_it():
     """Six filters on many small images, and on the way back."""
-    told = fc.explain((64, 16, 12, 12), (6, 16, 5, 5), padding=4, dtype="float32")
+    told = fc.explain((64, 6, 10, 10), (6, 6, 5, 5), padding=4, dtype="float32")
     assert told.driver == "images", told.candidates
     problem = ConvProblem((3, 16, 12, 12), (6, 16, 5, 5), (1, 1), ((4, 4), (4, 4)), (1, 1), 1, (16, 16), 4, False,
                           "constant")

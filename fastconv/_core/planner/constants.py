@@ -52,7 +52,7 @@ CONSTANTS = {
                         "filter_as_written": 0.113, "input_far": 0.882, "load": 0.499, "load_for_few": 0.533,
                         "multiply": 0.212, "pack_for_few": 0.141, "pack_run": 0.473, "pack_run_for_few": 0.494,
                         "row": 0.0235, "row_of_filter": 0.251, "scatter": 0.414, "scatter_for_few": 0.333,
-                        "store_far": 0.0591, "tile": 7.47},
+                        "store_far": 0.459, "tile": 7.47},
         },
         8: {
             "few outputs": {"call": 500.0, "load": 0.3, "move": 1.0, "multiply": 0.1, "patches": 6000.0},
