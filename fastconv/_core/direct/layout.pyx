@@ -2,9 +2,7 @@
 
 from cython cimport floating
 
-from fastconv._core.direct.tiles cimport (
-    TileSum, Tiling, add_tiles, choose_rectangles, no_tiles, sum_tiles,
-)
+from fastconv._core.direct.tiles cimport TileSum, Tiling, add_tiles, choose_rectangles, no_tiles, sum_tiles
 from fastconv._core.problem.blocks cimport PixelBlock, block_at, block_pixels
 from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.runtime.isa cimport kernels, narrow_rows, pair_rows, tile_rows, vector_length

@@ -7,7 +7,8 @@ of the third, which has no more (Zen 3), those of the baseline and of double pre
 (Cascade Lake), and the baseline's forward pass in double precision there too. An instruction set that is not here is
 taken for the baseline. AVX-512 of Intel, which multiplies twice a cycle, has tables of its own, from a Xeon of the
 fourth generation (Sapphire Rapids); what is not in them is taken from the others. What "images" has there, and in
-double precision in the baseline, are guesses.
+double precision in the baseline, are guesses, and so are "scatter" of "rows" and of "images"; "store_far" of AVX2's
+and the baseline's product was set by hand to banks of filters on one channel, of which too few are drawn.
 
 DATA_GRADIENT_CONSTANTS[instruction set][bytes of an element] has one table for all ways to a data gradient. Under the
 name of a driver stands the factor by which its convolutions are slower there than in one call; the terms are

@@ -42,9 +42,6 @@ cdef inline void gather_tap(const floating *pixel, Py_ssize_t channels, Py_ssize
     cdef Py_ssize_t c
     if step == 1 and taps == 1:
         memcpy(to, pixel, channels * sizeof(floating))
-    elif step == 1:    # a loop of its own, that reads vectors
-        for c in range(channels):
-            to[c * taps] = pixel[c]
     else:
         for c in range(channels):
             to[c * taps] = pixel[c * step]
