@@ -108,6 +108,18 @@ def test_many_are_never_mixed_up_and_do_not_pile_up():
     assert 256 < len(alive) <= 512
 
 
+def test_a_new_entry_pushes_the_older_of_its_two_out():
+    # Of nine keys at least five fall to one of the two pairs, wherever in memory this run has its objects.
+    memo = Memo(1, 2)
+    kept_so_far = []
+    for i in range(9):
+        memo.keep(i, np.zeros((1, i)), 3, "same")
+        kept_so_far = [j for j in [*kept_so_far, i] if memo.find(np.zeros((1, j)), 3, "same") == j]
+        assert kept_so_far[-1] == i
+        assert len(kept_so_far) >= min(i + 1, 2)
+    assert len(kept_so_far) <= 4
+
+
 def test_the_calls_of_a_model_seldom_push_each_other_out():
     memo = Memo(1)
     for i in range(60):

@@ -27,7 +27,7 @@ cdef enum:
 
 cdef struct Key:
     Py_ssize_t length
-    size_t slot
+    size_t slot                     # of the newer one of the two entries that it may be
     Py_ssize_t words[MOST_WORDS]
 
 
@@ -56,7 +56,7 @@ cdef bint make_key(Key *key, tuple arguments, Memo memo) noexcept:
             key.words[n] = <Py_ssize_t>given if numbers < 0 else ~numbers    # no address is below zero
             n += 1 + max(0, numbers)
     key.length = n
-    key.slot = slot_of(key.words, n, memo.bits)
+    key.slot = slot_of(key.words, n, memo.bits - 1) * 2
     return True
 
 
@@ -99,7 +99,7 @@ cdef bint has_key(Entry entry, const Key *key) noexcept:
 
 cdef class Memo:
     """A memo for calls whose first `arrays` arguments are arrays (or None) and whose others are options.
-    It has 2 ** bits entries at most, two by two: a new one pushes the older one of its two out."""
+    It has 2 ** bits entries at most (bits > 1), two by two: a new one pushes the older one of its two out."""
     cdef Py_ssize_t arrays
     cdef int bits
     cdef list entries
@@ -117,7 +117,7 @@ cdef class Memo:
         entry = self.entries[key.slot]
         if has_key(entry, &key):
             return entry.value
-        entry = self.entries[key.slot ^ 1]
+        entry = self.entries[key.slot + 1]
         return entry.value if has_key(entry, &key) else None
 
     def keep(self, value, *arguments):
@@ -126,5 +126,5 @@ cdef class Memo:
         entry.options = arguments[self.arrays:]
         entry.value = value
         if cannot_change(entry.options) and make_key(&entry.key, arguments, self):
-            self.entries[entry.key.slot ^ 1] = self.entries[entry.key.slot]
+            self.entries[entry.key.slot + 1] = self.entries[entry.key.slot]
             self.entries[entry.key.slot] = entry
