@@ -108,16 +108,15 @@ def test_many_are_never_mixed_up_and_do_not_pile_up():
     assert 256 < len(alive) <= 512
 
 
-def test_a_new_entry_pushes_the_older_of_its_two_out():
-    # Of nine keys at least five fall to one of the two pairs, wherever in memory this run has its objects.
-    memo = Memo(1, 2)
-    kept_so_far = []
+@pytest.mark.parametrize("option", range(20))
+def test_a_new_entry_pushes_the_older_of_its_two_out(option):
+    # There are two pairs of places: wherever in memory this run has its objects, some of nine keys meet.
+    memo, found = Memo(1, 2), []
     for i in range(9):
-        memo.keep(i, np.zeros((1, i)), 3, "same")
-        kept_so_far = [j for j in [*kept_so_far, i] if memo.find(np.zeros((1, j)), 3, "same") == j]
-        assert kept_so_far[-1] == i
-        assert len(kept_so_far) >= min(i + 1, 2)
-    assert len(kept_so_far) <= 4
+        memo.keep(i, np.zeros((1, i)), option)
+        found = [key for key in [*found, i] if memo.find(np.zeros((1, key)), option) == key]
+        assert found[-1] == i
+        assert 2 <= len(found) <= 4 or i == 0
 
 
 def test_the_calls_of_a_model_seldom_push_each_other_out():
