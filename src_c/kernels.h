@@ -116,10 +116,10 @@ typedef struct {
     double count;
 } fc_window;
 
-/* scatter: `planes` planes, n gradients each; from one to the next of them, of their indices, and of the `pixels` pixels. */
+/* scatter: steps from gradient to gradient, index to index and pixel to pixel, of n in a plane and from plane to plane; runs:
+ * neighbours mostly share an index, and grad_x has at most INT32_MAX elements. */
 typedef struct {
-    ptrdiff_t n, planes;
-    ptrdiff_t grad_step, grad_plane, index_step, index_plane, pixel, plane;
+    ptrdiff_t n, planes, grad_step, grad_plane, index_step, index_plane, pixel, plane, runs;
     int64_t pixels;
 } fc_scatter;
 
@@ -448,7 +448,7 @@ typedef struct {
                                 ptrdiff_t n);                                                                                                \
         void (*mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptrdiff_t n);                                                     \
                                                                                                                                              \
-        /* pool.h: grad_x[index * pixel] += grad, of each plane n, in order; returns 0 at an index outside 0 .. pixels - 1. */               \
+        /* pool_scatter.h: grad_x[index * pixel] += grad, of each plane n; returns 0 at an index outside 0 .. pixels - 1. */                 \
         int (*scatter)(const fc_scatter *how, const T *grad, const int64_t *index, T *grad_x);                                               \
                                                                                                                                              \
         /* pool.h: dst[j * stride] = grad[j * step] / (row_count * column_counts[j]), j < n. */                                              \

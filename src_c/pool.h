@@ -264,32 +264,6 @@ static int NAME(max_2x2_backward)(const T *grad, const int64_t *index, int64_t b
     return !any;
 }
 
-/* Three orders of the same loops: of planes one after the other, of neighbouring channels pixel by pixel, and any. */
-static int NAME(scatter)(const fc_scatter *how, const T *grad, const int64_t *index, T *grad_x) {
-    const ptrdiff_t n = how->n, planes = how->planes, pixel = how->pixel;
-    const uint64_t pixels = (uint64_t)how->pixels;
-    if (how->grad_step == 1 && how->index_step == 1 && pixel == 1) {
-        for (ptrdiff_t p = 0; p < planes; p++, grad += how->grad_plane, index += how->index_plane, grad_x += how->plane)
-            for (ptrdiff_t i = 0; i < n; i++) {
-                if ((uint64_t)index[i] >= pixels) return 0;
-                grad_x[index[i]] += grad[i];
-            }
-    } else if (how->grad_plane == 1 && how->index_plane == 1 && how->plane == 1) {
-        for (ptrdiff_t i = 0; i < n; i++, grad += how->grad_step, index += how->index_step)
-            for (ptrdiff_t p = 0; p < planes; p++) {
-                if ((uint64_t)index[p] >= pixels) return 0;
-                grad_x[index[p] * pixel + p] += grad[p];
-            }
-    } else
-        for (ptrdiff_t i = 0; i < n; i++)
-            for (ptrdiff_t p = 0; p < planes; p++) {
-                int64_t at = index[i * how->index_step + p * how->index_plane];
-                if ((uint64_t)at >= pixels) return 0;
-                grad_x[at * pixel + p * how->plane] += grad[i * how->grad_step + p * how->grad_plane];
-            }
-    return 1;
-}
-
 static void NAME(mean_2x2_backward)(const T *grad, T *grad_x, ptrdiff_t row, ptrdiff_t n) {
     FOR_OUTPUTS(V g = (part == LANES ? NAME(load)(grad + j) : NAME(load_part)(grad + j, part)) * (T)0.25;
                 NAME(store_pairs)(grad_x + 2 * j, part, g, g); NAME(store_pairs)(grad_x + row + 2 * j, part, g, g);)

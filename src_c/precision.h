@@ -20,6 +20,7 @@
 #include "pool.h"
 #include "pool_planes.h"
 #include "pool_rows.h"
+#include "pool_scatter.h"
 #include "resize.h"
 #include "depthwise.h"
 #include "depthwise_channels.h"

@@ -396,6 +396,7 @@ GUARDED = """
                 ((1, 2, 20, 33), 13, 1, 6, "NCHW"), ((1, 20, 33, 19), 13, 1, 6, "NHWC"),
                 ((1, 9, 10, 3), 2, 2, 0, "NHWC"), ((3, 17, 4, 4), 2, 2, 0, "NCHW"), ((3, 17, 3, 3), 3, 1, 0, "NCHW"),
                 ((2, 5, 6, 19), 2, 2, 0, "NHWC"), ((1, 4, 5, 3), 3, 1, 1, "NHWC"), ((1, 35, 5, 17), 3, 2, 1, "NCHW"),
+                ((1, 9, 10, 3), 9, 1, 4, "NHWC"), ((1, 2, 9, 13), 9, 1, 4, "NCHW"),
             ]:
                 options = dict(stride=stride, padding=padding, data_format=layout)
                 x = guarded(rng.standard_normal(shape).astype(dtype), at_end)

@@ -7,9 +7,10 @@
         parallel for image, block of channels: for output: for vector of channels: to all pixels of its window the
             gradient where their position is the index, else 0
     otherwise: parallel for image, block of channels: zeros, then grad_x[index] += grad; in NHWC row of outputs by row,
-        zeros in rows of pixels before the first window reaches them (L2)
+        zeros in rows of pixels before the first window reaches them (L2). Of neighbours in a row that have the same
+        index, as those of overlapping windows mostly do, the sum is added
 
-Where a pixel belongs to many windows, a running sum in single precision would not be right to 1e-6. Then:
+Where a pixel belongs to so many windows that such sums in single precision would not be right to 1e-6:
 
     parallel for image, few channels: for block of pixels: all gradients that belong there += in double
 
@@ -21,7 +22,7 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from fastconv._core.runtime.isa cimport max_2x2_backward, max_channels_backward, scatter
+from fastconv._core.runtime.isa cimport max_2x2_backward, max_channels_backward, scatter, vector_length
 from fastconv._core.runtime.kernels cimport fc_scatter, fc_window
 from fastconv._core.runtime.memory cimport Block, take
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, mark, team
@@ -39,6 +40,10 @@ cdef enum:
     FEW = 25                 # pixels of a window that are compared with the index, sooner than found by it
     SCATTERED = 1 << 20      # pixels of a block, to each of which any gradient may belong
     TOGETHER = 16            # channels of such a block in NHWC: a line of each pixel
+    # Outputs that may share an index times the lanes of a vector from which on it is worth looking for those that do.
+    LONG_OF_PLANE = 88
+    LONG_OF_CHANNEL = 32
+    MOST_PLACES = 2147483647  # that runs count
     RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
 
 # About the nanoseconds of an element of grad_x, for the thread policy.
@@ -51,7 +56,7 @@ cdef struct MaxGradient:
     Py_ssize_t index_n, index_channel, index_row, index_col
     Py_ssize_t channels, groups    # of a unit; so many units are an image
     Py_ssize_t sums                # pixels of a block of a plane, whose pixels may get many gradients; else 0
-    bint pairs, small
+    bint pairs, small, runs
     int wrong                      # whether an index was outside its plane
 
 
@@ -79,8 +84,10 @@ def max_backward(cnp.ndarray grad, cnp.ndarray indices, cnp.ndarray grad_x, Wind
 
 cdef bint run_max(MaxGradient *call, bint pairs, bint channels_last, const floating *unused) except -1:
     cdef PoolProblem *g = &call.g
-    cdef bint many = sizeof(floating) == sizeof(float) and overlap(&g.rows) * overlap(&g.cols) > RUNNING
+    cdef bint many
     cdef int threads = team(COST * g.n * g.c * g.rows.size * g.cols.size)
+    call.runs = sizeof(floating) == sizeof(float) and adds_runs(call, channels_last, vector_length(unused))
+    many = sizeof(floating) == sizeof(float) and terms(call) > RUNNING
     call.pairs = (pairs and not channels_last and g.yw == 1 and call.index_col == 1
                   and g.cols.outputs >= WIDE)
     call.small = (channels_last and not many and g.yc == call.index_channel == 1 and g.c >= THIN
@@ -107,6 +114,30 @@ cdef bint run_max(MaxGradient *call, bint pairs, bint channels_last, const float
         in_parallel(max_unit[floating], call, g.n * call.groups, threads, EVENLY, data,
                     sums * <Py_ssize_t>(sizeof(double) // sizeof(floating)))
     return call.wrong == 0
+
+
+cdef bint adds_runs(const MaxGradient *call, bint channels_last, int lanes) noexcept nogil:
+    """Whether of neighbours in a row of outputs with the same index the sum is added: where such runs are long, or sums
+    one by one would not be right."""
+    cdef const PoolProblem *g = &call.g
+    cdef double run = overlap(&g.cols), places = <double>g.rows.size * g.cols.size * (g.c if channels_last else 1)
+    if run < 2 or g.cols.kernel_size == 0 or g.cols.dilation > 1 or places > MOST_PLACES:
+        return False
+    if not (g.yc == call.index_channel == 1 if channels_last else g.yw == call.index_col == 1):
+        return False
+    if run * overlap(&g.rows) > RUNNING:
+        return True
+    if channels_last:
+        return g.c >= THIN and run * lanes >= LONG_OF_CHANNEL
+    return run * (1 + run / g.cols.outputs) * lanes >= LONG_OF_PLANE    # windows at the edges lose fewer pixels
+
+
+cdef double terms(const MaxGradient *call) noexcept nogil:
+    """The most that are added to a pixel one after the other. The end of a vector may cut a run of pixels in two."""
+    cdef const PoolProblem *g = &call.g
+    if call.runs:
+        return overlap(&g.cols) + 2 * overlap(&g.rows)
+    return overlap(&g.rows) * overlap(&g.cols)
 
 
 cdef void max_unit(const void *data, Py_ssize_t unit, floating *scratch) noexcept nogil:
@@ -180,7 +211,7 @@ cdef bint scatter_unit(const MaxGradient *call, const floating *grad, const int6
     cdef fc_scatter how
     how.n, how.planes, how.pixels = g.cols.outputs, channels, g.rows.size * g.cols.size
     how.grad_step, how.grad_plane, how.index_step, how.index_plane = g.yw, g.yc, call.index_col, call.index_channel
-    how.pixel, how.plane = g.xw, g.xc
+    how.pixel, how.plane, how.runs = g.xw, g.xc, call.runs
     if g.xw != 1 and scatter_rows(call, how, grad, indices, grad_x):
         return True
     clear_pixels(g, grad_x, channels)
