@@ -1,14 +1,13 @@
-"""The gradient of maxima whose windows overlap, where neighbours in a row of outputs mostly have the same index: by every
-instruction set, for indices of maxima and any others."""
+"""The gradient of maxima whose windows overlap, where neighbours in a row of outputs mostly have the same index."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import in_new_process
 
 import fastconv as fc
 from fastconv._core.runtime import isa
-from processes import in_new_process
 
 # Windows whose sums are added in runs, in vectors or one by one, and one whose sums need double precision.
 WINDOWS = {"5": (5, 1), "9": (9, 1), "9 / 2": (9, 2), "16": (16, 1), "3": (3, 1), "20": (20, 1)}
@@ -37,9 +36,11 @@ def check(window, channels, data_format):
     for indices in (maxima, np.zeros_like(maxima), *(runs_of(rng, y.shape, length, 24 * 41) for length in (1, 3, 40))):
         near = 1e-6 if indices is maxima else 1e-5    # a pixel may get far more than there are windows that reach it
         expected = np.zeros((2 * channels, 24 * 41))
-        np.add.at(expected, (planes, indices.reshape(2 * channels, -1)), grad.reshape(2 * channels, -1).astype(np.float64))
+        np.add.at(expected, (planes, indices.reshape(2 * channels, -1)),
+                  grad.reshape(2 * channels, -1).astype(np.float64))
         grad_x = fc.max_pool2d_backward(in_format(grad, data_format), in_format(indices, data_format),
-                                        in_format(x, data_format).shape, kernel_size, data_format=data_format, **options)
+                                        in_format(x, data_format).shape, kernel_size, **options,
+                                        data_format=data_format)
         np.testing.assert_allclose(grad_x, in_format(expected.reshape(x.shape), data_format), rtol=near)
 
 
