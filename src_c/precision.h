@@ -112,6 +112,7 @@ static const NAME(fc_kernels) NAME(kernels) = {
     .max_of_planes = NAME(max_of_planes),
     .mean_of_planes = NAME(mean_of_planes),
     .max_of_row = NAME(max_of_row),
+    .sum_of_row = NAME(sum_of_row),
     .mix_pixels = NAME(mix_pixels),
     .add_pixels = NAME(add_pixels),
     .band_copy = NAME(band_copy),

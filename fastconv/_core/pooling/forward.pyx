@@ -38,7 +38,7 @@ from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_window
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 from fastconv._core.pooling.banded cimport BandLayout, lay_out_band, pool_from_bands
 from fastconv._core.pooling.problem cimport PoolProblem, join_images, new_images, pool_problem
-from fastconv._core.pooling.rows cimport maxima_of_rows, reads_rows, row_size
+from fastconv._core.pooling.rows cimport reads_rows, rows_of_outputs, rows_scratch
 from fastconv._core.pooling.windows cimport (
     BAND, CHANNELS, LANES, PAIRS, ROWS, RUNS, WHOLE, Method, Span, Windows, longest, overlapping, span, whole,
 )
@@ -134,7 +134,7 @@ cdef pool_in_order(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, 
             method = WHOLE
         elif method == PAIRS and g.xw != 1:
             method = BAND
-        elif (method == BAND and g.xw == 1 and indices is None and not average and reads_rows(&g)
+        elif (method == BAND and g.xw == 1 and indices is None and reads_rows(&g)
               and (g.rows.kernel_size == 1 or not narrow(&g))):
             method = ROWS
         elif g.xw == 1 and fits_lanes(&g) and (method == RUNS or method == BAND and narrow(&g)):
@@ -191,7 +191,7 @@ cdef PoolLayout lay_out(const PoolProblem *g, Method method, bint average, Py_ss
     elif method == ROWS:
         l.rows = min(g.rows.outputs, max(1, PIXELS // g.cols.size))
         l.planes = min(g.c, max(1, PIXELS // (l.rows * g.cols.size)))
-        l.scratch_size = row_size(g)
+        l.scratch_size = rows_scratch(g, average)
     elif method == WHOLE:
         l.planes = max(1, PIXELS // (g.rows.size * g.cols.size))
         if l.planes > FC_MAX_LANES:
@@ -231,7 +231,7 @@ cdef void pool_unit(const void *data, Py_ssize_t index, floating *scratch) noexc
         block_2x2(g, &u, x, y, indices, l.average)
     elif l.method == ROWS:
         for c in range(u.planes):
-            maxima_of_rows(g, u.i, u.rows, x + c * g.xc, y + c * g.yc, scratch)
+            rows_of_outputs(g, u.i, u.rows, x + c * g.xc, y + c * g.yc, scratch, l.average)
     elif l.method == LANES:
         row_in_lanes(g, l, &u, x, y, indices, scratch)
     else:
