@@ -1,6 +1,7 @@
 """The gradient of average pooling.
 
     windows "2x2" in NCHW: parallel for image, channel: for row of outputs: each gradient to its four pixels
+    side by side in NCHW:  parallel for image, channel: for output: its share to the pixels of its window
     "band", stride 1:      sums over windows of the shares, as forward (banded.pyx)
     "band" in NCHW:        parallel for image, channel, block of rows:
                                for row of outputs: spread its gradients to where their windows start, zeros between;
@@ -32,7 +33,7 @@ from fastconv._core.pooling.problem cimport (
     CHANNELS, PoolProblem, channels_of_unit, clear_rest, clear_rows, pool_problem, set_steps,
 )
 from fastconv._core.pooling.windows cimport (
-    BAND, PAIRS, RUNS, PoolAxis, Span, Windows, covered, first_reaching, overlap, overlapping, span,
+    BAND, PAIRS, RUNS, PoolAxis, Span, Windows, covered, first_reaching, overlap, overlapping, side_by_side, span,
 )
 
 cnp.import_array()
@@ -111,6 +112,9 @@ cdef run_average(cnp.ndarray grad, cnp.ndarray grad_x, Windows windows, bint cha
     if windows.method == PAIRS and not channels_last and g.yw == 1:
         with nogil:
             in_parallel(plane_average_2x2[floating], &call, g.n * g.c, threads, EVENLY, target, 0)
+    elif not channels_last and side_by_side(&g.rows) and side_by_side(&g.cols):
+        with nogil:
+            in_parallel(plane_side_by_side[floating], &call, g.n * g.c, threads, EVENLY, target, 0)
     elif windows.method != RUNS and not (channels_last or dilated) and call.l.covering * call.l.pitch <= MOST_BUFFER:
         scratch = take(threads * call.l.scratch_size * sizeof(floating))
         with nogil:
@@ -211,6 +215,37 @@ cdef void plane_average_2x2(const void *data, Py_ssize_t plane, floating *unused
     for i in range(g.rows.outputs):
         mean_2x2_backward(grad + i * g.yh, grad_x + 2 * i * w, w, g.cols.outputs)
     clear_rest(grad_x, g.rows.size, w, 2 * g.rows.outputs, 2 * g.cols.outputs)
+
+
+cdef void plane_side_by_side(const void *data, Py_ssize_t plane, floating *unused) noexcept nogil:
+    """Each pixel is written once; widths that are constants make vectors of the pixels of a row of a window."""
+    cdef const PoolProblem *g = &(<const AverageGradient *>data).g
+    cdef const floating *grad = plane_gradient(g, plane, unused)
+    cdef floating *grad_x = <floating *>g.x + plane * g.xc
+    if g.cols.kernel_size == 2:
+        write_shares(g, grad, grad_x, 2)
+    elif g.cols.kernel_size == 3:
+        write_shares(g, grad, grad_x, 3)
+    elif g.cols.kernel_size == 4:
+        write_shares(g, grad, grad_x, 4)
+    else:
+        write_shares(g, grad, grad_x, g.cols.kernel_size)
+    clear_rest(grad_x, g.rows.size, g.cols.size, g.rows.kernel_size * g.rows.outputs,
+               g.cols.kernel_size * g.cols.outputs)
+
+
+cdef inline void write_shares(const PoolProblem *g, const floating *grad, floating *grad_x,
+                              Py_ssize_t width) noexcept nogil:
+    cdef Py_ssize_t i, j, h, w
+    cdef floating count = <floating>span(&g.rows, 0).count * <floating>span(&g.cols, 0).count, share
+    cdef floating *row
+    for i in range(g.rows.outputs):
+        for j in range(g.cols.outputs):
+            share = grad[i * g.yh + j * g.yw] / count
+            for h in range(g.rows.kernel_size):
+                row = grad_x + (i * g.rows.kernel_size + h) * g.cols.size + j * width
+                for w in range(width):
+                    row[w] = share
 
 
 cdef void plane_average_runs(const void *data, Py_ssize_t plane, floating *unused) noexcept nogil:

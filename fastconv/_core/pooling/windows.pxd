@@ -134,6 +134,12 @@ cdef inline bint overlapping(const PoolAxis *rows, const PoolAxis *cols) noexcep
     return r * s > 2 * (rows.stride * s + r + 2 * rows.stride * cols.stride)
 
 
+cdef inline bint side_by_side(const PoolAxis *a) noexcept nogil:
+    """Whether windows of one size follow each other from the first pixel on, and end in the image."""
+    return (a.kernel_size == a.stride > 0 and a.dilation == 1 and a.start == 0
+            and a.outputs <= a.size // a.kernel_size)
+
+
 cdef inline bint covered(const PoolAxis *a) noexcept nogil:
     """Whether each pixel is in a window."""
     if a.kernel_size == 0:
