@@ -109,9 +109,9 @@ typedef struct {
 } fc_down;
 
 /* max_channels, mean_channels, spread_channels: from one row, or column, of a window to the next: in memory, and in positions
- * of the plane; the position of its first pixel; and by how many an average divides. */
+ * of the plane; the position of its first pixel; by how many an average divides; far: pixels come from memory, not a cache. */
 typedef struct {
-    ptrdiff_t row, column;
+    ptrdiff_t row, column, far;
     int64_t row_step, column_step, base;
     double count;
 } fc_window;
@@ -455,9 +455,9 @@ typedef struct {
         void (*spread_row)(const T *grad, ptrdiff_t step, T row_count, const T *column_counts, T *dst,                                         \
                            ptrdiff_t stride, ptrdiff_t n);                                                                                     \
                                                                                                                                                \
-        /* pool.h, channels: one output of n contiguous channels from its window of rows x columns pixels. max: index (may be \
+        /* pool_channels.h: one output of n contiguous channels from its window of rows x columns pixels. max: index (may be \
          * NULL) = base + r * row_step + s * column_step, which fits into an I without base; mean: the sum over count.        \
-         * Backward writes grad over the window's count to its pixels, or adds it to them. */                \
+         * Backward writes grad over the window's count to its pixels, or adds it to them. */                 \
         void (*max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,                                     \
                              int64_t *index, ptrdiff_t n);                                                                                     \
         void (*mean_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,                                    \
@@ -465,8 +465,8 @@ typedef struct {
         void (*spread_channels)(const fc_window *window, const T *grad, T *grad_x, ptrdiff_t rows, ptrdiff_t columns,                          \
                                 int add, ptrdiff_t n);                                                                                         \
                                                                                                                                                \
-        /* pool.h, channels: the gradient of a maximum: grad to the pixel of its window that is the index, 0 to the others.            \
-         * Returns 0, the window's pixels being undefined, where an index is not in it. */       \
+        /* pool_channels.h: the gradient of a maximum: grad to the pixel of its window that is the index, 0 to the others.            \
+         * Returns 0, the window's pixels being undefined, where an index is not in it. */        \
         int (*max_channels_backward)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,                                  \
                                      ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t n);                                                          \
                                                                                                                                                \

@@ -1,12 +1,10 @@
-/* Max and average pooling: rows of outputs from rows of pixels, lanes are columns; or one output from its pixels, lanes are
- * channels (NHWC).
+/* Max and average pooling: rows of outputs from rows of pixels. Lanes are columns.
  *
  *   band:      across: for each pixel of a padded band: the best (or the sum) of S taps and which tap it was -> row buffers
  *              widen:  for each pixel: the same of this and a later one's -> the same of a window of nearly twice the size
  *              down:   for each output: the best (or the sum) of R row buffers -> y and the index in the plane
  *              Lanes are elements that follow each other in a row: columns, or columns and channels (NHWC).
  *   2 x 2, step 2: straight from two rows of the image, no band, no buffers
- *   channels:  for a vector of channels: for R rows: for S pixels: best or sum, in registers
  *
  * Sums of up to RUN terms are added as they come, longer ones as reduce.h says.
  *
@@ -281,145 +279,4 @@ static void NAME(spread_row)(const T *grad, ptrdiff_t step, T row_count, const T
         }
     for (; j < n; j++) dst[j * stride] = grad[j * step] / (row_count * column_counts[j]);
 }
-
-/* ------------------------------------------------------------------------------------------------------------------------
- * Lanes are channels. */
-
-#define LOAD_CHANNELS(p) (part == LANES ? NAME(load)(p) : NAME(load_part)(p, part))
-
-/* f(m, j, part) for all n channels: m vectors from j on, of whose last one `part` lanes count. Four vectors together hide how
- * long a comparison takes, and touch lines of memory that follow each other. */
-#define FOR_CHANNELS(f)                                                                                                \
-    ptrdiff_t j = 0;                                                                                                   \
-    for (; j + 4 * LANES <= n; j += 4 * LANES) f(4, j, LANES);                                                         \
-    for (; j + LANES <= n; j += LANES) f(1, j, LANES);                                                                 \
-    if (j < n && n >= LANES) {                                                                                         \
-        f(1, n - LANES, LANES); /* overlaps the one before */                                                          \
-    } else if (j < n)                                                                                                  \
-        f(1, j, n - j);
-
-INLINE void NAME(max_vectors)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,
-                              int64_t *index, const int vectors, const ptrdiff_t part) {
-    const ptrdiff_t row = window->row, column = window->column;
-    const I row_step = (I)window->row_step, column_step = (I)window->column_step;
-    V m[4];
-    M k[4] = {{0}, {0}, {0}, {0}};
-    UNROLL for (int i = 0; i < vectors; i++) m[i] = LOAD_CHANNELS(x + i * LANES);
-    for (ptrdiff_t r = 0; r < rows; r++)
-        for (ptrdiff_t s = r == 0; s < columns; s++) {
-            const T *pixel = x + r * row + s * column;
-            const M here = (M){0} + (I)(r * row_step + s * column_step);
-            UNROLL for (int i = 0; i < vectors; i++) {
-                V v = LOAD_CHANNELS(pixel + i * LANES);
-                M win = NAME(wins)(v, m[i]);
-                m[i] = NAME(select)(win, v, m[i]);
-                if (index) k[i] = NAME(select_index)(win, here, k[i]);
-            }
-        }
-    UNROLL for (int i = 0; i < vectors; i++) {
-        NAME(store_outputs)(y + i * LANES, m[i], part);
-        if (index) NAME(store_indices)(index + i * LANES, k[i], window->base, part);
-    }
-}
-
-static void NAME(max_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,
-                               int64_t *index, ptrdiff_t n) {
-#define WITH_INDICES(vectors, j, part)                                                                                 \
-    NAME(max_vectors)(window, x + (j), rows, columns, y + (j), index + (j), vectors, part)
-#define WITHOUT_INDICES(vectors, j, part)                                                                              \
-    NAME(max_vectors)(window, x + (j), rows, columns, y + (j), NULL, vectors, part)
-    if (index) {
-        FOR_CHANNELS(WITH_INDICES)
-    } else {
-        FOR_CHANNELS(WITHOUT_INDICES)
-    }
-#undef WITH_INDICES
-#undef WITHOUT_INDICES
-}
-
-INLINE void NAME(mean_vectors)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,
-                               const int vectors, const ptrdiff_t part) {
-    const ptrdiff_t row = window->row, column = window->column;
-    V s[4] = {{0}, {0}, {0}, {0}};
-    if (rows <= RUN && columns <= RUN && rows * columns <= RUN) {
-        for (ptrdiff_t r = 0; r < rows; r++)
-            for (ptrdiff_t t = 0; t < columns; t++)
-                UNROLL for (int i = 0; i < vectors; i++) s[i] += LOAD_CHANNELS(x + r * row + t * column + i * LANES);
-    } else {
-        TOTAL total[4] = {{{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}, {{0}, {0}, {0}, 0}};
-        for (ptrdiff_t r = 0; r < rows; r++)
-            for (ptrdiff_t t = 0; t < columns; t++)
-                UNROLL for (int i = 0; i < vectors; i++)
-                    NAME(add_term)(&total[i], LOAD_CHANNELS(x + r * row + t * column + i * LANES));
-        UNROLL for (int i = 0; i < vectors; i++) s[i] = NAME(sum_of)(total[i]);
-    }
-    UNROLL for (int i = 0; i < vectors; i++) NAME(store_outputs)(y + i * LANES, s[i] / (T)window->count, part);
-}
-
-static void NAME(mean_channels)(const fc_window *window, const T *x, ptrdiff_t rows, ptrdiff_t columns, T *y,
-                                ptrdiff_t n){
-#define MEANS(vectors, j, part) NAME(mean_vectors)(window, x + (j), rows, columns, y + (j), vectors, part)
-    FOR_CHANNELS(MEANS)
-#undef MEANS
-}
-
-INLINE void NAME(spread_vectors)(const fc_window *window, const T *share, T *grad_x, ptrdiff_t rows, ptrdiff_t columns,
-                                 const int add, const int vectors, const ptrdiff_t part) {
-    V g[4];
-    UNROLL for (int i = 0; i < vectors; i++) g[i] = LOAD_CHANNELS(share + i * LANES) / (T)window->count;
-    for (ptrdiff_t r = 0; r < rows; r++)
-        for (ptrdiff_t t = 0; t < columns; t++) {
-            T *to = grad_x + r * window->row + t * window->column;
-            UNROLL for (int i = 0; i < vectors; i++) {
-                V v = g[i];
-                if (add) v += LOAD_CHANNELS(to + i * LANES);
-                NAME(store_outputs)(to + i * LANES, v, part);
-            }
-        }
-}
-
-/* Added vectors must not overlap. */
-static void NAME(spread_channels)(const fc_window *window, const T *grad, T *grad_x, ptrdiff_t rows, ptrdiff_t columns,
-                                  int add, ptrdiff_t n) {
-    ptrdiff_t j = 0;
-#define SPREAD(add, vectors, part) NAME(spread_vectors)(window, grad + j, grad_x + j, rows, columns, add, vectors, part)
-    if (add) {
-        for (; j + 4 * LANES <= n; j += 4 * LANES) SPREAD(1, 4, LANES);
-        for (; j + LANES <= n; j += LANES) SPREAD(1, 1, LANES);
-        if (j < n) SPREAD(1, 1, n - j);
-    } else {
-        for (; j + 4 * LANES <= n; j += 4 * LANES) SPREAD(0, 4, LANES);
-        for (; j + LANES <= n; j += LANES) SPREAD(0, 1, LANES);
-        if (j < n) SPREAD(0, 1, n - j);
-    }
-#undef SPREAD
-}
-
-INLINE M NAME(max_backward_vector)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,
-                                   ptrdiff_t rows, ptrdiff_t columns, const ptrdiff_t part) {
-    const V g = LOAD_CHANNELS(grad);
-    const M k = NAME(load_indices)(index, window->base, part);
-    M found = {0};
-    for (ptrdiff_t r = 0; r < rows; r++)
-        for (ptrdiff_t s = 0; s < columns; s++) {
-            M here = k == (M){0} + (I)(r * window->row_step + s * window->column_step);
-            found |= here;
-            NAME(store_outputs)(grad_x + r * window->row + s * window->column, (V)((M)g & here), part);
-        }
-    return found; /* lanes from `part` on have index 0 there, which is in the window */
-}
-
-static int NAME(max_channels_backward)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,
-                                       ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t n) {
-    M found = ~(M){0};
-    ptrdiff_t j = 0;
-    for (; j + LANES <= n; j += LANES)
-        found &= NAME(max_backward_vector)(window, grad + j, index + j, grad_x + j, rows, columns, LANES);
-    if (j < n) found &= NAME(max_backward_vector)(window, grad + j, index + j, grad_x + j, rows, columns, n - j);
-    I all = ~(I)0;
-    UNROLL for (int i = 0; i < LANES; i++) all &= found[i];
-    return all != 0;
-}
-#undef FOR_CHANNELS
-#undef LOAD_CHANNELS
 #undef FOR_OUTPUTS

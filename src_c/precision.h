@@ -18,6 +18,7 @@
 #include "update.h"
 #include "row_sums.h"
 #include "pool.h"
+#include "pool_channels.h"
 #include "pool_planes.h"
 #include "pool_rows.h"
 #include "pool_scatter.h"

@@ -123,7 +123,7 @@ cdef void sum_chunk(const void *data, Py_ssize_t chunk, floating *sums) noexcept
     cdef double *totals = call.totals + chunk * call.row_size
     cdef const floating *x
     cdef fc_window pixels
-    pixels.row, pixels.column, pixels.count = 0, call.sw, 1
+    pixels.row, pixels.column, pixels.count, pixels.far = 0, call.sw, 1, False
     memset(totals, 0, call.filters * sizeof(double))
     for block in range(chunk * call.blocks // call.chunks, (chunk + 1) * call.blocks // call.chunks):
         row, first = block // in_row, block % in_row * call.pixels

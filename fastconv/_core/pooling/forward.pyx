@@ -54,6 +54,7 @@ cdef enum:
     NARROW = 28                # columns of x up to which LANES serves windows of one size as well: twice as fast there
     LONG = 64                  # pixels of a run from which on it is rather compared by itself than with other channels
     TRANSPOSED = 1 << 17       # elements of LANES' buffer at most
+    FAR_BYTES = 16 << 20       # of x that come from memory rather than from a cache
 
 cdef Py_ssize_t POSITIONS = 1 << 31    # of a window, that 32 bits can tell apart
 
@@ -250,6 +251,7 @@ cdef void channels_row(const PoolProblem *g, const PoolUnit *u, const floating *
     cdef Span rows = span(&g.rows, u.i), cols
     cdef const floating *window
     steps.row, steps.column = g.rows.dilation * g.xh, g.cols.dilation * g.xw
+    steps.far = <double>g.n * g.rows.size * g.cols.size * g.c * sizeof(floating) > FAR_BYTES
     steps.row_step, steps.column_step = g.rows.dilation * g.cols.size if rows.taps > 1 else 0, g.cols.dilation
     for j in range(g.cols.outputs):
         cols = span(&g.cols, j)
@@ -318,7 +320,7 @@ cdef void row_in_lanes(const PoolProblem *g, const PoolLayout *l, const PoolUnit
     else:
         for r in range(rows.taps):
             to_lanes(x + (rows.first + r) * g.xh, planes, <int>u.planes, g.cols.size, pixels + r * width, at)
-    steps.row, steps.column, steps.row_step, steps.column_step = width, vector, g.cols.size, 1
+    steps.row, steps.column, steps.row_step, steps.column_step, steps.far = width, vector, g.cols.size, 1, False
     for j in range(g.cols.outputs):
         cols = span(&g.cols, j)
         steps.base, steps.count = rows.first * g.cols.size + cols.first, <double>rows.count * <double>cols.count

@@ -42,7 +42,7 @@ cdef enum:
     TOGETHER = 16            # channels of such a block in NHWC: a line of each pixel
     # Outputs that may share an index times the lanes of a vector from which on it is worth looking for those that do.
     LONG_OF_PLANE = 88
-    LONG_OF_CHANNEL = 32
+    LONG_OF_CHANNEL = 40
     MOST_PLACES = 2147483647  # that runs count
     RUNNING = 49             # terms of a sum in single precision that are added as they come: it loses at most 8e-7
 
