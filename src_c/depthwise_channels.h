@@ -116,17 +116,33 @@ INLINE void NAME(slide)(NAME(sliding) q, const fc_slide *job, const T *const *ro
                                                                      const T *w, const T *bias, T *y) {                \
         NAME(slide)((NAME(sliding)){size, stride_h, stride_w, n_rows}, how, rows, w, bias, y);                         \
     }
+/* More than two rows, two at a time: in 16 registers of four numbers, where that takes at most 7 % longer, it saves a fifth of
+ * the kernels. */
+#define SLIDE_IN_TURN(size, stride_h, stride_w, n_rows, rest)                                                          \
+    static void NAME(slide_##size##_##stride_h##stride_w##_##n_rows)(const fc_slide *how, const T *const *rows,        \
+                                                                     const T *w, const T *bias, T *y) {                \
+        NAME(slide_##size##_##stride_h##stride_w##_2)(how, rows, w, bias, y);                                          \
+        NAME(slide_##size##_##stride_h##stride_w##_##rest)(how, rows + 2 * stride_h, w, bias, y + 2 * how->y_row);     \
+    }
 #define SLIDES(size, h, w) SLIDE(size, h, w, 1) SLIDE(size, h, w, 2) SLIDE(size, h, w, 3) SLIDE(size, h, w, 4)
+#if VECTOR_REGISTERS < 32 && VECTOR_BYTES == 16
+#define LONG_SLIDES(size, h, w)                                                                                        \
+    SLIDE(size, h, w, 1) SLIDE(size, h, w, 2) SLIDE_IN_TURN(size, h, w, 3, 1) SLIDE_IN_TURN(size, h, w, 4, 2)
+#else
+#define LONG_SLIDES SLIDES
+#endif
 SLIDES(3, 1, 1)
-SLIDES(5, 1, 1)
-SLIDES(7, 1, 1)
+LONG_SLIDES(5, 1, 1)
+LONG_SLIDES(7, 1, 1)
 SLIDES(3, 2, 2)
-SLIDES(5, 2, 2)
-SLIDES(7, 2, 2)
+LONG_SLIDES(5, 2, 2)
+LONG_SLIDES(7, 2, 2)
 SLIDES(3, 1, 2)
-SLIDES(5, 1, 2)
-SLIDES(7, 1, 2)
+LONG_SLIDES(5, 1, 2)
+LONG_SLIDES(7, 1, 2)
 #undef SLIDES
+#undef LONG_SLIDES
+#undef SLIDE_IN_TURN
 #undef SLIDE
 
 /* ---------------------------------------------------------------------------------------------------------------------
