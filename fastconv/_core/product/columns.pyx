@@ -7,12 +7,13 @@ pixel gives to a channel and tap is added to grad_x where that tap met it:
     grad_output -> X[filter][pixel]
     parallel for block of whole channels (COLUMNS):
         for block of filters (DEPTH, fetched while the one before is multiplied):
-            its weights -> W[filter][column] (L2)
+            where they are met often, or come from memory: its weights -> W[filter][column] (L2)
             for 2 vectors of columns (L1): for MR pixels: micro-kernel -> Y[pixel][column] (L1)
         for pixel, tap that meets the image: Y -> grad_x
 
-The weights are copied once before they meet all pixels: rows a power of two apart lie in one set of L1, which holds
-fewer than a block has.
+Weights that lie a power of two apart fall into one set of L1, which holds fewer than a block has. So tiles that meet
+the same ones read them from L2 anew. Where a tile does little with a line, or tiles are many, that takes longer than a
+copy.
 
 Nothing is multiplied by padding, so it makes no NaN.
 
@@ -44,10 +45,13 @@ cdef enum:
     DEPTH = 64       # filters of a block at most,
     W_BYTES = 256 << 10    # and its weights, where those of a channel are not more
     LINE = 64        # bytes of a line of the caches
+    FAR_BYTES = 16 << 20    # of weights that come from memory, which likes to be read row by row
+    FEW_TILES = 2    # that read a line from L2 where it is no vector
 
 # How the columns are cut, and the sizes of a call, in elements.
 cdef struct ColumnsLayout:
     int lanes, mr, team
+    bint copies                    # weights to W
     Py_ssize_t pixels, taps
     Py_ssize_t depth               # filters of a block
     Py_ssize_t channels, blocks    # of a block; blocks
@@ -73,7 +77,9 @@ cdef ColumnsLayout lay_out(const Problem *g, int team, const floating *unused) n
     l.x_size, l.y_size = rounded(g.c * l.pixels), rounded(l.pixels * l.channels * l.taps)
     l.w_row = l.channels * l.taps + LINE // <Py_ssize_t>sizeof(floating)
     l.depth = max(1, min(DEPTH, W_BYTES // (l.w_row * <Py_ssize_t>sizeof(floating))))
-    l.w_size = l.depth * l.w_row
+    l.copies = (<double>g.c * g.k * l.taps * sizeof(floating) > FAR_BYTES
+                or l.lanes * <int>sizeof(floating) < LINE and ceildiv(l.pixels, l.mr) > FEW_TILES)
+    l.w_size = l.depth * l.w_row if l.copies else 0
     return l
 
 
@@ -106,7 +112,7 @@ cdef void copy_weights(const Problem *g, const floating *w, Py_ssize_t filters, 
 
 
 cdef void multiply_columns(const ColumnsCall *call, Py_ssize_t first, Py_ssize_t columns, floating *y) noexcept nogil:
-    """Y of so many columns, the first of which is that of a channel's first tap; behind it, W."""
+    """Y of so many columns, the first of which is that of a channel's first tap; behind it, W, if there is one."""
     cdef const ColumnsLayout *l = call.l
     cdef const Problem *g = call.g
     cdef Py_ssize_t tiles = ceildiv(l.pixels, l.mr), width = FC_MAX_NV * l.lanes
@@ -114,13 +120,17 @@ cdef void multiply_columns(const ColumnsCall *call, Py_ssize_t first, Py_ssize_t
     cdef Py_ssize_t p, q, i, depth, ahead, vectors, panel
     cdef const floating *x = <const floating *>call.x
     cdef const floating *w
-    cdef floating *packed = y + l.y_size
+    cdef const floating *b
     cdef fc_product how
-    how.a, how.b, how.b_vector, how.c, how.activation.kind = l.pixels, l.w_row, l.lanes, columns, FC_IDENTITY
+    how.a, how.b_vector, how.c, how.activation.kind = l.pixels, l.lanes, columns, FC_IDENTITY
+    how.b = l.w_row if l.copies else g.wc
     for p in range(ceildiv(g.c, l.depth)):
         depth, how.accumulate = min(l.depth, g.c - p * l.depth), p > 0
         w = <const floating *>g.weights + first + p * l.depth * g.wc
-        copy_weights(g, w, depth, columns, packed, l.w_row)
+        b = w
+        if l.copies:
+            copy_weights(g, w, depth, columns, y + l.y_size, l.w_row)
+            b = y + l.y_size
         ahead = max(0, min(l.depth, g.c - (p + 1) * l.depth))    # filters to fetch, some before each panel
         for panel in range(panels):
             i = part(ahead, panels, panel)
@@ -129,7 +139,7 @@ cdef void multiply_columns(const ColumnsCall *call, Py_ssize_t first, Py_ssize_t
             for q in range(tiles):
                 i = part(l.pixels, tiles, q)
                 gemm_tile(<int>vectors, <int>(part(l.pixels, tiles, q + 1) - i), &how, depth,
-                          x + p * l.depth * l.pixels + i, packed + panel * width, y + i * columns + panel * width,
+                          x + p * l.depth * l.pixels + i, b + panel * width, y + i * columns + panel * width,
                           <const floating *>NULL)
 
 
@@ -160,7 +170,7 @@ cdef void add_columns(const ColumnsCall *call, Py_ssize_t channel, Py_ssize_t ch
 
 
 cdef void block_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
-    """One block of channels. The scratch: Y and W."""
+    """One block of channels. The scratch: Y, and W if there is one."""
     cdef const ColumnsCall *call = <const ColumnsCall *>data
     cdef const ColumnsLayout *l = call.l
     cdef Py_ssize_t channel = index * l.channels, channels = min(l.channels, call.g.k - channel)
