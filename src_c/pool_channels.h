@@ -28,11 +28,11 @@
     for (; j + LANES <= n; j += LANES) f(1, j, LANES);                                                                 \
     if (j < n) f(1, j, n - j);
 
-enum { NAME(LONG_PIXEL) = 512 / sizeof(T), NAME(PIXEL_BLOCK) = 8 * NAME(LONG_PIXEL), NAME(SMALL_WINDOW) = 16 };
+enum { NAME(LONG_PIXEL) = 512 / sizeof(T), NAME(PIXEL_BLOCK) = 8 * NAME(LONG_PIXEL) };
 
 INLINE int NAME(pixel_by_pixel)(const fc_window *window, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t n) {
-    return window->far && rows * columns > 1 && n >= NAME(LONG_PIXEL) && rows <= NAME(SMALL_WINDOW) &&
-           columns <= NAME(SMALL_WINDOW) && rows * columns <= NAME(SMALL_WINDOW);
+    return window->far && n >= NAME(LONG_PIXEL) && rows <= RUN && columns <= RUN && rows * columns <= RUN &&
+           rows * columns > 1;
 }
 
 INLINE void NAME(compare_vectors)(const T *x, const int first, I here, T *y, I *tap, const int vectors,
