@@ -54,6 +54,7 @@ cdef enum:
     NARROW = 28                # columns of x up to which LANES serves windows of one size as well: twice as fast there
     LONG = 64                  # pixels of a run from which on it is rather compared by itself than with other channels
     TRANSPOSED = 1 << 17       # elements of LANES' buffer at most
+    MANY = 64                  # channels: four vectors of any instruction set
     FAR_BYTES = 16 << 20       # of x that come from memory rather than from a cache
 
 cdef Py_ssize_t POSITIONS = 1 << 31    # of a window, that 32 bits can tell apart
@@ -123,12 +124,15 @@ cdef pool_in_order(cnp.ndarray x, Windows windows, bint average, cnp.ndarray y, 
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
     cdef PoolProblem g = pool_problem(x, y, windows)
     cdef Method method = windows.method
+    cdef double tap
     cdef BandLayout b
     cdef PoolLayout l
     if indices is not None:
         g.index = <int64_t *>cnp.PyArray_DATA(indices)
     if channels_last:
-        method = BAND if method != RUNS and (g.c <= THIN or overlapping(&g.rows, &g.cols)) else CHANNELS
+        # To add a pixel takes half as long as to compare it, where vectors are so many that sums need not wait.
+        tap = 0.5 if average and g.c >= MANY else 1
+        method = BAND if method != RUNS and (g.c <= THIN or overlapping(&g.rows, &g.cols, tap)) else CHANNELS
     else:
         join_images(&g)
         if whole(&g.rows, &g.cols) and g.xw == 1 and g.xh == g.cols.size:

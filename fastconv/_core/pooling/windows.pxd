@@ -127,11 +127,12 @@ cdef inline bint whole(const PoolAxis *rows, const PoolAxis *cols) noexcept nogi
     return r.first == 0 == c.first and r.taps == r.count == rows.size and c.taps == c.count == cols.size
 
 
-cdef inline bint overlapping(const PoolAxis *rows, const PoolAxis *cols) noexcept nogil:
+cdef inline bint overlapping(const PoolAxis *rows, const PoolAxis *cols, double tap=1) noexcept nogil:
     """Whether windows share so many pixels that rows, then columns, are cheaper than each window by itself: a band
-    costs about two steps a pixel, and each of its steps, which go through buffers, as much as two in registers."""
+    costs about two steps a pixel, and each of its steps, which go through buffers, as much as two in registers, a tap
+    of the window."""
     cdef double r = rows.kernel_size, s = cols.kernel_size
-    return r * s > 2 * (rows.stride * s + r + 2 * rows.stride * cols.stride)
+    return tap * r * s > 2 * (rows.stride * s + r + 2 * rows.stride * cols.stride)
 
 
 cdef inline bint side_by_side(const PoolAxis *a) noexcept nogil:
