@@ -21,8 +21,8 @@
     } else if (j < n)                                                                                                  \
         f(1, j, n - j);
 
-/* The same, but that no vector overlaps: y has what comes of the pixels before this one. */
-#define FOR_CHANNELS_OF_PIXEL(f)                                                                                       \
+/* The same, but that no vector overlaps the one before: where what is there already counts. */
+#define FOR_APART(f)                                                                                                   \
     ptrdiff_t j = 0;                                                                                                   \
     for (; j + 4 * LANES <= n; j += 4 * LANES) f(4, j, LANES);                                                         \
     for (; j + LANES <= n; j += LANES) f(1, j, LANES);                                                                 \
@@ -64,9 +64,9 @@ INLINE void NAME(max_by_pixel)(const fc_window *window, const T *x, ptrdiff_t ro
 #define WITHOUT_TAPS(vectors, j, part)                                                                                 \
     NAME(compare_vectors)(pixel + (j), r + s == 0, here, y + (j), NULL, vectors, part)
             if (index) {
-                FOR_CHANNELS_OF_PIXEL(WITH_TAPS)
+                FOR_APART(WITH_TAPS)
             } else {
-                FOR_CHANNELS_OF_PIXEL(WITHOUT_TAPS)
+                FOR_APART(WITHOUT_TAPS)
             }
 #undef WITH_TAPS
 #undef WITHOUT_TAPS
@@ -88,7 +88,7 @@ INLINE void NAME(sum_vectors)(const T *x, T *y, T count, const int first, const 
 
 INLINE void NAME(add_pixel)(const T *x, T *y, ptrdiff_t n, T count, const int first, const int last){
 #define ADD(vectors, j, part) NAME(sum_vectors)(x + (j), y + (j), count, first, last, vectors, part)
-    FOR_CHANNELS_OF_PIXEL(ADD)
+    FOR_APART(ADD)
 #undef ADD
 }
 
@@ -192,21 +192,17 @@ INLINE void NAME(spread_vectors)(const fc_window *window, const T *share, T *gra
         }
 }
 
-/* Added vectors must not overlap. */
 static void NAME(spread_channels)(const fc_window *window, const T *grad, T *grad_x, ptrdiff_t rows, ptrdiff_t columns,
                                   int add, ptrdiff_t n) {
-    ptrdiff_t j = 0;
-#define SPREAD(add, vectors, part) NAME(spread_vectors)(window, grad + j, grad_x + j, rows, columns, add, vectors, part)
+#define ADD(vectors, j, part) NAME(spread_vectors)(window, grad + (j), grad_x + (j), rows, columns, 1, vectors, part)
+#define WRITE(vectors, j, part) NAME(spread_vectors)(window, grad + (j), grad_x + (j), rows, columns, 0, vectors, part)
     if (add) {
-        for (; j + 4 * LANES <= n; j += 4 * LANES) SPREAD(1, 4, LANES);
-        for (; j + LANES <= n; j += LANES) SPREAD(1, 1, LANES);
-        if (j < n) SPREAD(1, 1, n - j);
+        FOR_APART(ADD)
     } else {
-        for (; j + 4 * LANES <= n; j += 4 * LANES) SPREAD(0, 4, LANES);
-        for (; j + LANES <= n; j += LANES) SPREAD(0, 1, LANES);
-        if (j < n) SPREAD(0, 1, n - j);
+        FOR_APART(WRITE)
     }
-#undef SPREAD
+#undef ADD
+#undef WRITE
 }
 
 INLINE M NAME(max_backward_vector)(const fc_window *window, const T *grad, const int64_t *index, T *grad_x,
@@ -235,5 +231,5 @@ static int NAME(max_channels_backward)(const fc_window *window, const T *grad, c
     return all != 0;
 }
 #undef FOR_CHANNELS
-#undef FOR_CHANNELS_OF_PIXEL
+#undef FOR_APART
 #undef LOAD_CHANNELS

@@ -112,9 +112,7 @@ INLINE void NAME(append)(NAME(list) * list, uint32_t lanes, M place, V sum) {
 
 /* Adds what is listed, unless a lane of `outside` is negative: then it returns 0. */
 INLINE int NAME(add_listed)(NAME(list) * list, M outside, T *grad_x) {
-    I any = 0;
-    UNROLL for (int i = 0; i < LANES; i++) any |= outside[i];
-    if (any < 0) return 0;
+    if (NAME(any_lane)(outside < 0)) return 0;
     for (ptrdiff_t i = 0; i < list->n; i++) grad_x[list->place[i]] += list->sum[i];
     list->n = 0;
     return 1;

@@ -1,10 +1,8 @@
 """The gradient of maxima whose windows overlap, where neighbours in a row of outputs mostly have the same index."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from processes import in_new_process
+from processes import check_with_isa
 
 import fastconv as fc
 from fastconv._core.runtime import isa
@@ -51,27 +49,16 @@ def test_gradient(window, channels, data_format):
     check(window, channels, data_format)
 
 
-FORCED = """
-    import os, sys
-    os.environ["FASTCONV_ISA"] = sys.argv[1]
-    sys.path[:0] = sys.argv[2:]
-    import test_overlapping_maxima as here
-    import fastconv as fc
-
-    assert fc.show_config("dicts")["isa"]["in_use"] == sys.argv[1]
-    for window in here.WINDOWS:
-        for channels in here.CHANNELS:
-            for data_format in here.FORMATS:
-                here.check(window, channels, data_format)
-"""
+def check_all():
+    for window in WINDOWS:
+        for channels in CHANNELS:
+            for data_format in FORMATS:
+                check(window, channels, data_format)
 
 
 @pytest.mark.parametrize("name", isa.known())
 def test_every_instruction_set(name):
-    if name not in isa.usable():
-        pytest.skip(f"{name} is not in this build or this CPU does not have it")
-    here = Path(__file__).resolve().parent
-    in_new_process(FORCED, name, here, here.parent)
+    check_with_isa(name, check_all)
 
 
 @pytest.mark.parametrize("wrong", [-1, 24 * 41, 2**31 - 1, 2**31, 2**32, 2**32 + 5, -2**32, -2**63])

@@ -1,11 +1,9 @@
 """Images of long pixels that no cache holds are pooled pixel by pixel: to the same bits as their parts, which caches do
 hold."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from processes import in_new_process
+from processes import check_with_isa
 
 import fastconv as fc
 from fastconv._core.runtime import isa
@@ -44,22 +42,11 @@ def test_the_bits_of_the_parts(window, dtype):
         check(window, dtype, channels)
 
 
-FORCED = """
-    import os, sys
-    os.environ["FASTCONV_ISA"] = sys.argv[1]
-    sys.path[:0] = sys.argv[2:]
-    import test_pooling_from_memory as here
-    import fastconv as fc
-
-    assert fc.show_config("dicts")["isa"]["in_use"] == sys.argv[1]
-    for dtype, channels in here.CHANNELS.items():
-        here.check("2", dtype, channels[1])
-"""
+def check_each_precision():
+    for dtype, channels in CHANNELS.items():
+        check("2", dtype, channels[1])
 
 
 @pytest.mark.parametrize("name", isa.known())
 def test_every_instruction_set(name):
-    if name not in isa.usable():
-        pytest.skip(f"{name} is not in this build or this CPU does not have it")
-    here = Path(__file__).resolve().parent
-    in_new_process(FORCED, name, here, here.parent)
+    check_with_isa(name, check_each_precision)

@@ -38,7 +38,7 @@ from fastconv._core.runtime.kernels cimport FC_MAX_LANES, fc_window
 from fastconv._core.runtime.threads cimport EVENLY, in_parallel, team
 from fastconv._core.pooling.banded cimport BandLayout, lay_out_band, pool_from_bands
 from fastconv._core.pooling.problem cimport PoolProblem, join_images, new_images, pool_problem
-from fastconv._core.pooling.rows cimport reads_rows, rows_of_outputs, rows_scratch
+from fastconv._core.pooling.rows cimport begin_rows, reads_rows, rows_of_outputs, rows_scratch
 from fastconv._core.pooling.windows cimport (
     BAND, CHANNELS, LANES, PAIRS, ROWS, RUNS, WHOLE, Method, Span, Windows, longest, overlapping, span, whole,
 )
@@ -66,7 +66,7 @@ cdef double COST = 0.4
 # elements: a thread's scratch, and of LANES, where in it the outputs, and their indices, begin.
 cdef struct PoolLayout:
     Method method
-    bint average
+    bint average, far    # far: x comes from memory rather than from a cache
     Py_ssize_t rows, row_blocks, planes, groups, units
     Py_ssize_t pixels_at, outputs_at, indices_at, scratch_size
 
@@ -186,6 +186,7 @@ cdef PoolLayout lay_out(const PoolProblem *g, Method method, bint average, Py_ss
     cdef PoolLayout l
     cdef Py_ssize_t vector = 0
     l.method, l.average = method, average
+    l.far = <double>g.n * g.c * g.rows.size * g.cols.size * size > FAR_BYTES
     l.pixels_at = l.outputs_at = l.indices_at = l.scratch_size = 0
     l.rows, l.planes = g.rows.outputs, 1
     if method == CHANNELS:
@@ -226,7 +227,7 @@ cdef void pool_unit(const void *data, Py_ssize_t index, floating *scratch) noexc
     if indices != NULL:
         indices += n * g.yn + c * g.yc
     if l.method == CHANNELS:
-        channels_row(g, &u, x, y, indices, l.average)
+        channels_row(g, l, &u, x, y, indices)
     elif l.method == WHOLE:
         if l.average:
             mean_of_planes(x, g.xc, g.rows.size * g.cols.size, u.planes, y)
@@ -235,6 +236,7 @@ cdef void pool_unit(const void *data, Py_ssize_t index, floating *scratch) noexc
     elif l.method == PAIRS:
         block_2x2(g, &u, x, y, indices, l.average)
     elif l.method == ROWS:
+        begin_rows(g, scratch, l.average)
         for c in range(u.planes):
             rows_of_outputs(g, u.i, u.rows, x + c * g.xc, y + c * g.yc, scratch, l.average)
     elif l.method == LANES:
@@ -247,22 +249,21 @@ cdef void pool_unit(const void *data, Py_ssize_t index, floating *scratch) noexc
 # Channels in the lanes
 
 
-cdef void channels_row(const PoolProblem *g, const PoolUnit *u, const floating *x, floating *y, int64_t *index,
-                       bint average) noexcept nogil:
+cdef void channels_row(const PoolProblem *g, const PoolLayout *l, const PoolUnit *u, const floating *x, floating *y,
+                       int64_t *index) noexcept nogil:
     """One row of outputs of a block of channels."""
     cdef fc_window steps
     cdef Py_ssize_t j, at
     cdef Span rows = span(&g.rows, u.i), cols
     cdef const floating *window
-    steps.row, steps.column = g.rows.dilation * g.xh, g.cols.dilation * g.xw
-    steps.far = <double>g.n * g.rows.size * g.cols.size * g.c * sizeof(floating) > FAR_BYTES
+    steps.row, steps.column, steps.far = g.rows.dilation * g.xh, g.cols.dilation * g.xw, l.far
     steps.row_step, steps.column_step = g.rows.dilation * g.cols.size if rows.taps > 1 else 0, g.cols.dilation
     for j in range(g.cols.outputs):
         cols = span(&g.cols, j)
         at = u.i * g.yh + j * g.yw
         window = x + rows.first * g.xh + cols.first * g.xw
         steps.base, steps.count = rows.first * g.cols.size + cols.first, <double>rows.count * <double>cols.count
-        if average:
+        if l.average:
             mean_channels(&steps, window, rows.taps, cols.taps, y + at, u.planes)
         else:
             max_of_channels(&steps, window, rows.taps, cols.taps, y + at, index + at if index != NULL else index,

@@ -49,6 +49,15 @@ cdef Py_ssize_t rows_scratch(const PoolProblem *g, bint average) noexcept nogil:
     return row_size(g) + (rounded(g.cols.outputs) if average else 0)
 
 
+cdef void begin_rows(const PoolProblem *g, floating *scratch, bint average) noexcept nogil:
+    """What the scratch of rows_of_outputs holds whatever the plane: the borders, and by how many averages divide."""
+    cdef Py_ssize_t i, length = row_size(g)
+    for i in range(length):
+        scratch[i] = <floating>0 if average else <floating>-INFINITY
+    for i in range(g.cols.outputs if average else 0):
+        scratch[length + i] = <floating>span(&g.cols, i).count
+
+
 cdef inline void windows_of_row(const PoolAxis *a, const floating *x, Py_ssize_t taps, Py_ssize_t stride, floating *y,
                                 Py_ssize_t n, bint average) noexcept nogil:
     if average:
@@ -75,7 +84,7 @@ cdef void outputs_of_row(const PoolAxis *a, const floating *row, floating *y, bi
 
 cdef void rows_of_outputs(const PoolProblem *g, Py_ssize_t first, Py_ssize_t count, const floating *x, floating *y,
                           floating *scratch, bint average) noexcept nogil:
-    """So many rows of outputs of a plane, from `first` on. The scratch: rows_scratch(g, average)."""
+    """So many rows of outputs of a plane, from `first` on. The scratch: rows_scratch(g, average), begun."""
     cdef const PoolAxis *a = &g.cols
     cdef Py_ssize_t i, r, length = row_size(g)
     cdef Py_ssize_t rows[FEW]
@@ -83,11 +92,6 @@ cdef void rows_of_outputs(const PoolProblem *g, Py_ssize_t first, Py_ssize_t cou
     cdef floating *counts = scratch + length
     cdef Span s
     cdef fc_down down
-    for i in range(length):
-        scratch[i] = <floating>0 if average else <floating>-INFINITY
-    if average:
-        for i in range(a.outputs):
-            counts[i] = <floating>span(a, i).count
     for r in range(g.rows.kernel_size if length else 0):
         rows[r] = r * g.rows.dilation * g.xh
     down.rows, down.positions, down.columns = rows, NULL, NULL

@@ -43,21 +43,14 @@ cdef PoolAxis sliding(size, kernel_size, stride, pads, dilation, outputs, count_
     return a
 
 
-cdef bint inside(const PoolAxis *a) noexcept:
-    return a.start == 0 and (a.outputs - 1) * a.stride + a.kernel_size <= a.size
-
-
-cdef bint in_pairs(const PoolAxis *a) noexcept:
-    return a.kernel_size == a.stride == 2 and a.dilation == 1 and inside(a)
-
-
 cdef Windows chosen(const PoolAxis *rows, const PoolAxis *cols):
     """The windows, with the method that serves them."""
     cdef Windows w = Windows.__new__(Windows)
     w.rows, w.cols = rows[0], cols[0]
     if rows.kernel_size == 0 or cols.kernel_size == 0:
         w.method = RUNS
-    elif in_pairs(rows) and in_pairs(cols) and cols.size <= WIDEST and rows.divisor == cols.divisor == 0:
+    elif (rows.kernel_size == cols.kernel_size == 2 and side_by_side(rows) and side_by_side(cols)
+          and cols.size <= WIDEST and rows.divisor == cols.divisor == 0):
         w.method = PAIRS
     elif (<double>rows.kernel_size + cols.kernel_size > LARGE
           or rows.dilation == cols.dilation == 1 and (cols.outputs == 1 or cols.stride >= FAR)):
