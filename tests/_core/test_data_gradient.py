@@ -233,6 +233,12 @@ DIRECTLY, LAST = next(driver for driver in DATA_GRADIENT if driver.name == "dire
     ((1, 129, 70, 60), (120, 129, 3, 3), (2, 2), (1, 1), 1),          # or for each
     ((1, 3, 81, 81), (4, 3, 3, 3), (2, 2), (1, 1), 1),          # where the phase that reaches far has a row less
     ((2, 3, 34, 998), (1, 3, 6, 4), (4, 4), (2, 2), 1),
+    ((3, 24, 14, 13), (36, 6, 3, 3), (2, 2), (1, 1), 4),        # groups, of less than a vector of channels,
+    ((1, 99, 20, 21), (51, 33, 3, 5), (2, 3), ((2, 0), (1, 3)), 3),    # of two,
+    ((1, 32, 75, 80), (64, 16, 3, 3), (2, 2), (0, 0), 2),       # in several blocks, weights packed beforehand,
+    ((1, 200, 70, 60), (200, 100, 3, 3), (2, 2), (1, 1), 2),    # or for each,
+    ((2, 20, 11, 12), (5, 4, 2, 2), (3, 3), (0, 0), 5),         # one filter each, pixels without taps,
+    ((2, 6, 13, 9), (12, 1, 3, 3), (2, 2), (1, 1), 6),          # one channel each
     ((1, 8, 110, 104), (8, 8, 6, 4), (3, 3), ((2, 0), (1, 1)), 1),
     ((2, 64, 9, 8), (1, 64, 3, 3), (2, 2), (1, 1), 1),
     ((3, 1, 8, 8), (1, 1, 3, 3), (2, 2), (1, 1), 1),
@@ -263,7 +269,8 @@ def random_strided(rng, most=30):
     outputs = tuple((n + sum(p) - d * (t - 1) - 1) // s + 1
                     for n, p, t, s, d in zip(size, pads, taps, stride, dilation))
     n, c, k = (int(rng.integers(1, bound)) for bound in ((4, 40, 40) if most <= 30 else (3, 6, 6)))
-    return ConvProblem((n, c, *size), (k, c, *taps), stride, pads, dilation, 1, outputs, 8,
+    groups = int(rng.choice([1, 1, 2, 5]))
+    return ConvProblem((n, groups * c, *size), (groups * k, c, *taps), stride, pads, dilation, groups, outputs, 8,
                        bool(rng.integers(2)), "constant")
 
 
@@ -300,8 +307,8 @@ def at_the_end_of_memory(array):
 def test_nothing_is_read_behind_the_weights(taps, dtype):
     """Where a channel has fewer taps than a vector has lanes, those of several are read at once."""
     drivers = [driver for driver in DATA_GRADIENT if driver.name in ("direct, all phases", "phases, direct")]
-    for c, k, stride in itertools.product((1, 5, 15, 16, 17, 33), (2, 7, 16), ((1, 1), (2, 2))):
-        each = problem((2, c, 7, 9), (k, c, *taps), stride, (1, 0), 1, np.dtype(dtype).itemsize)
+    for c, k, stride, groups in itertools.product((1, 5, 15, 16, 17, 33), (2, 7, 16), ((1, 1), (2, 2)), (1, 2)):
+        each = problem((2, groups * c, 7, 9), (groups * k, c, *taps), stride, (1, 0), groups, np.dtype(dtype).itemsize)
         grad_output, weight = arrays(each, dtype)
         for driver in drivers:
             if driver.refuses(each) is None:
@@ -318,12 +325,13 @@ def test_scratch_of_all_phases_is_bounded():
         size = int(rng.choice([4, 8]))
         if c * k * math.prod(taps) > 1 << 24 or n * max(c, k) * h * w > 1 << 26 or h < taps[0] or w < taps[1]:
             continue
-        each = problem((n, c, h, w), (k, c, *taps), stride, (0, 0), 1, size, bool(rng.integers(2)))
+        groups = math.gcd(c, k) if rng.random() < 0.3 else 1
+        each = problem((n, c, h, w), (k, c // groups, *taps), stride, (0, 0), groups, size, bool(rng.integers(2)))
         if DIRECTLY.refuses(each) is not None:
             continue
         taken += 1
         dtype = np.dtype(f"f{size}")
-        shapes = (each.output_shape, (c, k, *taps), each.x_shape)
+        shapes = (each.output_shape, (c // groups, k, *taps), each.x_shape)
         grad_output, weight, grad_x = (parts.unbacked(shape, dtype, each.channels_last and i != 1)
                                        for i, shape in enumerate(shapes))
         conv = Convolution(grad_output, weight, None, grad_x, Window(stride, (1, 1), (0, 0)))

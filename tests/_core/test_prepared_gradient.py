@@ -19,6 +19,8 @@ LAYERS = [
     ("direct, all phases", ((2, 70, 8, 8), (33, 70, 4, 4), (1, 1), 1)),
     ("direct, all phases", ((1, 16, 75, 80), (9, 16, 3, 3), (0, 1), 1)),        # packed before all blocks,
     ("direct, all phases", ((1, 129, 70, 60), (120, 129, 3, 3), (1, 1), 1)),    # or for each
+    ("direct, all phases", ((2, 60, 21, 34), (36, 20, 3, 3), (1, 1), 3)),
+    ("direct, all phases", ((1, 200, 70, 60), (200, 100, 3, 3), (1, 1), 2)),
     ("winograd, transposed", ((2, 40, 21, 34), (24, 40, 3, 3), (1, 1), 1)),
     ("winograd, transposed", ((1, 200, 30, 30), (200, 200, 3, 3), (1, 1), 1)),  # in panels, if not prepared
     ("winograd, transposed", ((2, 32, 20, 20), (32, 8, 3, 3), (1, 1), 4)),

@@ -10,6 +10,11 @@ def swap_channels(weight, groups):
     return weight.reshape(groups, k // groups, c, *taps).swapaxes(1, 2).reshape(groups * c, k // groups, *taps)
 
 
+def as_they_lie(grad_output, weight, grad_x, bias=None):
+    """These arrays, the weights (C/groups, K, R, S): a view, which a driver must know how to read."""
+    yield grad_output, weight.swapaxes(0, 1), grad_x, bias
+
+
 def in_groups(grad_output, weight, grad_x, bias=None):
     """These arrays in parts of so many groups that few weights are copied at a time, the weights of each with their
     channels swapped; bias: a number for each channel of grad_x, or None."""

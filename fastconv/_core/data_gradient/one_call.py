@@ -1,15 +1,15 @@
 """The data gradient in one call of a driver that is made for it: ``winograd/data_gradient.pyx``,
 ``direct/data_gradient.pyx``. The driver counts its costs."""
 
-from fastconv._core.data_gradient.filters import in_groups
+from fastconv._core.data_gradient.filters import as_they_lie, in_groups
 from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 
 
 class OneCall:
-    """The way by a module's data_gradient."""
+    """The way by a module's data_gradient; reads_groups: which takes the weights of all groups as they lie."""
 
-    def __init__(self, module):
-        self.module = module
+    def __init__(self, module, reads_groups=False):
+        self.module, self.reads_groups = module, reads_groups
 
     def refuses(self, problem, driver):
         """Why the driver must not compute it, or None."""
@@ -26,14 +26,15 @@ class OneCall:
         return problem.stride
 
     def lay_out(self, problem, driver):
-        return ByOneCall(self.module, Window(problem.stride, problem.dilation, problem.origin))
+        return ByOneCall(self.module, Window(problem.stride, problem.dilation, problem.origin),
+                         as_they_lie if self.reads_groups else in_groups)
 
 
 class ByOneCall:
     """grad_x of a problem."""
 
-    def __init__(self, module, window):
-        self.module, self.window = module, window
+    def __init__(self, module, window, calls):
+        self.module, self.window, self.calls = module, window, calls
 
     def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
         """Fills grad_x (N, C, H, W), a view with any strides. Returns the images that the driver leaves to others.
@@ -41,7 +42,7 @@ class ByOneCall:
         prepared: what `prepare` made.
         """
         left = set()
-        for i, (of_output, turned, of_x, of_bias) in enumerate(in_groups(grad_output, weight, grad_x, bias)):
+        for i, (of_output, turned, of_x, of_bias) in enumerate(self.calls(grad_output, weight, grad_x, bias)):
             conv = Convolution(of_output, turned, of_bias, of_x, self.window, epilogue)
             left.update(self.module.data_gradient(conv, prepared[i] if prepared else None))
         return sorted(left)
@@ -50,9 +51,9 @@ class ByOneCall:
         """What the driver makes of the weights beforehand, for each part of the groups.
         Of the other arrays the shapes are enough."""
         return [self.module.prepare(Convolution(of_output, turned, None, of_x, self.window))
-                for of_output, turned, of_x, _ in in_groups(grad_output, weight, grad_x)]
+                for of_output, turned, of_x, _ in self.calls(grad_output, weight, grad_x)]
 
     def workspace(self, grad_output, weight, grad_x):
         """Bytes of scratch that a call takes at a time."""
         return max(self.module.workspace(Convolution(of_output, turned, None, of_x, self.window), False)
-                   for of_output, turned, of_x, _ in in_groups(grad_output, weight, grad_x))
+                   for of_output, turned, of_x, _ in self.calls(grad_output, weight, grad_x))

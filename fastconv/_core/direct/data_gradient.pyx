@@ -13,6 +13,9 @@ row m stands for the rows of grad_x that begin at m times the stride, one of eac
             for strip: for phase: for tile of pixels: micro-kernel over all filters and taps
                 -> Y[row of grad_x][column][2 vectors] (L1) -> grad_x (NHWC: straight there)
 
+Where there are groups, a block of one of them is computed by one thread alone, and all groups of a block follow each
+other: in NHWC they share its lines.
+
 How it is cut stands in phased_layout.pyx, B in phased_filters.pyx, X and Y in phased_strips.pyx.
 
 Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016).
@@ -38,10 +41,36 @@ from fastconv._core.runtime.threads cimport EVENLY, WHEN_READY, in_parallel
 cnp.import_array()
 
 
-cdef void pack_unit(const void *data, Py_ssize_t panel, floating *scratch) noexcept nogil:
-    """B of one panel, among that of all."""
-    cdef const PhasedCall *call = <const PhasedCall *>data
-    pack_phases(call, panel, <Py_ssize_t *>(scratch + call.l.at_at), <floating *>call.b + panel * call.l.b_size)
+# What the units of a call share: the problem of all groups, whose sizes are those of one; that of the first, and its
+# layout, which is that of each; the threads; B of all panels of all groups, or NULL.
+cdef struct Groups:
+    Problem whole, first
+    PhasedLayout l
+    PhasedCall call    # of the first: others have another g, another b
+    int team
+    void *b
+
+
+cdef Problem of_group(const Problem *whole, Py_ssize_t group, const floating *unused) noexcept nogil:
+    cdef Problem g = whole[0]
+    g.x = <const floating *>g.x + group * g.c * g.xc
+    g.weights = <const floating *>g.weights + group * g.c * g.wc
+    g.y = <floating *>g.y + group * g.k * g.yk
+    if g.bias != NULL:
+        g.bias = <const floating *>g.bias + group * g.k
+    if g.c == 1:
+        g.xc = 0    # there is no second one
+    return g
+
+
+cdef void pack_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+    """B of one panel, counted over all groups, among that of all."""
+    cdef const Groups *groups = <const Groups *>data
+    cdef const PhasedLayout *l = &groups.l
+    cdef PhasedCall call = groups.call
+    cdef Problem g = of_group(&groups.whole, index // l.panels, scratch)
+    call.g = &g
+    pack_phases(&call, index % l.panels, <Py_ssize_t *>(scratch + l.at_at), <floating *>groups.b + index * l.b_size)
 
 
 cdef void input_unit(const void *data, Py_ssize_t i, floating *unused) noexcept nogil:
@@ -61,86 +90,114 @@ cdef void panel_unit(const void *data, Py_ssize_t unit, floating *scratch) noexc
     strips_of_panel(call, panel, unit % l.pieces, b, scratch)
 
 
-cdef void compute(PhasedCall *call, floating *shared, floating *scratch) noexcept nogil:
+cdef void compute_block(PhasedCall *call, Py_ssize_t block, int team, floating *scratch) noexcept nogil:
+    """One block of one group; there is room for its X."""
     cdef const PhasedLayout *l = call.l
     cdef Problem steps = in_steps(call.g, l)
+    call.block = block_at(&steps, &l.blocking, block)
+    in_parallel(input_unit[floating], call, call.block.images if call.g.xc == 1 else l.vectors, team, EVENLY, scratch,
+                0)
+    in_parallel(panel_unit[floating], call, l.panels * l.pieces, team, WHEN_READY, scratch, l.thread_size)
+
+
+cdef void group_unit(const void *data, Py_ssize_t index, floating *scratch) noexcept nogil:
+    """A block of one group, all of which follow each other."""
+    cdef const Groups *groups = <const Groups *>data
+    cdef const PhasedLayout *l = &groups.l
+    cdef Py_ssize_t count = groups.whole.groups, group = index % count
+    cdef PhasedCall call = groups.call
+    cdef Problem g = of_group(&groups.whole, group, scratch)
+    call.g, call.x = &g, scratch + l.x_at
+    if groups.b != NULL:
+        call.b = <floating *>groups.b + group * l.panels * l.b_size
+    compute_block(&call, index // count, 1, scratch)
+
+
+cdef void compute(Groups *groups, floating *shared, floating *scratch) noexcept nogil:
+    cdef const PhasedLayout *l = &groups.l
+    cdef PhasedCall call
     cdef Py_ssize_t i
-    call.x = shared
     if l.beforehand:
-        call.b = shared + l.x_size
-        in_parallel(pack_unit[floating], call, l.panels, l.team, EVENLY, scratch, l.thread_size)
+        groups.b = shared + l.filters_at
+        in_parallel(pack_unit[floating], groups, groups.whole.groups * l.panels, groups.team, EVENLY, scratch,
+                    l.thread_size)
+    if groups.whole.groups > 1:
+        in_parallel(group_unit[floating], groups, l.blocking.count * groups.whole.groups, groups.team, WHEN_READY,
+                    scratch, l.thread_size)
+        return
+    call = groups.call
+    call.x, call.b = shared, groups.b
     for i in range(l.blocking.count):
-        call.block = block_at(&steps, &l.blocking, i)
-        in_parallel(input_unit[floating], call, call.block.images if call.g.xc == 1 else l.vectors, l.team,
-                    EVENLY, scratch, 0)
-        in_parallel(panel_unit[floating], call, l.panels * l.pieces, l.team, WHEN_READY, scratch, l.thread_size)
+        compute_block(&call, i, groups.team, scratch)
 
 
-cdef double work(const Problem *g) noexcept:
-    return 2.0 * g.n * g.k * g.h * g.w * g.c * g.r * g.s / 100
+cdef Block room_for_phases(Convolution conv):
+    return take((conv.problem.r + conv.problem.s) * sizeof(AxisPhase))
 
 
-cdef Problem problem_of(Convolution conv) noexcept:
-    cdef Problem g = conv.problem
-    if g.c == 1:
-        g.xc = 0    # there is no second one
-    return g
+cdef Groups cut(Convolution conv, bint alone, Block phases):
+    """How a call is cut, on one thread or on those that it would use now. phases: `room_for_phases`."""
+    cdef Groups groups
+    cdef Problem g = conv.problem    # a filter of its w has the channels of one group
+    g.groups = cnp.PyArray_DIM(conv.y, 1) // g.k
+    g.c //= g.groups
+    cdef double work = 2.0 * g.n * g.groups * g.k * g.h * g.w * g.c * g.r * g.s / 100
+    groups.whole, groups.first = g, of_group(&g, 0, <const float *>NULL)
+    groups.team, groups.b = 1 if alone else threads.team(work), NULL
+    groups.l = lay_out(&groups.first, conv.window, groups.team, <AxisPhase *>phases.data,
+                       cnp.PyArray_ITEMSIZE(conv.w))
+    return groups
 
 
-cdef Block room_for_phases(const Problem *g):
-    return take((g.r + g.s) * sizeof(AxisPhase))
+cdef Block tables_of(Groups *groups):
+    """What `fill_tables` makes for a call; it is the same for all groups."""
+    cdef Block tables = take(groups.l.table_size * sizeof(Py_ssize_t))
+    groups.call.g, groups.call.l, groups.call.b = &groups.first, &groups.l, NULL
+    fill_tables(&groups.call, <Py_ssize_t *>tables.data)
+    return tables
 
 
 def data_gradient(Convolution conv not None, Block prepared=None):
-    """Fills y, which is grad_x, from x, which is grad_output, and w, (C, K, R, S), whose input and output channels are
-    swapped; the window is that of the forward pass, padding is constant, and there are no groups. Returns the images
+    """Fills y, which is grad_x, from x, which is grad_output, and w, (C / groups, K, R, S), whose input and output
+    channels are swapped; the window is that of the forward pass, and padding is constant. Returns the images
     that must be computed otherwise, which are none."""
-    cdef Problem g = problem_of(conv)
+    cdef Block phases = room_for_phases(conv)
+    cdef Groups groups = cut(conv, False, phases)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
-    cdef Block phases = room_for_phases(&g)
-    cdef PhasedLayout l = lay_out(&g, conv.window, threads.team(work(&g)), <AxisPhase *>phases.data, size)
-    cdef PhasedCall call
-    call.g, call.l, call.b = &g, &l, NULL
     if prepared is not None:
-        call.b = prepared.data
-        leave_out_filters(&l)
-    cdef Block tables = take(l.table_size * sizeof(Py_ssize_t))
-    cdef Block shared = take(l.shared_size * size), scratch = take(l.team * l.thread_size * size)
-    if l.stored and not l.covers:
+        groups.b = prepared.data
+        leave_out_filters(&groups.l)
+    cdef Block tables = tables_of(&groups)
+    cdef Block shared = take(groups.l.shared_size * size), scratch = take(groups.team * groups.l.thread_size * size)
+    if groups.l.stored and not groups.l.covers:
         lay_ground(conv.y, conv.bias, conv.epilogue)
     with nogil:
-        fill_tables(&call, <Py_ssize_t *>tables.data)
         if conv.single:
-            compute(&call, <float *>shared.data, <float *>scratch.data)
+            compute(&groups, <float *>shared.data, <float *>scratch.data)
         else:
-            compute(&call, <double *>shared.data, <double *>scratch.data)
+            compute(&groups, <double *>shared.data, <double *>scratch.data)
     return ()
 
 
 def prepare(Convolution conv not None):
     """B of all panels, for data_gradient's `prepared`; of x and y the shapes are enough."""
-    cdef Problem g = problem_of(conv)
-    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.w), panel
-    cdef Block phases = room_for_phases(&g)
-    cdef PhasedLayout l = lay_out(&g, conv.window, 1, <AxisPhase *>phases.data, size)
-    cdef Block tables = take(l.table_size * sizeof(Py_ssize_t)), scratch = take(l.thread_size * size)
-    cdef Block filters = take(l.panels * l.b_size * size)
-    cdef PhasedCall call
-    call.g, call.l, call.b = &g, &l, filters.data
-    fill_tables(&call, <Py_ssize_t *>tables.data)
-    for panel in range(l.panels):
+    cdef Block phases = room_for_phases(conv)
+    cdef Groups groups = cut(conv, True, phases)
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.w), i
+    cdef Block tables = tables_of(&groups), scratch = take(groups.l.thread_size * size)
+    cdef Block filters = take(groups.whole.groups * groups.l.panels * groups.l.b_size * size)
+    groups.b = filters.data
+    for i in range(groups.whole.groups * groups.l.panels):
         if conv.single:
-            pack_unit(&call, panel, <float *>scratch.data)
+            pack_unit(&groups, i, <float *>scratch.data)
         else:
-            pack_unit(&call, panel, <double *>scratch.data)
+            pack_unit(&groups, i, <double *>scratch.data)
     return filters
 
 
 def workspace(Convolution conv not None, bint alone):
     """Bytes of scratch that data_gradient takes, on one thread or on those that it would use now."""
-    cdef Problem g = problem_of(conv)
-    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.x)
-    cdef Block phases = room_for_phases(&g)
-    cdef int team = 1 if alone else threads.team(work(&g))
-    cdef PhasedLayout l = lay_out(&g, conv.window, team, <AxisPhase *>phases.data, size)
-    return (l.shared_size + l.team * l.thread_size) * size + l.table_size * <Py_ssize_t>sizeof(Py_ssize_t)
+    cdef Block phases = room_for_phases(conv)
+    cdef Groups groups = cut(conv, alone, phases)
+    return ((groups.l.shared_size + groups.team * groups.l.thread_size) * cnp.PyArray_ITEMSIZE(conv.x)
+            + groups.l.table_size * <Py_ssize_t>sizeof(Py_ssize_t))

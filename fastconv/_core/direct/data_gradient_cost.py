@@ -16,8 +16,8 @@ PANEL_BYTES = 128            # of the channels of a panel, at most
 
 def refuses(problem):
     """Why the planner must not take it, or None."""
-    if problem.groups > 1 or problem.padding_mode != "constant" or problem.stride == (1, 1):
-        return "it serves strides, without groups, and constant padding"
+    if problem.padding_mode != "constant" or problem.stride == (1, 1):
+        return "it serves strides, and constant padding"
     sh = problem.stride[0]
     size, rows, columns = problem.itemsize, PhaseSizes(problem, 0), PhaseSizes(problem, 1)
     if ((1 + rows.halo) * (columns.most + columns.halo) * (problem.filters + 16) * size > INPUT_BYTES
@@ -54,9 +54,9 @@ def terms(problem, lanes, tile_rows):
     panels, vectors, of_filters = ceildiv(channels, width), ceildiv(channels, lanes), ceildiv(depth, lanes)
     length = columns.most + columns.halo
     at_once = max(1, INPUT_BYTES // (length * of_filters * lanes * size) - rows.halo)
-    beforehand = (depth * rows.taps * columns.taps + lanes) * width * panels * size <= FILTERS_BYTES
+    beforehand = problem.groups * (depth * rows.taps * columns.taps + lanes) * width * panels * size <= FILTERS_BYTES
     if problem.channels_last and beforehand:
-        at_once = max(1, min(at_once, OUTPUT_BYTES // (problem.stride[0] * w * channels * size)))
+        at_once = max(1, min(at_once, OUTPUT_BYTES // (problem.stride[0] * w * problem.groups * channels * size)))
     block = block_pixels(images, rows.most, columns.most, max(columns.most, min(PIXELS, at_once * columns.most)))
     copies, pitch, goes_on = 1, length, False
     if columns.most < tile_rows:
@@ -74,7 +74,7 @@ def terms(problem, lanes, tile_rows):
             loads += tiles * of_down * of_across
             taps += tiles * of_down * of_across
     band = images * ceildiv(rows.most, block.rows) * (block.rows + rows.halo) * of_filters * copies
-    return {
+    times = {
         "multiply": images * multiply * depth * vectors,
         "load": images * loads * depth * panels,
         "tap": images * taps * of_filters * panels,
@@ -86,5 +86,5 @@ def terms(problem, lanes, tile_rows):
         "store_rows": 0 if problem.channels_last else images * h * vectors,
         "store_pixels": images * h * w * vectors if problem.channels_last else 0,
         "block": block.blocks * panels,
-        "call": 1,
     }
+    return {"call": 1, **{name: problem.groups * count for name, count in times.items()}}

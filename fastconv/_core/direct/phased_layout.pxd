@@ -22,7 +22,7 @@ cdef struct PhasedAxis:
 cdef struct PhasedLayout:
     Blocking blocking
     PhasedAxis rows, columns
-    int lanes, mr, team
+    int lanes, mr
     Py_ssize_t width, panels, vectors           # channels of a panel; panels; vectors of filters
     Py_ssize_t halo                             # rows of X more than of a block
     Py_ssize_t copies                           # of the rows of X, each of which begins one column later
@@ -31,15 +31,16 @@ cdef struct PhasedLayout:
     Py_ssize_t strip, pieces                    # rows of a strip; parts that the strips of a block are shared out in
     bint covers                                 # each pixel is met by some tap
     bint stored                                 # tiles go straight to grad_x
-    bint beforehand                             # B of all panels is packed before the first block
+    bint beforehand                             # B of all panels, of all groups, is packed before the first block
     Py_ssize_t taps                             # of all phases
     Py_ssize_t y_pitch                          # of Y, in pixels
     Py_ssize_t b_size, at_size, y_size, ordered_size, x_size
-    Py_ssize_t bias_at, at_at, b_at             # in a thread's scratch, behind Y
+    Py_ssize_t bias_at, at_at, x_at, b_at       # in a thread's scratch, behind Y: X where there are groups
+    Py_ssize_t filters_at                       # B of all panels, in what threads share, behind X where there are none
     Py_ssize_t thread_size, shared_size, table_size
 
 
-# What the units of a call share. `positions` is the table of fill_lanes; `offsets` where the taps of all phases
+# What the units of a group share. `positions` is the table of fill_lanes; `offsets` where the taps of all phases
 # lie in X; `places` of each tap of a filter: how many taps the phases before its own have or -1, its number
 # in its own, how many that has.
 cdef struct PhasedCall:
@@ -50,7 +51,7 @@ cdef struct PhasedCall:
     Py_ssize_t *places
     PixelBlock block
     void *x
-    void *b                  # of all panels, or NULL
+    void *b                  # of all panels of the group, or NULL
 
 
 cdef inline LaneBand copy_of_rows(const Problem *g, const PhasedLayout *l, Py_ssize_t copy) noexcept nogil:

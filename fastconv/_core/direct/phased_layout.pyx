@@ -68,7 +68,7 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
         l.lanes, l.mr = vector_length(<float *>NULL), tile_rows(<float *>NULL)
     else:
         l.lanes, l.mr = vector_length(<double *>NULL), tile_rows(<double *>NULL)
-    l.team, l.width, l.vectors = team, l.lanes * (1 if g.k <= l.lanes else FC_MAX_NV), ceildiv(g.c, l.lanes)
+    l.width, l.vectors = l.lanes * (1 if g.k <= l.lanes else FC_MAX_NV), ceildiv(g.c, l.lanes)
     l.panels = ceildiv(g.k, l.width)
     l.halo, l.taps = l.rows.halo, 0
     for i in range(l.rows.count):
@@ -78,9 +78,9 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
     row_bytes = l.columns.length * l.vectors * l.lanes * size
     rows = max(1, INPUT_BYTES // row_bytes - l.halo)
     l.b_size = rounded((g.c * l.taps + l.lanes) * l.width)
-    l.beforehand = l.panels * l.b_size * size <= FILTERS_BYTES
+    l.beforehand = g.groups * l.panels * l.b_size * size <= FILTERS_BYTES
     if g.yk == 1 and l.beforehand:    # panels write parts of pixels, the rest of which should still be in L2
-        rows = max(1, min(rows, OUTPUT_BYTES // (l.rows.stride * g.ow * g.k * size)))
+        rows = max(1, min(rows, OUTPUT_BYTES // (l.rows.stride * g.ow * g.groups * g.k * size)))
     l.blocking = block_pixels(&steps, max(l.columns.most, min(PIXELS, rows * l.columns.most)))
     l.band_rows = l.blocking.rows + l.halo
     lay_out_strips(&l, size)
@@ -90,7 +90,7 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
     l.vector_pitch = l.blocking.images * l.image_pitch + 2 * l.lanes
     l.covers = l.rows.count == min(l.rows.stride, g.oh) and l.columns.count == min(l.columns.stride, g.ow)
     l.stored = g.yk == 1 and l.strip == 1
-    l.pieces = 1 if l.panels % team == 0 or l.panels >= 2 * team else team
+    l.pieces = 1 if g.groups > 1 or l.panels % team == 0 or l.panels >= 2 * team else team
     l.beforehand = l.beforehand and l.blocking.count > 1
     l.at_size = rounded(max(g.r * g.s, l.lanes) * <Py_ssize_t>sizeof(Py_ssize_t) // size)
     l.y_pitch = l.pitch * l.columns.stride if l.strip > 1 else g.ow
@@ -99,9 +99,11 @@ cdef PhasedLayout lay_out(const Problem *g, Window window, int team, AxisPhase *
     l.x_size = rounded(l.vectors * l.vector_pitch)
     l.bias_at = l.y_size
     l.at_at = l.bias_at + rounded(l.width)
-    l.b_at = l.at_at + l.at_size
+    l.x_at = l.at_at + l.at_size
+    l.b_at = l.x_at + (l.x_size if g.groups > 1 else 0)
     l.thread_size = l.b_at + (0 if l.beforehand else l.b_size)
-    l.shared_size = l.x_size + (l.panels * l.b_size if l.beforehand else 0)
+    l.filters_at = 0 if g.groups > 1 else l.x_size
+    l.shared_size = l.filters_at + (g.groups * l.panels * l.b_size if l.beforehand else 0)
     l.table_size = 4 * g.r * g.s + (0 if g.xc == 1 else position_count(g, l.band_rows, l.pitch))
     return l
 
@@ -124,7 +126,7 @@ cdef void lay_out_strips(PhasedLayout *l, Py_ssize_t size) noexcept:
 cdef void leave_out_filters(PhasedLayout *l) noexcept:
     """Filters that were prepared need no room."""
     if l.beforehand:
-        l.shared_size -= l.panels * l.b_size
+        l.shared_size = l.filters_at
     else:
         l.thread_size -= l.b_size
     l.beforehand = False

@@ -223,7 +223,7 @@ DATA_GRADIENT = (
       for taps in (3, 5)),
     DataGradientDriver("winograd, transposed", OneCall(winograd_data_gradient),
                        WINOGRAD._replace(costs=winograd_data_gradient_cost)),
-    DataGradientDriver("direct, all phases", OneCall(direct_data_gradient),
+    DataGradientDriver("direct, all phases", OneCall(direct_data_gradient, reads_groups=True),
                        DIRECT._replace(costs=direct_data_gradient_cost)),
     *(DataGradientDriver(f"phases, {driver.name}", phases, driver) for driver in MANY_OUTPUTS),
 )
