@@ -43,7 +43,7 @@ CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 51
 PLANES = (3, 4, 5, 7, 8, 10, 13, 14, 16, 20, 27, 28, 32, 40, 56, 64, 80, 100, 112, 128, 160, 224, 256)
 KINDS = ("3 x 3", "3 x 3", "3 x 3", "stride 2", "stride 2", "pointwise", "pointwise", "pointwise stride 2",
          "first", "first", "patches", "depthwise", "depthwise", "groups", "dilated", "5 x 5", "line", "other", "large",
-         "signal", "whole image", "few outputs")
+         "signal", "whole image", "few outputs", "few filters")
 LENGTHS = (61, 100, 250, 500, 1000, 2000, 4000, 16000)
 LEAST_FLOPS, MOST_FLOPS, MOST_PIXELS = 2e5, 2.5e9, 1.6e7
 DRIVERS = {"forward": (FORWARD, CONSTANTS), "weight-gradient": (WEIGHT_GRADIENT, WEIGHT_GRADIENT_CONSTANTS),
@@ -115,9 +115,12 @@ def draw(rng, itemsize, kinds=KINDS):
         h = w = rng.choice((2, 3, 4, 5, 6, 8, 10))
         r = s = rng.choice((1, 2, 3, 3, 5))
         stride, images = rng.choice((1, 2, 2, 3)), rng.choice((1, 1, 2, 4))
+    elif kind == "few filters":
+        k, r = rng.choice((1, 1, 2, 3, 4, 6)), rng.choice((1, 3, 3, 3, 5, 7))
+        s = r
     if rng.random() < 0.3 and kind != "whole image":    # sizes that nobody chose
         h, w = (n if size == 1 else max(n, int(size * rng.uniform(0.7, 1.4))) for n, size in ((r, h), (s, w)))
-        if groups == 1 and kind != "large":
+        if groups == 1 and kind not in ("large", "few filters"):
             c, k = (max(1, int(n * rng.uniform(0.6, 1.5))) for n in (c, k))
     padding = (dilation * (r // 2), dilation * (s // 2)) if padding is None and rng.random() < 0.85 else (0, 0)
     outputs = tuple((pixels + 2 * before - dilation * (taps - 1) - 1) // stride + 1

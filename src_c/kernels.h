@@ -18,10 +18,9 @@
 enum { FC_MAX_LANES = 16 }; /* elements of the longest vector of any instruction set */
 enum { FC_MAX_MR = 14, FC_MAX_NV = 2, FC_MAX_NARROW_MR = 18 }; /* the tallest tile; its vectors; and of one vector */
 enum { FC_MAX_PAIR_MR = 7 };                                   /* the tallest tile of two panels of FC_MAX_NV vectors */
-enum { FC_MAX_LINES = 3 };    /* most lines of scalars that `weight_tile` takes together */
-enum { FC_DOT_ROWS = 4 };     /* most rows that `dot_rows` takes together */
-enum { FC_SUM_ROWS = 6 };     /* most rows that `sum_rows` makes together */
-enum { FC_SLIDING_ROWS = 4 }; /* most rows that `slide` computes together */
+enum { FC_MAX_LINES = 3 };                 /* most lines of scalars that `weight_tile` takes together */
+enum { FC_DOT_ROWS = 4, FC_SUM_ROWS = 6 }; /* most rows that `dot_rows`, that `sum_rows` takes together */
+enum { FC_SLIDING_ROWS = 4 };              /* most rows that `slide` computes together */
 enum { FC_STRIDE_11, FC_STRIDE_22, FC_STRIDE_12, FC_SLIDING_STRIDES }; /* of rows and of columns, as `slide` has them */
 
 enum { FC_F43, FC_F45, FC_F43_STRIDE_2, FC_F42 }; /* winograd.h and winograd_rows.h have the details */
@@ -96,9 +95,10 @@ typedef struct {
     ptrdiff_t a, b, c;
 } fc_row_strides;
 
-/* sum_rows: from one row to the next and from one element of a row of A to the next; from one row of B, and of C, to the next. */
+/* sum_rows: from one row of A, one element of a row, one tap to the next; from one row of B, and of C, to the next; the taps. */
 typedef struct {
-    ptrdiff_t a_row, a_step, b, c;
+    ptrdiff_t a_row, a_step, a_tap, b, c, n_taps;
+    const ptrdiff_t *taps; /* where in B each begins, or NULL: there is one, at 0 */
 } fc_row_sums;
 
 /* max_down: the rows that make an output, and where outputs lie. */
@@ -286,8 +286,8 @@ typedef struct {
         void (*dot_rows[FC_DOT_ROWS + 1])(const fc_row_strides *rows, ptrdiff_t depth, const T *a, const T *b,                               \
                                           ptrdiff_t n, const T *bias, T *c);                                                                 \
                                                                                                                                              \
-        /* row_sums.h: c[i][j] = bias[i], or nothing, + sum over p < depth of a[i][p] * b[p][j], i < m, j < n, added to  \
-         * what c was with accumulate. Index: m, from 1 on. */                   \
+        /* row_sums.h: c[i][j] = bias[i], or nothing, + sum over taps t, p < depth of a[t][i][p] * b[p][j + t], i < m, j < n, added to  \
+         * what c was with accumulate. Index: m, from 1 on. */    \
         void (*sum_rows[FC_SUM_ROWS + 1])(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b,                                  \
                                           ptrdiff_t n, const T *bias, T *c, int accumulate);                                                 \
                                                                                                                                              \

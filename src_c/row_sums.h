@@ -1,20 +1,24 @@
-/* Weighted sums of rows, for products too small, or of too few rows, to be packed: c[i][j] = sum over p of a[i][p] b[p][j],
- * begun with what c[i][j] was, a bias[i], or both.
+/* Weighted sums of rows, for products too small, or of too few rows, to be packed: c[i][j] = sum over t, p of a[t][i][p] b[p][j +
+ * taps[t]], begun with what c[i][j] was, a bias[i], or both. A product has one tap, at 0.
  *
- *   for SUM_NV vectors of columns at a time: for p < depth: for v < SUM_NV: for i < m:  acc[i][v] += a[i][p] * b[p][v]
+ *   for SUM_NV vectors of columns at a time: for tap t: for p < depth: for v < SUM_NV: for i < m:
+ *       acc[i][v] += a[t][i][p] * b[p][taps[t] + v]
  *
  * B and C are read and written along their rows, as they lie in memory, A element by element, with any strides. Registers: m *
  * SUM_NV accumulators, SUM_NV vectors of B, an element of A in all lanes: 6 * 4 + 5 of 32, or 6 * 2 + 3 of 16. Each column is summed
  * in one order, however many rows and columns there are.
  */
 #define SUM_PRODUCTS(m, nv, ...)                                                                                       \
-    for (ptrdiff_t p = 0; p < depth; p++, a += rows->a_step, b += rows->b) {                                           \
-        V bv[nv];                                                                                                      \
-        UNROLL for (int v = 0; v + 1 < nv; v++) bv[v] = NAME(load)(b + v * LANES);                                     \
-        bv[nv - 1] = __VA_ARGS__;                                                                                      \
-        UNROLL for (int i = 0; i < m; i++) {                                                                           \
-            V av = NAME(broadcast)(a[i * rows->a_row]);                                                                \
-            UNROLL for (int v = 0; v < nv; v++) acc[i][v] += av * bv[v];                                               \
+    for (ptrdiff_t t = 0; t < rows->n_taps; t++) {                                                                     \
+        const T *at = a + t * rows->a_tap, *bt = b + (rows->taps ? rows->taps[t] : 0);                                                    \
+        for (ptrdiff_t p = 0; p < depth; p++, at += rows->a_step, bt += rows->b) {                                     \
+            V bv[nv];                                                                                                  \
+            UNROLL for (int v = 0; v + 1 < nv; v++) bv[v] = NAME(load)(bt + v * LANES);                                \
+            bv[nv - 1] = __VA_ARGS__;                                                                                  \
+            UNROLL for (int i = 0; i < m; i++) {                                                                       \
+                V av = NAME(broadcast)(at[i * rows->a_row]);                                                           \
+                UNROLL for (int v = 0; v < nv; v++) acc[i][v] += av * bv[v];                                           \
+            }                                                                                                          \
         }                                                                                                              \
     }
 
@@ -32,9 +36,9 @@
             }                                                                                                          \
         }                                                                                                              \
         if (last == LANES)                                                                                             \
-            SUM_PRODUCTS(m, nv, NAME(load)(b + (nv - 1) * LANES))                                                      \
+            SUM_PRODUCTS(m, nv, NAME(load)(bt + (nv - 1) * LANES))                                                     \
         else                                                                                                           \
-            SUM_PRODUCTS(m, nv, NAME(load_part)(b + (nv - 1) * LANES, last))                                           \
+            SUM_PRODUCTS(m, nv, NAME(load_part)(bt + (nv - 1) * LANES, last))                                          \
         UNROLL for (int i = 0; i < m; i++) {                                                                           \
             UNROLL for (int v = 0; v + 1 < nv; v++) NAME(store)(c + i * rows->c + v * LANES, acc[i][v]);               \
             NAME(store_row)(c + i * rows->c + (nv - 1) * LANES, 0, last, acc[i][nv - 1]);                              \

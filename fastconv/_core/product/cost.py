@@ -26,19 +26,18 @@ def terms(problem, lanes, tile_rows):
         lines = images * groups * ceildiv(problem.output_size[0] * problem.output_size[1], lanes) * depth
         return {"row": lines, "row_of_filter": lines * filters, "call": 1}
     sums = ceildiv(channels, layout["channels"]) * ceildiv(taps, layout["taps_at_once"])
+    blocks, of_pixels = block["count"] * groups, problem.channels_last and channels * groups > 1
+    of_band = _band(problem, band, blocks * block["images"], lanes)
+    rows = images * groups * problem.output_size[0]
+    if layout["in_band_rows"]:
+        lines = rows * ceildiv(problem.output_size[1], lanes) * depth
+        return {"band_row": lines, "band_row_of_filter": lines * filters, "row_of_outputs": rows * sums, **of_band,
+                "filter": groups * filters * depth, "block": blocks * sums, "call": 1}
     whole, rest = divmod(block["images"] * block["rows"] * block["cols"], 2 * lanes)
     vectors, tiles = 2 * whole + ceildiv(rest, lanes), whole + (rest > 0)
-    blocks = block["count"] * groups
     stages = ceildiv(panels, stage) if stage < panels else 1
-    pieces = length = 0
-    if band is not None:
-        pieces = blocks * block["images"] * band["rows"]["pieces"] * band["rows"]["length"] * band["cols"]["pieces"]
-        length = band["cols"]["length"]
-    of_pixels = problem.channels_last and channels * groups > 1
-    in_steps = problem.stride[1] > 1 and problem.output_size[1] > 1
     of = "_for_few" if filters < FEW_FILTERS else ""
-    pixels = math.prod(problem.x_shape)
-    stored = images * groups * filters * problem.output_size[0] * problem.output_size[1] * sums
+    stored = rows * filters * problem.output_size[1] * sums
     return {
         "multiply": blocks * vectors * filters * depth,
         "load" + of: blocks * tiles * panels * depth,
@@ -48,13 +47,26 @@ def terms(problem, lanes, tile_rows):
         "scatter" + (of if of_pixels else ""): stored if problem.channels_last or problem.column_step > 1 else 0,
         "pack" + of: blocks * vectors * depth * stages,
         "pack_run" + of: blocks * (block["images"] * block["rows"] + tiles) * depth * stages,
-        "band": 0 if in_steps or of_pixels else pieces * channels * length,
-        "band_in_steps": pieces * channels * length if in_steps and not of_pixels else 0,
-        "band_of_pixels": pieces * channels * length if of_pixels else 0,
-        "input_far": pixels / lanes if pixels * problem.itemsize >= FAR_BYTES else 0,
-        "band_piece": pieces,
-        "band_piece_of_channel": pieces * channels,
+        **of_band,
         "filter_as_written" if layout["as_written"] else "filter": groups * filters * depth,
         "block": blocks * sums,
         "call": 1,
+    }
+
+
+def _band(problem, band, images, lanes):
+    """Filling the bands, of so many images of blocks, or reading x in place."""
+    pieces = length = 0
+    if band is not None:
+        pieces = images * band["rows"]["pieces"] * band["rows"]["length"] * band["cols"]["pieces"]
+        length = band["cols"]["length"]
+    of_pixels = problem.channels_last and problem.channels * problem.groups > 1
+    in_steps = problem.stride[1] > 1 and problem.output_size[1] > 1
+    how = "band_of_pixels" if of_pixels else "band_in_steps" if in_steps else "band"
+    pixels = math.prod(problem.x_shape)
+    return {
+        how: pieces * problem.channels * length,
+        "input_far": pixels / lanes if pixels * problem.itemsize >= FAR_BYTES else 0,
+        "band_piece": pieces,
+        "band_piece_of_channel": pieces * problem.channels,
     }

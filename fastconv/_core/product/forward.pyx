@@ -245,6 +245,7 @@ cdef void add_rows(const Problem *p, const ProductLayout *l, const ProductUnit *
     cdef floating *y
     cdef fc_row_sums strides
     strides.a_row, strides.a_step, strides.b, strides.c = p.wk, p.wc, p.xc, p.yk
+    strides.taps, strides.n_taps, strides.a_tap = NULL, 1, 0
     if bias != NULL:
         bias += u.group * p.k + first
     for row in range(block.images * block.rows):
@@ -261,6 +262,40 @@ cdef void add_rows(const Problem *p, const ProductLayout *l, const ProductUnit *
                      p.accumulate or c > 0)
         for k in range(filters if p.activation else 0):
             activate(p.activation, y + k * p.yk, block.cols, p.slope)
+
+
+cdef void add_slice_in_rows(const Problem *p, const ProductLayout *l, const ProductUnit *u, const ProductSlice *s,
+                            const floating *unused) noexcept nogil:
+    """One slice of the reduction to a unit's outputs, of few filters: rows of the band, or of x, to rows of y."""
+    cdef const PixelBlock *block = &u.block
+    cdef Py_ssize_t first, filters, panel, row, image, k, m
+    cdef const floating *w = <const floating *>u.packed
+    cdef const floating *x
+    cdef const floating *bias
+    cdef floating *y
+    cdef fc_row_sums strides
+    strides.a_row, strides.b, strides.c = 1, s.taps.channel_stride, p.yk
+    strides.taps, strides.n_taps = s.taps.taps, s.taps.n_taps
+    for panel in range(u.first_panel, u.last_panel):
+        first = part(p.k, l.panels, panel)
+        filters = part(p.k, l.panels, panel + 1) - first
+        strides.a_step, strides.a_tap = p.r * p.s * filters, filters
+        for row in range(block.images * block.rows):
+            image = row // block.rows
+            x = <const floating *>s.source + image * s.image_stride + row % block.rows * s.row_stride
+            y = (<floating *>p.y + (block.n0 + image) * p.yn + (u.group * p.k + first) * p.yk
+                 + (block.row0 + row % block.rows) * p.yh + block.col0)
+            k = 0
+            while k < filters:
+                m = min(FC_SUM_ROWS, filters - k)
+                bias = <const floating *>p.bias + u.group * p.k + first + k
+                sum_rows(<int>m, &strides, s.taps.channels, w + s.first * filters + k, x, block.cols,
+                         bias if p.bias != NULL and s.first == 0 else <const floating *>NULL, y + k * p.yk,
+                         s.accumulate)
+                k += m
+            for k in range(filters if s.activation.kind else 0):
+                activate(s.activation.kind, y + k * p.yk, block.cols, s.activation.slope)
+        w += l.panel_size
 
 
 cdef void convolve_block(const Problem *p, const ProductLayout *l, const ProductUnit *u,
@@ -299,7 +334,10 @@ cdef void convolve_block(const Problem *p, const ProductLayout *l, const Product
             s.first, s.depth = c * n_taps + t, s.taps.channels * s.taps.n_taps
             s.accumulate = p.accumulate or s.first > 0
             s.activation = activation_of(p, s.first + s.depth == p.c * n_taps)
-            add_slice(p, l, u, &s, scratch)
+            if l.in_band_rows:
+                add_slice_in_rows(p, l, u, &s, scratch)
+            else:
+                add_slice(p, l, u, &s, scratch)
             t += s.taps.n_taps
         c += s.taps.channels
 

@@ -15,7 +15,8 @@ cdef enum:
 cdef struct ProductLayout:
     int team
     Blocking blocking
-    bint in_rows                         # rows of x are added up as they lie
+    bint in_rows                         # rows of x are added up as they lie,
+    bint in_band_rows                    # or those of the band, tap by tap
     bint as_written                      # filters are not packed: a tile's are copied as they lie
     Py_ssize_t channels, taps_at_once    # of a slice of the reduction
     Py_ssize_t panels, panel_size        # of the filters of a group

@@ -18,7 +18,9 @@ cdef enum:
     # Forward
     STAGE_BYTES = 4 << 20    # packed weights held at a time
     DEPTH_BYTES = 3072       # of one packed filter: the depth of a tile
-    FEW_FILTERS = 12         # so few do not pay for packing pixels
+    FEW_FILTERS = 12         # so few of one tap do not pay for packing pixels,
+    FEWEST_FILTERS = 6       # so few of several taps
+    ROW_CHANNELS = 48        # whose rows stay in L1
     PIXELS = 1024            # output pixels of a block
     GROUP_BYTES = 64 << 10   # of the panels of pixels that are packed together
     # Weight gradient
@@ -66,13 +68,16 @@ cdef ProductLayout lay_out(const Problem *p, int team, bint prepared, const floa
     # change.
     l.blocking = block_pixels(p, PIXELS)
     band = band_of(p, l.blocking.rows, l.blocking.cols, lanes)
+    l.in_band_rows = (taps > 1 or not p.in_place) and p.yw == 1 and p.k <= FEWEST_FILTERS and p.ow >= lanes
+    if l.in_band_rows:    # for a row of outputs they stay in L1 from tap to tap
+        l.channels = ceildiv(p.c, ceildiv(p.c, min(l.channels, ROW_CHANNELS)))
     if not p.in_place:
         plane = band.channel_pitch * l.blocking.images * sizeof(floating)
         if plane * l.channels > BAND_BYTES:
             l.channels = max(min(l.channels, 8), BAND_BYTES // plane)
             l.channels = ceildiv(p.c, ceildiv(p.c, l.channels))
     # Where filters are added to what is there, a bias has its place between the two, which packed ones keep.
-    l.as_written = (not prepared and total <= MOST_PANELS * FC_MAX_NV * lanes and l.blocking.count == 1
+    l.as_written = (not prepared and not l.in_band_rows and total <= MOST_PANELS * FC_MAX_NV * lanes and l.blocking.count == 1
                     and lie_in_order(p) and p.own == p.c and not (p.accumulate and p.bias != NULL))
     if team > 1 and not l.as_written:
         l.blocking = block_pixels(p, max(4 * lanes, min(PIXELS, total // (4 * team))))
