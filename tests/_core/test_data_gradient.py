@@ -238,7 +238,8 @@ DIRECTLY, LAST = next(driver for driver in DATA_GRADIENT if driver.name == "dire
     ((1, 32, 75, 80), (64, 16, 3, 3), (2, 2), (0, 0), 2),       # in several blocks, weights packed beforehand,
     ((1, 200, 70, 60), (200, 100, 3, 3), (2, 2), (1, 1), 2),    # or for each,
     ((2, 20, 11, 12), (5, 4, 2, 2), (3, 3), (0, 0), 5),         # one filter each, pixels without taps,
-    ((2, 6, 13, 9), (12, 1, 3, 3), (2, 2), (1, 1), 6),          # one channel each
+    ((2, 6, 13, 9), (12, 1, 3, 3), (2, 2), (1, 1), 6),          # one channel each,
+    ((2, 40, 14, 15), (80, 20, 3, 3), (1, 1), (1, 1), 2),       # without a stride
     ((1, 8, 110, 104), (8, 8, 6, 4), (3, 3), ((2, 0), (1, 1)), 1),
     ((2, 64, 9, 8), (1, 64, 3, 3), (2, 2), (1, 1), 1),
     ((3, 1, 8, 8), (1, 1, 3, 3), (2, 2), (1, 1), 1),

@@ -1,5 +1,7 @@
 """The filters of a data gradient: input and output channels swapped."""
 
+import math
+
 WEIGHT_BYTES = 1 << 20    # that are copied at a time
 
 
@@ -8,6 +10,11 @@ def swap_channels(weight, groups):
     so are filters of volumes, with any axes behind the channels."""
     k, c, *taps = weight.shape
     return weight.reshape(groups, k // groups, c, *taps).swapaxes(1, 2).reshape(groups * c, k // groups, *taps)
+
+
+def copied(problem):
+    """How many weights `in_groups` copies: filters of one channel, and groups of one filter, lie evenly."""
+    return 0 if problem.groups == 1 or 1 in (problem.channels, problem.filters) else math.prod(problem.weight_shape)
 
 
 def as_they_lie(grad_output, weight, grad_x, bias=None):

@@ -1,7 +1,7 @@
 """The data gradient in one call of a driver that is made for it: ``winograd/data_gradient.pyx``,
 ``direct/data_gradient.pyx``. The driver counts its costs."""
 
-from fastconv._core.data_gradient.filters import as_they_lie, in_groups
+from fastconv._core.data_gradient.filters import as_they_lie, copied, in_groups
 from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 
 
@@ -19,7 +19,7 @@ class OneCall:
         return ((problem, 1),)
 
     def terms(self, problem):
-        return {"call": 1}
+        return {"call": 1, "copied": 0 if self.reads_groups else copied(problem)}
 
     def period(self, problem):
         """Among so many first rows and columns there is one of each phase."""

@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 
-from fastconv._core.data_gradient.filters import in_groups
+from fastconv._core.data_gradient.filters import copied, in_groups
 from fastconv._core.data_gradient.folding import fold_frame
 from fastconv._core.data_gradient.passes import passes_on
 from fastconv._core.depthwise import forward as depthwise, pair
@@ -45,7 +45,7 @@ def terms(problem):
     passes = convolutions(problem)
     stepped = sum(count * math.prod(each.output_shape) for each, count in passes) if in_steps else 0
     return {"pass": sum(count for _, count in passes), "taps_apart": math.prod(problem.weight_shape) if apart else 0,
-            "step_of_pixels" if problem.channels_last else "step_of_planes": stepped}
+            "copied": copied(problem), "step_of_pixels" if problem.channels_last else "step_of_planes": stepped}
 
 
 def period(problem):

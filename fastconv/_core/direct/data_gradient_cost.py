@@ -16,8 +16,10 @@ PANEL_BYTES = 128            # of the channels of a panel, at most
 
 def refuses(problem):
     """Why the planner must not take it, or None."""
-    if problem.padding_mode != "constant" or problem.stride == (1, 1):
-        return "it serves strides, and constant padding"
+    if problem.padding_mode != "constant":
+        return "it serves constant padding"
+    if problem.stride == (1, 1) and problem.groups == 1:
+        return "there is one phase, which the forward driver computes"
     sh = problem.stride[0]
     size, rows, columns = problem.itemsize, PhaseSizes(problem, 0), PhaseSizes(problem, 1)
     if ((1 + rows.halo) * (columns.most + columns.halo) * (problem.filters + 16) * size > INPUT_BYTES

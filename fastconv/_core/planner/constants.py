@@ -16,6 +16,7 @@ name of a driver stands the factor by which its convolutions are slower there th
     pass                              a call of a forward driver, beside what it does
     step_of_planes, step_of_pixels    an element of grad_x, where a pass writes every S-th column
     call                              a call of a driver made for it
+    copied                            a weight of groups whose channels are swapped
     taps_apart                        a weight of filters whose taps a pass reads some of
     patches                           a call, beside what the driver does
     interleave                        an element of grad_x put in its place
@@ -399,8 +400,8 @@ DATA_GRADIENT_GUESSES = {
     "patches filled up to 3 x 3 taps, winograd": 1.3, "patches filled up to 5 x 5 taps, winograd": 1.3,
     "winograd, transposed": 1.13, "direct, all phases": 1.1, "phases, depthwise": 1.0, "phases, direct": 1.0,
     "phases, images": 1.0, "phases, winograd": 1.0, "phases, fourier": 1.0, "phases, product": 1.0, "pass": 5000.0,
-    "step_of_planes": 2.0, "step_of_pixels": 0.3, "call": 10000.0, "taps_apart": 4.5, "patches": 40000.0,
-    "interleave": 1.0, "reorder": 2.0,
+    "step_of_planes": 2.0, "step_of_pixels": 0.3, "call": 10000.0, "copied": 1.3, "taps_apart": 4.5,
+    "patches": 40000.0, "interleave": 1.0, "reorder": 2.0,
 }
 
 DATA_GRADIENT_CONSTANTS = {
@@ -413,8 +414,8 @@ DATA_GRADIENT_CONSTANTS = {
             "patches filled up to 5 x 5 taps, winograd": 1.13, "winograd, transposed": 1.13, "direct, all phases": 1.1,
             "phases, depthwise": 0.805, "phases, direct": 1.0, "phases, images": 1.0, "phases, winograd": 1.0,
             "phases, fourier": 1.0, "phases, product": 1.0, "pass": 4350.0, "step_of_planes": 1.74,
-            "step_of_pixels": 0.3, "call": 10000.0, "taps_apart": 4.5, "patches": 28000.0, "interleave": 1.0,
-            "reorder": 1.51},
+            "step_of_pixels": 0.3, "call": 10000.0, "copied": 1.3, "taps_apart": 4.5, "patches": 28000.0,
+            "interleave": 1.0, "reorder": 1.51},
         8: DATA_GRADIENT_GUESSES,
     },
     "avx512": {
@@ -425,8 +426,8 @@ DATA_GRADIENT_CONSTANTS = {
             "patches filled up to 5 x 5 taps, winograd": 1.13, "winograd, transposed": 1.38, "direct, all phases": 1.26,
             "phases, depthwise": 0.87, "phases, direct": 1.15, "phases, images": 1.0, "phases, winograd": 1.0,
             "phases, fourier": 0.87, "phases, product": 1.0, "pass": 3050.0, "step_of_planes": 1.22,
-            "step_of_pixels": 0.227, "call": 8050.0, "taps_apart": 2.39, "patches": 28000.0, "interleave": 1.32,
-            "reorder": 2.0},
+            "step_of_pixels": 0.227, "call": 8050.0, "copied": 1.3, "taps_apart": 2.39, "patches": 28000.0,
+            "interleave": 1.32, "reorder": 2.0},
         8: {"one output": 1.0, "columns": 0.85, "pixels of a row as channels, 2": 1.1,
             "pixels of a row as channels, 4": 1.1, "pixels of a row as channels, 8": 1.1, "patches, depthwise": 1.1,
             "patches, direct": 0.885, "patches, images": 1.5, "patches, winograd": 1.3, "patches, fourier": 1.1,
@@ -434,8 +435,8 @@ DATA_GRADIENT_CONSTANTS = {
             "patches filled up to 5 x 5 taps, winograd": 1.3, "winograd, transposed": 1.13, "direct, all phases": 1.02,
             "phases, depthwise": 0.53, "phases, direct": 1.0, "phases, images": 1.0, "phases, winograd": 1.0,
             "phases, fourier": 0.7, "phases, product": 1.0, "pass": 4350.0, "step_of_planes": 1.4,
-            "step_of_pixels": 0.3, "call": 10000.0, "taps_apart": 3.15, "patches": 32200.0, "interleave": 2.01,
-            "reorder": 1.4},
+            "step_of_pixels": 0.3, "call": 10000.0, "copied": 1.3, "taps_apart": 3.15, "patches": 32200.0,
+            "interleave": 2.01, "reorder": 1.4},
     },
     "avx512 of Intel": {
         4: {"one output": 1.0, "columns": 0.417, "pixels of a row as channels, 2": 1.1,
@@ -445,7 +446,7 @@ DATA_GRADIENT_CONSTANTS = {
             "patches filled up to 5 x 5 taps, winograd": 1.13, "winograd, transposed": 1.3, "direct, all phases": 1.1,
             "phases, depthwise": 0.757, "phases, direct": 1.0, "phases, images": 1.0, "phases, winograd": 1.0,
             "phases, fourier": 0.805, "phases, product": 1.0, "pass": 2650.0, "step_of_planes": 1.85,
-            "step_of_pixels": 0.227, "call": 7580.0, "taps_apart": 2.97, "patches": 18400.0, "interleave": 1.32,
-            "reorder": 1.74},
+            "step_of_pixels": 0.227, "call": 7580.0, "copied": 1.3, "taps_apart": 2.97, "patches": 18400.0,
+            "interleave": 1.32, "reorder": 1.74},
     },
 }
