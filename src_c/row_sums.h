@@ -10,7 +10,7 @@
  */
 #define SUM_PRODUCTS(m, nv, ...)                                                                                       \
     for (ptrdiff_t t = 0; t < rows->n_taps; t++) {                                                                     \
-        const T *at = a + t * rows->a_tap, *bt = b + (rows->taps ? rows->taps[t] : 0);                                                    \
+        const T *at = a + t * rows->a_tap, *bt = b + (rows->taps ? rows->taps[t] : 0);                                 \
         for (ptrdiff_t p = 0; p < depth; p++, at += rows->a_step, bt += rows->b) {                                     \
             V bv[nv];                                                                                                  \
             UNROLL for (int v = 0; v + 1 < nv; v++) bv[v] = NAME(load)(bt + v * LANES);                                \

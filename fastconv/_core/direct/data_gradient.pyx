@@ -149,12 +149,14 @@ cdef Groups cut(Convolution conv, bint alone, Block phases):
     return groups
 
 
-cdef Block tables_of(Groups *groups):
-    """What `fill_tables` makes for a call; it is the same for all groups."""
-    cdef Block tables = take(groups.l.table_size * sizeof(Py_ssize_t))
+cdef Block room_for_tables(const Groups *groups):
+    return take(groups.l.table_size * sizeof(Py_ssize_t))
+
+
+cdef void begin(Groups *groups, Block tables) noexcept:
+    """The call of the first group, with tables that are the same for all; tables: `room_for_tables`."""
     groups.call.g, groups.call.l, groups.call.b = &groups.first, &groups.l, NULL
     fill_tables(&groups.call, <Py_ssize_t *>tables.data)
-    return tables
 
 
 def data_gradient(Convolution conv not None, Block prepared=None):
@@ -167,8 +169,9 @@ def data_gradient(Convolution conv not None, Block prepared=None):
     if prepared is not None:
         groups.b = prepared.data
         leave_out_filters(&groups.l)
-    cdef Block tables = tables_of(&groups)
+    cdef Block tables = room_for_tables(&groups)
     cdef Block shared = take(groups.l.shared_size * size), scratch = take(groups.team * groups.l.thread_size * size)
+    begin(&groups, tables)
     if groups.l.stored and not groups.l.covers:
         lay_ground(conv.y, conv.bias, conv.epilogue)
     with nogil:
@@ -184,8 +187,9 @@ def prepare(Convolution conv not None):
     cdef Block phases = room_for_phases(conv)
     cdef Groups groups = cut(conv, True, phases)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(conv.w), i
-    cdef Block tables = tables_of(&groups), scratch = take(groups.l.thread_size * size)
+    cdef Block tables = room_for_tables(&groups), scratch = take(groups.l.thread_size * size)
     cdef Block filters = take(groups.whole.groups * groups.l.panels * groups.l.b_size * size)
+    begin(&groups, tables)
     groups.b = filters.data
     for i in range(groups.whole.groups * groups.l.panels):
         if conv.single:

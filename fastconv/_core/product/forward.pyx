@@ -13,7 +13,8 @@ are into a channel's plane. No im2col matrix is ever made:
                     for panel of filters: for panel:
                         micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
 
-Few filters of one tap that meet no padding do not pay for packing pixels: rows of x are added up as they lie.
+Few filters of one tap that meet no padding do not pay for packing pixels: rows of x are added up as they lie. Nor do
+still fewer of several taps, or with padding: rows of the band are, tap by tap, to a row of y (L1).
 Few pixels do not pay for packing filters: all pixels of a slice are packed (L2), and the filters of a tile copied
 as they were written (L1), to be a distance apart at which they share no sets of the cache.
 

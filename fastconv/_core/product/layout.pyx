@@ -77,8 +77,9 @@ cdef ProductLayout lay_out(const Problem *p, int team, bint prepared, const floa
             l.channels = max(min(l.channels, 8), BAND_BYTES // plane)
             l.channels = ceildiv(p.c, ceildiv(p.c, l.channels))
     # Where filters are added to what is there, a bias has its place between the two, which packed ones keep.
-    l.as_written = (not prepared and not l.in_band_rows and total <= MOST_PANELS * FC_MAX_NV * lanes and l.blocking.count == 1
-                    and lie_in_order(p) and p.own == p.c and not (p.accumulate and p.bias != NULL))
+    l.as_written = (not (prepared or l.in_band_rows) and total <= MOST_PANELS * FC_MAX_NV * lanes
+                    and l.blocking.count == 1 and lie_in_order(p) and p.own == p.c
+                    and not (p.accumulate and p.bias != NULL))
     if team > 1 and not l.as_written:
         l.blocking = block_pixels(p, max(4 * lanes, min(PIXELS, total // (4 * team))))
         band = band_of(p, l.blocking.rows, l.blocking.cols, lanes)
