@@ -38,6 +38,9 @@ class FixedCall(NamedTuple):
     dtype: Any
     expected: tuple[float, float]    # nanoseconds, with maps as planes and with channels last
     prepared: tuple[Any, ...]
+    rows: int           # of x
+    # Computes a part of the rows to the same bits, with the same `prepared`, where maps lie with channels last;
+    of_rows: Any        # or None
 
     def run(self, x: Array, bias: Array | None, rooms: Rooms | None) -> Array:
         """The convolution of x, in one of the rooms or in memory of its own."""
@@ -116,7 +119,8 @@ class FixedWeights:
             strides = tuple(call.dtype.itemsize * step for step in (h * w * k, 1, w * k, k))
         return FixedCall(plan.convolve, call.record, call.view, weight, call.window, call.epilogue, call.shape,
                          strides, math.prod(call.shape) * call.dtype.itemsize, call.dtype, expected,
-                         self._prepare(plan, weight) if prepare else ())
+                         self._prepare(plan, weight) if prepare else (), plan.problem.size[0],
+                         plan.of_rows if channels_last else None)
 
     def _prepare(self, plan: Any, weight: Array) -> tuple[Any, ...]:
         """What a plan's driver makes of the weights: of some drivers that depends on the form of x."""

@@ -8,7 +8,6 @@ its array is given out, and the array counts who holds it: with the seal whole, 
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv._core.runtime import arrays
 from fastconv.functional import checks
 
 # Other threads count references for themselves where there is no lock over all of them: their sum is not sure then.
@@ -103,8 +103,7 @@ class Parameter:
 
     def is_sealed(self, seal: object) -> bool:
         """Whether the array is what it was when it was sealed: it was not given to anybody since."""
-        return (self._seal is seal and sys.getrefcount(self._array) == _ALONE and self._array.base is None
-                and not weakref.getweakrefcount(self._array) and type(self._array) is np.ndarray and _COUNTS())
+        return are_sealed(((self, seal),))
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
@@ -121,9 +120,6 @@ def telling(tell: Callable[[Parameter], None]) -> Iterator[None]:
         _told.reset(before)
 
 
-def _references(parameter: Parameter) -> int:
-    """That `Parameter.is_sealed` counts of an array that is nobody else's: it depends on the interpreter."""
-    return sys.getrefcount(parameter._array)
-
-
-_ALONE = _references(Parameter(np.zeros(1)))
+def are_sealed(seals: tuple[tuple[Parameter, object | None], ...]) -> bool:
+    """`Parameter.is_sealed` of many parameters."""
+    return _COUNTS() and arrays.are_sealed(seals)

@@ -10,12 +10,15 @@ ever. Their maps get places in one piece of memory, which is large enough for th
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastconv._core.runtime import arrays, memory
+from fastconv.functional.cascade import Cascade, joins
 from fastconv.functional.rooms import Rooms
+from fastconv.nn.parameter import are_sealed
 
 #: What a step does with the map x, and with those that wait.
 CONVOLVE, CALL, KEEP, SWAP, JOIN = range(5)
@@ -51,7 +54,7 @@ class Held:
     def __init__(self, chain: Any) -> None:
         self.chain = chain
         modules = [module for _, module in chain.named_modules()]
-        self._sealed = [(parameter, parameter.seal()) for parameter in chain.parameters()]
+        self._sealed = tuple([(parameter, parameter.seal()) for parameter in chain.parameters()])
         dicts = [value for module in modules for value in vars(module).values() if isinstance(value, dict)]
         names: dict[Any, Any] = {}    # of attributes: the same objects, that many modules have in common
         attributes = [(module, names.setdefault(tuple(vars(module)), tuple(vars(module))), vars(module))
@@ -63,7 +66,7 @@ class Held:
 
     def still(self) -> bool:
         """Whether it does: the very same objects, in the same order, and nobody had a parameter's array since."""
-        return arrays.are_held(self._records) and all(parameter.is_sealed(seal) for parameter, seal in self._sealed)
+        return arrays.are_held(self._records) and are_sealed(self._sealed)
 
 
 class Program:
@@ -73,9 +76,9 @@ class Program:
     """
 
     def __init__(self, steps: Steps, held: Held) -> None:
-        self._steps, self._held = tuple(steps), held
+        self._steps, self._held = tuple(in_cascades(steps)), held
         self._statistics, self._copies = tuple(steps.statistics), tuple(steps.copies)
-        self._offsets, self._nbytes = places(steps)
+        self._offsets, self._nbytes = places(self._steps)
 
     def holds(self, chain: Any) -> bool:
         """Whether everything is as it was, in this very chain, of which a shallow copy has the same program: statistics
@@ -110,7 +113,22 @@ def form_of(x: Any) -> Any:
     return x.shape, x.strides, x.dtype
 
 
-def places(steps: Steps) -> tuple[list[int], int]:
+def in_cascades(steps: Steps) -> Iterator[tuple[int, Any, Any]]:
+    """The steps, convolutions that are better done together as one."""
+    run: list[Any] = []
+    for step in [*steps, (None, None, None)]:
+        does, call, _ = step
+        if run and not (does == CONVOLVE and joins(run[-1][1], call)):
+            calls = [(call, bias) for _, call, bias in run]
+            yield from [(CONVOLVE, Cascade(calls), None)] if len(run) > 1 else run
+            run = []
+        if does == CONVOLVE:
+            run.append(step)
+        elif does is not None:
+            yield step
+
+
+def places(steps: Sequence[tuple[int, Any, Any]]) -> tuple[list[int], int]:
     """Where the results of convolutions begin in one piece of memory, in bytes, and how many there are: what is never
     needed at the same time shares a place.
 

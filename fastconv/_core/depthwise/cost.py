@@ -7,6 +7,8 @@ from fastconv._core.depthwise.layout import planes_pay
 from fastconv._core.problem.sizes import MOST_TERMS, ceildiv, strides
 
 TILE_ROWS = 7           # of a kernel that has columns in the lanes
+SLIDING = 3, 5, 7       # taps of squares, for which there are kernels
+FEWEST_CHANNELS = 16    # a vector, of any instruction set
 MOST_SCATTERED = 4      # filters of a single channel whose outputs lie side by side
 
 
@@ -18,6 +20,13 @@ def refuses(problem):
     if scattered and math.prod(problem.taps) <= MOST_TERMS:    # beyond that its sums of sums are the only ones
         return "the outputs of a pixel lie side by side, and it has a plane for each"
     return None
+
+
+def slides(problem):
+    """Whether channels lie in the lanes of kernels that slide: in them an output is summed up in one order, wherever it
+    lies."""
+    return (problem.channels_last and problem.groups >= FEWEST_CHANNELS and problem.taps in ((n, n) for n in SLIDING)
+            and problem.stride in ((1, 1), (2, 2)))
 
 
 def terms(problem, lanes, tile_rows):
@@ -34,7 +43,7 @@ def terms(problem, lanes, tile_rows):
         return {"pixels_multiply": multiply if channels > 1 else 0, "pixels_spread": 0 if channels > 1 else multiply,
                 "pixels_output": outputs * vectors, "pixels_input": images * h * w * ceildiv(channels, lanes),
                 "pixels_row": images * oh * vectors, "pixels_call": 1}
-    square = r == s and s in (3, 5, 7) and problem.dilation == (1, 1)
+    square = r == s and s in SLIDING and problem.dilation == (1, 1)
     multiply = images * all_filters * oh * ceildiv(ow, lanes) * r * s
     band = images * channels * ((oh - 1) * sh + r) * ((ow - 1) * sw + s)
     return {

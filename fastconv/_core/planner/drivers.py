@@ -106,6 +106,8 @@ class Driver(NamedTuple):
     as_it_is: bool = False         # whether it takes a problem as it is, and not in its simpler form
     accumulates: bool = False      # whether it can add to y
     any_contrast: bool = False     # whether it transforms whatever the contrast of the data
+    # Says of a problem whether an output is added up in one order, in whatever part of an image; None: never.
+    by_rows: Callable | None = None
 
     @property
     def conv2d(self) -> Callable:
@@ -192,8 +194,10 @@ FEW_OUTPUTS = Driver("few outputs", "gemm", few_outputs, few_outputs_cost,
                      "few outputs a filter: filters are read once, as they lie", as_it_is=True)
 ROWS = Driver("rows", "gemm", rows, rows_cost, "one channel under filters of one row: pixels are read as they lie")
 DEPTHWISE = Driver("depthwise", "direct", depthwise, depthwise_cost,
-                   "one input channel a group: no sum over channels, neighbouring pixels fill the vectors")
-DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True, accumulates=True)
+                   "one input channel a group: no sum over channels, neighbouring pixels fill the vectors",
+                   by_rows=depthwise_cost.slides)
+DIRECT = Driver("direct", "direct", direct, direct_cost, "filters fill the vectors", prepares=True, accumulates=True,
+                by_rows=lambda problem: True)
 IMAGES = Driver("images", "direct", batch, batch_cost, "images fill the vectors: there are many, and few filters")
 WINOGRAD = Driver("winograd", "winograd", winograd, winograd_cost,
                   "fewer products a tile of 4 x 4 outputs than the sum has", transforms=True, prepares=True,

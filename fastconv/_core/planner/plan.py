@@ -98,6 +98,16 @@ class ConvPlan:
         """Fills the weights of a Convolution with grad_weight, where its y is grad_output."""
         return self.weight_gradient_driver.conv2d_weight_gradient
 
+    @property
+    def of_rows(self) -> Callable | None:
+        """Computes some rows of y, from those of x that they meet, to the same bits, with what `prepare` makes of the
+        weights for all; None where the driver's sums, or the weights, depend on where rows begin."""
+        problem, by_rows = self.problem, self.driver.by_rows
+        kept = self.simple is None or self.simple.problem.weight_shape == problem.weight_shape
+        if by_rows is None or not by_rows(problem) or self.regions or not kept or problem.padding_mode != "constant":
+            return None
+        return self.driver.conv2d
+
     def keeps_weights(self):
         """Whether a layer that runs again and again should keep what the driver makes of its weights.
 

@@ -7,11 +7,16 @@ can be converted and says what is wrong with the rest. So nothing is decided her
 cimport numpy as cnp
 from cpython.dict cimport PyDict_Next, PyDict_Size
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_REFCNT
 from libc.math cimport isfinite
 from libc.string cimport memcmp
 
 cdef extern from "Python.h":
     PyObject *PyTuple_GET_ITEM(object, Py_ssize_t)    # borrowed
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyArrayFields "PyArrayObject_fields":
+        PyObject *weakreflist
 
 cnp.import_array()
 
@@ -145,6 +150,20 @@ def are_held(tuple records):
             if key != PyTuple_GET_ITEM(keys, i) or value != PyTuple_GET_ITEM(values, i):
                 return False
             i += 1
+    return True
+
+
+def are_sealed(tuple seals):
+    """Whether objects have their seals, as `_seal`, and nobody else has what they hold as `_array`, or a part of it, or
+    looks at it: then nobody can have changed it since. seals: (object, seal)."""
+    cdef object array
+    for holder, seal in seals:
+        if holder._seal is not seal:
+            return False
+        array = holder._array    # the holder's reference, and this one
+        if not (cnp.PyArray_CheckExact(array) and Py_REFCNT(array) == 2 and cnp.PyArray_BASE(array) == NULL
+                and (<PyArrayFields *>array).weakreflist == NULL):
+            return False
     return True
 
 
