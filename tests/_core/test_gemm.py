@@ -219,3 +219,62 @@ def test_packed_filters_have_the_same_bits(name, dtype):
     gemm.conv2d(conv, gemm.prepare(conv))
     gemm.conv2d(Convolution(x, np.asfortranarray(w), bias, turned, window))
     assert y.tobytes() == packed.tobytes() == turned.tobytes()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Few filters: rows of the band, tap by tap
+
+FEW_FILTERS = {    # x, filters, options: slices of the channels and of the taps, blocks of several images and of parts
+    "one": ((2, 9, 12, 37), (1, 9, 3, 3), dict(padding=1)),
+    "six": ((1, 70, 20, 64), (6, 70, 3, 3), dict(padding=(2, 0))),
+    "groups": ((3, 10, 9, 33), (4, 5, 2, 3), dict(groups=2, dilation=(2, 1))),
+    "repeated pixels": ((1, 5, 11, 40), (3, 5, 5, 3), dict(padding=((4, 1), (0, 3)), padding_mode="reflect")),
+    "a value": ((1, 5, 40, 60), (3, 5, 3, 3), dict(padding=2, padding_value=3.0, stride=(2, 3))),
+    "large filters": ((1, 2, 33, 70), (2, 2, 31, 29), dict(padding=15)),
+    "many pixels": ((1, 3, 40, 1200), (5, 3, 1, 7), dict(padding=(0, 3))),
+    "one tap": ((2, 60, 6, 50), (4, 60, 1, 1), dict(padding=1)),
+}
+
+
+def check_few_filters(name, dtype):
+    """Amid others, which are neither read nor written, with and without what an epilogue has."""
+    x_shape, w_shape, options = FEW_FILTERS[name]
+    x, w, bias = draw(*x_shape, dtype=dtype), draw(*w_shape, dtype=dtype, seed=1), draw(w_shape[0], dtype=dtype, seed=2)
+    wanted = reference.conv2d(x, w, bias, **options)
+    (_, x), (_, w) = amid(x, np.nan), amid(w, np.nan)
+    for of_x in (x, np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)):
+        around, y = amid(np.zeros(wanted.shape, dtype), 5)
+        for threads in (1, 2, 3):
+            with fc.num_threads(threads):
+                plan = fc.plan_conv2d(x_shape, np.ascontiguousarray(w), bias, algorithm="gemm", **options)
+                np.testing.assert_array_equal(fc.conv2d(of_x, w, bias, algorithm="gemm", **options), wanted)
+                if of_x is x:
+                    np.testing.assert_array_equal(plan(of_x), wanted)
+            pads = np.asarray(reference.pads(options.get("padding", 0), x_shape[2:], w_shape[2:], 1, 1))
+            stride, dilation = (reference.pair(options.get(each, 1)) for each in ("stride", "dilation"))
+            window = Window(stride, dilation, tuple(int(n) for n in pads[:, 0]),
+                            1 if "padding_mode" in options else 0, options.get("padding_value", 0.0))
+            with fc.num_threads(threads):
+                gemm.conv2d(Convolution(of_x, w, bias, y, window, Epilogue(1)))
+                np.testing.assert_array_equal(y, np.maximum(wanted, 0))
+                gemm.conv2d(Convolution(of_x, w, bias, y, window, Epilogue(accumulate=True)))
+                np.testing.assert_array_equal(y, np.maximum(wanted, 0) + wanted)
+        y[...] = 5
+        assert (around == 5).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FEW_FILTERS)
+def test_few_filters(name, dtype):
+    check_few_filters(name, dtype)
+
+
+def check_all_few_filters():
+    for name in FEW_FILTERS:
+        for dtype in DTYPES:
+            check_few_filters(name, dtype)
+
+
+@pytest.mark.parametrize("name", isa.known())
+def test_few_filters_with_every_instruction_set(name):
+    check_with_isa(name, check_all_few_filters)

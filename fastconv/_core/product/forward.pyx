@@ -269,8 +269,8 @@ cdef void add_slice_in_rows(const Problem *p, const ProductLayout *l, const Prod
                             const floating *unused) noexcept nogil:
     """One slice of the reduction to a unit's outputs, of few filters: rows of the band, or of x, to rows of y."""
     cdef const PixelBlock *block = &u.block
-    cdef Py_ssize_t first, filters, panel, row, image, k, m
-    cdef const floating *w = <const floating *>u.packed
+    cdef Py_ssize_t first, filters, panel, row, image, k
+    cdef const floating *w
     cdef const floating *x
     cdef const floating *bias
     cdef floating *y
@@ -280,23 +280,19 @@ cdef void add_slice_in_rows(const Problem *p, const ProductLayout *l, const Prod
     for panel in range(u.first_panel, u.last_panel):
         first = part(p.k, l.panels, panel)
         filters = part(p.k, l.panels, panel + 1) - first
+        w = <const floating *>u.packed + (panel - u.first_panel) * l.panel_size + s.first * filters
+        bias = <const floating *>NULL
+        if p.bias != NULL and s.first == 0:
+            bias = <const floating *>p.bias + u.group * p.k + first
         strides.a_step, strides.a_tap = p.r * p.s * filters, filters
         for row in range(block.images * block.rows):
             image = row // block.rows
             x = <const floating *>s.source + image * s.image_stride + row % block.rows * s.row_stride
             y = (<floating *>p.y + (block.n0 + image) * p.yn + (u.group * p.k + first) * p.yk
                  + (block.row0 + row % block.rows) * p.yh + block.col0)
-            k = 0
-            while k < filters:
-                m = min(FC_SUM_ROWS, filters - k)
-                bias = <const floating *>p.bias + u.group * p.k + first + k
-                sum_rows(<int>m, &strides, s.taps.channels, w + s.first * filters + k, x, block.cols,
-                         bias if p.bias != NULL and s.first == 0 else <const floating *>NULL, y + k * p.yk,
-                         s.accumulate)
-                k += m
+            sum_rows(<int>filters, &strides, s.taps.channels, w, x, block.cols, bias, y, s.accumulate)
             for k in range(filters if s.activation.kind else 0):
                 activate(s.activation.kind, y + k * p.yk, block.cols, s.activation.slope)
-        w += l.panel_size
 
 
 cdef void convolve_block(const Problem *p, const ProductLayout *l, const ProductUnit *u,

@@ -12,14 +12,14 @@ from fastconv._core.problem.convolution cimport record_of
 from fastconv._core.problem.filters cimport lie_in_order
 from fastconv._core.problem.problem cimport ceildiv, flatten, rounded
 from fastconv._core.runtime.isa cimport tile_rows, vector_length
+from fastconv._core.runtime.kernels cimport FC_SUM_ROWS
 
 cdef enum:
     BAND_BYTES = 384 << 10   # one block's band
     # Forward
     STAGE_BYTES = 4 << 20    # packed weights held at a time
     DEPTH_BYTES = 3072       # of one packed filter: the depth of a tile
-    FEW_FILTERS = 12         # so few of one tap do not pay for packing pixels,
-    FEWEST_FILTERS = 6       # so few of several taps
+    FEW_FILTERS = 12         # so few of one tap do not pay for packing pixels
     ROW_CHANNELS = 48        # whose rows stay in L1
     PIXELS = 1024            # output pixels of a block
     GROUP_BYTES = 64 << 10   # of the panels of pixels that are packed together
@@ -68,7 +68,7 @@ cdef ProductLayout lay_out(const Problem *p, int team, bint prepared, const floa
     # change.
     l.blocking = block_pixels(p, PIXELS)
     band = band_of(p, l.blocking.rows, l.blocking.cols, lanes)
-    l.in_band_rows = (taps > 1 or not p.in_place) and p.yw == 1 and p.k <= FEWEST_FILTERS and p.ow >= lanes
+    l.in_band_rows = (taps > 1 or not p.in_place) and p.yw == 1 and p.k <= FC_SUM_ROWS and p.ow >= lanes
     if l.in_band_rows:    # for a row of outputs they stay in L1 from tap to tap
         l.channels = ceildiv(p.c, ceildiv(p.c, min(l.channels, ROW_CHANNELS)))
     if not p.in_place:
