@@ -148,3 +148,13 @@ def test_an_array_in_place_of_the_shape_of_the_weight():
     with pytest.raises(TypeError, match=match):
         fc.explain((1, 3, 8, 8), np.zeros((4, 3, 3, 3)))
     assert fc.explain(np.array([1, 3, 8, 8]), [4, 3, 3, 3]).output_shape == (1, 4, 6, 6)
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "gemm"])
+@pytest.mark.parametrize("sizes", [((1, 2048, 16, 16), (2048, 64, 3, 3), 32), ((5, 768, 5, 7775), (768, 249, 4, 5), 192)])
+def test_weights_that_are_not_there_are_not_read(sizes, algorithm):
+    """Those of groups, of which the drivers of a data gradient copy parts: up to 1 MB of them."""
+    x_shape, weight_shape, groups = sizes
+    for stride in (1, 2):
+        told = fc.explain(x_shape, weight_shape, groups=groups, stride=stride, transposed=True, algorithm=algorithm)
+        assert 0 < told.workspace <= (16 << 20) * fc.get_num_threads()

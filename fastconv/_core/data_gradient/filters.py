@@ -2,6 +2,8 @@
 
 import math
 
+from fastconv._core.problem.parts import unbacked
+
 WEIGHT_BYTES = 1 << 20    # that are copied at a time
 
 
@@ -12,19 +14,25 @@ def swap_channels(weight, groups):
     return weight.reshape(groups, k // groups, c, *taps).swapaxes(1, 2).reshape(groups * c, k // groups, *taps)
 
 
+def unbacked_swapped(weight, groups):
+    """What looks like `swap_channels` of weights whose elements are not there."""
+    k, c, *taps = weight.shape
+    return unbacked((groups * c, k // groups, *taps), weight.dtype)
+
+
 def copied(problem):
     """How many weights `in_groups` copies: filters of one channel, and groups of one filter, lie evenly."""
     return 0 if problem.groups == 1 or 1 in (problem.channels, problem.filters) else math.prod(problem.weight_shape)
 
 
-def as_they_lie(grad_output, weight, grad_x, bias=None):
+def as_they_lie(grad_output, weight, grad_x, bias=None, swap=None):
     """These arrays, the weights (C/groups, K, R, S): a view, which a driver must know how to read."""
     yield grad_output, weight.swapaxes(0, 1), grad_x, bias
 
 
-def in_groups(grad_output, weight, grad_x, bias=None):
+def in_groups(grad_output, weight, grad_x, bias=None, swap=swap_channels):
     """These arrays in parts of so many groups that few weights are copied at a time, the weights of each with their
-    channels swapped; bias: a number for each channel of grad_x, or None."""
+    channels swapped; bias: a number for each channel of grad_x, or None; swap: what swaps them."""
     c = weight.shape[1]
     groups = grad_x.shape[1] // c
     if groups == 1:
@@ -36,5 +44,5 @@ def in_groups(grad_output, weight, grad_x, bias=None):
     for first in range(0, groups, at_once):
         some, last = slice(first * k, (first + at_once) * k), min(first + at_once, groups)
         of_x = slice(first * c, last * c)
-        yield (grad_output[:, some], swap_channels(weight[some], last - first), grad_x[:, of_x],
+        yield (grad_output[:, some], swap(weight[some], last - first), grad_x[:, of_x],
                None if bias is None else bias[of_x])

@@ -1,7 +1,7 @@
 """The data gradient in one call of a driver that is made for it: ``winograd/data_gradient.pyx``,
 ``direct/data_gradient.pyx``. The driver counts its costs."""
 
-from fastconv._core.data_gradient.filters import as_they_lie, copied, in_groups
+from fastconv._core.data_gradient.filters import as_they_lie, copied, in_groups, unbacked_swapped
 from fastconv._core.problem.convolution import PLAIN, Convolution, Window
 
 
@@ -54,6 +54,6 @@ class ByOneCall:
                 for of_output, turned, of_x, _ in self.calls(grad_output, weight, grad_x)]
 
     def workspace(self, grad_output, weight, grad_x):
-        """Bytes of scratch that a call takes at a time."""
+        """Bytes of scratch that a call takes at a time: the shapes are enough, there may be no memory behind them."""
         return max(self.module.workspace(Convolution(of_output, turned, None, of_x, self.window), False)
-                   for of_output, turned, of_x, _ in self.calls(grad_output, weight, grad_x))
+                   for of_output, turned, of_x, _ in self.calls(grad_output, weight, grad_x, swap=unbacked_swapped))

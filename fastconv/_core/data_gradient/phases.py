@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 
-from fastconv._core.data_gradient.filters import copied, in_groups
+from fastconv._core.data_gradient.filters import copied, in_groups, unbacked_swapped
 from fastconv._core.data_gradient.folding import fold_frame
 from fastconv._core.data_gradient.passes import passes_on
 from fastconv._core.depthwise import forward as depthwise, pair
@@ -104,9 +104,9 @@ class Phases:
                 for of_output, swapped, of_x, _ in in_groups(grad_output, weight, grad_x)]
 
     def workspace(self, grad_output, weight, grad_x):
-        """Bytes of scratch that a call takes at a time."""
+        """Bytes of scratch that a call takes at a time: the shapes are enough, there may be no memory behind them."""
         return max((scratch_bytes(self.driver.module.workspace, each.on(of_output, swapped, of_x))
-                    for of_output, swapped, of_x, _ in in_groups(grad_output, weight, grad_x)
+                    for of_output, swapped, of_x, _ in in_groups(grad_output, weight, grad_x, swap=unbacked_swapped)
                     for each in self._all_passes()), default=0)
 
 

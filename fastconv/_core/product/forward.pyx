@@ -14,7 +14,7 @@ are into a channel's plane. No im2col matrix is ever made:
                         micro-kernel, DEPTH long -> the tile of y, bias and activation on the way
 
 Few filters of one tap that meet no padding do not pay for packing pixels: rows of x are added up as they lie. Nor do
-still fewer of several taps, or with padding: rows of the band are, tap by tap, to a row of y (L1).
+still fewer of several taps, or with padding: rows of the band (L1) are, each as often as it has taps.
 Few pixels do not pay for packing filters: all pixels of a slice are packed (L2), and the filters of a tile copied
 as they were written (L1), to be a distance apart at which they share no sets of the cache.
 
@@ -266,17 +266,20 @@ cdef void add_rows(const Problem *p, const ProductLayout *l, const ProductUnit *
 
 
 cdef void add_slice_in_rows(const Problem *p, const ProductLayout *l, const ProductUnit *u, const ProductSlice *s,
-                            const floating *unused) noexcept nogil:
+                            floating *scratch) noexcept nogil:
     """One slice of the reduction to a unit's outputs, of few filters: rows of the band, or of x, to rows of y."""
     cdef const PixelBlock *block = &u.block
     cdef Py_ssize_t first, filters, panel, row, image, k
+    cdef Py_ssize_t *terms = <Py_ssize_t *>(scratch + l.terms_at)
     cdef const floating *w
     cdef const floating *x
     cdef const floating *bias
     cdef floating *y
     cdef fc_row_sums strides
-    strides.a_row, strides.b, strides.c = 1, s.taps.channel_stride, p.yk
-    strides.taps, strides.n_taps = s.taps.taps, s.taps.n_taps
+    for k in range(s.depth):    # in their order in a filter, in which all sums are added up
+        terms[k] = k // s.taps.n_taps * s.taps.channel_stride + s.taps.taps[k % s.taps.n_taps]
+    strides.a_row, strides.a_step, strides.b, strides.c = 1, 0, 0, p.yk
+    strides.taps, strides.n_taps = terms, s.depth
     for panel in range(u.first_panel, u.last_panel):
         first = part(p.k, l.panels, panel)
         filters = part(p.k, l.panels, panel + 1) - first
@@ -284,13 +287,13 @@ cdef void add_slice_in_rows(const Problem *p, const ProductLayout *l, const Prod
         bias = <const floating *>NULL
         if p.bias != NULL and s.first == 0:
             bias = <const floating *>p.bias + u.group * p.k + first
-        strides.a_step, strides.a_tap = p.r * p.s * filters, filters
+        strides.a_tap = filters
         for row in range(block.images * block.rows):
             image = row // block.rows
             x = <const floating *>s.source + image * s.image_stride + row % block.rows * s.row_stride
             y = (<floating *>p.y + (block.n0 + image) * p.yn + (u.group * p.k + first) * p.yk
                  + (block.row0 + row % block.rows) * p.yh + block.col0)
-            sum_rows(<int>filters, &strides, s.taps.channels, w, x, block.cols, bias, y, s.accumulate)
+            sum_rows(<int>filters, &strides, 1, w, x, block.cols, bias, y, s.accumulate)
             for k in range(filters if s.activation.kind else 0):
                 activate(s.activation.kind, y + k * p.yk, block.cols, s.activation.slope)
 

@@ -22,6 +22,7 @@ cdef struct ProductLayout:
     Py_ssize_t panels, panel_size        # of the filters of a group
     Py_ssize_t stage                     # filter panels that are packed at a time
     Py_ssize_t group, panel_elements     # panels of pixels that are packed together
+    Py_ssize_t terms_at                  # where the terms of a slice lie in the band, or in x
     Py_ssize_t band_at, pixels_at, tile_at
     Py_ssize_t filters_at, filter_pitch  # where a tile's filters are copied to, and how far they are apart
     Py_ssize_t scratch_size              # of a thread

@@ -20,7 +20,6 @@ cdef enum:
     STAGE_BYTES = 4 << 20    # packed weights held at a time
     DEPTH_BYTES = 3072       # of one packed filter: the depth of a tile
     FEW_FILTERS = 12         # so few of one tap do not pay for packing pixels
-    ROW_CHANNELS = 48        # whose rows stay in L1
     PIXELS = 1024            # output pixels of a block
     GROUP_BYTES = 64 << 10   # of the panels of pixels that are packed together
     # Weight gradient
@@ -69,8 +68,6 @@ cdef ProductLayout lay_out(const Problem *p, int team, bint prepared, const floa
     l.blocking = block_pixels(p, PIXELS)
     band = band_of(p, l.blocking.rows, l.blocking.cols, lanes)
     l.in_band_rows = (taps > 1 or not p.in_place) and p.yw == 1 and p.k <= FC_SUM_ROWS and p.ow >= lanes
-    if l.in_band_rows:    # for a row of outputs they stay in L1 from tap to tap
-        l.channels = ceildiv(p.c, ceildiv(p.c, min(l.channels, ROW_CHANNELS)))
     if not p.in_place:
         plane = band.channel_pitch * l.blocking.images * sizeof(floating)
         if plane * l.channels > BAND_BYTES:
@@ -89,7 +86,8 @@ cdef ProductLayout lay_out(const Problem *p, int team, bint prepared, const floa
     l.group = max(1, min(MOST_PANELS, GROUP_BYTES // <Py_ssize_t>(l.panel_elements * sizeof(floating))))
     if l.as_written:
         l.group, l.stage = ceildiv(total, FC_MAX_NV * lanes), p.groups * l.panels
-    l.band_at = 2 * rounded(taps)
+    l.terms_at = 2 * rounded(taps)
+    l.band_at = l.terms_at + (2 * rounded(l.channels * l.taps_at_once) if l.in_band_rows else 0)
     l.pixels_at = l.band_at + (0 if p.in_place else rounded(band.channel_pitch * l.channels * l.blocking.images))
     l.tile_at = l.pixels_at + l.group * l.panel_elements
     l.filters_at = l.tile_at + rounded(mr * FC_MAX_NV * lanes)
