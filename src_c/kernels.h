@@ -95,10 +95,10 @@ typedef struct {
     ptrdiff_t a, b, c;
 } fc_row_strides;
 
-/* sum_rows: from one row of A, one element of a row, one tap to the next; from one row of B, and of C, to the next; the taps. */
+/* sum_rows: from one row to the next and from one element of a row of A to the next; from one row of B, and of C, to the next. */
 typedef struct {
-    ptrdiff_t a_row, a_step, a_tap, b, c, n_taps;
-    const ptrdiff_t *taps; /* where in B each begins, or NULL: there is one, at 0 */
+    ptrdiff_t a_row, a_step, b, c;
+    const ptrdiff_t *terms; /* where each row of B begins, if they are not b apart, or NULL */
 } fc_row_sums;
 
 /* max_down: the rows that make an output, and where outputs lie. */
@@ -286,8 +286,8 @@ typedef struct {
         void (*dot_rows[FC_DOT_ROWS + 1])(const fc_row_strides *rows, ptrdiff_t depth, const T *a, const T *b,                               \
                                           ptrdiff_t n, const T *bias, T *c);                                                                 \
                                                                                                                                              \
-        /* row_sums.h: c[i][j] = bias[i], or nothing, + sum over taps t, p < depth of a[t][i][p] * b[p][j + t], i < m, j < n, added to  \
-         * what c was with accumulate. Index: m, from 1 on. */    \
+        /* row_sums.h: c[i][j] = sum over p < depth of a[i][p] * b[p][j], i < m, j < n, + bias[i], or nothing; it goes on from what  \
+         * c was with accumulate = 1, that comes last with 2. Index: m, from 1 on. */       \
         void (*sum_rows[FC_SUM_ROWS + 1])(const fc_row_sums *rows, ptrdiff_t depth, const T *a, const T *b,                                  \
                                           ptrdiff_t n, const T *bias, T *c, int accumulate);                                                 \
                                                                                                                                              \

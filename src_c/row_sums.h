@@ -1,25 +1,30 @@
-/* Weighted sums of rows, for products too small, or of too few rows, to be packed: c[i][j] = sum over t, p of a[t][i][p] b[p][j +
- * taps[t]], begun with what c[i][j] was, a bias[i], or both. A product has one tap, at 0.
+/* Weighted sums of rows, for products too small, or of too few rows, to be packed: c[i][j] = sum over p of a[i][p] b[p][j], to
+ * which a bias[i] comes; it goes on from what c[i][j] was, or that comes last. Rows of B are as far apart as each other, or
+ * begin anywhere.
  *
- *   for SUM_NV vectors of columns at a time: for tap t: for p < depth: for v < SUM_NV: for i < m:
- *       acc[i][v] += a[t][i][p] * b[p][taps[t] + v]
+ *   for SUM_NV vectors of columns at a time: for p < depth: for v < SUM_NV: for i < m:  acc[i][v] += a[i][p] * b[p][v]
  *
  * B and C are read and written along their rows, as they lie in memory, A element by element, with any strides. Registers: m *
  * SUM_NV accumulators, SUM_NV vectors of B, an element of A in all lanes: 6 * 4 + 5 of 32, or 6 * 2 + 3 of 16. Each column is summed
  * in one order, however many rows and columns there are.
  */
 #define SUM_PRODUCTS(m, nv, ...)                                                                                       \
-    for (ptrdiff_t t = 0; t < rows->n_taps; t++) {                                                                     \
-        const T *at = a + t * rows->a_tap, *bt = b + (rows->taps ? rows->taps[t] : 0);                                 \
-        for (ptrdiff_t p = 0; p < depth; p++, at += rows->a_step, bt += rows->b) {                                     \
-            V bv[nv];                                                                                                  \
-            UNROLL for (int v = 0; v + 1 < nv; v++) bv[v] = NAME(load)(bt + v * LANES);                                \
-            bv[nv - 1] = __VA_ARGS__;                                                                                  \
-            UNROLL for (int i = 0; i < m; i++) {                                                                       \
-                V av = NAME(broadcast)(at[i * rows->a_row]);                                                           \
-                UNROLL for (int v = 0; v < nv; v++) acc[i][v] += av * bv[v];                                           \
-            }                                                                                                          \
+    for (ptrdiff_t p = 0, next = 0; p < depth; p++, next += rows->b, a += rows->a_step) {                              \
+        const T *row = b + (rows->terms ? rows->terms[p] : next);                                                      \
+        V bv[nv];                                                                                                      \
+        UNROLL for (int v = 0; v + 1 < nv; v++) bv[v] = NAME(load)(row + v * LANES);                                   \
+        bv[nv - 1] = __VA_ARGS__;                                                                                      \
+        UNROLL for (int i = 0; i < m; i++) {                                                                           \
+            V av = NAME(broadcast)(a[i * rows->a_row]);                                                                \
+            UNROLL for (int v = 0; v < nv; v++) acc[i][v] += av * bv[v];                                               \
         }                                                                                                              \
+    }
+
+/* What is in row i of c. */
+#define SUM_ADD(i, nv)                                                                                                 \
+    {                                                                                                                  \
+        UNROLL for (int v = 0; v + 1 < nv; v++) acc[i][v] += NAME(load)(c + i * rows->c + v * LANES);                  \
+        acc[i][nv - 1] += NAME(load_row)(c + i * rows->c + (nv - 1) * LANES, 0, last);                                 \
     }
 
 /* m rows of nv vectors, of the last of which `last` lanes count. */
@@ -28,18 +33,18 @@
                                           ptrdiff_t last, const T *bias, T *c, int accumulate) {                       \
         V acc[m][nv];                                                                                                  \
         UNROLL for (int i = 0; i < m; i++) {                                                                           \
-            V first = bias ? NAME(broadcast)(bias[i]) : (V){0};                                                        \
-            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = first;                                                     \
-            if (accumulate) {                                                                                          \
-                UNROLL for (int v = 0; v + 1 < nv; v++) acc[i][v] += NAME(load)(c + i * rows->c + v * LANES);          \
-                acc[i][nv - 1] += NAME(load_row)(c + i * rows->c + (nv - 1) * LANES, 0, last);                         \
-            }                                                                                                          \
+            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = (V){0};                                                    \
+            if (accumulate == 1) SUM_ADD(i, nv)                                                                        \
         }                                                                                                              \
         if (last == LANES)                                                                                             \
-            SUM_PRODUCTS(m, nv, NAME(load)(bt + (nv - 1) * LANES))                                                     \
+            SUM_PRODUCTS(m, nv, NAME(load)(row + (nv - 1) * LANES))                                                    \
         else                                                                                                           \
-            SUM_PRODUCTS(m, nv, NAME(load_part)(bt + (nv - 1) * LANES, last))                                          \
+            SUM_PRODUCTS(m, nv, NAME(load_part)(row + (nv - 1) * LANES, last))                                         \
+        if (bias)                                                                                                      \
+            UNROLL for (int i = 0; i < m; i++) UNROLL for (int v = 0; v < nv; v++)                                     \
+                acc[i][v] += NAME(broadcast)(bias[i]);                                                                 \
         UNROLL for (int i = 0; i < m; i++) {                                                                           \
+            if (accumulate == 2) SUM_ADD(i, nv)                                                                        \
             UNROLL for (int v = 0; v + 1 < nv; v++) NAME(store)(c + i * rows->c + v * LANES, acc[i][v]);               \
             NAME(store_row)(c + i * rows->c + (nv - 1) * LANES, 0, last, acc[i][nv - 1]);                              \
         }                                                                                                              \
@@ -86,3 +91,4 @@ SUM_ROWS(1) SUM_ROWS(2) SUM_ROWS(3) SUM_ROWS(4) SUM_ROWS(5) SUM_ROWS(6)
 #undef SUM_REST
 #undef SUM_TILE
 #undef SUM_PRODUCTS
+#undef SUM_ADD

@@ -10,8 +10,8 @@ cdef inline void add_run(Py_ssize_t n, const floating *a, floating *y) noexcept 
     """y += a."""
     cdef floating one = 1
     cdef fc_row_sums single
-    single.a_row = single.a_step = single.a_tap = single.b = single.c = 0
-    single.taps, single.n_taps = NULL, 1
+    single.a_row = single.a_step = single.b = single.c = 0
+    single.terms = NULL
     sum_rows(1, &single, 1, <const floating *>&one, a, n, <const floating *>NULL, y, True)
 
 

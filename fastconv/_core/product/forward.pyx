@@ -61,6 +61,7 @@ cdef Window whole = Window()                  # of a matrix product
 
 cdef enum:
     STREAMS = 8        # rows of x that come from memory at a time
+    LAST = 2           # what y was comes last to a sum of rows, as to a tile
     LINE_BYTES = 64    # of a cache
 
 cdef extern from *:
@@ -245,8 +246,7 @@ cdef void add_rows(const Problem *p, const ProductLayout *l, const ProductUnit *
     cdef const floating *x
     cdef floating *y
     cdef fc_row_sums strides
-    strides.a_row, strides.a_step, strides.b, strides.c = p.wk, p.wc, p.xc, p.yk
-    strides.taps, strides.n_taps, strides.a_tap = NULL, 1, 0
+    strides.a_row, strides.a_step, strides.b, strides.c, strides.terms = p.wk, p.wc, p.xc, p.yk, NULL
     if bias != NULL:
         bias += u.group * p.k + first
     for row in range(block.images * block.rows):
@@ -278,8 +278,7 @@ cdef void add_slice_in_rows(const Problem *p, const ProductLayout *l, const Prod
     cdef fc_row_sums strides
     for k in range(s.depth):    # in their order in a filter, in which all sums are added up
         terms[k] = k // s.taps.n_taps * s.taps.channel_stride + s.taps.taps[k % s.taps.n_taps]
-    strides.a_row, strides.a_step, strides.b, strides.c = 1, 0, 0, p.yk
-    strides.taps, strides.n_taps = terms, s.depth
+    strides.a_row, strides.b, strides.c, strides.terms = 1, 0, p.yk, terms
     for panel in range(u.first_panel, u.last_panel):
         first = part(p.k, l.panels, panel)
         filters = part(p.k, l.panels, panel + 1) - first
@@ -287,13 +286,13 @@ cdef void add_slice_in_rows(const Problem *p, const ProductLayout *l, const Prod
         bias = <const floating *>NULL
         if p.bias != NULL and s.first == 0:
             bias = <const floating *>p.bias + u.group * p.k + first
-        strides.a_tap = filters
+        strides.a_step = filters
         for row in range(block.images * block.rows):
             image = row // block.rows
             x = <const floating *>s.source + image * s.image_stride + row % block.rows * s.row_stride
             y = (<floating *>p.y + (block.n0 + image) * p.yn + (u.group * p.k + first) * p.yk
                  + (block.row0 + row % block.rows) * p.yh + block.col0)
-            sum_rows(<int>filters, &strides, 1, w, x, block.cols, bias, y, s.accumulate)
+            sum_rows(<int>filters, &strides, s.depth, w, x, block.cols, bias, y, LAST if s.accumulate else 0)
             for k in range(filters if s.activation.kind else 0):
                 activate(s.activation.kind, y + k * p.yk, block.cols, s.activation.slope)
 

@@ -122,7 +122,7 @@ def product(cnp.ndarray a, cnp.ndarray b, cnp.ndarray y):
     call.rows, call.depth, call.columns = cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(b, 1)
     call.strides.a_row = elements(cnp.PyArray_STRIDE(a, 0), size)
     call.strides.a_step = elements(cnp.PyArray_STRIDE(a, 1), size)
-    call.strides.taps, call.strides.n_taps, call.strides.a_tap = NULL, 1, 0
+    call.strides.terms = NULL
     call.strides.b, call.strides.c = elements(cnp.PyArray_STRIDE(b, 0), size), elements(cnp.PyArray_STRIDE(y, 0), size)
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
         multiply[float](&call, NULL)
