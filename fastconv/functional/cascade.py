@@ -8,7 +8,8 @@ that the next needs of it and that the band before did not have; rows that both 
         for band of rows of the last map:
             for convolution: rows of the map before it (a cache) -> rows of its own map
 
-The bits are those of whole maps: the drivers that take part sum up an output in one order, wherever it lies.
+The bits are those of whole maps: the drivers that take part sum up an output in one order, wherever it lies. It is for
+one thread: several have caches of their own, and would wait for each other at every part of a band.
 
 Source: Alwani, Chen, Ferdman and Milder, "Fused-layer CNN accelerators" (2016).
 """
@@ -26,8 +27,8 @@ from fastconv._core.runtime import memory
 from fastconv.functional.fixed import FixedCall
 from fastconv.functional.typing import Array
 
-LARGE_BYTES = 768 << 10    # of a map of one image, that is better not written as a whole
-BAND_BYTES = 768 << 10     # that one convolution of a band reads and writes, at most
+LARGE_BYTES = 1 << 20    # of a map of one image, that is better not written as a whole
+BAND_BYTES = 768 << 10   # that one convolution of a band reads and writes, at most
 ALIGNMENT = 64
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._core.runtime import arrays, memory
+from fastconv._core.runtime import arrays, memory, threads
 from fastconv.functional.cascade import Cascade, joins
 from fastconv.functional.rooms import Rooms
 from fastconv.nn.parameter import are_sealed
@@ -76,9 +76,10 @@ class Program:
     """
 
     def __init__(self, steps: Steps, held: Held) -> None:
-        self._steps, self._held = tuple(in_cascades(steps)), held
+        self._held = held
         self._statistics, self._copies = tuple(steps.statistics), tuple(steps.copies)
-        self._offsets, self._nbytes = places(self._steps)
+        #: The steps of several threads, and of one, with the places of their maps.
+        self.ways = tuple((way, *places(way)) for way in (tuple(steps), tuple(in_cascades(steps))))
 
     def holds(self, chain: Any) -> bool:
         """Whether everything is as it was, in this very chain, of which a shallow copy has the same program: statistics
@@ -88,10 +89,11 @@ class Program:
     def run(self, x: Any) -> Any:
         """What the chain makes of x, where that is so; None where a layer gives something of another form than it
         did."""
-        room = memory.empty((self._nbytes,), np.uint8)
+        steps, places_of_maps, nbytes = self.ways[threads.get_num_threads() == 1]
+        room = memory.empty((nbytes,), np.uint8)
         waiting: list[Any] = []
-        offsets = iter(self._offsets)
-        for does, what, more in self._steps:
+        offsets = iter(places_of_maps)
+        for does, what, more in steps:
             if does == CONVOLVE:
                 x = what.fill(x, more, np.ndarray(what.shape, what.dtype, room, next(offsets), what.strides))
             elif does == CALL:
