@@ -6,9 +6,11 @@ generation (Zen 4), in the instruction set that was asked for; but weight gradie
 of the third, which has no more (Zen 3), those of the baseline and of double precision on an Intel Xeon at 2.5 GHz
 (Cascade Lake), and the baseline's forward pass in double precision there too. An instruction set that is not here is
 taken for the baseline. AVX-512 of Intel, which multiplies twice a cycle, has tables of its own, from a Xeon of the
-fourth generation (Sapphire Rapids); what is not in them is taken from the others. What "images" has there, and in
-double precision in the baseline, are guesses, and so are "scatter" of "rows" and of "images"; "store_far" of AVX2's
-and the baseline's product was set by hand to banks of filters on one channel, of which too few are drawn.
+fourth generation (Sapphire Rapids); what is not in them is taken from the others. What "images" has in double
+precision in the baseline are guesses, and so are "scatter" of "rows" and of "images"; "store_far" of AVX2's and the
+baseline's product was set by hand to banks of filters on one channel, of which too few are drawn. "band_row",
+"band_row_of_filter" and "row_of_outputs" of products were measured on that Xeon by all instruction sets, and set to the
+clock of the others by hand; those of AVX-512 of AMD are guesses.
 
 DATA_GRADIENT_CONSTANTS[instruction set][bytes of an element] has one table for all ways to a data gradient. Under the
 name of a driver stands the factor by which its convolutions are slower there than in one call; the terms are
@@ -50,10 +52,10 @@ CONSTANTS = {
                          "phase": 2400.0, "scatter": 0.66, "store_planes": 0.678},
             "fourier": {"transforms": 0.837},
             "product": {"band": 0.0699, "band_in_steps": 0.15, "band_of_pixels": 0.349, "band_piece": 4.6,
-                        "band_piece_of_channel": 2.01, "band_row": 0.27, "band_row_of_filter": 0.28, "block": 549.0,
+                        "band_piece_of_channel": 2.01, "band_row": 0.2, "band_row_of_filter": 0.42, "block": 549.0,
                         "call": 2220.0, "filter": 0.598, "filter_as_written": 0.113, "input_far": 0.882, "load": 0.499,
                         "load_for_few": 0.533, "multiply": 0.212, "pack_for_few": 0.141, "pack_run": 0.473,
-                        "pack_run_for_few": 0.494, "row": 0.0235, "row_of_filter": 0.251, "row_of_outputs": 130.0,
+                        "pack_run_for_few": 0.494, "row": 0.0235, "row_of_filter": 0.251, "row_of_outputs": 50.0,
                         "scatter": 0.414, "scatter_for_few": 0.333, "store_far": 0.459, "tile": 7.47},
         },
         8: {
@@ -75,10 +77,10 @@ CONSTANTS = {
                          "outputs": 3.73, "outputs_of_phases": 5.7, "scatter": 0.0448, "store_planes": 0.106},
             "fourier": {"transforms": 2.3},
             "product": {"band_in_steps": 0.826, "band_of_pixels": 0.826, "band_piece": 14.7,
-                        "band_piece_of_channel": 5.99, "band_row": 0.39, "band_row_of_filter": 0.27, "block": 1650.0,
+                        "band_piece_of_channel": 5.99, "band_row": 0.65, "band_row_of_filter": 0.33, "block": 1650.0,
                         "filter": 0.79, "filter_as_written": 0.5, "load_for_few": 0.229, "multiply": 0.419,
                         "pack": 0.0636, "pack_run": 1.68, "pack_run_for_few": 1.28, "row": 0.6, "row_of_filter": 0.65,
-                        "row_of_outputs": 300.0, "scatter": 0.853, "scatter_for_few": 0.853, "tile": 30.1},
+                        "row_of_outputs": 50.0, "scatter": 0.853, "scatter_for_few": 0.853, "tile": 30.1},
         },
     },
     "avx2": {
@@ -105,10 +107,10 @@ CONSTANTS = {
                          "outputs_of_phases": 1.38, "phase": 652.0, "scatter": 0.466, "store_planes": 0.2},
             "fourier": {"transforms": 0.928},
             "product": {"band": 0.136, "band_in_steps": 0.177, "band_of_pixels": 0.203, "band_piece": 4.83,
-                        "band_piece_of_channel": 2.58, "band_row": 0.6, "band_row_of_filter": 0.15, "block": 159.0,
+                        "band_piece_of_channel": 2.58, "band_row": 0.5, "band_row_of_filter": 0.09, "block": 159.0,
                         "call": 1380.0, "filter": 0.415, "filter_as_written": 0.145, "input_far": 0.659, "load": 0.588,
                         "load_for_few": 0.287, "multiply": 0.101, "pack_for_few": 0.365, "pack_run": 0.988,
-                        "pack_run_for_few": 0.92, "row": 0.695, "row_of_filter": 0.0962, "row_of_outputs": 50.0,
+                        "pack_run_for_few": 0.92, "row": 0.695, "row_of_filter": 0.0962, "row_of_outputs": 30.0,
                         "scatter": 0.388, "scatter_for_few": 0.443, "store_far": 1.2, "tile": 7.6},
         },
         8: {
@@ -134,10 +136,10 @@ CONSTANTS = {
                          "scatter": 0.351, "store_planes": 0.052},
             "fourier": {"transforms": 0.944},
             "product": {"band": 0.083, "band_in_steps": 0.195, "band_of_pixels": 0.471, "band_piece": 2.16,
-                        "band_piece_of_channel": 4.2, "band_row": 0.6, "band_row_of_filter": 0.12, "block": 343.0,
+                        "band_piece_of_channel": 4.2, "band_row": 0.42, "band_row_of_filter": 0.1, "block": 343.0,
                         "call": 1290.0, "filter": 0.569, "filter_as_written": 0.229, "input_far": 0.586, "load": 0.555,
                         "load_for_few": 0.316, "multiply": 0.102, "pack_for_few": 0.104, "pack_run": 0.999,
-                        "pack_run_for_few": 1.28, "row_of_filter": 0.174, "row_of_outputs": 40.0, "scatter": 0.544,
+                        "pack_run_for_few": 1.28, "row_of_filter": 0.174, "row_of_outputs": 100.0, "scatter": 0.544,
                         "scatter_for_few": 0.568, "store_far": 0.176, "tile": 8.15},
         },
     },
@@ -250,10 +252,10 @@ CONSTANTS = {
                          "tile": 25.4},
             "fourier": {"transforms": 1.33},
             "product": {"band": 0.0498, "band_in_steps": 0.355, "band_of_pixels": 0.526, "band_piece": 3.93,
-                        "band_piece_of_channel": 6.74, "band_row": 0.35, "band_row_of_filter": 0.157, "filter": 1.22,
+                        "band_piece_of_channel": 6.74, "band_row": 0.37, "band_row_of_filter": 0.2, "filter": 1.22,
                         "filter_as_written": 0.635, "load": 0.733, "load_for_few": 1.93, "multiply": 0.172,
                         "pack": 0.469, "pack_run": 1.86, "pack_run_for_few": 1.56, "row": 2.01, "row_of_filter": 0.158,
-                        "row_of_outputs": 60.0, "scatter": 0.385, "scatter_for_few": 0.565, "store": 1.13},
+                        "row_of_outputs": 80.0, "scatter": 0.385, "scatter_for_few": 0.565, "store": 1.13},
         },
     },
 }
