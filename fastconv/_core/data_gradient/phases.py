@@ -3,8 +3,7 @@ The derivation stands in ``problem/geometry.py``.
 
 Drivers get strided views of grad_output, weight and grad_x, so nothing but the weights of a grouped convolution
 is copied, some groups at a time. Where the padding repeats pixels the frame around the image is folded back
-(``folding.py``). Depthwise with a stride of 2 computes both phases of columns in one call: by itself, each of them
-would move all of grad_x.
+(``folding.py``).
 """
 
 import functools
@@ -14,7 +13,6 @@ import math
 from fastconv._core.data_gradient.filters import copied, in_groups, unbacked_swapped
 from fastconv._core.data_gradient.folding import fold_frame
 from fastconv._core.data_gradient.passes import passes_on
-from fastconv._core.depthwise import forward as depthwise, pair
 from fastconv._core.problem.convolution import PLAIN, Convolution
 from fastconv._core.problem.finish import lay_ground
 from fastconv._core.problem.parts import scratch_bytes
@@ -63,7 +61,6 @@ class Phases:
         self.passes = tuple(passes_on(problem, range(h), range(w))) if few else None
         self.folds = problem.padding_mode != "constant"
         self.meets_all = few and len(self.passes) == min(sh, h) * min(sw, w)    # or else some pixels are met by no tap
-        self.in_pairs = few and sw == 2 and driver.conv2d is depthwise.conv2d and _in_column_pairs(self.passes)
         self.driver = driver
 
     def __call__(self, grad_output, weight, grad_x, bias=None, epilogue=PLAIN, prepared=()):
@@ -83,17 +80,13 @@ class Phases:
         return self.passes if self.passes is not None else passes_on(self.problem, *map(range, self.problem.size))
 
     def _fill(self, convolutions, arrays, prepared):
-        grad_output, swapped, grad_x = arrays
-        if self.in_pairs and grad_x.strides[3] == grad_x.itemsize:
-            for i in range(0, len(convolutions), 2):
-                even, odd = self.passes[i:i + 2]
-                first = 0 if even.columns.start < odd.columns.start else 1
-                pair.conv2d_pair(convolutions[i + first], convolutions[i + 1 - first])
-        else:
-            for each, made in zip(convolutions, prepared):
-                self.convolve(each, *made)
+        self._convolve(convolutions, prepared)
         if self.folds:
-            fold_frame(self.convolve, grad_output, swapped, grad_x, self.problem)
+            fold_frame(self.convolve, *arrays, self.problem)
+
+    def _convolve(self, convolutions, prepared):
+        for each, made in zip(convolutions, prepared):
+            self.convolve(each, *made)
 
     def prepare(self, grad_output, weight, grad_x):
         """What the driver makes of the weights beforehand: for each part of the groups a tuple for each pass.
@@ -140,9 +133,3 @@ def lay_out(problem, driver):
     """The door."""
     one = problem.stride == (1, 1) and problem.groups == 1 and problem.padding_mode == "constant"
     return (OnePass if one and convolutions(problem) else Phases)(problem, driver)
-
-
-def _in_column_pairs(passes):
-    """Whether the even and the odd columns of the same rows follow each other, each with neighbouring taps."""
-    return all(even.rows == odd.rows and even.window.dilation[1] == odd.window.dilation[1] == 1
-               for even, odd in zip(passes[::2], passes[1::2])) and len(passes) % 2 == 0
