@@ -144,8 +144,17 @@ cdef Problem record_of(problem):
     y[0], y[1], y[2], y[3] = shapes[2]
     place(x, channels_last, size, 1, x_strides)
     place(w, False, size, 1, w_strides)
+    if problem.turned:
+        turn(w, w_strides, problem.groups)
     place(y, channels_last, size, step, y_strides)
     return problem_of(x, x_strides, w, w_strides, y, y_strides, size, window_of(problem))
+
+
+cdef void turn(const Py_ssize_t *w, Py_ssize_t *strides, Py_ssize_t groups) noexcept:
+    """The strides of filters that lie as those of the way there; groups are copied, but for their taps."""
+    if groups == 1:
+        strides[0], strides[1] = w[2] * w[3] * strides[3], w[0] * w[2] * w[3] * strides[3]
+    strides[2], strides[3] = -strides[2], -strides[3]
 
 
 cdef void place(const Py_ssize_t *shape, bint channels_last, Py_ssize_t size, Py_ssize_t step,

@@ -49,7 +49,8 @@ class ConvProblem(NamedTuple):
     Pairs are (rows, columns), `pads` ((top, bottom), (left, right)). channels_last says whether a pixel's channels
     follow each other in memory, in x and in y; column_step is the distance of two outputs of a row, in pixels,
     where they do not. accumulate: the sums are added to what is there. prepared: what a driver makes of the weights is
-    there already.
+    there already. turned: the weights lie as those of the way there, with input and output channels swapped and the
+    taps backwards.
     """
 
     x_shape: tuple[int, int, int, int]
@@ -65,6 +66,7 @@ class ConvProblem(NamedTuple):
     column_step: int = 1
     accumulate: bool = False
     prepared: bool = False
+    turned: bool = False
 
     @property
     def images(self):
@@ -132,7 +134,7 @@ class ConvProblem(NamedTuple):
             yield ConvProblem((self.images, k, *self.output_size),
                               (c * self.groups, k // self.groups, rows[0], columns[0]), (1, 1),
                               ((top, after[0]), (left, after[1])), dilation, self.groups, sizes, self.itemsize,
-                              self.channels_last, "constant", self.stride[1]), row_times * column_times
+                              self.channels_last, "constant", self.stride[1], turned=True), row_times * column_times
 
 
 class Phase(NamedTuple):
