@@ -25,11 +25,11 @@ import numpy as np
 from fastconv._core.problem.convolution import Convolution, Window
 from fastconv._core.runtime import memory
 from fastconv.functional.fixed import FixedCall
+from fastconv.functional.rooms import aligned, pixel_strides
 from fastconv.functional.typing import Array
 
 LARGE_BYTES = 1 << 20    # of a map of one image, that is better not written as a whole
 BAND_BYTES = 768 << 10   # that one convolution of a band reads and writes, at most
-ALIGNMENT = 64
 
 
 class Rows(NamedTuple):
@@ -56,9 +56,11 @@ class Cascade:
         self._maps: list[tuple[tuple[int, ...], int, tuple[int, ...]]] = []    # those between: shape, offset, strides
         self._nbytes = 0
         for (call, _), needed in zip(calls[:-1], zip(*bands)):
-            (_, k, _, w), rows, size = call.shape, max(stop - start for start, stop in needed), call.dtype.itemsize
-            self._maps.append(((1, k, rows, w), self._nbytes, (rows * w * k * size, size, w * k * size, k * size)))
-            self._nbytes += -(-rows * w * k * size // ALIGNMENT) * ALIGNMENT
+            _, k, _, w = call.shape
+            shape = 1, k, max(stop - start for start, stop in needed), w
+            strides = pixel_strides(shape, self.dtype.itemsize)
+            self._maps.append((shape, self._nbytes, strides))
+            self._nbytes += aligned(strides[0])
         self._steps = [step for before, band in zip([None, *bands], bands)
                        for step in _steps(calls, before, band, first.rows)]
 

@@ -15,7 +15,7 @@ from fastconv._core.problem.geometry import ConvProblem
 from fastconv._core.runtime import memory
 from fastconv.functional.conv import IMAGES
 from fastconv.functional.convolution import ConvCall, Convolutions
-from fastconv.functional.rooms import Rooms
+from fastconv.functional.rooms import Rooms, pixel_strides
 from fastconv.functional.typing import Activation, Array
 
 MOST_BYTES = 16 << 20    # of weights whose prepared form is kept: that of Winograd's algorithm is four times as large
@@ -115,8 +115,7 @@ class FixedWeights:
         weight = self.weight if call.filters is None or call.view is None else call.filters(self.weight)
         strides = None
         if channels_last:
-            _, k, h, w = call.shape
-            strides = tuple(call.dtype.itemsize * step for step in (h * w * k, 1, w * k, k))
+            strides = pixel_strides(call.shape, call.dtype.itemsize)
         return FixedCall(plan.convolve, call.record, call.view, weight, call.window, call.epilogue, call.shape,
                          strides, math.prod(call.shape) * call.dtype.itemsize, call.dtype, expected,
                          self._prepare(plan, weight) if prepare else (), plan.problem.size[0],

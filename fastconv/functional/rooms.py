@@ -17,9 +17,21 @@ from fastconv._core.runtime import memory
 from fastconv.functional.typing import Array
 
 MOST = 8    # pieces; what finds none gets memory of its own
+ALIGNMENT = 64    # of maps that follow each other
 
 # Other threads count references for themselves where there is no lock over all of them.
 _COUNTS = getattr(sys, "_is_gil_enabled", lambda: True)
+
+
+def aligned(nbytes: int) -> int:
+    """The bytes of a map that another one follows."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def pixel_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """The strides of maps (N, C, H, W) that lie with channels last."""
+    _, c, h, w = shape
+    return tuple(itemsize * step for step in (h * w * c, 1, w * c, c))
 
 
 class Rooms:

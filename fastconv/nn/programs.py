@@ -17,13 +17,11 @@ import numpy as np
 
 from fastconv._core.runtime import arrays, memory, threads
 from fastconv.functional.cascade import Cascade, joins
-from fastconv.functional.rooms import Rooms
+from fastconv.functional.rooms import Rooms, aligned
 from fastconv.nn.parameter import are_sealed
 
 #: What a step does with the map x, and with those that wait.
 CONVOLVE, CALL, KEEP, SWAP, JOIN = range(5)
-
-ALIGNMENT = 64
 
 
 class Steps(list[tuple[int, Any, Any]]):
@@ -145,7 +143,7 @@ def places(steps: Sequence[tuple[int, Any, Any]]) -> tuple[list[int], int]:
             lives[map_now][2] = time
         if does == CONVOLVE:
             map_now = len(lives)
-            lives.append([-(-what.size // ALIGNMENT) * ALIGNMENT, time, time])
+            lives.append([aligned(what.size), time, time])
         elif does == KEEP:
             waiting.append(map_now)
         elif does == SWAP:

@@ -1,4 +1,4 @@
-"""The data gradient of depthwise convolutions with a stride: planes turned to pixels, and columns in pairs."""
+"""The data gradient of depthwise convolutions with a stride: planes as pixels, and columns in pairs."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from data_gradients import VIEWS, arrays, by_the_formula, problem
 from processes import check_with_isa
 
 import fastconv as fc
-from fastconv._core.data_gradient import turned
+from fastconv._core.data_gradient import as_pixels
 from fastconv._core.planner.data_gradient import DataGradient
 from fastconv._core.planner.drivers import DATA_GRADIENT
 from fastconv._core.problem import parts
@@ -18,7 +18,7 @@ from fastconv.functional.convolution import ACTIVATIONS
 
 LAST = DATA_GRADIENT[-1]
 OF_CHANNELS = {driver.name: driver for driver in DATA_GRADIENT
-               if driver.name in ("planes turned to pixels, depthwise", "pairs of columns, depthwise")}
+               if driver.name in ("planes as pixels, depthwise", "pairs of columns, depthwise")}
 DEPTHWISE_LAYERS = [
     ((5, 40, 4, 4), (40, 1, 5, 5), (2, 2), (2, 2), 40),
     ((3, 17, 7, 7), (17, 1, 3, 3), (2, 2), (1, 1), 17),           # the last column is of one phase
@@ -50,7 +50,7 @@ def check_depthwise(layer, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block_bytes", [1, 20_000, 1 << 20])
 def test_depthwise_exactly(block_bytes, dtype, monkeypatch):
-    monkeypatch.setattr(turned, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(as_pixels, "BLOCK_BYTES", block_bytes)
     assert set().union(*(check_depthwise(layer, dtype) for layer in DEPTHWISE_LAYERS)) == set(OF_CHANNELS)
 
 
@@ -78,16 +78,16 @@ def test_depthwise_with_what_is_not_finite(value):
             np.testing.assert_array_equal(*results, err_msg=f"{driver.name} {layer}")
 
 
-def test_small_planes_are_turned_and_larger_ones_go_in_pairs():
+def test_small_planes_are_transposed_and_larger_ones_go_in_pairs():
     def planned_for(plane):
         return DataGradient(problem((32, 256, plane, plane), (256, 1, 3, 3), (2, 2), (1, 1), 256, 4)).driver.name
 
-    assert planned_for(4) == "planes turned to pixels, depthwise" and planned_for(56) == "pairs of columns, depthwise"
+    assert planned_for(4) == "planes as pixels, depthwise" and planned_for(56) == "pairs of columns, depthwise"
 
 
-def test_scratch_of_turned_planes_is_bounded():
+def test_scratch_of_planes_as_pixels_is_bounded():
     each = problem((1000, 512, 32, 32), (512, 1, 3, 3), (2, 2), (1, 1), 512, 4)
-    driver = OF_CHANNELS["planes turned to pixels, depthwise"]
+    driver = OF_CHANNELS["planes as pixels, depthwise"]
     assert driver.refuses(each) is None
     shapes = (each.output_shape, each.weight_shape, each.x_shape)
     assert driver.lay_out(each).workspace(*(parts.unbacked(shape, np.dtype(np.float32)) for shape in shapes)) < 8 << 20

@@ -25,17 +25,13 @@ def copied(problem):
     return 0 if problem.groups == 1 or 1 in (problem.channels, problem.filters) else math.prod(problem.weight_shape)
 
 
-def as_they_lie(grad_output, weight, grad_x, bias=None, swap=None):
-    """These arrays, the weights (C/groups, K, R, S): a view, which a driver must know how to read."""
-    yield grad_output, weight.swapaxes(0, 1), grad_x, bias
-
-
 def in_groups(grad_output, weight, grad_x, bias=None, swap=swap_channels):
     """These arrays in parts of so many groups that few weights are copied at a time, the weights of each with their
-    channels swapped; bias: a number for each channel of grad_x, or None; swap: what swaps them."""
+    channels swapped; bias: a number for each channel of grad_x, or None. swap: what swaps them; with None they come in
+    one part, the weights as they lie, (C/groups, K, R, S), which a driver must know how to read."""
     c = weight.shape[1]
     groups = grad_x.shape[1] // c
-    if groups == 1:
+    if groups == 1 or swap is None:
         yield grad_output, weight.swapaxes(0, 1), grad_x, bias
         return
     k = weight.shape[0] // groups

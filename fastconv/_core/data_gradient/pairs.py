@@ -6,7 +6,7 @@ import math
 
 from fastconv._core.data_gradient import phases
 from fastconv._core.data_gradient.passes import passes_on
-from fastconv._core.data_gradient.phases import MOST_KEPT, Phases
+from fastconv._core.data_gradient.phases import MOST_KEPT, Phases, period as period
 from fastconv._core.depthwise import pair
 
 
@@ -30,13 +30,8 @@ def terms(problem):
     """How often it does what takes time."""
     pairs = min(problem.stride[0], problem.taps[0], problem.size[0])
     pixels = math.prod(problem.x_shape)
-    return {"pass": pairs, "pair": pairs * problem.images * problem.groups, "pair_pixels": pixels,
+    return {"pass": pairs, "pair": pairs * math.prod(problem.x_shape[:2]), "pair_pixels": pixels,
             "pair_taps": pixels * math.prod(problem.taps)}
-
-
-def period(problem):
-    """Among so many first rows and columns there is one of each phase."""
-    return phases.period(problem)
 
 
 class ByPairs(Phases):

@@ -52,6 +52,7 @@ cdef struct Groups:
 
 
 cdef Problem of_group(const Problem *whole, Py_ssize_t group, const floating *unused) noexcept nogil:
+    """That of one group, from that of all."""
     cdef Problem g = whole[0]
     g.x = <const floating *>g.x + group * g.c * g.xc
     g.weights = <const floating *>g.weights + group * g.c * g.wc

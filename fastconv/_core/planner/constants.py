@@ -13,14 +13,15 @@ baseline's product was set by hand to banks of filters on one channel, of which 
 clock of the others by hand; those of AVX-512 of AMD are guesses.
 
 DATA_GRADIENT_CONSTANTS[instruction set][bytes of an element] has one table for all ways to a data gradient. Under the
-name of a driver stands the factor by which its convolutions are slower there than in one call; the terms are
+name of a driver stands the factor by which its convolutions are slower there than in one call, if it has any; the terms
+are
 
     pass                              a call of a forward driver, beside what it does
     step_of_planes, step_of_pixels    an element of grad_x, where a pass writes every S-th column
     call                              a call of a driver made for it
     pair                              a plane's even and odd columns, of one phase of rows, in one call
     pair_pixels, pair_taps            an element of grad_x there, and its products with taps
-    turned                            an element of grad_output, or of grad_x, moved from planes to pixels or back
+    transpose                         an element of grad_output, or of grad_x, moved from planes to pixels or back
     copied                            a weight of groups whose channels are swapped
     taps_apart                        a weight of filters whose taps a pass reads some of
     patches                           a call, beside what the driver does
@@ -406,7 +407,7 @@ DATA_GRADIENT_GUESSES = {
     "patches filled up to 3 x 3 taps, winograd": 1.3, "patches filled up to 5 x 5 taps, winograd": 1.3,
     "winograd, transposed": 1.13, "direct, all phases": 1.1, "phases, depthwise": 1.0, "phases, direct": 1.0,
     "phases, images": 1.0, "phases, winograd": 1.0, "phases, fourier": 1.0, "phases, product": 1.0,
-    "planes turned to pixels, depthwise": 1.0, "turned": 0.7, "pair": 60.0, "pair_pixels": 0.4, "pair_taps": 0.08,
+    "planes as pixels, depthwise": 1.0, "transpose": 0.7, "pair": 60.0, "pair_pixels": 0.4, "pair_taps": 0.08,
     "pass": 5000.0, "step_of_planes": 2.0, "step_of_pixels": 0.3, "call": 10000.0, "copied": 1.3, "taps_apart": 4.5,
     "patches": 40000.0, "interleave": 1.0, "reorder": 2.0,
 }
@@ -420,7 +421,7 @@ DATA_GRADIENT_CONSTANTS = {
             "patches, product": 1.1, "patches filled up to 3 x 3 taps, winograd": 1.3,
             "patches filled up to 5 x 5 taps, winograd": 1.13, "winograd, transposed": 1.13, "direct, all phases": 1.1,
             "phases, depthwise": 0.805, "phases, direct": 1.0, "phases, images": 1.0, "phases, winograd": 1.0,
-            "phases, fourier": 1.0, "phases, product": 1.0, "planes turned to pixels, depthwise": 1.0, "turned": 0.7,
+            "phases, fourier": 1.0, "phases, product": 1.0, "planes as pixels, depthwise": 1.0, "transpose": 0.7,
             "pair": 50.0, "pair_pixels": 0.25, "pair_taps": 0.04, "pass": 4350.0, "step_of_planes": 1.74,
             "step_of_pixels": 0.3, "call": 10000.0, "copied": 1.3, "taps_apart": 4.5, "patches": 28000.0,
             "interleave": 1.0, "reorder": 1.51},
@@ -434,7 +435,7 @@ DATA_GRADIENT_CONSTANTS = {
             "patches filled up to 5 x 5 taps, winograd": 1.13, "winograd, transposed": 1.38,
             "direct, all phases": 1.26, "phases, depthwise": 0.87, "phases, direct": 1.15, "phases, images": 1.0,
             "phases, winograd": 1.0, "phases, fourier": 0.87, "phases, product": 1.0,
-            "planes turned to pixels, depthwise": 1.0, "turned": 0.7, "pair": 45.0, "pair_pixels": 0.2,
+            "planes as pixels, depthwise": 1.0, "transpose": 0.7, "pair": 45.0, "pair_pixels": 0.2,
             "pair_taps": 0.023, "pass": 3050.0, "step_of_planes": 1.22, "step_of_pixels": 0.227, "call": 8050.0,
             "copied": 1.3, "taps_apart": 2.39, "patches": 28000.0, "interleave": 1.32, "reorder": 2.0},
         8: {"one output": 1.0, "columns": 0.85, "pixels of a row as channels, 2": 1.1,
@@ -443,7 +444,7 @@ DATA_GRADIENT_CONSTANTS = {
             "patches, product": 0.859, "patches filled up to 3 x 3 taps, winograd": 1.3,
             "patches filled up to 5 x 5 taps, winograd": 1.3, "winograd, transposed": 1.13, "direct, all phases": 1.02,
             "phases, depthwise": 0.53, "phases, direct": 1.0, "phases, images": 1.0, "phases, winograd": 1.0,
-            "phases, fourier": 0.7, "phases, product": 1.0, "planes turned to pixels, depthwise": 1.0, "turned": 0.7,
+            "phases, fourier": 0.7, "phases, product": 1.0, "planes as pixels, depthwise": 1.0, "transpose": 0.7,
             "pair": 45.0, "pair_pixels": 0.4, "pair_taps": 0.046, "pass": 4350.0, "step_of_planes": 1.4,
             "step_of_pixels": 0.3, "call": 10000.0, "copied": 1.3, "taps_apart": 3.15, "patches": 32200.0,
             "interleave": 2.01, "reorder": 1.4},
@@ -455,7 +456,7 @@ DATA_GRADIENT_CONSTANTS = {
             "patches, product": 1.16, "patches filled up to 3 x 3 taps, winograd": 1.49,
             "patches filled up to 5 x 5 taps, winograd": 1.13, "winograd, transposed": 1.3, "direct, all phases": 1.1,
             "phases, depthwise": 0.757, "phases, direct": 1.0, "phases, images": 1.0, "phases, winograd": 1.0,
-            "phases, fourier": 0.805, "phases, product": 1.0, "planes turned to pixels, depthwise": 1.0, "turned": 0.7,
+            "phases, fourier": 0.805, "phases, product": 1.0, "planes as pixels, depthwise": 1.0, "transpose": 0.7,
             "pair": 45.0, "pair_pixels": 0.2, "pair_taps": 0.023, "pass": 2650.0, "step_of_planes": 1.85,
             "step_of_pixels": 0.227, "call": 7580.0, "copied": 1.3, "taps_apart": 2.97, "patches": 18400.0,
             "interleave": 1.32, "reorder": 1.74},

@@ -37,7 +37,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from fastconv._core.batch import cost as batch_cost, forward as batch
-from fastconv._core.data_gradient import columns, one_output as one_output_gradient, pairs, phases, turned
+from fastconv._core.data_gradient import as_pixels, columns, one_output as one_output_gradient, pairs, phases
 from fastconv._core.data_gradient.one_call import OneCall
 from fastconv._core.data_gradient.subpixel import Subpixel
 from fastconv._core.data_gradient.wide import Wide
@@ -229,7 +229,7 @@ DATA_GRADIENT = (
                        WINOGRAD._replace(costs=winograd_data_gradient_cost)),
     DataGradientDriver("direct, all phases", OneCall(direct_data_gradient, reads_groups=True),
                        DIRECT._replace(costs=direct_data_gradient_cost)),
-    DataGradientDriver("planes turned to pixels, depthwise", turned, DEPTHWISE),
+    DataGradientDriver("planes as pixels, depthwise", as_pixels, DEPTHWISE),
     DataGradientDriver("pairs of columns, depthwise", pairs, DEPTHWISE),
     *(DataGradientDriver(f"phases, {driver.name}", phases, driver) for driver in MANY_OUTPUTS),
 )

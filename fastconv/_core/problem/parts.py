@@ -104,12 +104,18 @@ def unbacked(shape, dtype, channels_last=False):
     return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
 
 
+def scratch(shape, dtype, channels_last=False):
+    """An uninitialised array of this shape in one piece of memory,
+    or its (N, C, H, W) view where channels come last."""
+    if channels_last:
+        n, c, h, w = shape
+        return scratch((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+    return memory.scratch(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+
+
 def _scratch(like):
-    """An uninitialised array of this shape in one piece of memory, with its channels last where those of `like` are."""
-    n, c, h, w = like.shape
-    shape = (n, h, w, c) if _channels_last(like) else like.shape
-    array = memory.scratch(like.nbytes).view(like.dtype).reshape(shape)
-    return array.transpose(0, 3, 1, 2) if _channels_last(like) else array
+    """An array of this shape, with its channels last where those of `like` are."""
+    return scratch(like.shape, like.dtype, _channels_last(like))
 
 
 def _channels_last(array):

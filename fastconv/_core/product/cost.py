@@ -27,11 +27,13 @@ def terms(problem, lanes, tile_rows):
         return {"row": lines, "row_of_filter": lines * filters, "call": 1}
     sums = ceildiv(channels, layout["channels"]) * ceildiv(taps, layout["taps_at_once"])
     blocks, of_pixels = block["count"] * groups, problem.channels_last and channels * groups > 1
-    of_band = _band(problem, band, blocks * block["images"], lanes)
+    pixels = math.prod(problem.x_shape)
+    of_input = {**_band(problem, band, blocks * block["images"], of_pixels),
+                "input_far": pixels / lanes if pixels * problem.itemsize >= FAR_BYTES else 0}
     rows = images * groups * problem.output_size[0]
     if layout["in_band_rows"]:
         lines = rows * ceildiv(problem.output_size[1], lanes) * depth
-        return {"band_row": lines, "band_row_of_filter": lines * filters, "row_of_outputs": rows * sums, **of_band,
+        return {"band_row": lines, "band_row_of_filter": lines * filters, "row_of_outputs": rows * sums, **of_input,
                 "filter": groups * filters * depth, "block": blocks * sums, "call": 1}
     whole, rest = divmod(block["images"] * block["rows"] * block["cols"], 2 * lanes)
     vectors, tiles = 2 * whole + ceildiv(rest, lanes), whole + (rest > 0)
@@ -47,26 +49,20 @@ def terms(problem, lanes, tile_rows):
         "scatter" + (of if of_pixels else ""): stored if problem.channels_last or problem.column_step > 1 else 0,
         "pack" + of: blocks * vectors * depth * stages,
         "pack_run" + of: blocks * (block["images"] * block["rows"] + tiles) * depth * stages,
-        **of_band,
+        **of_input,
         "filter_as_written" if layout["as_written"] else "filter": groups * filters * depth,
         "block": blocks * sums,
         "call": 1,
     }
 
 
-def _band(problem, band, images, lanes):
-    """Filling the bands, of so many images of blocks, or reading x in place."""
+def _band(problem, band, images, of_pixels):
+    """Filling the bands, of so many images of blocks, if there are any."""
     pieces = length = 0
     if band is not None:
         pieces = images * band["rows"]["pieces"] * band["rows"]["length"] * band["cols"]["pieces"]
         length = band["cols"]["length"]
-    of_pixels = problem.channels_last and problem.channels * problem.groups > 1
     in_steps = problem.stride[1] > 1 and problem.output_size[1] > 1
     how = "band_of_pixels" if of_pixels else "band_in_steps" if in_steps else "band"
-    pixels = math.prod(problem.x_shape)
-    return {
-        how: pieces * problem.channels * length,
-        "input_far": pixels / lanes if pixels * problem.itemsize >= FAR_BYTES else 0,
-        "band_piece": pieces,
-        "band_piece_of_channel": pieces * problem.channels,
-    }
+    return {how: pieces * problem.channels * length, "band_piece": pieces,
+            "band_piece_of_channel": pieces * problem.channels}

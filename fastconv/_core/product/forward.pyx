@@ -269,15 +269,16 @@ cdef void add_slice_in_rows(const Problem *p, const ProductLayout *l, const Prod
                             floating *scratch) noexcept nogil:
     """One slice of the reduction to a unit's outputs, of few filters: rows of the band, or of x, to rows of y."""
     cdef const PixelBlock *block = &u.block
-    cdef Py_ssize_t first, filters, panel, row, image, k
+    cdef Py_ssize_t first, filters, panel, row, image, c, t, k
     cdef Py_ssize_t *terms = <Py_ssize_t *>(scratch + l.terms_at)
     cdef const floating *w
     cdef const floating *x
     cdef const floating *bias
     cdef floating *y
     cdef fc_row_sums strides
-    for k in range(s.depth):    # in their order in a filter, in which all sums are added up
-        terms[k] = k // s.taps.n_taps * s.taps.channel_stride + s.taps.taps[k % s.taps.n_taps]
+    for c in range(s.taps.channels):    # in their order in a filter, in which all sums are added up
+        for t in range(s.taps.n_taps):
+            terms[c * s.taps.n_taps + t] = c * s.taps.channel_stride + s.taps.taps[t]
     strides.a_row, strides.b, strides.c, strides.terms = 1, 0, p.yk, terms
     for panel in range(u.first_panel, u.last_panel):
         first = part(p.k, l.panels, panel)

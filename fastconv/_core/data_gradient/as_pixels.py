@@ -2,18 +2,17 @@
 
 In a pass of a phase neighbouring outputs are a stride apart. Where planes are small, and channels do not mix, lanes
 stay idle so, and every pixel is moved by itself; with the channels in the lanes neither matters. So grad_output is
-turned to pixels of channels, the phases are computed on those (``phases.py``), and grad_x is turned back.
+transposed to pixels of channels, the phases are computed on those (``phases.py``), and grad_x is transposed back.
 
     for block of images (BLOCK_BYTES, L2): grad_output -> pixels; phases -> pixels of grad_x; -> grad_x
 """
 
 import math
 
-import numpy as np
-
 from fastconv._core.data_gradient import phases
+from fastconv._core.data_gradient.phases import period as period
 from fastconv._core.problem.convolution import PLAIN
-from fastconv._core.runtime import memory
+from fastconv._core.problem.parts import scratch
 
 BLOCK_BYTES = 1 << 20    # of grad_output and grad_x at a time, but one image at least
 MOST_BYTES = 4 << 20     # of one image
@@ -22,7 +21,7 @@ MOST_BYTES = 4 << 20     # of one image
 def refuses(problem, driver):
     """Why this driver must not compute the phases, or None."""
     if problem.channels_last or problem.padding_mode != "constant":
-        return "it turns planes, with constant padding"
+        return "it is for planes, with constant padding"
     if problem.stride == (1, 1) or problem.groups == 1:
         return "without a stride outputs lie side by side; without groups channels mix"
     if _bytes_of_image(problem) > MOST_BYTES:
@@ -37,13 +36,8 @@ def convolutions(problem):
 
 def terms(problem):
     """What is done beside that."""
-    turned = math.prod(problem.output_shape) + math.prod(problem.x_shape)
-    return {**phases.terms(_in_pixels(problem)), "turned": turned}
-
-
-def period(problem):
-    """Among so many first rows and columns there is one of each phase."""
-    return phases.period(problem)
+    moved = math.prod(problem.output_shape) + math.prod(problem.x_shape)
+    return {**phases.terms(_in_pixels(problem)), "transpose": moved}
 
 
 def _in_pixels(problem):
@@ -66,12 +60,9 @@ class ByPixels:
 
         bias and epilogue: what comes to the sums, as a transposed convolution has it.
         """
-        size = (grad_output[:self.images].nbytes, grad_x[:self.images].nbytes)
-        scratch = memory.scratch(sum(size))
         for first in range(0, len(grad_x), self.images):
             images = slice(first, first + self.images)
-            received, gradient = (pixels_like(array[images], part)
-                                  for array, part in zip((grad_output, grad_x), np.split(scratch, size[:1])))
+            received, gradient = (scratch(array[images].shape, array.dtype, True) for array in (grad_output, grad_x))
             received[...] = grad_output[images]
             self.fill(received, weight, gradient, bias, epilogue)
             grad_x[images] = gradient
@@ -85,12 +76,6 @@ class ByPixels:
         """Bytes of scratch that a call takes at a time: the shapes are enough, there may be no memory behind them."""
         some = grad_output[:self.images], grad_x[:self.images]
         return sum(each.nbytes for each in some) + self.fill.workspace(some[0], weight, some[1])
-
-
-def pixels_like(images, memory_of):
-    """Room for images (N, C, H, W) whose channels follow each other, in this memory."""
-    n, c, h, w = images.shape
-    return memory_of[:images.nbytes].view(images.dtype).reshape(n, h, w, c).transpose(0, 3, 1, 2)
 
 
 lay_out = ByPixels
